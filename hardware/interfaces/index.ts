@@ -1,0 +1,89 @@
+/**
+ * What a host must offer so that a Sundial device can run on it. Types only: protocol/ and device/ import these,
+ * hardware/boards/<board>/ implements them. Start with Flash and Link; the others are a line each.
+ *
+ * Everything but SecureKey.sign is synchronous: a chip has one thread, and a payment must never be half done
+ * because something else ran in between.
+ */
+
+/**
+ * NOR flash: erased bytes are 0xff, writing only clears bits, erasing works on whole blocks.
+ * Offsets and lengths are bytes. Every method throws a FlashFault when the part reports an error.
+ */
+export interface Flash {
+  /** Bytes in all; a multiple of blockSize. */
+  readonly size: number;
+  /** Bytes that one erase sets back to 0xff. */
+  readonly blockSize: number;
+  /** Bytes of the smallest write; offsets and lengths of writes are multiples of it. A cut tears between words. */
+  readonly wordSize: number;
+  /** True when a word may be written again with the same value (not so on parts that keep ECC a word). */
+  readonly rewritable: boolean;
+  read(offset: number, length: number): Uint8Array;
+  /** Returns when the words are in the part, in rising order. Throws when a bit would have to go from 0 to 1. */
+  write(offset: number, bytes: Uint8Array): void;
+  /** Erases the block that starts at `offset`. */
+  erase(offset: number): void;
+}
+
+/**
+ * A byte link to one other device: serial line, BLE connection, socket. It may lose, cut or garble; framing
+ * (COBS and CRC-32) is the runtime's work.
+ */
+export interface Link {
+  /** Largest frame that crosses in one piece, bytes. */
+  readonly frameSizeMax: number;
+  /** Queues bytes to the far end; never blocks. Bytes may be lost when the link drops. */
+  send(bytes: Uint8Array): void;
+  /** Sets the only receiver; `closed` is called once when the far end is gone. */
+  receive(onBytes: (bytes: Uint8Array) => void, onClosed: () => void): void;
+  close(): void;
+}
+
+/** A link to the hub that carries whole messages (MQTT, or serial behind a reader). */
+export interface Uplink {
+  /** Queues one message; delivery is not promised. */
+  send(message: Uint8Array): void;
+  receive(onMessage: (message: Uint8Array) => void, onConnected: (connected: boolean) => void): void;
+  close(): void;
+}
+
+/** Milliseconds since power-up, never going back; and a wall clock only where an RTC kept running. */
+export interface Clock {
+  monotonicMs(): number;
+  /** Unix seconds from a clock that kept running while the power was off, or undefined when there is none. */
+  realTimeSeconds(): number | undefined;
+  /** Calls back once after `delayMs`; returns a function that cancels. */
+  schedule(delayMs: number, callback: () => void): () => void;
+}
+
+/** Random bytes fit for keys. `certified` is false where the source is not (an emulated board says so). */
+export interface Entropy {
+  readonly certified: boolean;
+  random(length: number): Uint8Array;
+}
+
+/** Signature schemes a payer may hold. secp256k1 signers are recovered; P-256 keys travel with the voucher. */
+export type Scheme = 'secp256k1' | 'p256';
+
+/** A private key that never leaves its chip. */
+export interface SecureKey {
+  readonly scheme: Scheme;
+  /** 20 bytes: the last 20 of keccak256 over the uncompressed public key (x, y). */
+  readonly address: Uint8Array;
+  /** 64 bytes x, y; absent for secp256k1, whose signers are recovered. */
+  readonly publicKey?: Uint8Array;
+  /** Signs a 32-byte digest; 64 bytes: EIP-2098 compact for secp256k1, r and s for P-256. Rejects with KeyFault. */
+  sign(digest: Uint8Array): Promise<Uint8Array>;
+}
+
+/** The pure functions that the machines compute with; noble everywhere, native C where a host has it. */
+export interface CryptoSuite {
+  /** 32 bytes. */
+  keccak256(bytes: Uint8Array): Uint8Array;
+  /**
+   * The address (20 bytes) that signed `digest`, or undefined when the signature is not valid: wrong length,
+   * high S, zero key, point at infinity. `publicKey` (64 bytes) selects P-256, its absence secp256k1.
+   */
+  recover(digest: Uint8Array, signature: Uint8Array, publicKey?: Uint8Array): Uint8Array | undefined;
+}

@@ -1,0 +1,158 @@
+// The test command: every folder of test/ is a suite. A folder with a suite.mjs runs that; any other runs its
+// *.test.ts files, bundled by esbuild, each in a process of its own. Options: --deep, --shard i/n, --suite name.
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { ensureInstalled, root } from '../tools/ensure.mjs';
+
+const help = `npm test -- [--suite NAME ...] [--deep] [--shard i/n]
+  --suite NAME  only this folder of test/ (may be given several times)
+  --deep        the large counts instead of CI's tenth
+  --shard i/n   only the i-th of n parts of the suites that can be split (1 <= i <= n)
+`;
+
+const { values: options } = parseArgs({
+  options: {
+    suite: { type: 'string', multiple: true },
+    deep: { type: 'boolean', default: false },
+    shard: { type: 'string', default: '1/1' },
+    help: { type: 'boolean', default: false },
+  },
+});
+if (options.help) {
+  process.stdout.write(help);
+  process.exit(0);
+}
+const [shard, shards] = options.shard.split('/').map(Number);
+if (!(Number.isInteger(shard) && Number.isInteger(shards) && shard >= 1 && shard <= shards)) {
+  process.stderr.write(`--shard wants i/n with 1 <= i <= n, got ${options.shard}\n`);
+  process.exit(2);
+}
+ensureInstalled();
+const { bundle } = await import('../tools/bundle.mjs');
+
+/** Runs a program, echoes its output, and returns its exit code and stdout. */
+export function execute(command, args, { env = {}, cwd = root, quiet = false } = {}) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, {
+      cwd,
+      env: { ...process.env, SUNDIAL_DEEP: options.deep ? '1' : '', SUNDIAL_SHARD: options.shard, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    child.stdout.on('data', (data) => {
+      output += data;
+    });
+    child.stderr.on('data', (data) => {
+      output += data;
+    });
+    child.on('error', (error) => {
+      output += `${error.message}\n`;
+      resolve({ code: 127, output });
+    });
+    child.on('close', (code, signal) => {
+      if (!quiet || code !== 0) process.stdout.write(output);
+      resolve({ code: code ?? (signal ? 128 : 1), output });
+    });
+  });
+}
+
+/** Reads uvu's closing lines; a run that ended badly without them counts as one failure. */
+function countUvu({ code, output }) {
+  const figure = (label) =>
+    [...output.matchAll(new RegExp(`^\\s*${label}:\\s+(\\d+)`, 'gm'))].reduce(
+      (sum, match) => sum + Number(match[1]),
+      0,
+    );
+  const total = figure('Total');
+  const passed = figure('Passed');
+  const skipped = figure('Skipped');
+  const failed = total - passed - skipped;
+  if (total === 0) return { passed: 0, failed: 1, skipped: 0 };
+  return { passed, failed: Math.max(failed, code === 0 ? 0 : 1), skipped };
+}
+
+/** Bundles and runs the *.test.ts files of one folder, at most one process a core at a time. */
+async function runUvuFolder(folder) {
+  const files = readdirSync(join(root, 'test', folder)).filter((name) => name.endsWith('.test.ts'));
+  const sum = { passed: 0, failed: 0, skipped: 0 };
+  if (files.length === 0) return sum;
+  const entries = Object.fromEntries(
+    files.map((name) => [name.replace(/\.ts$/, ''), `test/${folder}/${name}`]),
+  );
+  await bundle(entries, `build/test/${folder}`);
+  const queue = Object.keys(entries).sort();
+  const worker = async () => {
+    for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
+      process.stdout.write(`--- ${folder}/${name}\n`);
+      const result = await execute(process.execPath, [
+        '--enable-source-maps',
+        `build/test/${folder}/${name}.mjs`,
+      ]);
+      const counts = countUvu(result);
+      for (const key of Object.keys(sum)) sum[key] += counts[key];
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, worker));
+  return sum;
+}
+
+/** Is a program on the PATH? */
+export function hasProgram(name) {
+  return (process.env.PATH ?? '').split(':').some((folder) => existsSync(join(folder, name)));
+}
+
+const ci = process.env.CI === 'true';
+const folders = readdirSync(join(root, 'test'), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map((entry) => entry.name)
+  .filter(
+    (name) =>
+      existsSync(join(root, 'test', name, 'suite.mjs')) ||
+      readdirSync(join(root, 'test', name)).some((file) => file.endsWith('.test.ts')),
+  )
+  .filter((name) => !options.suite || options.suite.includes(name))
+  .sort();
+if (folders.length === 0) {
+  process.stderr.write(`No suite named ${options.suite?.join(', ')}.\n`);
+  process.exit(2);
+}
+mkdirSync(join(root, 'build'), { recursive: true });
+
+const total = { passed: 0, failed: 0, skipped: 0 };
+for (const folder of folders) {
+  const started = Date.now();
+  process.stdout.write(`\n=== ${folder}\n`);
+  let counts;
+  const suiteFile = join(root, 'test', folder, 'suite.mjs');
+  if (existsSync(suiteFile)) {
+    const suite = (await import(suiteFile)).default;
+    const missing = (suite.needs ?? []).filter(({ program }) => !hasProgram(program));
+    if (missing.length > 0) {
+      const reason = missing.map(({ program, apt }) => `${program} (apt-get install ${apt})`).join(', ');
+      process.stdout.write(`${ci ? 'FAILED' : 'skipped'}: ${folder} needs ${reason}\n`);
+      counts = { passed: 0, failed: ci ? 1 : 0, skipped: ci ? 0 : 1 };
+    } else {
+      counts = await suite.run({
+        root,
+        deep: options.deep,
+        shard,
+        shards,
+        execute,
+        bundle,
+        runUvuFolder: () => runUvuFolder(folder),
+      });
+    }
+  } else {
+    counts = await runUvuFolder(folder);
+  }
+  for (const key of Object.keys(total)) total[key] += counts[key];
+  const seconds = ((Date.now() - started) / 1000).toFixed(1);
+  process.stdout.write(
+    `=== ${folder}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped (${seconds} s)\n`,
+  );
+}
+process.stdout.write(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
+process.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);
