@@ -1,0 +1,64 @@
+/**
+ * The integers of Sundial: one width everywhere (TypeScript, wire, Solidity), checked where a value enters.
+ * All fit a JavaScript safe integer, so money on the chip is a plain number. Overflow is an error, never a wrap.
+ */
+import { SundialError } from './errors.ts';
+
+declare const brand: unique symbol;
+type Branded<Name extends string> = number & { readonly [brand]: Name };
+
+/** Money in the token's smallest unit (TIME: 6 decimals), uint48. */
+export type Amount = Branded<'Amount'>;
+/** Position of a voucher on its channel, uint32; the first is 1. */
+export type Seq = Branded<'Seq'>;
+/** Number of a channel in its vault, uint32. */
+export type ChannelId = Branded<'ChannelId'>;
+/** Unix seconds of L2 time, uint40. */
+export type Seconds = Branded<'Seconds'>;
+/** L2 block height, uint48. */
+export type Height = Branded<'Height'>;
+/** Index of an entry in the hub's ledger, uint48. */
+export type Position = Branded<'Position'>;
+
+export const UINT16_MAX = 0xffff;
+export const UINT32_MAX = 0xffff_ffff;
+export const UINT40_MAX = 0xff_ffff_ffff;
+export const UINT48_MAX = 0xffff_ffff_ffff;
+
+/** Returns `value` when it is an integer from 0 to `max`; throws `out_of_range` with the field's name otherwise. */
+export function checkUint(value: number, max: number, field: string): number {
+  if (!Number.isSafeInteger(value) || value < 0 || value > max) {
+    throw new SundialError('out_of_range', `${field} is ${value}, want an integer from 0 to ${max}`, {
+      severity: 'call',
+      remedy: `Give ${field} as a whole number from 0 to ${max}.`,
+      facts: { field, value, max },
+    });
+  }
+  return value;
+}
+
+export const amount = (value: number): Amount => checkUint(value, UINT48_MAX, 'amount') as Amount;
+export const seq = (value: number): Seq => checkUint(value, UINT32_MAX, 'seq') as Seq;
+export const channelId = (value: number): ChannelId => checkUint(value, UINT32_MAX, 'channel') as ChannelId;
+export const seconds = (value: number): Seconds => checkUint(value, UINT40_MAX, 'seconds') as Seconds;
+export const height = (value: number): Height => checkUint(value, UINT48_MAX, 'height') as Height;
+export const position = (value: number): Position => checkUint(value, UINT48_MAX, 'position') as Position;
+
+/** a + b; throws `out_of_range` above uint48. */
+export const addAmounts = (a: Amount, b: Amount): Amount => amount(a + b);
+
+/** a - b; throws `out_of_range` below zero. */
+export const subtractAmounts = (a: Amount, b: Amount): Amount => amount(a - b);
+
+/** a * count, checked by division before it is computed, so that a product never loses low digits. */
+export function multiplyAmount(a: Amount, count: number): Amount {
+  checkUint(count, UINT32_MAX, 'count');
+  if (a !== 0 && count > Math.floor(UINT48_MAX / a)) return amount(Number.POSITIVE_INFINITY);
+  return (a * count) as Amount;
+}
+
+/** seq + 1; throws `out_of_range` when a channel has used up its 2^32 - 1 vouchers. */
+export const nextSeq = (value: Seq): Seq => seq(value + 1);
+
+export const ZERO_AMOUNT = 0 as Amount;
+export const ZERO_SEQ = 0 as Seq;

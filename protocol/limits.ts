@@ -1,0 +1,132 @@
+/**
+ * Every bound of the protocol, each with its reason, and the timing constants of the money rules.
+ * Bounds that belong to one host (queue lengths of the hub, flash sizes) stand with that host.
+ */
+import { type Amount, addAmounts, amount, multiplyAmount } from './integers.ts';
+import { SundialError } from './errors.ts';
+
+// ---- messages ----
+
+/** Bytes of one BLE packet at the usual negotiated size: a larger tap message takes three times as long. */
+export const TAP_MESSAGE_BYTES_MAX = 244;
+/** Bytes of a voucher on the wire: leaves room for the link's own header in the smallest common BLE packet. */
+export const VOUCHER_BYTES_MAX = 182;
+/** Bytes of a message to or from the hub: 32 entries of at most 432 bytes each. */
+export const SYNC_MESSAGE_BYTES_MAX = 16_384;
+/** Entries a device sends in one message when it drains its outbox: keeps a message below 16 KiB. */
+export const PACK_ENTRIES_MAX = 32;
+/** Bytes of one packed entry: the largest is a collected stream with a P-256 key, 428. */
+export const PACK_ENTRY_BYTES_MAX = 432;
+/** Characters of a currency text: three letters as in ISO 4217, or a token's name. */
+export const CURRENCY_BYTES_MAX = 8;
+/** Channels in one revocation list: 5 bytes each, so a list stays below half a sync message. */
+export const REVOCATIONS_MAX = 1024;
+
+// ---- payer ----
+
+/** Vouchers without an answer that a payer carries at once; more means that something is wrong with it. */
+export const UNCONFIRMED_MAX = 8;
+/** Lanes of one payer: a payer never forgets a lane, so the journal must hold them all. */
+export const LANES_MAX = 512;
+/** Other lanes that a voucher commits to: 26 bytes each keep the list below a kilobyte. */
+export const LISTED_LANES_MAX = 32;
+/** Second copies that a payer keeps for the hub. The terminal holds the first, so the oldest may go. */
+export const PAYER_OUTBOX_MAX = 32;
+/** Terminal certificates that a payer remembers; an evicted one is asked for again. */
+export const CERTIFICATES_MAX = 64;
+/** Ticks of one stream: 256 steps of the chain are recomputed in the worst case; then a new stream opens. */
+export const TICKS_MAX = 256;
+
+// ---- terminal ----
+
+/** Hub keys that a device keeps: the current, the next, and two that are running out. */
+export const HUB_KEYS_MAX = 4;
+/** Lanes that a terminal remembers; only acknowledged ones are evicted. */
+export const TERMINAL_LANES_MAX = 1024;
+/** Entries that wait for the hub's acknowledgement before a terminal stops accepting offline. */
+export const TERMINAL_OUTBOX_MAX = 1024;
+/** Seconds that a request stays open when nobody taps. */
+export const REQUEST_OPEN_SECONDS = 120;
+/** Terminals in one scope that may be offline at once, H of the loss bound. */
+export const SCOPE_TERMINALS_MAX = 5;
+
+// ---- money ----
+
+/** Share of the deposit that can't be spent and is slashed on proved fraud, in 1/10000. */
+export const BOND_PER_10000 = 2000;
+/** Share of the deposit that one tap may take, in 1/10000. */
+export const TAP_LIMIT_PER_10000 = 175;
+/** A channel's total at one terminal, in tap limits, until the hub acknowledges. */
+export const CHANNEL_CAP_TAPS = 2;
+/** A tick is at most this part of the tap limit, so that five terminals in scope stay within the bond. */
+export const TICK_VALUE_DIVISOR = 4;
+
+// ---- time, seconds ----
+
+export interface Timing {
+  /** How long a lease is valid. */
+  readonly leaseLifetime: number;
+  /** How long a payee's terminal may stay without the hub. */
+  readonly payeeOfflineMax: number;
+  /** How old the hub's newest L2 block may be when it signs a lease. */
+  readonly watchLag: number;
+  /** How far a device's time may be off. */
+  readonly clockError: number;
+  /** Time for the hub to settle what a late terminal brings. */
+  readonly claimMargin: number;
+  /** How long the owner waits between starting and finishing an exit. */
+  readonly exitDelay: number;
+}
+
+const HOUR = 3600;
+const DAY = 24 * HOUR;
+
+export const DEFAULT_TIMING: Timing = {
+  leaseLifetime: 72 * HOUR,
+  payeeOfflineMax: 7 * DAY,
+  watchLag: HOUR,
+  clockError: 2 * HOUR,
+  claimMargin: 48 * HOUR,
+  exitDelay: 14 * DAY,
+};
+
+/**
+ * Returns `timing` when an owner cannot leave before the last voucher accepted within the rules is settled:
+ * exitDelay >= watchLag + leaseLifetime + clockError + payeeOfflineMax + claimMargin. Throws `timing` otherwise.
+ */
+export function checkTiming(timing: Timing): Timing {
+  const least =
+    timing.watchLag + timing.leaseLifetime + timing.clockError + timing.payeeOfflineMax + timing.claimMargin;
+  if (!(timing.exitDelay >= least)) {
+    throw new SundialError(
+      'timing',
+      `exitDelay is ${timing.exitDelay} s, below the ${least} s of its parts`,
+      {
+        severity: 'process',
+        remedy: `Set exitDelay to ${least} or more, or shorten the lease or the offline time.`,
+        facts: { exitDelay: timing.exitDelay, least },
+      },
+    );
+  }
+  return timing;
+}
+
+/** `share` in 1/10000 of `whole`, rounded down; the rest is divided first so that nothing overflows. */
+export function shareOf(whole: Amount, share: number): Amount {
+  return addAmounts(
+    multiplyAmount(amount(Math.floor(whole / 10_000)), share),
+    amount(Math.floor(((whole % 10_000) * share) / 10_000)),
+  );
+}
+
+/** The most that one duplicated payer can cost the payees of one scope during one lease (rule 10). */
+export function lossBound(facts: {
+  readonly terminals: number;
+  readonly window: Amount;
+  readonly cap: Amount;
+  readonly tickValue: Amount;
+  readonly bond: Amount;
+}): Amount {
+  const each = addAmounts(amount(Math.min(facts.window, facts.cap)), facts.tickValue);
+  return amount(Math.max(0, multiplyAmount(each, facts.terminals) - facts.bond));
+}

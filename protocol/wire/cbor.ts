@@ -1,0 +1,179 @@
+/**
+ * The subset of deterministic CBOR (RFC 8949, 4.2.1) that Sundial speaks: unsigned integers, byte strings, UTF-8
+ * text, definite arrays and null. The reader takes only the shortest form of each head, so bytes that it accepts
+ * are the only bytes that encode the value: nothing has to be re-encoded to prove it.
+ */
+import { SundialError } from '../errors.ts';
+
+const UINT = 0;
+const BYTES = 2;
+const TEXT = 3;
+const ARRAY = 4;
+const NULL = 0xf6;
+const TWO_32 = 2 ** 32;
+
+/** Why bytes were refused: `malformed` are not our CBOR, `not_canonical` have a shorter form, `field_range` don't fit. */
+export type DecodeFault = 'malformed' | 'not_canonical' | 'field_range';
+
+/** Thrown by Reader; the wire layer turns it into a refusal, so it never leaves protocol/wire. */
+export class DecodeError extends SundialError {
+  readonly fault: DecodeFault;
+  constructor(fault: DecodeFault, message: string, offset: number) {
+    super(fault, `${message} at byte ${offset}`, {
+      severity: 'message',
+      remedy: 'Drop the message; the sender resends what still matters.',
+      facts: { offset },
+    });
+    this.fault = fault;
+  }
+}
+
+/** Appends values to a growing buffer. */
+export class Writer {
+  private buffer: Uint8Array;
+  private length = 0;
+
+  /** `sizeHint`: bytes to start with; the buffer doubles when it is full. */
+  constructor(sizeHint = 256) {
+    this.buffer = new Uint8Array(sizeHint);
+  }
+
+  private reserve(count: number): number {
+    const start = this.length;
+    const end = start + count;
+    if (end > this.buffer.length) {
+      const larger = new Uint8Array(Math.max(end, this.buffer.length * 2));
+      larger.set(this.buffer.subarray(0, start));
+      this.buffer = larger;
+    }
+    this.length = end;
+    return start;
+  }
+
+  private head(major: number, value: number): void {
+    const size = value < 24 ? 0 : value < 0x100 ? 1 : value < 0x10000 ? 2 : value < TWO_32 ? 4 : 8;
+    const start = this.reserve(1 + size);
+    const buffer = this.buffer;
+    if (size === 0) {
+      buffer[start] = (major << 5) | value;
+      return;
+    }
+    buffer[start] = (major << 5) | (size === 1 ? 24 : size === 2 ? 25 : size === 4 ? 26 : 27);
+    let rest = value;
+    for (let i = start + size; i > start; i--) {
+      buffer[i] = rest % 256;
+      rest = Math.floor(rest / 256);
+    }
+  }
+
+  uint(value: number): void {
+    this.head(UINT, value);
+  }
+
+  bytes(value: Uint8Array): void {
+    this.head(BYTES, value.length);
+    const start = this.reserve(value.length);
+    this.buffer.set(value, start);
+  }
+
+  /** `value` already as UTF-8. */
+  text(value: Uint8Array): void {
+    this.head(TEXT, value.length);
+    const start = this.reserve(value.length);
+    this.buffer.set(value, start);
+  }
+
+  array(length: number): void {
+    this.head(ARRAY, length);
+  }
+
+  null(): void {
+    const start = this.reserve(1);
+    this.buffer[start] = NULL;
+  }
+
+  /** A copy of what was written. */
+  finish(): Uint8Array {
+    return this.buffer.slice(0, this.length);
+  }
+}
+
+/** Reads values in order; every method throws DecodeError and leaves nothing half read that a caller would keep. */
+export class Reader {
+  private readonly buffer: Uint8Array;
+  private offset = 0;
+
+  constructor(buffer: Uint8Array) {
+    this.buffer = buffer;
+  }
+
+  private fail(fault: DecodeFault, message: string): never {
+    throw new DecodeError(fault, message, this.offset);
+  }
+
+  private head(wanted: number): number {
+    const buffer = this.buffer;
+    const first = buffer[this.offset];
+    if (first === undefined) this.fail('malformed', 'the message ends early');
+    if (first >> 5 !== wanted) this.fail('malformed', `major type ${first >> 5}, want ${wanted}`);
+    const low = first & 31;
+    if (low < 24) {
+      this.offset += 1;
+      return low;
+    }
+    if (low > 27) this.fail('malformed', 'an indefinite or reserved length');
+    const size = 1 << (low - 24);
+    if (this.offset + 1 + size > buffer.length) this.fail('malformed', 'the message ends early');
+    let value = 0;
+    for (let i = 1; i <= size; i++) value = value * 256 + buffer[this.offset + i]!;
+    const least = size === 1 ? 24 : size === 2 ? 0x100 : size === 4 ? 0x10000 : TWO_32;
+    if (value < least) this.fail('not_canonical', `${value} has a shorter form`);
+    if (value > Number.MAX_SAFE_INTEGER) this.fail('field_range', 'an integer above 2^53');
+    this.offset += 1 + size;
+    return value;
+  }
+
+  private take(length: number): Uint8Array {
+    const start = this.offset;
+    if (length > this.buffer.length - start) this.fail('malformed', 'a string runs past the end');
+    this.offset = start + length;
+    return this.buffer.slice(start, this.offset);
+  }
+
+  uint(max: number): number {
+    const value = this.head(UINT);
+    if (value > max) this.fail('field_range', `${value} is above ${max}`);
+    return value;
+  }
+
+  bytes(lengthMin: number, lengthMax: number): Uint8Array {
+    const length = this.head(BYTES);
+    if (length < lengthMin || length > lengthMax)
+      this.fail('field_range', `${length} bytes, want ${lengthMin} to ${lengthMax}`);
+    return this.take(length);
+  }
+
+  text(lengthMax: number): Uint8Array {
+    const length = this.head(TEXT);
+    if (length > lengthMax) this.fail('field_range', `${length} bytes of text, want at most ${lengthMax}`);
+    return this.take(length);
+  }
+
+  array(lengthMax: number): number {
+    const length = this.head(ARRAY);
+    if (length > lengthMax) this.fail('field_range', `${length} items, want at most ${lengthMax}`);
+    return length;
+  }
+
+  /** Consumes a null when one stands next. */
+  null(): boolean {
+    if (this.buffer[this.offset] !== NULL) return false;
+    this.offset += 1;
+    return true;
+  }
+
+  /** Skips nothing: throws unless all bytes were read. */
+  finish(): void {
+    if (this.offset !== this.buffer.length) this.fail('malformed', 'bytes follow the message');
+  }
+}

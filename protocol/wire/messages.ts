@@ -1,0 +1,339 @@
+/**
+ * The one table of all messages: number, fields, types. Codec, TypeScript type and largest size follow from it.
+ * On the wire a message is the CBOR array [version, number, ...fields]. Even numbers are mandatory (a receiver that
+ * does not know one refuses it), odd ones may be skipped. Numbers are never used again.
+ */
+import { SundialError } from '../errors.ts';
+import {
+  CURRENCY_BYTES_MAX,
+  LISTED_LANES_MAX,
+  PACK_ENTRIES_MAX,
+  PACK_ENTRY_BYTES_MAX,
+  REVOCATIONS_MAX,
+  SYNC_MESSAGE_BYTES_MAX,
+  TAP_MESSAGE_BYTES_MAX,
+} from '../limits.ts';
+import type { RefusalName } from '../refusals.ts';
+import { DecodeError, Reader, Writer } from './cbor.ts';
+import {
+  addressField,
+  amountField,
+  asciiText,
+  bytes16Field,
+  bytes32Field,
+  bytesBetween,
+  type Codec,
+  channelField,
+  heightField,
+  type Infer,
+  keyField,
+  list,
+  optional,
+  positionField,
+  secondsField,
+  seqField,
+  signatureField,
+  struct,
+  type TaggedOf,
+  u8,
+  u16,
+  u32,
+  u48,
+} from './schema.ts';
+
+/** Version of the wire format, the first item of every message. */
+export const WIRE_VERSION = 1;
+
+const listedLane = struct({ payee: addressField, paid: amountField });
+
+/** What is signed in a voucher, without what the terminal knows itself. */
+const tapVoucher = {
+  channel: channelField,
+  seq: seqField,
+  spent: amountField,
+  paid: amountField,
+} as const;
+
+/** The terminal's side of a request that its hash commits to, without currency and challenge (they hide in detail). */
+const opened = {
+  terminal: addressField,
+  amount: amountField,
+  at: secondsField,
+  detail: bytes32Field,
+} as const;
+
+/** What a stream commits to beside a voucher. */
+const chain = { anchor: bytes32Field, tickValue: amountField, ticks: u16 } as const;
+
+const details = {
+  currency: asciiText(CURRENCY_BYTES_MAX),
+  challenge: bytes16Field,
+  meter: optional(bytes32Field),
+  quote: optional(bytes32Field),
+} as const;
+
+export type Direction =
+  | 'payer to terminal'
+  | 'terminal to payer'
+  | 'both'
+  | 'device to hub'
+  | 'hub to device';
+
+interface Row {
+  readonly number: number;
+  readonly direction: Direction;
+  readonly codec: Codec<unknown>;
+}
+
+function row<const F extends Record<string, Codec<unknown>>>(
+  number: number,
+  direction: Direction,
+  fields: F,
+) {
+  return { number, direction, codec: struct(fields) } as const;
+}
+
+export const MESSAGES = {
+  // ---- tap link ----
+  hello: row(2, 'payer to terminal', {
+    channel: channelField,
+    payer: addressField,
+    key: optional(keyField),
+    lease: optional(bytes32Field),
+  }),
+  request: row(4, 'terminal to payer', {
+    terminal: addressField,
+    payee: addressField,
+    amount: amountField,
+    at: secondsField,
+    ...details,
+  }),
+  streamRequest: row(6, 'terminal to payer', {
+    terminal: addressField,
+    payee: addressField,
+    at: secondsField,
+    ...details,
+    tickValue: amountField,
+    ticks: u16,
+  }),
+  need: row(8, 'both', { what: u8 }),
+  certificate: row(10, 'terminal to payer', {
+    terminal: addressField,
+    payee: addressField,
+    expiresAt: secondsField,
+    signature: signatureField,
+  }),
+  lease: row(12, 'both', {
+    channel: channelField,
+    payer: addressField,
+    spentFrom: amountField,
+    spendLimit: amountField,
+    tapLimit: amountField,
+    issuedAt: secondsField,
+    expiresAt: secondsField,
+    scope: bytes32Field,
+    signature: signatureField,
+  }),
+  voucher: row(14, 'payer to terminal', {
+    ...tapVoucher,
+    lanes: bytes16Field,
+    signature: signatureField,
+  }),
+  stream: row(16, 'payer to terminal', { ...tapVoucher, anchor: bytes32Field, signature: signatureField }),
+  resolveVoucher: row(18, 'payer to terminal', {
+    ...tapVoucher,
+    lanes: bytes16Field,
+    ...opened,
+    signature: signatureField,
+  }),
+  resolveStream: row(20, 'payer to terminal', {
+    ...tapVoucher,
+    ...chain,
+    terminal: addressField,
+    at: secondsField,
+    detail: bytes32Field,
+    signature: signatureField,
+  }),
+  tick: row(22, 'payer to terminal', {
+    channel: channelField,
+    seq: seqField,
+    k: u16,
+    preimage: bytes32Field,
+  }),
+  tickAnswer: row(24, 'terminal to payer', { channel: channelField, seq: seqField, k: u16 }),
+  receipt: row(26, 'terminal to payer', { voucher: bytes32Field, signature: signatureField }),
+  credit: row(28, 'terminal to payer', {
+    voucher: bytes32Field,
+    credited: amountField,
+    signature: signatureField,
+  }),
+  refusal: row(30, 'both', { code: u8, subject: optional(bytes32Field), bound: optional(u48) }),
+  end: row(32, 'payer to terminal', { channel: channelField, seq: seqField }),
+  cancel: row(34, 'terminal to payer', { request: bytes32Field }),
+
+  // ---- device and hub ----
+  register: row(40, 'device to hub', {
+    device: addressField,
+    role: u8,
+    channel: optional(channelField),
+    payee: optional(addressField),
+    certificateExpiresAt: optional(secondsField),
+    certificate: optional(signatureField),
+    entropyCertified: u8,
+  }),
+  collectedVoucher: row(42, 'device to hub', {
+    ...tapVoucher,
+    payee: addressField,
+    lanes: bytes16Field,
+    ...opened,
+    signature: signatureField,
+    key: optional(keyField),
+    receipt: optional(signatureField),
+    credit: optional(signatureField),
+  }),
+  collectedStream: row(44, 'device to hub', {
+    ...tapVoucher,
+    payee: addressField,
+    ...chain,
+    terminal: addressField,
+    at: secondsField,
+    detail: bytes32Field,
+    signature: signatureField,
+    key: optional(keyField),
+    receipt: optional(signatureField),
+    credit: optional(signatureField),
+  }),
+  collectedTick: row(46, 'device to hub', { stream: bytes32Field, k: u16, preimage: bytes32Field }),
+  collectedCredit: row(48, 'device to hub', {
+    voucher: bytes32Field,
+    credited: amountField,
+    signature: signatureField,
+    byPayee: u8,
+  }),
+  pack: row(50, 'device to hub', { entries: list(bytesBetween(1, PACK_ENTRY_BYTES_MAX), PACK_ENTRIES_MAX) }),
+  acknowledgement: row(52, 'hub to device', {
+    entry: bytes32Field,
+    position: positionField,
+    at: secondsField,
+    signature: signatureField,
+  }),
+  rejection: row(54, 'hub to device', { entry: bytes32Field, code: u8 }),
+  leaseRequest: row(56, 'device to hub', {
+    channel: channelField,
+    seq: seqField,
+    spent: amountField,
+    at: secondsField,
+    scope: bytes32Field,
+    signature: signatureField,
+    key: optional(keyField),
+  }),
+  beacon: row(58, 'hub to device', {
+    at: secondsField,
+    height: heightField,
+    revocations: bytes32Field,
+    checkpoint: bytes32Field,
+    signature: signatureField,
+  }),
+  revocations: row(60, 'hub to device', { channels: list(u32, REVOCATIONS_MAX) }),
+  hubKey: row(62, 'hub to device', {
+    next: addressField,
+    from: secondsField,
+    until: secondsField,
+    signature: signatureField,
+  }),
+  member: row(64, 'hub to device', {
+    scope: bytes32Field,
+    terminal: addressField,
+    expiresAt: secondsField,
+    signature: signatureField,
+  }),
+  statement: row(66, 'device to hub', {
+    channel: channelField,
+    seq: seqField,
+    lanes: list(listedLane, LISTED_LANES_MAX),
+  }),
+  query: row(68, 'device to hub', { entry: bytes32Field }),
+  settled: row(71, 'hub to device', {
+    channel: channelField,
+    payee: addressField,
+    paid: amountField,
+    transaction: bytes32Field,
+  }),
+} as const satisfies Record<string, Row>;
+
+export type MessageName = keyof typeof MESSAGES;
+export type Message = TaggedOf<typeof MESSAGES>;
+/** The fields of one message, with its `type`. */
+export type MessageOf<N extends MessageName> = { readonly type: N } & Infer<(typeof MESSAGES)[N]['codec']>;
+
+/** What `need` asks for. */
+export const NEED = { hello: 1, certificate: 2, lease: 3 } as const;
+
+/** What a device says it is when it registers. */
+export const ROLES = { wearable: 1, pos: 2, charger: 3, car: 4 } as const;
+
+const byNumber = new Map<number, { name: MessageName; row: Row }>(
+  (Object.entries(MESSAGES) as [MessageName, Row][]).map(([name, entry]) => [
+    entry.number,
+    { name, row: entry },
+  ]),
+);
+
+/** Heads of [version, number, ...]: the array head that the struct's size counts already, version, number. */
+const ENVELOPE_BYTES = 1 + 3;
+
+/** Largest size on the wire, bytes, of a message of this name. */
+export function messageBytesMax(name: MessageName): number {
+  return MESSAGES[name].codec.sizeMax + ENVELOPE_BYTES;
+}
+
+/** The bytes of a message. Throws SundialError when a field is out of its range. */
+export function encodeMessage(message: Message): Uint8Array {
+  const writer = new Writer();
+  const entry: Row = MESSAGES[message.type];
+  writer.array(3);
+  writer.uint(WIRE_VERSION);
+  writer.uint(entry.number);
+  entry.codec.write(writer, message);
+  return writer.finish();
+}
+
+export type Decoded =
+  | { readonly ok: true; readonly message: Message }
+  /** An unknown odd number: not an error. */
+  | { readonly ok: true; readonly message: undefined }
+  | { readonly ok: false; readonly code: RefusalName };
+
+/** Which link the bytes came over: it bounds their size before anything is parsed. */
+export type Medium = 'tap' | 'sync';
+
+/** Strictly decodes one message; never throws on bytes from outside, names the refusal instead. */
+export function decodeMessage(bytes: Uint8Array, medium: Medium): Decoded {
+  if (bytes.length > (medium === 'tap' ? TAP_MESSAGE_BYTES_MAX : SYNC_MESSAGE_BYTES_MAX))
+    return { ok: false, code: 'too_large' };
+  try {
+    const reader = new Reader(bytes);
+    if (reader.array(3) !== 3) return { ok: false, code: 'malformed' };
+    if (reader.uint(255) !== WIRE_VERSION) return { ok: false, code: 'version_unknown' };
+    const number = reader.uint(0xffff);
+    const found = byNumber.get(number);
+    if (found === undefined)
+      return number % 2 === 1 ? { ok: true, message: undefined } : { ok: false, code: 'message_unknown' };
+    const fields = found.row.codec.read(reader) as object;
+    reader.finish();
+    return { ok: true, message: { type: found.name, ...fields } as Message };
+  } catch (error) {
+    if (error instanceof DecodeError) return { ok: false, code: error.fault };
+    throw error;
+  }
+}
+
+/** decodeMessage for bytes that this program wrote itself: throws `own_bytes` when they don't decode. */
+export function decodeOwn(bytes: Uint8Array): Message {
+  const decoded = decodeMessage(bytes, 'sync');
+  if (decoded.ok && decoded.message !== undefined) return decoded.message;
+  throw new SundialError('own_bytes', 'stored bytes are no message of this version', {
+    severity: 'device',
+    remedy: 'Restore the storage from before the damage, or use the version that wrote it.',
+  });
+}

@@ -1,0 +1,179 @@
+/**
+ * Building blocks of the message and record tables: one schema gives the TypeScript type, the encoder, the strict
+ * decoder and the largest size. Structs are positional arrays.
+ */
+import type { Address, Bytes16, Bytes32, Signature } from '../bytes.ts';
+import { SundialError } from '../errors.ts';
+import {
+  type Amount,
+  type ChannelId,
+  checkUint,
+  type Height,
+  type Position,
+  type Seconds,
+  type Seq,
+  UINT16_MAX,
+  UINT32_MAX,
+  UINT40_MAX,
+  UINT48_MAX,
+} from '../integers.ts';
+import { DecodeError, type Reader, type Writer } from './cbor.ts';
+
+export interface Codec<T> {
+  /** Bytes of the largest encoding. */
+  readonly sizeMax: number;
+  /** Throws SundialError `out_of_range` or `wrong_length` when the value can't be sent. */
+  write(writer: Writer, value: T): void;
+  /** Throws DecodeError. */
+  read(reader: Reader): T;
+}
+
+export type Infer<C> = C extends Codec<infer T> ? T : never;
+
+const headSize = (max: number): number =>
+  max < 24 ? 1 : max < 0x100 ? 2 : max < 0x10000 ? 3 : max <= UINT32_MAX ? 5 : 9;
+
+function uint<T extends number>(max: number, name: string): Codec<T> {
+  return {
+    sizeMax: headSize(max),
+    write: (writer, value) => writer.uint(checkUint(value, max, name)),
+    read: (reader) => reader.uint(max) as T,
+  };
+}
+
+export const u8: Codec<number> = uint(255, 'u8');
+export const u16: Codec<number> = uint(UINT16_MAX, 'u16');
+export const u32: Codec<number> = uint(UINT32_MAX, 'u32');
+export const channelField: Codec<ChannelId> = uint(UINT32_MAX, 'channel');
+export const seqField: Codec<Seq> = uint(UINT32_MAX, 'seq');
+export const amountField: Codec<Amount> = uint(UINT48_MAX, 'amount');
+export const heightField: Codec<Height> = uint(UINT48_MAX, 'height');
+export const positionField: Codec<Position> = uint(UINT48_MAX, 'position');
+export const secondsField: Codec<Seconds> = uint(UINT40_MAX, 'seconds');
+export const u48: Codec<number> = uint(UINT48_MAX, 'u48');
+
+function wrongLength(length: number, min: number, max: number): never {
+  throw new SundialError('wrong_length', `${length} bytes, want ${min} to ${max}`, {
+    severity: 'call',
+    remedy: 'Give the field in its fixed size.',
+  });
+}
+
+/** Byte string of a length between the two bounds. */
+export function bytesBetween(min: number, max: number): Codec<Uint8Array> {
+  return {
+    sizeMax: headSize(max) + max,
+    write(writer, value) {
+      if (value.length < min || value.length > max) wrongLength(value.length, min, max);
+      writer.bytes(value);
+    },
+    read: (reader) => reader.bytes(min, max),
+  };
+}
+
+export const addressField: Codec<Address> = bytesBetween(20, 20);
+export const bytes16Field: Codec<Bytes16> = bytesBetween(16, 16);
+export const bytes32Field: Codec<Bytes32> = bytesBetween(32, 32);
+export const signatureField: Codec<Signature> = bytesBetween(64, 64);
+/** 64 bytes x, y of a P-256 key. */
+export const keyField: Codec<Uint8Array> = bytesBetween(64, 64);
+
+/** Printable ASCII text (currency names); anything else is refused, so that two texts never look alike. */
+export function asciiText(lengthMax: number): Codec<string> {
+  return {
+    sizeMax: headSize(lengthMax) + lengthMax,
+    write(writer, value) {
+      const bytes = new Uint8Array(value.length);
+      for (let i = 0; i < value.length; i++) {
+        const code = value.charCodeAt(i);
+        if (code < 0x21 || code > 0x7e) {
+          throw new SundialError('bad_text', 'a text holds a character outside printable ASCII', {
+            severity: 'call',
+            remedy: 'Use letters, digits and signs from ! to ~.',
+          });
+        }
+        bytes[i] = code;
+      }
+      if (bytes.length > lengthMax) wrongLength(bytes.length, 0, lengthMax);
+      writer.text(bytes);
+    },
+    read(reader) {
+      const bytes = reader.text(lengthMax);
+      let text = '';
+      for (const code of bytes) {
+        if (code < 0x21 || code > 0x7e)
+          throw new DecodeError('field_range', 'text is not printable ASCII', 0);
+        text += String.fromCharCode(code);
+      }
+      return text;
+    },
+  };
+}
+
+/** null stands for undefined. */
+export function optional<T>(codec: Codec<T>): Codec<T | undefined> {
+  return {
+    sizeMax: codec.sizeMax,
+    write: (writer, value) => (value === undefined ? writer.null() : codec.write(writer, value)),
+    read: (reader) => (reader.null() ? undefined : codec.read(reader)),
+  };
+}
+
+export function list<T>(codec: Codec<T>, lengthMax: number): Codec<readonly T[]> {
+  return {
+    sizeMax: headSize(lengthMax) + lengthMax * codec.sizeMax,
+    write(writer, value) {
+      if (value.length > lengthMax) wrongLength(value.length, 0, lengthMax);
+      writer.array(value.length);
+      for (const item of value) codec.write(writer, item);
+    },
+    read(reader) {
+      const length = reader.array(lengthMax);
+      const items: T[] = [];
+      for (let i = 0; i < length; i++) items.push(codec.read(reader));
+      return items;
+    },
+  };
+}
+
+type OptionalKeys<F> = { [K in keyof F]: undefined extends Infer<F[K]> ? K : never }[keyof F];
+/** The object type of a struct: fields whose codec is optional may be absent. */
+export type StructOf<F> = { readonly [K in Exclude<keyof F, OptionalKeys<F>>]: Infer<F[K]> } & {
+  readonly [K in OptionalKeys<F>]?: Infer<F[K]>;
+};
+
+/** A positional array with the fields in the order of the keys. */
+export function struct<const F extends Record<string, Codec<unknown>>>(fields: F): Codec<StructOf<F>> {
+  const entries = Object.entries(fields) as [string, Codec<unknown>][];
+  const count = entries.length;
+  let sizeMax = headSize(count);
+  for (const [, codec] of entries) sizeMax += codec.sizeMax;
+  return {
+    sizeMax,
+    write(writer, value) {
+      writer.array(count);
+      const source = value as Record<string, unknown>;
+      for (const [name, codec] of entries) codec.write(writer, source[name]);
+    },
+    read(reader) {
+      if (reader.array(count) !== count) throw new DecodeError('malformed', 'fields are missing', 0);
+      const target: Record<string, unknown> = {};
+      for (const [name, codec] of entries) {
+        const item = codec.read(reader);
+        if (item !== undefined) target[name] = item;
+      }
+      return target as StructOf<F>;
+    },
+  };
+}
+
+/** One row of a table of tagged structs. */
+export interface Variant {
+  readonly number: number;
+  readonly codec: Codec<unknown>;
+}
+
+/** `{ type: name, ...fields }` for each row of a table: what `tagged` reads and writes. */
+export type TaggedOf<T extends Record<string, Variant>> = {
+  [K in keyof T & string]: { readonly type: K } & Infer<T[K]['codec']>;
+}[keyof T & string];
