@@ -5,7 +5,8 @@
 // written again: what was durable before is read back and checked, and the next group goes into a fresh segment that
 // starts at the last durable position. Whatever the failed group left in the old file is thereby superseded.
 import { randomInt } from 'node:crypto';
-import { causeText, HubError } from '../errors.ts';
+import { SundialError } from '../../protocol/errors.ts';
+import { causeText } from '../errors.ts';
 import {
   groupBytesMax,
   groupRecordsMax,
@@ -40,18 +41,18 @@ export interface FileLedgerOptions {
   readonly sizeKnown?: number;
   readonly retryMs?: { readonly first: number; readonly last: number };
   /** Called when the ledger changes between writing and waiting, with the reason while it waits. */
-  readonly onPhase?: (phase: LedgerPhase, reason?: HubError) => void;
+  readonly onPhase?: (phase: LedgerPhase, reason?: SundialError) => void;
 }
 
 interface Waiting {
   readonly bytes: Uint8Array;
   readonly resolve: (position: number) => void;
-  readonly reject: (error: HubError) => void;
+  readonly reject: (error: SundialError) => void;
 }
 
 /**
- * Opens the ledger in `folder`, alone (HubError `folder_locked` otherwise), cutting off a torn end.
- * Throws `ledger_corrupt` or `ledger_newer` (stop).
+ * Opens the ledger in `folder`, alone (SundialError `folder_locked` otherwise), cutting off a torn end.
+ * Throws `ledger_corrupt` or `ledger_newer` (severity process).
  */
 export async function openFileLedger(
   folder: string,
@@ -81,8 +82,8 @@ export class FileLedger implements Ledger {
   #inFlight: readonly Waiting[] = [];
   #running: Promise<void> | undefined;
   #retry: { timer: NodeJS.Timeout; delayMs: number } | undefined;
-  #failure: HubError | undefined;
-  #fatal: HubError | undefined;
+  #failure: SundialError | undefined;
+  #fatal: SundialError | undefined;
 
   private constructor(
     options: FileLedgerOptions,
@@ -98,11 +99,12 @@ export class FileLedger implements Ledger {
     this.#file = file;
   }
 
-  /** Opens over any files. Throws `ledger_corrupt` or `ledger_newer` (stop), or what the files throw. */
+  /** Opens over any files. Throws `ledger_corrupt` or `ledger_newer` (severity process), or what the files throw. */
   static async open(options: FileLedgerOptions): Promise<FileLedger> {
     const opened = await openSegments(options.files);
     if (opened.size < (options.sizeKnown ?? 0)) {
-      throw new HubError('ledger_corrupt', 'stop', 'Records that were durable are missing at the end.', {
+      throw new SundialError('ledger_corrupt', 'Records that were durable are missing at the end.', {
+        severity: 'process',
         facts: { position: opened.size, sizeKnown: options.sizeKnown ?? 0 },
         remedy: 'Keep the folder as it is and restore the last segment files from a copy.',
       });
@@ -136,22 +138,27 @@ export class FileLedger implements Ledger {
     });
   }
 
-  #refuse(bytes: Uint8Array): HubError | undefined {
+  #refuse(bytes: Uint8Array): SundialError | undefined {
     if (this.#phase === 'closed') {
       return (
         this.#fatal ??
-        new HubError('ledger_closed', 'stop', 'The ledger is closed.', { remedy: 'Start the hub again.' })
+        new SundialError('ledger_closed', 'The ledger is closed.', {
+          severity: 'process',
+          remedy: 'Start the hub again.',
+        })
       );
     }
     if (bytes.length === 0 || bytes.length > recordBytesMax) {
-      return new HubError('record_size', 'refuse', `A record has 1 to ${recordBytesMax} bytes.`, {
+      return new SundialError('record_size', `A record has 1 to ${recordBytesMax} bytes.`, {
+        severity: 'call',
         facts: { bytes: bytes.length, bytesMax: recordBytesMax },
         remedy: 'Split the record.',
       });
     }
     if (this.#failure !== undefined) return this.#failure;
     if (this.#size + this.queued > positionMax) {
-      return new HubError('ledger_full', 'stop', 'All ledger positions are used.', {
+      return new SundialError('ledger_full', 'All ledger positions are used.', {
+        severity: 'process',
         facts: { positionMax },
         remedy: 'Start a new ledger under a new hub name.',
       });
@@ -160,7 +167,8 @@ export class FileLedger implements Ledger {
       this.#queue.length >= ledgerQueueRecordsMax ||
       this.#queuedBytes + bytes.length + recordOverheadBytes > ledgerQueueBytesMax
     ) {
-      return new HubError('ledger_busy', 'retry', 'More records arrive than the disk can take.', {
+      return new SundialError('ledger_busy', 'More records arrive than the disk can take.', {
+        severity: 'call',
         facts: { queuedRecords: this.#queue.length, queuedBytes: this.#queuedBytes },
         remedy: 'Send again later; use a faster disk when this persists.',
       });
@@ -254,16 +262,12 @@ export class FileLedger implements Ledger {
   }
 
   async #fail(cause: unknown, group: readonly Waiting[]): Promise<void> {
-    const failure = new HubError(
-      'ledger_unavailable',
-      'retry',
-      `The ledger can't write: ${causeText(cause)}.`,
-      {
-        facts: { position: this.#size, cause: causeText(cause) },
-        remedy: 'Nothing acknowledged is lost. Free space or repair the disk; writing resumes by itself.',
-        cause,
-      },
-    );
+    const failure = new SundialError('ledger_unavailable', `The ledger can't write: ${causeText(cause)}.`, {
+      severity: 'call',
+      facts: { position: this.#size, cause: causeText(cause) },
+      remedy: 'Nothing acknowledged is lost. Free space or repair the disk; writing resumes by itself.',
+      cause,
+    });
     this.#failure = failure;
     const closing = this.#phase === 'closed';
     if (!closing) this.#phase = 'waiting';
@@ -298,7 +302,7 @@ export class FileLedger implements Ledger {
       await this.#verifyLast();
       await this.#nextSegment();
     } catch (cause) {
-      if (cause instanceof HubError && cause.severity === 'stop') {
+      if (cause instanceof SundialError && cause.severity === 'process') {
         this.#fatal = cause;
         this.#phase = 'closed';
         this.#options.onPhase?.('closed', cause);
@@ -324,15 +328,11 @@ export class FileLedger implements Ledger {
     } finally {
       await file.close();
     }
-    throw new HubError(
-      'ledger_corrupt',
-      'stop',
-      `Records of ${segment.name} are gone after a disk failure.`,
-      {
-        facts: { file: segment.name, position: this.#size },
-        remedy: 'Keep the folder as it is, check the disk, and restore the file from a copy.',
-      },
-    );
+    throw new SundialError('ledger_corrupt', `Records of ${segment.name} are gone after a disk failure.`, {
+      severity: 'process',
+      facts: { file: segment.name, position: this.#size },
+      remedy: 'Keep the folder as it is, check the disk, and restore the file from a copy.',
+    });
   }
 
   async close(): Promise<void> {

@@ -17,16 +17,16 @@ export interface Ledger {
   readonly phase: LedgerPhase;
   /**
    * Appends one opaque record (1 to recordBytesMax bytes; the bytes are copied). Resolves with its position only
-   * when the record would survive a power cut. Rejects with HubError:
-   * - `ledger_busy` (retry): the queue is full; nothing was taken.
-   * - `ledger_unavailable` (retry): the disk failed; the record is not acknowledged, though it may turn up in a
+   * when the record would survive a power cut. Rejects with SundialError:
+   * - `ledger_busy` (call, send again later): the queue is full; nothing was taken.
+   * - `ledger_unavailable` (call, send again later): the disk failed; the record is not acknowledged, though it may turn up in a
    *   replay after a crash, as any unacknowledged record may. Writing resumes by itself.
-   * - `ledger_closed` (stop), `record_size` (refuse), `ledger_full` (stop).
+   * - `ledger_closed` (severity process), `record_size` (call), `ledger_full` (severity process).
    * Appends resolve in the order in which they were called.
    */
   append(bytes: Uint8Array): Promise<number>;
   /**
-   * All durable records from position `from` on, in order. Throws `ledger_corrupt` (stop) with file, offset and
+   * All durable records from position `from` on, in order. Throws `ledger_corrupt` (severity process) with file, offset and
    * position when a record that was durable can't be read back.
    */
   replay(from?: number): AsyncIterable<LedgerRecord>;

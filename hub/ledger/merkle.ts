@@ -1,7 +1,7 @@
 // A Merkle tree over the ledger's records, built as RFC 6962 section 2.1 says, with keccak256 instead of SHA-256 so
 // that a contract can check it: leaf = keccak256(0x00, record), node = keccak256(0x01, left, right). It lets anyone
 // who holds two checkpoints see that the hub only ever appended.
-import { HubError } from '../errors.ts';
+import { SundialError } from '../../protocol/errors.ts';
 
 export type Keccak256 = (bytes: Uint8Array) => Uint8Array;
 
@@ -45,7 +45,8 @@ export class MerkleTree {
   proof(index: number, size = this.size): Uint8Array[] {
     this.#check(size);
     if (!Number.isInteger(index) || index < 0 || index >= size) {
-      throw new HubError('proof_range', 'refuse', `Position ${index} is not below ${size}.`, {
+      throw new SundialError('proof_range', `Position ${index} is not below ${size}.`, {
+        severity: 'call',
         facts: { index, size },
         remedy: 'Ask for a position below the size of the checkpoint.',
       });
@@ -81,7 +82,8 @@ export class MerkleTree {
 
   #check(size: number): void {
     if (Number.isInteger(size) && size >= 0 && size <= this.size) return;
-    throw new HubError('proof_range', 'refuse', `The tree has ${this.size} leaves, not ${size}.`, {
+    throw new SundialError('proof_range', `The tree has ${this.size} leaves, not ${size}.`, {
+      severity: 'call',
       facts: { size, leaves: this.size },
       remedy: 'Ask for a size that the ledger has reached.',
     });

@@ -1,7 +1,7 @@
 // Reading segments back: the start after a crash, and replay. What decides between a torn end (cut off and gone on)
-// and damage (stop) is whether a record that was durable would be missing: a group is only written after the group
+// and damage (severity process) is whether a record that was durable would be missing: a group is only written after the group
 // before it was synced, so anything intact behind a damaged place proves that the damaged place was durable once.
-import { HubError } from '../errors.ts';
+import { SundialError } from '../../protocol/errors.ts';
 import { groupBytesMax } from '../limits.ts';
 import type { LedgerFile, LedgerFiles } from './files.ts';
 import { decodeGroup, decodeHeader, findGroup, groupHeaderBytes, headerBytes } from './frame.ts';
@@ -45,7 +45,7 @@ export interface Opened {
 }
 
 /**
- * Finds the chain of segments and its end; cuts a torn end off. Throws `ledger_corrupt` or `ledger_newer` (stop).
+ * Finds the chain of segments and its end; cuts a torn end off. Throws `ledger_corrupt` or `ledger_newer` (severity process).
  * Earlier segments are only checked by their headers here: replay reads them in full.
  */
 export async function openSegments(files: LedgerFiles): Promise<Opened> {
@@ -63,7 +63,8 @@ export async function openSegments(files: LedgerFiles): Promise<Opened> {
       await file.close();
     }
     if (header.kind === 'newer') {
-      throw new HubError('ledger_newer', 'stop', `The ledger file ${name} was written by a newer version.`, {
+      throw new SundialError('ledger_newer', `The ledger file ${name} was written by a newer version.`, {
+        severity: 'process',
         facts: { file: name, minReader: header.minReader },
         remedy: 'Start the version that wrote it, or a later one.',
       });
@@ -126,7 +127,7 @@ function scan(segment: Segment, bytes: Uint8Array): { size: number; end: number 
 
 /**
  * The records with positions from `from` up to `size`, over the chain of segments. A segment counts only up to the
- * first position of the next: what a failed fsync left behind that is superseded. Throws `ledger_corrupt` (stop).
+ * first position of the next: what a failed fsync left behind that is superseded. Throws `ledger_corrupt` (severity process).
  */
 export async function* replaySegments(
   files: LedgerFiles,
@@ -165,12 +166,12 @@ export async function verifySegment(file: LedgerFile, segment: Segment, size: nu
   return scan(segment, await file.read(0, await file.size())).size >= size;
 }
 
-function corrupt(file: string, offset: number, position: number, what: string): HubError {
-  return new HubError(
+function corrupt(file: string, offset: number, position: number, what: string): SundialError {
+  return new SundialError(
     'ledger_corrupt',
-    'stop',
     `The ledger is damaged at position ${position} (${file}, byte ${offset}): ${what}.`,
     {
+      severity: 'process',
       facts: { file, offset, position },
       remedy:
         `Keep the folder as it is and restore ${file} from a copy. Every record before position ${position} is ` +

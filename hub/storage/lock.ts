@@ -5,7 +5,7 @@ import { statSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
-import { HubError } from '../errors.ts';
+import { SundialError } from '../../protocol/errors.ts';
 
 /** Held until `release` is called or the process ends. */
 export interface FolderLock {
@@ -14,11 +14,12 @@ export interface FolderLock {
 
 /**
  * Takes the lock of `folder` for `purpose` (a short word), creating the folder when it is missing.
- * Throws HubError `folder_locked` when another process (or this one) holds it.
+ * Throws SundialError `folder_locked` when another process (or this one) holds it.
  */
 export async function lockFolder(folder: string, purpose: string): Promise<FolderLock> {
   if (process.platform !== 'linux') {
-    throw new HubError('lock_unsupported', 'stop', 'The hub locks its folders with Linux abstract sockets.', {
+    throw new SundialError('lock_unsupported', 'The hub locks its folders with Linux abstract sockets.', {
+      severity: 'process',
       facts: { platform: process.platform },
       remedy: 'Run the hub on Linux (a container will do).',
     });
@@ -38,7 +39,8 @@ function listen(name: string, folder: string, purpose: string): Promise<Server> 
     const server = createServer((socket) => socket.destroy());
     server.once('error', (cause) =>
       reject(
-        new HubError('folder_locked', 'stop', `Another process uses ${folder}.`, {
+        new SundialError('folder_locked', `Another process uses ${folder}.`, {
+          severity: 'process',
           facts: { folder, purpose },
           remedy: `Stop the process whose id stands in ${join(folder, `${purpose}.owner`)}, or use another folder.`,
           cause,

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { HubError, isHubError } from '../../hub/errors.ts';
+import { SundialError } from '../../protocol/errors.ts';
+import { isError } from '../../hub/errors.ts';
 import { FileLedger, openFileLedger } from '../../hub/ledger/file-ledger.ts';
 import type { Ledger } from '../../hub/ledger/ledger.ts';
 import { groupRecordsMax, ledgerQueueRecordsMax, recordBytesMax } from '../../hub/limits.ts';
@@ -23,12 +24,12 @@ async function contents(ledger: Ledger, from = 0): Promise<string[]> {
   return found;
 }
 
-async function rejection(promise: Promise<unknown>): Promise<HubError> {
+async function rejection(promise: Promise<unknown>): Promise<SundialError> {
   try {
     await promise;
   } catch (error) {
-    assert.instance(error, HubError);
-    return error as HubError;
+    assert.instance(error, SundialError);
+    return error as SundialError;
   }
   return assert.unreachable('expected a rejection') as never;
 }
@@ -120,7 +121,7 @@ test('damage before the end stops the ledger with file, offset, position and wha
   disk.damage(name, offset);
   const error = await rejection(FileLedger.open({ files: disk.files() }));
   assert.is(error.code, 'ledger_corrupt');
-  assert.is(error.severity, 'stop');
+  assert.is(error.severity, 'process');
   assert.is(error.facts.file, name);
   assert.is(error.facts.position, 1);
   assert.ok(Number(error.facts.offset) < offset && offset - Number(error.facts.offset) <= 24);
@@ -208,7 +209,7 @@ test('a full queue says so instead of growing', async () => {
   for (let index = 0; index < ledgerQueueRecordsMax; index += 1) appends.push(ledger.append(record('x')));
   const error = await rejection(ledger.append(record('one too many')));
   assert.is(error.code, 'ledger_busy');
-  assert.is(error.severity, 'retry');
+  assert.is(error.severity, 'call');
   await Promise.all(appends);
   assert.is(await ledger.append(record('later')), ledgerQueueRecordsMax);
   assert.ok(ledgerQueueRecordsMax > groupRecordsMax);
@@ -235,7 +236,7 @@ for (const fault of ['write', 'sync'] as const) {
     const failed = rejection(ledger.append(record('lost')));
     const error = await failed;
     assert.is(error.code, 'ledger_unavailable');
-    assert.is(error.severity, 'retry');
+    assert.is(error.severity, 'call');
     assert.ok(error.cause instanceof Error);
     assert.is((await rejection(ledger.append(record('also lost')))).code, 'ledger_unavailable');
     assert.is(ledger.phase, 'waiting');
@@ -252,8 +253,8 @@ for (const fault of ['write', 'sync'] as const) {
 
 test('a segment whose durable records vanish with a failing fsync stops the ledger', async () => {
   const disk = freshDisk();
-  let stopped: ((error: HubError | undefined) => void) | undefined;
-  const closed = new Promise<HubError | undefined>((resolve) => {
+  let stopped: ((error: SundialError | undefined) => void) | undefined;
+  const closed = new Promise<SundialError | undefined>((resolve) => {
     stopped = resolve;
   });
   const ledger = await FileLedger.open({
@@ -269,7 +270,7 @@ test('a segment whose durable records vanish with a failing fsync stops the ledg
   await rejection(ledger.append(record('lost')));
   disk.faults.sync = 0;
   assert.is((await closed)?.code, 'ledger_corrupt');
-  assert.ok(isHubError(await rejection(ledger.append(record('refused'))), 'ledger_corrupt'));
+  assert.ok(isError(await rejection(ledger.append(record('refused'))), 'ledger_corrupt'));
 });
 
 test('every acknowledged record survives any mix of faults and power cuts', async () => {

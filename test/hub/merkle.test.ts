@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { keccak_256 } from '@noble/hashes/sha3.js';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { isHubError } from '../../hub/errors.ts';
+import { isError } from '../../hub/errors.ts';
 import { checkpoint, type Keccak256, MerkleTree, rootFromProof } from '../../hub/ledger/merkle.ts';
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
@@ -77,7 +77,7 @@ test('a proof outside the tree is refused by name', () => {
   const tree = new MerkleTree(keccak_256);
   tree.append(leaf(0));
   for (const ask of [() => tree.proof(1), () => tree.proof(0, 2), () => tree.root(2), () => tree.proof(-1)]) {
-    assert.throws(ask, (error: unknown) => isHubError(error, 'proof_range'));
+    assert.throws(ask, (error: unknown) => isError(error, 'proof_range'));
   }
 });
 
