@@ -23,3 +23,12 @@ export const ledgerRetryMs = { first: 50, last: 5_000 } as const;
 
 /** Positions are uint48 in every signed message. */
 export const positionMax = 2 ** 48 - 1;
+
+/** Clients of the embedded broker: one box, one site; a file descriptor and some 50 KiB each. */
+export const brokerClientsMax = 2_000;
+
+/** Messages from the broker that are being worked on. Further ones wait in the broker, whose window they fill. */
+export const ingestInFlightMax = 256;
+
+/** Messages to one broker that it has not confirmed. Beyond it acknowledgements are dropped: devices send again. */
+export const downInFlightMax = 8_192;
