@@ -115,7 +115,8 @@ class Actor<S, E, R> {
         await this.step(this.signed(effect.digest, await this.sign(effect.digest)), outgoing);
       else {
         const decoded = decodeMessage(encodeMessage(effect.message), 'tap');
-        if (!decoded.ok || !decoded.message) throw new Error(`${effect.message.type} does not cross the link`);
+        if (!decoded.ok || !decoded.message)
+          throw new Error(`${effect.message.type} does not cross the link`);
         this.sent.push(decoded.message);
         outgoing.push(decoded.message);
       }
