@@ -32,7 +32,8 @@ test('a stream reveals a tick only after the last was answered, and closes with 
     const deliver = terminal.said('deliver').at(-1);
     assert.ok(deliver?.type === 'deliver' && deliver.k === k);
     if (deliver?.type !== 'deliver') return;
-    if (k < 10) await terminal.on({ type: 'delivered', channel: deliver.channel, k, challenge: challenge(9) });
+    if (k < 10)
+      await terminal.on({ type: 'delivered', channel: deliver.channel, k, challenge: challenge(9) });
   }
   assert.is(payer.state.books.spent, 200_000);
   await terminal.on({ type: 'closeSession', challenge: challenge(2) });
