@@ -69,7 +69,9 @@ function onCredit(turn: PayerTurn, message: MessageOf<'credit'>): void {
   const entry = findVoucher(turn, message.voucher);
   if (entry === undefined || message.credited !== entry.request.amount) return;
   const { signing } = turn.context;
-  if (!signing.signedBy('Credit', message, message.signature, entry.request.terminal)) {
+  const signer = signing.suite.recover(signing.digest('Credit', message), message.signature);
+  const { terminal } = entry.request;
+  if (signer === undefined || !(equalBytes(signer, terminal) || equalBytes(signer, entry.voucher.payee))) {
     turn.notify({ type: 'refused', code: 'signature', by: 'us' });
     return;
   }
@@ -80,8 +82,14 @@ function onCredit(turn: PayerTurn, message: MessageOf<'credit'>): void {
 
 /** A certificate is checked once and kept; it also says which terminal is there, so old vouchers are resolved. */
 function onCertificate(turn: PayerTurn, message: MessageOf<'certificate'>): void {
+  const { pending } = turn.volatile;
+  const wanted = pending !== undefined && equalBytes(pending.message.terminal, message.terminal);
+  if (wanted && !equalBytes(pending.message.payee, message.payee)) return turn.refuse('payee_mismatch');
   const known = turn.books.certificates.find(
-    (entry) => equalBytes(entry.terminal, message.terminal) && entry.expiresAt >= message.expiresAt,
+    (entry) =>
+      equalBytes(entry.terminal, message.terminal) &&
+      equalBytes(entry.payee, message.payee) &&
+      entry.expiresAt >= message.expiresAt,
   );
   if (known === undefined) {
     const { signing } = turn.context;
@@ -92,13 +100,14 @@ function onCertificate(turn: PayerTurn, message: MessageOf<'certificate'>): void
     turn.persist({ type: 'certificate', terminal, payee, expiresAt });
   }
   turn.set({ peer: message.terminal });
-  if (turn.volatile.pending !== undefined) continuePending(turn);
+  if (pending !== undefined) continuePending(turn);
   else resolveAt(turn, message.terminal);
 }
 
 function onNeed(turn: PayerTurn, what: number): void {
   if (what === NEED.hello) sendHello(turn);
-  else if (what === NEED.lease && turn.books.lease !== undefined) turn.send(turn.books.lease);
+  else if (what !== NEED.lease) turn.refuse('unexpected_message');
+  else if (turn.books.lease !== undefined) turn.send(turn.books.lease);
   else turn.refuse('lease_missing');
 }
 
@@ -147,6 +156,9 @@ export function takeLease(turn: PayerTurn, lease: MessageOf<'lease'>): void {
     return turn.notify({ type: 'refused', code: 'hub_key_unknown', by: 'us' });
   const old = books.lease;
   if (old !== undefined && lease.issuedAt < old.issuedAt) return;
+  // Leases are repeated by every beacon of a transport; storing the same again would only wear out the flash.
+  const { signing } = context;
+  if (old !== undefined && equalBytes(signing.digest('Lease', old), signing.digest('Lease', lease))) return;
   turn.persist({ ...lease, type: 'lease' });
   turn.notify({ type: 'lease', spendLimit: lease.spendLimit, expiresAt: lease.expiresAt });
 }

@@ -354,7 +354,10 @@ export function applyRecord(books: PayerBooks, record: PayerRecord): PayerBooks 
     case 'hubKey':
       return { ...books, hubKeys: withHubKey(books.hubKeys, record) };
     case 'certificate': {
-      const others = books.certificates.filter((known) => !equalBytes(known.terminal, record.terminal));
+      // By terminal and payee: any payee can certify any terminal, and must not push out the right one's.
+      const others = books.certificates.filter(
+        (known) => !equalBytes(known.terminal, record.terminal) || !equalBytes(known.payee, record.payee),
+      );
       return { ...books, certificates: [...others, record].slice(-CERTIFICATES_MAX) };
     }
     case 'time':

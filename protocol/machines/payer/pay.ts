@@ -3,7 +3,7 @@
  * signature. The order of the effects is rule 2: persist the intent, then sign, then send.
  */
 import { type Address, type Bytes32, equalBytes } from '../../bytes.ts';
-import { type Amount, addAmounts, amount, multiplyAmount, nextSeq, ZERO_AMOUNT } from '../../integers.ts';
+import { addAmounts, amount, nextSeq, ZERO_AMOUNT } from '../../integers.ts';
 import { LANES_MAX, TICK_VALUE_DIVISOR, TICKS_MAX, UNCONFIRMED_MAX } from '../../limits.ts';
 import { firstRefusal, type RefusalName } from '../../refusals.ts';
 import {
@@ -92,7 +92,7 @@ export function resolveAt(turn: PayerTurn, terminal: Address): boolean {
 }
 
 /** Why the payer won't pay this, or undefined. `most` is what the voucher can take at its maximum. */
-function refusalOf(turn: PayerTurn, message: RequestMessage, most: Amount): RefusalName | undefined {
+function refusalOf(turn: PayerTurn, message: RequestMessage, most: number): RefusalName | undefined {
   const { books, context, settings, volatile } = turn;
   const { lease } = books;
   const found: (RefusalName | undefined)[] = [];
@@ -133,20 +133,20 @@ export function onRequest(turn: PayerTurn, pending: PendingRequest): void {
   const same = unconfirmedVouchers(turn).find((entry) => equalBytes(entry.voucher.request, hash));
   if (same !== undefined) return sendVoucher(turn, same, 'voucher');
 
-  const certificate = turn.books.certificates.find((known) => equalBytes(known.terminal, message.terminal));
+  const certificate = turn.books.certificates.find(
+    (known) => equalBytes(known.terminal, message.terminal) && equalBytes(known.payee, message.payee),
+  );
   if (certificate === undefined || (turn.volatile.time.based && turn.now > certificate.expiresAt)) {
     turn.set({ pending });
     turn.send({ type: 'need', what: NEED.certificate });
     return;
   }
-  if (!equalBytes(certificate.payee, message.payee)) return turn.refuse('payee_mismatch');
   if (resolveAt(turn, message.terminal)) {
     turn.set({ pending });
     return;
   }
-  let most: Amount;
-  if (message.type === 'request') most = message.amount;
-  else most = message.ticks <= TICKS_MAX ? multiplyAmount(message.tickValue, message.ticks) : ZERO_AMOUNT;
+  // A hostile terminal may ask for more than any amount holds; as a plain number it is still compared rightly.
+  const most = message.type === 'request' ? message.amount : message.tickValue * message.ticks;
   const refusal = refusalOf(turn, message, most);
   if (refusal !== undefined) return turn.refuse(refusal);
   intend(turn, pending, request, hash);
@@ -154,8 +154,9 @@ export function onRequest(turn: PayerTurn, pending: PendingRequest): void {
 
 /** Writes the voucher's numbers (rule 1), persists them, and asks for the signature. */
 function intend(turn: PayerTurn, pending: PendingRequest, request: Request, hash: Bytes32): void {
-  closeStream(turn);
   const { message, random } = pending;
+  if (message.type === 'streamRequest' && random === undefined) return turn.refuse('stream_terms');
+  closeStream(turn);
   const { books, context } = turn;
   const { suite } = context.signing;
   const lane = laneOf(books, message.payee);
@@ -169,8 +170,7 @@ function intend(turn: PayerTurn, pending: PendingRequest, request: Request, hash
   };
   let voucher: Voucher;
   let seed: Bytes32 | undefined;
-  if (message.type === 'streamRequest') {
-    if (random === undefined) return turn.refuse('stream_terms');
+  if (message.type === 'streamRequest' && random !== undefined) {
     const { chain, anchor } = buildChain(suite, random, message.ticks);
     seed = random;
     voucher = {

@@ -3,10 +3,10 @@
  * refusal table; the first that applies is the answer.
  */
 import { type Bytes32, equalBytes } from '../../bytes.ts';
-import { type Amount, type ChannelId, multiplyAmount } from '../../integers.ts';
-import { CHANNEL_CAP_TAPS, DEFAULT_TIMING } from '../../limits.ts';
+import { type Amount, type ChannelId, UINT48_MAX } from '../../integers.ts';
+import { CHANNEL_CAP_TAPS, DEFAULT_TIMING, TICK_VALUE_DIVISOR } from '../../limits.ts';
 import type { RefusalName } from '../../refusals.ts';
-import { type Request, SCOPE_ANY, spentTop, type Voucher } from '../../vouchers.ts';
+import { type Request, SCOPE_ANY, type Voucher } from '../../vouchers.ts';
 import type { MessageOf } from '../../wire/messages.ts';
 import { exposureOf, type LaneStream, type TerminalLane } from './books.ts';
 import type { TerminalTurn } from './state.ts';
@@ -59,9 +59,25 @@ const seqStale = ({ voucher, lane }: Candidate): boolean => lane !== undefined &
 const baseStale = ({ voucher, request, lane }: Candidate): boolean =>
   lane !== undefined && voucher.paid - request.amount < lane.base;
 
+/**
+ * Spent with k ticks. Unlike spentTop it takes numbers from outside that no amount can hold: it is compared with
+ * limits only, and far above them a lost low digit changes nothing.
+ */
+const spentWith = (voucher: Voucher, k: number): number =>
+  voucher.spent + (voucher.kind === 'stream' ? voucher.tickValue * k : 0);
+
+/** A dearer tick would lift the loss bound (rule 10) above what the bond covers. */
+const tickTooDear = (voucher: Voucher, lease: Lease): boolean =>
+  voucher.kind === 'stream' && voucher.tickValue > Math.floor(lease.tapLimit / TICK_VALUE_DIVISOR);
+
+/** No chain may lead where no amount can follow. */
+const overflows = (voucher: Voucher): boolean =>
+  voucher.kind === 'stream' && spentWith(voucher, voucher.ticks) > UINT48_MAX;
+
 /** What a channel may owe at this terminal until the hub acknowledges; a new lease does not reset it. */
-export function channelCap(turn: TerminalTurn, lease: Lease): Amount {
-  return turn.settings.capChannel ?? multiplyAmount(lease.tapLimit, CHANNEL_CAP_TAPS);
+export function channelCap(turn: TerminalTurn, lease: Lease): number {
+  // A hub may set no limit: the product may then be above any amount, but is still a safe integer.
+  return turn.settings.capChannel ?? lease.tapLimit * CHANNEL_CAP_TAPS;
 }
 
 function capChecks(turn: TerminalTurn, channel: ChannelId, lease: Lease, more: Amount): Check[] {
@@ -78,6 +94,7 @@ export function acceptanceRefusal(turn: TerminalTurn, candidate: Candidate): Ref
   return first([
     ['outbox_full', turn.books.outbox.length >= turn.settings.outboxMax],
     ['no_time_basis', !turn.volatile.time.based],
+    ['stream_terms', tickTooDear(voucher, lease)],
     ...leaseChecks(turn, lease),
     ['signature', () => notSigned(turn, candidate)],
     ['seq_stale', seqStale(candidate)],
@@ -85,7 +102,7 @@ export function acceptanceRefusal(turn: TerminalTurn, candidate: Candidate): Ref
     ['sum_wrong', sumWrong(candidate)],
     ['before_lease', voucher.spent - amount < lease.spentFrom],
     ['terminal_over_tap_limit', amount > lease.tapLimit],
-    ['terminal_over_spend_limit', voucher.spent > lease.spendLimit],
+    ['terminal_over_spend_limit', voucher.spent > lease.spendLimit || overflows(voucher)],
     ...capChecks(turn, voucher.channel, lease, amount),
   ]);
 }
@@ -93,8 +110,14 @@ export function acceptanceRefusal(turn: TerminalTurn, candidate: Candidate): Ref
 /** Why a late voucher for a closed request is not voided, or undefined when it is (rule 4). */
 export function voidRefusal(turn: TerminalTurn, candidate: Candidate): RefusalName | undefined {
   const { request, lane } = candidate;
+  // The payer says when the request was made. A terminal never asked in its own future; taking such a time would
+  // push what it remembers of evicted lanes, and so refuse everybody's late vouchers.
+  const { based } = turn.volatile.time;
+  const future = request.at > turn.now + DEFAULT_TIMING.clockError;
   return first([
     ['outbox_full', turn.books.outbox.length >= turn.settings.outboxMax],
+    ['no_time_basis', future && !based],
+    ['not_mine', future],
     ['signature', () => notSigned(turn, candidate)],
     ['ask_hub', lane === undefined && request.at <= turn.books.evictedAt],
     ['seq_stale', seqStale(candidate)],
@@ -115,7 +138,7 @@ export function nextTickRefusal(
   return first([
     ['no_time_basis', !turn.volatile.time.based],
     ...leaseChecks(turn, lease),
-    ['terminal_over_spend_limit', spentTop(voucher, k + 1) > lease.spendLimit],
+    ['terminal_over_spend_limit', spentWith(voucher, k + 1) > lease.spendLimit],
     ...capChecks(turn, channel, lease, voucher.tickValue),
   ]);
 }

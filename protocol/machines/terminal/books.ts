@@ -54,7 +54,7 @@ export interface TerminalLane {
   readonly payer: Address;
   readonly base: Amount;
   readonly seq: Seq;
-  /** When the newest request was issued. */
+  /** When the newest request that was answered here was issued. */
   readonly at: Seconds;
   readonly digest: Bytes32;
   /** Of the newest voucher. */
@@ -248,12 +248,14 @@ function applyAnswered(books: TerminalBooks, record: TerminalRecord & { type: 'a
   const { type: _, digest, payer, ...collected } = record;
   const { voucher, request, receipt, credit } = collected;
   const accepted = receipt !== undefined;
+  const old = findLane(books, voucher.channel);
   const lane: TerminalLane = {
     channel: voucher.channel,
     payer,
     base: voucher.paid,
     seq: voucher.seq,
-    at: request.at,
+    // A payer may invent an old closed request: what this lane answered before must stay covered when it is evicted.
+    at: old !== undefined && old.at > request.at ? old.at : request.at,
     digest,
     amount: request.amount,
     answer: accepted ? 'receipt' : 'credit',
@@ -263,7 +265,7 @@ function applyAnswered(books: TerminalBooks, record: TerminalRecord & { type: 'a
       voucher.kind === 'stream' && accepted
         ? { voucher, k: 0, late: 0, preimage: voucher.anchor }
         : undefined,
-    settled: findLane(books, voucher.channel)?.settled ?? ZERO_AMOUNT,
+    settled: old?.settled ?? ZERO_AMOUNT,
   };
   const waiting: OutboxEntry = {
     kind: 'voucher',
@@ -276,7 +278,8 @@ function applyAnswered(books: TerminalBooks, record: TerminalRecord & { type: 'a
     ...books,
     lanes: withLane(books, lane),
     outbox: [...books.outbox, waiting],
-    time: request.at > books.time ? request.at : books.time,
+    // Only a request that was open says what time it is; a closed one is dated by the payer.
+    time: accepted && request.at > books.time ? request.at : books.time,
   };
 }
 

@@ -1,10 +1,12 @@
 /** What a terminal asks: opening a request, offering it to whoever taps, dropping it. */
 import type { Bytes16, Bytes32 } from '../../bytes.ts';
 import { type Amount, ZERO_AMOUNT } from '../../integers.ts';
-import { REQUEST_OPEN_SECONDS } from '../../limits.ts';
+import { REQUEST_OPEN_SECONDS, TICKS_MAX } from '../../limits.ts';
+import type { RefusalName } from '../../refusals.ts';
 import { detailHash, requestHash } from '../../vouchers.ts';
 import { type MessageOf, NEED } from '../../wire/messages.ts';
 import { holdsLease } from './answer.ts';
+import { exposureOf } from './books.ts';
 import type { RequestMessage, TerminalTurn } from './state.ts';
 
 /** A sale. `challenge`: 16 fresh random bytes; it doubles as the trace id of the payment. */
@@ -23,12 +25,23 @@ export interface StreamSale extends Omit<Sale, 'amount'> {
   readonly ticks: number;
 }
 
+/** Why nothing is offered now. A stream's ticks meet the caps one by one. */
+function saleRefusal(turn: TerminalTurn, sale: Sale | StreamSale): RefusalName | undefined {
+  const { books, volatile, settings } = turn;
+  if (books.outbox.length >= settings.outboxMax) return 'outbox_full';
+  if (!volatile.time.based) return 'no_time_basis';
+  if ('ticks' in sale) {
+    const { ticks, tickValue } = sale;
+    return ticks < 1 || ticks > TICKS_MAX || tickValue < 1 ? 'stream_terms' : undefined;
+  }
+  return exposureOf(books) + sale.amount > settings.capTotal ? 'cap_total' : undefined;
+}
+
 /** Opens a request in place of any earlier one; a customer who is there already gets it at once. */
 export function openRequest(turn: TerminalTurn, sale: Sale | StreamSale): void {
-  const { books, volatile, settings, context } = turn;
-  if (!volatile.time.based) return turn.notify({ type: 'refused', code: 'no_time_basis', by: 'us' });
-  if (books.outbox.length >= settings.outboxMax)
-    return turn.notify({ type: 'refused', code: 'outbox_full', by: 'us' });
+  const { volatile, settings, context } = turn;
+  const refusal = saleRefusal(turn, sale);
+  if (refusal !== undefined) return turn.notify({ type: 'refused', code: refusal, by: 'us' });
   const shared = {
     terminal: context.self,
     payee: settings.payee,

@@ -6,6 +6,7 @@
 import { type Bytes16, equalBytes } from '../../bytes.ts';
 import { SundialError, unreachable } from '../../errors.ts';
 import type { Amount, ChannelId } from '../../integers.ts';
+import { refusalName } from '../../refusals.ts';
 import type { Message } from '../../wire/messages.ts';
 import type { Context, DeviceEvent, Step } from '../effects.ts';
 import { timeAtBoot } from '../time.ts';
@@ -92,7 +93,11 @@ function onTapMessage(turn: TerminalTurn, message: Message): void {
     case 'need':
       return sendCertificate(turn);
     case 'refusal':
-      return turn.notify({ type: 'refused', code: 'declined', by: 'peer' });
+      return turn.notify({
+        type: 'refused',
+        code: refusalName(message.code) ?? 'unexpected_message',
+        by: 'peer',
+      });
     case 'end':
       return turn.notify({ type: 'endWanted', channel: message.channel });
     case 'leaseRequest':
