@@ -1,0 +1,162 @@
+// Builds a firmware image for the emulated board: bundle, byte code, C, link. Prints what it made and its sizes.
+//   node hardware/boards/mps2-an386/build.mjs --role wearable [--profile noble] [--json]
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { ensureInstalled, root } from '../../../tools/ensure.mjs';
+import {
+  command,
+  compile,
+  curveFlags,
+  curveTable,
+  engineFlags,
+  engineSources,
+  hash,
+  nativeFolder,
+  strictFlags,
+} from '../../native/build.mjs';
+import { buildHost, bundleForEngine } from '../xs-host/build.mjs';
+
+const folder = join(root, 'hardware/boards/mps2-an386');
+const cc = 'arm-none-eabi-gcc';
+const flags = [
+  '-mcpu=cortex-m4',
+  '-mthumb',
+  '-mfloat-abi=soft', // the engine computes in double precision, which this core's unit hasn't got
+  '-std=gnu11',
+  '-g',
+  '-ffunction-sections',
+  '-fdata-sections',
+];
+// The interpreter's loop and the arithmetic are compiled for speed, all the rest for size.
+const fast = ['xsRun.c', 'xsMemory.c', 'xsBigInt.c', 'xsProperty.c', 'xsType.c', 'xsDataView.c'];
+
+/** RAM and flash of each profile, bytes, and the engine's limits within that RAM. */
+export const profiles = {
+  native: {
+    ramSize: 192 * 1024,
+    flashSize: 640 * 1024,
+    heapSize: 28 * 1024,
+    stackSize: 16 * 1024,
+    defines: { STACK_SLOTS: 768, KEYS: 3000, FIRST_CHUNKS: 16 * 1024, FIRST_SLOTS: 2048 },
+  },
+  // Signing in JavaScript: the collector needs head-room, or it runs all the time.
+  noble: {
+    ramSize: 1024 * 1024,
+    flashSize: 1024 * 1024,
+    heapSize: 28 * 1024,
+    stackSize: 16 * 1024,
+    defines: { STACK_SLOTS: 1536, KEYS: 3000, FIRST_CHUNKS: 128 * 1024, FIRST_SLOTS: 8192 },
+  },
+};
+
+/** The images: what each runs. */
+export const roles = {
+  selftest: 'selftest.ts',
+};
+
+async function compileAll(role, profile, archive) {
+  const { defines } = profiles[profile];
+  const table = await curveTable(4);
+  const engine = engineSources({ parser: false });
+  const isFast = (path) => fast.some((name) => path.endsWith(`/${name}`));
+  const own = ['start.c', 'uart.c', 'timer.c', 'flash.c', 'key.c', 'fault.c'].map((name) => join(folder, name));
+  const shared = ['machine.c', 'archive.c', 'crypto_natives.c'].map((name) => join(nativeFolder, name));
+  const ours = [...flags, ...strictFlags];
+  const numbers = Object.entries(defines).map(([name, value]) => `-D${name}=${value}`);
+  const headers = { headers: [folder] };
+  return [
+    ...(await compile(cc, [...flags, '-w', '-O2', ...engineFlags], engine.filter(isFast))),
+    ...(await compile(cc, [...flags, '-w', '-Os', ...engineFlags], engine.filter((path) => !isFast(path)))),
+    ...(await compile(cc, [...ours, '-Os', ...engineFlags], shared, headers)),
+    ...(await compile(cc, [...ours, '-Os'], own, headers)),
+    ...(await compile(cc, [...ours, '-O2'], [join(nativeFolder, 'keccak.c')], headers)),
+    ...(await compile(
+      cc,
+      [
+        ...ours,
+        '-O2',
+        '-DECMULT_GEN_PREC_BITS=4',
+        '-DECMULT_WINDOW_SIZE=4',
+        '-I',
+        nativeFolder,
+        '-isystem',
+        table,
+        ...curveFlags,
+      ],
+      [join(nativeFolder, 'secp.c')],
+    )),
+    ...(await compile(
+      cc,
+      [...ours, '-Os', ...numbers, `-DIMAGE_NAME="${role} (${profile})"`],
+      [join(folder, 'main.c')],
+      headers,
+    )),
+    ...(await compile(cc, [...flags, `-DARCHIVE="${archive}"`], [join(folder, 'archive.S')], {
+      inputs: [readFileSync(archive)],
+    })),
+  ];
+}
+
+/** Bytes of the image's flash, from its sections. */
+async function sizeOf(elf) {
+  const lines = (await command('arm-none-eabi-size', ['-A', elf])).split('\n');
+  const section = (name) => Number(new RegExp(`^${name.replace('.', '\\.')}\\s+(\\d+)`, 'm').exec(lines.join('\n'))?.[1] ?? 0);
+  return { flashBytes: section('.text') + section('.ARM.exidx') + section('.data'), dataBytes: section('.data') + section('.bss') };
+}
+
+/**
+ * Builds an image, or takes the one that is already there.
+ * @returns {{ image: string, elf: string, flashBytes: number, archiveBytes: number, ramBytes: number }}
+ */
+export async function buildImage(role, profile = 'native') {
+  if (!roles[role] || !profiles[profile]) throw new Error(`There is no image ${role} with profile ${profile}.`);
+  const out = join(root, 'build/mps2-an386');
+  mkdirSync(out, { recursive: true });
+  const name = `${role}-${profile}`;
+  const bundle = join(out, `${name}.${process.pid}.js`);
+  const archive = join(out, `${name}.archive`);
+  const entry = `./hardware/boards/mps2-an386/${roles[role]}`;
+  await bundleForEngine({ contents: `import ${JSON.stringify(entry)};`, resolveDir: root }, bundle, {
+    // Shorter names of locals and no white space; property names stay, as they are the wire and the journal.
+    minify: true,
+    define: { PROFILE: JSON.stringify(profile), ROLE: JSON.stringify(role) },
+  });
+  const host = await buildHost();
+  await command(host, ['--archive', `${archive}.${process.pid}`, bundle]);
+  renameSync(`${archive}.${process.pid}`, archive);
+  renameSync(bundle, join(out, `${name}.js`));
+  const objects = await compileAll(role, profile, archive);
+  const { ramSize, flashSize, heapSize, stackSize } = profiles[profile];
+  const script = join(folder, 'board.ld');
+  const symbols = Object.entries({ FLASH_SIZE: flashSize, RAM_SIZE: ramSize, HEAP_SIZE: heapSize, STACK_SIZE: stackSize });
+  const link = [
+    ...flags,
+    '--specs=nano.specs',
+    '--specs=nosys.specs',
+    '-nostartfiles',
+    '-Wl,--gc-sections,--no-warn-mismatch,--no-warnings',
+    ...symbols.map(([key, value]) => `-Wl,--defsym=${key}=${value}`),
+    '-T',
+    script,
+  ];
+  const base = join(out, `${name}-${hash(...objects, ...link, readFileSync(script))}`);
+  const elf = `${base}.elf`;
+  const image = `${base}.bin`;
+  if (!existsSync(image)) {
+    await command(cc, [...link, ...objects, '-lm', '-o', `${elf}.${process.pid}`]);
+    await command('arm-none-eabi-objcopy', ['-O', 'binary', `${elf}.${process.pid}`, `${image}.${process.pid}`]);
+    renameSync(`${elf}.${process.pid}`, elf);
+    renameSync(`${image}.${process.pid}`, image);
+  }
+  return { role, profile, image, elf, ...(await sizeOf(elf)), archiveBytes: statSync(archive).size, ramCapBytes: ramSize };
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  ensureInstalled();
+  const { values } = parseArgs({
+    options: { role: { type: 'string', default: 'wearable' }, profile: { type: 'string', default: 'native' } },
+  });
+  process.stdout.write(`${JSON.stringify(await buildImage(values.role, values.profile))}\n`);
+}
