@@ -6,6 +6,8 @@
 #include "xsScript.h"
 #include "machine.h"
 
+enum { NAME_MODULO = 251, SYMBOL_MODULO = 31 };
+
 static struct {
 	uint8_t *base, *chunks, *slots, *top; /* base <= chunks <= slots <= top */
 	size_t peak;
@@ -250,18 +252,18 @@ void machine_install(txMachine *the, const struct native *natives, size_t count)
 	fxEndHost(the);
 }
 
-txMachine *machine_create(const struct machine_limits *limits)
+txMachine *machine_create(const struct machine_limits *limits, txMachine *root)
 {
 	txCreation creation = {
 		.initialChunkSize = limits->first_chunks,
-		.incrementalChunkSize = 4096,
+		.incrementalChunkSize = 2048,
 		.initialHeapCount = limits->first_slots,
-		.incrementalHeapCount = 256,
+		.incrementalHeapCount = 128,
 		.stackCount = limits->stack_slots,
 		.initialKeyCount = limits->keys,
 		.incrementalKeyCount = 0,
-		.nameModulo = 251,
-		.symbolModulo = 31,
+		.nameModulo = NAME_MODULO, /* the same in a machine and the one it starts from */
+		.symbolModulo = SYMBOL_MODULO,
 		.parserBufferSize = 8192,
 		.parserTableModulo = 1993,
 	};
@@ -269,7 +271,8 @@ txMachine *machine_create(const struct machine_limits *limits)
 	self.slots = self.top = limits->arena + (limits->arena_size & ~(size_t)15);
 	self.c_stack_limit = limits->c_stack_limit;
 	self.stack = (size_t)limits->stack_slots * sizeof(txSlot);
-	self.the = fxCreateMachine(&creation, "sundial", NULL, XS_NO_ID);
+	self.the = root ? fxCloneMachine(&creation, root, "sundial", NULL)
+		: fxCreateMachine(&creation, "sundial", NULL, XS_NO_ID);
 	if (!self.the) fault("memory_full");
 	return self.the;
 }

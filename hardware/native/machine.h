@@ -17,7 +17,7 @@ struct machine_limits {
 	size_t arena_size;   /* bytes */
 	char *c_stack_limit; /* lowest address that C may reach before XS reports a stack overflow */
 	int stack_slots;     /* noble needs about 620 to sign, a bundle's top level about 1280 */
-	int keys;            /* property names; built-ins take some 900 of them */
+	int keys;            /* property names, without those of `root` */
 	int first_chunks;    /* bytes of chunks committed at start; too few make the collector run all the time */
 	int first_slots;
 };
@@ -45,8 +45,17 @@ struct native {
 	int arguments;
 };
 
+/*
+ * The built-ins as a frozen machine in flash, which the running one starts from and copies what it changes: see
+ * prelink.c. The build makes it once; an image without it can do nothing else.
+ */
+/* Lays the built-ins and the archive's names out at `at`, using `scratch` to measure. Returns the end, bytes. */
+size_t prelink(uint8_t *at, uint8_t *scratch, const uint8_t *archive);
+/* The machine at `at`, or NULL when the image has none. */
+struct sxMachine *prelinked_root(const uint8_t *at);
+
 /* In this order: create, archive_names where an archive runs, install the natives, run the program, loop. */
-struct sxMachine *machine_create(const struct machine_limits *limits);
+struct sxMachine *machine_create(const struct machine_limits *limits, struct sxMachine *root);
 void machine_install_own(struct sxMachine *the); /* the global object `natives` with what every board has */
 void machine_install(struct sxMachine *the, const struct native *natives, size_t count);
 void machine_loop(struct sxMachine *the);

@@ -1,6 +1,16 @@
 // Builds a firmware image for the emulated board: bundle, byte code, C, link. Prints what it made and its sizes.
 //   node hardware/boards/mps2-an386/build.mjs --role wearable [--profile noble] [--json]
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -16,6 +26,7 @@ import {
   nativeFolder,
   strictFlags,
 } from '../../native/build.mjs';
+import { emulator } from './emulator.mjs';
 import { buildHost, bundleForEngine } from '../xs-host/build.mjs';
 
 const folder = join(root, 'hardware/boards/mps2-an386');
@@ -32,6 +43,16 @@ const flags = [
 // The interpreter's loop and the arithmetic are compiled for speed, all the rest for size.
 const fast = ['xsRun.c', 'xsMemory.c', 'xsBigInt.c', 'xsProperty.c', 'xsType.c', 'xsDataView.c'];
 
+/** Builders of built-ins that strip.c replaces. */
+const stripped = [
+  'fxBuildAtomics',
+  'fxBuildDate',
+  'fxBuildMath',
+  'fxBuildModule',
+  'fxBuildProxy',
+  'fxBuildRegExp',
+];
+
 /** RAM and flash of each profile, bytes, and the engine's limits within that RAM. */
 export const profiles = {
   native: {
@@ -39,7 +60,7 @@ export const profiles = {
     flashSize: 640 * 1024,
     heapSize: 28 * 1024,
     stackSize: 16 * 1024,
-    defines: { STACK_SLOTS: 768, KEYS: 3000, FIRST_CHUNKS: 16 * 1024, FIRST_SLOTS: 2048 },
+    defines: { STACK_SLOTS: 768, KEYS: 128, FIRST_CHUNKS: 16 * 1024, FIRST_SLOTS: 1024 },
   },
   // Signing in JavaScript: the collector needs head-room, or it runs all the time.
   noble: {
@@ -47,7 +68,7 @@ export const profiles = {
     flashSize: 1024 * 1024,
     heapSize: 28 * 1024,
     stackSize: 16 * 1024,
-    defines: { STACK_SLOTS: 1536, KEYS: 3000, FIRST_CHUNKS: 128 * 1024, FIRST_SLOTS: 8192 },
+    defines: { STACK_SLOTS: 1536, KEYS: 128, FIRST_CHUNKS: 128 * 1024, FIRST_SLOTS: 8192 },
   },
 };
 
@@ -61,14 +82,26 @@ async function compileAll(role, profile, archive) {
   const table = await curveTable(4);
   const engine = engineSources({ parser: false });
   const isFast = (path) => fast.some((name) => path.endsWith(`/${name}`));
-  const own = ['start.c', 'uart.c', 'timer.c', 'flash.c', 'key.c', 'fault.c'].map((name) => join(folder, name));
-  const shared = ['machine.c', 'archive.c', 'crypto_natives.c'].map((name) => join(nativeFolder, name));
+  const isLinked = (path) => path.endsWith('/xsAPI.c');
+  const small = [...flags, '-w', '-Os'];
+  const own = ['start.c', 'uart.c', 'timer.c', 'flash.c', 'key.c', 'fault.c'].map((name) =>
+    join(folder, name),
+  );
+  const shared = ['machine.c', 'archive.c', 'crypto_natives.c', 'prelink.c', 'strip.c'].map((name) =>
+    join(nativeFolder, name),
+  );
   const ours = [...flags, ...strictFlags];
   const numbers = Object.entries(defines).map(([name, value]) => `-D${name}=${value}`);
   const headers = { headers: [folder] };
   return [
     ...(await compile(cc, [...flags, '-w', '-O2', ...engineFlags], engine.filter(isFast))),
-    ...(await compile(cc, [...flags, '-w', '-Os', ...engineFlags], engine.filter((path) => !isFast(path)))),
+    ...(await compile(
+      cc,
+      [...small, ...engineFlags],
+      engine.filter((path) => !isFast(path) && !isLinked(path)),
+    )),
+    // As for XS's own linker: the global object that goes into flash is one that caches nothing in itself.
+    ...(await compile(cc, [...small, '-DmxLink=1', ...engineFlags], engine.filter(isLinked))),
     ...(await compile(cc, [...ours, '-Os', ...engineFlags], shared, headers)),
     ...(await compile(cc, [...ours, '-Os'], own, headers)),
     ...(await compile(cc, [...ours, '-O2'], [join(nativeFolder, 'keccak.c')], headers)),
@@ -99,11 +132,32 @@ async function compileAll(role, profile, archive) {
   ];
 }
 
-/** Bytes of the image's flash, from its sections. */
-async function sizeOf(elf) {
-  const lines = (await command('arm-none-eabi-size', ['-A', elf])).split('\n');
-  const section = (name) => Number(new RegExp(`^${name.replace('.', '\\.')}\\s+(\\d+)`, 'm').exec(lines.join('\n'))?.[1] ?? 0);
-  return { flashBytes: section('.text') + section('.ARM.exidx') + section('.data'), dataBytes: section('.data') + section('.bss') };
+/** Lets the image lay out its built-ins, and appends them: see hardware/native/prelink.c. */
+async function prelink(elf, image) {
+  const memory = `${image}.memory`;
+  const symbols = await command('arm-none-eabi-nm', [elf]);
+  const end = Number.parseInt(/^([0-9a-f]+) . __image_end$/m.exec(symbols)[1], 16);
+  writeFileSync(memory, Buffer.alloc(0));
+  truncateSync(memory, emulator.memoryBytes);
+  const child = spawn(emulator.program, [...emulator.machine(memory), '-serial', 'stdio', '-kernel', image], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let output = '';
+  const timeout = setTimeout(() => child.kill('SIGKILL'), 30_000);
+  const closed = new Promise((resolve) => child.on('close', resolve));
+  child.stdout.on('data', (data) => {
+    output += data;
+    if (output.includes('\n')) child.kill('SIGKILL');
+  });
+  await closed;
+  clearTimeout(timeout);
+  if (!output.startsWith('prelinked'))
+    throw new Error(`The image could not lay out its built-ins: ${output}`);
+  const bytes = readFileSync(memory);
+  const size = bytes.readUInt32LE(0);
+  const code = readFileSync(image);
+  writeFileSync(image, Buffer.concat([code, Buffer.alloc(end - code.length), bytes.subarray(4, 4 + size)]));
+  rmSync(memory);
 }
 
 /**
@@ -111,7 +165,8 @@ async function sizeOf(elf) {
  * @returns {{ image: string, elf: string, flashBytes: number, archiveBytes: number, ramBytes: number }}
  */
 export async function buildImage(role, profile = 'native') {
-  if (!roles[role] || !profiles[profile]) throw new Error(`There is no image ${role} with profile ${profile}.`);
+  if (!roles[role] || !profiles[profile])
+    throw new Error(`There is no image ${role} with profile ${profile}.`);
   const out = join(root, 'build/mps2-an386');
   mkdirSync(out, { recursive: true });
   const name = `${role}-${profile}`;
@@ -130,13 +185,19 @@ export async function buildImage(role, profile = 'native') {
   const objects = await compileAll(role, profile, archive);
   const { ramSize, flashSize, heapSize, stackSize } = profiles[profile];
   const script = join(folder, 'board.ld');
-  const symbols = Object.entries({ FLASH_SIZE: flashSize, RAM_SIZE: ramSize, HEAP_SIZE: heapSize, STACK_SIZE: stackSize });
+  const symbols = Object.entries({
+    FLASH_SIZE: flashSize,
+    RAM_SIZE: ramSize,
+    HEAP_SIZE: heapSize,
+    STACK_SIZE: stackSize,
+  });
   const link = [
     ...flags,
     '--specs=nano.specs',
     '--specs=nosys.specs',
     '-nostartfiles',
-    '-Wl,--gc-sections,--no-warn-mismatch,--no-warnings',
+    '-Wl,--gc-sections,--no-warn-mismatch',
+    ...stripped.map((name) => `-Wl,--wrap=${name}`),
     ...symbols.map(([key, value]) => `-Wl,--defsym=${key}=${value}`),
     '-T',
     script,
@@ -146,17 +207,37 @@ export async function buildImage(role, profile = 'native') {
   const image = `${base}.bin`;
   if (!existsSync(image)) {
     await command(cc, [...link, ...objects, '-lm', '-o', `${elf}.${process.pid}`]);
-    await command('arm-none-eabi-objcopy', ['-O', 'binary', `${elf}.${process.pid}`, `${image}.${process.pid}`]);
+    await command('arm-none-eabi-objcopy', [
+      '-O',
+      'binary',
+      `${elf}.${process.pid}`,
+      `${image}.${process.pid}`,
+    ]);
     renameSync(`${elf}.${process.pid}`, elf);
+    await prelink(elf, `${image}.${process.pid}`);
     renameSync(`${image}.${process.pid}`, image);
   }
-  return { role, profile, image, elf, ...(await sizeOf(elf)), archiveBytes: statSync(archive).size, ramCapBytes: ramSize };
+  const flashBytes = statSync(image).size;
+  if (flashBytes > flashSize)
+    throw new Error(`${role} (${profile}) takes ${flashBytes} bytes of flash; its limit is ${flashSize}.`);
+  return {
+    role,
+    profile,
+    image,
+    elf,
+    flashBytes,
+    archiveBytes: statSync(archive).size,
+    ramCapBytes: ramSize,
+  };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   ensureInstalled();
   const { values } = parseArgs({
-    options: { role: { type: 'string', default: 'wearable' }, profile: { type: 'string', default: 'native' } },
+    options: {
+      role: { type: 'string', default: 'wearable' },
+      profile: { type: 'string', default: 'native' },
+    },
   });
   process.stdout.write(`${JSON.stringify(await buildImage(values.role, values.profile))}\n`);
 }

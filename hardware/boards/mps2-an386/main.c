@@ -10,7 +10,9 @@
 
 extern char __heap_start[], __heap_end[], __arena_start[], __arena_end[], __stack_bottom[], __data_start[], __bss_end[];
 extern const uint8_t archive[];
+extern uint8_t __image_end[];
 size_t stack_high_water(void);
+void protect_flash(void);
 
 /* newlib's malloc takes its memory here: XS keeps its tables and jump buffers in it. */
 static char *heap = __heap_start;
@@ -150,9 +152,24 @@ static void print(const char *text)
 	board_print(text, strlen(text));
 }
 
+/* The build runs an image once without its built-ins and takes them out of the file: see build.mjs. */
+static _Noreturn void prelink_and_hand_over(void)
+{
+	uart_start();
+	timer_start();
+	size_t size = prelink(__image_end, NV_BASE + 4 * 1024 * 1024, archive);
+	memcpy(NV_BASE + 4, __image_end, size);
+	memcpy(NV_BASE, &size, 4);
+	print("prelinked\n");
+	for (;;) watchdog_feed();
+}
+
 int main(void)
 {
 	uint8_t seed[32];
+	struct sxMachine *root = prelinked_root(__image_end);
+	if (!root) prelink_and_hand_over();
+	protect_flash();
 	uart_start();
 	fault_start();
 	timer_start();
@@ -176,8 +193,7 @@ int main(void)
 		.first_chunks = FIRST_CHUNKS,
 		.first_slots = FIRST_SLOTS,
 	};
-	struct sxMachine *the = machine_create(&limits);
-	archive_names(the, archive);
+	struct sxMachine *the = machine_create(&limits, root);
 	machine_install_own(the);
 	machine_install(the, natives, sizeof(natives) / sizeof(natives[0]));
 	archive_run(the, archive);

@@ -122,7 +122,7 @@ int main(int count, char **arguments)
 	};
 	limits.arena = malloc(limits.arena_size);
 	if (!limits.arena) return 71;
-	struct sxMachine *the = machine_create(&limits);
+	struct sxMachine *the = machine_create(&limits, NULL);
 
 	if (archive) {
 		FILE *out = fopen(archive, "wb");
