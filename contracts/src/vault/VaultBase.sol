@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {TimelockController} from "@openzeppelin/contracts/governance/TimelockController.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+
+import {Digests} from "./Digests.sol";
+import {Lanes} from "./Lanes.sol";
+
+/// @notice Storage, limits and shared steps of the vault.
+/// @dev Amounts are `uint48` units of the token, times `uint40` seconds, channels and payee ids `uint32`.
+abstract contract VaultBase is ReentrancyGuardTransient {
+    using SafeERC20 for IERC20;
+
+    /// @notice The clocks of rule 11, in seconds. An exit must outlast everything that happens before an honest
+    /// payee's voucher can reach the vault.
+    struct Timing {
+        /// From startExit to finishExit.
+        uint40 exitDelay;
+        /// A hub signs no lease when its newest block is older than this.
+        uint40 watchLag;
+        /// Longest life of a lease.
+        uint40 leaseLifetime;
+        /// How wrong a device's clock may be.
+        uint40 clockError;
+        /// How long a payee's terminal may stay offline.
+        uint40 payeeOfflineMax;
+        /// What a payee has left to bring in its vouchers.
+        uint40 claimMargin;
+    }
+
+    /// @dev Two slots. `exitReady` is on the vault's clock, 0 while no exit runs.
+    struct Channel {
+        address owner;
+        uint48 bond;
+        uint40 exitReady;
+        bool slashed;
+        address payer;
+        uint48 deposited;
+        uint48 credited;
+    }
+
+    /// @dev One slot. Seconds of chain time; `earlier` adds up all freezes before the latest.
+    struct Freeze {
+        uint40 since;
+        uint40 until;
+        uint40 earlier;
+    }
+
+    /// @notice Only this account may do that.
+    error NotAllowed(address caller, address allowed);
+    /// @notice An address that must not be zero is.
+    error ZeroAddress();
+    /// @notice rule 11: the exit delay is shorter than the sum of the other clocks.
+    error ExitTooShort(uint256 exitDelay, uint256 needed);
+    /// @notice Tokens with more decimals don't fit 48-bit amounts usefully.
+    error TooManyDecimals(uint256 decimals);
+    /// @notice The vault's timelock gives less notice than users were promised.
+    error TimelockTooShort(uint256 delay, uint256 needed);
+    /// @notice The token moved less (or more) than asked: a fee token can't be kept in books.
+    error WrongAmountReceived(uint256 received, uint256 expected);
+    /// @notice No such channel.
+    error UnknownChannel(uint32 channel);
+    /// @notice No such payee id.
+    error UnknownPayee(uint32 payee);
+    /// @notice The guardian has stopped the vault until then (seconds of chain time).
+    error Frozen(uint40 until);
+
+    /// @notice A purse can't be larger than this: all amounts are 48 bits wide, so sums over the vault fit too.
+    uint256 internal constant HELD_MAX = type(uint48).max;
+    /// @notice Notice that users get before a parameter changes, in seconds.
+    uint256 public constant TIMELOCK_DELAY_MIN = 2 days;
+    /// @dev More decimals would leave too few whole tokens in 48 bits: 9 leave 281,474.
+    uint256 private constant DECIMALS_MAX = 9;
+    uint256 internal constant MASK48 = 0xffffffffffff;
+
+    /// @notice The token that the vault holds.
+    IERC20 public immutable token;
+    /// @notice The only account that changes parameters; an OpenZeppelin TimelockController.
+    TimelockController public immutable timelock;
+    /// @notice EIP-712 domain separator, computed once for this chain and this vault.
+    bytes32 public immutable domainSeparator;
+    /// @notice Clocks in seconds; see Timing.
+    uint40 public immutable exitDelay;
+    uint40 public immutable watchLag;
+    uint40 public immutable leaseLifetime;
+    uint40 public immutable clockError;
+    uint40 public immutable payeeOfflineMax;
+    uint40 public immutable claimMargin;
+
+    /// @dev slot 0: purses by (signer, channel); pages 0 to 3, further lanes behind keccak256(payee, slot of page 0).
+    mapping(uint256 purse => uint256[4] pages) internal _purses;
+    /// @dev slot 1: one packed word a payee; see Payees.
+    mapping(uint256 payee => uint256 word) internal _payees;
+    /// @dev slot 2
+    mapping(address account => uint32 payee) internal _payeeOf;
+    /// @dev slot 3
+    mapping(uint32 channel => Channel) internal _channels;
+    /// @dev slot 4: key that takes over when the running exit finishes.
+    mapping(uint32 channel => address payer) internal _replacements;
+    /// @dev slot 5: credited so far, by voucher digest. Netting credits at settlement instead would let a payee
+    /// settle the gross voucher again.
+    mapping(bytes32 voucher => uint48 credited) internal _creditOf;
+    /// @dev slot 6: credited so far on a lane. It stays within what the lane settled, or one channel's money could
+    /// refill another.
+    mapping(uint256 purse => mapping(uint256 payee => uint256 credited)) internal _laneCredited;
+
+    /// @dev slot 7
+    Freeze internal _freeze;
+    uint32 internal _channelCount;
+    uint32 internal _payeeCount;
+    uint48 internal _held;
+
+    constructor(IERC20 token_, TimelockController timelock_, Timing memory timing) {
+        uint256 decimals = IERC20Metadata(address(token_)).decimals();
+        if (decimals > DECIMALS_MAX) revert TooManyDecimals(decimals);
+        uint256 delay = timelock_.getMinDelay();
+        if (delay < TIMELOCK_DELAY_MIN) revert TimelockTooShort(delay, TIMELOCK_DELAY_MIN);
+        uint256 needed = uint256(timing.watchLag) + timing.leaseLifetime + timing.clockError + timing.payeeOfflineMax
+            + timing.claimMargin;
+        if (timing.exitDelay < needed) revert ExitTooShort(timing.exitDelay, needed);
+        token = token_;
+        timelock = timelock_;
+        domainSeparator = Digests.separator(block.chainid, address(this));
+        exitDelay = timing.exitDelay;
+        watchLag = timing.watchLag;
+        leaseLifetime = timing.leaseLifetime;
+        clockError = timing.clockError;
+        payeeOfflineMax = timing.payeeOfflineMax;
+        claimMargin = timing.claimMargin;
+    }
+
+    modifier onlyTimelock() {
+        if (msg.sender != address(timelock)) revert NotAllowed(msg.sender, address(timelock));
+        _;
+    }
+
+    modifier whenNotFrozen() {
+        uint40 until = _freeze.until;
+        if (block.timestamp < until) revert Frozen(until);
+        _;
+    }
+
+    /// @notice Seconds that the vault has not been frozen. Exits and claim windows run on this clock, so a freeze
+    /// stops them as long as it stops everyone else, and eats nobody's time.
+    function clock() public view returns (uint40) {
+        Freeze memory freeze = _freeze;
+        uint256 end = block.timestamp < freeze.until ? block.timestamp : freeze.until;
+        return uint40(block.timestamp - freeze.earlier - (end - freeze.since));
+    }
+
+    /// @notice Units of the token that the vault owes: free amounts, bonds, pots, balances and the reserve together.
+    function held() external view returns (uint48) {
+        return _held;
+    }
+
+    function _channel(uint32 channel) internal view returns (Channel storage found) {
+        found = _channels[channel];
+        if (found.payer == address(0)) revert UnknownChannel(channel);
+    }
+
+    /// Slot of page 0 of a purse.
+    function _base(uint256 purse) internal view returns (uint256 base) {
+        uint256[4] storage pages = _purses[purse];
+        assembly ("memory-safe") {
+            base := pages.slot
+        }
+    }
+
+    /// Slot of page 0 of a channel's own purse.
+    function _baseOf(uint32 channel, address payer) internal view returns (uint256) {
+        return _base(Lanes.key(payer, channel));
+    }
+
+    function _free(uint32 channel, address payer) internal view returns (uint256) {
+        return (_purses[Lanes.key(payer, channel)][0] >> Lanes.FREE_SHIFT) & MASK48;
+    }
+
+    /// Takes tokens from the caller. Measures what came, because a fee would make the books wrong for everybody.
+    function _receive(uint256 amount) internal {
+        uint256 before = token.balanceOf(address(this));
+        token.safeTransferFrom(msg.sender, address(this), amount);
+        uint256 received = token.balanceOf(address(this)) - before;
+        if (received != amount) revert WrongAmountReceived(received, amount);
+        // Checked: the vault refuses a deposit that its 48-bit sums couldn't hold.
+        _held += uint48(amount);
+    }
+
+    /// Sends tokens out. The books are already written when the token is called.
+    function _send(address to, uint256 amount) internal {
+        if (amount == 0) return;
+        _held -= uint48(amount);
+        token.safeTransfer(to, amount);
+    }
+}

@@ -1,0 +1,27 @@
+/** What the compiler made of the contracts, as tools/contracts.mjs leaves it in build/contracts. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Hex } from 'viem';
+
+export interface Artifact {
+  readonly bytecode: Hex;
+}
+
+export interface Artifacts {
+  readonly Time: Artifact;
+  readonly Vault: Artifact;
+  readonly TimelockController: Artifact;
+}
+
+/** Reads compiled contracts from a folder; says how to make them when they aren't there. */
+export function readArtifacts(folder: string): Artifacts {
+  const read = (name: string): Artifact => {
+    const file = join(folder, `${name}.json`);
+    try {
+      return JSON.parse(readFileSync(file, 'utf8')) as Artifact;
+    } catch (cause) {
+      throw new Error(`${file} can't be read; run: node tools/contracts.mjs`, { cause });
+    }
+  };
+  return { Time: read('Time'), Vault: read('Vault'), TimelockController: read('TimelockController') };
+}

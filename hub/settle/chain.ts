@@ -1,0 +1,124 @@
+/**
+ * Transactions whose hash is known before they are sent: signed here, recorded by the caller, then submitted, as often
+ * as needed. A crash between record and submission pays nothing twice, because the nonce is part of what was signed.
+ */
+import {
+  createPublicClient,
+  type Hex,
+  http,
+  keccak256,
+  type LocalAccount,
+  type PublicClient,
+  type TransactionReceipt,
+} from 'viem';
+
+/** A signed transaction that may not have been sent yet. */
+export interface PreparedTransaction {
+  readonly hash: Hex;
+  readonly raw: Hex;
+  readonly nonce: number;
+  /** Gas limit that was signed. */
+  readonly gas: bigint;
+}
+
+export interface Call {
+  /** Absent: a deployment. */
+  readonly to?: Hex;
+  readonly data: Hex;
+}
+
+/** Share that is added to an estimate: storage may be cold by the time the transaction runs. */
+const GAS_ROOM_PERCENT = 115n;
+
+/** A client for a chain's URL that polls fast enough for a local chain and gently enough for a real one. */
+export function connect(url: string, pollingMs = 100): PublicClient {
+  return createPublicClient({
+    transport: http(url, { timeout: 30_000 }),
+    pollingInterval: pollingMs,
+    cacheTime: 0,
+  });
+}
+
+/**
+ * Signs a call. Sends nothing.
+ * @param nonce the account's next one when absent; pass it when other transactions are on their way
+ * @param gas limit; estimated when absent, which throws viem's ContractFunction or call error when it would revert
+ */
+export async function prepare(
+  client: PublicClient,
+  account: LocalAccount,
+  call: Call,
+  { nonce, gas }: { nonce?: number | undefined; gas?: bigint | undefined } = {},
+): Promise<PreparedTransaction> {
+  const [chainId, usedNonce, fees, estimate] = await Promise.all([
+    client.getChainId(),
+    nonce ?? client.getTransactionCount({ address: account.address, blockTag: 'pending' }),
+    client.estimateFeesPerGas(),
+    gas ?? client.estimateGas({ account, ...call }).then((value) => (value * GAS_ROOM_PERCENT) / 100n),
+  ]);
+  const raw = await account.signTransaction({
+    type: 'eip1559',
+    chainId,
+    nonce: usedNonce,
+    gas: estimate,
+    maxFeePerGas: fees.maxFeePerGas,
+    maxPriorityFeePerGas: fees.maxPriorityFeePerGas,
+    ...call,
+  });
+  return { hash: keccak256(raw), raw, nonce: usedNonce, gas: estimate };
+}
+
+/** Did the chain say that it has this very transaction already, pending or mined? */
+function alreadyThere(error: unknown): boolean {
+  const text = String((error as { details?: string })?.details ?? error).toLowerCase();
+  return (
+    text.includes('already known') || text.includes('already imported') || text.includes('nonce too low')
+  );
+}
+
+/**
+ * Hands a signed transaction to the chain. May be repeated after a crash: that the chain has it already is no error,
+ * and whether it was mined, or another one with its nonce, is for `receiptOf` to tell.
+ */
+export async function submit(
+  client: PublicClient,
+  transaction: Pick<PreparedTransaction, 'raw'>,
+): Promise<void> {
+  try {
+    await client.sendRawTransaction({ serializedTransaction: transaction.raw });
+  } catch (error) {
+    if (!alreadyThere(error)) throw error;
+  }
+}
+
+/** The receipt of a transaction, or undefined while it isn't mined. */
+export async function receiptOf(client: PublicClient, hash: Hex): Promise<TransactionReceipt | undefined> {
+  try {
+    return await client.getTransactionReceipt({ hash });
+  } catch (error) {
+    if ((error as Error).name === 'TransactionReceiptNotFoundError') return undefined;
+    throw error;
+  }
+}
+
+/** A transaction was mined and reverted. */
+export class RevertedError extends Error {
+  override readonly name = 'RevertedError';
+  constructor(readonly receipt: TransactionReceipt) {
+    super(`transaction ${receipt.transactionHash} reverted in block ${receipt.blockNumber}`);
+  }
+}
+
+/** Prepares, submits and waits for one block. Throws RevertedError when it reverted. */
+export async function send(
+  client: PublicClient,
+  account: LocalAccount,
+  call: Call,
+  options: { nonce?: number; gas?: bigint } = {},
+): Promise<TransactionReceipt> {
+  const transaction = await prepare(client, account, call, options);
+  await submit(client, transaction);
+  const receipt = await client.waitForTransactionReceipt({ hash: transaction.hash });
+  if (receipt.status !== 'success') throw new RevertedError(receipt);
+  return receipt;
+}

@@ -1,0 +1,80 @@
+// Compiles the contracts with npm's solc into build/contracts/*.json (abi and bytecode). A hash of everything that goes
+// in keeps it from compiling twice. Run it, or import compileContracts().
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join, posix } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { root } from './ensure.mjs';
+
+/** What is deployed: source file and contract. */
+const wanted = [
+  ['contracts/src/Time.sol', 'Time'],
+  ['contracts/src/Vault.sol', 'Vault'],
+  ['@openzeppelin/contracts/governance/TimelockController.sol', 'TimelockController'],
+];
+
+/** Must equal contracts/foundry.toml, so that the tests run the code that is deployed. */
+const settings = {
+  optimizer: { enabled: true, runs: 200 },
+  viaIR: false,
+  evmVersion: 'osaka',
+  metadata: { bytecodeHash: 'none', appendCBOR: false },
+  outputSelection: { '*': { '*': ['abi', 'evm.bytecode.object', 'evm.deployedBytecode.object'] } },
+};
+
+/** Reads a source and everything it imports. */
+function collect(name, sources) {
+  if (sources[name]) return;
+  const file = name.startsWith('@') ? join(root, 'node_modules', name) : join(root, name);
+  const content = readFileSync(file, 'utf8');
+  sources[name] = { content };
+  for (const [, path] of content.matchAll(/^import\s[^;]*?["']([^"']+)["'];/gms)) {
+    collect(path.startsWith('.') ? posix.join(posix.dirname(name), path) : path, sources);
+  }
+}
+
+/**
+ * Compiles what changed and returns name -> { abi, bytecode, deployedBytecode }; bytecode is 0x hex.
+ * Throws with the compiler's messages when the sources don't compile.
+ */
+export function compileContracts() {
+  const sources = {};
+  for (const [name] of wanted) collect(name, sources);
+  const require = createRequire(import.meta.url);
+  const input = JSON.stringify({ language: 'Solidity', sources, settings });
+  const hash = createHash('sha256').update(require('solc/package.json').version).update(input).digest('hex');
+  const folder = join(root, 'build', 'contracts');
+  const read = (name) => JSON.parse(readFileSync(join(folder, `${name}.json`), 'utf8'));
+  try {
+    const cached = wanted.map(([, name]) => [name, read(name)]);
+    if (cached.every(([, artifact]) => artifact.sources === hash)) return Object.fromEntries(cached);
+  } catch {
+    // Nothing built yet, or cut off in the middle: compile.
+  }
+  const output = JSON.parse(require('solc').compile(input));
+  const errors = (output.errors ?? []).filter((error) => error.severity === 'error');
+  if (errors.length > 0) throw new Error(errors.map((error) => error.formattedMessage).join('\n'));
+  mkdirSync(folder, { recursive: true });
+  const artifacts = {};
+  for (const [file, name] of wanted) {
+    const { abi, evm } = output.contracts[file][name];
+    artifacts[name] = {
+      sources: hash,
+      abi,
+      bytecode: `0x${evm.bytecode.object}`,
+      deployedBytecode: `0x${evm.deployedBytecode.object}`,
+    };
+    // Renamed into place, so that a reader in another process never sees half a file.
+    const temporary = join(folder, `${name}.${process.pid}.tmp`);
+    writeFileSync(temporary, JSON.stringify(artifacts[name]));
+    renameSync(temporary, join(folder, `${name}.json`));
+  }
+  return artifacts;
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  for (const [name, { deployedBytecode }] of Object.entries(compileContracts())) {
+    process.stdout.write(`${name}: ${(deployedBytecode.length - 2) / 2} bytes\n`);
+  }
+}
