@@ -297,6 +297,8 @@ static void run_jobs(txMachine *the)
 		fxRunPromiseJobs(the);
 	}
 	fxEndJob(the);
+	/* As on Node: what nobody catches by the end of the jobs is a fault, not something to collect silently. */
+	fxCheckUnhandledRejections(the, 1);
 }
 
 /* Calls the global function that the prelude leaves for the loop. */
@@ -338,7 +340,6 @@ void machine_loop(txMachine *the)
 			call_global(the, "onInterrupt");
 		run_jobs(the);
 	}
-	fxCheckUnhandledRejections(the, 1);
 }
 
 void machine_usage(struct machine_usage *usage)

@@ -7,8 +7,7 @@ import { hex, SelfTest, word } from './selftest-client.ts';
 const test = suite('faults of the board');
 let self: SelfTest;
 test.before(async () => {
-  // With virtual time tied to instructions, an idle or a busy host makes no difference to the watchdog.
-  self = await new SelfTest().start({ icount: true });
+  self = await new SelfTest().start();
 });
 test.after(() => self.stop());
 
@@ -25,15 +24,6 @@ for (const [operation, fault] of [
 
 test('a program that never returns is ended by the watchdog', async () => {
   assert.is(await self.provoke('loopForever'), 'watchdog');
-});
-
-test('a main loop that is no longer served is ended by the watchdog', async () => {
-  const from = self.board.lines.length;
-  self.memory.set('hang', 1);
-  self.tell('address');
-  await self.board.line(/^fault: watchdog$/, { from });
-  self.memory.set('hang', 0);
-  await self.board.line(/^selftest ready$/, { from });
 });
 
 test('a storm of noise on the UART loses only itself', async () => {

@@ -52,8 +52,7 @@ struct control {
 	uint32_t worn_block;     /* this block, counted from 1, no longer erases */
 	uint32_t boots;
 	uint32_t no_entropy;     /* 1: the source gives nothing */
-	uint32_t hang;           /* 1: the main loop stops being served, as by a bug that loops for ever */
-	uint32_t reserved;
+	uint32_t reserved[2];
 	uint8_t seed[32];        /* the launcher's random bytes: the board has no source of its own */
 };
 #define NV_BASE ((uint8_t *)0x21000000)

@@ -60,7 +60,7 @@ export const profiles = {
     flashSize: 640 * 1024,
     heapSize: 28 * 1024,
     stackSize: 16 * 1024,
-    defines: { STACK_SLOTS: 768, KEYS: 128, FIRST_CHUNKS: 16 * 1024, FIRST_SLOTS: 1024 },
+    defines: { WATCHDOG_MS: 8000, STACK_SLOTS: 768, KEYS: 128, FIRST_CHUNKS: 16 * 1024, FIRST_SLOTS: 1024 },
   },
   // Signing in JavaScript: the collector needs head-room, or it runs all the time.
   noble: {
@@ -68,7 +68,7 @@ export const profiles = {
     flashSize: 1024 * 1024,
     heapSize: 28 * 1024,
     stackSize: 16 * 1024,
-    defines: { STACK_SLOTS: 1536, KEYS: 128, FIRST_CHUNKS: 128 * 1024, FIRST_SLOTS: 8192 },
+    defines: { WATCHDOG_MS: 60_000, STACK_SLOTS: 1536, KEYS: 128, FIRST_CHUNKS: 128 * 1024, FIRST_SLOTS: 8192 },
   },
 };
 
@@ -103,7 +103,7 @@ async function compileAll(role, profile, archive) {
     // As for XS's own linker: the global object that goes into flash is one that caches nothing in itself.
     ...(await compile(cc, [...small, '-DmxLink=1', ...engineFlags], engine.filter(isLinked))),
     ...(await compile(cc, [...ours, '-Os', ...engineFlags], shared, headers)),
-    ...(await compile(cc, [...ours, '-Os'], own, headers)),
+    ...(await compile(cc, [...ours, '-Os', ...numbers], own, headers)),
     ...(await compile(cc, [...ours, '-O2'], [join(nativeFolder, 'keccak.c')], headers)),
     ...(await compile(
       cc,

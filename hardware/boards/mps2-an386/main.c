@@ -42,8 +42,6 @@ bool board_wait(bool alarm, uint32_t ms)
 	uint32_t start = timer_milliseconds();
 	fault_steady();
 	for (;;) {
-		if (CONTROL->hang)
-			for (;;) __asm volatile("nop");
 		watchdog_feed();
 		if (uart_pending()) return true;
 		uint32_t waited = timer_milliseconds() - start;

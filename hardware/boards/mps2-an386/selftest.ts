@@ -38,6 +38,9 @@ function recurse(depth: number): number {
   return depth + recurse(depth + 1);
 }
 
+/** Operations that end in a fault don't answer. */
+const never = new Promise<Uint8Array>(() => {});
+
 /** Each counts the instructions of what it does, in units of the timer's 40. */
 let ticks = 0;
 function counted<T>(work: () => T): T {
@@ -76,11 +79,11 @@ const operations: Record<string, (...values: Uint8Array[]) => Uint8Array | strin
     setTimeout(() => {
       throw new Error('thrown on purpose');
     }, 0);
-    return '';
+    return never;
   },
   rejectLater: () => {
     setTimeout(() => void Promise.reject(new Error('rejected on purpose')), 0);
-    return '';
+    return never;
   },
   loopForever: () => {
     for (;;);

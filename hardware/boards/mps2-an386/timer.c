@@ -3,8 +3,7 @@
 #include "board.h"
 
 enum { TICKS_PER_MS = 25000 };
-/* Long enough for the noble profile to sign on a slow host, short enough that a person waits for it. */
-enum { WATCHDOG_MS = 30000 };
+/* WATCHDOG_MS comes from the build: some ten times what the profile's longest event takes on a slow host. */
 /* A sleeping processor wakes this often to feed the watchdog. */
 enum { SLEEP_MAX_MS = 5000 };
 

@@ -21,12 +21,12 @@ static struct ring {
 static void receive(int port)
 {
 	struct ring *ring = &rings[port];
+	REGISTER(base[port] + INTERRUPT) = 3; /* before the byte is taken: the next one raises it anew */
 	while (REGISTER(base[port] + STATE) & RECEIVE_FULL) {
 		uint8_t byte = (uint8_t)REGISTER(base[port] + DATA);
 		if (ring->head - ring->tail == RING) ring->lost++;
 		else ring->bytes[ring->head++ % RING] = byte;
 	}
-	REGISTER(base[port] + INTERRUPT) = 3;
 }
 
 void uart_console_interrupt(void)
