@@ -87,3 +87,16 @@ export interface CryptoSuite {
    */
   recover(digest: Uint8Array, signature: Uint8Array, publicKey?: Uint8Array): Uint8Array | undefined;
 }
+
+/** An energy meter behind a contactor. */
+export interface Meter {
+  /** Register reading, watt-hours in all. */
+  readingWh(): number;
+  /**
+   * Lets energy flow until the session's total reaches `energyWh`, then calls back once; `full` when the vehicle took
+   * no more before that.
+   */
+  deliverUpTo(energyWh: number, callback: (full: boolean) => void): void;
+  /** Opens the contactor. */
+  stop(): void;
+}

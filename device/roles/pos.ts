@@ -1,0 +1,31 @@
+/** A till: the merchant types an amount, a customer taps, the display says approved or why not. */
+import type { Entropy } from '../../hardware/interfaces/index.ts';
+import type { Amount } from '../../protocol/integers.ts';
+import type { TerminalDevice } from '../devices.ts';
+
+export class Pos {
+  private readonly device: TerminalDevice;
+  private readonly entropy: Entropy;
+  private readonly currency: string;
+
+  constructor(device: TerminalDevice, entropy: Entropy, currency = 'TIME') {
+    this.device = device;
+    this.entropy = entropy;
+    this.currency = currency;
+  }
+
+  /** Asks for `amount`; the outcome comes as a notice: approved, or refused with its code. */
+  sale(amount: Amount): Promise<void> {
+    return this.device.dispatch({
+      type: 'sale',
+      amount,
+      currency: this.currency,
+      challenge: this.entropy.random(16),
+    });
+  }
+
+  /** Drops the open sale; whoever paid it too late gets a full credit. */
+  cancel(): Promise<void> {
+    return this.device.dispatch({ type: 'cancel' });
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * Uplink over MQTT for devices that run on Node. It speaks MQTT 3.1.1, which every broker knows, and promises
+ * nothing: a message is gone when the link is down, and the outbox brings it again until the hub has acknowledged.
+ */
+import mqtt from 'mqtt';
+import { deviceTopics, hubTopics } from '../../../protocol/wire/topics.ts';
+import type { Uplink } from '../../interfaces/index.ts';
+
+export interface MqttUplinkOptions {
+  /** mqtt://host:port of the broker. */
+  readonly url: string;
+  /** Name of the hub, as in its topics. */
+  readonly hub: string;
+  /** The device's address as 0x and 40 lower-case hex digits; also its MQTT client id. */
+  readonly device: string;
+  readonly username?: string;
+  readonly password?: string;
+  /** Milliseconds between attempts to connect. */
+  readonly reconnectMs?: number;
+}
+
+/** Messages on their way to the broker at once: a device's outbox repeats what is dropped beyond it. */
+const IN_FLIGHT_MAX = 64;
+
+/** Connects in the background and keeps trying until `close`. */
+export function mqttUplink(options: MqttUplinkOptions): Uplink {
+  const topics = deviceTopics(options.hub, options.device);
+  const common = hubTopics(options.hub);
+  const wanted = new Set([topics.down, common.beacon, common.revocations]);
+  let onMessage: ((message: Uint8Array) => void) | undefined;
+  let onConnected: ((connected: boolean) => void) | undefined;
+  let inFlight = 0;
+  let ready = false;
+
+  const client = mqtt.connect(options.url, {
+    clientId: options.device,
+    protocolVersion: 4,
+    clean: true,
+    keepalive: 30,
+    reconnectPeriod: options.reconnectMs ?? 1_000,
+    queueQoSZero: false,
+    resubscribe: false,
+    will: { topic: topics.state, payload: Buffer.from('offline'), qos: 1, retain: true },
+    ...(options.username === undefined ? {} : { username: options.username }),
+    ...(options.password === undefined ? {} : { password: options.password }),
+  });
+  const setReady = (connected: boolean) => {
+    if (ready === connected) return;
+    ready = connected;
+    onConnected?.(connected);
+  };
+  client.on('connect', () => {
+    // Ready only when subscribed: an answer to a message sent earlier would be lost.
+    client.subscribe([...wanted], { qos: 1 }, (error) => {
+      if (error) return;
+      client.publish(topics.state, 'online', { qos: 1, retain: true });
+      setReady(true);
+    });
+  });
+  client.on('close', () => setReady(false));
+  // Connection errors need no handling here: the client tries again, and `ready` says how it stands.
+  client.on('error', () => {});
+  client.on('message', (topic, payload) => {
+    if (wanted.has(topic)) onMessage?.(new Uint8Array(payload));
+  });
+
+  return {
+    send(message) {
+      if (!ready || inFlight >= IN_FLIGHT_MAX) return;
+      inFlight += 1;
+      client.publish(topics.up, Buffer.from(message), { qos: 1 }, () => {
+        inFlight -= 1;
+      });
+    },
+    receive(messageReceiver, connectedReceiver) {
+      onMessage = messageReceiver;
+      onConnected = connectedReceiver;
+      if (ready) connectedReceiver(true);
+    },
+    close() {
+      onMessage = undefined;
+      onConnected = undefined;
+      // Said here, because a clean disconnect suppresses the last will.
+      if (client.connected) client.publish(topics.state, 'offline', { qos: 1, retain: true });
+      client.end();
+    },
+  };
+}

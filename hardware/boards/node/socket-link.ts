@@ -1,0 +1,91 @@
+/** A tap link over a local socket: the terminal listens, the payer comes near. Bytes only; framing is the runtime's. */
+import { existsSync, mkdirSync, unlinkSync } from 'node:fs';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import { SundialError } from '../../../protocol/errors.ts';
+import type { Link } from '../../interfaces/index.ts';
+
+function linkOf(socket: Socket): Link {
+  socket.setNoDelay(true);
+  // A far end that dies is a closed link, not a crash of this process.
+  socket.on('error', () => socket.destroy());
+  return {
+    frameSizeMax: 64 * 1024,
+    send: (bytes) => {
+      if (!socket.destroyed) socket.write(bytes);
+    },
+    receive(onBytes, onClosed) {
+      socket.on('data', (data) => onBytes(new Uint8Array(data)));
+      socket.once('close', onClosed);
+    },
+    close: () => socket.destroy(),
+  };
+}
+
+/** Is somebody listening at the path? */
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = connect(path);
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', () => resolve(false));
+  });
+}
+
+/**
+ * Listens for payers, one at a time: a second one is turned away, as on a reader. Throws `tap_in_use` when another
+ * process listens there. A path that a killed process left behind is taken over.
+ */
+export async function listenForTaps(path: string, onLink: (link: Link) => void): Promise<Server> {
+  mkdirSync(dirname(path), { recursive: true });
+  if (existsSync(path)) {
+    if (await answers(path)) {
+      throw new SundialError('tap_in_use', `another terminal listens at ${path}`, {
+        severity: 'process',
+        remedy: 'Stop it, or give this one another --tap path.',
+      });
+    }
+    unlinkSync(path);
+  }
+  let present: Socket | undefined;
+  const server = createServer((socket) => {
+    if (present !== undefined && !present.destroyed) {
+      socket.destroy();
+      return;
+    }
+    present = socket;
+    onLink(linkOf(socket));
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, () => resolve());
+  });
+  return server;
+}
+
+/** Milliseconds between two looks for a terminal. */
+const SEEK_MS = 200;
+
+/** Looks for the terminal until it is there, links, and looks again when the link is gone. Returns a stop function. */
+export function seekTerminal(path: string, onLink: (link: Link) => void): () => void {
+  let stopped = false;
+  let socket: Socket | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  const seek = (): void => {
+    if (stopped) return;
+    socket = connect(path);
+    socket.once('connect', () => onLink(linkOf(socket!)));
+    socket.once('error', () => socket?.destroy());
+    socket.once('close', () => {
+      if (!stopped) timer = setTimeout(seek, SEEK_MS);
+    });
+  };
+  seek();
+  return () => {
+    stopped = true;
+    clearTimeout(timer);
+    socket?.destroy();
+  };
+}

@@ -1,0 +1,118 @@
+// The hub's configuration, checked once at the edge. An error names the field and says what to put there.
+import { z } from 'zod';
+import { SundialError } from '../protocol/errors.ts';
+import { UINT48_MAX } from '../protocol/integers.ts';
+import { checkTiming, DEFAULT_TIMING } from '../protocol/limits.ts';
+
+const address = z
+  .string()
+  .regex(/^0x[0-9a-fA-F]{40}$/, 'want an address: 0x and 40 hex digits')
+  .transform((text) => text.toLowerCase() as `0x${string}`);
+const secret = z
+  .string()
+  .regex(/^0x[0-9a-fA-F]{64}$/, 'want a private key: 0x and 64 hex digits')
+  .transform((text) => text as `0x${string}`);
+const bytes32 = z
+  .string()
+  .regex(/^0x[0-9a-fA-F]{64}$/, 'want 32 bytes: 0x and 64 hex digits')
+  .transform((text) => text.toLowerCase() as `0x${string}`);
+const port = z.int('want a port number, 0 for any free one').min(0).max(65_535);
+const span = (min: number, max: number) =>
+  z.int().min(min, `want ${min} or more`).max(max, `want ${max} or less`);
+const url = (schemes: readonly string[]) =>
+  z
+    .string()
+    .refine((text) => schemes.some((scheme) => text.startsWith(`${scheme}://`) && URL.canParse(text)), {
+      message: `want a URL that starts with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`,
+    });
+
+const configSchema = z.strictObject({
+  /** Part of every MQTT topic. */
+  name: z.string().regex(/^[a-z0-9-]{1,32}$/, 'want 1 to 32 of a-z, 0-9 and -'),
+  /** Folder for ledger and registry; only this hub may use it. */
+  folder: z.string().min(1, 'want a folder path'),
+  /** An own broker on `host` and `port`, or with `url` an existing one. */
+  mqtt: z
+    .strictObject({
+      host: z.string().default('127.0.0.1'),
+      port: port.default(0),
+      url: url(['mqtt', 'mqtts', 'ws', 'wss']).optional(),
+      username: z.string().optional(),
+      password: z.string().optional(),
+    })
+    .default({ host: '127.0.0.1', port: 0 }),
+  /** Metrics and status; loopback unless a proxy with access control stands in front. */
+  http: z
+    .strictObject({ host: z.string().default('127.0.0.1'), port: port.default(0) })
+    .default({ host: '127.0.0.1', port: 0 }),
+  chain: z.strictObject({
+    rpcUrl: url(['http', 'https']),
+    chainId: z.int().min(1, 'want the chain id of the L2').max(UINT48_MAX),
+    vault: address,
+    /** First block that can hold events of the vault. */
+    startBlock: span(0, UINT48_MAX).default(0),
+    /** Blocks on top of a block before it counts as final. */
+    finalityBlocks: span(0, 100_000).default(2),
+    pollMs: span(50, 60_000).default(2_000),
+  }),
+  keys: z.strictObject({
+    /** Signs acknowledgements, leases and beacons. */
+    signing: secret,
+    /** Pays the gas of settlements. */
+    settlement: secret,
+  }),
+  timing: z
+    .strictObject({
+      leaseLifetime: span(60, 30 * 86_400).default(DEFAULT_TIMING.leaseLifetime),
+      payeeOfflineMax: span(60, 90 * 86_400).default(DEFAULT_TIMING.payeeOfflineMax),
+      watchLag: span(1, 7 * 86_400).default(DEFAULT_TIMING.watchLag),
+      clockError: span(0, 86_400).default(DEFAULT_TIMING.clockError),
+      claimMargin: span(60, 30 * 86_400).default(DEFAULT_TIMING.claimMargin),
+      exitDelay: span(60, 365 * 86_400).default(DEFAULT_TIMING.exitDelay),
+    })
+    .default(DEFAULT_TIMING),
+  /** Scopes that leases may name, each with the payees whose terminals may become members. */
+  scopes: z
+    .array(z.strictObject({ id: bytes32, payees: z.array(address).max(1_000) }))
+    .max(1_000)
+    .default([]),
+  /** Sign leases that any terminal may take; the hub's own reserve then bears what the bond doesn't. */
+  leaseAnyScope: z.boolean().default(true),
+  batch: z
+    .strictObject({
+      /** Milliseconds between two looks for lanes to settle; 0 settles only when asked. */
+      everyMs: span(0, 86_400_000).default(60_000),
+      /** Lanes of one transaction: 1,000 stay below 16.8 million gas, the cap of one transaction. */
+      lanesMax: span(1, 1_000).default(1_000),
+    })
+    .default({ everyMs: 60_000, lanesMax: 1_000 }),
+  /** Milliseconds between beacons. */
+  beaconMs: span(100, 3_600_000).default(60_000),
+  /** Take devices whose keys come from a board without real entropy. For trying out, never for money. */
+  development: z.boolean().default(false),
+});
+
+/** What `parseConfig` returns: every default filled in. */
+export type HubConfig = z.infer<typeof configSchema>;
+/** What may be written in a file: defaults may be left out. */
+export type HubConfigInput = z.input<typeof configSchema>;
+
+/** Checks a configuration. Throws SundialError `config` that names the first wrong field and the fix. */
+export function parseConfig(input: unknown): HubConfig {
+  const checked = configSchema.safeParse(input);
+  if (!checked.success) {
+    const issue = checked.error.issues[0]!;
+    const field =
+      issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0]].join('.') : issue.path.join('.');
+    throw new SundialError('config', `${field || 'configuration'}: ${issue.message}`, {
+      severity: 'process',
+      remedy:
+        issue.code === 'unrecognized_keys'
+          ? `Remove ${field}, or correct its spelling.`
+          : `Correct ${field || 'the configuration'}: ${issue.message}.`,
+      facts: { field },
+    });
+  }
+  checkTiming(checked.data.timing);
+  return checked.data;
+}

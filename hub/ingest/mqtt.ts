@@ -1,0 +1,194 @@
+// Devices over MQTT, through the embedded broker or an existing one. The hub is an ordinary client, so both are the
+// same code. A PUBACK means nothing to a device (it waits for the signed acknowledgement), so it is given at once,
+// but only while the hub keeps up: that is how back pressure reaches the broker.
+import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
+import { SundialError } from '../../protocol/errors.ts';
+import { SYNC_MESSAGE_BYTES_MAX } from '../../protocol/limits.ts';
+import { deviceTopics, hubTopics, parseDeviceTopic } from '../../protocol/wire/topics.ts';
+import { causeText, isError } from '../errors.ts';
+import { downInFlightMax, ingestInFlightMax } from '../limits.ts';
+import type { Logger } from '../log.ts';
+
+export interface IngestEvents {
+  /** One message of at most SYNC_MESSAGE_BYTES_MAX bytes; the promise resolves when the hub can take the next. */
+  message(device: string, bytes: Uint8Array): Promise<void>;
+  /** A device came or went, as its state topic says. */
+  presence(device: string, online: boolean): void;
+  /** A message that was dropped unread. */
+  tooLarge(device: string, bytes: number): void;
+}
+
+export interface MqttIngestOptions {
+  readonly hub: string;
+  readonly url: string;
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+  readonly events: IngestEvents;
+  readonly log: Logger;
+}
+
+/** Longest wait for the broker at the start, milliseconds; later it is retried for ever. */
+const CONNECT_TIMEOUT_MS = 10_000;
+const RECONNECT_MS = 500;
+
+export class MqttIngest {
+  readonly #client: MqttClient;
+  readonly #options: MqttIngestOptions;
+  #working = 0;
+  #outgoing = 0;
+  #waiting: (() => void)[] = [];
+  /** Last retained values, published again after a reconnect: a broker without a disk has lost them. */
+  readonly #retained = new Map<string, Uint8Array>();
+  /** Messages to devices that were dropped because the broker did not take them; devices ask again. */
+  dropped = 0;
+
+  private constructor(client: MqttClient, options: MqttIngestOptions) {
+    this.#client = client;
+    this.#options = options;
+    client.handleMessage = (packet, done) => {
+      void this.#take(packet.topic, packet.payload as Buffer, packet.retain === true).then(
+        () => done(),
+        (error: unknown) => {
+          options.log.error({ err: causeText(error) }, 'message failed');
+          done();
+        },
+      );
+    };
+    client.on('connect', () => this.#subscribe());
+    client.on('offline', () => options.log.warn('the broker is out of reach; trying again'));
+    client.on('error', (error) => options.log.warn({ err: causeText(error) }, 'broker connection'));
+  }
+
+  /** Connects and subscribes. Throws `broker_unreachable` when there is no broker at the URL. */
+  static async connect(options: MqttIngestOptions): Promise<MqttIngest> {
+    const settings: IClientOptions = {
+      clientId: `hub-${options.hub}`,
+      protocolVersion: 4,
+      clean: true,
+      keepalive: 30,
+      reconnectPeriod: RECONNECT_MS,
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      queueQoSZero: false,
+      resubscribe: false,
+      ...(options.username === undefined ? {} : { username: options.username }),
+      ...(options.password === undefined ? {} : { password: options.password }),
+    };
+    const client = mqtt.connect(options.url, settings);
+    const ingest = new MqttIngest(client, options);
+    try {
+      await ingest.#firstSubscription();
+    } catch (error) {
+      await client.endAsync(true);
+      throw error;
+    }
+    return ingest;
+  }
+
+  get connected(): boolean {
+    return this.#client.connected;
+  }
+
+  #subscribed: ((error?: Error) => void) | undefined;
+
+  #firstSubscription(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let last: unknown;
+      const fail = (cause: unknown) =>
+        reject(
+          new SundialError(
+            'broker_unreachable',
+            `no MQTT broker at ${this.#options.url}: ${causeText(cause)}`,
+            {
+              severity: 'process',
+              remedy: 'Start the broker, or correct mqtt.url; without mqtt.url the hub runs its own.',
+              facts: { url: this.#options.url },
+              cause,
+            },
+          ),
+        );
+      const timer = setTimeout(() => fail(last ?? new Error('no answer')), CONNECT_TIMEOUT_MS);
+      const noteError = (error: Error) => {
+        last = error;
+      };
+      this.#client.on('error', noteError);
+      this.#subscribed = (error) => {
+        clearTimeout(timer);
+        this.#client.off('error', noteError);
+        this.#subscribed = undefined;
+        if (error === undefined) resolve();
+        else fail(error);
+      };
+    });
+  }
+
+  #subscribe(): void {
+    const any = deviceTopics(this.#options.hub, '+');
+    this.#client.subscribe({ [any.up]: { qos: 1 }, [any.state]: { qos: 1 } }, (error) => {
+      if (error) this.#options.log.warn({ err: causeText(error) }, 'subscription failed');
+      this.#subscribed?.(error ?? undefined);
+    });
+    for (const [topic, bytes] of this.#retained) this.#publish(topic, bytes, true);
+  }
+
+  async #take(topic: string, payload: Buffer, retained: boolean): Promise<void> {
+    const parsed = parseDeviceTopic(this.#options.hub, topic);
+    if (parsed === undefined || parsed.kind === 'down') return;
+    const { device, kind } = parsed;
+    if (kind === 'state') {
+      this.#options.events.presence(device, payload.toString() === 'online');
+      return;
+    }
+    // Retained uploads are somebody's mistake: they would come again at every start.
+    if (retained) return;
+    if (payload.length > SYNC_MESSAGE_BYTES_MAX) {
+      this.#options.events.tooLarge(device, payload.length);
+      return;
+    }
+    if (this.#working >= ingestInFlightMax) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    this.#working += 1;
+    // Not awaited: the next message may come in while this one is on its way to the disk.
+    void this.#options.events
+      .message(device, payload)
+      .catch((error: unknown) => {
+        this.#options.log.error(
+          { device, err: causeText(error), code: isError(error, 'unreachable') ? 'unreachable' : undefined },
+          'message failed',
+        );
+      })
+      .finally(() => {
+        this.#working -= 1;
+        this.#waiting.shift()?.();
+      });
+  }
+
+  /** Sends one message down to a device that is listening; nothing is kept for one that is not. */
+  send(device: string, message: Uint8Array): void {
+    this.#publish(deviceTopics(this.#options.hub, device).down, message, false);
+  }
+
+  /** Replaces the retained beacon or revocation list. */
+  retain(kind: 'beacon' | 'revocations', message: Uint8Array): void {
+    const topic = hubTopics(this.#options.hub)[kind];
+    this.#retained.set(topic, message);
+    this.#publish(topic, message, true);
+  }
+
+  #publish(topic: string, message: Uint8Array, retain: boolean): void {
+    // The client would queue without bound while it is offline.
+    if (!this.#client.connected || this.#outgoing >= downInFlightMax) {
+      if (!retain) this.dropped += 1;
+      return;
+    }
+    this.#outgoing += 1;
+    this.#client.publish(topic, Buffer.from(message), { qos: 1, retain }, (error) => {
+      this.#outgoing -= 1;
+      if (error) this.dropped += 1;
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#client.endAsync(!this.#client.connected);
+  }
+}

@@ -1,0 +1,49 @@
+// Every bound of the hub, each with its reason. A bound that is met is reported by a named code, never silently.
+
+/** Lanes (or rows) of one settlement: 1,000 single vouchers stay below 16.8 million gas, the cap of a transaction. */
+export const batchLanesMax = 1_000;
+
+/** Bytes of one signed settlement: what nodes carry, 128 KiB. */
+export const transactionBytesMax = 131_072;
+
+/** Bytes of one ledger record. The largest is the intent of a full batch: its transaction, and 1,000 row references. */
+export const recordBytesMax = 262_144;
+
+/** Bytes of one group of records written and synced together: one fdatasync costs about as much as writing 1 MiB. */
+export const groupBytesMax = 1_048_576;
+
+/** Records of one group: the count is a uint16 on disk, and a group is decoded in one piece. */
+export const groupRecordsMax = 8_192;
+
+/** Bytes waiting for the disk. Sixteen groups are seconds of work; more would only hide that the disk is too slow. */
+export const ledgerQueueBytesMax = 16 * groupBytesMax;
+
+/** Records waiting for the disk: what a promise and its closures cost each, kept under some 30 MiB in all. */
+export const ledgerQueueRecordsMax = 65_536;
+
+/** Bytes after which a segment file is closed and the next begun. A segment is read into memory in one piece. */
+export const segmentBytesMax = 32 * 1_048_576;
+
+/** Milliseconds between attempts to write again after the disk failed; doubles from the first to the second. */
+export const ledgerRetryMs = { first: 50, last: 5_000 } as const;
+
+/** Positions are uint48 in every signed message. */
+export const positionMax = 2 ** 48 - 1;
+
+/** Clients of the embedded broker: one box, one site; a file descriptor and some 50 KiB each. */
+export const brokerClientsMax = 2_000;
+
+/** Messages from the broker that are being worked on. Further ones wait in the broker, whose window they fill. */
+export const ingestInFlightMax = 256;
+
+/** Messages to one broker that it has not confirmed. Beyond it acknowledgements are dropped: devices send again. */
+export const downInFlightMax = 8_192;
+
+/** Records handed to the ledger and not yet durable. Below the ledger's own bound, so that its refusals mean faults. */
+export const pendingRecordsMax = 8_192;
+
+/** Vouchers that one hub keeps an index of: some 1.5 KiB of memory each. Beyond it, settled channels must be closed. */
+export const indexedVouchersMax = 1_000_000;
+
+/** Devices waiting for one acknowledgement: a terminal, its payer, and some that retry. */
+export const waitersMax = 8;

@@ -1,0 +1,41 @@
+// The hub's figures for Prometheus. One registry a hub, so that two hubs in one process don't mix.
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+export type HubMetrics = ReturnType<typeof createMetrics>;
+
+/** Counters and gauges of one hub. Labels take values from closed sets only (codes, kinds), never device names. */
+export function createMetrics() {
+  const registry = new Registry();
+  const registers = [registry];
+  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
+    new Counter<L>({ name, help, labelNames, registers });
+  const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
+  return {
+    registry,
+    messages: counter('sundial_hub_messages_total', 'Messages received from devices', ['type']),
+    refusals: counter('sundial_hub_refusals_total', 'Messages and entries refused, by code', ['code']),
+    accepted: counter('sundial_hub_accepted_total', 'Entries verified and handed to the ledger', ['kind']),
+    acknowledged: counter('sundial_hub_acknowledged_total', 'Acknowledgements sent, repeats included'),
+    repeated: counter('sundial_hub_repeated_total', 'Entries received again'),
+    equivocations: counter('sundial_hub_equivocations_total', 'Pairs of messages that prove fraud', [
+      'proof',
+    ]),
+    leases: counter('sundial_hub_leases_total', 'Leases signed'),
+    ledgerSize: gauge('sundial_hub_ledger_records', 'Durable records in the ledger'),
+    ledgerWriting: gauge(
+      'sundial_hub_ledger_writing',
+      '1 while the ledger takes records, 0 while the disk fails',
+    ),
+    devicesOnline: gauge('sundial_hub_devices_online', 'Devices connected to the broker'),
+    chainHeight: gauge('sundial_hub_chain_height', 'Newest final L2 block seen'),
+    chainAge: gauge('sundial_hub_chain_age_seconds', 'Age of the newest L2 block by the hub clock'),
+    batches: counter('sundial_hub_batches_total', 'Batches by outcome', ['outcome']),
+    settledLanes: counter('sundial_hub_settled_lanes_total', 'Lanes settled on L2 by this hub'),
+    persistSeconds: new Histogram({
+      name: 'sundial_hub_persist_seconds',
+      help: 'Time from taking an entry to its fsync',
+      buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2],
+      registers,
+    }),
+  };
+}

@@ -1,0 +1,164 @@
+/** What a terminal answers: receipts, credits, tick answers, certificates, refusals. Signatures are checked here. */
+import { equalBytes } from '../../bytes.ts';
+import { refusalName } from '../../refusals.ts';
+import { requestHash } from '../../vouchers.ts';
+import { type Message, type MessageOf, NEED } from '../../wire/messages.ts';
+import type { UnconfirmedVoucher } from './books.ts';
+import { onRequest, resolveAt } from './pay.ts';
+import type { PayerTurn } from './state.ts';
+import { onTickAnswer, revealNext } from './stream.ts';
+
+/** Greets the terminal: which channel, and which lease it may already hold. */
+export function sendHello(turn: PayerTurn): void {
+  const { channel, lease } = turn.books;
+  if (channel === undefined) return turn.refuse('lease_missing');
+  const { key } = turn.settings;
+  const digest = lease && turn.context.signing.digest('Lease', lease);
+  turn.send({
+    type: 'hello',
+    channel,
+    payer: turn.context.self,
+    ...(key && { key }),
+    ...(digest && { lease: digest }),
+  });
+}
+
+/** Goes on with the request that waited, now that something at this terminal was settled. */
+function continuePending(turn: PayerTurn): void {
+  const { pending } = turn.volatile;
+  if (pending !== undefined) onRequest(turn, pending);
+}
+
+function findVoucher(turn: PayerTurn, digest: Uint8Array): UnconfirmedVoucher | undefined {
+  return turn.books.unconfirmed.find(
+    (entry): entry is UnconfirmedVoucher => entry.kind === 'voucher' && equalBytes(entry.digest, digest),
+  );
+}
+
+function onReceipt(turn: PayerTurn, message: MessageOf<'receipt'>): void {
+  const entry = findVoucher(turn, message.voucher);
+  if (entry === undefined) return;
+  const { signing } = turn.context;
+  if (!signing.signedBy('Receipt', message, message.signature, entry.request.terminal)) {
+    turn.notify({ type: 'refused', code: 'signature', by: 'us' });
+    return;
+  }
+  confirm(turn, entry, message.signature);
+}
+
+/** Persists that a voucher has its answer; the receipt, when there is one, makes a second copy for the hub. */
+export function confirm(turn: PayerTurn, entry: UnconfirmedVoucher, receipt?: Uint8Array): void {
+  const signature = turn.signatureOf(entry.digest);
+  const { key } = turn.settings;
+  turn.persist({
+    type: 'confirmed',
+    digest: entry.digest,
+    ...(receipt && signature && { signature, receipt }),
+    ...(key && { key }),
+  });
+  const { payee } = entry.voucher;
+  turn.notify({ type: 'paid', voucher: entry.digest, amount: entry.request.amount, payee });
+  turn.set({ lastRequest: requestHash(turn.context.signing, entry.request) });
+  const stream = turn.books.stream;
+  if (turn.volatile.pending !== undefined) continuePending(turn);
+  else if (stream !== undefined && equalBytes(stream.digest, entry.digest) && receipt !== undefined)
+    revealNext(turn);
+}
+
+function onCredit(turn: PayerTurn, message: MessageOf<'credit'>): void {
+  const entry = findVoucher(turn, message.voucher);
+  if (entry === undefined || message.credited !== entry.request.amount) return;
+  const { signing } = turn.context;
+  const signer = signing.suite.recover(signing.digest('Credit', message), message.signature);
+  const { terminal } = entry.request;
+  if (signer === undefined || !(equalBytes(signer, terminal) || equalBytes(signer, entry.voucher.payee))) {
+    turn.notify({ type: 'refused', code: 'signature', by: 'us' });
+    return;
+  }
+  turn.persist({ type: 'voided', digest: entry.digest });
+  turn.notify({ type: 'voided', voucher: entry.digest, amount: message.credited });
+  continuePending(turn);
+}
+
+/** A certificate is checked once and kept; it also says which terminal is there, so old vouchers are resolved. */
+function onCertificate(turn: PayerTurn, message: MessageOf<'certificate'>): void {
+  const { pending } = turn.volatile;
+  const wanted = pending !== undefined && equalBytes(pending.message.terminal, message.terminal);
+  if (wanted && !equalBytes(pending.message.payee, message.payee)) return turn.refuse('payee_mismatch');
+  const known = turn.books.certificates.find(
+    (entry) =>
+      equalBytes(entry.terminal, message.terminal) &&
+      equalBytes(entry.payee, message.payee) &&
+      entry.expiresAt >= message.expiresAt,
+  );
+  if (known === undefined) {
+    const { signing } = turn.context;
+    if (!signing.signedBy('Terminal', message, message.signature, message.payee))
+      return turn.refuse('certificate_invalid');
+    if (turn.volatile.time.based && turn.now > message.expiresAt) return turn.refuse('certificate_expired');
+    const { terminal, payee, expiresAt } = message;
+    turn.persist({ type: 'certificate', terminal, payee, expiresAt });
+  }
+  turn.set({ peer: message.terminal });
+  if (pending !== undefined) continuePending(turn);
+  else resolveAt(turn, message.terminal);
+}
+
+function onNeed(turn: PayerTurn, what: number): void {
+  if (what === NEED.hello) sendHello(turn);
+  else if (what !== NEED.lease) turn.refuse('unexpected_message');
+  else if (turn.books.lease !== undefined) turn.send(turn.books.lease);
+  else turn.refuse('lease_missing');
+}
+
+function onRefusal(turn: PayerTurn, message: MessageOf<'refusal'>): void {
+  turn.set({ pending: undefined });
+  turn.notify({ type: 'refused', code: refusalName(message.code) ?? 'unexpected_message', by: 'peer' });
+}
+
+/** One message from the terminal. */
+export function onTapMessage(turn: PayerTurn, message: Message, random: Uint8Array | undefined): void {
+  switch (message.type) {
+    case 'request':
+    case 'streamRequest':
+      return onRequest(turn, { message, random });
+    case 'receipt':
+      return onReceipt(turn, message);
+    case 'credit':
+      return onCredit(turn, message);
+    case 'tickAnswer':
+      if (onTickAnswer(turn, message)) continuePending(turn);
+      return;
+    case 'certificate':
+      return onCertificate(turn, message);
+    case 'need':
+      return onNeed(turn, message.what);
+    case 'refusal':
+      return onRefusal(turn, message);
+    case 'cancel':
+      // What was signed stays unconfirmed until it is answered; only the wish to pay ends.
+      return turn.set({ pending: undefined });
+    case 'lease':
+      // A terminal that has the hub relays a renewal.
+      return turn.books.channel === undefined ? undefined : takeLease(turn, message);
+    default:
+      return turn.notify({ type: 'refused', code: 'unexpected_message', by: 'us' });
+  }
+}
+
+/** Keeps a lease of this channel that a known hub key signed and that ends later or allows more. */
+export function takeLease(turn: PayerTurn, lease: MessageOf<'lease'>): void {
+  const { books, context } = turn;
+  if (lease.channel !== books.channel || !equalBytes(lease.payer, context.self))
+    return turn.notify({ type: 'refused', code: 'lease_mismatch', by: 'us' });
+  const signer = context.signing.suite.recover(context.signing.digest('Lease', lease), lease.signature);
+  if (signer === undefined || !books.hubKeys.some((key) => equalBytes(key.address, signer)))
+    return turn.notify({ type: 'refused', code: 'hub_key_unknown', by: 'us' });
+  const old = books.lease;
+  if (old !== undefined && lease.issuedAt < old.issuedAt) return;
+  // Leases are repeated by every beacon of a transport; storing the same again would only wear out the flash.
+  const { signing } = context;
+  if (old !== undefined && equalBytes(signing.digest('Lease', old), signing.digest('Lease', lease))) return;
+  turn.persist({ ...lease, type: 'lease' });
+  turn.notify({ type: 'lease', spendLimit: lease.spendLimit, expiresAt: lease.expiresAt });
+}

@@ -1,0 +1,113 @@
+/**
+ * The payer: a pure machine. step(context, settings, state, event, nowMs) returns the next state and effects. The
+ * transition table stands in protocol/README.md; pay.ts holds a tap, stream.ts the ticks, answers.ts what a terminal
+ * says, sync.ts the hub.
+ */
+import { equalBytes } from '../../bytes.ts';
+import { unreachable } from '../../errors.ts';
+import type { Context, DeviceEvent, Step } from '../effects.ts';
+import { timeAtBoot } from '../time.ts';
+import { onTapMessage, sendHello } from './answers.ts';
+import type { PayerBooks, PayerRecord } from './books.ts';
+import { onVoucherSigned, resendWaiting } from './pay.ts';
+import { type PayerSettings, type PayerState, PayerTurn, type PayerVolatile } from './state.ts';
+import { closeStream } from './stream.ts';
+import { onClockSync, onHubConnected, onHubMessage, onLeaseRequestSigned, requestLease } from './sync.ts';
+
+export type PayerEvent =
+  | DeviceEvent
+  /** The car is full, or its driver wants to stop. */
+  | { readonly type: 'stop' }
+  /** The device wants a fresh lease. */
+  | { readonly type: 'renew' };
+
+/** How long an answer may take before the same bytes are sent again. */
+const RESEND_MS = 3000;
+
+const AFTER_POWER_UP: PayerVolatile = {
+  frozen: false,
+  time: timeAtBoot(0 as never, undefined, 0),
+  linkUp: false,
+  hubConnected: false,
+  peer: undefined,
+  pending: undefined,
+  signatures: [],
+  outgoing: [],
+  chain: undefined,
+  answered: 0,
+  stopWanted: false,
+  lastRequest: undefined,
+  leaseRequest: undefined,
+  sentAtMs: 0,
+  uploadedAtMs: 0,
+};
+
+/** The state right after power-up, from books that were replayed. `frozen` when the journal can't be trusted. */
+export function payerAfterPowerUp(books: PayerBooks, frozen = false): PayerState {
+  return { books, volatile: { ...AFTER_POWER_UP, frozen } };
+}
+
+function dispatch(turn: PayerTurn, event: PayerEvent): void {
+  if (turn.volatile.frozen) {
+    // A damaged or newer journal: say so to whoever asks, write and sign nothing.
+    if (event.type === 'linkUp' || event.type === 'message') turn.refuse('frozen');
+    return;
+  }
+  switch (event.type) {
+    case 'boot':
+      turn.set({ time: timeAtBoot(turn.books.time, event.realTime, turn.nowMs) });
+      // A restart ends the stream; its last tick may be unanswered and is then resolved like a voucher.
+      return closeStream(turn);
+    case 'clock':
+      if (turn.volatile.linkUp && turn.nowMs - turn.volatile.sentAtMs >= RESEND_MS) {
+        turn.set({ sentAtMs: turn.nowMs });
+        resendWaiting(turn);
+      }
+      return onClockSync(turn);
+    case 'linkUp':
+      turn.set({ linkUp: true, peer: undefined, sentAtMs: turn.nowMs });
+      return sendHello(turn);
+    case 'linkDown':
+      return turn.set({ linkUp: false, peer: undefined, pending: undefined });
+    case 'message':
+      return onTapMessage(turn, event.message, event.random);
+    case 'garbage':
+      return turn.notify({ type: 'refused', code: event.code, by: 'us' });
+    case 'signed': {
+      const { leaseRequest } = turn.volatile;
+      if (leaseRequest !== undefined && equalBytes(leaseRequest.digest, event.digest))
+        return onLeaseRequestSigned(turn, event.signature);
+      return onVoucherSigned(turn, event.digest, event.signature);
+    }
+    case 'hubConnected':
+      return onHubConnected(turn);
+    case 'hubLost':
+      return turn.set({ hubConnected: false });
+    case 'hubMessage':
+      return onHubMessage(turn, event.message);
+    case 'stop': {
+      turn.set({ stopWanted: true });
+      const { stream, channel } = turn.books;
+      if (stream !== undefined && channel !== undefined)
+        turn.send({ type: 'end', channel, seq: stream.voucher.seq });
+      return;
+    }
+    case 'renew':
+      return turn.volatile.hubConnected || turn.volatile.linkUp ? requestLease(turn) : undefined;
+    default:
+      return unreachable(event);
+  }
+}
+
+/** One step of a payer. Pure: the same arguments give the same result. */
+export function payerStep(
+  context: Context,
+  settings: PayerSettings,
+  state: PayerState,
+  event: PayerEvent,
+  nowMs: number,
+): Step<PayerState, PayerRecord> {
+  const turn = new PayerTurn(context, settings, state, nowMs);
+  dispatch(turn, event);
+  return { state: { books: turn.books, volatile: turn.volatile }, effects: turn.effects };
+}

@@ -1,0 +1,142 @@
+/** The payer and the hub: registering, renewing the lease, second copies out, acknowledgements in. */
+import { equalBytes } from '../../bytes.ts';
+import type { Seconds } from '../../integers.ts';
+import { PACK_ENTRIES_MAX } from '../../limits.ts';
+import { refusalName } from '../../refusals.ts';
+import { SCOPE_ANY, tickEntry } from '../../vouchers.ts';
+import { encodeMessage, type Message, type MessageOf, ROLES } from '../../wire/messages.ts';
+import { collectedMessage } from '../collected.ts';
+import { signedByHub } from '../hub-keys.ts';
+import { timeFromHub } from '../time.ts';
+import { confirm, takeLease } from './answers.ts';
+import type { PayerTurn } from './state.ts';
+
+/** How often what was not answered is sent to the hub again. */
+const RETRY_MS = 5000;
+/** A device stores the hub's time at most this often, so that beacons don't wear out the flash. */
+const TIME_STORE_SECONDS = 3600;
+
+/** A connection to the hub stands: everything that waits goes up. */
+export function onHubConnected(turn: PayerTurn): void {
+  turn.set({ hubConnected: true });
+  const { channel } = turn.books;
+  turn.upload({
+    type: 'register',
+    device: turn.context.self,
+    role: ROLES[turn.settings.role],
+    ...(channel !== undefined && { channel }),
+    entropyCertified: turn.settings.entropyCertified ? 1 : 0,
+  });
+  requestLease(turn);
+  uploadWaiting(turn);
+}
+
+/** Asks for a lease from the present numbers on. */
+export function requestLease(turn: PayerTurn): void {
+  const { channel, seq, spent } = turn.books;
+  if (channel === undefined) return;
+  const { key } = turn.settings;
+  const fields = { channel, seq, spent, at: turn.now, scope: SCOPE_ANY };
+  const digest = turn.context.signing.digest('LeaseRequest', fields);
+  turn.set({
+    leaseRequest: {
+      digest,
+      message: { type: 'leaseRequest', ...fields, signature: new Uint8Array(64), ...(key && { key }) },
+    },
+  });
+  turn.sign(digest);
+}
+
+export function onLeaseRequestSigned(turn: PayerTurn, signature: Uint8Array): void {
+  const { leaseRequest } = turn.volatile;
+  turn.set({ leaseRequest: undefined });
+  const message = { ...leaseRequest!.message, signature };
+  if (turn.volatile.hubConnected) turn.upload(message);
+  // A terminal that has the hub relays it.
+  else if (turn.volatile.linkUp) turn.send(message);
+}
+
+/** Second copies, and a question for every voucher or tick without an answer. */
+export function uploadWaiting(turn: PayerTurn): void {
+  if (!turn.volatile.hubConnected) return;
+  turn.set({ uploadedAtMs: turn.nowMs });
+  const entries = turn.books.outbox
+    .slice(0, PACK_ENTRIES_MAX)
+    .map((copy) => encodeMessage(collectedMessage(copy.collected)));
+  if (entries.length > 0) turn.upload({ type: 'pack', entries });
+  for (const entry of turn.books.unconfirmed) {
+    turn.upload({ type: 'query', entry: entryOf(turn, entry) });
+  }
+}
+
+function entryOf(turn: PayerTurn, entry: PayerTurn['books']['unconfirmed'][number]): Uint8Array {
+  return entry.kind === 'voucher'
+    ? entry.digest
+    : tickEntry(turn.context.signing.suite, entry.stream, entry.k, entry.preimage);
+}
+
+/** Tries again what the hub has not answered. */
+export function onClockSync(turn: PayerTurn): void {
+  const { hubConnected, uploadedAtMs } = turn.volatile;
+  const waiting = turn.books.outbox.length + turn.books.unconfirmed.length > 0;
+  if (hubConnected && waiting && turn.nowMs - uploadedAtMs >= RETRY_MS) uploadWaiting(turn);
+}
+
+function onAcknowledgement(turn: PayerTurn, message: MessageOf<'acknowledgement'>): void {
+  const { signing } = turn.context;
+  if (!signedByHub(signing, turn.books.hubKeys, 'Acknowledgement', message, message.signature))
+    return turn.notify({ type: 'refused', code: 'hub_key_unknown', by: 'us' });
+  const found = turn.books.unconfirmed.find((entry) => equalBytes(entryOf(turn, entry), message.entry));
+  if (found?.kind === 'voucher') confirm(turn, found);
+  else if (found?.kind === 'tick') turn.persist({ type: 'tickConfirmed', stream: found.stream, k: found.k });
+  if (turn.books.outbox.some((copy) => equalBytes(copy.digest, message.entry))) {
+    turn.persist({ type: 'acknowledged', digest: message.entry });
+    turn.notify({ type: 'acknowledged', entry: message.entry });
+    if (turn.books.outbox.length > 0) uploadWaiting(turn);
+  }
+}
+
+function onBeacon(turn: PayerTurn, message: MessageOf<'beacon'>): void {
+  const { signing } = turn.context;
+  if (!signedByHub(signing, turn.books.hubKeys, 'Beacon', message, message.signature))
+    return turn.notify({ type: 'refused', code: 'hub_key_unknown', by: 'us' });
+  turn.set({ time: timeFromHub(turn.volatile.time, message.at, turn.nowMs) });
+  storeTime(turn, message.at);
+}
+
+function storeTime(turn: PayerTurn, at: Seconds): void {
+  if (at >= turn.books.time + TIME_STORE_SECONDS) turn.persist({ type: 'time', at });
+}
+
+function onHubKey(turn: PayerTurn, message: MessageOf<'hubKey'>): void {
+  const { signing } = turn.context;
+  if (!signedByHub(signing, turn.books.hubKeys, 'HubKey', message, message.signature))
+    return turn.notify({ type: 'refused', code: 'hub_key_unknown', by: 'us' });
+  turn.persist({ type: 'hubKey', address: message.next, from: message.from, until: message.until });
+}
+
+/** One message from the hub. */
+export function onHubMessage(turn: PayerTurn, message: Message): void {
+  switch (message.type) {
+    case 'acknowledgement':
+      return onAcknowledgement(turn, message);
+    case 'lease':
+      return takeLease(turn, message);
+    case 'beacon':
+      return onBeacon(turn, message);
+    case 'hubKey':
+      return onHubKey(turn, message);
+    case 'rejection':
+      // Nothing is dropped on a refusal: the entry stays until it is acknowledged or the terminal answers.
+      return turn.notify({
+        type: 'refused',
+        code: refusalName(message.code) ?? 'unexpected_message',
+        by: 'hub',
+      });
+    case 'revocations':
+    case 'settled':
+      return;
+    default:
+      return turn.notify({ type: 'refused', code: 'unexpected_message', by: 'us' });
+  }
+}

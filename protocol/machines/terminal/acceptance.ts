@@ -1,0 +1,144 @@
+/**
+ * Rule 5: when a terminal may accept a voucher with no network. Each function lists its checks in the order of the
+ * refusal table; the first that applies is the answer.
+ */
+import { type Bytes32, equalBytes } from '../../bytes.ts';
+import { type Amount, type ChannelId, UINT48_MAX } from '../../integers.ts';
+import { CHANNEL_CAP_TAPS, DEFAULT_TIMING, TICK_VALUE_DIVISOR } from '../../limits.ts';
+import type { RefusalName } from '../../refusals.ts';
+import { type Request, SCOPE_ANY, type Voucher } from '../../vouchers.ts';
+import type { MessageOf } from '../../wire/messages.ts';
+import { exposureOf, type LaneStream, type TerminalLane } from './books.ts';
+import type { TerminalTurn } from './state.ts';
+
+type Lease = MessageOf<'lease'>;
+type Check = readonly [code: RefusalName, refused: boolean | (() => boolean)];
+
+/** A voucher that the terminal judges, with everything it is judged by. */
+export interface Candidate {
+  readonly voucher: Voucher;
+  readonly request: Request;
+  readonly signature: Uint8Array;
+  readonly digest: Bytes32;
+  readonly lease: Lease;
+  readonly lane: TerminalLane | undefined;
+}
+
+function first(checks: readonly Check[]): RefusalName | undefined {
+  for (const [code, refused] of checks) if (typeof refused === 'function' ? refused() : refused) return code;
+  return undefined;
+}
+
+/** Offline acceptance ends with the lease; the clock may be off by clockError at its beginning. */
+function leaseChecks(turn: TerminalTurn, lease: Lease): Check[] {
+  const { member, revoked } = turn.books;
+  const inScope =
+    equalBytes(lease.scope, SCOPE_ANY) ||
+    (member !== undefined && equalBytes(lease.scope, member.scope) && turn.now <= member.expiresAt);
+  return [
+    ['lease_scope', !inScope],
+    ['lease_future', lease.issuedAt > turn.now + DEFAULT_TIMING.clockError],
+    ['lease_expired', turn.now > lease.expiresAt],
+    ['revoked', revoked.includes(lease.channel)],
+  ];
+}
+
+/** Did the lease's payer sign these very bytes? Costs one recovery. */
+function notSigned(turn: TerminalTurn, { digest, signature, lease }: Candidate): boolean {
+  const key = turn.volatile.greeted?.key;
+  const signer = turn.context.signing.suite.recover(digest, signature, key);
+  return signer === undefined || !equalBytes(signer, lease.payer);
+}
+
+const sumWrong = ({ voucher, request }: Candidate): boolean =>
+  voucher.spent < voucher.paid || voucher.paid < request.amount;
+
+const seqStale = ({ voucher, lane }: Candidate): boolean => lane !== undefined && voucher.seq <= lane.seq;
+
+/** Another terminal of the same payee may have moved the lane up meanwhile, never down. */
+const baseStale = ({ voucher, request, lane }: Candidate): boolean =>
+  lane !== undefined && voucher.paid - request.amount < lane.base;
+
+/**
+ * Spent with k ticks. Unlike spentTop it takes numbers from outside that no amount can hold: it is compared with
+ * limits only, and far above them a lost low digit changes nothing.
+ */
+const spentWith = (voucher: Voucher, k: number): number =>
+  voucher.spent + (voucher.kind === 'stream' ? voucher.tickValue * k : 0);
+
+/** A dearer tick would lift the loss bound (rule 10) above what the bond covers. */
+const tickTooDear = (voucher: Voucher, lease: Lease): boolean =>
+  voucher.kind === 'stream' && voucher.tickValue > Math.floor(lease.tapLimit / TICK_VALUE_DIVISOR);
+
+/** No chain may lead where no amount can follow. */
+const overflows = (voucher: Voucher): boolean =>
+  voucher.kind === 'stream' && spentWith(voucher, voucher.ticks) > UINT48_MAX;
+
+/** What a channel may owe at this terminal until the hub acknowledges; a new lease does not reset it. */
+export function channelCap(turn: TerminalTurn, lease: Lease): number {
+  // A hub may set no limit: the product may then be above any amount, but is still a safe integer.
+  return turn.settings.capChannel ?? lease.tapLimit * CHANNEL_CAP_TAPS;
+}
+
+function capChecks(turn: TerminalTurn, channel: ChannelId, lease: Lease, more: Amount): Check[] {
+  return [
+    ['cap_channel', exposureOf(turn.books, channel) + more > channelCap(turn, lease)],
+    ['cap_total', exposureOf(turn.books) + more > turn.settings.capTotal],
+  ];
+}
+
+/** Why a voucher for the open request is not accepted, or undefined when it is. */
+export function acceptanceRefusal(turn: TerminalTurn, candidate: Candidate): RefusalName | undefined {
+  const { voucher, request, lease } = candidate;
+  const { amount } = request;
+  return first([
+    ['outbox_full', turn.books.outbox.length >= turn.settings.outboxMax],
+    ['no_time_basis', !turn.volatile.time.based],
+    ['stream_terms', tickTooDear(voucher, lease)],
+    ...leaseChecks(turn, lease),
+    ['signature', () => notSigned(turn, candidate)],
+    ['seq_stale', seqStale(candidate)],
+    ['base_stale', baseStale(candidate)],
+    ['sum_wrong', sumWrong(candidate)],
+    ['before_lease', voucher.spent - amount < lease.spentFrom],
+    ['terminal_over_tap_limit', amount > lease.tapLimit],
+    ['terminal_over_spend_limit', voucher.spent > lease.spendLimit || overflows(voucher)],
+    ...capChecks(turn, voucher.channel, lease, amount),
+  ]);
+}
+
+/** Why a late voucher for a closed request is not voided, or undefined when it is (rule 4). */
+export function voidRefusal(turn: TerminalTurn, candidate: Candidate): RefusalName | undefined {
+  const { request, lane } = candidate;
+  // The payer says when the request was made. A terminal never asked in its own future; taking such a time would
+  // push what it remembers of evicted lanes, and so refuse everybody's late vouchers.
+  const { based } = turn.volatile.time;
+  const future = request.at > turn.now + DEFAULT_TIMING.clockError;
+  return first([
+    ['outbox_full', turn.books.outbox.length >= turn.settings.outboxMax],
+    ['no_time_basis', future && !based],
+    ['not_mine', future],
+    ['signature', () => notSigned(turn, candidate)],
+    ['ask_hub', lane === undefined && request.at <= turn.books.evictedAt],
+    ['seq_stale', seqStale(candidate)],
+    ['base_stale', baseStale(candidate)],
+    ['sum_wrong', sumWrong(candidate)],
+  ]);
+}
+
+/** Why the next tick of a stream would not be taken, or undefined when it would (rule 5, before every tick). */
+export function nextTickRefusal(
+  turn: TerminalTurn,
+  channel: ChannelId,
+  stream: LaneStream,
+): RefusalName | undefined {
+  const lease = turn.leaseOf(channel);
+  if (lease === undefined) return 'lease_missing';
+  const { voucher, k } = stream;
+  return first([
+    ['no_time_basis', !turn.volatile.time.based],
+    ...leaseChecks(turn, lease),
+    ['terminal_over_spend_limit', spentWith(voucher, k + 1) > lease.spendLimit],
+    ...capChecks(turn, channel, lease, voucher.tickValue),
+  ]);
+}

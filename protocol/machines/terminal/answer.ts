@@ -1,0 +1,177 @@
+/**
+ * From a payer's voucher to the terminal's answer: accept it, repeat the answer, or void it (rule 4). The order of
+ * the effects: verify, sign the answer, persist one record, say approved, send the answer. A signature that was never
+ * persisted never leaves the terminal, so a cut before the record means that nothing happened.
+ */
+import { type Bytes32, equalBytes } from '../../bytes.ts';
+import { type Amount, ZERO_AMOUNT } from '../../integers.ts';
+import { requestHash, type Request, type Voucher, voucherDigest } from '../../vouchers.ts';
+import { type MessageOf, NEED } from '../../wire/messages.ts';
+import { acceptanceRefusal, type Candidate, voidRefusal } from './acceptance.ts';
+import type { TerminalLane } from './books.ts';
+import { LEASES_MAX, type TapVoucherMessage, type TerminalTurn } from './state.ts';
+
+/** Says the same answer again. */
+function repeatAnswer(turn: TerminalTurn, lane: TerminalLane): void {
+  const { digest, signature, answer, amount } = lane;
+  if (answer === 'receipt') turn.send({ type: 'receipt', voucher: digest, signature });
+  else turn.send({ type: 'credit', voucher: digest, credited: amount, signature });
+}
+
+/** The voucher that the message means, with its request opened; undefined when no request is named or open. */
+function candidateOf(
+  turn: TerminalTurn,
+  message: TapVoucherMessage,
+): { readonly voucher: Voucher; readonly request: Request } | undefined {
+  const { open } = turn.volatile;
+  const { channel, seq, spent, paid } = message;
+  const { payee } = turn.settings;
+  const numbers = { channel, seq, spent, payee, paid };
+  const { signing } = turn.context;
+  switch (message.type) {
+    case 'voucher':
+      if (open?.message.type !== 'request') return undefined;
+      return {
+        voucher: { kind: 'voucher', ...numbers, lanes: message.lanes, request: open.hash },
+        request: open.request,
+      };
+    case 'stream': {
+      if (open?.message.type !== 'streamRequest') return undefined;
+      const { tickValue, ticks } = open.message;
+      const { anchor } = message;
+      return {
+        voucher: { kind: 'stream', ...numbers, request: open.hash, anchor, tickValue, ticks },
+        request: open.request,
+      };
+    }
+    case 'resolveVoucher': {
+      const request = fromMessage(message, message.amount);
+      const hash = requestHash(signing, request);
+      return { voucher: { kind: 'voucher', ...numbers, lanes: message.lanes, request: hash }, request };
+    }
+    case 'resolveStream': {
+      const request = fromMessage(message, ZERO_AMOUNT);
+      const { anchor, tickValue, ticks } = message;
+      const hash = requestHash(signing, request);
+      return { voucher: { kind: 'stream', ...numbers, request: hash, anchor, tickValue, ticks }, request };
+    }
+  }
+}
+
+function fromMessage(
+  { terminal, at, detail }: { terminal: Uint8Array; at: Request['at']; detail: Uint8Array },
+  amount: Amount,
+): Request {
+  return { terminal, amount, at, detail };
+}
+
+/** A voucher, in either form. */
+export function onVoucher(turn: TerminalTurn, message: TapVoucherMessage): void {
+  const { greeted, open, pending } = turn.volatile;
+  if (greeted === undefined) return turn.send({ type: 'need', what: NEED.hello });
+  if (pending !== undefined) return turn.refuse('busy');
+  if ('terminal' in message && !equalBytes(message.terminal, turn.context.self))
+    return turn.refuse('not_mine');
+  const found = candidateOf(turn, message);
+  if (found === undefined) return turn.refuse('no_open_request');
+  const { voucher, request } = found;
+  if (voucher.channel !== greeted.channel) return turn.refuse('channel_mismatch');
+  const digest = voucherDigest(turn.context.signing, voucher);
+  const lane = turn.lane(voucher.channel);
+  if (lane !== undefined && equalBytes(lane.digest, digest)) return repeatAnswer(turn, lane);
+  const lease = turn.leaseOf(voucher.channel);
+  if (lease === undefined) {
+    turn.set({ stashed: message });
+    return turn.send({ type: 'need', what: NEED.lease });
+  }
+  const candidate: Candidate = { voucher, request, signature: message.signature, digest, lease, lane };
+  const isOpen = open !== undefined && equalBytes(open.hash, voucher.request);
+  const refusal = isOpen ? acceptanceRefusal(turn, candidate) : voidRefusal(turn, candidate);
+  if (refusal !== undefined) return turn.refuse(refusal, digest);
+  signAnswer(turn, candidate, isOpen ? 'receipt' : 'credit');
+}
+
+function signAnswer(turn: TerminalTurn, candidate: Candidate, answer: 'receipt' | 'credit'): void {
+  const { voucher, request, signature, digest, lease } = candidate;
+  const { signing } = turn.context;
+  const key = turn.volatile.greeted?.key;
+  const wanted =
+    answer === 'receipt'
+      ? signing.digest('Receipt', { voucher: digest })
+      : signing.digest('Credit', { voucher: digest, credited: request.amount });
+  turn.set({
+    pending: {
+      digest,
+      signing: wanted,
+      answer,
+      collected: { voucher, request, signature, ...(key && { key }) },
+      payer: lease.payer,
+    },
+  });
+  turn.sign(wanted);
+}
+
+/** The key answered: one record, then the display, then the payer. */
+export function onAnswerSigned(turn: TerminalTurn, signature: Uint8Array): void {
+  const { digest, answer, collected, payer } = turn.volatile.pending!;
+  const { voucher, request } = collected;
+  turn.set({ pending: undefined });
+  makeRoom(turn, voucher.channel);
+  turn.persist({
+    type: 'answered',
+    digest,
+    payer,
+    ...collected,
+    ...(answer === 'receipt' ? { receipt: signature } : { credit: signature }),
+  });
+  const { channel } = voucher;
+  if (answer === 'credit') {
+    turn.notify({ type: 'voided', voucher: digest, amount: request.amount });
+    turn.send({ type: 'credit', voucher: digest, credited: request.amount, signature });
+    return;
+  }
+  turn.set({ open: undefined, session: undefined });
+  if (voucher.kind === 'stream') {
+    turn.set({ session: { channel, stream: digest, delivering: 0 } });
+    turn.notify({ type: 'streamOpened', channel, voucher: digest, ticks: voucher.ticks });
+  } else {
+    turn.notify({ type: 'approved', channel, amount: request.amount, voucher: digest });
+  }
+  turn.send({ type: 'receipt', voucher: digest, signature });
+}
+
+/** Evicts the oldest lane whose entries the hub has all acknowledged, when there is no room for a new one. */
+function makeRoom(turn: TerminalTurn, channel: number): void {
+  const { lanes, outbox } = turn.books;
+  if (lanes.length < turn.settings.lanesMax || lanes.some((lane) => lane.channel === channel)) return;
+  let oldest: TerminalLane | undefined;
+  for (const lane of lanes) {
+    if (outbox.some((entry) => entry.channel === lane.channel)) continue;
+    if (oldest === undefined || lane.at < oldest.at) oldest = lane;
+  }
+  if (oldest !== undefined) turn.persist({ type: 'evicted', channel: oldest.channel });
+}
+
+/** A lease: its signature is checked once, then it is kept in RAM. */
+export function onLease(turn: TerminalTurn, lease: MessageOf<'lease'>): void {
+  const { greeted, leases, stashed } = turn.volatile;
+  const { signing } = turn.context;
+  if (greeted === undefined) return turn.send({ type: 'need', what: NEED.hello });
+  const digest = signing.digest('Lease', lease);
+  if (!leases.some((entry) => equalBytes(entry.digest, digest))) {
+    const signer = signing.suite.recover(digest, lease.signature);
+    const key = turn.books.hubKeys.find((known) => signer !== undefined && equalBytes(known.address, signer));
+    if (key === undefined || lease.issuedAt < key.from || lease.issuedAt > key.until)
+      return turn.refuse('hub_key_unknown');
+    if (lease.channel !== greeted.channel || !equalBytes(lease.payer, greeted.payer))
+      return turn.refuse('lease_mismatch');
+    turn.set({ leases: [...leases, { lease, digest }].slice(-LEASES_MAX) });
+  }
+  turn.set({ stashed: undefined });
+  if (stashed !== undefined) onVoucher(turn, stashed);
+}
+
+/** True when this very lease is in RAM already. */
+export function holdsLease(turn: TerminalTurn, digest: Bytes32 | undefined): boolean {
+  return digest !== undefined && turn.volatile.leases.some((entry) => equalBytes(entry.digest, digest));
+}

@@ -1,0 +1,471 @@
+/**
+ * What a terminal remembers: a lane a channel, the outbox, and what the hub told it. The books are the fold of the
+ * records. Start with TerminalBooks, then `applyRecord`.
+ */
+import { type Address, type Bytes32, equalBytes, type Signature } from '../../bytes.ts';
+import { unreachable } from '../../errors.ts';
+import {
+  type Amount,
+  addAmounts,
+  amount,
+  type ChannelId,
+  channelId,
+  multiplyAmount,
+  type Seconds,
+  type Seq,
+  ZERO_AMOUNT,
+} from '../../integers.ts';
+import { REVOCATIONS_MAX } from '../../limits.ts';
+import { type StreamVoucher, topOf } from '../../vouchers.ts';
+import { flag, recordTable, requestField, voucherField } from '../../wire/records.ts';
+import {
+  addressField,
+  amountField,
+  bytes32Field,
+  channelField,
+  keyField,
+  list,
+  optional,
+  secondsField,
+  seqField,
+  signatureField,
+  struct,
+  type TaggedOf,
+  u16,
+  u32,
+} from '../../wire/schema.ts';
+import type { Collected } from '../collected.ts';
+import { type HubKey, withHubKey } from '../hub-keys.ts';
+
+/** The stream that stands last on a lane. */
+export interface LaneStream {
+  readonly voucher: StreamVoucher;
+  /** Ticks stored. */
+  readonly k: number;
+  /** Ticks that came when nothing was delivered any more. */
+  readonly late: number;
+  /** Preimage of tick k; the anchor while k is 0. */
+  readonly preimage: Bytes32;
+}
+
+/** What a terminal knows of one channel: enough to say the same again and to refuse what is older. */
+export interface TerminalLane {
+  readonly channel: ChannelId;
+  readonly payer: Address;
+  readonly base: Amount;
+  readonly seq: Seq;
+  /** When the newest request that was answered here was issued. */
+  readonly at: Seconds;
+  readonly digest: Bytes32;
+  /** Of the newest voucher. */
+  readonly amount: Amount;
+  readonly answer: 'receipt' | 'credit';
+  readonly signature: Signature;
+  /** Given back on the newest voucher. */
+  readonly credited: Amount;
+  readonly stream: LaneStream | undefined;
+  /** What L2 has settled on the whole lane, as the hub told. */
+  readonly settled: Amount;
+}
+
+/** What waits for the hub's acknowledgement. `exposure` is what this terminal delivered on it. */
+export type OutboxEntry =
+  | {
+      readonly kind: 'voucher';
+      readonly channel: ChannelId;
+      readonly entry: Bytes32;
+      readonly exposure: Amount;
+      readonly collected: Collected;
+    }
+  | {
+      readonly kind: 'tick';
+      readonly channel: ChannelId;
+      readonly stream: Bytes32;
+      readonly exposure: Amount;
+      readonly tickValue: Amount;
+      readonly k: number;
+      readonly preimage: Bytes32;
+    }
+  | {
+      readonly kind: 'credit';
+      readonly channel: ChannelId;
+      readonly entry: Bytes32;
+      readonly exposure: Amount;
+      readonly voucher: Bytes32;
+      readonly credited: Amount;
+      readonly signature: Signature;
+    };
+
+export interface Membership {
+  readonly scope: Bytes32;
+  readonly expiresAt: Seconds;
+}
+
+/** What this terminal did since it was new, for the day's report and the audit. */
+export interface TerminalCounts {
+  readonly accepted: number;
+  readonly ticks: number;
+  readonly voided: number;
+  /** Vouchers and credits that the hub acknowledged. */
+  readonly acknowledged: number;
+}
+
+export interface TerminalBooks {
+  readonly counts: TerminalCounts;
+  readonly lanes: readonly TerminalLane[];
+  readonly outbox: readonly OutboxEntry[];
+  readonly hubKeys: readonly HubKey[];
+  readonly member: Membership | undefined;
+  readonly revoked: readonly ChannelId[];
+  readonly time: Seconds;
+  /** Newest request of any lane that was evicted: older ones are the hub's to judge. */
+  readonly evictedAt: Seconds;
+}
+
+export const EMPTY_TERMINAL: TerminalBooks = {
+  counts: { accepted: 0, ticks: 0, voided: 0, acknowledged: 0 },
+  lanes: [],
+  outbox: [],
+  hubKeys: [],
+  member: undefined,
+  revoked: [],
+  time: 0 as Seconds,
+  evictedAt: 0 as Seconds,
+};
+
+const collectedFields = {
+  voucher: voucherField,
+  request: requestField,
+  signature: signatureField,
+  key: optional(keyField),
+  receipt: optional(signatureField),
+  credit: optional(signatureField),
+} as const;
+
+const RECORDS = {
+  // ---- what happens ----
+  /** A voucher and its answer, in one record: lane, outbox and answer stand or fall together. */
+  answered: { number: 1, codec: struct({ digest: bytes32Field, payer: addressField, ...collectedFields }) },
+  tick: {
+    number: 2,
+    codec: struct({ channel: channelField, k: u16, preimage: bytes32Field, late: flag }),
+  },
+  credited: {
+    number: 3,
+    codec: struct({
+      channel: channelField,
+      entry: bytes32Field,
+      voucher: bytes32Field,
+      credited: amountField,
+      signature: signatureField,
+    }),
+  },
+  acknowledged: { number: 4, codec: struct({ entry: bytes32Field }) },
+  tickAcknowledged: { number: 5, codec: struct({ stream: bytes32Field, k: u16 }) },
+  evicted: { number: 6, codec: struct({ channel: channelField }) },
+  hubKey: { number: 7, codec: struct({ address: addressField, from: secondsField, until: secondsField }) },
+  member: { number: 8, codec: struct({ scope: bytes32Field, expiresAt: secondsField }) },
+  revoked: { number: 9, codec: struct({ channels: list(u32, REVOCATIONS_MAX) }) },
+  time: { number: 10, codec: struct({ at: secondsField }) },
+  settled: { number: 11, codec: struct({ channel: channelField, paid: amountField }) },
+  // ---- only in snapshots ----
+  head: {
+    number: 20,
+    codec: struct({
+      time: secondsField,
+      evictedAt: secondsField,
+      accepted: u32,
+      ticks: u32,
+      voided: u32,
+      acknowledged: u32,
+    }),
+  },
+  lane: {
+    number: 21,
+    codec: struct({
+      channel: channelField,
+      payer: addressField,
+      base: amountField,
+      seq: seqField,
+      at: secondsField,
+      digest: bytes32Field,
+      amount: amountField,
+      receipt: flag,
+      signature: signatureField,
+      credited: amountField,
+      settled: amountField,
+    }),
+  },
+  laneStream: {
+    number: 22,
+    codec: struct({
+      channel: channelField,
+      voucher: voucherField,
+      k: u16,
+      late: u16,
+      preimage: bytes32Field,
+    }),
+  },
+  waitingVoucher: {
+    number: 23,
+    codec: struct({ channel: channelField, entry: bytes32Field, exposure: amountField, ...collectedFields }),
+  },
+  waitingTick: {
+    number: 24,
+    codec: struct({
+      channel: channelField,
+      stream: bytes32Field,
+      exposure: amountField,
+      tickValue: amountField,
+      k: u16,
+      preimage: bytes32Field,
+    }),
+  },
+  waitingCredit: {
+    number: 25,
+    codec: struct({
+      channel: channelField,
+      entry: bytes32Field,
+      voucher: bytes32Field,
+      credited: amountField,
+      signature: signatureField,
+    }),
+  },
+} as const;
+
+export type TerminalRecord = TaggedOf<typeof RECORDS>;
+export const terminalRecords = recordTable(RECORDS);
+
+export function findLane(books: TerminalBooks, channel: ChannelId): TerminalLane | undefined {
+  return books.lanes.find((lane) => lane.channel === channel);
+}
+
+function withLane(books: TerminalBooks, lane: TerminalLane): readonly TerminalLane[] {
+  const index = books.lanes.findIndex((other) => other.channel === lane.channel);
+  const next = books.lanes.slice();
+  if (index < 0) next.push(lane);
+  else next[index] = lane;
+  return next;
+}
+
+function changeLane(
+  books: TerminalBooks,
+  channel: ChannelId,
+  change: (lane: TerminalLane) => Partial<TerminalLane>,
+): TerminalBooks {
+  const lane = findLane(books, channel);
+  return lane === undefined ? books : { ...books, lanes: withLane(books, { ...lane, ...change(lane) }) };
+}
+
+/** The counts with some of them moved on. */
+function counted(books: TerminalBooks, key: keyof TerminalCounts, by = 1): TerminalCounts {
+  return { ...books.counts, [key]: books.counts[key] + by };
+}
+
+/** What this terminal delivered to a channel (or to all) that the hub has not acknowledged. */
+export function exposureOf(books: TerminalBooks, channel?: ChannelId): Amount {
+  let sum: Amount = ZERO_AMOUNT;
+  for (const entry of books.outbox)
+    if (channel === undefined || entry.channel === channel) sum = addAmounts(sum, entry.exposure);
+  return sum;
+}
+
+function applyAnswered(books: TerminalBooks, record: TerminalRecord & { type: 'answered' }): TerminalBooks {
+  const { type: _, digest, payer, ...collected } = record;
+  const { voucher, request, receipt, credit } = collected;
+  const accepted = receipt !== undefined;
+  const old = findLane(books, voucher.channel);
+  const lane: TerminalLane = {
+    channel: voucher.channel,
+    payer,
+    base: voucher.paid,
+    seq: voucher.seq,
+    // A payer may invent an old closed request: what this lane answered before must stay covered when it is evicted.
+    at: old !== undefined && old.at > request.at ? old.at : request.at,
+    digest,
+    amount: request.amount,
+    answer: accepted ? 'receipt' : 'credit',
+    signature: (receipt ?? credit)!,
+    credited: accepted ? ZERO_AMOUNT : request.amount,
+    stream:
+      voucher.kind === 'stream' && accepted
+        ? { voucher, k: 0, late: 0, preimage: voucher.anchor }
+        : undefined,
+    settled: old?.settled ?? ZERO_AMOUNT,
+  };
+  const waiting: OutboxEntry = {
+    kind: 'voucher',
+    channel: voucher.channel,
+    entry: digest,
+    exposure: accepted ? request.amount : ZERO_AMOUNT,
+    collected,
+  };
+  return {
+    ...books,
+    counts: counted(books, accepted ? 'accepted' : 'voided'),
+    lanes: withLane(books, lane),
+    outbox: [...books.outbox, waiting],
+    // Only a request that was open says what time it is; a closed one is dated by the payer.
+    time: accepted && request.at > books.time ? request.at : books.time,
+  };
+}
+
+function applyTick(books: TerminalBooks, record: TerminalRecord & { type: 'tick' }): TerminalBooks {
+  const lane = findLane(books, record.channel as ChannelId);
+  if (lane?.stream === undefined) return books;
+  const { voucher, late } = lane.stream;
+  const { k, preimage } = record;
+  const stream: LaneStream = { voucher, k, late: late + (record.late ? 1 : 0), preimage };
+  const others: OutboxEntry[] = [];
+  let before: Amount = ZERO_AMOUNT;
+  for (const entry of books.outbox) {
+    if (entry.kind === 'tick' && equalBytes(entry.stream, lane.digest)) before = entry.exposure;
+    else others.push(entry);
+  }
+  const waiting: OutboxEntry = {
+    kind: 'tick',
+    channel: lane.channel,
+    stream: lane.digest,
+    exposure: record.late ? before : addAmounts(before, voucher.tickValue),
+    tickValue: voucher.tickValue,
+    k,
+    preimage,
+  };
+  return {
+    ...books,
+    counts: counted(books, 'ticks'),
+    lanes: withLane(books, { ...lane, base: topOf(voucher, k), stream }),
+    outbox: [...others, waiting],
+  };
+}
+
+function applyAcknowledged(books: TerminalBooks, entry: Bytes32): TerminalBooks {
+  const outbox = books.outbox.filter(
+    (waiting) => waiting.kind === 'tick' || !equalBytes(waiting.entry, entry),
+  );
+  const cleared = books.outbox.length - outbox.length;
+  return { ...books, counts: counted(books, 'acknowledged', cleared), outbox };
+}
+
+function applyTickAcknowledged(books: TerminalBooks, stream: Bytes32, k: number): TerminalBooks {
+  const outbox: OutboxEntry[] = [];
+  for (const entry of books.outbox) {
+    if (entry.kind !== 'tick' || !equalBytes(entry.stream, stream)) outbox.push(entry);
+    else if (entry.k > k) {
+      const open = multiplyAmount(entry.tickValue, entry.k - k);
+      outbox.push({ ...entry, exposure: amount(Math.min(open, entry.exposure)) });
+    }
+  }
+  return { ...books, outbox };
+}
+
+function applyCredited(books: TerminalBooks, record: TerminalRecord & { type: 'credited' }): TerminalBooks {
+  const { type: _, ...fields } = record;
+  const waiting: OutboxEntry = { kind: 'credit', exposure: ZERO_AMOUNT, ...fields };
+  // A credit on one voucher only grows, so the newest replaces the earlier one.
+  const others = books.outbox.filter(
+    (entry) => entry.kind !== 'credit' || !equalBytes(entry.voucher, record.voucher),
+  );
+  return changeLane({ ...books, outbox: [...others, waiting] }, record.channel, (lane) =>
+    equalBytes(lane.digest, record.voucher) ? { credited: record.credited } : {},
+  );
+}
+
+/** The books after a record. Total: a record that no longer applies changes nothing. */
+export function applyRecord(books: TerminalBooks, record: TerminalRecord): TerminalBooks {
+  switch (record.type) {
+    case 'answered':
+      return applyAnswered(books, record);
+    case 'tick':
+      return applyTick(books, record);
+    case 'credited':
+      return applyCredited(books, record);
+    case 'acknowledged':
+      return applyAcknowledged(books, record.entry);
+    case 'tickAcknowledged':
+      return applyTickAcknowledged(books, record.stream, record.k);
+    case 'evicted': {
+      const lane = findLane(books, record.channel);
+      if (lane === undefined) return books;
+      return {
+        ...books,
+        lanes: books.lanes.filter((other) => other !== lane),
+        evictedAt: lane.at > books.evictedAt ? lane.at : books.evictedAt,
+      };
+    }
+    case 'hubKey':
+      return { ...books, hubKeys: withHubKey(books.hubKeys, record) };
+    case 'member':
+      return { ...books, member: { scope: record.scope, expiresAt: record.expiresAt } };
+    case 'revoked':
+      return { ...books, revoked: record.channels.map(channelId) };
+    case 'time':
+      return { ...books, time: record.at > books.time ? record.at : books.time };
+    case 'settled':
+      return changeLane(books, record.channel, (lane) => ({
+        settled: record.paid > lane.settled ? record.paid : lane.settled,
+      }));
+    case 'head': {
+      const { time, evictedAt, accepted, ticks, voided, acknowledged } = record;
+      return { ...books, time, evictedAt, counts: { accepted, ticks, voided, acknowledged } };
+    }
+    case 'lane': {
+      const { type: _, receipt, ...fields } = record;
+      const lane: TerminalLane = { ...fields, answer: receipt ? 'receipt' : 'credit', stream: undefined };
+      return { ...books, lanes: withLane(books, lane) };
+    }
+    case 'laneStream': {
+      const { voucher, k, late, preimage } = record;
+      if (voucher.kind !== 'stream') return books;
+      return changeLane(books, record.channel, () => ({ stream: { voucher, k, late, preimage } }));
+    }
+    case 'waitingVoucher': {
+      const { type: _, channel, entry, exposure, ...collected } = record;
+      return {
+        ...books,
+        outbox: [...books.outbox, { kind: 'voucher', channel, entry, exposure, collected }],
+      };
+    }
+    case 'waitingTick': {
+      const { type: _, ...fields } = record;
+      return { ...books, outbox: [...books.outbox, { kind: 'tick', ...fields }] };
+    }
+    case 'waitingCredit': {
+      const { type: _, ...fields } = record;
+      return { ...books, outbox: [...books.outbox, { kind: 'credit', exposure: ZERO_AMOUNT, ...fields }] };
+    }
+    default:
+      return unreachable(record);
+  }
+}
+
+function laneSnapshot(lane: TerminalLane): TerminalRecord[] {
+  const { stream, answer, ...fields } = lane;
+  const records: TerminalRecord[] = [{ type: 'lane', ...fields, receipt: answer === 'receipt' }];
+  if (stream !== undefined) records.push({ type: 'laneStream', channel: lane.channel, ...stream });
+  return records;
+}
+
+/** Records that rebuild the books from EMPTY_TERMINAL. */
+export function snapshot(books: TerminalBooks): TerminalRecord[] {
+  const records: TerminalRecord[] = [
+    { type: 'head', time: books.time, evictedAt: books.evictedAt, ...books.counts },
+  ];
+  for (const key of books.hubKeys) records.push({ ...key, type: 'hubKey' });
+  if (books.member !== undefined) records.push({ ...books.member, type: 'member' });
+  if (books.revoked.length > 0) records.push({ type: 'revoked', channels: books.revoked });
+  for (const lane of books.lanes) records.push(...laneSnapshot(lane));
+  for (const entry of books.outbox) {
+    if (entry.kind === 'voucher') {
+      const { channel, entry: digest, exposure, collected } = entry;
+      records.push({ type: 'waitingVoucher', channel, entry: digest, exposure, ...collected });
+    } else if (entry.kind === 'tick') {
+      const { kind: _, ...fields } = entry;
+      records.push({ type: 'waitingTick', ...fields });
+    } else {
+      const { kind: _, exposure: __, ...fields } = entry;
+      records.push({ type: 'waitingCredit', ...fields });
+    }
+  }
+  return records;
+}

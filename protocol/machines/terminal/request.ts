@@ -1,0 +1,103 @@
+/** What a terminal asks: opening a request, offering it to whoever taps, dropping it. */
+import type { Bytes16, Bytes32 } from '../../bytes.ts';
+import { type Amount, ZERO_AMOUNT } from '../../integers.ts';
+import { REQUEST_OPEN_SECONDS, TICKS_MAX } from '../../limits.ts';
+import type { RefusalName } from '../../refusals.ts';
+import { detailHash, requestHash } from '../../vouchers.ts';
+import { type MessageOf, NEED } from '../../wire/messages.ts';
+import { holdsLease } from './answer.ts';
+import { exposureOf } from './books.ts';
+import type { RequestMessage, TerminalTurn } from './state.ts';
+
+/** A sale. `challenge`: 16 fresh random bytes; it doubles as the trace id of the payment. */
+export interface Sale {
+  readonly amount: Amount;
+  /** At most CURRENCY_BYTES_MAX printable characters. */
+  readonly currency: string;
+  readonly challenge: Bytes16;
+  /** Hash of a signed meter record, and of a quote in another currency. */
+  readonly meter?: Bytes32;
+  readonly quote?: Bytes32;
+}
+
+export interface StreamSale extends Omit<Sale, 'amount'> {
+  readonly tickValue: Amount;
+  readonly ticks: number;
+}
+
+/** Why nothing is offered now. A stream's ticks meet the caps one by one. */
+function saleRefusal(turn: TerminalTurn, sale: Sale | StreamSale): RefusalName | undefined {
+  const { books, volatile, settings } = turn;
+  if (books.outbox.length >= settings.outboxMax) return 'outbox_full';
+  if (!volatile.time.based) return 'no_time_basis';
+  if ('ticks' in sale) {
+    const { ticks, tickValue } = sale;
+    return ticks < 1 || ticks > TICKS_MAX || tickValue < 1 ? 'stream_terms' : undefined;
+  }
+  return exposureOf(books) + sale.amount > settings.capTotal ? 'cap_total' : undefined;
+}
+
+/** Opens a request in place of any earlier one; a customer who is there already gets it at once. */
+export function openRequest(turn: TerminalTurn, sale: Sale | StreamSale): void {
+  const { volatile, settings, context } = turn;
+  const refusal = saleRefusal(turn, sale);
+  if (refusal !== undefined) return turn.notify({ type: 'refused', code: refusal, by: 'us' });
+  const shared = {
+    terminal: context.self,
+    payee: settings.payee,
+    at: turn.now,
+    currency: sale.currency,
+    challenge: sale.challenge,
+    ...(sale.meter && { meter: sale.meter }),
+    ...(sale.quote && { quote: sale.quote }),
+  };
+  const message: RequestMessage =
+    'ticks' in sale
+      ? { type: 'streamRequest', ...shared, tickValue: sale.tickValue, ticks: sale.ticks }
+      : { type: 'request', ...shared, amount: sale.amount };
+  const request = {
+    terminal: context.self,
+    amount: message.type === 'request' ? message.amount : ZERO_AMOUNT,
+    at: message.at,
+    detail: detailHash(context.signing.suite, message),
+  };
+  const hash = requestHash(context.signing, request);
+  turn.set({ open: { message, request, hash, openedAtMs: turn.nowMs } });
+  turn.notify({ type: 'requested', amount: request.amount, request: hash });
+  if (volatile.linkUp && volatile.greeted !== undefined) turn.send(message);
+}
+
+/** Drops the open request: whatever comes for it later is void. */
+export function dropRequest(turn: TerminalTurn): void {
+  const { open, linkUp } = turn.volatile;
+  if (open === undefined) return;
+  turn.set({ open: undefined });
+  if (linkUp) turn.send({ type: 'cancel', request: open.hash });
+}
+
+/** Nobody tapped for REQUEST_OPEN_SECONDS. */
+export function dropStaleRequest(turn: TerminalTurn): void {
+  const { open } = turn.volatile;
+  if (open !== undefined && turn.nowMs - open.openedAtMs >= REQUEST_OPEN_SECONDS * 1000) dropRequest(turn);
+}
+
+/** A payer greets: it is offered what is open, a session that is under way, or who we are. */
+export function onHello(turn: TerminalTurn, message: MessageOf<'hello'>): void {
+  const { channel, payer, key, lease } = message;
+  turn.set({ greeted: { channel, payer, key }, stashed: undefined });
+  if (!holdsLease(turn, lease)) turn.send({ type: 'need', what: NEED.lease });
+  const { open, session } = turn.volatile;
+  if (open !== undefined) return turn.send(open.message);
+  const lane = turn.lane(channel);
+  if (session?.channel === channel && lane?.stream !== undefined) {
+    const { delivering } = session;
+    const k = delivering === 0 ? lane.stream.k : delivering - 1;
+    return turn.send({ type: 'tickAnswer', channel, seq: lane.seq, k });
+  }
+  sendCertificate(turn);
+}
+
+export function sendCertificate(turn: TerminalTurn): void {
+  const { payee, certificate } = turn.settings;
+  turn.send({ type: 'certificate', terminal: turn.context.self, payee, ...certificate });
+}

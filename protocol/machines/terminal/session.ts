@@ -1,0 +1,132 @@
+/**
+ * A charge session: the terminal's side of a stream. A tick is persisted, then delivered, then answered; what comes
+ * when nothing is delivered any more is persisted too and credited.
+ */
+import { type Bytes32, equalBytes } from '../../bytes.ts';
+import { type Amount, type ChannelId, multiplyAmount } from '../../integers.ts';
+import type { RefusalName } from '../../refusals.ts';
+import { creditEntry } from '../../vouchers.ts';
+import type { MessageOf } from '../../wire/messages.ts';
+import { nextTickRefusal } from './acceptance.ts';
+import type { LaneStream, TerminalLane } from './books.ts';
+import { openRequest } from './request.ts';
+import type { TerminalTurn } from './state.ts';
+
+type StreamLane = TerminalLane & { readonly stream: LaneStream };
+
+function answer(turn: TerminalTurn, lane: StreamLane): void {
+  turn.send({ type: 'tickAnswer', channel: lane.channel, seq: lane.seq, k: lane.stream.k });
+}
+
+/** The lane whose newest voucher is the stream that the tick names. */
+function streamLane(turn: TerminalTurn, channel: ChannelId, seq: number): StreamLane | undefined {
+  const lane = turn.lane(channel);
+  return lane?.stream !== undefined && lane.seq === seq ? (lane as StreamLane) : undefined;
+}
+
+/** A preimage from the payer. */
+export function onTick(turn: TerminalTurn, message: MessageOf<'tick'>): void {
+  const { channel, k, preimage } = message;
+  const lane = streamLane(turn, channel, message.seq);
+  if (lane === undefined) {
+    const forgotten = turn.lane(channel) === undefined && turn.books.evictedAt > 0;
+    return turn.refuse(forgotten ? 'ask_hub' : 'no_session');
+  }
+  const { stream, digest } = lane;
+  const live = turn.isSession(channel, digest);
+  if (k >= 1 && k <= stream.k) {
+    // Seen before. While its worth is still being delivered the answer waits for that.
+    const delivering = live && turn.volatile.session!.delivering === stream.k;
+    return delivering ? undefined : answer(turn, lane);
+  }
+  if (k !== stream.k + 1 || k > stream.voucher.ticks) return turn.refuse('tick_order', digest);
+  if (!equalBytes(turn.context.signing.suite.keccak256(preimage), stream.preimage))
+    return turn.refuse('tick_preimage', digest);
+  if (live && nextTickRefusal(turn, channel, stream) === undefined) {
+    turn.persist({ type: 'tick', channel, k, preimage, late: false });
+    turn.set({ session: { channel, stream: digest, delivering: k } });
+    return turn.notify({ type: 'deliver', channel, k, value: stream.voucher.tickValue });
+  }
+  turn.persist({ type: 'tick', channel, k, preimage, late: true });
+  answer(turn, streamLane(turn, channel, message.seq)!);
+  creditLate(turn, channel);
+}
+
+/** Asks for the signature over what late ticks are owed back, unless it was given already. */
+export function creditLate(turn: TerminalTurn, channel: ChannelId): void {
+  const lane = turn.lane(channel);
+  if (lane?.stream === undefined || turn.volatile.pendingCredit !== undefined) return;
+  const owed = multiplyAmount(lane.stream.voucher.tickValue, lane.stream.late);
+  if (owed > lane.credited) askCredit(turn, lane, owed);
+}
+
+/** A credit on the newest voucher of a lane: a refund, or the rest of a hold. It grows, never shrinks. */
+export function refund(turn: TerminalTurn, channel: ChannelId, credited: Amount): void {
+  const lane = turn.lane(channel);
+  if (lane === undefined || turn.volatile.pendingCredit !== undefined) return turn.refuse('busy');
+  const value = lane.stream ? multiplyAmount(lane.stream.voucher.tickValue, lane.stream.k) : lane.amount;
+  if (lane.answer === 'credit' || credited > value || credited <= lane.credited)
+    return turn.refuse('credit_range', lane.digest);
+  askCredit(turn, lane, credited);
+}
+
+function askCredit(turn: TerminalTurn, lane: TerminalLane, credited: Amount): void {
+  const entry = creditEntry(turn.context.signing, lane.digest, credited);
+  turn.set({ pendingCredit: { channel: lane.channel, voucher: lane.digest, credited, entry } });
+  turn.sign(entry);
+}
+
+export function onCreditSigned(turn: TerminalTurn, entry: Bytes32, signature: Uint8Array): void {
+  const { channel, voucher, credited } = turn.volatile.pendingCredit!;
+  turn.set({ pendingCredit: undefined });
+  turn.persist({ type: 'credited', channel, entry, voucher, credited, signature });
+  turn.send({ type: 'credit', voucher, credited, signature });
+}
+
+/**
+ * The worth of tick k is delivered. The payer reveals the next as soon as it hears so; when the next could not be
+ * taken, the request that ends the session goes out first.
+ */
+export function onDelivered(turn: TerminalTurn, channel: ChannelId, k: number, challenge: Uint8Array): void {
+  const { session } = turn.volatile;
+  if (session === undefined || session.channel !== channel || session.delivering !== k) return;
+  turn.set({ session: { ...session, delivering: 0 } });
+  const lane = turn.lane(channel);
+  if (lane?.stream === undefined || !equalBytes(lane.digest, session.stream)) return;
+  const { stream } = lane;
+  if (k === stream.voucher.ticks) over(turn, channel, k, 'used_up');
+  else {
+    const refusal = nextTickRefusal(turn, channel, stream);
+    if (refusal !== undefined) {
+      over(turn, channel, k, refusal);
+      askClosing(turn, challenge);
+    }
+  }
+  answer(turn, lane as StreamLane);
+}
+
+function over(
+  turn: TerminalTurn,
+  channel: ChannelId,
+  ticks: number,
+  reason: RefusalName | 'used_up' | 'closed',
+): void {
+  turn.notify({ type: 'sessionOver', channel, ticks, reason });
+}
+
+/** A session ends with an ordinary voucher of amount 0: it carries all ticks and settles cheaper than a stream. */
+export function askClosing(turn: TerminalTurn, challenge: Uint8Array): void {
+  openRequest(turn, { amount: 0 as Amount, currency: 'TIME', challenge });
+}
+
+/** The charger or the driver ends the session: ask for the closing voucher, then answer what was delivered. */
+export function closeSession(turn: TerminalTurn, challenge: Uint8Array): void {
+  const { session } = turn.volatile;
+  if (session === undefined) return;
+  const lane = turn.lane(session.channel);
+  askClosing(turn, challenge);
+  if (lane?.stream === undefined) return;
+  over(turn, session.channel, lane.stream.k, 'closed');
+  turn.set({ session: { ...session, delivering: 0 } });
+  if (lane.stream.k > 0) answer(turn, lane as StreamLane);
+}

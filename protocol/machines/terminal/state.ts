@@ -1,0 +1,172 @@
+/** The terminal's state beside its books: what a power cut may forget. And the turn that one step works in. */
+import type { Scheme } from '../../../hardware/interfaces/index.ts';
+import { type Address, type Bytes32, equalBytes, type Signature } from '../../bytes.ts';
+import type { Amount, ChannelId, Seconds } from '../../integers.ts';
+import { type RefusalName, refusalNumber } from '../../refusals.ts';
+import type { Request } from '../../vouchers.ts';
+import type { MessageOf } from '../../wire/messages.ts';
+import type { Collected } from '../collected.ts';
+import { type Context, Turn } from '../effects.ts';
+import { type DeviceTime, timeNow } from '../time.ts';
+import {
+  applyRecord,
+  findLane,
+  type TerminalBooks,
+  type TerminalLane,
+  type TerminalRecord,
+} from './books.ts';
+
+/** What the payee set for this terminal. */
+export interface TerminalSettings {
+  readonly role: 'pos' | 'charger';
+  readonly scheme: Scheme;
+  readonly payee: Address;
+  /** The payee's signature over Terminal{terminal, payee, expiresAt}. */
+  readonly certificate: { readonly expiresAt: Seconds; readonly signature: Signature };
+  /** Most that one channel may owe here until the hub acknowledges; undefined: CHANNEL_CAP_TAPS tap limits. */
+  readonly capChannel?: Amount;
+  /** Most that all channels together may owe here until the hub acknowledges. */
+  readonly capTotal: Amount;
+  /** Entries that may wait for the hub: what this board's memory holds. */
+  readonly outboxMax: number;
+  /** Lanes that this board's memory holds. */
+  readonly lanesMax: number;
+  readonly entropyCertified: boolean;
+}
+
+export type RequestMessage = MessageOf<'request'> | MessageOf<'streamRequest'>;
+
+/** The request that customers may tap now. Kept in RAM only: after a restart it was never asked. */
+export interface OpenRequest {
+  readonly message: RequestMessage;
+  readonly request: Request;
+  readonly hash: Bytes32;
+  readonly openedAtMs: number;
+}
+
+/** Who greeted on the link. */
+export interface Greeted {
+  readonly channel: ChannelId;
+  readonly payer: Address;
+  readonly key: Uint8Array | undefined;
+}
+
+/** A voucher that was verified and whose answer is being signed. Nothing was promised yet. */
+export interface PendingAnswer {
+  readonly digest: Bytes32;
+  /** What is being signed: Receipt or Credit. */
+  readonly signing: Bytes32;
+  readonly answer: 'receipt' | 'credit';
+  readonly collected: Collected;
+  readonly payer: Address;
+}
+
+/** A stream that is being delivered on. Lost at a power cut: later ticks are then late. */
+export interface Session {
+  readonly channel: ChannelId;
+  readonly stream: Bytes32;
+  /** Tick whose worth is being delivered; 0 when none is. */
+  readonly delivering: number;
+}
+
+/** A partial credit that is being signed. */
+export interface PendingCredit {
+  readonly channel: ChannelId;
+  readonly voucher: Bytes32;
+  readonly credited: Amount;
+  readonly entry: Bytes32;
+}
+
+export type TapVoucherMessage =
+  | MessageOf<'voucher'>
+  | MessageOf<'stream'>
+  | MessageOf<'resolveVoucher'>
+  | MessageOf<'resolveStream'>;
+
+/** Forgotten at a power cut; nothing here is needed to keep a promise. */
+export interface TerminalVolatile {
+  readonly frozen: boolean;
+  readonly time: DeviceTime;
+  readonly linkUp: boolean;
+  readonly hubConnected: boolean;
+  readonly greeted: Greeted | undefined;
+  readonly open: OpenRequest | undefined;
+  readonly pending: PendingAnswer | undefined;
+  readonly pendingCredit: PendingCredit | undefined;
+  readonly session: Session | undefined;
+  /** Leases whose signature was checked, newest last: at most LEASES_MAX. */
+  readonly leases: readonly { readonly lease: MessageOf<'lease'>; readonly digest: Bytes32 }[];
+  /** A voucher that came before its lease; judged when the lease comes. */
+  readonly stashed: TapVoucherMessage | undefined;
+  /** Newest tick that was handed to the hub on each stream, so that its acknowledgement is recognised. */
+  readonly uploadedTicks: readonly {
+    readonly stream: Bytes32;
+    readonly k: number;
+    readonly entry: Bytes32;
+  }[];
+  readonly revocations: Bytes32 | undefined;
+  readonly uploadedAtMs: number;
+  /** Entries of the last upload that were not acknowledged. */
+  readonly inFlight: number;
+}
+
+/** Leases kept in RAM, 200 bytes each; an evicted one is asked for again. */
+export const LEASES_MAX = 16;
+
+export interface TerminalState {
+  readonly books: TerminalBooks;
+  readonly volatile: TerminalVolatile;
+}
+
+export type TerminalPhase = 'frozen' | 'idle' | 'open' | 'session';
+
+/** What the terminal awaits, computed from its facts. */
+export function terminalPhase(state: TerminalState): TerminalPhase {
+  const { frozen, open, session } = state.volatile;
+  if (frozen) return 'frozen';
+  if (open !== undefined) return 'open';
+  return session !== undefined ? 'session' : 'idle';
+}
+
+export class TerminalTurn extends Turn<TerminalBooks, TerminalRecord> {
+  readonly context: Context;
+  readonly settings: TerminalSettings;
+  readonly nowMs: number;
+  volatile: TerminalVolatile;
+
+  constructor(context: Context, settings: TerminalSettings, state: TerminalState, nowMs: number) {
+    super(state.books, applyRecord);
+    this.context = context;
+    this.settings = settings;
+    this.volatile = state.volatile;
+    this.nowMs = nowMs;
+  }
+
+  set(change: Partial<TerminalVolatile>): void {
+    this.volatile = { ...this.volatile, ...change };
+  }
+
+  get now(): Seconds {
+    return timeNow(this.volatile.time, this.nowMs);
+  }
+
+  lane(channel: ChannelId): TerminalLane | undefined {
+    return findLane(this.books, channel);
+  }
+
+  /** A lease of this channel and payer whose signature was checked. */
+  leaseOf(channel: ChannelId): MessageOf<'lease'> | undefined {
+    return this.volatile.leases.findLast((entry) => entry.lease.channel === channel)?.lease;
+  }
+
+  /** Tells the other device and the display why not. `subject`: the voucher's digest, where there is one. */
+  refuse(code: RefusalName, subject?: Bytes32): void {
+    this.send({ type: 'refusal', code: refusalNumber(code), ...(subject && { subject }) });
+    this.notify({ type: 'refused', code, by: 'us' });
+  }
+
+  isSession(channel: ChannelId, stream: Bytes32): boolean {
+    const { session } = this.volatile;
+    return session !== undefined && session.channel === channel && equalBytes(session.stream, stream);
+  }
+}

@@ -1,0 +1,167 @@
+/** The terminal and the hub: the outbox up, acknowledgements, time, keys and revocations down. */
+import { concatBytes, equalBytes, uintBytes } from '../../bytes.ts';
+import type { ChannelId } from '../../integers.ts';
+import { PACK_ENTRIES_MAX } from '../../limits.ts';
+import { refusalName } from '../../refusals.ts';
+import { tickEntry } from '../../vouchers.ts';
+import { encodeMessage, type Message, type MessageOf, ROLES } from '../../wire/messages.ts';
+import { collectedMessage } from '../collected.ts';
+import { signedByHub } from '../hub-keys.ts';
+import { timeFromHub } from '../time.ts';
+import type { OutboxEntry } from './books.ts';
+import type { TerminalTurn } from './state.ts';
+
+/** How often what was not acknowledged is sent to the hub again. */
+const RETRY_MS = 5000;
+/** A device stores the hub's time at most this often, so that beacons don't wear out the flash. */
+const TIME_STORE_SECONDS = 3600;
+
+export function onHubConnected(turn: TerminalTurn): void {
+  const { payee, certificate, role, entropyCertified } = turn.settings;
+  turn.set({ hubConnected: true });
+  turn.upload({
+    type: 'register',
+    device: turn.context.self,
+    role: ROLES[role],
+    payee,
+    certificateExpiresAt: certificate.expiresAt,
+    certificate: certificate.signature,
+    entropyCertified: entropyCertified ? 1 : 0,
+  });
+  uploadOutbox(turn);
+}
+
+function entryMessage(entry: OutboxEntry): Message {
+  switch (entry.kind) {
+    case 'voucher':
+      return collectedMessage(entry.collected);
+    case 'tick':
+      return { type: 'collectedTick', stream: entry.stream, k: entry.k, preimage: entry.preimage };
+    case 'credit': {
+      const { voucher, credited, signature } = entry;
+      return { type: 'collectedCredit', voucher, credited, signature, byPayee: 0 };
+    }
+  }
+}
+
+/** Sends the oldest entries, as many as one message holds; the next ones follow the acknowledgements. */
+export function uploadOutbox(turn: TerminalTurn): void {
+  const { hubConnected } = turn.volatile;
+  const entries = turn.books.outbox.slice(0, PACK_ENTRIES_MAX);
+  if (!hubConnected || entries.length === 0) return;
+  let { uploadedTicks } = turn.volatile;
+  for (const entry of entries) {
+    if (entry.kind !== 'tick') continue;
+    const { stream, k, preimage } = entry;
+    const id = tickEntry(turn.context.signing.suite, stream, k, preimage);
+    const others = uploadedTicks.filter((known) => !equalBytes(known.entry, id));
+    uploadedTicks = [...others, { stream, k, entry: id }].slice(-2 * PACK_ENTRIES_MAX);
+  }
+  turn.set({ uploadedAtMs: turn.nowMs, uploadedTicks, inFlight: entries.length });
+  turn.upload({ type: 'pack', entries: entries.map((entry) => encodeMessage(entryMessage(entry))) });
+}
+
+/** Tries again what the hub has not acknowledged. */
+export function onClockSync(turn: TerminalTurn): void {
+  if (turn.nowMs - turn.volatile.uploadedAtMs >= RETRY_MS) uploadOutbox(turn);
+}
+
+function notOurs(turn: TerminalTurn): void {
+  turn.notify({ type: 'refused', code: 'hub_key_unknown', by: 'us' });
+}
+
+/** Only the hub's signature over this very entry clears it; what a transport confirms means nothing (rule 12). */
+function onAcknowledgement(turn: TerminalTurn, message: MessageOf<'acknowledgement'>): void {
+  const { entry } = message;
+  const tick = turn.volatile.uploadedTicks.find((known) => equalBytes(known.entry, entry));
+  const waiting = turn.books.outbox.some((known) => known.kind !== 'tick' && equalBytes(known.entry, entry));
+  if (tick === undefined && !waiting) return;
+  const { signing } = turn.context;
+  if (!signedByHub(signing, turn.books.hubKeys, 'Acknowledgement', message, message.signature))
+    return notOurs(turn);
+  if (waiting) turn.persist({ type: 'acknowledged', entry });
+  if (tick !== undefined) {
+    turn.set({ uploadedTicks: turn.volatile.uploadedTicks.filter((known) => known !== tick) });
+    turn.persist({ type: 'tickAcknowledged', stream: tick.stream, k: tick.k });
+  }
+  turn.notify({ type: 'acknowledged', entry });
+  turn.set({ inFlight: turn.volatile.inFlight - 1 });
+  // All of the last message was acknowledged: the outbox starts with entries that were never sent.
+  if (turn.volatile.inFlight <= 0) uploadOutbox(turn);
+}
+
+function onBeacon(turn: TerminalTurn, message: MessageOf<'beacon'>): void {
+  const { signing } = turn.context;
+  if (!signedByHub(signing, turn.books.hubKeys, 'Beacon', message, message.signature)) return notOurs(turn);
+  turn.set({
+    time: timeFromHub(turn.volatile.time, message.at, turn.nowMs),
+    revocations: message.revocations,
+  });
+  turn.notify({ type: 'time', at: message.at });
+  if (message.at >= turn.books.time + TIME_STORE_SECONDS) turn.persist({ type: 'time', at: message.at });
+}
+
+/** A revocation list counts when the newest beacon names its hash. */
+function onRevocations(turn: TerminalTurn, { channels }: MessageOf<'revocations'>): void {
+  const { revocations } = turn.volatile;
+  const hash = turn.context.signing.suite.keccak256(concatBytes(...channels.map((id) => uintBytes(id, 4))));
+  if (revocations === undefined || !equalBytes(hash, revocations)) return;
+  const { revoked } = turn.books;
+  const same = revoked.length === channels.length && channels.every((id, i) => revoked[i] === id);
+  if (!same) turn.persist({ type: 'revoked', channels });
+}
+
+function onMember(turn: TerminalTurn, message: MessageOf<'member'>): void {
+  const { signing } = turn.context;
+  if (!equalBytes(message.terminal, turn.context.self)) return;
+  if (!signedByHub(signing, turn.books.hubKeys, 'Member', message, message.signature)) return notOurs(turn);
+  const { scope, expiresAt } = message;
+  const known = turn.books.member;
+  if (known === undefined || !equalBytes(known.scope, scope) || known.expiresAt < expiresAt)
+    turn.persist({ type: 'member', scope, expiresAt });
+}
+
+function onHubKey(turn: TerminalTurn, message: MessageOf<'hubKey'>): void {
+  const { signing } = turn.context;
+  if (!signedByHub(signing, turn.books.hubKeys, 'HubKey', message, message.signature)) return notOurs(turn);
+  turn.persist({ type: 'hubKey', address: message.next, from: message.from, until: message.until });
+}
+
+function onSettled(turn: TerminalTurn, message: MessageOf<'settled'>): void {
+  const channel = message.channel as ChannelId;
+  const lane = turn.lane(channel);
+  if (lane === undefined || message.paid <= lane.settled) return;
+  turn.persist({ type: 'settled', channel, paid: message.paid });
+  turn.notify({ type: 'settled', channel, paid: message.paid, transaction: message.transaction });
+}
+
+/** One message from the hub. */
+export function onHubMessage(turn: TerminalTurn, message: Message): void {
+  switch (message.type) {
+    case 'acknowledgement':
+      return onAcknowledgement(turn, message);
+    case 'beacon':
+      return onBeacon(turn, message);
+    case 'revocations':
+      return onRevocations(turn, message);
+    case 'member':
+      return onMember(turn, message);
+    case 'hubKey':
+      return onHubKey(turn, message);
+    case 'settled':
+      return onSettled(turn, message);
+    case 'lease':
+      // Asked for on behalf of the payer on our link.
+      if (turn.volatile.linkUp && turn.volatile.greeted?.channel === message.channel) turn.send(message);
+      return;
+    case 'rejection':
+      // Kept all the same: only an acknowledgement clears the outbox.
+      return turn.notify({
+        type: 'refused',
+        code: refusalName(message.code) ?? 'unexpected_message',
+        by: 'hub',
+      });
+    default:
+      return turn.notify({ type: 'refused', code: 'unexpected_message', by: 'us' });
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * The payee's terminal: a pure machine. step(context, settings, state, event, nowMs) returns the next state and
+ * effects. The transition table stands in protocol/README.md; request.ts asks, answer.ts judges vouchers,
+ * acceptance.ts holds rule 5, session.ts the ticks, sync.ts the hub.
+ */
+import { type Bytes16, equalBytes } from '../../bytes.ts';
+import { SundialError, unreachable } from '../../errors.ts';
+import type { Amount, ChannelId } from '../../integers.ts';
+import { refusalName } from '../../refusals.ts';
+import type { Message } from '../../wire/messages.ts';
+import type { Context, DeviceEvent, Step } from '../effects.ts';
+import { timeAtBoot } from '../time.ts';
+import { onAnswerSigned, onLease, onVoucher } from './answer.ts';
+import type { TerminalBooks, TerminalRecord } from './books.ts';
+import {
+  dropRequest,
+  dropStaleRequest,
+  onHello,
+  openRequest,
+  type Sale,
+  sendCertificate,
+  type StreamSale,
+} from './request.ts';
+import { closeSession, creditLate, onCreditSigned, onDelivered, onTick, refund } from './session.ts';
+import { type TerminalSettings, type TerminalState, TerminalTurn, type TerminalVolatile } from './state.ts';
+import { onClockSync, onHubConnected, onHubMessage } from './sync.ts';
+
+export type TerminalEvent =
+  | DeviceEvent
+  | ({ readonly type: 'sale' } & Sale)
+  | ({ readonly type: 'streamSale' } & StreamSale)
+  | { readonly type: 'cancel' }
+  /** The worth of tick k was handed over. `challenge`: 16 fresh random bytes for a closing request. */
+  | {
+      readonly type: 'delivered';
+      readonly channel: ChannelId;
+      readonly k: number;
+      readonly challenge: Bytes16;
+    }
+  | { readonly type: 'closeSession'; readonly challenge: Bytes16 }
+  /** Gives back `credited` in all on the newest voucher of a channel. */
+  | { readonly type: 'refund'; readonly channel: ChannelId; readonly credited: Amount };
+
+const AFTER_POWER_UP: TerminalVolatile = {
+  frozen: false,
+  time: timeAtBoot(0 as never, undefined, 0),
+  linkUp: false,
+  hubConnected: false,
+  greeted: undefined,
+  open: undefined,
+  pending: undefined,
+  pendingCredit: undefined,
+  session: undefined,
+  leases: [],
+  stashed: undefined,
+  uploadedTicks: [],
+  revocations: undefined,
+  uploadedAtMs: 0,
+  inFlight: 0,
+};
+
+/** The state right after power-up, from books that were replayed. `frozen` when the journal can't be trusted. */
+export function terminalAfterPowerUp(books: TerminalBooks, frozen = false): TerminalState {
+  return { books, volatile: { ...AFTER_POWER_UP, frozen } };
+}
+
+/** Returns the settings when they fit together; throws `terminal_settings` otherwise. */
+export function checkTerminalSettings(settings: TerminalSettings): TerminalSettings {
+  if (settings.outboxMax > settings.lanesMax) {
+    throw new SundialError('terminal_settings', 'outboxMax is above lanesMax', {
+      severity: 'process',
+      remedy:
+        'Set outboxMax to lanesMax or less, so that a lane without waiting entries can always be evicted.',
+      facts: { outboxMax: settings.outboxMax, lanesMax: settings.lanesMax },
+    });
+  }
+  return settings;
+}
+
+function onTapMessage(turn: TerminalTurn, message: Message): void {
+  switch (message.type) {
+    case 'hello':
+      return onHello(turn, message);
+    case 'lease':
+      return onLease(turn, message);
+    case 'voucher':
+    case 'stream':
+    case 'resolveVoucher':
+    case 'resolveStream':
+      return onVoucher(turn, message);
+    case 'tick':
+      return onTick(turn, message);
+    case 'need':
+      return sendCertificate(turn);
+    case 'refusal':
+      return turn.notify({
+        type: 'refused',
+        code: refusalName(message.code) ?? 'unexpected_message',
+        by: 'peer',
+      });
+    case 'end':
+      return turn.notify({ type: 'endWanted', channel: message.channel });
+    case 'leaseRequest':
+      return turn.volatile.hubConnected ? turn.upload(message) : turn.refuse('lease_missing');
+    default:
+      return turn.refuse('unexpected_message');
+  }
+}
+
+function onSigned(turn: TerminalTurn, digest: Uint8Array, signature: Uint8Array): void {
+  const { pending, pendingCredit } = turn.volatile;
+  if (pending !== undefined && equalBytes(pending.signing, digest)) onAnswerSigned(turn, signature);
+  else if (pendingCredit !== undefined && equalBytes(pendingCredit.entry, digest))
+    onCreditSigned(turn, digest, signature);
+}
+
+function dispatch(turn: TerminalTurn, event: Exclude<TerminalEvent, { type: 'boot' }>): void {
+  switch (event.type) {
+    case 'clock':
+      dropStaleRequest(turn);
+      for (const lane of turn.books.lanes) if (lane.stream !== undefined) creditLate(turn, lane.channel);
+      return onClockSync(turn);
+    case 'linkUp':
+      return turn.set({ linkUp: true, greeted: undefined, stashed: undefined });
+    case 'linkDown':
+      return turn.set({ linkUp: false, greeted: undefined, stashed: undefined });
+    case 'message':
+      return onTapMessage(turn, event.message);
+    case 'garbage':
+      return turn.refuse(event.code);
+    case 'signed':
+      return onSigned(turn, event.digest, event.signature);
+    case 'hubConnected':
+      return onHubConnected(turn);
+    case 'hubLost':
+      return turn.set({ hubConnected: false });
+    case 'hubMessage':
+      return onHubMessage(turn, event.message);
+    case 'sale':
+    case 'streamSale':
+      return openRequest(turn, event);
+    case 'cancel':
+      return dropRequest(turn);
+    case 'delivered':
+      return onDelivered(turn, event.channel, event.k, event.challenge);
+    case 'closeSession':
+      return closeSession(turn, event.challenge);
+    case 'refund':
+      return refund(turn, event.channel, event.credited);
+    default:
+      return unreachable(event);
+  }
+}
+
+/** One step of a terminal. Pure: the same arguments give the same result. */
+export function terminalStep(
+  context: Context,
+  settings: TerminalSettings,
+  state: TerminalState,
+  event: TerminalEvent,
+  nowMs: number,
+): Step<TerminalState, TerminalRecord> {
+  const turn = new TerminalTurn(context, settings, state, nowMs);
+  if (state.volatile.frozen) {
+    // A damaged or newer journal: say so to whoever asks, write and sign nothing.
+    if (event.type === 'linkUp' || event.type === 'message') turn.refuse('frozen');
+  } else if (event.type === 'boot') {
+    turn.set({ time: timeAtBoot(turn.books.time, event.realTime, nowMs) });
+  } else {
+    dispatch(turn, event);
+  }
+  return { state: { books: turn.books, volatile: turn.volatile }, effects: turn.effects };
+}

@@ -1,0 +1,32 @@
+/**
+ * A device's time (rule 7): the highest of what was stored and what the hub signed, moved on by the monotonic timer.
+ * `based` says whether anything since power-up vouches for it: a clock that kept running, or the hub.
+ */
+import { type Seconds, seconds, UINT40_MAX } from '../integers.ts';
+
+export interface DeviceTime {
+  readonly floor: Seconds;
+  /** Monotonic milliseconds at which `floor` held. */
+  readonly sinceMs: number;
+  readonly based: boolean;
+}
+
+/** Time right after power-up. */
+export function timeAtBoot(stored: Seconds, realTime: Seconds | undefined, nowMs: number): DeviceTime {
+  return {
+    floor: realTime === undefined ? stored : seconds(Math.max(stored, realTime)),
+    sinceMs: nowMs,
+    based: realTime !== undefined,
+  };
+}
+
+/** Seconds now; never going back while the timer doesn't. */
+export function timeNow(time: DeviceTime, nowMs: number): Seconds {
+  const elapsed = Math.floor(Math.max(0, nowMs - time.sinceMs) / 1000);
+  return seconds(Math.min(UINT40_MAX, time.floor + elapsed));
+}
+
+/** Takes a time that the hub signed. An older one moves nothing, but still shows that the hub is there. */
+export function timeFromHub(time: DeviceTime, at: Seconds, nowMs: number): DeviceTime {
+  return { floor: seconds(Math.max(at, timeNow(time, nowMs))), sinceMs: nowMs, based: true };
+}

@@ -1,0 +1,126 @@
+/**
+ * Stored records: the journal's counterpart of messages.ts. A record is the CBOR array
+ * [version, minReader, number, fields]. A reader older than minReader must not act on the journal at all.
+ */
+import { SundialError } from '../errors.ts';
+import type { PlainVoucher, Request, StreamVoucher, Voucher } from '../vouchers.ts';
+import { DecodeError, Reader, Writer } from './cbor.ts';
+import {
+  addressField,
+  amountField,
+  bytes16Field,
+  bytes32Field,
+  type Codec,
+  channelField,
+  secondsField,
+  seqField,
+  struct,
+  type TaggedOf,
+  u8,
+  u16,
+  type Variant,
+} from './schema.ts';
+
+/** Version of the records that this release writes. */
+export const RECORD_VERSION = 1;
+/** The oldest release whose rules these records still follow. */
+export const RECORD_MIN_READER = 1;
+
+const common = {
+  channel: channelField,
+  seq: seqField,
+  spent: amountField,
+  payee: addressField,
+  paid: amountField,
+  request: bytes32Field,
+} as const;
+const plain = struct({ ...common, lanes: bytes16Field });
+const stream = struct({ ...common, anchor: bytes32Field, tickValue: amountField, ticks: u16 });
+
+/** A voucher of either kind: [0, plain] or [1, stream]. */
+export const voucherField: Codec<Voucher> = {
+  sizeMax: 2 + Math.max(plain.sizeMax, stream.sizeMax),
+  write(writer, value) {
+    writer.array(2);
+    writer.uint(value.kind === 'stream' ? 1 : 0);
+    if (value.kind === 'stream') stream.write(writer, value);
+    else plain.write(writer, value);
+  },
+  read(reader) {
+    if (reader.array(2) !== 2) throw new DecodeError('malformed', 'a voucher has two parts', 0);
+    return reader.uint(1) === 1
+      ? ({ kind: 'stream', ...stream.read(reader) } satisfies StreamVoucher)
+      : ({ kind: 'voucher', ...plain.read(reader) } satisfies PlainVoucher);
+  },
+};
+
+/** The opened request. */
+export const requestField: Codec<Request> = struct({
+  terminal: addressField,
+  amount: amountField,
+  at: secondsField,
+  detail: bytes32Field,
+});
+
+export const flag: Codec<boolean> = {
+  sizeMax: u8.sizeMax,
+  write: (writer, value) => writer.uint(value ? 1 : 0),
+  read: (reader) => reader.uint(1) === 1,
+};
+
+/** Encodes and decodes the records of one machine. */
+export interface RecordTable<R extends { readonly type: string }> {
+  encode(record: R): Uint8Array;
+  /** Throws SundialError `journal_newer` for a record of a newer rule set, `journal_corrupt` for anything else. */
+  decode(bytes: Uint8Array): R;
+}
+
+/** Makes the codec of a table of records. */
+export function recordTable<const T extends Record<string, Variant>>(table: T): RecordTable<TaggedOf<T>> {
+  const byNumber = new Map(
+    Object.entries(table).map(([name, row]) => [row.number, { name, codec: row.codec }]),
+  );
+  return {
+    encode(record) {
+      const writer = new Writer();
+      const row = table[record.type]!;
+      writer.array(4);
+      writer.uint(RECORD_VERSION);
+      writer.uint(RECORD_MIN_READER);
+      writer.uint(row.number);
+      row.codec.write(writer, record);
+      return writer.finish();
+    },
+    decode(bytes) {
+      try {
+        const reader = new Reader(bytes);
+        if (reader.array(4) !== 4) throw new DecodeError('malformed', 'a record has four parts', 0);
+        const version = reader.uint(0xffff);
+        const minReader = reader.uint(0xffff);
+        if (minReader > RECORD_VERSION) throw newerJournal(version, minReader);
+        const row = byNumber.get(reader.uint(0xffff));
+        if (row === undefined) throw new DecodeError('malformed', 'an unknown record', 0);
+        const fields = row.codec.read(reader) as object;
+        reader.finish();
+        return { type: row.name, ...fields } as TaggedOf<T>;
+      } catch (error) {
+        if (!(error instanceof DecodeError)) throw error;
+        throw new SundialError('journal_corrupt', 'a stored record does not decode', {
+          severity: 'device',
+          remedy:
+            'The device signs nothing more. Read the journal out, settle what it holds, replace the device.',
+          cause: error,
+        });
+      }
+    },
+  };
+}
+
+/** What an older reader says of a newer journal. */
+export function newerJournal(version: number, minReader: number): SundialError {
+  return new SundialError('journal_newer', `the journal needs a reader of version ${minReader}`, {
+    severity: 'device',
+    remedy: 'Install the firmware that wrote this journal, or a newer one; nothing is lost meanwhile.',
+    facts: { version, minReader, reader: RECORD_VERSION },
+  });
+}

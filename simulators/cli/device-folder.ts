@@ -1,0 +1,185 @@
+/**
+ * A device's state folder: device.json (who it is, its key) and flash.img (its journal). One process at a time may use
+ * it: two would be a duplicated device.
+ */
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { type Journal, openJournal } from '../../device/journal/journal.ts';
+import { FileFlash } from '../../hardware/boards/node/flash.ts';
+import { fromHex } from '../../protocol/bytes.ts';
+import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
+import { SundialError } from '../../protocol/errors.ts';
+import { type ChannelId, type Seconds, seconds } from '../../protocol/integers.ts';
+import {
+  applyRecord,
+  EMPTY_PAYER,
+  type PayerBooks,
+  payerRecords,
+} from '../../protocol/machines/payer/books.ts';
+import {
+  applyRecord as applyTerminal,
+  EMPTY_TERMINAL,
+  type TerminalBooks,
+  terminalRecords,
+} from '../../protocol/machines/terminal/books.ts';
+import { makeSigning, type Signing } from '../../protocol/signing/digests.ts';
+import type { MessageOf } from '../../protocol/wire/messages.ts';
+
+const hexOf = (bytes: number) =>
+  z
+    .string()
+    .regex(new RegExp(`^0x[0-9a-f]{${2 * bytes}}$`), `want 0x and ${2 * bytes} lower-case hex digits`);
+
+const schema = z.strictObject({
+  version: z.literal(1),
+  role: z.enum(['wearable', 'car', 'pos', 'charger']),
+  name: z.string().min(1).max(40),
+  secret: hexOf(32),
+  chainId: z.number().int().positive(),
+  vault: hexOf(20),
+  /** Name of the hub in MQTT topics. */
+  hub: z.string().min(1).max(40),
+  channel: z.number().int().nonnegative().optional(),
+  payee: hexOf(20).optional(),
+  certificate: z.strictObject({ expiresAt: z.number().int().positive(), signature: hexOf(64) }).optional(),
+});
+
+export type DeviceFile = z.infer<typeof schema>;
+export type DeviceRole = DeviceFile['role'];
+
+/** Banks of a Node device's journal: 256 KiB in four banks of 64 KiB. */
+const JOURNAL_BANKS = 4;
+
+export class DeviceFolder {
+  readonly path: string;
+  readonly file: DeviceFile;
+  readonly signing: Signing;
+  readonly address: Uint8Array;
+
+  constructor(path: string, file: DeviceFile) {
+    this.path = path;
+    this.file = file;
+    this.signing = makeSigning(nobleSuite, { chainId: file.chainId, vault: fromHex(file.vault, 20) });
+    this.address = this.key().address;
+  }
+
+  key() {
+    return nobleKey(fromHex(this.file.secret, 32));
+  }
+
+  openJournal(): Journal {
+    return openJournal(new FileFlash(join(this.path, 'flash.img')), { banks: JOURNAL_BANKS });
+  }
+}
+
+const devicePath = (path: string): string => join(path, 'device.json');
+
+export const hasDevice = (path: string): boolean => existsSync(devicePath(path));
+
+/** Reads a state folder. Throws `no_device` or `bad_device_file` with the field and the fix. */
+export function readDevice(path: string, role: DeviceRole): DeviceFolder {
+  if (!hasDevice(path)) {
+    throw new SundialError('no_device', `${path} holds no device`, {
+      severity: 'process',
+      remedy: 'Run `sundial demo` to make one, or name another folder with --state.',
+    });
+  }
+  const parsed = schema.safeParse(JSON.parse(readFileSync(devicePath(path), 'utf8')));
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!;
+    throw new SundialError(
+      'bad_device_file',
+      `${devicePath(path)}: ${issue.path.join('.')}: ${issue.message}`,
+      {
+        severity: 'process',
+        remedy: `Correct ${issue.path.join('.') || 'the file'}; never copy the folder of another device.`,
+      },
+    );
+  }
+  if (parsed.data.role !== role) {
+    throw new SundialError('wrong_role', `${path} is a ${parsed.data.role}, not a ${role}`, {
+      severity: 'process',
+      remedy: `Run \`sundial ${parsed.data.role}\`, or name another folder with --state.`,
+    });
+  }
+  return new DeviceFolder(path, parsed.data);
+}
+
+/** What a payer is given when its channel opens. */
+export interface Provision {
+  readonly hubKey: Uint8Array;
+  readonly keyUntil: Seconds;
+  readonly channel?: ChannelId;
+  readonly lease?: MessageOf<'lease'>;
+}
+
+/** Makes a state folder with a fresh journal. Throws `device_exists` when there is one: a journal is never replaced. */
+export function createDevice(path: string, file: DeviceFile, provision: Provision): DeviceFolder {
+  if (hasDevice(path)) {
+    throw new SundialError('device_exists', `${path} holds a device already`, {
+      severity: 'process',
+      remedy: 'Name another folder; a device with money is never overwritten.',
+    });
+  }
+  mkdirSync(path, { recursive: true });
+  const folder = new DeviceFolder(path, schema.parse(file));
+  const journal = folder.openJournal();
+  const none = (): never[] => [];
+  const key = { address: provision.hubKey, from: seconds(0), until: provision.keyUntil };
+  if (file.role === 'wearable' || file.role === 'car') {
+    journal.append(payerRecords.encode({ type: 'channelOpened', channel: provision.channel! }), none);
+    journal.append(payerRecords.encode({ type: 'hubKey', ...key }), none);
+    if (provision.lease !== undefined) journal.append(payerRecords.encode(provision.lease), none);
+  } else {
+    journal.append(terminalRecords.encode({ type: 'hubKey', ...key }), none);
+  }
+  // The journal is complete before the device can be found.
+  writeFileSync(devicePath(path), `${JSON.stringify(file, undefined, 2)}\n`, { mode: 0o600, flush: true });
+  return folder;
+}
+
+/** The books of a stopped payer, replayed from its journal. */
+export function payerBooksOf(folder: DeviceFolder): PayerBooks {
+  return folder
+    .openJournal()
+    .replayed.reduce((books, bytes) => applyRecord(books, payerRecords.decode(bytes)), EMPTY_PAYER);
+}
+
+/** The books of a stopped terminal, replayed from its journal. */
+export function terminalBooksOf(folder: DeviceFolder): TerminalBooks {
+  return folder
+    .openJournal()
+    .replayed.reduce((books, bytes) => applyTerminal(books, terminalRecords.decode(bytes)), EMPTY_TERMINAL);
+}
+
+/** When the process started, so that a reused process id is not taken for the one that locked. */
+function startOf(pid: number): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ')[19];
+  } catch {
+    // No such process: whoever locked is gone.
+    return undefined;
+  }
+}
+
+/** Locks the folder for this process. Throws `device_in_use`. Returns the function that unlocks. */
+export function lockDevice(path: string): () => void {
+  const lock = join(path, 'lock');
+  const mine = `${process.pid} ${startOf(process.pid)}`;
+  try {
+    writeFileSync(lock, mine, { flag: 'wx' });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    const [pid, start] = readFileSync(lock, 'utf8').split(' ');
+    if (startOf(Number(pid)) === start && start !== undefined) {
+      throw new SundialError('device_in_use', `process ${pid} runs this device`, {
+        severity: 'process',
+        remedy: 'Stop it first: one device, one process.',
+        facts: { pid: Number(pid) },
+      });
+    }
+    writeFileSync(lock, mine);
+  }
+  return () => rmSync(lock, { force: true });
+}

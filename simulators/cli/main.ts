@@ -1,0 +1,12 @@
+/** `sundial`: one command line for devices, hub, channels and the demonstration. */
+import { Command } from 'commander';
+import { fail } from './output.ts';
+import { addPayerCommands } from './payer-commands.ts';
+import { addTerminalCommands } from './terminal-commands.ts';
+
+const program = new Command('sundial')
+  .description('Payments between devices that have no network.')
+  .showHelpAfterError('(add --help for the options)');
+addPayerCommands(program);
+addTerminalCommands(program);
+await program.parseAsync().catch(fail);

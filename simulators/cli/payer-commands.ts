@@ -1,0 +1,67 @@
+/** `sundial wearable` and `sundial car`: a payer as a process. */
+import type { Command } from 'commander';
+import { payerDevice } from '../../device/devices.ts';
+import type { PayerEvent } from '../../protocol/machines/payer/payer.ts';
+import { readDevice } from './device-folder.ts';
+import { DeviceProcess } from './device-process.ts';
+import { addDeviceOptions, type CommonFlags, deviceOptions, stateFolder } from './flags.ts';
+import { formatMoney, parseMoney } from './money.ts';
+import { fail } from './output.ts';
+import { ensureBench } from './workbench.ts';
+
+interface PayerFlags extends CommonFlags {
+  readonly tapMax: string;
+}
+
+async function runPayer(role: 'wearable' | 'car', flags: PayerFlags): Promise<void> {
+  const path = stateFolder(role, flags);
+  await ensureBench(role, path, flags);
+  const process = new DeviceProcess(readDevice(path, role), deviceOptions({ ...flags, role }));
+  const { folder } = process;
+  const runtime = payerDevice(
+    folder.signing,
+    { role, scheme: 'secp256k1', tapMax: parseMoney(flags.tapMax), entropyCertified: true },
+    process.host,
+    () => folder.openJournal(),
+    process.observer,
+  );
+  const dispatch = (event: PayerEvent) => runtime.dispatch(event);
+  await process.run(
+    runtime,
+    'payer',
+    { endSession: () => dispatch({ type: 'stop' }), renew: () => dispatch({ type: 'renew' }) },
+    () => {
+      const { seq, spent, lanes, unconfirmed, lease, outbox } = runtime.state.books;
+      return {
+        seq,
+        spent,
+        unconfirmed: unconfirmed.length,
+        outbox: outbox.length,
+        lease: lease && {
+          spendLimit: lease.spendLimit,
+          tapLimit: lease.tapLimit,
+          expiresAt: lease.expiresAt,
+        },
+        lanes: lanes.map(({ payee, paid }) => ({ payee, paid })),
+      };
+    },
+  );
+  const { lease, spent } = runtime.state.books;
+  if (lease !== undefined && !flags.json) {
+    process.output.say(
+      `${formatMoney(lease.spendLimit - spent)} left to spend; taps up to ${formatMoney(lease.tapLimit)}`,
+      {},
+    );
+  }
+}
+
+export function addPayerCommands(program: Command): void {
+  for (const [role, words] of [
+    ['wearable', 'a wearable that pays whatever terminal it is held to, with no network'],
+    ['car', 'a car that pays a charger tick by tick, with no network'],
+  ] as const) {
+    addDeviceOptions(program.command(role).description(words))
+      .option('--tap-max <amount>', 'refuse taps above this amount', '50')
+      .action((flags: PayerFlags) => runPayer(role, flags).catch(fail));
+  }
+}

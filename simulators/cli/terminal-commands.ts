@@ -1,0 +1,135 @@
+/** `sundial pos` and `sundial charger`: a terminal as a process. */
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { terminalDevice } from '../../device/devices.ts';
+import { Charger } from '../../device/roles/charger.ts';
+import { Pos } from '../../device/roles/pos.ts';
+import { CurveMeter, type LoadCurve } from '../../hardware/boards/node/meter.ts';
+import { fromHex } from '../../protocol/bytes.ts';
+import { nobleSuite } from '../../protocol/crypto/noble.ts';
+import { amount, seconds } from '../../protocol/integers.ts';
+import { TERMINAL_LANES_MAX, TERMINAL_OUTBOX_MAX } from '../../protocol/limits.ts';
+import type { TerminalSettings } from '../../protocol/machines/terminal/state.ts';
+import { readDevice } from './device-folder.ts';
+import { DeviceProcess } from './device-process.ts';
+import { addDeviceOptions, type CommonFlags, dataFile, deviceOptions, stateFolder } from './flags.ts';
+import { formatMoney, parseMoney } from './money.ts';
+import { type Line, fail } from './output.ts';
+import { ensureBench } from './workbench.ts';
+
+interface PosFlags extends CommonFlags {
+  readonly amount?: string;
+}
+
+interface ChargerFlags extends CommonFlags {
+  readonly curve: string;
+  readonly speed: string;
+  readonly tickValue: string;
+  readonly tickWh: string;
+  readonly start: boolean;
+}
+
+/** What a payee risks offline in all: the sum of what its terminal delivered and the hub has not acknowledged. */
+const CAP_TOTAL = amount(2_000_000_000);
+
+async function makeTerminal(role: 'pos' | 'charger', flags: CommonFlags) {
+  const path = stateFolder(role, flags);
+  await ensureBench(role, path, flags);
+  const process = new DeviceProcess(readDevice(path, role), deviceOptions({ ...flags, role }));
+  const { folder } = process;
+  const { payee, certificate } = folder.file;
+  if (payee === undefined || certificate === undefined)
+    throw new Error(`${path} holds a terminal without a payee`);
+  const settings: TerminalSettings = {
+    role,
+    scheme: 'secp256k1',
+    payee: fromHex(payee),
+    certificate: {
+      expiresAt: seconds(certificate.expiresAt),
+      signature: fromHex(certificate.signature),
+    },
+    capTotal: CAP_TOTAL,
+    outboxMax: TERMINAL_OUTBOX_MAX,
+    lanesMax: TERMINAL_LANES_MAX,
+    entropyCertified: true,
+  };
+  const device = terminalDevice(
+    folder.signing,
+    settings,
+    process.host,
+    () => folder.openJournal(),
+    process.observer,
+  );
+  const status = (): Line => {
+    const { lanes, outbox } = device.state.books;
+    return {
+      outbox: outbox.length,
+      lanes: lanes.map(({ channel, base, settled, stream }) => ({
+        channel,
+        base,
+        settled,
+        ticks: stream?.k ?? 0,
+      })),
+    };
+  };
+  return { process, device, status };
+}
+
+async function runPos(flags: PosFlags): Promise<void> {
+  const wanted = flags.amount === undefined ? undefined : parseMoney(flags.amount);
+  const { process, device, status } = await makeTerminal('pos', flags);
+  const pos = new Pos(device, process.host.entropy);
+  await process.run(
+    device,
+    'terminal',
+    { sale: (value) => pos.sale(parseMoney(String(value))), cancel: () => pos.cancel() },
+    status,
+  );
+  if (wanted === undefined) return;
+  process.onNotice((notice) => {
+    // The receipt is on its way when the sale is approved; the link closes behind it.
+    if (notice.type === 'approved') setImmediate(() => process.exit(0));
+    if (notice.type === 'refused' && notice.by === 'us' && notice.code === 'no_time_basis') process.exit(1);
+  });
+  await pos.sale(wanted);
+  if (!flags.json)
+    process.output.say(`hold a wearable to it: npx sundial wearable (${formatMoney(wanted)})`, {});
+}
+
+async function runCharger(flags: ChargerFlags): Promise<void> {
+  const curve = JSON.parse(readFileSync(flags.curve, 'utf8')) as LoadCurve;
+  const { process, device, status } = await makeTerminal('charger', flags);
+  const meter = new CurveMeter(curve, Number(flags.speed));
+  const tariff = { tickValue: parseMoney(flags.tickValue), tickEnergyWh: Number(flags.tickWh) };
+  const charger = new Charger(device, process.host.entropy, meter, tariff, nobleSuite.keccak256);
+  process.onNotice((notice) => {
+    charger.onNotice(notice);
+    if (notice.type === 'deliver')
+      process.output.say(`meter ${meter.readingWh()} Wh, ${meter.watts} W`, {
+        event: 'meter',
+        registerWh: meter.readingWh(),
+        watts: meter.watts,
+        minutes: Math.floor(meter.minutes),
+      });
+  });
+  await process.run(
+    device,
+    'terminal',
+    { offer: () => charger.offer(), endSession: () => charger.end() },
+    () => ({ ...status(), registerWh: meter.readingWh() }),
+  );
+  if (flags.start) await charger.offer();
+}
+
+export function addTerminalCommands(program: Command): void {
+  addDeviceOptions(program.command('pos').description('a till that takes offline payments'))
+    .option('--amount <amount>', 'ask for one payment, for example 4.50, and end when it is approved')
+    .action((flags: PosFlags) => runPos(flags).catch(fail));
+  addDeviceOptions(program.command('charger').description('a charge point that is paid tick by tick'))
+    .option('--curve <file>', 'load curve of the session', dataFile('charge-11kw.json'))
+    .option('--speed <times>', 'how many seconds of the session pass in one second', '600')
+    .option('--tick-value <amount>', 'price of one tick', '0.02')
+    .option('--tick-wh <wh>', 'energy of one tick in watt-hours', '40')
+    .option('--no-start', 'wait for {"offer":true} on stdin (with --control) instead of offering at once')
+    .action((flags: ChargerFlags) => runCharger(flags).catch(fail));
+}

@@ -1,0 +1,100 @@
+/**
+ * The workbench: devices for a first tap by hand, with neither hub nor chain. Its lease and certificate are signed by
+ * keys in state/bench, so no deposit stands behind them; every command that makes such a device says so.
+ */
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fromHex, toHex } from '../../protocol/bytes.ts';
+import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
+import { amount, channelId, seconds } from '../../protocol/integers.ts';
+import { DEFAULT_TIMING, shareOf, TAP_LIMIT_PER_10000 } from '../../protocol/limits.ts';
+import { payerRecords } from '../../protocol/machines/payer/books.ts';
+import { makeSigning } from '../../protocol/signing/digests.ts';
+import { SCOPE_ANY } from '../../protocol/vouchers.ts';
+import type { MessageOf } from '../../protocol/wire/messages.ts';
+import { createDevice, type DeviceRole, hasDevice, payerBooksOf, readDevice } from './device-folder.ts';
+import { type CommonFlags, STATE_ROOT } from './flags.ts';
+
+const YEAR = 365 * 86_400;
+const DOMAIN = { chainId: 31337, vault: `0x${'be'.repeat(20)}` };
+const CHANNELS = { wearable: 1, car: 2 } as const;
+/** What the workbench pretends was deposited: enough for a day of taps. */
+const DEPOSIT = amount(400_000_000);
+
+interface Keys {
+  readonly hub: string;
+  readonly payee: string;
+}
+
+function benchKeys(): Keys {
+  const path = join(STATE_ROOT, 'bench', 'keys.json');
+  if (!existsSync(path)) {
+    mkdirSync(dirname(path), { recursive: true });
+    const fresh = { hub: toHex(randomBytes(32)), payee: toHex(randomBytes(32)) };
+    writeFileSync(path, JSON.stringify(fresh), { mode: 0o600 });
+  }
+  return JSON.parse(readFileSync(path, 'utf8')) as Keys;
+}
+
+const signing = makeSigning(nobleSuite, { chainId: DOMAIN.chainId, vault: fromHex(DOMAIN.vault) });
+
+async function benchLease(
+  keys: Keys,
+  channel: number,
+  payer: Uint8Array,
+  spentFrom: number,
+): Promise<MessageOf<'lease'>> {
+  const now = Math.floor(Date.now() / 1000);
+  const fields = {
+    channel: channelId(channel),
+    payer,
+    spentFrom: amount(spentFrom),
+    spendLimit: amount(spentFrom + DEPOSIT),
+    tapLimit: shareOf(DEPOSIT, TAP_LIMIT_PER_10000),
+    issuedAt: seconds(now),
+    expiresAt: seconds(now + DEFAULT_TIMING.leaseLifetime),
+    scope: SCOPE_ANY,
+  };
+  const signature = await nobleKey(fromHex(keys.hub)).sign(signing.digest('Lease', fields));
+  return { type: 'lease', ...fields, signature };
+}
+
+/**
+ * Makes the device of the workbench when the default folder is empty, and renews its lease when that ran out.
+ * Does nothing when a folder or a hub was named: such a device belongs to somebody.
+ */
+export async function ensureBench(role: DeviceRole, path: string, flags: CommonFlags): Promise<void> {
+  if (path !== resolve(STATE_ROOT, 'bench', role) || flags.hub !== undefined) return;
+  const keys = benchKeys();
+  const hubKey = nobleKey(fromHex(keys.hub)).address;
+  const now = Math.floor(Date.now() / 1000);
+  const payer = role === 'wearable' || role === 'car';
+  if (hasDevice(path)) {
+    if (!payer) return;
+    const folder = readDevice(path, role);
+    const books = payerBooksOf(folder);
+    if ((books.lease?.expiresAt ?? 0) > now) return;
+    const lease = await benchLease(keys, CHANNELS[role], folder.address, books.spent);
+    folder.openJournal().append(payerRecords.encode(lease), () => []);
+    return;
+  }
+  process.stderr.write(`Made a ${role} on the workbench (${path}): no deposit stands behind what it pays.\n`);
+  const secret = toHex(randomBytes(32));
+  const { address } = nobleKey(fromHex(secret));
+  const shared = { version: 1, role, name: role, secret, ...DOMAIN, hub: 'bench' } as const;
+  const keyUntil = seconds(now + 10 * YEAR);
+  if (payer) {
+    const channel = channelId(CHANNELS[role]);
+    const lease = await benchLease(keys, channel, address, 0);
+    createDevice(path, { ...shared, channel }, { hubKey, keyUntil, channel, lease });
+    return;
+  }
+  const payee = nobleKey(fromHex(keys.payee));
+  const expiresAt = seconds(now + YEAR);
+  const signature = await payee.sign(
+    signing.digest('Terminal', { terminal: address, payee: payee.address, expiresAt }),
+  );
+  const certificate = { expiresAt, signature: toHex(signature) };
+  createDevice(path, { ...shared, payee: toHex(payee.address), certificate }, { hubKey, keyUntil });
+}

@@ -1,0 +1,166 @@
+// A disk in memory that fails the way disks do: full, short writes, failing fsync that drops pages and then calls
+// them clean, and power cuts that keep any part of what was not synced, in any order, torn anywhere.
+import type { LedgerFile, LedgerFiles } from '../../hub/ledger/files.ts';
+import type { Random } from './random.ts';
+
+type Change = { kind: 'write'; offset: number; bytes: Uint8Array } | { kind: 'truncate'; size: number };
+
+interface Stored {
+  /** What programs see. */
+  seen: Uint8Array;
+  /** What the platter holds. */
+  durable: Uint8Array;
+  unsynced: Change[];
+}
+
+function apply(content: Uint8Array, change: Change): Uint8Array {
+  if (change.kind === 'truncate') {
+    const result = new Uint8Array(change.size);
+    result.set(content.subarray(0, change.size));
+    return result;
+  }
+  const result = new Uint8Array(Math.max(content.length, change.offset + change.bytes.length));
+  result.set(content);
+  result.set(change.bytes, change.offset);
+  return result;
+}
+
+function diskError(code: string): Error {
+  return Object.assign(new Error(`simulated ${code}`), { code });
+}
+
+export class FaultyDisk {
+  /** Chance that a write hits a full disk, that a sync fails, that creating a file fails. */
+  faults = { write: 0, sync: 0, create: 0 };
+  readonly #random: Random;
+  #names = new Map<string, Stored>();
+  #durableNames = new Map<string, Stored>();
+  #life = 0;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  /** The power goes: open files are dead; the next `files()` sees what the platter kept. */
+  powerCut(): void {
+    this.#life += 1;
+    const kept = new Map<string, Stored>();
+    for (const name of new Set([...this.#names.keys(), ...this.#durableNames.keys()])) {
+      const now = this.#names.get(name);
+      const durable = this.#durableNames.get(name);
+      const stored = now === durable ? durable : this.#random.chance(0.5) ? now : durable;
+      if (stored === undefined) continue;
+      const content = this.#keepSome(stored);
+      kept.set(name, { seen: content, durable: content, unsynced: [] });
+    }
+    this.#names = kept;
+    this.#durableNames = new Map(kept);
+  }
+
+  /** Flips one bit of a stored file, as a failing part does. */
+  damage(name: string, offset: number): void {
+    const stored = this.#names.get(name)!;
+    stored.seen[offset] = stored.seen[offset]! ^ 1;
+    stored.durable = stored.seen;
+  }
+
+  contents(name: string): Uint8Array {
+    return this.#names.get(name)!.seen;
+  }
+
+  names(): string[] {
+    return [...this.#names.keys()].sort();
+  }
+
+  #keepSome(stored: Stored): Uint8Array {
+    let content = stored.durable;
+    for (const change of stored.unsynced) {
+      if (this.#random.chance(0.4)) continue;
+      if (change.kind === 'write' && this.#random.chance(0.5)) {
+        // Part of the write reached the platter: any piece of it, not only its beginning.
+        const start = this.#random.chance(0.5) ? 0 : this.#random.below(change.bytes.length);
+        const end = start + this.#random.below(change.bytes.length - start + 1);
+        content = apply(content, {
+          kind: 'write',
+          offset: change.offset + start,
+          bytes: change.bytes.subarray(start, end),
+        });
+      } else {
+        content = apply(content, change);
+      }
+    }
+    return content.slice();
+  }
+
+  files(): LedgerFiles {
+    const life = this.#life;
+    const alive = () => {
+      if (life !== this.#life) throw diskError('EIO');
+    };
+    const handle = (stored: Stored): LedgerFile => ({
+      size: async () => {
+        alive();
+        return stored.seen.length;
+      },
+      read: async (offset, length) => {
+        alive();
+        return stored.seen.slice(offset, offset + length);
+      },
+      write: async (offset, bytes) => {
+        alive();
+        const full = this.#random.chance(this.faults.write);
+        const taken = full ? bytes.slice(0, this.#random.below(bytes.length)) : bytes.slice();
+        const change: Change = { kind: 'write', offset, bytes: taken };
+        stored.seen = apply(stored.seen, change);
+        stored.unsynced.push(change);
+        if (full) throw diskError('ENOSPC');
+      },
+      sync: async () => {
+        alive();
+        if (this.#random.chance(this.faults.sync)) {
+          // Pages that could not be written are called clean: a later fsync succeeds without them.
+          stored.durable = this.#keepSome(stored);
+          stored.unsynced = [];
+          throw diskError('EIO');
+        }
+        for (const change of stored.unsynced) stored.durable = apply(stored.durable, change);
+        stored.unsynced = [];
+      },
+      truncate: async (size) => {
+        alive();
+        const change: Change = { kind: 'truncate', size };
+        stored.seen = apply(stored.seen, change);
+        stored.unsynced.push(change);
+      },
+      close: async () => {},
+    });
+    return {
+      list: async () => {
+        alive();
+        return this.names();
+      },
+      create: async (name) => {
+        alive();
+        if (this.#random.chance(this.faults.create)) throw diskError('ENOSPC');
+        if (this.#names.has(name)) throw diskError('EEXIST');
+        const stored: Stored = { seen: new Uint8Array(0), durable: new Uint8Array(0), unsynced: [] };
+        this.#names.set(name, stored);
+        return handle(stored);
+      },
+      open: async (name) => {
+        alive();
+        const stored = this.#names.get(name);
+        if (stored === undefined) throw diskError('ENOENT');
+        return handle(stored);
+      },
+      remove: async (name) => {
+        alive();
+        this.#names.delete(name);
+      },
+      syncFolder: async () => {
+        alive();
+        this.#durableNames = new Map(this.#names);
+      },
+    };
+  }
+}
