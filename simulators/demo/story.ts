@@ -16,7 +16,9 @@ interface Basket {
 }
 
 /** Which tap loses which device, and just before which effect. */
-const KILLS: Readonly<Record<number, { readonly victim: 'wearable' | 'pos'; readonly at: string; readonly words: string }>> = {
+const KILLS: Readonly<
+  Record<number, { readonly victim: 'wearable' | 'pos'; readonly at: string; readonly words: string }>
+> = {
   2: { victim: 'pos', at: 'send:receipt', words: 'the voucher is stored, the receipt never left' },
   4: { victim: 'wearable', at: 'sign', words: 'the intent is stored, nothing was signed' },
 };
@@ -49,7 +51,10 @@ export class Story {
     this.program = program;
     this.site = site;
     this.timeline = timeline;
-    const child = (role: 'wearable' | 'pos' | 'charger' | 'car', extra: readonly string[] = []): DeviceChild =>
+    const child = (
+      role: 'wearable' | 'pos' | 'charger' | 'car',
+      extra: readonly string[] = [],
+    ): DeviceChild =>
       new DeviceChild(
         this.program,
         { role, state: join(folder, role), tap: `${defaultTap(role)}.${process.pid}`, extra },

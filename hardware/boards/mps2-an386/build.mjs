@@ -68,7 +68,13 @@ export const profiles = {
     flashSize: 1024 * 1024,
     heapSize: 28 * 1024,
     stackSize: 16 * 1024,
-    defines: { WATCHDOG_MS: 60_000, STACK_SLOTS: 1536, KEYS: 128, FIRST_CHUNKS: 128 * 1024, FIRST_SLOTS: 8192 },
+    defines: {
+      WATCHDOG_MS: 60_000,
+      STACK_SLOTS: 1536,
+      KEYS: 128,
+      FIRST_CHUNKS: 128 * 1024,
+      FIRST_SLOTS: 8192,
+    },
   },
 };
 
