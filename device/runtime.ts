@@ -42,6 +42,8 @@ export interface Observer<R> {
   onEffect?(effect: Effect<R>): void;
   onNotice?(notice: Notice): void;
   onFault?(fault: Fault): void;
+  /** An error that no device may handle (a defect, a cut in a test): the device is dead. Absent: it is thrown. */
+  onCrash?(error: unknown): void;
 }
 
 /** Events that may wait while a key signs: a link delivers a handful of packets meanwhile. */
@@ -171,9 +173,21 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
     void this.dispatch({ type: 'message', message, ...(random && { random }) });
   }
 
+  /** Resolves when nothing is being handled. */
+  idle(): Promise<void> {
+    return this.draining ?? Promise.resolve();
+  }
+
   private async drain(): Promise<void> {
-    for (let event = this.queue.shift(); event !== undefined; event = this.queue.shift()) {
-      await this.handle(event);
+    try {
+      for (let event = this.queue.shift(); event !== undefined; event = this.queue.shift()) {
+        await this.handle(event);
+      }
+    } catch (error) {
+      this.stopClock?.();
+      this.queue.length = 0;
+      if (this.observer.onCrash === undefined) throw error;
+      this.observer.onCrash(error);
     }
   }
 

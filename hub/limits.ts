@@ -1,7 +1,13 @@
 // Every bound of the hub, each with its reason. A bound that is met is reported by a named code, never silently.
 
-/** Bytes of one ledger record. The largest is a statement of 512 lanes (26 B a lane) with its voucher; twice that. */
-export const recordBytesMax = 32_768;
+/** Lanes (or rows) of one settlement: 1,000 single vouchers stay below 16.8 million gas, the cap of a transaction. */
+export const batchLanesMax = 1_000;
+
+/** Bytes of one signed settlement: what nodes carry, 128 KiB. */
+export const transactionBytesMax = 131_072;
+
+/** Bytes of one ledger record. The largest is the intent of a full batch: its transaction, and 1,000 row references. */
+export const recordBytesMax = 262_144;
 
 /** Bytes of one group of records written and synced together: one fdatasync costs about as much as writing 1 MiB. */
 export const groupBytesMax = 1_048_576;
@@ -32,3 +38,12 @@ export const ingestInFlightMax = 256;
 
 /** Messages to one broker that it has not confirmed. Beyond it acknowledgements are dropped: devices send again. */
 export const downInFlightMax = 8_192;
+
+/** Records handed to the ledger and not yet durable. Below the ledger's own bound, so that its refusals mean faults. */
+export const pendingRecordsMax = 8_192;
+
+/** Vouchers that one hub keeps an index of: some 1.5 KiB of memory each. Beyond it, settled channels must be closed. */
+export const indexedVouchersMax = 1_000_000;
+
+/** Devices waiting for one acknowledgement: a terminal, its payer, and some that retry. */
+export const waitersMax = 8;

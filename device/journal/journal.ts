@@ -98,8 +98,9 @@ class BankedJournal implements Journal {
     return !isErased(this.flash.read(offset, this.unit));
   }
 
-  private mark(offset: number): void {
-    this.flash.write(offset, new Uint8Array(this.unit));
+  /** False when the flash does not take the mark. */
+  private mark(offset: number): boolean {
+    return this.writeChecked(offset, new Uint8Array(this.unit));
   }
 
   private readyHead(bank: number): BankHead | undefined {
@@ -127,10 +128,10 @@ class BankedJournal implements Journal {
     const { ready, superseded } = this.marks(this.active);
     if (this.isMarked(superseded)) throw corrupt(superseded, 'the bank that replaced this one is damaged');
     // A mark that was cut may read as written today and not tomorrow: marks are written once more at start.
-    if (this.flash.rewritable) this.mark(ready);
+    const marked = !this.flash.rewritable || this.mark(ready);
     const clean = this.scan();
     const older = newest.version < this.version;
-    if (older || !clean || !this.flash.rewritable) this.begin(this.replayed);
+    if (older || !clean || !marked || !this.flash.rewritable) this.begin(this.replayed);
     else this.supersedeOthers();
   }
 
@@ -159,8 +160,7 @@ class BankedJournal implements Journal {
     this.end = at;
     const rest = Math.min(limit - at, unit + RECORD_HEAD_BYTES + RECORD_BYTES_MAX);
     if (rest > 0 && !isErased(flash.read(at, rest))) return false;
-    if (tail >= 0 && flash.rewritable) this.mark(tail);
-    return true;
+    return tail < 0 || !flash.rewritable || this.mark(tail);
   }
 
   get bytesFree(): number {
@@ -201,7 +201,7 @@ class BankedJournal implements Journal {
     const body = encodeBody(payload, this.unit);
     const at = this.end;
     if (!this.writeChecked(at + this.unit, body)) return false;
-    if (!this.writeChecked(at, new Uint8Array(this.unit))) return false;
+    if (!this.mark(at)) return false;
     this.end = at + this.unit + body.length;
     return true;
   }
@@ -255,7 +255,7 @@ class BankedJournal implements Journal {
         return false;
       }
     }
-    if (this.writeChecked(ready, new Uint8Array(this.unit))) return true;
+    if (this.mark(ready)) return true;
     Object.assign(this, before);
     return false;
   }
@@ -265,7 +265,10 @@ class BankedJournal implements Journal {
     for (let bank = 0; bank < this.banks; bank++) {
       if (bank === this.active || this.readyHead(bank) === undefined) continue;
       const { superseded } = this.marks(bank);
-      if (!this.isMarked(superseded)) this.mark(superseded);
+      if (this.isMarked(superseded) || this.mark(superseded)) continue;
+      // The mark's own word is worn: break the head instead, one word of it is enough.
+      for (let at = this.start(bank); at < superseded && this.readyHead(bank) !== undefined; at += this.unit)
+        this.mark(at);
     }
   }
 }

@@ -1,5 +1,6 @@
 /** `sundial`: one command line for devices, hub, channels and the demonstration. */
 import { Command } from 'commander';
+import { addChannelCommand } from './channel-command.ts';
 import { fail } from './output.ts';
 import { addPayerCommands } from './payer-commands.ts';
 import { addTerminalCommands } from './terminal-commands.ts';
@@ -9,4 +10,5 @@ const program = new Command('sundial')
   .showHelpAfterError('(add --help for the options)');
 addPayerCommands(program);
 addTerminalCommands(program);
+addChannelCommand(program);
 await program.parseAsync().catch(fail);

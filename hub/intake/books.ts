@@ -1,0 +1,207 @@
+// From records to books. The same function serves live records and replay, so a restart can't see anything else than
+// what was there. Records in the ledger were verified before they were written; nothing is verified here.
+import { type Bytes32, ZERO_BYTES16 } from '../../protocol/bytes.ts';
+import { type ChannelId, UINT48_MAX, ZERO_AMOUNT } from '../../protocol/integers.ts';
+import { decodeOwn, type MessageOf } from '../../protocol/wire/messages.ts';
+import type { HubRecord, RecordOf } from '../records.ts';
+import type { Books, ChannelBook, Entry, Known, Member } from './state.ts';
+import { bytesKey, numberKey, trieGet, trieSet } from './trie.ts';
+
+const emptyChannel: ChannelBook = { entries: [], claims: {}, lease: undefined, proof: undefined };
+
+export function channelBook(books: Books, channel: ChannelId): ChannelBook {
+  return trieGet(books.channels, numberKey(channel)) ?? emptyChannel;
+}
+
+/** The voucher or stream with this digest, or undefined. */
+export function findEntry(books: Books, id: Bytes32): Entry | undefined {
+  const key = bytesKey(id);
+  const voucher = trieGet(books.known, key)?.voucher;
+  if (voucher === undefined) return undefined;
+  const { entries } = channelBook(books, voucher.channel);
+  for (let i = firstFrom(entries, voucher.seq); i < entries.length; i += 1) {
+    if (bytesKey(entries[i]!.id) === key) return entries[i];
+  }
+  return undefined;
+}
+
+/** Index of the first entry whose seq is not below `seq`. */
+export function firstFrom(entries: readonly Entry[], seq: number): number {
+  let low = 0;
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (entries[middle]!.seq < seq) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Value of the ticks known so far. Ticks are bounded by the stream's own check, so the product is exact. */
+export const ticksValueOf = (entry: Entry): number =>
+  entry.stream === undefined ? 0 : entry.stream.k * entry.stream.tickValue;
+/** Where the entry leaves its lane. */
+export const topOf = (entry: Entry): number => entry.paid + ticksValueOf(entry);
+/** Where the entry found its lane. */
+export const baseOf = (entry: Entry): number => entry.paid - entry.amount;
+/** Where the entry leaves the channel's spent. */
+export const spentTopOf = (entry: Entry): number => entry.spent + ticksValueOf(entry);
+/** Where the entry found the channel's spent. */
+export const spentBaseOf = (entry: Entry): number => entry.spent - entry.amount;
+
+/** Highest seq and spent that the ledger shows of a channel, leases included: a device behind them was rolled back. */
+export function highest(book: ChannelBook): { seq: number; spent: number } {
+  let seq = book.lease?.seq ?? 0;
+  let spent: number = book.lease?.spentFrom ?? 0;
+  const last = book.entries.at(-1);
+  if (last !== undefined && last.seq > seq) seq = last.seq;
+  // An honest payer's last entry is the highest; of a dishonest one the channel is revoked anyway.
+  if (last !== undefined && spentTopOf(last) > spent) spent = Math.min(spentTopOf(last), UINT48_MAX);
+  return { seq, spent };
+}
+
+/** The books with one more record. `token` marks records of this run. */
+export function applyRecord(books: Books, record: HubRecord, token = -1): Books {
+  switch (record.type) {
+    case 'entry':
+      return applyEntry(books, record, token);
+    case 'evidence':
+      return withChannel(books, record.channel, (book) => ({ ...book, proof: book.proof ?? record }));
+    case 'lease':
+      return withChannel(books, record.channel, (book) => ({ ...book, lease: record }));
+    case 'statement': {
+      const entry = findEntry(books, record.voucher);
+      return entry === undefined ? books : withEntry(books, entry, { ...entry, list: record.lanes });
+    }
+    case 'member':
+      return withMember(books, record);
+    case 'revocation':
+      return { ...books, revoked: withRevoked(books.revoked, record) };
+    case 'batchIntent':
+    case 'batchOutcome':
+      return books;
+  }
+}
+
+function applyEntry(books: Books, record: RecordOf<'entry'>, token: number): Books {
+  // A record whose failure was reported can turn up all the same, and its sender has sent it again.
+  const message = decodeOwn(record.message);
+  const known = trieGet(books.known, bytesKey(record.id)) !== undefined;
+  const countersigned = message.type === 'collectedCredit' && message.byPayee === 1;
+  if (known && !countersigned) return books;
+  switch (message.type) {
+    case 'collectedVoucher':
+    case 'collectedStream':
+      return addVoucher(books, entryOf(record, message), token);
+    case 'collectedTick': {
+      const entry = findEntry(books, message.stream);
+      // Without its voucher it is as if it had never come: it will be sent again behind the voucher.
+      if (entry?.stream === undefined) return books;
+      const marked = withKnown(books, record.id, { token, voucher: undefined });
+      if (message.k <= entry.stream.k) return marked;
+      const { k, preimage } = message;
+      return withEntry(marked, entry, { ...entry, stream: { ...entry.stream, k, preimage } });
+    }
+    case 'collectedCredit': {
+      const entry = findEntry(books, message.voucher);
+      if (entry === undefined) return books;
+      const marked = withKnown(books, record.id, { token, voucher: undefined });
+      const { credited, signature } = message;
+      const higher = credited > entry.credited ? credited : entry.credited;
+      const own = entry.payeeCredit;
+      const payeeCredit =
+        message.byPayee === 1 && credited > (own?.credited ?? -1) ? { credited, signature } : own;
+      return withEntry(marked, entry, { ...entry, credited: higher, payeeCredit });
+    }
+    default:
+      return books;
+  }
+}
+
+type CollectedMessage = MessageOf<'collectedVoucher'> | MessageOf<'collectedStream'>;
+
+/** The entry that a collected message stands for. */
+export function entryOf(record: { id: Bytes32; message: Uint8Array }, message: CollectedMessage): Entry {
+  const voided = message.receipt === undefined;
+  const amount = message.type === 'collectedVoucher' ? message.amount : ZERO_AMOUNT;
+  return {
+    id: record.id,
+    channel: message.channel,
+    seq: message.seq,
+    kind: message.type === 'collectedVoucher' ? 'voucher' : 'stream',
+    payee: message.payee,
+    terminal: message.terminal,
+    amount,
+    at: message.at,
+    spent: message.spent,
+    paid: message.paid,
+    lanes: message.type === 'collectedVoucher' ? message.lanes : ZERO_BYTES16,
+    list: undefined,
+    stream:
+      message.type === 'collectedStream'
+        ? { tickValue: message.tickValue, ticks: message.ticks, k: 0, preimage: message.anchor }
+        : undefined,
+    voided,
+    credited: voided ? amount : ZERO_AMOUNT,
+    payeeCredit: undefined,
+    message: record.message,
+  };
+}
+
+function addVoucher(books: Books, entry: Entry, token: number): Books {
+  const { channel, seq } = entry;
+  const added = withChannel(books, channel, (book) => {
+    // Usually at the end; otherwise behind the last entry of the same seq.
+    const at = firstFrom(book.entries, seq + 1);
+    const entries = book.entries.slice();
+    entries.splice(at, 0, entry);
+    return { ...book, entries, claims: withClaim(book.claims, entry) };
+  });
+  const known = withKnown(added, entry.id, { token, voucher: { channel, seq } });
+  return { ...known, vouchers: known.vouchers + 1 };
+}
+
+function withClaim(claims: ChannelBook['claims'], entry: Entry): ChannelBook['claims'] {
+  if (entry.voided) return claims;
+  const key = bytesKey(entry.payee);
+  const best = claims[key];
+  // Of two with the same top the newer one: it may come with a list that settles more lanes at once.
+  if (best !== undefined && topOf(best) > topOf(entry)) return claims;
+  if (best !== undefined && topOf(best) === topOf(entry) && best.seq > entry.seq) return claims;
+  return { ...claims, [key]: entry };
+}
+
+function withEntry(books: Books, old: Entry, changed: Entry): Books {
+  return withChannel(books, old.channel, (book) => {
+    const entries = book.entries.slice();
+    entries[entries.indexOf(old)] = changed;
+    const key = bytesKey(old.payee);
+    // The changed entry replaces itself; otherwise its new top competes.
+    const claims =
+      book.claims[key] === old ? { ...book.claims, [key]: changed } : withClaim(book.claims, changed);
+    return { ...book, entries, claims };
+  });
+}
+
+function withChannel(books: Books, channel: ChannelId, change: (book: ChannelBook) => ChannelBook): Books {
+  const key = numberKey(channel);
+  const book = trieGet(books.channels, key) ?? emptyChannel;
+  return { ...books, channels: trieSet(books.channels, key, change(book)) };
+}
+
+function withKnown(books: Books, id: Bytes32, known: Known): Books {
+  return { ...books, known: trieSet(books.known, bytesKey(id), known) };
+}
+
+function withMember(books: Books, { scope, terminal, expiresAt }: RecordOf<'member'>): Books {
+  const key = bytesKey(scope);
+  const own = bytesKey(terminal);
+  const others = (books.members[key] ?? []).filter((member) => bytesKey(member.terminal) !== own);
+  const members: readonly Member[] = [...others, { terminal, expiresAt }];
+  return { ...books, members: { ...books.members, [key]: members } };
+}
+
+function withRevoked(revoked: readonly ChannelId[], record: RecordOf<'revocation'>): readonly ChannelId[] {
+  const others = revoked.filter((channel) => channel !== record.channel);
+  return record.revoked === 1 ? [...others, record.channel].sort((a, b) => a - b) : others;
+}

@@ -1,0 +1,325 @@
+// The intake as a pure machine: step(context, state, event) -> { state, effects }. It decides what goes into the
+// ledger and what is answered, and does nothing itself. Whatever reveals something (acknowledgement, lease,
+// membership) waits in `pending` for its record's fsync: persist, then reveal (rules 2 and 12).
+//
+// Start here; verify.ts has the checks of entries, books.ts what the ledger means, leases.ts and registration.ts the
+// rest. The host feeds `persisted` and `persistFailed` back in the order of the persist effects.
+import { type Bytes32, equalBytes, ZERO_BYTES32 } from '../../protocol/bytes.ts';
+import { unreachable } from '../../protocol/errors.ts';
+import type { ChannelId, Seconds } from '../../protocol/integers.ts';
+import type { RefusalName } from '../../protocol/refusals.ts';
+import { lanesHash } from '../../protocol/vouchers.ts';
+import { decodeMessage, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
+import { indexedVouchersMax, pendingRecordsMax, waitersMax } from '../limits.ts';
+import type { HubRecord } from '../records.ts';
+import { applyRecord, channelBook, findEntry, firstFrom } from './books.ts';
+import { findProof } from './fraud.ts';
+import { answerLeaseRequest } from './leases.ts';
+import { isTerminal, memberships, registrationRefusal } from './registration.ts';
+import type { Answer, IntakeContext, IntakeEffect, IntakeEvent, IntakeState, Pending } from './state.ts';
+import { bytesKey, numberKey, trieGet, trieSet } from './trie.ts';
+import { type Candidate, creditCandidate, tickCandidate, voucherCandidate } from './verify.ts';
+
+export interface IntakeStep {
+  readonly state: IntakeState;
+  readonly effects: readonly IntakeEffect[];
+}
+
+/** One event. Pure; never throws on bytes from outside. */
+export function intakeStep(context: IntakeContext, state: IntakeState, event: IntakeEvent): IntakeStep {
+  const turn = new IntakeTurn(context, state);
+  turn.run(event);
+  return { state: turn.state, effects: turn.effects };
+}
+
+class IntakeTurn {
+  readonly effects: IntakeEffect[] = [];
+  state: IntakeState;
+  readonly #context: IntakeContext;
+
+  constructor(context: IntakeContext, state: IntakeState) {
+    this.#context = context;
+    this.state = state;
+  }
+
+  run(event: IntakeEvent): void {
+    switch (event.type) {
+      case 'message':
+        return this.#bytes(event.device, event.bytes, event.now, true);
+      case 'persisted':
+        return this.#persisted(event.token, event.position);
+      case 'persistFailed':
+        return this.#persistFailed(event.token, event.code);
+      case 'replayed':
+        return this.#replayed(event.record, event.position);
+      case 'block':
+        // A node that falls back shows older blocks; time that was signed can't be taken back.
+        if (this.state.block !== undefined && event.at < this.state.block.at) return;
+        return this.#set({ block: { at: event.at, height: event.height } });
+      case 'channel':
+        return this.#set({ channels: trieSet(this.state.channels, numberKey(event.channel), event.facts) });
+      case 'payee':
+        return this.#set({ payees: trieSet(this.state.payees, bytesKey(event.payee), true) });
+      case 'terminal':
+        return this.#set({
+          terminals: trieSet(this.state.terminals, bytesKey(event.terminal), event.payee),
+        });
+      case 'revoke':
+        return this.#revoke(event.channel, event.revoked);
+      default:
+        return unreachable(event);
+    }
+  }
+
+  // ---- messages ----
+
+  #bytes(device: string, bytes: Uint8Array, now: Seconds, packAllowed: boolean): void {
+    const decoded = decodeMessage(bytes, 'sync');
+    if (!decoded.ok) {
+      this.#count({ type: 'message', name: 'undecodable' });
+      // What can't be read has no digest, so the refusal names the bytes.
+      return this.#reject(device, this.#context.signing.suite.keccak256(bytes), decoded.code);
+    }
+    const { message } = decoded;
+    if (message === undefined) return;
+    this.#count({ type: 'message', name: message.type });
+    if (message.type === 'pack') {
+      if (!packAllowed) return this.#reject(device, ZERO_BYTES32, 'unexpected_message');
+      for (const entry of message.entries) this.#bytes(device, entry, now, false);
+      return;
+    }
+    this.#message(device, message, bytes, now);
+  }
+
+  #message(device: string, message: Message, bytes: Uint8Array, now: Seconds): void {
+    const { signing } = this.#context;
+    switch (message.type) {
+      case 'collectedVoucher':
+      case 'collectedStream': {
+        const candidate = voucherCandidate(this.#context, this.state, message);
+        return this.#entry(device, bytes, 'voucher', candidate, candidate.id);
+      }
+      case 'collectedTick':
+        return this.#entry(
+          device,
+          bytes,
+          'tick',
+          tickCandidate(this.#context, this.state, message),
+          message.stream,
+        );
+      case 'collectedCredit':
+        return this.#entry(
+          device,
+          bytes,
+          'credit',
+          creditCandidate(this.#context, this.state, message),
+          message.voucher,
+        );
+      case 'query':
+        return this.#query(device, message.entry);
+      case 'leaseRequest': {
+        const answer = answerLeaseRequest(this.#context, this.state, message, now);
+        if ('refusal' in answer)
+          return this.#reject(device, signing.digest('LeaseRequest', message), answer.refusal);
+        const { lease, known } = answer;
+        return this.#reveal(known ? undefined : lease, { type: 'lease', device, lease });
+      }
+      case 'register':
+        return this.#register(device, message);
+      case 'statement':
+        return this.#statement(message);
+      default:
+        return this.#reject(device, ZERO_BYTES32, 'unexpected_message');
+    }
+  }
+
+  #entry(
+    device: string,
+    bytes: Uint8Array,
+    kind: 'voucher' | 'tick' | 'credit',
+    candidate: Candidate,
+    voucher: Bytes32,
+  ): void {
+    const { id } = candidate;
+    const known = candidate.fresh?.() ? undefined : trieGet(this.state.books.known, bytesKey(id));
+    if (known !== undefined) {
+      this.#count({ type: 'repeated' });
+      return this.#acknowledgeKnown(device, id, known.token);
+    }
+    const refusal = candidate.refusal() ?? this.#room();
+    if (refusal !== undefined) return this.#reject(device, id, refusal);
+    const at = this.state.block?.at ?? (0 as Seconds);
+    this.#count({ type: 'accepted', kind });
+    this.#persist({ type: 'entry', id, at, message: bytes }, { type: 'acknowledge', device, entry: id });
+    // A credit moves nothing that another voucher could contradict.
+    if (kind !== 'credit') this.#watchForFraud(voucher);
+  }
+
+  /** The entry is in the books already: answered now when durable, else together with the first copy. */
+  #acknowledgeKnown(device: string, id: Bytes32, token: number): void {
+    const position = trieGet(this.state.positions, bytesKey(id));
+    if (position !== undefined) return this.#acknowledge(device, id, position);
+    const { pending } = this.state;
+    const index = pending.findLastIndex((waiting) => waiting.token === token);
+    const waiting = pending[index];
+    if (waiting === undefined || waiting.answers.length >= waitersMax) return;
+    const changed: Pending = {
+      ...waiting,
+      answers: [...waiting.answers, { type: 'acknowledge', device, entry: id }],
+    };
+    this.#set({ pending: pending.with(index, changed) });
+  }
+
+  #query(device: string, id: Bytes32): void {
+    const known = trieGet(this.state.books.known, bytesKey(id));
+    if (known === undefined) return this.#reject(device, id, 'entry_unknown');
+    this.#acknowledgeKnown(device, id, known.token);
+  }
+
+  /** Both vouchers stay in the ledger: the pair is the proof. The channel is revoked with it. */
+  #watchForFraud(voucher: Bytes32): void {
+    const { books } = this.state;
+    const entry = findEntry(books, voucher);
+    if (entry === undefined) return;
+    const book = channelBook(books, entry.channel);
+    if (book.proof !== undefined) return;
+    const evidence = findProof(book, entry);
+    if (evidence === undefined) return;
+    this.#count({ type: 'evidence', evidence });
+    this.#persist(evidence);
+    this.#revoke(entry.channel, true);
+  }
+
+  #statement(message: MessageOf<'statement'>): void {
+    const { entries } = channelBook(this.state.books, message.channel);
+    const hash = lanesHash(this.#context.signing.suite, message.lanes);
+    for (let i = firstFrom(entries, message.seq); entries[i]?.seq === message.seq; i += 1) {
+      const entry = entries[i]!;
+      if (entry.list !== undefined || entry.kind === 'stream' || !equalBytes(entry.lanes, hash)) continue;
+      const sum = message.lanes.reduce((total, lane) => total + lane.paid, 0);
+      // A list above what was spent would be refused by the vault as a whole.
+      if (message.lanes.length === 0 || sum + entry.paid > entry.spent || this.#room() !== undefined) return;
+      this.#persist({ type: 'statement', voucher: entry.id, lanes: message.lanes });
+      return;
+    }
+  }
+
+  #register(device: string, message: MessageOf<'register'>): void {
+    const refusal = registrationRefusal(this.#context, this.state, message);
+    if (refusal !== undefined) return this.#reject(device, ZERO_BYTES32, refusal);
+    if (isTerminal(message)) {
+      const terminals = trieSet(this.state.terminals, bytesKey(message.device), message.payee!);
+      this.#set({ terminals });
+    }
+    this.effects.push({ type: 'registered', device, message });
+    if (!isTerminal(message)) return;
+    for (const answer of memberships(this.#context, this.state, message)) {
+      if ('refusal' in answer) this.#reject(device, ZERO_BYTES32, answer.refusal);
+      else {
+        const { member, known } = answer;
+        this.#reveal(known ? undefined : member, { type: 'member', device, member });
+      }
+    }
+  }
+
+  #revoke(channel: ChannelId, revoked: boolean): void {
+    if (this.state.books.revoked.includes(channel) === revoked) return;
+    this.#persist({ type: 'revocation', channel, revoked: revoked ? 1 : 0 }, { type: 'revocations' });
+  }
+
+  // ---- the ledger ----
+
+  /** Reveals `answer` after its record, or at once when there is nothing new to record. */
+  #reveal(record: HubRecord | undefined, answer: Answer & { device: string }): void {
+    if (record === undefined) return this.#answer(answer, 0);
+    const refusal = this.#room();
+    if (refusal !== undefined) return this.#reject(answer.device, ZERO_BYTES32, refusal);
+    this.#persist(record, answer);
+  }
+
+  #room(): RefusalName | undefined {
+    const { pending, books } = this.state;
+    return pending.length >= pendingRecordsMax || books.vouchers >= indexedVouchersMax
+      ? 'queue_full'
+      : undefined;
+  }
+
+  #persist(record: HubRecord, ...answers: Answer[]): void {
+    const { books, pending, nextToken: token } = this.state;
+    this.#set({
+      books: applyRecord(books, record, token),
+      pending: [...pending, { token, before: books, answers }],
+      nextToken: token + 1,
+    });
+    this.effects.push({ type: 'persist', token, record });
+  }
+
+  #persisted(token: number, position: number): void {
+    const [first, ...pending] = this.state.pending;
+    // Records that went down with an earlier one have no say any more.
+    if (first === undefined || first.token !== token) return;
+    this.#set({ pending });
+    for (const answer of first.answers) {
+      if (answer.type === 'acknowledge') this.#place(answer.entry, position);
+      this.#answer(answer, position);
+    }
+  }
+
+  /** The record and everything after it is as if it had never come; devices are told and send again. */
+  #persistFailed(token: number, code: 'queue_full' | 'storage_failed'): void {
+    const index = this.state.pending.findIndex((pending) => pending.token === token);
+    if (index === -1) return;
+    const failed = this.state.pending.slice(index);
+    this.#set({ books: failed[0]!.before, pending: this.state.pending.slice(0, index) });
+    for (const { answers } of failed) {
+      for (const answer of answers) {
+        if (answer.type === 'revocations') continue;
+        this.#reject(answer.device, answer.type === 'acknowledge' ? answer.entry : ZERO_BYTES32, code);
+      }
+    }
+  }
+
+  #replayed(record: HubRecord, position: number): void {
+    this.#set({ books: applyRecord(this.state.books, record) });
+    if (record.type === 'entry') this.#place(record.id, position);
+  }
+
+  #place(id: Bytes32, position: number): void {
+    this.#set({ positions: trieSet(this.state.positions, bytesKey(id), position) });
+  }
+
+  // ---- answers ----
+
+  #answer(answer: Answer, position: number): void {
+    switch (answer.type) {
+      case 'acknowledge':
+        return this.#acknowledge(answer.device, answer.entry, position);
+      case 'revocations':
+        this.effects.push({ type: 'revocations', channels: this.state.books.revoked });
+        return;
+      case 'lease':
+      case 'member':
+        this.effects.push(answer);
+        return;
+      default:
+        return unreachable(answer);
+    }
+  }
+
+  #acknowledge(device: string, entry: Bytes32, position: number): void {
+    const at = this.state.block?.at ?? (0 as Seconds);
+    this.effects.push({ type: 'acknowledge', device, entry, position, at });
+  }
+
+  #reject(device: string, entry: Bytes32, code: RefusalName): void {
+    this.effects.push({ type: 'reject', device, entry, code });
+  }
+
+  #count(what: Extract<IntakeEffect, { type: 'count' }>['what']): void {
+    this.effects.push({ type: 'count', what });
+  }
+
+  #set(change: Partial<IntakeState>): void {
+    this.state = { ...this.state, ...change };
+  }
+}

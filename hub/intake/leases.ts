@@ -1,0 +1,84 @@
+// Leases: when the hub promises that a channel is funded. It promises only what L2 showed at finality, only while it
+// sees L2, and only to a device that is not behind the ledger.
+import { equalBytes } from '../../protocol/bytes.ts';
+import { type Amount, type Seconds, seconds, UINT40_MAX } from '../../protocol/integers.ts';
+import { shareOf, TAP_LIMIT_PER_10000 } from '../../protocol/limits.ts';
+import { firstRefusal, type RefusalName } from '../../protocol/refusals.ts';
+import { SCOPE_ANY } from '../../protocol/vouchers.ts';
+import type { MessageOf } from '../../protocol/wire/messages.ts';
+import type { RecordOf } from '../records.ts';
+import { channelBook, highest } from './books.ts';
+import type { ChannelFacts, IntakeContext, IntakeState } from './state.ts';
+import { bytesKey, numberKey, trieGet } from './trie.ts';
+
+export type LeaseAnswer =
+  | { readonly refusal: RefusalName }
+  /** `known`: the same lease as before is still good, so nothing new goes into the ledger. */
+  | { readonly lease: RecordOf<'lease'>; readonly known: boolean };
+
+/** The most one tap may take: a share of the deposit. */
+export function tapLimitOf(facts: ChannelFacts): Amount {
+  return shareOf(facts.deposited, TAP_LIMIT_PER_10000);
+}
+
+/** Answers a payer's request for a lease. `now` is the hub's clock: it can only refuse, never date. */
+export function answerLeaseRequest(
+  context: IntakeContext,
+  state: IntakeState,
+  request: MessageOf<'leaseRequest'>,
+  now: Seconds,
+): LeaseAnswer {
+  const facts = trieGet(state.channels, numberKey(request.channel));
+  if (facts === undefined) return { refusal: 'channel_unknown' };
+  const { signing } = context;
+  if (!signing.signedBy('LeaseRequest', request, request.signature, facts.payer, request.key)) {
+    return { refusal: 'signature' };
+  }
+  const { block } = state;
+  const book = channelBook(state.books, request.channel);
+  const seen = highest(book);
+  const refusal = firstRefusal([
+    request.spent > facts.spendable ? 'over_spend_limit' : undefined,
+    scopeAllowed(context, request.scope) ? undefined : 'lease_scope',
+    book.proof !== undefined || facts.slashed || state.books.revoked.includes(request.channel)
+      ? 'revoked'
+      : undefined,
+    request.seq < seen.seq || request.spent < seen.spent ? 'behind_ledger' : undefined,
+    block === undefined || now - block.at > context.timing.watchLag ? 'chain_stale' : undefined,
+    facts.exiting ? 'exit_running' : undefined,
+  ]);
+  if (refusal !== undefined) return { refusal };
+  const lease: RecordOf<'lease'> = {
+    type: 'lease',
+    channel: request.channel,
+    seq: request.seq,
+    payer: facts.payer,
+    spentFrom: request.spent,
+    spendLimit: facts.spendable,
+    tapLimit: tapLimitOf(facts),
+    issuedAt: block!.at,
+    expiresAt: seconds(Math.min(block!.at + context.timing.leaseLifetime, UINT40_MAX)),
+    scope: request.scope,
+  };
+  const old = book.lease;
+  const known = old !== undefined && stillGood(context, old, lease);
+  return known ? { lease: old, known } : { lease, known };
+}
+
+/** A lease with the same numbers in the first half of its life is given again: retries cost no ledger record. */
+function stillGood(context: IntakeContext, old: RecordOf<'lease'>, wanted: RecordOf<'lease'>): boolean {
+  return (
+    old.seq === wanted.seq &&
+    old.spentFrom === wanted.spentFrom &&
+    old.spendLimit === wanted.spendLimit &&
+    old.tapLimit === wanted.tapLimit &&
+    equalBytes(old.payer, wanted.payer) &&
+    equalBytes(old.scope, wanted.scope) &&
+    wanted.issuedAt < old.issuedAt + context.timing.leaseLifetime / 2
+  );
+}
+
+function scopeAllowed(context: IntakeContext, scope: Uint8Array): boolean {
+  if (equalBytes(scope, SCOPE_ANY)) return context.leaseAnyScope;
+  return context.scopes[bytesKey(scope)] !== undefined;
+}

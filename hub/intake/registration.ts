@@ -1,0 +1,62 @@
+// Devices that introduce themselves. A terminal shows its payee's certificate; the hub believes nothing else about
+// it. Terminals of a scope become members, at most SCOPE_TERMINALS_MAX that are live at once: they are the H of the
+// loss bound.
+import { equalBytes, fromHex } from '../../protocol/bytes.ts';
+import { type Seconds, seconds, UINT40_MAX } from '../../protocol/integers.ts';
+import { SCOPE_TERMINALS_MAX } from '../../protocol/limits.ts';
+import type { RefusalName } from '../../protocol/refusals.ts';
+import { type MessageOf, ROLES } from '../../protocol/wire/messages.ts';
+import type { RecordOf } from '../records.ts';
+import type { IntakeContext, IntakeState } from './state.ts';
+import { bytesKey, trieGet } from './trie.ts';
+
+/** Why a device is not taken, or undefined. Payers need nothing but certified entropy: their money is on L2. */
+export function registrationRefusal(
+  context: IntakeContext,
+  state: IntakeState,
+  message: MessageOf<'register'>,
+): RefusalName | undefined {
+  if (!Object.values(ROLES).some((role) => role === message.role)) return 'field_range';
+  if (isTerminal(message)) {
+    const { payee, certificate, certificateExpiresAt, device } = message;
+    if (payee === undefined || certificate === undefined || certificateExpiresAt === undefined) {
+      return 'certificate_invalid';
+    }
+    const certified = { terminal: device, payee, expiresAt: certificateExpiresAt };
+    if (!context.signing.signedBy('Terminal', certified, certificate, payee)) return 'certificate_invalid';
+    if (state.block !== undefined && certificateExpiresAt < state.block.at) return 'certificate_expired';
+    if (trieGet(state.payees, bytesKey(payee)) === undefined) return 'payee_unknown';
+  }
+  return message.entropyCertified === 1 || context.development ? undefined : 'entropy_uncertified';
+}
+
+export const isTerminal = ({ role }: MessageOf<'register'>): boolean =>
+  role === ROLES.pos || role === ROLES.charger;
+
+/** The memberships that a terminal gets: for each scope of its payee a new one, one still good, or a refusal. */
+export function memberships(
+  context: IntakeContext,
+  state: IntakeState,
+  message: MessageOf<'register'>,
+): ({ readonly member: RecordOf<'member'>; readonly known: boolean } | { readonly refusal: RefusalName })[] {
+  const { payee, device } = message;
+  if (payee === undefined || state.block === undefined) return [];
+  const { at } = state.block;
+  const expiresAt = seconds(Math.min(at + context.timing.payeeOfflineMax, UINT40_MAX));
+  return Object.entries(context.scopes)
+    .filter(([, payees]) => payees.includes(bytesKey(payee)))
+    .map(([scope]) => {
+      const live = (state.books.members[scope] ?? []).filter((member) => member.expiresAt >= at);
+      const own = live.find((member) => equalBytes(member.terminal, device));
+      if (own !== undefined && isFresh(context, own.expiresAt, at)) {
+        return { known: true, member: { type: 'member', scope: fromHex(scope), ...own } };
+      }
+      if (own === undefined && live.length >= SCOPE_TERMINALS_MAX) return { refusal: 'scope_full' };
+      return { known: false, member: { type: 'member', scope: fromHex(scope), terminal: device, expiresAt } };
+    });
+}
+
+/** In the first half of its life a membership is given again instead of renewed. */
+function isFresh(context: IntakeContext, expiresAt: Seconds, at: Seconds): boolean {
+  return expiresAt - at > context.timing.payeeOfflineMax / 2;
+}

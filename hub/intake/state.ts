@@ -1,0 +1,197 @@
+// What the intake knows. `Books` follow from the ledger alone: replaying its records gives the same books. The rest
+// is what it was told (L2, registered devices) and what is on its way to the disk. Everything is immutable plain
+// data, so a state can be kept, compared, and gone back to when the disk refuses.
+import type { Address, Bytes16, Bytes32, Signature } from '../../protocol/bytes.ts';
+import type { Amount, ChannelId, Height, Seconds, Seq } from '../../protocol/integers.ts';
+import type { Timing } from '../../protocol/limits.ts';
+import type { RefusalName } from '../../protocol/refusals.ts';
+import type { Signing } from '../../protocol/signing/digests.ts';
+import type { ListedLane } from '../../protocol/vouchers.ts';
+import type { Message, MessageName } from '../../protocol/wire/messages.ts';
+import type { HubRecord, RecordOf } from '../records.ts';
+import type { Trie } from './trie.ts';
+
+/** One voucher or stream in the ledger. */
+export interface Entry {
+  readonly id: Bytes32;
+  readonly channel: ChannelId;
+  readonly seq: Seq;
+  readonly kind: 'voucher' | 'stream';
+  readonly payee: Address;
+  readonly terminal: Address;
+  /** Of the opened request; 0 for a stream. */
+  readonly amount: Amount;
+  /** Of the opened request. */
+  readonly at: Seconds;
+  readonly spent: Amount;
+  readonly paid: Amount;
+  readonly lanes: Bytes16;
+  /** The list behind `lanes`, once the payer handed it in. */
+  readonly list: readonly ListedLane[] | undefined;
+  readonly stream:
+    | {
+        readonly tickValue: Amount;
+        readonly ticks: number;
+        /** Ticks known, and the preimage of the last (the anchor while there is none). */
+        readonly k: number;
+        readonly preimage: Bytes32;
+      }
+    | undefined;
+  /** The terminal answered with a full credit instead of a receipt: never claimed by itself. */
+  readonly voided: boolean;
+  /** Highest credit seen, by whomever it was signed. */
+  readonly credited: Amount;
+  /** Highest credit that the payee itself signed: the only one that counts on L2. */
+  readonly payeeCredit: { readonly credited: Amount; readonly signature: Signature } | undefined;
+  /** The message that brought it, for settlement rows and proofs. */
+  readonly message: Uint8Array;
+}
+
+/** One channel as the ledger shows it. */
+export interface ChannelBook {
+  /** By seq, then by arrival; several of one seq are a proof of fraud. */
+  readonly entries: readonly Entry[];
+  /** Per payee (key), the entry that claims most. */
+  readonly claims: Readonly<Record<string, Entry>>;
+  /** What the payer declared when it last got a lease. */
+  readonly lease: RecordOf<'lease'> | undefined;
+  /** The first proof against the payer. */
+  readonly proof: RecordOf<'evidence'> | undefined;
+}
+
+export interface Member {
+  readonly terminal: Address;
+  readonly expiresAt: Seconds;
+}
+
+/** What the ledger says. */
+export interface Books {
+  readonly channels: Trie<ChannelBook>;
+  /** Every acknowledged entry by its digest; vouchers and streams with where they stand. */
+  readonly known: Trie<Known>;
+  readonly vouchers: number;
+  readonly revoked: readonly ChannelId[];
+  /** Members by scope (key). */
+  readonly members: Readonly<Record<string, readonly Member[]>>;
+}
+
+export interface Known {
+  /** Serial number of the record among all that the intake wrote since its start; -1 when replayed. */
+  readonly token: number;
+  readonly voucher: { readonly channel: ChannelId; readonly seq: Seq } | undefined;
+}
+
+/** A channel on L2, at finality. */
+export interface ChannelFacts {
+  readonly payer: Address;
+  /** All money that came in, bond included. */
+  readonly deposited: Amount;
+  /** deposited + credits applied on L2 - bond: the highest spend limit of a lease. */
+  readonly spendable: Amount;
+  readonly exiting: boolean;
+  readonly slashed: boolean;
+}
+
+/** A record handed to the ledger, and what is done once it is durable. */
+export interface Pending {
+  readonly token: number;
+  /** The books before it: where to go back to when the disk refuses. */
+  readonly before: Books;
+  readonly answers: readonly Answer[];
+}
+
+/** What waits for a record: reveals come after the fsync, always. */
+export type Answer =
+  | { readonly type: 'acknowledge'; readonly device: string; readonly entry: Bytes32 }
+  | { readonly type: 'lease'; readonly device: string; readonly lease: RecordOf<'lease'> }
+  | { readonly type: 'member'; readonly device: string; readonly member: RecordOf<'member'> }
+  | { readonly type: 'revocations' };
+
+export interface IntakeState {
+  readonly books: Books;
+  /** Ledger positions of durable entries, by digest. */
+  readonly positions: Trie<number>;
+  readonly pending: readonly Pending[];
+  readonly nextToken: number;
+  /** Newest L2 block seen: the only time that the hub signs. */
+  readonly block: { readonly at: Seconds; readonly height: Height } | undefined;
+  readonly channels: Trie<ChannelFacts>;
+  /** Payees registered on L2, by address key. */
+  readonly payees: Trie<true>;
+  /** Terminals with the payee that certified them, by address key. */
+  readonly terminals: Trie<Address>;
+}
+
+/** What never changes while the intake runs. */
+export interface IntakeContext {
+  readonly signing: Signing;
+  readonly timing: Timing;
+  /** Payees whose terminals may become members, by scope key. */
+  readonly scopes: Readonly<Record<string, readonly string[]>>;
+  readonly leaseAnyScope: boolean;
+  readonly development: boolean;
+}
+
+export type IntakeEvent =
+  /** Bytes from a device; `now` is the hub's clock, only ever used to refuse. */
+  | { readonly type: 'message'; readonly device: string; readonly bytes: Uint8Array; readonly now: Seconds }
+  | { readonly type: 'persisted'; readonly token: number; readonly position: number }
+  | { readonly type: 'persistFailed'; readonly token: number; readonly code: 'queue_full' | 'storage_failed' }
+  /** A record of the ledger at the start, in order. */
+  | { readonly type: 'replayed'; readonly record: HubRecord; readonly position: number }
+  | { readonly type: 'block'; readonly at: Seconds; readonly height: Height }
+  | { readonly type: 'channel'; readonly channel: ChannelId; readonly facts: ChannelFacts }
+  | { readonly type: 'payee'; readonly payee: Address }
+  /** A terminal known from an earlier run. */
+  | { readonly type: 'terminal'; readonly terminal: Address; readonly payee: Address }
+  /** The operator's word. */
+  | { readonly type: 'revoke'; readonly channel: ChannelId; readonly revoked: boolean };
+
+export type IntakeEffect =
+  /** Append to the ledger; answered by `persisted` or `persistFailed` with the token, in order. */
+  | { readonly type: 'persist'; readonly token: number; readonly record: HubRecord }
+  /** Sign and send; the record is durable. */
+  | {
+      readonly type: 'acknowledge';
+      readonly device: string;
+      readonly entry: Bytes32;
+      readonly position: number;
+      readonly at: Seconds;
+    }
+  | { readonly type: 'lease'; readonly device: string; readonly lease: RecordOf<'lease'> }
+  | { readonly type: 'member'; readonly device: string; readonly member: RecordOf<'member'> }
+  | { readonly type: 'reject'; readonly device: string; readonly entry: Bytes32; readonly code: RefusalName }
+  | {
+      readonly type: 'registered';
+      readonly device: string;
+      readonly message: Extract<Message, { type: 'register' }>;
+    }
+  /** Sign and publish the list with the next beacon, now. */
+  | { readonly type: 'revocations'; readonly channels: readonly ChannelId[] }
+  /** For metrics and the log. */
+  | { readonly type: 'count'; readonly what: Counted };
+
+export type Counted =
+  | { readonly type: 'message'; readonly name: MessageName | 'undecodable' }
+  | { readonly type: 'accepted'; readonly kind: 'voucher' | 'stream' | 'tick' | 'credit' }
+  | { readonly type: 'repeated' }
+  | { readonly type: 'evidence'; readonly evidence: RecordOf<'evidence'> };
+
+export const emptyBooks: Books = {
+  channels: undefined,
+  known: undefined,
+  vouchers: 0,
+  revoked: [],
+  members: {},
+};
+
+export const emptyIntake: IntakeState = {
+  books: emptyBooks,
+  positions: undefined,
+  pending: [],
+  nextToken: 0,
+  block: undefined,
+  channels: undefined,
+  payees: undefined,
+  terminals: undefined,
+};

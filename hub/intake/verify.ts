@@ -1,0 +1,140 @@
+// What is checked before an entry goes into the ledger. Each check names its refusal; where several apply the one
+// that stands first in the table of refusals is given. Expensive checks come last and only where they can matter.
+import { type Bytes32, equalBytes } from '../../protocol/bytes.ts';
+import { type Amount, UINT48_MAX } from '../../protocol/integers.ts';
+import { TICKS_MAX } from '../../protocol/limits.ts';
+import { type Collected, collectedFrom } from '../../protocol/machines/collected.ts';
+import { firstRefusal, type RefusalName } from '../../protocol/refusals.ts';
+import { creditEntry, hashChain, tickEntry, voucherDigest } from '../../protocol/vouchers.ts';
+import type { MessageOf } from '../../protocol/wire/messages.ts';
+import { findEntry } from './books.ts';
+import type { Entry, IntakeContext, IntakeState } from './state.ts';
+import { bytesKey, numberKey, trieGet } from './trie.ts';
+
+export type CollectedMessage = MessageOf<'collectedVoucher'> | MessageOf<'collectedStream'>;
+
+/** The digest that will be acknowledged, and the check itself, made only when the entry is new. */
+export interface Candidate {
+  readonly id: Bytes32;
+  /** True when the entry brings something new although its digest is known. */
+  fresh?(): boolean;
+  refusal(): RefusalName | undefined;
+}
+
+/** A voucher or stream with the terminal's answer. */
+export function voucherCandidate(
+  context: IntakeContext,
+  state: IntakeState,
+  message: CollectedMessage,
+): Candidate {
+  const collected = collectedFrom(context.signing, message);
+  const id = voucherDigest(context.signing, collected.voucher);
+  return { id, refusal: () => voucherRefusal(context, state, collected, id) };
+}
+
+function voucherRefusal(
+  context: IntakeContext,
+  state: IntakeState,
+  collected: Collected,
+  id: Bytes32,
+): RefusalName | undefined {
+  const { voucher, request } = collected;
+  const facts = trieGet(state.channels, numberKey(voucher.channel));
+  const signer =
+    facts === undefined ? undefined : context.signing.suite.recover(id, collected.signature, collected.key);
+  if (facts !== undefined && (signer === undefined || !equalBytes(signer, facts.payer))) return 'signature';
+  const numbers = numbersRefusal(collected);
+  if (numbers !== undefined) return numbers;
+  const certified = trieGet(state.terminals, bytesKey(request.terminal));
+  return firstRefusal([
+    answered(context, collected, id) ? undefined : 'no_receipt',
+    facts === undefined ? 'channel_unknown' : undefined,
+    trieGet(state.payees, bytesKey(voucher.payee)) ? undefined : 'payee_unknown',
+    certified !== undefined && equalBytes(certified, voucher.payee) ? undefined : 'terminal_unknown',
+  ]);
+}
+
+function numbersRefusal({ voucher, request }: Collected): RefusalName | undefined {
+  const terms =
+    voucher.kind === 'stream' &&
+    (voucher.ticks < 1 ||
+      voucher.ticks > TICKS_MAX ||
+      voucher.tickValue < 1 ||
+      voucher.spent + voucher.ticks * voucher.tickValue > UINT48_MAX);
+  const sum = voucher.spent < voucher.paid || voucher.paid < request.amount;
+  return firstRefusal([terms ? 'stream_terms' : undefined, sum ? 'sum_wrong' : undefined]);
+}
+
+/** True when the terminal of the request signed a receipt, or a credit over the full amount (rule 3). */
+function answered(context: IntakeContext, collected: Collected, id: Bytes32): boolean {
+  const { request, receipt, credit } = collected;
+  const { signing } = context;
+  if (receipt !== undefined) return signing.signedBy('Receipt', { voucher: id }, receipt, request.terminal);
+  if (credit === undefined) return false;
+  return signing.signedBy('Credit', { voucher: id, credited: request.amount }, credit, request.terminal);
+}
+
+/** A tick of a stream; `entry` is the stream, when the ledger has it. */
+export function tickCandidate(
+  context: IntakeContext,
+  state: IntakeState,
+  message: MessageOf<'collectedTick'>,
+): Candidate {
+  const { suite } = context.signing;
+  const id = tickEntry(suite, message.stream, message.k, message.preimage);
+  return {
+    id,
+    refusal: () => {
+      const entry = findEntry(state.books, message.stream);
+      if (entry?.stream === undefined) return 'stream_unknown';
+      const { k, ticks, preimage } = entry.stream;
+      if (message.k < 1 || message.k > ticks) return 'tick_order';
+      // Forward from what is known, or, for an earlier tick, from it to what is known: at most TICKS_MAX hashes.
+      const matches =
+        message.k >= k
+          ? equalBytes(hashChain(suite, message.preimage, message.k - k), preimage)
+          : equalBytes(hashChain(suite, preimage, k - message.k), message.preimage);
+      return matches ? undefined : 'tick_preimage';
+    },
+  };
+}
+
+/** A credit by the terminal of the voucher's request or by its payee. */
+export function creditCandidate(
+  context: IntakeContext,
+  state: IntakeState,
+  message: MessageOf<'collectedCredit'>,
+): Candidate {
+  const id = creditEntry(context.signing, message.voucher, message.credited);
+  return {
+    id,
+    fresh: () => bringsPayeeSignature(findEntry(state.books, message.voucher), message),
+    refusal: () => {
+      const entry = findEntry(state.books, message.voucher);
+      if (entry === undefined) return 'voucher_unknown';
+      const signer = message.byPayee === 1 ? entry.payee : entry.terminal;
+      const { voucher, credited, signature } = message;
+      if (!context.signing.signedBy('Credit', { voucher, credited }, signature, signer)) return 'signature';
+      const before = message.byPayee === 1 ? (entry.payeeCredit?.credited ?? 0) : entry.credited;
+      return credited > creditableOf(entry) || credited < before ? 'credit_range' : undefined;
+    },
+  };
+}
+
+/**
+ * Terminal and payee sign the same digest when they agree on the figure, but only the payee's signature counts on
+ * L2: it is new even when the terminal's stands in the ledger already.
+ */
+export function bringsPayeeSignature(
+  entry: Entry | undefined,
+  message: MessageOf<'collectedCredit'>,
+): boolean {
+  if (entry === undefined || message.byPayee !== 1) return false;
+  return entry.payeeCredit === undefined || entry.payeeCredit.credited < message.credited;
+}
+
+/** The most that can be given back on an entry: its amount, or the ticks known. */
+export function creditableOf(entry: Entry): Amount {
+  const { amount, stream } = entry;
+  return (stream === undefined ? amount : stream.k * stream.tickValue) as Amount;
+}

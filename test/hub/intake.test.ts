@@ -1,0 +1,536 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { channelBook, topOf } from '../../hub/intake/books.ts';
+import type { IntakeEffect } from '../../hub/intake/state.ts';
+import { bytesKey } from '../../hub/intake/trie.ts';
+import { pendingRecordsMax, waitersMax } from '../../hub/limits.ts';
+import { decodeRecord, encodeRecord } from '../../hub/records.ts';
+import { amount, channelId, seconds } from '../../protocol/integers.ts';
+import { creditEntry, SCOPE_ANY, tickEntry } from '../../protocol/vouchers.ts';
+import {
+  decodeMessage,
+  encodeMessage,
+  type Message,
+  type MessageOf,
+  ROLES,
+} from '../../protocol/wire/messages.ts';
+import {
+  Bench,
+  context,
+  credit,
+  key,
+  NOW,
+  otherPayee,
+  otherTerminal,
+  payee,
+  payer,
+  signing,
+  suite,
+  tap,
+  terminal,
+  tick,
+} from './fleet.ts';
+
+const acknowledged = (effects: readonly IntakeEffect[]) =>
+  effects.flatMap((effect) => (effect.type === 'acknowledge' ? [bytesKey(effect.entry)] : []));
+const seed = suite.keccak256(Uint8Array.of(1));
+const book = (bench: Bench) => channelBook(bench.state.books, channelId(7));
+
+test('a voucher is acknowledged only after its record is durable', async () => {
+  const bench = new Bench();
+  const first = await tap({ seq: 1, amount: 100, spent: 100, paid: 100 });
+  const before = bench.step({ type: 'message', device: 'd', bytes: first.bytes, now: NOW });
+  assert.equal(
+    before.map((effect) => effect.type),
+    ['persist'],
+  );
+  const after = bench.write();
+  assert.equal(after, [{ type: 'acknowledge', device: 'd', entry: first.id, position: 0, at: NOW }]);
+});
+
+test('the same voucher again is acknowledged with the same position and written once', async () => {
+  const bench = new Bench();
+  const first = await tap({ seq: 1, amount: 100, spent: 100, paid: 100 });
+  const second = await tap({ seq: 2, amount: 50, spent: 150, paid: 150 });
+  bench.send(first.bytes);
+  bench.send(second.bytes);
+  const [again] = bench.send(first.bytes, 'payer');
+  assert.equal(again, { type: 'acknowledge', device: 'payer', entry: first.id, position: 0, at: NOW });
+  assert.is(bench.records.length, 2);
+});
+
+test('a second copy that comes while the first is being written waits for the same fsync', async () => {
+  const bench = new Bench();
+  const first = await tap({ seq: 1, amount: 100, spent: 100, paid: 100 });
+  bench.step({ type: 'message', device: 'terminal', bytes: first.bytes, now: NOW });
+  for (let i = 0; i < waitersMax + 5; i += 1) {
+    assert.equal(bench.step({ type: 'message', device: `d${i}`, bytes: first.bytes, now: NOW }), []);
+  }
+  const answered = bench.write();
+  assert.is(answered.length, waitersMax);
+  assert.is(bench.records.length, 1);
+});
+
+test('when the disk refuses, the books go back and the device is told to come again', async () => {
+  const bench = new Bench();
+  const first = await tap({ seq: 1, amount: 100, spent: 100, paid: 100 });
+  const second = await tap({ seq: 2, amount: 100, spent: 200, paid: 200 });
+  const before = bench.state.books;
+  bench.step({ type: 'message', device: 'd', bytes: first.bytes, now: NOW });
+  bench.step({ type: 'message', device: 'd', bytes: second.bytes, now: NOW });
+  const { token } = bench.unwritten[0]!;
+  const told = bench.step({ type: 'persistFailed', token, code: 'storage_failed' });
+  assert.equal(
+    told.map((effect) => effect.type === 'reject' && effect.code),
+    ['storage_failed', 'storage_failed'],
+  );
+  assert.is(bench.state.books, before);
+  assert.equal(bench.state.pending, []);
+  bench.unwritten.length = 0;
+  assert.is(bench.outcome(first.bytes), 'acknowledged');
+  assert.is(bench.outcome(second.bytes), 'acknowledged');
+});
+
+test('more than the hub can write is refused by name and changes nothing', async () => {
+  const bench = new Bench();
+  const all = await Promise.all([1, 2].map((n) => tap({ seq: n, amount: 1, spent: n, paid: n })));
+  const full = Array.from({ length: pendingRecordsMax }, (_, token) => ({
+    token,
+    before: bench.state.books,
+    answers: [],
+  }));
+  bench.state = { ...bench.state, pending: full, nextToken: pendingRecordsMax };
+  const effects = bench.step({ type: 'message', device: 'd', bytes: all[0]!.bytes, now: NOW });
+  assert.equal(
+    effects.map((effect) => effect.type === 'reject' && effect.code),
+    ['queue_full'],
+  );
+});
+
+const sample = { seq: 1, amount: 100, spent: 100, paid: 100 };
+const badOnes: [string, () => Promise<Uint8Array>][] = [
+  ['malformed', async () => Uint8Array.of(1, 2, 3)],
+  ['malformed', async () => (await tap(sample)).bytes.slice(0, -1)],
+  ['too_large', async () => new Uint8Array(20_000)],
+  [
+    'version_unknown',
+    async () => Uint8Array.from((await tap(sample)).bytes, (byte, i) => (i === 1 ? 2 : byte)),
+  ],
+  ['message_unknown', async () => Uint8Array.of(0x83, 1, 0x18, 0xfe, 0x80)],
+  ['signature', async () => (await tap({ ...sample, payer: key(99) })).bytes],
+  ['signature', async () => change(await tap(sample), { spent: amount(101) })],
+  ['signature', async () => change(await tap(sample), { paid: amount(99), spent: amount(99) })],
+  ['signature', async () => change(await tap(sample), { amount: amount(99) })],
+  ['signature', async () => change(await tap(sample), { signature: new Uint8Array(64) })],
+  ['signature', async () => highS(await tap(sample))],
+  ['signature', async () => change(await tap(sample), { payee: otherPayee.address })],
+  ['sum_wrong', async () => (await tap({ ...sample, paid: 99 })).bytes],
+  ['sum_wrong', async () => (await tap({ ...sample, spent: 99 })).bytes],
+  ['no_receipt', async () => (await tap({ ...sample, answer: 'nothing' })).bytes],
+  ['no_receipt', async () => change(await tap(sample), { receipt: new Uint8Array(64) })],
+  ['no_receipt', async () => change(await tap(sample), { receipt: await stolenReceipt() })],
+  ['channel_unknown', async () => (await tap({ ...sample, channel: 8 })).bytes],
+  ['payee_unknown', async () => (await tap({ ...sample, payee: key(98) })).bytes],
+  ['terminal_unknown', async () => (await tap({ ...sample, terminal: key(97) })).bytes],
+  ['terminal_unknown', async () => (await tap({ ...sample, terminal: otherTerminal })).bytes],
+  [
+    'stream_terms',
+    async () => (await tap({ ...sample, amount: 0, stream: { tickValue: 0, ticks: 4, seed } })).bytes,
+  ],
+  [
+    'stream_terms',
+    async () => (await tap({ ...sample, amount: 0, stream: { tickValue: 1, ticks: 257, seed } })).bytes,
+  ],
+  [
+    'stream_terms',
+    async () =>
+      (
+        await tap({
+          ...sample,
+          amount: 0,
+          spent: 2 ** 47,
+          paid: 0,
+          stream: { tickValue: 2 ** 40, ticks: 256, seed },
+        })
+      ).bytes,
+  ],
+  ['entry_unknown', async () => encodeMessage({ type: 'query', entry: seed })],
+  [
+    'stream_unknown',
+    async () => encodeMessage({ type: 'collectedTick', stream: seed, k: 1, preimage: seed }),
+  ],
+  ['voucher_unknown', async () => encodeMessage(await credit(seed, 5, terminal, false))],
+  [
+    'unexpected_message',
+    async () => encodeMessage({ type: 'tick', channel: channelId(7), seq: 1 as never, k: 1, preimage: seed }),
+  ],
+  [
+    'unexpected_message',
+    async () => encodeMessage({ type: 'pack', entries: [encodeMessage({ type: 'pack', entries: [] })] }),
+  ],
+  ['channel_unknown', async () => encodeMessage(await leaseRequest({ channel: 9 }))],
+  ['signature', async () => encodeMessage(await leaseRequest({ signer: key(99) }))],
+  ['over_spend_limit', async () => encodeMessage(await leaseRequest({ spent: 80_000_001 }))],
+  ['lease_scope', async () => encodeMessage(await leaseRequest({ scope: seed }))],
+  ['certificate_invalid', async () => encodeMessage(await register({ signer: key(99) }))],
+  ['certificate_expired', async () => encodeMessage(await register({ expiresAt: NOW - 1 }))],
+  ['payee_unknown', async () => encodeMessage(await register({ payee: key(98), signer: key(98) }))],
+  ['entropy_uncertified', async () => encodeMessage(await register({ entropyCertified: 0 }))],
+  ['field_range', async () => encodeMessage(await register({ role: 9 }))],
+];
+
+function change(signed: { message: Message }, fields: object): Uint8Array {
+  return encodeMessage({ ...signed.message, ...fields } as Message);
+}
+
+/** The same signature with n - s: valid for a careless verifier, and another set of bytes for one voucher. */
+function highS(signed: { message: Message }): Uint8Array {
+  const { signature } = signed.message as MessageOf<'collectedVoucher'>;
+  const order = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
+  const text = Buffer.from(signature).toString('hex');
+  const parity = signature[32]! >> 7;
+  const s = BigInt(`0x${text.slice(64)}`) & ((1n << 255n) - 1n);
+  const high = order - s;
+  // A high s fills the top bit itself, so it survives only where the parity bit happens to say the same.
+  const packed = high | (BigInt(1 - parity) << 255n);
+  return change(signed, {
+    signature: Buffer.from(text.slice(0, 64) + packed.toString(16).padStart(64, '0'), 'hex'),
+  });
+}
+
+async function stolenReceipt(): Promise<Uint8Array> {
+  const other = await tap({ seq: 9, amount: 1, spent: 1, paid: 1 });
+  return (other.message as MessageOf<'collectedVoucher'>).receipt!;
+}
+
+async function leaseRequest(
+  options: { channel?: number; seq?: number; spent?: number; scope?: Uint8Array; signer?: typeof payer } = {},
+): Promise<Message> {
+  const fields = {
+    channel: channelId(options.channel ?? 7),
+    seq: (options.seq ?? 0) as never,
+    spent: amount(options.spent ?? 0),
+    at: NOW,
+    scope: options.scope ?? SCOPE_ANY,
+  };
+  const signature = await (options.signer ?? payer).sign(signing.digest('LeaseRequest', fields));
+  return { type: 'leaseRequest', ...fields, signature };
+}
+
+async function register(
+  options: {
+    device?: typeof terminal;
+    payee?: typeof payee;
+    signer?: typeof payee;
+    expiresAt?: number;
+    role?: number;
+    entropyCertified?: number;
+  } = {},
+): Promise<MessageOf<'register'>> {
+  const device = (options.device ?? terminal).address;
+  const to = (options.payee ?? payee).address;
+  const expiresAt = seconds(options.expiresAt ?? NOW + 1_000_000);
+  const certificate = await (options.signer ?? payee).sign(
+    signing.digest('Terminal', { terminal: device, payee: to, expiresAt }),
+  );
+  return {
+    type: 'register',
+    device,
+    role: options.role ?? ROLES.pos,
+    payee: to,
+    certificate,
+    certificateExpiresAt: expiresAt,
+    entropyCertified: options.entropyCertified ?? 1,
+  };
+}
+
+for (const [code, make] of badOnes) {
+  test(`bad input is refused as ${code} and changes no state`, async () => {
+    const bench = new Bench();
+    const before = bench.state;
+    assert.is(bench.outcome(await make()), code);
+    assert.equal(bench.state, before);
+    assert.is(bench.outcome((await tap(sample)).bytes), 'acknowledged');
+  });
+}
+
+test('an unknown odd message is skipped without a word', () => {
+  assert.equal(new Bench().send(Uint8Array.of(0x83, 1, 0x18, 0xfd, 0x80)), []);
+});
+
+test('a pack is taken entry by entry: a bad one does not hold up the others', async () => {
+  const bench = new Bench();
+  const good = await tap(sample);
+  const next = await tap({ seq: 2, amount: 1, spent: 101, paid: 101 });
+  const entries = [good.bytes, Uint8Array.of(0), next.bytes];
+  const effects = bench.send({ type: 'pack', entries });
+  assert.equal(acknowledged(effects), [bytesKey(good.id), bytesKey(next.id)]);
+  assert.equal(
+    effects
+      .filter((effect) => effect.type === 'reject')
+      .map((effect) => effect.type === 'reject' && effect.code),
+    ['malformed'],
+  );
+});
+
+test('ticks are acknowledged each by itself, and only ticks of the chain are taken', async () => {
+  const bench = new Bench();
+  const ticks = 200;
+  const stream = await tap({ ...sample, amount: 0, stream: { tickValue: 3, ticks, seed } });
+  // In one pack: the stream is on its way to the disk when its tick comes.
+  const pack = [stream.bytes, encodeMessage(tick(stream, seed, ticks, 10))];
+  const tenth = tick(stream, seed, ticks, 10) as MessageOf<'collectedTick'>;
+  assert.equal(acknowledged(bench.send({ type: 'pack', entries: pack })), [
+    bytesKey(stream.id),
+    bytesKey(tickEntry(suite, stream.id, 10, tenth.preimage)),
+  ]);
+  const eleventh = tick(stream, seed, ticks, 11) as MessageOf<'collectedTick'>;
+  const id = tickEntry(suite, stream.id, 11, eleventh.preimage);
+  assert.is(bench.outcome({ type: 'query', entry: id }), 'entry_unknown');
+  assert.is(bench.outcome({ ...eleventh, preimage: seed }), 'tick_preimage');
+  assert.is(bench.outcome({ ...eleventh, k: 12 }), 'tick_preimage');
+  assert.is(bench.outcome({ ...eleventh, k: 201 }), 'tick_order');
+  assert.is(bench.outcome({ ...eleventh, k: 0 }), 'tick_order');
+  assert.is(bench.outcome(tick(stream, seed, ticks, 200)), 'acknowledged');
+  // An earlier tick comes late: it is true, it is acknowledged, and it takes nothing back.
+  assert.is(bench.outcome(eleventh), 'acknowledged');
+  assert.is(topOf(book(bench).claims[bytesKey(payee.address)]!), 100 + 600);
+});
+
+test('a voided voucher is kept with its credit and never claimed', async () => {
+  const bench = new Bench();
+  const voided = await tap({ ...sample, answer: 'credit' });
+  assert.is(bench.outcome(voided.bytes), 'acknowledged');
+  assert.equal(book(bench).claims, {});
+  const next = await tap({ seq: 2, amount: 50, spent: 150, paid: 150 });
+  assert.is(bench.outcome(next.bytes), 'acknowledged');
+  assert.is(topOf(book(bench).claims[bytesKey(payee.address)]!), 150);
+});
+
+test('credits grow up to the amount; only the payee’s own counts for L2', async () => {
+  const bench = new Bench();
+  const bought = await tap(sample);
+  bench.send(bought.bytes);
+  assert.is(bench.outcome(await credit(bought.id, 40, terminal, false)), 'acknowledged');
+  assert.is(bench.outcome(await credit(bought.id, 30, terminal, false)), 'credit_range');
+  assert.is(bench.outcome(await credit(bought.id, 101, terminal, false)), 'credit_range');
+  assert.is(bench.outcome(await credit(bought.id, 60, otherTerminal, false)), 'signature');
+  assert.is(bench.outcome(await credit(bought.id, 60, terminal, true)), 'signature');
+  assert.is(book(bench).entries[0]!.payeeCredit, undefined);
+  const own = await credit(bought.id, 40, payee, true);
+  // The same digest as the terminal's credit, and all the same something new.
+  assert.is(bench.outcome(own), 'acknowledged');
+  assert.is(book(bench).entries[0]!.payeeCredit?.credited, 40);
+  assert.is(bench.records.length, 3);
+  assert.is(bench.outcome(own), 'acknowledged');
+  assert.is(bench.records.length, 3);
+  assert.is(channelBook(bench.restart().state.books, channelId(7)).entries[0]!.payeeCredit?.credited, 40);
+  assert.is(bench.outcome(await credit(bought.id, 60, payee, true)), 'acknowledged');
+  assert.is(book(bench).entries[0]!.payeeCredit?.credited, 60);
+  assert.is(book(bench).entries[0]!.credited, 60);
+});
+
+test('a credit above the ticks delivered is refused', async () => {
+  const bench = new Bench();
+  const stream = await tap({ ...sample, amount: 0, stream: { tickValue: 3, ticks: 20, seed } });
+  bench.send(stream.bytes);
+  bench.send(tick(stream, seed, 20, 5));
+  assert.is(bench.outcome(await credit(stream.id, 16, terminal, false)), 'credit_range');
+  assert.is(bench.outcome(await credit(stream.id, 15, terminal, false)), 'acknowledged');
+});
+
+const frauds: [string, object, object, number | undefined][] = [
+  ['one seq, two vouchers', sample, { ...sample, paid: 90, amount: 90 }, 1],
+  ['spent that overlaps', sample, { seq: 2, amount: 50, spent: 120, paid: 120 }, 2],
+  [
+    'spent that overlaps on another lane',
+    sample,
+    { seq: 2, amount: 50, spent: 120, paid: 50, payee: otherPayee, terminal: otherTerminal },
+    2,
+  ],
+  ['a lane that went back', { ...sample, spent: 500 }, { seq: 2, amount: 50, spent: 600, paid: 60 }, 2],
+  ['an honest next voucher', sample, { seq: 2, amount: 50, spent: 150, paid: 150 }, undefined],
+  [
+    'an honest voucher elsewhere',
+    sample,
+    { seq: 5, amount: 50, spent: 160, paid: 50, payee: otherPayee, terminal: otherTerminal },
+    undefined,
+  ],
+];
+for (const [name, first, second, proof] of frauds) {
+  for (const order of ['in order', 'the later one first']) {
+    test(`${name}, ${order}: ${proof ? `proved by E${proof}` : 'no proof'}`, async () => {
+      const bench = new Bench();
+      const pair = [await tap(first as never), await tap(second as never)];
+      if (order !== 'in order') pair.reverse();
+      for (const { bytes } of pair) assert.is(bench.outcome(bytes), 'acknowledged');
+      assert.is(book(bench).proof?.proof, proof);
+      assert.equal(bench.state.books.revoked, proof ? [7] : []);
+      assert.is(book(bench).entries.length, 2);
+      assert.is(bench.outcome(await leaseRequest({ seq: 9, spent: 900 })), proof ? 'revoked' : 'nothing');
+    });
+  }
+}
+
+test('a tick that overlaps a later voucher is fraud, and revokes the channel for everyone', async () => {
+  const bench = new Bench();
+  const stream = await tap({
+    seq: 1,
+    amount: 0,
+    spent: 100,
+    paid: 100,
+    stream: { tickValue: 10, ticks: 20, seed },
+  });
+  bench.send(stream.bytes);
+  bench.send((await tap({ seq: 2, amount: 5, spent: 135, paid: 135 })).bytes);
+  bench.send(tick(stream, seed, 20, 3));
+  assert.is(book(bench).proof, undefined);
+  const effects = bench.send(tick(stream, seed, 20, 4));
+  assert.is(book(bench).proof?.proof, 2);
+  assert.equal(
+    effects.filter((effect) => effect.type === 'revocations'),
+    [{ type: 'revocations', channels: [7] }],
+  );
+});
+
+test('a lease promises what L2 holds, from where the payer stands, in L2 time', async () => {
+  const bench = new Bench();
+  const [given] = bench.send(await leaseRequest({ seq: 3, spent: 300 }), 'd', NOW + 60);
+  assert.is(given?.type, 'lease');
+  const { lease } = given as Extract<IntakeEffect, { type: 'lease' }>;
+  assert.is(lease.spentFrom, 300);
+  assert.is(lease.spendLimit, 80_000_000);
+  assert.is(lease.tapLimit, 1_750_000);
+  assert.is(lease.issuedAt, NOW);
+  assert.is(lease.expiresAt, NOW + 72 * 3600);
+  // Asked again at once it is the same lease, and no further record.
+  assert.equal(bench.send(await leaseRequest({ seq: 3, spent: 300 })), [given]);
+  assert.is(bench.records.length, 1);
+});
+
+test('no lease for a device behind the ledger, behind its own last lease, or while L2 is out of sight', async () => {
+  const bench = new Bench();
+  bench.send((await tap({ seq: 4, amount: 10, spent: 400, paid: 10 })).bytes);
+  assert.is(bench.outcome(await leaseRequest({ seq: 3, spent: 400 })), 'behind_ledger');
+  assert.is(bench.outcome(await leaseRequest({ seq: 4, spent: 399 })), 'behind_ledger');
+  assert.is(bench.outcome(await leaseRequest({ seq: 6, spent: 600 })), 'nothing');
+  assert.is(bench.outcome(await leaseRequest({ seq: 5, spent: 600 })), 'behind_ledger');
+  const late = bench.send(await leaseRequest({ seq: 7, spent: 700 }), 'd', NOW + 3601);
+  assert.is(late[0]?.type === 'reject' && late[0].code, 'chain_stale');
+  assert.is(bench.restart().outcome(await leaseRequest({ seq: 5, spent: 600 })), 'behind_ledger');
+});
+
+test('no lease while the owner is leaving', async () => {
+  const bench = new Bench();
+  bench.step({
+    type: 'channel',
+    channel: channelId(7),
+    facts: {
+      payer: payer.address,
+      deposited: amount(1000),
+      spendable: amount(800),
+      exiting: true,
+      slashed: false,
+    },
+  });
+  assert.is(bench.outcome(await leaseRequest()), 'exit_running');
+});
+
+test('a scope has at most five live terminals, also after a restart', async () => {
+  const scope = suite.keccak256(Uint8Array.of(9));
+  const own = { ...context, scopes: { [bytesKey(scope)]: [bytesKey(payee.address)] } };
+  const bench = new Bench(undefined, own);
+  const outcomes: string[] = [];
+  for (let n = 40; n < 46; n += 1) {
+    const effects = bench.send(await register({ device: key(n) }));
+    outcomes.push(effects.map((effect) => (effect.type === 'reject' ? effect.code : effect.type)).join(' '));
+  }
+  assert.equal(outcomes, [...Array(5).fill('registered member'), 'registered scope_full']);
+  const again = bench.restart();
+  const last = again.send(await register({ device: key(45) }));
+  assert.is(last[1]?.type === 'reject' && last[1].code, 'scope_full');
+  assert.equal(
+    again.send(await register({ device: key(40) })).map((effect) => effect.type),
+    ['registered', 'member'],
+  );
+});
+
+test('a statement is kept when its hash is the voucher’s, and only then', async () => {
+  const bench = new Bench();
+  const list = [{ payee: otherPayee.address, paid: amount(40) }];
+  bench.send((await tap({ ...sample, spent: 140, list })).bytes);
+  bench.send({
+    type: 'statement',
+    channel: channelId(7),
+    seq: 1 as never,
+    lanes: [{ ...list[0]!, paid: amount(41) }],
+  });
+  assert.is(book(bench).entries[0]!.list, undefined);
+  bench.send({ type: 'statement', channel: channelId(7), seq: 1 as never, lanes: list });
+  assert.equal(book(bench).entries[0]!.list, list);
+  assert.equal(book(bench).claims[bytesKey(payee.address)]!.list, list);
+});
+
+test('after a restart the books and all positions are the same', async () => {
+  const bench = new Bench();
+  const stream = await tap({
+    seq: 3,
+    amount: 0,
+    spent: 150,
+    paid: 50,
+    stream: { tickValue: 3, ticks: 20, seed },
+    payee: otherPayee,
+    terminal: otherTerminal,
+  });
+  const first = await tap(sample);
+  const all = [
+    first.bytes,
+    encodeMessage(await credit(first.id, 40, terminal, false)),
+    encodeMessage(await credit(first.id, 50, payee, true)),
+    stream.bytes,
+    encodeMessage(tick(stream, seed, 20, 5)),
+    (await tap({ seq: 2, amount: 0, spent: 150, paid: 100 })).bytes,
+    (await tap({ ...sample, paid: 90, amount: 90 })).bytes,
+    encodeMessage(await leaseRequest({ seq: 3, spent: 165 })),
+  ];
+  for (const bytes of all) bench.send(bytes);
+  const again = bench.restart();
+  const plain = (state: Bench) => {
+    // Tokens count the records of one run only.
+    const text = JSON.stringify(state.state.books, (name, value) => (name === 'token' ? undefined : value));
+    return JSON.parse(text);
+  };
+  assert.equal(plain(again), plain(bench));
+  assert.equal(again.state.positions, bench.state.positions);
+  assert.is(again.outcome(first.bytes), 'acknowledged');
+  for (const [position, record] of bench.records.entries()) {
+    assert.equal(decodeRecord(encodeRecord(record), position), record);
+  }
+});
+
+test('a record that was reported as failed and turns up twice counts once', async () => {
+  const bench = new Bench();
+  const first = await tap(sample);
+  bench.send(first.bytes);
+  bench.records.push(bench.records[0]!);
+  const again = bench.restart();
+  assert.is(channelBook(again.state.books, channelId(7)).entries.length, 1);
+  assert.is(again.state.books.vouchers, 1);
+});
+
+test('time that was signed is never taken back', () => {
+  const bench = new Bench();
+  bench.step({ type: 'block', at: seconds(NOW - 100), height: 20 as never });
+  assert.is(bench.state.block?.at, NOW);
+});
+
+test('acknowledging a credit names the credit', async () => {
+  const bench = new Bench();
+  const first = await tap(sample);
+  bench.send(first.bytes);
+  const effects = bench.send(await credit(first.id, 40, terminal, false));
+  assert.equal(acknowledged(effects), [bytesKey(creditEntry(signing, first.id, amount(40)))]);
+  assert.ok(decodeMessage(first.bytes, 'sync').ok);
+});
+
+test.run();
