@@ -141,7 +141,7 @@ const TERMINAL: readonly unknown[] = [
   { type: 'revoked', channels: [7, 65_536] },
   { type: 'time', at: 1_790_000_000 },
   { type: 'settled', channel: 7, paid: 5 },
-  { type: 'head', time: 1, evictedAt: 2 },
+  { type: 'head', time: 1, evictedAt: 2, accepted: 3, ticks: 4, voided: 5, acknowledged: 6 },
   {
     type: 'lane',
     channel: 7,
