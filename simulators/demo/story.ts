@@ -90,10 +90,14 @@ export class Story {
   /** Devices come up with the network, get leases and the hub's time, and lose it again. */
   async meetTheHub(mqttUrl: string, hub: HubStatus): Promise<void> {
     this.timeline.heading('the devices meet the hub once');
-    for (const device of this.all()) await device.start();
-    for (const device of this.all()) device.command({ connect: mqttUrl });
-    await Promise.all([this.device('wearable').next('lease'), this.device('car').next('lease')]);
-    await Promise.all([this.device('pos').next('time'), this.device('charger').next('time')]);
+    const meet = async (name: string, event: string): Promise<void> => {
+      await this.device(name).start();
+      this.device(name).command({ connect: mqttUrl });
+      await this.device(name).next(event);
+    };
+    // Payers first: their first lease comes from the hub, and a terminal would ask for it.
+    await Promise.all([meet('wearable', 'lease'), meet('car', 'lease')]);
+    await Promise.all([meet('pos', 'time'), meet('charger', 'time')]);
     for (const device of this.all()) device.command({ disconnect: true });
     await Promise.all(this.all().map((device) => device.next('disconnected')));
     await hub.untilOnline(0);
