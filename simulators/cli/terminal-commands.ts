@@ -61,8 +61,9 @@ async function makeTerminal(role: 'pos' | 'charger', flags: CommonFlags) {
     process.observer,
   );
   const status = (): Line => {
-    const { lanes, outbox } = device.state.books;
+    const { lanes, outbox, counts } = device.state.books;
     return {
+      counts,
       outbox: outbox.length,
       lanes: lanes.map(({ channel, base, settled, stream }) => ({
         channel,

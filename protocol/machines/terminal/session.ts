@@ -111,6 +111,8 @@ function over(
   ticks: number,
   reason: RefusalName | 'used_up' | 'closed',
 ): void {
+  // What comes from now on is late: nothing is delivered for it, so it is credited.
+  turn.set({ session: undefined });
   turn.notify({ type: 'sessionOver', channel, ticks, reason });
 }
 
@@ -125,8 +127,7 @@ export function closeSession(turn: TerminalTurn, challenge: Uint8Array): void {
   if (session === undefined) return;
   const lane = turn.lane(session.channel);
   askClosing(turn, challenge);
+  over(turn, session.channel, lane?.stream?.k ?? 0, 'closed');
   if (lane?.stream === undefined) return;
-  over(turn, session.channel, lane.stream.k, 'closed');
-  turn.set({ session: { ...session, delivering: 0 } });
   if (lane.stream.k > 0) answer(turn, lane as StreamLane);
 }

@@ -5,7 +5,7 @@
  */
 import { type Bytes16, equalBytes } from '../../bytes.ts';
 import { SundialError, unreachable } from '../../errors.ts';
-import type { Amount, ChannelId } from '../../integers.ts';
+import type { Amount, ChannelId, Seconds } from '../../integers.ts';
 import { refusalName } from '../../refusals.ts';
 import type { Message } from '../../wire/messages.ts';
 import type { Context, DeviceEvent, Step } from '../effects.ts';
@@ -55,8 +55,10 @@ const AFTER_POWER_UP: TerminalVolatile = {
   stashed: undefined,
   uploadedTicks: [],
   revocations: undefined,
+  beaconAt: 0 as Seconds,
   uploadedAtMs: 0,
   inFlight: 0,
+  uploadFrom: 0,
 };
 
 /** The state right after power-up, from books that were replayed. `frozen` when the journal can't be trusted. */
