@@ -20,6 +20,7 @@ interface Vm {
     function chainId(uint256 id) external;
     function expectRevert(bytes4 selector) external;
     function expectRevert(bytes calldata data) external;
+    function expectPartialRevert(bytes4 selector) external;
     function expectRevert() external;
     function expectEmit(bool, bool, bool, bool) external;
     function expectEmit(address) external;
