@@ -1,6 +1,6 @@
 /** The commands of the README with real processes: the whole story, a tap by hand, crashes, bad input. */
 import { execFile, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -134,6 +134,15 @@ test('every command has --help, and says on stderr what is wrong and what to do'
   }
 });
 
+/** Parent of a process; undefined when it ended while we looked. */
+function parentOf(pid: string): number | undefined {
+  try {
+    return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ')[1]);
+  } catch {
+    return undefined;
+  }
+}
+
 test('a hub that is interrupted by Ctrl-C, and the story itself, end without leaving a process', async () => {
   const state = join(folder, 'interrupted');
   const child = spawn(process.execPath, [CLI, 'demo', '--once', '--state', state], {
@@ -148,10 +157,8 @@ test('a hub that is interrupted by Ctrl-C, and the story itself, end without lea
     });
     child.once('exit', () => resolve());
   });
-  const { stdout } = await run('ps', ['-o', 'pid=,ppid=', '-A']);
-  for (const line of stdout.trim().split('\n')) {
-    const [pid, parent] = line.trim().split(/\s+/).map(Number);
-    if (parent === child.pid) pids.add(pid!);
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    if (parentOf(pid) === child.pid) pids.add(Number(pid));
   }
   assert.ok(pids.size >= 5, 'chain, hub and devices run');
   const gone = new Promise((resolve) => child.once('exit', resolve));
