@@ -101,7 +101,17 @@ export interface Membership {
   readonly expiresAt: Seconds;
 }
 
+/** What this terminal did since it was new, for the day's report and the audit. */
+export interface TerminalCounts {
+  readonly accepted: number;
+  readonly ticks: number;
+  readonly voided: number;
+  /** Vouchers and credits that the hub acknowledged. */
+  readonly acknowledged: number;
+}
+
 export interface TerminalBooks {
+  readonly counts: TerminalCounts;
   readonly lanes: readonly TerminalLane[];
   readonly outbox: readonly OutboxEntry[];
   readonly hubKeys: readonly HubKey[];
@@ -113,6 +123,7 @@ export interface TerminalBooks {
 }
 
 export const EMPTY_TERMINAL: TerminalBooks = {
+  counts: { accepted: 0, ticks: 0, voided: 0, acknowledged: 0 },
   lanes: [],
   outbox: [],
   hubKeys: [],
@@ -158,7 +169,17 @@ const RECORDS = {
   time: { number: 10, codec: struct({ at: secondsField }) },
   settled: { number: 11, codec: struct({ channel: channelField, paid: amountField }) },
   // ---- only in snapshots ----
-  head: { number: 20, codec: struct({ time: secondsField, evictedAt: secondsField }) },
+  head: {
+    number: 20,
+    codec: struct({
+      time: secondsField,
+      evictedAt: secondsField,
+      accepted: u32,
+      ticks: u32,
+      voided: u32,
+      acknowledged: u32,
+    }),
+  },
   lane: {
     number: 21,
     codec: struct({
@@ -236,6 +257,11 @@ function changeLane(
   return lane === undefined ? books : { ...books, lanes: withLane(books, { ...lane, ...change(lane) }) };
 }
 
+/** The counts with some of them moved on. */
+function counted(books: TerminalBooks, key: keyof TerminalCounts, by = 1): TerminalCounts {
+  return { ...books.counts, [key]: books.counts[key] + by };
+}
+
 /** What this terminal delivered to a channel (or to all) that the hub has not acknowledged. */
 export function exposureOf(books: TerminalBooks, channel?: ChannelId): Amount {
   let sum: Amount = ZERO_AMOUNT;
@@ -276,6 +302,7 @@ function applyAnswered(books: TerminalBooks, record: TerminalRecord & { type: 'a
   };
   return {
     ...books,
+    counts: counted(books, accepted ? 'accepted' : 'voided'),
     lanes: withLane(books, lane),
     outbox: [...books.outbox, waiting],
     // Only a request that was open says what time it is; a closed one is dated by the payer.
@@ -306,9 +333,18 @@ function applyTick(books: TerminalBooks, record: TerminalRecord & { type: 'tick'
   };
   return {
     ...books,
+    counts: counted(books, 'ticks'),
     lanes: withLane(books, { ...lane, base: topOf(voucher, k), stream }),
     outbox: [...others, waiting],
   };
+}
+
+function applyAcknowledged(books: TerminalBooks, entry: Bytes32): TerminalBooks {
+  const outbox = books.outbox.filter(
+    (waiting) => waiting.kind === 'tick' || !equalBytes(waiting.entry, entry),
+  );
+  const cleared = books.outbox.length - outbox.length;
+  return { ...books, counts: counted(books, 'acknowledged', cleared), outbox };
 }
 
 function applyTickAcknowledged(books: TerminalBooks, stream: Bytes32, k: number): TerminalBooks {
@@ -345,12 +381,7 @@ export function applyRecord(books: TerminalBooks, record: TerminalRecord): Termi
     case 'credited':
       return applyCredited(books, record);
     case 'acknowledged':
-      return {
-        ...books,
-        outbox: books.outbox.filter(
-          (entry) => entry.kind === 'tick' || !equalBytes(entry.entry, record.entry),
-        ),
-      };
+      return applyAcknowledged(books, record.entry);
     case 'tickAcknowledged':
       return applyTickAcknowledged(books, record.stream, record.k);
     case 'evicted': {
@@ -374,8 +405,10 @@ export function applyRecord(books: TerminalBooks, record: TerminalRecord): Termi
       return changeLane(books, record.channel, (lane) => ({
         settled: record.paid > lane.settled ? record.paid : lane.settled,
       }));
-    case 'head':
-      return { ...books, time: record.time, evictedAt: record.evictedAt };
+    case 'head': {
+      const { time, evictedAt, accepted, ticks, voided, acknowledged } = record;
+      return { ...books, time, evictedAt, counts: { accepted, ticks, voided, acknowledged } };
+    }
     case 'lane': {
       const { type: _, receipt, ...fields } = record;
       const lane: TerminalLane = { ...fields, answer: receipt ? 'receipt' : 'credit', stream: undefined };
@@ -415,7 +448,9 @@ function laneSnapshot(lane: TerminalLane): TerminalRecord[] {
 
 /** Records that rebuild the books from EMPTY_TERMINAL. */
 export function snapshot(books: TerminalBooks): TerminalRecord[] {
-  const records: TerminalRecord[] = [{ type: 'head', time: books.time, evictedAt: books.evictedAt }];
+  const records: TerminalRecord[] = [
+    { type: 'head', time: books.time, evictedAt: books.evictedAt, ...books.counts },
+  ];
   for (const key of books.hubKeys) records.push({ ...key, type: 'hubKey' });
   if (books.member !== undefined) records.push({ ...books.member, type: 'member' });
   if (books.revoked.length > 0) records.push({ type: 'revoked', channels: books.revoked });

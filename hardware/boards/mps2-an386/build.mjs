@@ -1,0 +1,253 @@
+// Builds a firmware image for the emulated board: bundle, byte code, C, link. Prints what it made and its sizes.
+//   node hardware/boards/mps2-an386/build.mjs --role wearable [--profile noble] [--json]
+import { spawn } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { ensureInstalled, root } from '../../../tools/ensure.mjs';
+import {
+  command,
+  compile,
+  curveFlags,
+  curveTable,
+  engineFlags,
+  engineSources,
+  hash,
+  nativeFolder,
+  strictFlags,
+} from '../../native/build.mjs';
+import { emulator } from './emulator.mjs';
+import { buildHost, bundleForEngine } from '../xs-host/build.mjs';
+
+const folder = join(root, 'hardware/boards/mps2-an386');
+const cc = 'arm-none-eabi-gcc';
+const flags = [
+  '-mcpu=cortex-m4',
+  '-mthumb',
+  '-mfloat-abi=soft', // the engine computes in double precision, which this core's unit hasn't got
+  '-std=gnu11',
+  '-g',
+  '-ffunction-sections',
+  '-fdata-sections',
+];
+// The interpreter's loop and the arithmetic are compiled for speed, all the rest for size.
+const fast = ['xsRun.c', 'xsMemory.c', 'xsBigInt.c', 'xsProperty.c', 'xsType.c', 'xsDataView.c'];
+
+/** Builders of built-ins that strip.c replaces. */
+const stripped = [
+  'fxBuildAtomics',
+  'fxBuildDate',
+  'fxBuildMath',
+  'fxBuildModule',
+  'fxBuildProxy',
+  'fxBuildRegExp',
+];
+
+/** RAM and flash of each profile, bytes, and the engine's limits within that RAM. */
+export const profiles = {
+  native: {
+    ramSize: 400 * 1024,
+    flashSize: 640 * 1024,
+    heapSize: 28 * 1024,
+    stackSize: 16 * 1024,
+    defines: { WATCHDOG_MS: 8000, STACK_SLOTS: 768, KEYS: 128, FIRST_CHUNKS: 16 * 1024, FIRST_SLOTS: 1024 },
+  },
+  // Signing in JavaScript: the collector needs head-room, or it runs all the time.
+  noble: {
+    ramSize: 1024 * 1024,
+    flashSize: 1024 * 1024,
+    heapSize: 28 * 1024,
+    stackSize: 16 * 1024,
+    defines: {
+      WATCHDOG_MS: 60_000,
+      STACK_SLOTS: 1536,
+      KEYS: 128,
+      FIRST_CHUNKS: 128 * 1024,
+      FIRST_SLOTS: 8192,
+    },
+  },
+};
+
+/** The images: what each runs. */
+export const roles = {
+  wearable: 'payer.ts',
+  car: 'payer.ts',
+  pos: 'pos.ts',
+  charger: 'charger.ts',
+  selftest: 'selftest.ts',
+};
+
+async function compileAll(role, profile, archive) {
+  const { defines } = profiles[profile];
+  const table = await curveTable(4);
+  const engine = engineSources({ parser: false });
+  const isFast = (path) => fast.some((name) => path.endsWith(`/${name}`));
+  const isLinked = (path) => path.endsWith('/xsAPI.c');
+  const small = [...flags, '-w', '-Os'];
+  const own = ['start.c', 'uart.c', 'timer.c', 'flash.c', 'key.c', 'fault.c'].map((name) =>
+    join(folder, name),
+  );
+  const shared = ['machine.c', 'archive.c', 'crypto_natives.c', 'prelink.c', 'strip.c'].map((name) =>
+    join(nativeFolder, name),
+  );
+  const ours = [...flags, ...strictFlags];
+  const numbers = Object.entries(defines).map(([name, value]) => `-D${name}=${value}`);
+  const headers = { headers: [folder] };
+  return [
+    ...(await compile(cc, [...flags, '-w', '-O2', ...engineFlags], engine.filter(isFast))),
+    ...(await compile(
+      cc,
+      [...small, ...engineFlags],
+      engine.filter((path) => !isFast(path) && !isLinked(path)),
+    )),
+    // As for XS's own linker: the global object that goes into flash is one that caches nothing in itself.
+    ...(await compile(cc, [...small, '-DmxLink=1', ...engineFlags], engine.filter(isLinked))),
+    ...(await compile(cc, [...ours, '-Os', ...engineFlags], shared, headers)),
+    ...(await compile(cc, [...ours, '-Os', ...numbers], own, headers)),
+    ...(await compile(cc, [...ours, '-O2'], [join(nativeFolder, 'keccak.c')], headers)),
+    ...(await compile(
+      cc,
+      [
+        ...ours,
+        '-O2',
+        '-DECMULT_GEN_PREC_BITS=4',
+        '-DECMULT_WINDOW_SIZE=4',
+        '-I',
+        nativeFolder,
+        '-isystem',
+        table,
+        ...curveFlags,
+      ],
+      [join(nativeFolder, 'secp.c')],
+    )),
+    ...(await compile(
+      cc,
+      [...ours, '-Os', ...numbers, `-DIMAGE_NAME="${role} (${profile})"`],
+      [join(folder, 'main.c')],
+      headers,
+    )),
+    ...(await compile(cc, [...flags, `-DARCHIVE="${archive}"`], [join(folder, 'archive.S')], {
+      inputs: [readFileSync(archive)],
+    })),
+  ];
+}
+
+/** Lets the image lay out its built-ins, and appends them: see hardware/native/prelink.c. */
+async function prelink(elf, image) {
+  const memory = `${image}.memory`;
+  const symbols = await command('arm-none-eabi-nm', [elf]);
+  const end = Number.parseInt(/^([0-9a-f]+) . __image_end$/m.exec(symbols)[1], 16);
+  writeFileSync(memory, Buffer.alloc(0));
+  truncateSync(memory, emulator.memoryBytes);
+  const child = spawn(emulator.program, [...emulator.machine(memory), '-serial', 'stdio', '-kernel', image], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let output = '';
+  const timeout = setTimeout(() => child.kill('SIGKILL'), 30_000);
+  const closed = new Promise((resolve) => child.on('close', resolve));
+  child.stdout.on('data', (data) => {
+    output += data;
+    if (output.includes('\n')) child.kill('SIGKILL');
+  });
+  await closed;
+  clearTimeout(timeout);
+  if (!output.startsWith('prelinked'))
+    throw new Error(`The image could not lay out its built-ins: ${output}`);
+  const bytes = readFileSync(memory);
+  const size = bytes.readUInt32LE(0);
+  const code = readFileSync(image);
+  writeFileSync(image, Buffer.concat([code, Buffer.alloc(end - code.length), bytes.subarray(4, 4 + size)]));
+  rmSync(memory);
+}
+
+/**
+ * Builds an image, or takes the one that is already there.
+ * @returns {{ image: string, elf: string, flashBytes: number, archiveBytes: number, ramBytes: number }}
+ */
+export async function buildImage(role, profile = 'native') {
+  if (!roles[role] || !profiles[profile])
+    throw new Error(`There is no image ${role} with profile ${profile}.`);
+  const out = join(root, 'build/mps2-an386');
+  mkdirSync(out, { recursive: true });
+  const name = `${role}-${profile}`;
+  const bundle = join(out, `${name}.${process.pid}.js`);
+  const archive = join(out, `${name}.archive`);
+  const entry = `./hardware/boards/mps2-an386/${roles[role]}`;
+  await bundleForEngine({ contents: `import ${JSON.stringify(entry)};`, resolveDir: root }, bundle, {
+    // Shorter names of locals and no white space; property names stay, as they are the wire and the journal.
+    minify: true,
+    define: { PROFILE: JSON.stringify(profile), ROLE: JSON.stringify(role) },
+  });
+  const host = await buildHost();
+  await command(host, ['--archive', `${archive}.${process.pid}`, bundle]);
+  renameSync(`${archive}.${process.pid}`, archive);
+  renameSync(bundle, join(out, `${name}.js`));
+  const objects = await compileAll(role, profile, archive);
+  const { ramSize, flashSize, heapSize, stackSize } = profiles[profile];
+  const script = join(folder, 'board.ld');
+  const symbols = Object.entries({
+    FLASH_SIZE: flashSize,
+    RAM_SIZE: ramSize,
+    HEAP_SIZE: heapSize,
+    STACK_SIZE: stackSize,
+  });
+  const link = [
+    ...flags,
+    '--specs=nano.specs',
+    '--specs=nosys.specs',
+    '-nostartfiles',
+    '-Wl,--gc-sections,--no-warn-mismatch',
+    ...stripped.map((name) => `-Wl,--wrap=${name}`),
+    ...symbols.map(([key, value]) => `-Wl,--defsym=${key}=${value}`),
+    '-T',
+    script,
+  ];
+  const base = join(out, `${name}-${hash(...objects, ...link, readFileSync(script))}`);
+  const elf = `${base}.elf`;
+  const image = `${base}.bin`;
+  if (!existsSync(image)) {
+    await command(cc, [...link, ...objects, '-lm', '-o', `${elf}.${process.pid}`]);
+    await command('arm-none-eabi-objcopy', [
+      '-O',
+      'binary',
+      `${elf}.${process.pid}`,
+      `${image}.${process.pid}`,
+    ]);
+    renameSync(`${elf}.${process.pid}`, elf);
+    await prelink(elf, `${image}.${process.pid}`);
+    renameSync(`${image}.${process.pid}`, image);
+  }
+  const flashBytes = statSync(image).size;
+  if (flashBytes > flashSize)
+    throw new Error(`${role} (${profile}) takes ${flashBytes} bytes of flash; its limit is ${flashSize}.`);
+  return {
+    role,
+    profile,
+    image,
+    elf,
+    flashBytes,
+    archiveBytes: statSync(archive).size,
+    ramCapBytes: ramSize,
+  };
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  ensureInstalled();
+  const { values } = parseArgs({
+    options: {
+      role: { type: 'string', default: 'wearable' },
+      profile: { type: 'string', default: 'native' },
+    },
+  });
+  process.stdout.write(`${JSON.stringify(await buildImage(values.role, values.profile))}\n`);
+}

@@ -1,0 +1,7 @@
+export const emulator: {
+  readonly program: string;
+  readonly apt: string;
+  readonly memoryBytes: number;
+  readonly controlOffset: number;
+  machine(memory: string): string[];
+};

@@ -1,0 +1,89 @@
+// Builds build/xs-host/xs-host, the runner and compiler of bundles, and bundles JavaScript for XS.
+import { existsSync, mkdirSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ensureInstalled, root } from '../../../tools/ensure.mjs';
+import {
+  command,
+  compile,
+  curveFlags,
+  curveTable,
+  engineFlags,
+  engineSources,
+  hash,
+  nativeFolder,
+  strictFlags,
+} from '../../native/build.mjs';
+
+const folder = join(root, 'hardware/boards/xs-host');
+const own = ['machine.c', 'archive.c', 'archive_make.c', 'keccak.c', 'crypto_natives.c'].map((name) =>
+  join(nativeFolder, name),
+);
+
+/** Builds the host and returns its path. Takes about half a minute of a core the first time. */
+export async function buildHost() {
+  const common = ['-O2', '-g', '-std=gnu11', '-D_GNU_SOURCE', '-DmxParse=1'];
+  const table = await curveTable(4);
+  const objects = [
+    ...(await compile('cc', [...common, '-w', ...engineFlags], engineSources({ parser: true }))),
+    ...(await compile('cc', [...common, ...strictFlags, ...engineFlags], [...own, join(folder, 'main.c')])),
+    ...(await compile(
+      'cc',
+      [
+        ...common,
+        ...strictFlags,
+        '-DECMULT_GEN_PREC_BITS=4',
+        '-DECMULT_WINDOW_SIZE=4',
+        '-I',
+        nativeFolder,
+        '-isystem',
+        table,
+        ...curveFlags,
+      ],
+      [join(nativeFolder, 'secp.c')],
+    )),
+  ];
+  const out = join(root, 'build/xs-host');
+  mkdirSync(out, { recursive: true });
+  const program = join(out, `xs-host-${hash(...objects)}`);
+  if (!existsSync(program)) {
+    const partial = `${program}.${process.pid}`;
+    await command('cc', [...objects, '-lm', '-o', partial]);
+    renameSync(partial, program);
+  }
+  return program;
+}
+
+/**
+ * Bundles a program for XS: one script without imports, the prelude first.
+ * @param {{ contents: string, resolveDir: string }} entry
+ * @param {string} outfile
+ * @param {import('esbuild').BuildOptions} options
+ */
+export async function bundleForEngine(entry, outfile, options = {}) {
+  const { build } = await import('esbuild');
+  return build({
+    absWorkingDir: root,
+    stdin: { ...entry, loader: 'ts' },
+    outfile,
+    bundle: true,
+    format: 'iife',
+    platform: 'neutral',
+    mainFields: ['module', 'main'],
+    conditions: ['import', 'default'],
+    // XS 13.3 fails on a static initialiser that constructs its own class when that has instance fields; this
+    // target turns such fields into plain statements.
+    target: 'es2021',
+    // Before anything else: noble looks for crypto.getRandomValues when it is imported.
+    inject: [join(nativeFolder, 'prelude.ts')],
+    legalComments: 'none',
+    metafile: true,
+    logLevel: 'error',
+    ...options,
+  });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  ensureInstalled();
+  process.stdout.write(`${await buildHost()}\n`);
+}

@@ -1,0 +1,146 @@
+/*
+ * Runs a bundle on XS in a Linux process, with memory limits like a chip's, or compiles one for a chip:
+ *
+ *   xs-host [--ram KIB] BUNDLE          run it; the exit code is what it passed to natives.exit, 70 after a fault
+ *   xs-host --archive FILE BUNDLE       write the byte code that a chip runs from flash
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "../../native/archive_make.h"
+#include "../../native/crypto.h"
+#include "../../native/machine.h"
+
+/* Pointers of this process are twice as wide as a chip's, and so is every slot: the arena is doubled to match. */
+#define WIDER 2
+/* The parser recurses in C, once a level of nesting; chips don't parse. */
+#define C_STACK (4 * 1024 * 1024)
+
+static int exit_code;
+
+_Noreturn void fault(const char *name)
+{
+	struct machine_usage usage;
+	machine_usage(&usage);
+	fflush(stdout);
+	fprintf(stderr, "fault: %s (arena at its peak %zu bytes)\n", name, usage.arena);
+	exit(70);
+}
+
+void board_print(const char *text, size_t size)
+{
+	fwrite(text, 1, size, stdout);
+}
+
+static uint64_t milliseconds(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint32_t board_milliseconds(void)
+{
+	return (uint32_t)milliseconds();
+}
+
+bool board_entropy_certified(void)
+{
+	return true;
+}
+
+bool board_random(uint8_t *out, size_t size)
+{
+	return getrandom(out, size, 0) == (ssize_t)size;
+}
+
+bool board_wait(bool alarm, uint32_t ms)
+{
+	struct timespec time = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
+	if (!alarm) return false; /* no alarm and no other source of events: the program is over */
+	nanosleep(&time, NULL);
+	return true;
+}
+
+static void native_exit(struct sxMachine *the)
+{
+	exit_code = (int)argument_unsigned(the, 0) & 0xff;
+	machine_exit();
+}
+
+static void native_memory(struct sxMachine *the)
+{
+	struct machine_usage usage;
+	machine_usage(&usage);
+	return_number(the, (double)usage.arena);
+}
+
+static const struct native natives[] = {
+	{ "exit", native_exit, 1 },
+	{ "memory", native_memory, 0 },
+};
+
+static char *read_file(const char *path, size_t *size)
+{
+	FILE *file = fopen(path, "rb");
+	if (!file) return NULL;
+	fseek(file, 0, SEEK_END);
+	*size = (size_t)ftell(file);
+	rewind(file);
+	char *text = malloc(*size + 1);
+	if (text && fread(text, 1, *size, file) != *size) text = NULL;
+	if (text) text[*size] = 0;
+	fclose(file);
+	return text;
+}
+
+int main(int count, char **arguments)
+{
+	size_t ram = 192; /* KiB, the budget of the firmware */
+	const char *archive = NULL, *bundle = NULL;
+	for (int i = 1; i < count; i++) {
+		if (!strcmp(arguments[i], "--ram") && i + 1 < count) ram = strtoul(arguments[++i], NULL, 10);
+		else if (!strcmp(arguments[i], "--archive") && i + 1 < count) archive = arguments[++i];
+		else bundle = arguments[i];
+	}
+	size_t size = 0;
+	char *source = bundle ? read_file(bundle, &size) : NULL;
+	if (!source || ram < 64) {
+		fprintf(stderr, "usage: xs-host [--ram KIB >= 64] [--archive FILE] BUNDLE\n");
+		return 2;
+	}
+	struct machine_limits limits = {
+		.arena_size = ram * 1024 * WIDER,
+		.c_stack_limit = (char *)((uintptr_t)__builtin_frame_address(0) - C_STACK),
+		.stack_slots = 1536,
+		.keys = 4096,
+		.first_chunks = 32 * 1024,
+		.first_slots = 2048,
+	};
+	limits.arena = malloc(limits.arena_size);
+	if (!limits.arena) return 71;
+	struct sxMachine *the = machine_create(&limits, NULL);
+
+	if (archive) {
+		FILE *out = fopen(archive, "wb");
+		bool written = out && archive_write(the, source, size, out);
+		if (!out || fclose(out) != 0 || !written) {
+			fprintf(stderr, "xs-host: %s does not parse, or %s can't be written\n", bundle, archive);
+			return 1;
+		}
+		return 0;
+	}
+	uint8_t seed[32];
+	secp_start(board_random(seed, sizeof(seed)) ? seed : NULL);
+	machine_install_own(the);
+	machine_install(the, natives, sizeof(natives) / sizeof(natives[0]));
+	if (!run_program(the, source, size)) {
+		fprintf(stderr, "xs-host: %s does not parse\n", bundle);
+		return 1;
+	}
+	machine_loop(the);
+	return exit_code;
+}

@@ -1,0 +1,353 @@
+/*
+ * The platform layer of XS: memory out of one fixed arena, faults by name, promise jobs, one alarm, and the loop
+ * that runs them. XS's own headers stop here.
+ */
+#include "xsAll.h"
+#include "xsScript.h"
+#include "machine.h"
+
+enum { NAME_MODULO = 251, SYMBOL_MODULO = 31 };
+
+static struct {
+	uint8_t *base, *chunks, *slots, *top; /* base <= chunks <= slots <= top */
+	size_t peak;
+	char *c_stack_limit;
+	txMachine *the;
+	size_t stack;
+	bool alarm, exit;
+	uint32_t alarm_at;
+} self;
+
+/* Memory. Chunks stay in one piece, because XS compacts them and a second block could never be given back. */
+
+static void note_peak(void)
+{
+	size_t used = (size_t)(self.chunks - self.base) + (size_t)(self.top - self.slots);
+	if (used > self.peak) self.peak = used;
+}
+
+void *fxAllocateChunks(txMachine *the, txSize size)
+{
+	uint8_t *result = self.chunks;
+	(void)the;
+	size = (size + 15) & ~15;
+	if ((size_t)(self.slots - self.chunks) < (size_t)size) return NULL;
+	self.chunks += size;
+	note_peak();
+	return result;
+}
+
+void fxFreeChunks(txMachine *the, void *chunks)
+{
+	(void)the;
+	(void)chunks;
+}
+
+txSlot *fxAllocateSlots(txMachine *the, txSize count)
+{
+	size_t size = (size_t)count * sizeof(txSlot);
+	(void)the;
+	if ((size_t)(self.slots - self.chunks) < size) return NULL;
+	self.slots -= size;
+	note_peak();
+	return (txSlot *)self.slots;
+}
+
+void fxFreeSlots(txMachine *the, void *slots)
+{
+	(void)the;
+	(void)slots;
+}
+
+char *fxCStackLimit(void)
+{
+	return self.c_stack_limit;
+}
+
+/* Faults. */
+
+static void print(const char *text)
+{
+	board_print(text, strlen(text));
+}
+
+static void print_exception(txMachine *the)
+{
+	/* Printing allocates, so it can fail in its turn: then the name of the fault has to do. */
+	mxTry(the) {
+		txSlot exception = mxException;
+		mxException = mxUndefined;
+		mxPushSlot(&exception);
+		if (mxIsReference(the->stack)) {
+			mxDub();
+			mxGetID(mxID(_stack));
+			if (mxIsUndefined(the->stack)) mxPop();
+		}
+		fxToString(the, the->stack);
+		print(the->stack->value.string);
+		print("\n");
+		mxPop();
+	}
+	mxCatch(the) {
+		print("(the exception can't be printed)\n");
+	}
+}
+
+void fxAbort(txMachine *the, int status)
+{
+	static bool again;
+	if (!again && (status == XS_UNHANDLED_EXCEPTION_EXIT || status == XS_UNHANDLED_REJECTION_EXIT)) {
+		again = true;
+		print_exception(the);
+	}
+	switch (status) {
+	case XS_STACK_OVERFLOW_EXIT: fault("stack_overflow");
+	case XS_NOT_ENOUGH_MEMORY_EXIT: fault("memory_full");
+	case XS_NO_MORE_KEYS_EXIT: fault("keys_full");
+	case XS_UNHANDLED_EXCEPTION_EXIT: fault("unhandled_exception");
+	case XS_UNHANDLED_REJECTION_EXIT: fault("unhandled_rejection");
+	default: fault("engine_abort");
+	}
+}
+
+/* A bundle is one script: nothing is imported at run time. */
+
+txID fxFindModule(txMachine *the, txSlot *realm, txID module, txSlot *slot)
+{
+	(void)the;
+	(void)realm;
+	(void)module;
+	(void)slot;
+	return XS_NO_ID;
+}
+
+void fxLoadModule(txMachine *the, txSlot *module, txID id)
+{
+	(void)module;
+	(void)id;
+	mxReferenceError("modules are bundled, not loaded");
+}
+
+void fxQueuePromiseJobs(txMachine *the)
+{
+	the->promiseJobs = 1;
+}
+
+uint32_t modMilliseconds(void)
+{
+	return board_milliseconds();
+}
+
+/* Arguments of natives. */
+
+uint8_t *argument_bytes(txMachine *the, int index, size_t *size)
+{
+	txSlot *slot = index < mxArgc ? mxArgv(index) : NULL;
+	if (slot && slot->kind == XS_REFERENCE_KIND) {
+		txSlot *dispatch = slot->value.reference->next;
+		if (dispatch && dispatch->kind == XS_TYPED_ARRAY_KIND && dispatch->value.typedArray.dispatch->shift == 0) {
+			txSlot *view = dispatch->next;
+			txSlot *buffer = view->next->value.reference->next;
+			*size = (size_t)view->value.dataView.size;
+			return (uint8_t *)buffer->value.arrayBuffer.address + view->value.dataView.offset;
+		}
+	}
+	mxTypeError("argument %d is no Uint8Array", index);
+	return NULL;
+}
+
+uint8_t *argument_bytes_of(txMachine *the, int index, size_t size)
+{
+	size_t actual = 0;
+	uint8_t *bytes = argument_bytes(the, index, &actual);
+	if (actual != size) mxTypeError("argument %d has %d bytes, not %d", index, (int)actual, (int)size);
+	return bytes;
+}
+
+uint32_t argument_unsigned(txMachine *the, int index)
+{
+	if (index >= mxArgc) mxTypeError("argument %d is missing", index);
+	return fxToUnsigned(the, mxArgv(index));
+}
+
+const char *argument_string(txMachine *the, int index)
+{
+	if (index >= mxArgc) mxTypeError("argument %d is missing", index);
+	return fxToString(the, mxArgv(index));
+}
+
+void return_boolean(txMachine *the, bool value)
+{
+	mxResult->value.boolean = value;
+	mxResult->kind = XS_BOOLEAN_KIND;
+}
+
+void return_number(txMachine *the, double value)
+{
+	mxResult->value.number = value;
+	mxResult->kind = XS_NUMBER_KIND;
+	/* Small counts stay integers: XS adds those without floating point. */
+	if (value >= -0x40000000 && value <= 0x3fffffff && value == (double)(txInteger)value) {
+		mxResult->value.integer = (txInteger)value;
+		mxResult->kind = XS_INTEGER_KIND;
+	}
+}
+
+/* The natives that every board has. */
+
+static void native_print(txMachine *the)
+{
+	print(argument_string(the, 0));
+}
+
+static void native_milliseconds(txMachine *the)
+{
+	return_number(the, board_milliseconds());
+}
+
+/* One alarm is enough: the timers of the prelude are a list in JavaScript. */
+static void native_alarm(txMachine *the)
+{
+	self.alarm = true;
+	self.alarm_at = board_milliseconds() + argument_unsigned(the, 0);
+}
+
+static void native_random(txMachine *the)
+{
+	size_t size = 0;
+	uint8_t *out = argument_bytes(the, 0, &size);
+	return_boolean(the, board_random(out, size));
+}
+
+static void native_certified(txMachine *the)
+{
+	return_boolean(the, board_entropy_certified());
+}
+
+static void native_collect(txMachine *the)
+{
+	fxCollectGarbage(the);
+}
+
+static const struct native own_natives[] = {
+	{ "print", native_print, 1 },
+	{ "milliseconds", native_milliseconds, 0 },
+	{ "alarm", native_alarm, 1 },
+	{ "random", native_random, 1 },
+	{ "entropyCertified", native_certified, 0 },
+	{ "collect", native_collect, 0 },
+};
+
+/* Adds functions to the global object `natives`. */
+void machine_install(txMachine *the, const struct native *natives, size_t count)
+{
+	fxBeginHost(the);
+	for (size_t i = 0; i < count; i++) {
+		fxNewHostFunction(the, natives[i].function, natives[i].arguments, XS_NO_ID, XS_NO_ID);
+		mxPush(mxGlobal);
+		mxGetID(fxNewNameX(the, "natives"));
+		mxSetID(fxNewNameX(the, (txString)natives[i].name));
+		mxPop();
+	}
+	fxEndHost(the);
+}
+
+txMachine *machine_create(const struct machine_limits *limits, txMachine *root)
+{
+	txCreation creation = {
+		.initialChunkSize = limits->first_chunks,
+		.incrementalChunkSize = 2048,
+		.initialHeapCount = limits->first_slots,
+		.incrementalHeapCount = 128,
+		.stackCount = limits->stack_slots,
+		.initialKeyCount = limits->keys,
+		.incrementalKeyCount = 0,
+		.nameModulo = NAME_MODULO, /* the same in a machine and the one it starts from */
+		.symbolModulo = SYMBOL_MODULO,
+		.parserBufferSize = 8192,
+		.parserTableModulo = 1993,
+	};
+	self.base = self.chunks = limits->arena;
+	self.slots = self.top = limits->arena + (limits->arena_size & ~(size_t)15);
+	self.c_stack_limit = limits->c_stack_limit;
+	self.stack = (size_t)limits->stack_slots * sizeof(txSlot);
+	self.the = root ? fxCloneMachine(&creation, root, "sundial", NULL)
+		: fxCreateMachine(&creation, "sundial", NULL, XS_NO_ID);
+	if (!self.the) fault("memory_full");
+	return self.the;
+}
+
+void machine_install_own(txMachine *the)
+{
+	fxBeginHost(the);
+	mxPush(mxObjectPrototype);
+	fxNewObjectInstance(the);
+	mxPush(mxGlobal);
+	mxSetID(fxNewNameX(the, "natives"));
+	mxPop();
+	fxEndHost(the);
+	machine_install(the, own_natives, sizeof(own_natives) / sizeof(own_natives[0]));
+	machine_install(the, crypto_natives, crypto_natives_count);
+}
+
+static void run_jobs(txMachine *the)
+{
+	while (the->promiseJobs) {
+		the->promiseJobs = 0;
+		fxRunPromiseJobs(the);
+	}
+	fxEndJob(the);
+	/* As on Node: what nobody catches by the end of the jobs is a fault, not something to collect silently. */
+	fxCheckUnhandledRejections(the, 1);
+}
+
+/* Calls the global function that the prelude leaves for the loop. */
+static void call_global(txMachine *the, const char *name)
+{
+	fxBeginHost(the);
+	mxTry(the) {
+		mxPush(mxGlobal);
+		mxDub();
+		mxGetID(fxNewNameX(the, (txString)name));
+		mxCall();
+		mxRunCount(0);
+		mxPop();
+	}
+	mxCatch(the) {
+		fxAbort(the, XS_UNHANDLED_EXCEPTION_EXIT);
+	}
+	fxEndHost(the);
+}
+
+void machine_exit(void)
+{
+	self.exit = true;
+}
+
+void machine_loop(txMachine *the)
+{
+	run_jobs(the);
+	while (!self.exit) {
+		uint32_t left = self.alarm_at - board_milliseconds();
+		bool due = self.alarm && (int32_t)left <= 0;
+		if (!due && !board_wait(self.alarm, left)) break;
+		due = self.alarm && (int32_t)(self.alarm_at - board_milliseconds()) <= 0;
+		if (due) {
+			self.alarm = false;
+			call_global(the, "onAlarm");
+		}
+		else
+			call_global(the, "onInterrupt");
+		run_jobs(the);
+	}
+}
+
+void machine_usage(struct machine_usage *usage)
+{
+	usage->arena = self.peak;
+	usage->chunks = (size_t)self.the->peakChunksSize;
+	usage->slots = (size_t)self.the->peakHeapCount * sizeof(txSlot);
+	usage->stack = self.stack;
+	usage->live_chunks = (size_t)self.the->currentChunksSize;
+	usage->live_slots = (size_t)self.the->currentHeapCount * sizeof(txSlot);
+}

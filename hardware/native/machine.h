@@ -1,0 +1,81 @@
+/*
+ * One XS machine in one block of memory, its natives, and its event loop. The rest of a board sees XS only through
+ * this header, so that it compiles without any of XS's own.
+ */
+#ifndef SUNDIAL_MACHINE
+#define SUNDIAL_MACHINE
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sxMachine;
+
+/* Sizes of a machine. Nothing in it grows past `arena`: exhaustion is a fault, never a slow death. */
+struct machine_limits {
+	uint8_t *arena;      /* chunks grow up from its start, slots grow down from its end */
+	size_t arena_size;   /* bytes */
+	char *c_stack_limit; /* lowest address that C may reach before XS reports a stack overflow */
+	int stack_slots;     /* noble needs about 620 to sign, a bundle's top level about 1280 */
+	int keys;            /* property names, without those of `root` */
+	int first_chunks;    /* bytes of chunks committed at start; too few make the collector run all the time */
+	int first_slots;
+};
+
+struct machine_usage {
+	size_t arena;  /* bytes committed at the peak, value stack included */
+	size_t chunks; /* bytes of them holding live chunks at the peak */
+	size_t slots;  /* bytes of them holding live slots at the peak */
+	size_t stack;  /* bytes of the value stack */
+	size_t live_chunks, live_slots; /* bytes in use, garbage since the last collection included */
+};
+
+/* What a board must supply. */
+_Noreturn void fault(const char *name);          /* ends this run under a name of the glossary of faults */
+void board_print(const char *text, size_t size); /* the console */
+uint32_t board_milliseconds(void);               /* since power-up, wrapping */
+bool board_entropy_certified(void);
+bool board_random(uint8_t *out, size_t size);    /* false: there is no entropy */
+/* Sleeps until an interrupt, or for at most `ms`; returns false when nothing can happen any more. */
+bool board_wait(bool alarm, uint32_t ms);
+
+/* A native function of a board: its name in JavaScript and its number of arguments. */
+struct native {
+	const char *name;
+	void (*function)(struct sxMachine *);
+	int arguments;
+};
+
+/*
+ * The built-ins as a frozen machine in flash, which the running one starts from and copies what it changes: see
+ * prelink.c. The build makes it once; an image without it can do nothing else.
+ */
+/* Lays the built-ins and the archive's names out at `at`, using `scratch` to measure. Returns the end, bytes. */
+size_t prelink(uint8_t *at, uint8_t *scratch, const uint8_t *archive);
+/* The machine at `at`, or NULL when the image has none. */
+struct sxMachine *prelinked_root(const uint8_t *at);
+
+/* In this order: create, archive_names where an archive runs, install the natives, run the program, loop. */
+struct sxMachine *machine_create(const struct machine_limits *limits, struct sxMachine *root);
+void machine_install_own(struct sxMachine *the); /* the global object `natives` with what every board has */
+void machine_install(struct sxMachine *the, const struct native *natives, size_t count);
+void machine_loop(struct sxMachine *the);
+void machine_usage(struct machine_usage *usage);
+void machine_exit(void); /* ends machine_loop after the current event */
+
+/* Byte code that a Linux host compiled, run in place from flash: see archive.c. */
+void archive_names(struct sxMachine *the, const uint8_t *archive);
+void archive_run(struct sxMachine *the, const uint8_t *archive);
+
+/* Arguments of natives. They throw a TypeError into JavaScript when the caller got it wrong. */
+uint8_t *argument_bytes(struct sxMachine *the, int index, size_t *size);
+uint8_t *argument_bytes_of(struct sxMachine *the, int index, size_t size);
+uint32_t argument_unsigned(struct sxMachine *the, int index);
+const char *argument_string(struct sxMachine *the, int index);
+void return_boolean(struct sxMachine *the, bool value);
+void return_number(struct sxMachine *the, double value);
+
+extern const struct native crypto_natives[];
+extern const size_t crypto_natives_count;
+
+#endif

@@ -1,0 +1,26 @@
+/**
+ * The functions that C offers to JavaScript, as `globalThis.natives`. Those of this file exist on every host of XS
+ * here; a board's own stand beside its code. Functions with an `out` fill the array that the caller made.
+ */
+export interface Natives {
+  print(text: string): void;
+  /** Since power-up; wraps at 2^32. */
+  milliseconds(): number;
+  /** Calls `onAlarm` after `delayMs`; there is one alarm, a second call replaces the first. */
+  alarm(delayMs: number): void;
+  /** False when there is no entropy; `out` is then unchanged. */
+  random(out: Uint8Array): boolean;
+  entropyCertified(): boolean;
+  /** Collects garbage now: between payments, so that none has to wait for it. */
+  collect(): void;
+  keccak256(bytes: Uint8Array, out: Uint8Array): void;
+  sha256(bytes: Uint8Array, out: Uint8Array): void;
+  crc32(bytes: Uint8Array): number;
+  /** False when `secret` is no valid key. */
+  secpAddress(secret: Uint8Array, out: Uint8Array): boolean;
+  secpSign(digest: Uint8Array, secret: Uint8Array, out: Uint8Array): boolean;
+  /** False when the signature is not valid. */
+  secpRecover(digest: Uint8Array, signature: Uint8Array, out: Uint8Array): boolean;
+}
+
+export const natives = (globalThis as unknown as { natives: Natives }).natives;
