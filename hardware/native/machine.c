@@ -348,4 +348,6 @@ void machine_usage(struct machine_usage *usage)
 	usage->chunks = (size_t)self.the->peakChunksSize;
 	usage->slots = (size_t)self.the->peakHeapCount * sizeof(txSlot);
 	usage->stack = self.stack;
+	usage->live_chunks = (size_t)self.the->currentChunksSize;
+	usage->live_slots = (size_t)self.the->currentHeapCount * sizeof(txSlot);
 }

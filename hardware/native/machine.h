@@ -27,6 +27,7 @@ struct machine_usage {
 	size_t chunks; /* bytes of them holding live chunks at the peak */
 	size_t slots;  /* bytes of them holding live slots at the peak */
 	size_t stack;  /* bytes of the value stack */
+	size_t live_chunks, live_slots; /* bytes in use, garbage since the last collection included */
 };
 
 /* What a board must supply. */

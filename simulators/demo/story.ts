@@ -4,11 +4,11 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { defaultTap, dataFile } from '../cli/flags.ts';
-import { formatMoney, parseMoney } from '../cli/money.ts';
+import { defaultTap, dataFile } from '../site/paths.ts';
+import { formatMoney, parseMoney } from '../site/money.ts';
 import { DeviceChild, type DeviceLine } from './device-child.ts';
 import type { HubStatus } from './hub-status.ts';
-import type { Site } from './site.ts';
+import type { Site } from '../site/site.ts';
 
 interface Basket {
   readonly shop: string;
@@ -16,7 +16,9 @@ interface Basket {
 }
 
 /** Which tap loses which device, and just before which effect. */
-const KILLS: Readonly<Record<number, { readonly victim: 'wearable' | 'pos'; readonly at: string; readonly words: string }>> = {
+const KILLS: Readonly<
+  Record<number, { readonly victim: 'wearable' | 'pos'; readonly at: string; readonly words: string }>
+> = {
   2: { victim: 'pos', at: 'send:receipt', words: 'the voucher is stored, the receipt never left' },
   4: { victim: 'wearable', at: 'sign', words: 'the intent is stored, nothing was signed' },
 };
@@ -49,7 +51,10 @@ export class Story {
     this.program = program;
     this.site = site;
     this.timeline = timeline;
-    const child = (role: 'wearable' | 'pos' | 'charger' | 'car', extra: readonly string[] = []): DeviceChild =>
+    const child = (
+      role: 'wearable' | 'pos' | 'charger' | 'car',
+      extra: readonly string[] = [],
+    ): DeviceChild =>
       new DeviceChild(
         this.program,
         { role, state: join(folder, role), tap: `${defaultTap(role)}.${process.pid}`, extra },
@@ -85,10 +90,14 @@ export class Story {
   /** Devices come up with the network, get leases and the hub's time, and lose it again. */
   async meetTheHub(mqttUrl: string, hub: HubStatus): Promise<void> {
     this.timeline.heading('the devices meet the hub once');
-    for (const device of this.all()) await device.start();
-    for (const device of this.all()) device.command({ connect: mqttUrl });
-    await Promise.all([this.device('wearable').next('lease'), this.device('car').next('lease')]);
-    await Promise.all([this.device('pos').next('time'), this.device('charger').next('time')]);
+    const meet = async (name: string, event: string): Promise<void> => {
+      await this.device(name).start();
+      this.device(name).command({ connect: mqttUrl });
+      await this.device(name).next(event);
+    };
+    // Payers first: their first lease comes from the hub, and a terminal would ask for it.
+    await Promise.all([meet('wearable', 'lease'), meet('car', 'lease')]);
+    await Promise.all([meet('pos', 'time'), meet('charger', 'time')]);
     for (const device of this.all()) device.command({ disconnect: true });
     await Promise.all(this.all().map((device) => device.next('disconnected')));
     await hub.untilOnline(0);

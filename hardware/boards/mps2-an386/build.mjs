@@ -56,7 +56,7 @@ const stripped = [
 /** RAM and flash of each profile, bytes, and the engine's limits within that RAM. */
 export const profiles = {
   native: {
-    ramSize: 192 * 1024,
+    ramSize: 400 * 1024,
     flashSize: 640 * 1024,
     heapSize: 28 * 1024,
     stackSize: 16 * 1024,
@@ -68,12 +68,22 @@ export const profiles = {
     flashSize: 1024 * 1024,
     heapSize: 28 * 1024,
     stackSize: 16 * 1024,
-    defines: { WATCHDOG_MS: 60_000, STACK_SLOTS: 1536, KEYS: 128, FIRST_CHUNKS: 128 * 1024, FIRST_SLOTS: 8192 },
+    defines: {
+      WATCHDOG_MS: 60_000,
+      STACK_SLOTS: 1536,
+      KEYS: 128,
+      FIRST_CHUNKS: 128 * 1024,
+      FIRST_SLOTS: 8192,
+    },
   },
 };
 
 /** The images: what each runs. */
 export const roles = {
+  wearable: 'payer.ts',
+  car: 'payer.ts',
+  pos: 'pos.ts',
+  charger: 'charger.ts',
   selftest: 'selftest.ts',
 };
 

@@ -5,7 +5,7 @@
 import { nativeCrypto, nativeKey, sha256 } from '../../native/index.ts';
 import { boardFlash } from './flash.ts';
 import { boardEntropy, boardKey } from './key.ts';
-import { uartLink } from './link.ts';
+import { openPort } from './link.ts';
 import { board, port } from './natives.ts';
 
 /** A line longer than this is noise. */
@@ -90,9 +90,8 @@ const operations: Record<string, (...values: Uint8Array[]) => Uint8Array | strin
   },
 };
 
-const link = uartLink(port.tap, lineMax);
 const say = (text: string): void => {
-  link.send(Uint8Array.from([...`${text}\n`].map((character) => character.charCodeAt(0))));
+  board.uartWrite(port.tap, Uint8Array.from([...`${text}\n`].map((character) => character.charCodeAt(0))));
 };
 
 async function answer(line: string): Promise<void> {
@@ -103,24 +102,21 @@ async function answer(line: string): Promise<void> {
     const result = await operation(...values.map(unhex));
     say(`ok ${typeof result === 'string' ? result : hex(result)}`);
   } catch (error) {
-    const { code, message } = error as { code?: string; message: string };
-    say(`error ${code ?? message}`);
+    const { code, message, facts } = error as { code?: string; message: string; facts?: { reason?: string } };
+    say(`error ${facts?.reason ?? code ?? message}`);
   }
 }
 
 let line = '';
 let skipping = false;
-link.receive(
-  (bytes) => {
-    for (const byte of bytes) {
-      if (byte === 10) {
-        if (!skipping) void answer(line);
-        line = '';
-        skipping = false;
-      } else if (line.length >= lineMax) skipping = true;
-      else line += String.fromCharCode(byte);
-    }
-  },
-  () => {},
-);
+openPort(port.tap, (bytes) => {
+  for (const byte of bytes) {
+    if (byte === 10) {
+      if (!skipping) void answer(line);
+      line = '';
+      skipping = false;
+    } else if (line.length >= lineMax) skipping = true;
+    else line += String.fromCharCode(byte);
+  }
+});
 board.print('selftest ready\n');
