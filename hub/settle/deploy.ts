@@ -24,6 +24,9 @@ export interface VaultTiming {
 const HOUR = 3600;
 const DAY = 24 * HOUR;
 
+/** The first hub key's term when none is given. */
+const HUB_KEY_SECONDS = 730 * DAY;
+
 export const DEFAULT_TIMING: VaultTiming = {
   exitDelay: 14 * DAY,
   watchLag: HOUR,
@@ -39,6 +42,14 @@ export interface DeployOptions {
   readonly timing?: VaultTiming;
   /** Smallest bond, in ten-thousandths of a deposit. */
   readonly bondShare?: number;
+  /** May freeze the vault; the deployer when absent. */
+  readonly guardian?: Address;
+  /** Accredits payees and anchors the hub's log; the deployer when absent. */
+  readonly hubOperator?: Address;
+  /** First hub key, which signs leases and acknowledgements; the deployer when absent. */
+  readonly hubKey?: Address;
+  /** Chain time at which the first hub key ends; two years from now when absent. */
+  readonly hubKeyUntil?: number;
   /** Notice before a parameter changes, in seconds; at least two days. */
   readonly timelockDelay?: number;
 }
@@ -79,6 +90,12 @@ export async function deploy(
     timelock.address,
     options.timing ?? DEFAULT_TIMING,
     options.bondShare ?? 2000,
+    {
+      guardian: options.guardian ?? account.address,
+      hubOperator: options.hubOperator ?? account.address,
+      hubKey: options.hubKey ?? account.address,
+      hubKeyUntil: options.hubKeyUntil ?? Number((await client.getBlock()).timestamp) + HUB_KEY_SECONDS,
+    },
   ]);
   return {
     chainId: await client.getChainId(),

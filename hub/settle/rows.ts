@@ -73,7 +73,6 @@ export const REASONS = [
   'partly',
   'bad_signature',
   'unknown_signer',
-  'unknown_payee',
   'stale',
   'no_funds',
   'list_above_spent',
@@ -97,7 +96,7 @@ export interface Outcome {
   /** 0: the row's own lane; n: the n-th lane of its list. */
   readonly lane: number;
   readonly channel: number;
-  /** Vault id of the payee; 0 when the header doesn't name it. */
+  /** Vault id of the payee. */
   readonly payee: number;
   readonly reason: Reason;
   /** Units: to the payee, or back to the channel when `credit`. */

@@ -39,6 +39,7 @@ const stream = struct({ ...common, anchor: bytes32Field, tickValue: amountField,
 
 /** A voucher of either kind: [0, plain] or [1, stream]. */
 export const voucherField: Codec<Voucher> = {
+  name: 'voucher',
   sizeMax: 2 + Math.max(plain.sizeMax, stream.sizeMax),
   write(writer, value) {
     writer.array(2);
@@ -63,6 +64,7 @@ export const requestField: Codec<Request> = struct({
 });
 
 export const flag: Codec<boolean> = {
+  name: 'flag',
   sizeMax: u8.sizeMax,
   write: (writer, value) => writer.uint(value ? 1 : 0),
   read: (reader) => reader.uint(1) === 1,

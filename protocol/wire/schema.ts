@@ -20,6 +20,8 @@ import {
 import { DecodeError, type Reader, type Writer } from './cbor.ts';
 
 export interface Codec<T> {
+  /** Name of the type in the documentation. */
+  readonly name: string;
   /** Bytes of the largest encoding. */
   readonly sizeMax: number;
   /** Throws SundialError `out_of_range` or `wrong_length` when the value can't be sent. */
@@ -33,24 +35,25 @@ export type Infer<C> = C extends Codec<infer T> ? T : never;
 const headSize = (max: number): number =>
   max < 24 ? 1 : max < 0x100 ? 2 : max < 0x10000 ? 3 : max <= UINT32_MAX ? 5 : 9;
 
-function uint<T extends number>(max: number, name: string): Codec<T> {
+function uint<T extends number>(max: number, name: string, field = name): Codec<T> {
   return {
+    name,
     sizeMax: headSize(max),
-    write: (writer, value) => writer.uint(checkUint(value, max, name)),
+    write: (writer, value) => writer.uint(checkUint(value, max, field)),
     read: (reader) => reader.uint(max) as T,
   };
 }
 
-export const u8: Codec<number> = uint(255, 'u8');
-export const u16: Codec<number> = uint(UINT16_MAX, 'u16');
-export const u32: Codec<number> = uint(UINT32_MAX, 'u32');
-export const channelField: Codec<ChannelId> = uint(UINT32_MAX, 'channel');
-export const seqField: Codec<Seq> = uint(UINT32_MAX, 'seq');
-export const amountField: Codec<Amount> = uint(UINT48_MAX, 'amount');
-export const heightField: Codec<Height> = uint(UINT48_MAX, 'height');
-export const positionField: Codec<Position> = uint(UINT48_MAX, 'position');
-export const secondsField: Codec<Seconds> = uint(UINT40_MAX, 'seconds');
-export const u48: Codec<number> = uint(UINT48_MAX, 'u48');
+export const u8: Codec<number> = uint(255, 'uint8');
+export const u16: Codec<number> = uint(UINT16_MAX, 'uint16');
+export const u32: Codec<number> = uint(UINT32_MAX, 'uint32');
+export const channelField: Codec<ChannelId> = uint(UINT32_MAX, 'uint32', 'channel');
+export const seqField: Codec<Seq> = uint(UINT32_MAX, 'uint32', 'seq');
+export const amountField: Codec<Amount> = uint(UINT48_MAX, 'uint48', 'amount');
+export const heightField: Codec<Height> = uint(UINT48_MAX, 'uint48', 'height');
+export const positionField: Codec<Position> = uint(UINT48_MAX, 'uint48', 'position');
+export const secondsField: Codec<Seconds> = uint(UINT40_MAX, 'uint40', 'seconds');
+export const u48: Codec<number> = uint(UINT48_MAX, 'uint48');
 
 function wrongLength(length: number, min: number, max: number): never {
   throw new SundialError('wrong_length', `${length} bytes, want ${min} to ${max}`, {
@@ -62,6 +65,7 @@ function wrongLength(length: number, min: number, max: number): never {
 /** Byte string of a length between the two bounds. */
 export function bytesBetween(min: number, max: number): Codec<Uint8Array> {
   return {
+    name: min === max ? `bytes${min}` : `bytes${min}..${max}`,
     sizeMax: headSize(max) + max,
     write(writer, value) {
       if (value.length < min || value.length > max) wrongLength(value.length, min, max);
@@ -81,6 +85,7 @@ export const keyField: Codec<Uint8Array> = bytesBetween(64, 64);
 /** Printable ASCII text (currency names); anything else is refused, so that two texts never look alike. */
 export function asciiText(lengthMax: number): Codec<string> {
   return {
+    name: `text..${lengthMax}`,
     sizeMax: headSize(lengthMax) + lengthMax,
     write(writer, value) {
       const bytes = new Uint8Array(value.length);
@@ -113,6 +118,7 @@ export function asciiText(lengthMax: number): Codec<string> {
 /** null stands for undefined. */
 export function optional<T>(codec: Codec<T>): Codec<T | undefined> {
   return {
+    name: `${codec.name} or null`,
     sizeMax: codec.sizeMax,
     write: (writer, value) => (value === undefined ? writer.null() : codec.write(writer, value)),
     read: (reader) => (reader.null() ? undefined : codec.read(reader)),
@@ -121,6 +127,7 @@ export function optional<T>(codec: Codec<T>): Codec<T | undefined> {
 
 export function list<T>(codec: Codec<T>, lengthMax: number): Codec<readonly T[]> {
   return {
+    name: `list..${lengthMax} of ${codec.name}`,
     sizeMax: headSize(lengthMax) + lengthMax * codec.sizeMax,
     write(writer, value) {
       if (value.length > lengthMax) wrongLength(value.length, 0, lengthMax);
@@ -149,6 +156,7 @@ export function struct<const F extends Record<string, Codec<unknown>>>(fields: F
   let sizeMax = headSize(count);
   for (const [, codec] of entries) sizeMax += codec.sizeMax;
   return {
+    name: `(${entries.map(([name, codec]) => `${name} ${codec.name}`).join(', ')})`,
     sizeMax,
     write(writer, value) {
       writer.array(count);

@@ -11,8 +11,8 @@ import type { Uplink } from '../../hardware/interfaces/index.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import type { DeviceEvent, Effect, Notice } from '../../protocol/machines/effects.ts';
-import { type DeviceFolder, lockDevice } from './device-folder.ts';
-import { formatMoney } from './money.ts';
+import { type DeviceFolder, lockDevice } from '../site/device-folder.ts';
+import { formatMoney } from '../site/money.ts';
 import { type Line, makeOutput, type Output } from './output.ts';
 
 export interface DeviceOptions {
@@ -97,11 +97,13 @@ export class DeviceProcess {
   private readonly unlock: () => void;
   private readonly closers: (() => void)[] = [];
   private uplink: Uplink | undefined;
+  private haltAt: string | undefined;
   private listeners: ((notice: Notice) => void)[] = [];
 
   constructor(folder: DeviceFolder, options: DeviceOptions) {
     this.folder = folder;
     this.options = options;
+    this.haltAt = options.haltAt;
     this.unlock = lockDevice(folder.path);
     this.output = makeOutput(folder.file.name, options.json);
     this.host = { key: folder.key(), clock: nodeClock, entropy: nodeEntropy };
@@ -110,8 +112,8 @@ export class DeviceProcess {
   /** Effects, notices and faults as lines; and the halt that crash tests ask for. */
   readonly observer = {
     onEffect: (effect: Effect<{ readonly type: string }>): void => {
-      if (this.options.haltAt === undefined || effectName(effect) !== this.options.haltAt) return;
-      this.output.say(`halted before ${this.options.haltAt}`, { event: 'halted', at: this.options.haltAt });
+      if (this.haltAt === undefined || effectName(effect) !== this.haltAt) return;
+      this.output.say(`halted before ${this.haltAt}`, { event: 'halted', at: this.haltAt });
       stopDead();
     },
     onNotice: (notice: Notice): void => {
@@ -166,6 +168,9 @@ export class DeviceProcess {
           this.uplink = undefined;
           void runtime.dispatch({ type: 'hubLost' } as DeviceEvent as never);
           this.output.say('no network', { event: 'disconnected' });
+        },
+        haltAt: (value) => {
+          this.haltAt = String(value);
         },
         status: () => this.output.say(JSON.stringify(status()), { event: 'status', ...status() }),
         stop: () => this.exit(0),

@@ -18,7 +18,7 @@ export function makeOutput(name: string, json: boolean): Output {
   const label = name.padEnd(9);
   return {
     say(words, line) {
-      if (json) process.stdout.write(`${JSON.stringify({ device: name, ...line }, plain)}\n`);
+      if (json) process.stdout.write(`${JSON.stringify({ device: name, ...line, text: words }, plain)}\n`);
       else {
         const time = new Date().toISOString().slice(11, 23);
         const head = color ? `\x1b[2m${time}\x1b[0m \x1b[36m${label}\x1b[0m` : `${time} ${label}`;

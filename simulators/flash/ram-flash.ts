@@ -64,7 +64,8 @@ export class RamFlash implements Flash {
   }
 
   write(offset: number, bytes: Uint8Array): void {
-    if (offset % this.wordSize !== 0 || bytes.length % this.wordSize !== 0) throw new Error('unaligned write');
+    if (offset % this.wordSize !== 0 || bytes.length % this.wordSize !== 0)
+      throw new Error('unaligned write');
     for (let at = 0; at < bytes.length; at += this.wordSize) {
       this.writeWord(offset + at, bytes.subarray(at, at + this.wordSize));
     }

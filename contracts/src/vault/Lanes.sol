@@ -15,7 +15,6 @@ library Lanes {
     uint256 internal constant PAGES = 4;
     uint256 internal constant MASK32 = 0xffffffff;
     uint256 internal constant MASK48 = 0xffffffffffff;
-    uint256 private constant MASK80 = 0xffffffffffffffffffff;
     /// Bits of one lane.
     uint256 private constant LANE_BITS = 80;
     /// Where page 0 holds the free amount.
@@ -101,7 +100,9 @@ library Lanes {
                 moved = free;
                 reason = Reasons.PARTLY;
             }
-            word = (word & ~(MASK80 << shift)) | ((((before + moved) << 32) | payee) << shift);
+            // The lane's id is set again, because a new lane has none yet. `moved` is added to the settled amount in
+            // place: it stays at or below `top`, so no carry reaches a neighbour.
+            word = (word | (payee << shift)) + (moved << (shift + 32));
             if (slot == base) {
                 page0 = word;
             } else {
@@ -121,8 +122,7 @@ library Lanes {
             page0 := sload(base)
         }
         (uint256 slot, uint256 word, uint256 shift) = find(base, page0, payee);
-        uint256 after_ = ((word >> (shift + 32)) & MASK48) + moved;
-        word = (word & ~(MASK80 << shift)) | (((after_ << 32) | payee) << shift);
+        word = (word | (payee << shift)) + (moved << (shift + 32));
         assembly ("memory-safe") {
             sstore(slot, word)
         }

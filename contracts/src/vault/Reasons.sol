@@ -12,32 +12,30 @@ library Reasons {
     uint256 internal constant BAD_SIGNATURE = 2;
     /// The recovered signer has no channel with this number: a forged or altered row, or one of another vault.
     uint256 internal constant UNKNOWN_SIGNER = 3;
-    /// The payee's index is outside the header, or its id isn't registered.
-    uint256 internal constant UNKNOWN_PAYEE = 4;
     /// The lane is already settled at or above this amount: a replay, or an older voucher.
-    uint256 internal constant STALE = 5;
+    uint256 internal constant STALE = 4;
     /// The channel has nothing free.
-    uint256 internal constant NO_FUNDS = 6;
+    uint256 internal constant NO_FUNDS = 5;
     /// A statement's lanes add up to more than its `spent`.
-    uint256 internal constant LIST_ABOVE_SPENT = 7;
+    uint256 internal constant LIST_ABOVE_SPENT = 6;
     /// Hashing the preimage k times doesn't give the anchor.
-    uint256 internal constant BAD_PREIMAGE = 8;
+    uint256 internal constant BAD_PREIMAGE = 7;
     /// More ticks than signed, or more than a stream may have.
-    uint256 internal constant BAD_TICKS = 9;
+    uint256 internal constant BAD_TICKS = 8;
     /// A sum leaves 48 bits.
-    uint256 internal constant OVERFLOW = 10;
+    uint256 internal constant OVERFLOW = 9;
     /// The opened request doesn't hash to the voucher's `request`.
-    uint256 internal constant BAD_OPENING = 11;
+    uint256 internal constant BAD_OPENING = 10;
     /// The credit isn't signed by the payee of the voucher.
-    uint256 internal constant BAD_PAYEE_SIGNATURE = 12;
+    uint256 internal constant BAD_PAYEE_SIGNATURE = 11;
     /// The credit is above the amount of its voucher.
-    uint256 internal constant CREDIT_ABOVE_AMOUNT = 13;
+    uint256 internal constant CREDIT_ABOVE_AMOUNT = 12;
     /// The lane isn't settled up to the voucher yet: settle it first.
-    uint256 internal constant NOT_SETTLED = 14;
+    uint256 internal constant NOT_SETTLED = 13;
     /// As much was already credited on this voucher: a replay, or an older credit.
-    uint256 internal constant CREDIT_STALE = 15;
+    uint256 internal constant CREDIT_STALE = 14;
     /// The lane's credits would exceed what the lane ever settled.
-    uint256 internal constant CREDIT_ABOVE_LANE = 16;
+    uint256 internal constant CREDIT_ABOVE_LANE = 15;
     /// The payee's balance is too small now; the same row may be sent again later.
-    uint256 internal constant PAYEE_SHORT = 17;
+    uint256 internal constant PAYEE_SHORT = 16;
 }

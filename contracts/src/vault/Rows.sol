@@ -13,6 +13,8 @@ library Rows {
     error UnknownFormat(uint256 version);
     /// Payee ids must rise strictly: a payee listed twice would lose money when its balance is written back.
     error PayeesNotRising(uint256 index);
+    /// A row names a payee that the header doesn't.
+    error UnknownPayeeIndex(uint256 index);
     /// A row ends behind the batch.
     error TruncatedRow(uint256 offset);
     /// No such row kind or combination of parts.
@@ -42,7 +44,7 @@ library Rows {
     /// Ticks of one stream; a payer hashes at most this often to reveal the first tick.
     uint256 internal constant TICKS_MAX = 256;
 
-    uint256 private constant COMMON_BYTES = 119;
+    uint256 internal constant COMMON_BYTES = 119;
     uint256 private constant LANES_BYTES = 16;
     uint256 private constant STREAM_BYTES = 74;
     uint256 private constant ENTRY_BYTES = 8;
@@ -58,29 +60,50 @@ library Rows {
     bytes32 private constant REQUEST_TYPEHASH = Digests.REQUEST_TYPEHASH;
 
     /// @notice One row as read. One instance is reused for all rows of a batch.
+    /// @dev The first ten words are the message as EIP-712 encodes it, so that it is hashed where it stands. After the
+    /// digest is taken, `spent` and `paid` of a stream move on to where its revealed ticks leave them.
     struct Row {
-        /// Kind byte: kind in the low four bits, parts above.
-        uint256 kind;
+        bytes32 typehash;
         uint256 channel;
         uint256 seq;
-        /// Index into the header's payees.
-        uint256 payee;
         /// Total spent after this message: of a stream, after the revealed ticks.
         uint256 spent;
+        /// Account of the payee, 0 when the header doesn't name a registered one.
+        uint256 account;
         /// Total paid on the lane after this message: of a stream, after the revealed ticks.
         uint256 paid;
-        /// What this message itself moves: the opened request's amount, a stream's revealed ticks, 0 when not opened.
-        uint256 amount;
-        /// EIP-712 digest: the id of the voucher.
-        bytes32 digest;
-        address signer;
+        /// Lanes of a voucher, request of a stream.
+        bytes32 word6;
+        /// Request of a voucher, anchor of a stream.
+        bytes32 word7;
+        /// Tick value and ticks of a stream.
+        uint256 word8;
+        uint256 word9;
+        /// Kind byte: kind in the low four bits, parts above.
+        uint256 kind;
+        /// Index of the payee in the header.
+        uint256 payee;
         /// Why the row can't be used; APPLIED when it can.
         uint256 fault;
-        /// Calldata offset and number of a statement's entries.
-        uint256 listAt;
+        /// What this message itself moves: the opened request's amount, a stream's revealed ticks, 0 when not opened.
+        uint256 amount;
+        /// Number of a statement's entries, and their calldata offset.
         uint256 listCount;
+        uint256 listAt;
         /// Calldata offset of the credit part, 0 when there is none.
         uint256 creditAt;
+        address signer;
+        /// EIP-712 digest: the id of the voucher.
+        bytes32 digest;
+        /// 66 bytes: 0x1901, the domain separator, and room for a struct hash.
+        uint256 prefix0;
+        uint256 prefix1;
+        uint256 prefix2;
+        /// What the recovery precompile reads: digest, parity, r, s.
+        uint256 recover0;
+        uint256 recover1;
+        uint256 recover2;
+        uint256 recover3;
     }
 
     /// @notice Where a batch is read from.
@@ -90,13 +113,29 @@ library Rows {
         uint256 payeeCount;
         /// Calldata offset behind the batch.
         uint256 end;
-        /// EIP-712 domain separator.
-        bytes32 separator;
+        /// Payee ids, in header order.
+        uint256[] ids;
+        /// Calldata offset of the next row.
+        uint256 at;
+        /// Memory address of the next outcome.
+        uint256 to;
+        /// True when the row before `at` is read but not settled.
+        bool left;
     }
 
-    /// @notice The payee's storage word at an index of the header; zero when there is none.
+    /// @notice A row whose digests belong to a domain.
+    function make(bytes32 separator) internal pure returns (Row memory row) {
+        row.typehash = VOUCHER_TYPEHASH;
+        row.kind = PLAIN;
+        assembly ("memory-safe") {
+            mstore(add(row, 0x260), shl(240, 0x1901))
+            mstore(add(row, 0x262), separator)
+        }
+    }
+
+    /// @notice The payee's storage word at an index of the header.
     function payeeWord(Reader memory reader, uint256 index) internal pure returns (uint256 word) {
-        if (index >= reader.payeeCount) return 0;
+        if (index >= reader.payeeCount) revert UnknownPayeeIndex(index);
         uint256 at = reader.payees;
         assembly ("memory-safe") {
             word := mload(add(at, shl(5, index)))
@@ -104,110 +143,73 @@ library Rows {
     }
 
     /// @notice Reads one row.
-    /// @param row filled by this call
-    /// @param at calldata offset of the row
-    /// @return next calldata offset behind the row
-    function read(Row memory row, Reader memory reader, uint256 at) internal view returns (uint256 next) {
+    /// @param row made by make, filled by this call
+    /// @param reader moves on to the next row
+    function read(Row memory row, Reader memory reader) internal view {
         unchecked {
+            uint256 at = reader.at;
             uint256 kindByte;
-            uint256 extrasAt = at + COMMON_BYTES;
-            {
-                uint256 head;
-                assembly ("memory-safe") {
-                    head := calldataload(at)
-                }
-                // 23 bytes: kind 1, channel 4, seq 4, spent 6, payee 2, paid 6.
-                kindByte = head >> 248;
-                row.kind = kindByte;
-                row.channel = (head >> 216) & MASK32;
-                row.seq = (head >> 184) & MASK32;
-                row.spent = (head >> 136) & MASK48;
-                row.payee = (head >> 120) & 0xffff;
-                row.paid = (head >> 72) & MASK48;
+            uint256 head;
+            assembly ("memory-safe") {
+                head := calldataload(at)
             }
+            // 23 bytes: kind 1, channel 4, seq 4, spent 6, payee 2, paid 6.
+            kindByte = head >> 248;
+            row.kind = kindByte;
+            row.typehash = VOUCHER_TYPEHASH;
+            row.channel = (head >> 216) & MASK32;
+            row.seq = (head >> 184) & MASK32;
+            row.spent = (head >> 136) & MASK48;
+            row.payee = (head >> 120) & 0xffff;
+            row.account = payeeWord(reader, row.payee) & MASK160;
+            row.paid = (head >> 72) & MASK48;
+            row.word6 = 0;
             row.fault = Reasons.APPLIED;
             row.amount = 0;
             row.listCount = 0;
             row.creditAt = 0;
-
-            uint256 kind = kindByte & 0x0f;
-            if (kind == PLAIN) next = extrasAt;
-            else if (kind == LANES) next = extrasAt + LANES_BYTES;
-            else if (kind == STATEMENT) next = _readListSize(row, extrasAt);
-            else if (kind == STREAM) next = extrasAt + STREAM_BYTES;
-            else revert UnknownRow(kindByte, at);
-
-            uint256 keyAt = next;
-            if (kindByte > 0x0f) next = _readParts(row, kindByte, kind, at, keyAt);
-            if (next > reader.end) revert TruncatedRow(at);
-
-            // Masked by hand: a cast leaves the balance above the account in place, and assembly would hash it.
-            uint256 payee = payeeWord(reader, row.payee) & MASK160;
-            if (payee == 0) {
-                row.fault = Reasons.UNKNOWN_PAYEE;
-                return next;
+            assembly ("memory-safe") {
+                mstore(add(row, 0xe0), calldataload(add(at, 23)))
             }
-            if (kind == STREAM) {
-                row.digest = _streamDigest(at, payee, reader.separator);
-            } else {
-                bytes32 lanes;
-                if (kind == LANES) {
-                    assembly ("memory-safe") {
-                        lanes := shl(128, shr(128, calldataload(extrasAt)))
-                    }
-                } else if (kind == STATEMENT) {
-                    lanes = _listHash(row, reader);
-                    if (row.fault == Reasons.UNKNOWN_PAYEE) return next;
-                }
-                row.digest = _voucherDigest(at, payee, lanes, reader.separator);
-            }
+            reader.at = _readExtras(row, reader, at);
 
-            address signer;
-            if (kindByte & P256 == 0) {
-                uint256 r;
-                uint256 vs;
-                assembly ("memory-safe") {
-                    r := calldataload(add(at, 55))
-                    vs := calldataload(add(at, 87))
-                }
-                signer = Signatures.recover(row.digest, r, vs);
-            } else {
-                signer = Signatures.verifyP256(row.digest, at + 55, keyAt);
+            uint256 words = kindByte & 0x0f == STREAM ? 0x140 : 0x100;
+            bytes32 digest;
+            uint256 r;
+            uint256 vs;
+            assembly ("memory-safe") {
+                mstore(add(row, 0x282), keccak256(row, words))
+                digest := keccak256(add(row, 0x260), 0x42)
+                r := calldataload(add(at, 55))
+                vs := calldataload(add(at, 87))
             }
+            row.digest = digest;
+            address signer = kindByte & P256 == 0
+                ? Signatures.recover(digest, r, vs)
+                : Signatures.verifyP256(digest, at + 55, _partsAt(row, at));
             row.signer = signer;
             if (signer == address(0)) {
                 row.fault = Reasons.BAD_SIGNATURE;
-                return next;
+                return;
             }
             // Only now: what a stranger made up in an unsigned row is BAD_SIGNATURE or UNKNOWN_SIGNER, nothing else.
-            if (kind == STREAM && row.fault == Reasons.APPLIED) _readTicks(row, extrasAt);
-            if (kindByte & OPENED != 0 && row.fault == Reasons.APPLIED) _readOpening(row, keyAt + (kindByte & P256) / 2, at);
+            if (kindByte & 0x0f == STREAM) _readTicks(row, at + COMMON_BYTES);
+            if (kindByte & OPENED != 0 && row.fault == Reasons.APPLIED) {
+                _readOpening(row, _partsAt(row, at) + (kindByte & P256 == 0 ? 0 : KEY_BYTES), at);
+            }
         }
     }
 
-    /// Reads the number of a statement's entries and returns the offset behind them.
-    function _readListSize(Row memory row, uint256 extrasAt) private pure returns (uint256 next) {
-        uint256 count;
-        assembly ("memory-safe") {
-            count := shr(248, calldataload(extrasAt))
-        }
-        if (count > LIST_MAX) revert ListTooLong(count, extrasAt);
+    /// Reads what stands behind the common part, as far as the digest needs it.
+    function _readExtras(Row memory row, Reader memory reader, uint256 at) private pure returns (uint256 next) {
         unchecked {
-            row.listAt = extrasAt + 1;
-            row.listCount = count;
-            next = extrasAt + 1 + count * ENTRY_BYTES;
-        }
-    }
-
-    /// Adds up the optional parts, which stand in the order key, opening, credit.
-    function _readParts(Row memory row, uint256 kindByte, uint256 kind, uint256 at, uint256 keyAt)
-        private
-        pure
-        returns (uint256 next)
-    {
-        if (kindByte & 0x10 != 0) revert UnknownRow(kindByte, at);
-        unchecked {
-            next = keyAt;
+            uint256 kindByte = row.kind;
+            uint256 kind = kindByte & 0x0f;
+            uint256 extrasAt = at + COMMON_BYTES;
+            if (kindByte & 0x10 != 0 || kind == 0 || kind > STREAM) revert UnknownRow(kindByte, at);
+            if (kind == STATEMENT) _readListSize(row, extrasAt);
+            uint256 partsAt = _partsAt(row, at);
+            next = partsAt;
             if (kindByte & P256 != 0) next += KEY_BYTES;
             if (kindByte & OPENED != 0) next += OPENING_BYTES;
             if (kindByte & CREDIT != 0) {
@@ -216,6 +218,50 @@ library Rows {
                 row.creditAt = next;
                 next += CREDIT_BYTES;
             }
+            if (next > reader.end) revert TruncatedRow(at);
+
+            if (kind == LANES) {
+                assembly ("memory-safe") {
+                    // bytes16 stands left in its word.
+                    mstore(add(row, 0xc0), shl(128, shr(128, calldataload(extrasAt))))
+                }
+            } else if (kind == STATEMENT) {
+                row.word6 = _listHash(row, reader);
+            } else if (kind == STREAM) {
+                bytes32 typehash = STREAM_TYPEHASH;
+                assembly ("memory-safe") {
+                    mstore(row, typehash)
+                    mstore(add(row, 0xc0), calldataload(add(at, 23)))
+                    mstore(add(row, 0xe0), calldataload(extrasAt))
+                    let terms := calldataload(add(extrasAt, 32))
+                    mstore(add(row, 0x100), shr(208, terms))
+                    mstore(add(row, 0x120), and(shr(192, terms), 0xffff))
+                }
+            }
+        }
+    }
+
+    /// Calldata offset of the optional parts, which stand in the order key, opening, credit.
+    function _partsAt(Row memory row, uint256 at) private pure returns (uint256) {
+        unchecked {
+            uint256 kind = row.kind & 0x0f;
+            if (kind == LANES) return at + COMMON_BYTES + LANES_BYTES;
+            if (kind == STREAM) return at + COMMON_BYTES + STREAM_BYTES;
+            if (kind == STATEMENT) return at + COMMON_BYTES + 1 + row.listCount * ENTRY_BYTES;
+            return at + COMMON_BYTES;
+        }
+    }
+
+    /// Reads the number of a statement's entries.
+    function _readListSize(Row memory row, uint256 extrasAt) private pure {
+        uint256 count;
+        assembly ("memory-safe") {
+            count := shr(248, calldataload(extrasAt))
+        }
+        if (count > LIST_MAX) revert ListTooLong(count, extrasAt);
+        unchecked {
+            row.listAt = extrasAt + 1;
+            row.listCount = count;
         }
     }
 
@@ -238,13 +284,9 @@ library Rows {
                     entry := calldataload(at)
                 }
                 uint256 paid = (entry >> 192) & MASK48;
-                uint256 account = payeeWord(reader, entry >> 240) & MASK160;
-                if (account == 0) {
-                    row.fault = Reasons.UNKNOWN_PAYEE;
-                    return 0;
-                }
                 sum += paid;
-                uint256 packed = (account << 96) | (paid << 48);
+                // The shift drops what stands above the account in its word.
+                uint256 packed = (payeeWord(reader, entry >> 240) << 96) | (paid << 48);
                 assembly ("memory-safe") {
                     mstore(to, packed)
                 }
@@ -258,69 +300,13 @@ library Rows {
         }
     }
 
-    /// EIP-712 digest of a voucher whose common part stands at `at`.
-    function _voucherDigest(uint256 at, uint256 payee, bytes32 lanes, bytes32 separator)
-        private
-        pure
-        returns (bytes32 digest)
-    {
-        bytes32 typehash = VOUCHER_TYPEHASH;
-        assembly ("memory-safe") {
-            let free := mload(0x40)
-            mstore(free, typehash)
-            mstore(add(free, 0x20), shr(224, calldataload(add(at, 1))))
-            mstore(add(free, 0x40), shr(224, calldataload(add(at, 5))))
-            mstore(add(free, 0x60), shr(208, calldataload(add(at, 9))))
-            mstore(add(free, 0x80), payee)
-            mstore(add(free, 0xa0), shr(208, calldataload(add(at, 17))))
-            // bytes16 is left-aligned in its word; the list's hash was cut to its first 16 bytes.
-            mstore(add(free, 0xc0), lanes)
-            mstore(add(free, 0xe0), calldataload(add(at, 23)))
-            let structHash := keccak256(free, 0x100)
-            mstore(free, shl(240, 0x1901))
-            mstore(add(free, 0x02), separator)
-            mstore(add(free, 0x22), structHash)
-            digest := keccak256(free, 0x42)
-        }
-    }
-
-    /// EIP-712 digest of a stream whose common part stands at `at`.
-    function _streamDigest(uint256 at, uint256 payee, bytes32 separator) private pure returns (bytes32 digest) {
-        bytes32 typehash = STREAM_TYPEHASH;
-        assembly ("memory-safe") {
-            let free := mload(0x40)
-            mstore(free, typehash)
-            mstore(add(free, 0x20), shr(224, calldataload(add(at, 1))))
-            mstore(add(free, 0x40), shr(224, calldataload(add(at, 5))))
-            mstore(add(free, 0x60), shr(208, calldataload(add(at, 9))))
-            mstore(add(free, 0x80), payee)
-            mstore(add(free, 0xa0), shr(208, calldataload(add(at, 17))))
-            mstore(add(free, 0xc0), calldataload(add(at, 23)))
-            // anchor 32, tick value 6, ticks 2 stand at the head of the extras
-            mstore(add(free, 0xe0), calldataload(add(at, 119)))
-            mstore(add(free, 0x100), shr(208, calldataload(add(at, 151))))
-            mstore(add(free, 0x120), shr(240, calldataload(add(at, 157))))
-            let structHash := keccak256(free, 0x140)
-            mstore(free, shl(240, 0x1901))
-            mstore(add(free, 0x02), separator)
-            mstore(add(free, 0x22), structHash)
-            digest := keccak256(free, 0x42)
-        }
-    }
-
     /// Checks the preimage and raises `paid` and `spent` by the revealed ticks.
     function _readTicks(Row memory row, uint256 extrasAt) private pure {
-        uint256 tickValue;
-        uint256 ticks;
+        uint256 ticks = row.word9;
         uint256 k;
         bytes32 hash;
-        bytes32 anchor;
         assembly ("memory-safe") {
-            anchor := calldataload(extrasAt)
-            let word := calldataload(add(extrasAt, 32))
-            tickValue := shr(208, word)
-            ticks := and(shr(192, word), 0xffff)
-            k := and(shr(176, word), 0xffff)
+            k := and(shr(176, calldataload(add(extrasAt, 32))), 0xffff)
             hash := calldataload(add(extrasAt, 42))
         }
         if (ticks > TICKS_MAX || k > ticks) {
@@ -333,13 +319,13 @@ library Rows {
             for { let i := 0 } lt(i, k) { i := add(i, 1) } { mstore(0, keccak256(0, 0x20)) }
             hash := mload(0)
         }
-        if (hash != anchor) {
+        if (hash != row.word7) {
             row.fault = Reasons.BAD_PREIMAGE;
             return;
         }
         unchecked {
             // 16 bits times 48 bits can't leave 256.
-            uint256 moved = k * tickValue;
+            uint256 moved = k * row.word8;
             uint256 spent = row.spent + moved;
             uint256 paid = row.paid + moved;
             if (spent > MASK48 || paid > MASK48) {

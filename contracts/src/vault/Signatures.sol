@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 /// @notice The two signature schemes: secp256k1 (recovered) and P-256 (the key travels along).
 library Signatures {
     /// Half the order of secp256k1. A signature with a larger s is refused everywhere in Sundial, so here too.
-    uint256 private constant HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
+    uint256 internal constant HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
 
     /// @notice Signer of a 64-byte compact (EIP-2098) signature, or zero when there is none.
     /// @param digest what was signed

@@ -163,15 +163,17 @@ abstract contract VaultBase is ReentrancyGuardTransient {
     }
 
     /// Slot of page 0 of a purse.
-    function _base(uint256 purse) internal view returns (uint256 base) {
-        uint256[4] storage pages = _purses[purse];
+    function _base(uint256 purse) internal pure returns (uint256 base) {
+        // _purses[purse], without the compiler's detour.
         assembly ("memory-safe") {
-            base := pages.slot
+            mstore(0, purse)
+            mstore(0x20, _purses.slot)
+            base := keccak256(0, 0x40)
         }
     }
 
     /// Slot of page 0 of a channel's own purse.
-    function _baseOf(uint32 channel, address payer) internal view returns (uint256) {
+    function _baseOf(uint32 channel, address payer) internal pure returns (uint256) {
         return _base(Lanes.key(payer, channel));
     }
 

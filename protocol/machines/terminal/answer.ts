@@ -130,7 +130,10 @@ export function onAnswerSigned(turn: TerminalTurn, signature: Uint8Array): void 
     turn.send({ type: 'credit', voucher: digest, credited: request.amount, signature });
     return;
   }
-  turn.set({ open: undefined, session: undefined });
+  // Another sale may have replaced the request while the key was signing: that one stays open.
+  const { open } = turn.volatile;
+  const replaced = open !== undefined && !equalBytes(open.hash, voucher.request);
+  turn.set({ open: replaced ? open : undefined, session: undefined });
   if (voucher.kind === 'stream') {
     turn.set({ session: { channel, stream: digest, delivering: 0 } });
     turn.notify({ type: 'streamOpened', channel, voucher: digest, ticks: voucher.ticks });

@@ -88,6 +88,8 @@ export interface TerminalVolatile {
   readonly frozen: boolean;
   readonly time: DeviceTime;
   readonly linkUp: boolean;
+  /** When the link was lost last; counts only while it is down. */
+  readonly linkLostAtMs: number;
   readonly hubConnected: boolean;
   readonly greeted: Greeted | undefined;
   readonly open: OpenRequest | undefined;
@@ -104,10 +106,14 @@ export interface TerminalVolatile {
     readonly k: number;
     readonly entry: Bytes32;
   }[];
+  /** Hash of the revocation list that the newest beacon named, and when the hub signed that beacon. */
   readonly revocations: Bytes32 | undefined;
+  readonly beaconAt: Seconds;
   readonly uploadedAtMs: number;
   /** Entries of the last upload that were not acknowledged. */
   readonly inFlight: number;
+  /** Where in the outbox the last upload began. */
+  readonly uploadFrom: number;
 }
 
 /** Leases kept in RAM, 200 bytes each; an evicted one is asked for again. */

@@ -28,7 +28,7 @@ export function onHubConnected(turn: TerminalTurn): void {
     certificate: certificate.signature,
     entropyCertified: entropyCertified ? 1 : 0,
   });
-  uploadOutbox(turn);
+  uploadOutbox(turn, 0);
 }
 
 function entryMessage(entry: OutboxEntry): Message {
@@ -44,11 +44,12 @@ function entryMessage(entry: OutboxEntry): Message {
   }
 }
 
-/** Sends the oldest entries, as many as one message holds; the next ones follow the acknowledgements. */
-export function uploadOutbox(turn: TerminalTurn): void {
-  const { hubConnected } = turn.volatile;
-  const entries = turn.books.outbox.slice(0, PACK_ENTRIES_MAX);
-  if (!hubConnected || entries.length === 0) return;
+/** Sends entries from `from` on, as many as one message holds; the next ones follow the acknowledgements. */
+export function uploadOutbox(turn: TerminalTurn, from: number): void {
+  const { outbox } = turn.books;
+  const uploadFrom = from < outbox.length ? from : 0;
+  const entries = outbox.slice(uploadFrom, uploadFrom + PACK_ENTRIES_MAX);
+  if (!turn.volatile.hubConnected || entries.length === 0) return;
   let { uploadedTicks } = turn.volatile;
   for (const entry of entries) {
     if (entry.kind !== 'tick') continue;
@@ -57,13 +58,16 @@ export function uploadOutbox(turn: TerminalTurn): void {
     const others = uploadedTicks.filter((known) => !equalBytes(known.entry, id));
     uploadedTicks = [...others, { stream, k, entry: id }].slice(-2 * PACK_ENTRIES_MAX);
   }
-  turn.set({ uploadedAtMs: turn.nowMs, uploadedTicks, inFlight: entries.length });
+  turn.set({ uploadedAtMs: turn.nowMs, uploadedTicks, inFlight: entries.length, uploadFrom });
   turn.upload({ type: 'pack', entries: entries.map((entry) => encodeMessage(entryMessage(entry))) });
 }
 
 /** Tries again what the hub has not acknowledged. */
 export function onClockSync(turn: TerminalTurn): void {
-  if (turn.nowMs - turn.volatile.uploadedAtMs >= RETRY_MS) uploadOutbox(turn);
+  const { uploadedAtMs, uploadFrom, inFlight } = turn.volatile;
+  if (turn.nowMs - uploadedAtMs < RETRY_MS) return;
+  // What the hub refuses stays in its place; the retry begins behind it, so that it never blocks the others.
+  uploadOutbox(turn, uploadFrom + inFlight);
 }
 
 function notOurs(turn: TerminalTurn): void {
@@ -86,17 +90,17 @@ function onAcknowledgement(turn: TerminalTurn, message: MessageOf<'acknowledgeme
   }
   turn.notify({ type: 'acknowledged', entry });
   turn.set({ inFlight: turn.volatile.inFlight - 1 });
-  // All of the last message was acknowledged: the outbox starts with entries that were never sent.
-  if (turn.volatile.inFlight <= 0) uploadOutbox(turn);
+  // All of the last message was acknowledged: entries that were not sent yet stand in their place now.
+  if (turn.volatile.inFlight <= 0) uploadOutbox(turn, turn.volatile.uploadFrom);
 }
 
 function onBeacon(turn: TerminalTurn, message: MessageOf<'beacon'>): void {
   const { signing } = turn.context;
   if (!signedByHub(signing, turn.books.hubKeys, 'Beacon', message, message.signature)) return notOurs(turn);
-  turn.set({
-    time: timeFromHub(turn.volatile.time, message.at, turn.nowMs),
-    revocations: message.revocations,
-  });
+  const { time, beaconAt } = turn.volatile;
+  turn.set({ time: timeFromHub(time, message.at, turn.nowMs) });
+  // A beacon that was recorded and is played again must not bring an old list back.
+  if (message.at >= beaconAt) turn.set({ beaconAt: message.at, revocations: message.revocations });
   turn.notify({ type: 'time', at: message.at });
   if (message.at >= turn.books.time + TIME_STORE_SECONDS) turn.persist({ type: 'time', at: message.at });
 }

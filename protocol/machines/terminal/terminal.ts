@@ -5,7 +5,7 @@
  */
 import { type Bytes16, equalBytes } from '../../bytes.ts';
 import { SundialError, unreachable } from '../../errors.ts';
-import type { Amount, ChannelId } from '../../integers.ts';
+import type { Amount, ChannelId, Seconds } from '../../integers.ts';
 import { refusalName } from '../../refusals.ts';
 import type { Message } from '../../wire/messages.ts';
 import type { Context, DeviceEvent, Step } from '../effects.ts';
@@ -21,7 +21,15 @@ import {
   sendCertificate,
   type StreamSale,
 } from './request.ts';
-import { closeSession, creditLate, onCreditSigned, onDelivered, onTick, refund } from './session.ts';
+import {
+  closeSession,
+  creditLate,
+  dropLostSession,
+  onCreditSigned,
+  onDelivered,
+  onTick,
+  refund,
+} from './session.ts';
 import { type TerminalSettings, type TerminalState, TerminalTurn, type TerminalVolatile } from './state.ts';
 import { onClockSync, onHubConnected, onHubMessage } from './sync.ts';
 
@@ -45,6 +53,7 @@ const AFTER_POWER_UP: TerminalVolatile = {
   frozen: false,
   time: timeAtBoot(0 as never, undefined, 0),
   linkUp: false,
+  linkLostAtMs: 0,
   hubConnected: false,
   greeted: undefined,
   open: undefined,
@@ -55,8 +64,10 @@ const AFTER_POWER_UP: TerminalVolatile = {
   stashed: undefined,
   uploadedTicks: [],
   revocations: undefined,
+  beaconAt: 0 as Seconds,
   uploadedAtMs: 0,
   inFlight: 0,
+  uploadFrom: 0,
 };
 
 /** The state right after power-up, from books that were replayed. `frozen` when the journal can't be trusted. */
@@ -118,12 +129,18 @@ function dispatch(turn: TerminalTurn, event: Exclude<TerminalEvent, { type: 'boo
   switch (event.type) {
     case 'clock':
       dropStaleRequest(turn);
+      dropLostSession(turn);
       for (const lane of turn.books.lanes) if (lane.stream !== undefined) creditLate(turn, lane.channel);
       return onClockSync(turn);
     case 'linkUp':
       return turn.set({ linkUp: true, greeted: undefined, stashed: undefined });
     case 'linkDown':
-      return turn.set({ linkUp: false, greeted: undefined, stashed: undefined });
+      return turn.set({
+        linkUp: false,
+        linkLostAtMs: turn.nowMs,
+        greeted: undefined,
+        stashed: undefined,
+      });
     case 'message':
       return onTapMessage(turn, event.message);
     case 'garbage':

@@ -1,0 +1,111 @@
+/** `sundial channel open|top-up|show|exit`: an owner's acts on L2. */
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { privateKeyToAccount } from 'viem/accounts';
+import { Vault } from '../../hub/settle/vault.ts';
+import { SundialError } from '../../protocol/errors.ts';
+import { readSite, type Site } from '../site/site.ts';
+import { STATE_ROOT } from '../site/paths.ts';
+import { formatMoney, parseMoney } from '../site/money.ts';
+import { fail } from './output.ts';
+
+interface Flags {
+  readonly site: string;
+  readonly json: boolean;
+  readonly channel?: string;
+  readonly amount?: string;
+  readonly payer?: string;
+  readonly finish?: boolean;
+}
+
+interface Act {
+  readonly site: Site;
+  readonly vault: Vault;
+  readonly owner: ReturnType<typeof privateKeyToAccount>;
+  readonly flags: Flags;
+}
+
+function print(flags: Flags, facts: Readonly<Record<string, unknown>>): void {
+  if (flags.json) process.stdout.write(`${JSON.stringify(facts)}\n`);
+  else
+    for (const [name, value] of Object.entries(facts)) process.stdout.write(`${name.padEnd(12)} ${value}\n`);
+}
+
+function need(value: string | undefined, flag: string, example: string): string {
+  if (value !== undefined) return value;
+  throw new SundialError('missing_flag', `${flag} is missing`, {
+    severity: 'call',
+    remedy: `Give it, for example ${flag} ${example}`,
+  });
+}
+
+const channelOf = (flags: Flags): number => Number(need(flags.channel, '--channel', '1'));
+
+async function show({ vault, flags }: Act): Promise<void> {
+  const channel = channelOf(flags);
+  const state = await vault.readChannel(channel);
+  print(flags, {
+    channel,
+    owner: state.owner,
+    payer: state.payer,
+    deposited: flags.json ? state.deposited : formatMoney(state.deposited),
+    free: flags.json ? state.free : formatMoney(state.free),
+    bond: flags.json ? state.bond : formatMoney(state.bond),
+    exit: state.exitReady === 0 ? 'none' : `ready at ${new Date(state.exitReady * 1000).toISOString()}`,
+  });
+}
+
+async function open({ vault, owner, flags }: Act): Promise<void> {
+  const payer = need(flags.payer, '--payer', '0x<address of the device>').toLowerCase() as `0x${string}`;
+  const deposit = parseMoney(need(flags.amount, '--amount', '300'));
+  const { channel } = await vault.openChannel(owner, { payer, amount: deposit });
+  print(flags, { channel, deposited: flags.json ? deposit : formatMoney(deposit) });
+}
+
+async function topUp(act: Act): Promise<void> {
+  const { vault, owner, flags } = act;
+  await vault.topUp(owner, channelOf(flags), parseMoney(need(flags.amount, '--amount', '50')));
+  await show(act);
+}
+
+async function exit(act: Act): Promise<void> {
+  const { vault, owner, flags } = act;
+  const channel = channelOf(flags);
+  if (!flags.finish) {
+    await vault.startExit(owner, channel);
+    return show(act);
+  }
+  const { returned } = await vault.finishExit(owner, channel);
+  print(flags, { channel, returned: flags.json ? returned : formatMoney(returned) });
+}
+
+export function addChannelCommand(program: Command): void {
+  const channel = program
+    .command('channel')
+    .description("an owner's channel on L2: open, top-up, show, exit");
+  const sub = (name: string, words: string, act: (act: Act) => Promise<void>) =>
+    channel
+      .command(name)
+      .description(words)
+      .option('--site <folder>', 'folder of a site that `npm start` made', resolve(STATE_ROOT, 'demo'))
+      .option('--json', 'one JSON object on stdout', false)
+      .action(async (flags: Flags) => {
+        try {
+          const site = readSite(flags.site);
+          const vault = await Vault.connect(site.rpcUrl, site.vault);
+          await act({ site, vault, owner: privateKeyToAccount(site.keys.owner), flags });
+        } catch (error) {
+          fail(error);
+        }
+      });
+  sub('open', 'opens a channel for a device', open)
+    .option('--payer <address>', "the device's address")
+    .option('--amount <amount>', 'deposit, of which a fifth becomes the bond');
+  sub('top-up', 'adds to the deposit', topUp)
+    .option('--channel <number>', 'which channel')
+    .option('--amount <amount>', 'what to add');
+  sub('show', 'prints what L2 knows of a channel', show).option('--channel <number>', 'which channel');
+  sub('exit', 'starts leaving; with --finish takes the rest home once the delay is over', exit)
+    .option('--channel <number>', 'which channel')
+    .option('--finish', 'finish an exit whose delay is over', false);
+}
