@@ -138,7 +138,7 @@ contract ChannelsTest is Kit {
 
     function test_theVaultHoldsAtMost48Bits() public {
         Time plenty = new Time(address(this), 2 ** 60);
-        Vault large = new Vault(IERC20(address(plenty)), timelock, timing(), 2000, roles());
+        Vault large = deployVault(IERC20(address(plenty)), timelock, timing(), 2000, roles());
         plenty.approve(address(large), type(uint256).max);
         large.open(OWNER, vm.addr(5), type(uint48).max - 1, type(uint48).max - 1);
         vm.expectRevert(abi.encodeWithSignature("Panic(uint256)", 0x11));
@@ -319,7 +319,7 @@ contract ChannelsTest is Kit {
     function test_ruleElevenHoldsInTheConstructor() public {
         VaultBase.Timing memory tight = timing();
         tight.exitDelay = tight.watchLag + tight.leaseLifetime + tight.clockError + tight.payeeOfflineMax + tight.claimMargin;
-        new Vault(IERC20(address(token)), timelock, tight, 2000, roles());
+        deployVault(IERC20(address(token)), timelock, tight, 2000, roles());
         // Each clock counts: one second more of any of them is refused.
         for (uint256 i = 0; i < 5; ++i) {
             VaultBase.Timing memory long = timing();
@@ -330,7 +330,7 @@ contract ChannelsTest is Kit {
             if (i == 3) ++long.payeeOfflineMax;
             if (i == 4) ++long.claimMargin;
             vm.expectPartialRevert(VaultBase.ExitTooShort.selector);
-            new Vault(IERC20(address(token)), timelock, long, 2000, roles());
+            deployVault(IERC20(address(token)), timelock, long, 2000, roles());
         }
         same(vault.exitDelay(), 14 days, "exit delay");
         same(vault.watchLag(), 1 hours, "watch lag");
@@ -347,13 +347,13 @@ contract ChannelsTest is Kit {
         address[] memory nobody = new address[](1);
         TimelockController hasty = new TimelockController(2 days - 1, nobody, nobody, address(0));
         vm.expectPartialRevert(VaultBase.TimelockTooShort.selector);
-        new Vault(IERC20(address(token)), hasty, timing(), 2000, roles());
+        deployVault(IERC20(address(token)), hasty, timing(), 2000, roles());
         vm.expectPartialRevert(Channels.OutOfBounds.selector);
-        new Vault(IERC20(address(token)), timelock, timing(), 499, roles());
+        deployVault(IERC20(address(token)), timelock, timing(), 499, roles());
         Vault.Roles memory noKey = roles();
         noKey.hubKey = address(0);
         vm.expectPartialRevert(VaultBase.ZeroAddress.selector);
-        new Vault(IERC20(address(token)), timelock, timing(), 2000, noKey);
+        deployVault(IERC20(address(token)), timelock, timing(), 2000, noKey);
     }
 
     function test_unknownChannelsAreNamed() public {

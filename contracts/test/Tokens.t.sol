@@ -70,7 +70,7 @@ contract TokensTest is Kit {
     function setUp() public {
         build();
         odd = new OddToken(6);
-        vault = new Vault(IERC20(address(odd)), timelock, timing(), 2000, roles());
+        vault = deployVault(IERC20(address(odd)), timelock, timing(), 2000, roles());
         odd.approve(address(vault), type(uint256).max);
     }
 
@@ -133,10 +133,10 @@ contract TokensTest is Kit {
     }
 
     function test_decimalsAreBounded() public {
-        new Vault(IERC20(address(new OddToken(9))), timelock, timing(), 2000, roles());
+        deployVault(IERC20(address(new OddToken(9))), timelock, timing(), 2000, roles());
         OddToken fine = new OddToken(10);
         vm.expectPartialRevert(VaultBase.TooManyDecimals.selector);
-        new Vault(IERC20(address(fine)), timelock, timing(), 2000, roles());
+        deployVault(IERC20(address(fine)), timelock, timing(), 2000, roles());
     }
 
     function test_timeIsPlain() public view {
