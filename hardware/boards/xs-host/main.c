@@ -75,7 +75,7 @@ static void native_memory(struct sxMachine *the)
 {
 	struct machine_usage usage;
 	machine_usage(&usage);
-	return_number(the, (double)usage.arena);
+	return_number(the, (double)(usage.arena - usage.stack));
 }
 
 static const struct native natives[] = {
