@@ -124,10 +124,14 @@ class Bench {
     } as unknown as ChainLink;
   }
 
+  look(): Promise<void> {
+    return this.#watch.look();
+  }
+
   /** Steps until nothing is left; the watch looks between steps, as in the hub. */
   async run(): Promise<void> {
     for (let step = 0; step < 50; step += 1) {
-      await this.#watch.look();
+      await this.look();
       if ((await this.loop.step(true)) === 'idle') return;
     }
     throw new Error('the loop does not come to rest');
@@ -205,6 +209,21 @@ test('the account’s nonce used elsewhere: the batch is given up and its lanes 
       [3, 1],
     );
     assert.is(await site.vault.readLane(site.channel, payee.address), paid);
+    await bench.close();
+  }));
+
+test('the next batch waits until the watch has stored what the last one did', () =>
+  inTemporaryFolder(async (folder) => {
+    const bench = await Bench.open(folder);
+    bench.take([await nextTap()]);
+    const before = await transactions();
+    assert.is(await bench.loop.step(true), 'sent');
+    assert.is(await bench.loop.step(true), 'waiting');
+    assert.is(await bench.loop.step(true), 'waiting');
+    await bench.look();
+    assert.is(await bench.loop.step(true), 'finished');
+    assert.is(await bench.loop.step(true), 'idle');
+    assert.is((await transactions()) - before, 1);
     await bench.close();
   }));
 
