@@ -8,9 +8,9 @@ import { SundialError } from '../../protocol/errors.ts';
 import { HubChild } from '../demo/hub-child.ts';
 import { HubStatus } from '../demo/hub-status.ts';
 import { reconcile, reconciliationTable } from '../demo/reconcile.ts';
-import { makeSite, type Site, writeSite } from '../demo/site.ts';
+import { makeSite, type Site, writeSite } from '../site/site.ts';
 import { Story, type Timeline } from '../demo/story.ts';
-import { projectRoot, STATE_ROOT } from './flags.ts';
+import { projectRoot, STATE_ROOT } from '../site/paths.ts';
 import { fail } from './output.ts';
 
 interface Flags {

@@ -11,8 +11,8 @@ import type { Uplink } from '../../hardware/interfaces/index.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import type { DeviceEvent, Effect, Notice } from '../../protocol/machines/effects.ts';
-import { type DeviceFolder, lockDevice } from './device-folder.ts';
-import { formatMoney } from './money.ts';
+import { type DeviceFolder, lockDevice } from '../site/device-folder.ts';
+import { formatMoney } from '../site/money.ts';
 import { type Line, makeOutput, type Output } from './output.ts';
 
 export interface DeviceOptions {

@@ -2,10 +2,10 @@
 import type { Command } from 'commander';
 import { payerDevice } from '../../device/devices.ts';
 import type { PayerEvent } from '../../protocol/machines/payer/payer.ts';
-import { readDevice } from './device-folder.ts';
+import { readDevice } from '../site/device-folder.ts';
 import { DeviceProcess } from './device-process.ts';
 import { addDeviceOptions, type CommonFlags, deviceOptions, stateFolder } from './flags.ts';
-import { formatMoney, parseMoney } from './money.ts';
+import { formatMoney, parseMoney } from '../site/money.ts';
 import { fail } from './output.ts';
 import { ensureBench } from './workbench.ts';
 

@@ -4,8 +4,8 @@ import type { Command } from 'commander';
 import { SundialError } from '../../protocol/errors.ts';
 import { HubStatus } from '../demo/hub-status.ts';
 import { reconcile, reconciliationTable } from '../demo/reconcile.ts';
-import { readSite } from '../demo/site.ts';
-import { STATE_ROOT } from './flags.ts';
+import { readSite } from '../site/site.ts';
+import { STATE_ROOT } from '../site/paths.ts';
 import { fail } from './output.ts';
 
 async function run(flags: { readonly site: string; readonly json: boolean }): Promise<void> {

@@ -10,10 +10,11 @@ import { nobleSuite } from '../../protocol/crypto/noble.ts';
 import { amount, seconds } from '../../protocol/integers.ts';
 import { TERMINAL_LANES_MAX, TERMINAL_OUTBOX_MAX } from '../../protocol/limits.ts';
 import type { TerminalSettings } from '../../protocol/machines/terminal/state.ts';
-import { readDevice } from './device-folder.ts';
+import { readDevice } from '../site/device-folder.ts';
 import { DeviceProcess } from './device-process.ts';
-import { addDeviceOptions, type CommonFlags, dataFile, deviceOptions, stateFolder } from './flags.ts';
-import { formatMoney, parseMoney } from './money.ts';
+import { addDeviceOptions, type CommonFlags, deviceOptions, stateFolder } from './flags.ts';
+import { dataFile } from '../site/paths.ts';
+import { formatMoney, parseMoney } from '../site/money.ts';
 import { type Line, fail } from './output.ts';
 import { ensureBench } from './workbench.ts';
 

@@ -4,10 +4,10 @@
  */
 import { Vault } from '../../hub/settle/vault.ts';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
-import { payerBooksOf, readDevice, terminalBooksOf } from '../cli/device-folder.ts';
-import { formatMoney } from '../cli/money.ts';
+import { payerBooksOf, readDevice, terminalBooksOf } from '../site/device-folder.ts';
+import { formatMoney } from '../site/money.ts';
 import type { HubChannel, HubStatus } from './hub-status.ts';
-import type { Site } from './site.ts';
+import type { Site } from '../site/site.ts';
 
 /** One (channel, payee) pair as each of the four sees it, in units. `undefined`: it doesn't know the lane. */
 export interface LaneRow {

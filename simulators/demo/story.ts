@@ -4,11 +4,11 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { defaultTap, dataFile } from '../cli/flags.ts';
-import { formatMoney, parseMoney } from '../cli/money.ts';
+import { defaultTap, dataFile } from '../site/paths.ts';
+import { formatMoney, parseMoney } from '../site/money.ts';
 import { DeviceChild, type DeviceLine } from './device-child.ts';
 import type { HubStatus } from './hub-status.ts';
-import type { Site } from './site.ts';
+import type { Site } from '../site/site.ts';
 
 interface Basket {
   readonly shop: string;

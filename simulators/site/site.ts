@@ -16,9 +16,9 @@ import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { channelId, seconds } from '../../protocol/integers.ts';
 import { makeSigning } from '../../protocol/signing/digests.ts';
-import { createDevice, type DeviceRole } from '../cli/device-folder.ts';
-import { projectRoot } from '../cli/flags.ts';
-import { parseMoney } from '../cli/money.ts';
+import { createDevice, type DeviceRole } from './device-folder.ts';
+import { projectRoot } from './paths.ts';
+import { parseMoney } from './money.ts';
 
 const hex = z.string().regex(/^0x[0-9a-f]*$/) as z.ZodType<`0x${string}`>;
 
