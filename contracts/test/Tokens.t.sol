@@ -106,9 +106,11 @@ contract TokensTest is Kit {
 
     function test_nothingCanBeCalledFromWithinATransfer() public {
         vault.open(OWNER, vm.addr(PAYER), 1000, 200);
-        bytes[9] memory calls = [
+        bytes[11] memory calls = [
             abi.encodeCall(vault.open, (OWNER, vm.addr(5), 10, 2)),
             abi.encodeCall(vault.topUp, (1, 10, 2)),
+            abi.encodeCall(vault.openWithPermit, (OWNER, vm.addr(5), 10, 2, 0, 27, 0, 0)),
+            abi.encodeCall(vault.topUpWithPermit, (1, 10, 2, 0, 27, 0, 0)),
             abi.encodeCall(vault.finishExit, (1)),
             abi.encodeCall(vault.startExit, (1, address(0))),
             abi.encodeCall(vault.settle, (hex"010000")),
