@@ -133,12 +133,8 @@ function dispatch(turn: TerminalTurn, event: Exclude<TerminalEvent, { type: 'boo
   switch (event.type) {
     case 'clock':
       dropStaleRequest(turn);
-<<<<<<< HEAD
       dropLostSession(turn);
-      for (const lane of turn.books.lanes) if (lane.stream !== undefined) creditLate(turn, lane.channel);
-=======
       creditAllLate(turn);
->>>>>>> verify
       return onClockSync(turn);
     case 'linkUp':
       return turn.set({ linkUp: true, greeted: undefined, stashed: undefined });
