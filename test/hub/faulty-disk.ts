@@ -57,6 +57,11 @@ export class FaultyDisk {
     this.#durableNames = new Map(kept);
   }
 
+  /** The process dies, the power stays: what it wrote is seen by the next, synced or not. */
+  kill(): void {
+    this.#life += 1;
+  }
+
   /** Flips one bit of a stored file, as a failing part does. */
   damage(name: string, offset: number): void {
     const stored = this.#names.get(name)!;
