@@ -6,6 +6,7 @@ import { addHubCommand } from './hub-command.ts';
 import { fail } from './output.ts';
 import { addPayerCommands } from './payer-commands.ts';
 import { addReconcileCommand } from './reconcile-command.ts';
+import { addSimCommand } from './sim-command.ts';
 import { addTerminalCommands } from './terminal-commands.ts';
 
 const program = new Command('sundial')
@@ -15,6 +16,7 @@ addDemoCommand(program);
 addHubCommand(program);
 addPayerCommands(program);
 addTerminalCommands(program);
+addSimCommand(program);
 addChannelCommand(program);
 addReconcileCommand(program);
 await program.parseAsync().catch(fail);
