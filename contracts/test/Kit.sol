@@ -38,6 +38,8 @@ abstract contract Kit is Check {
     TimelockController internal timelock;
     Vault internal vault;
     bytes32 internal separator;
+    // Creation code of the vault: the compiled one, or a mutant's, which needs no new compilation of the tests.
+    bytes private vaultCode;
 
     struct Entry {
         uint16 payee;
@@ -85,13 +87,33 @@ abstract contract Kit is Check {
         });
     }
 
+    function deployVault(
+        IERC20 token_,
+        TimelockController timelock_,
+        VaultBase.Timing memory timing_,
+        uint16 bondShare,
+        Vault.Roles memory roles_
+    ) internal returns (Vault deployed) {
+        bytes memory code = bytes.concat(vaultCode, abi.encode(token_, timelock_, timing_, bondShare, roles_));
+        assembly ("memory-safe") {
+            deployed := create(0, add(code, 0x20), mload(code))
+            if iszero(deployed) {
+                let at := mload(0x40)
+                returndatacopy(at, 0, returndatasize())
+                revert(at, returndatasize())
+            }
+        }
+    }
+
     function build() internal {
         vm.warp(1_800_000_000);
         token = new Time(address(this), 2 ** 48 - 1);
         address[] memory nobody = new address[](1);
         nobody[0] = address(this);
         timelock = new TimelockController(2 days, nobody, nobody, address(0));
-        vault = new Vault(IERC20(address(token)), timelock, timing(), 2000, roles());
+        string memory file = vm.envOr("SUNDIAL_VAULT_CODE", string(""));
+        vaultCode = bytes(file).length == 0 ? type(Vault).creationCode : vm.parseBytes(vm.readFile(file));
+        vault = deployVault(IERC20(address(token)), timelock, timing(), 2000, roles());
         separator = Digests.separator(block.chainid, address(vault));
         token.approve(address(vault), type(uint256).max);
         for (uint16 i = 0; i < 3; ++i) {

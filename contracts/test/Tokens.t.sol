@@ -70,7 +70,7 @@ contract TokensTest is Kit {
     function setUp() public {
         build();
         odd = new OddToken(6);
-        vault = new Vault(IERC20(address(odd)), timelock, timing(), 2000, roles());
+        vault = deployVault(IERC20(address(odd)), timelock, timing(), 2000, roles());
         odd.approve(address(vault), type(uint256).max);
     }
 
@@ -106,9 +106,11 @@ contract TokensTest is Kit {
 
     function test_nothingCanBeCalledFromWithinATransfer() public {
         vault.open(OWNER, vm.addr(PAYER), 1000, 200);
-        bytes[9] memory calls = [
+        bytes[11] memory calls = [
             abi.encodeCall(vault.open, (OWNER, vm.addr(5), 10, 2)),
             abi.encodeCall(vault.topUp, (1, 10, 2)),
+            abi.encodeCall(vault.openWithPermit, (OWNER, vm.addr(5), 10, 2, 0, 27, 0, 0)),
+            abi.encodeCall(vault.topUpWithPermit, (1, 10, 2, 0, 27, 0, 0)),
             abi.encodeCall(vault.finishExit, (1)),
             abi.encodeCall(vault.startExit, (1, address(0))),
             abi.encodeCall(vault.settle, (hex"010000")),
@@ -133,10 +135,10 @@ contract TokensTest is Kit {
     }
 
     function test_decimalsAreBounded() public {
-        new Vault(IERC20(address(new OddToken(9))), timelock, timing(), 2000, roles());
+        deployVault(IERC20(address(new OddToken(9))), timelock, timing(), 2000, roles());
         OddToken fine = new OddToken(10);
         vm.expectPartialRevert(VaultBase.TooManyDecimals.selector);
-        new Vault(IERC20(address(fine)), timelock, timing(), 2000, roles());
+        deployVault(IERC20(address(fine)), timelock, timing(), 2000, roles());
     }
 
     function test_timeIsPlain() public view {

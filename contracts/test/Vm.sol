@@ -40,6 +40,7 @@ interface Vm {
     function parseJsonBytes(string calldata json, string calldata key) external pure returns (bytes memory);
     function keyExistsJson(string calldata json, string calldata key) external view returns (bool);
     function envOr(string calldata name, string calldata otherwise) external view returns (string memory);
+    function parseBytes(string calldata text) external pure returns (bytes memory);
     function toString(uint256 value) external pure returns (string memory);
     function skip(bool) external;
 }

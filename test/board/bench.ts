@@ -23,6 +23,7 @@ const domain = { chainId: 31337, vault: new Uint8Array(20).fill(0xbe) };
 const signing = makeSigning(nobleSuite, domain);
 const hub = nobleKey(new Uint8Array(32).fill(0x11));
 const payee = nobleKey(new Uint8Array(32).fill(0x22));
+export const payeeAddress = toHex(payee.address);
 const none = (): never[] => [];
 
 /** One second before the boards' clock, in the middle of the lease. */
@@ -93,6 +94,6 @@ export class Workbench {
 
   async close(): Promise<void> {
     for (const board of this.running) await board.kill();
-    if (!process.env.SUNDIAL_KEEP) rmSync(this.folder, { recursive: true });
+    rmSync(this.folder, { recursive: true });
   }
 }

@@ -10,7 +10,8 @@ import { board, port } from './natives.ts';
 
 /** Bytes taken from a ring in one go; the C ring holds eight times as much. */
 const chunkBytes = 256;
-const chunk = new Uint8Array(chunkBytes);
+// Made with the first port: what exists before the start lies in flash.
+let chunk: Uint8Array | undefined;
 
 interface Port {
   readonly number: number;
@@ -20,10 +21,11 @@ interface Port {
   readonly onBytes: (bytes: Uint8Array) => void;
 }
 
-const ports: Port[] = [];
+let ports: readonly Port[] = [];
 
 /** The loop calls it when something has arrived; it drains every port, in turns so that neither starves another. */
 function drain(): void {
+  chunk ??= new Uint8Array(chunkBytes);
   for (let more = true; more; ) {
     more = false;
     for (const one of ports) {
@@ -47,7 +49,7 @@ export function openPort(
   onPeer: (peer: number) => void = () => {},
 ): void {
   (globalThis as unknown as { onInterrupt: () => void }).onInterrupt = drain;
-  ports.push({ number, peer: 0, onPeer, onBytes });
+  ports = [...ports, { number, peer: 0, onPeer, onBytes }];
   // Whoever came before the port was open is noticed at once; from now on the loop is told.
   setTimer(drain, 0);
 }

@@ -173,11 +173,20 @@ static void print(const char *text)
 }
 
 /* The build runs an image once without its built-ins and takes them out of the file: see build.mjs. */
+static void install(struct sxMachine *the)
+{
+	machine_install_own(the);
+	machine_install(the, natives, sizeof(natives) / sizeof(natives[0]));
+}
+
 static _Noreturn void prelink_and_hand_over(void)
 {
+	uint32_t margin; /* the build tries some: each slot too many is 16 bytes of flash */
+	memcpy(&margin, NV_BASE, 4);
+	struct prelink_input input = { archive, install, (int)margin, PRELINK_PROGRAM };
 	uart_start();
 	timer_start();
-	size_t size = prelink(__image_end, NV_BASE + 4 * 1024 * 1024, archive);
+	size_t size = prelink(__image_end, NV_BASE + 4 * 1024 * 1024, &input);
 	memcpy(NV_BASE + 4, __image_end, size);
 	memcpy(NV_BASE, &size, 4);
 	print("prelinked\n");
@@ -214,9 +223,11 @@ int main(void)
 		.first_slots = FIRST_SLOTS,
 	};
 	struct sxMachine *the = machine_create(&limits, root);
-	machine_install_own(the);
-	machine_install(the, natives, sizeof(natives) / sizeof(natives[0]));
-	archive_run(the, archive);
+	if (!PRELINK_PROGRAM) {
+		install(the);
+		archive_run(the, archive);
+	}
+	machine_start(the);
 	machine_loop(the);
 	fault("loop_ended");
 }

@@ -1,11 +1,13 @@
 /** The image of a payer: a wearable or a car, as its settings say. */
+import { onStart } from '../../native/prelude.ts';
 import { payerDevice } from '../../../device/devices.ts';
 import { memoryUse, observer, say, takeCommands } from './console.ts';
 import { ready, startBoard } from './device.ts';
 import { serialUplink, tapLinks } from './link.ts';
 
-const started = startBoard('wearable', 'car');
-if (started !== undefined) {
+onStart(() => {
+  const started = startBoard('wearable', 'car');
+  if (started === undefined) return;
   const { settings, signing, host, openJournal } = started;
   const device = payerDevice(
     signing,
@@ -42,4 +44,4 @@ if (started !== undefined) {
     device.attachUplink(serialUplink());
     ready();
   });
-}
+});

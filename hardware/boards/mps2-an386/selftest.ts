@@ -3,6 +3,7 @@
  * and hex or `error` and a code, so that tests reach every native on the chip and can provoke every fault.
  */
 import { nativeCrypto, nativeKey, sha256 } from '../../native/index.ts';
+import { onStart } from '../../native/prelude.ts';
 import { boardFlash } from './flash.ts';
 import { boardEntropy, boardKey } from './key.ts';
 import { openPort } from './link.ts';
@@ -39,7 +40,7 @@ function recurse(depth: number): number {
 }
 
 /** Operations that end in a fault don't answer. */
-const never = new Promise<Uint8Array>(() => {});
+const never = (): Promise<Uint8Array> => new Promise(() => {});
 
 /** Each counts the instructions of what it does, in units of the timer's 40. */
 let ticks = 0;
@@ -79,11 +80,11 @@ const operations: Record<string, (...values: Uint8Array[]) => Uint8Array | strin
     setTimeout(() => {
       throw new Error('thrown on purpose');
     }, 0);
-    return never;
+    return never();
   },
   rejectLater: () => {
     setTimeout(() => void Promise.reject(new Error('rejected on purpose')), 0);
-    return never;
+    return never();
   },
   loopForever: () => {
     for (;;);
@@ -109,14 +110,16 @@ async function answer(line: string): Promise<void> {
 
 let line = '';
 let skipping = false;
-openPort(port.tap, (bytes) => {
-  for (const byte of bytes) {
-    if (byte === 10) {
-      if (!skipping) void answer(line);
-      line = '';
-      skipping = false;
-    } else if (line.length >= lineMax) skipping = true;
-    else line += String.fromCharCode(byte);
-  }
+onStart(() => {
+  openPort(port.tap, (bytes) => {
+    for (const byte of bytes) {
+      if (byte === 10) {
+        if (!skipping) void answer(line);
+        line = '';
+        skipping = false;
+      } else if (line.length >= lineMax) skipping = true;
+      else line += String.fromCharCode(byte);
+    }
+  });
+  board.print('selftest ready\n');
 });
-board.print('selftest ready\n');
