@@ -156,13 +156,19 @@ async function start(
   );
 
   const link = new ChainLink(config.chain, signing);
+  // True from the moment a batch is due until nothing is left to settle.
+  let planDue = false;
   const watch = new Watch(link, registry, config.chain.startBlock, {
     block: (at, height) => {
       metrics.chainHeight.set(height);
       metrics.chainAge.set(Math.floor(Date.now() / 1000) - at);
       void intake.handle({ type: 'block', at, height });
     },
-    channel: (channel, facts) => void intake.handle({ type: 'channel', channel, facts }),
+    channel: (channel, facts) => {
+      // An owner who leaves starts the clock: whatever the channel owes is settled with the next look.
+      if (facts.exiting) planDue = true;
+      void intake.handle({ type: 'channel', channel, facts });
+    },
     payee: (payee) => void intake.handle({ type: 'payee', payee }),
     settled: (lane) => {
       metrics.settledLanes.inc();
@@ -261,12 +267,15 @@ async function start(
   });
   closers.push(() => ingest!.close());
 
-  const chainTrouble = {
+  const retrying = (failed: string, well: string) => ({
     failureMsMax: chainRetryMsMax,
-    onTrouble: (error: unknown) =>
-      log.warn(errorFields(error), 'L2 is out of reach; vouchers are taken all the same'),
-    onRecovered: (attempts: number) => log.info({ attempts }, 'L2 is in reach again'),
-  };
+    onTrouble: (error: unknown) => log.warn(errorFields(error), failed),
+    onRecovered: (attempts: number) => log.info({ attempts }, well),
+  });
+  const chainTrouble = retrying(
+    'L2 is out of reach; vouchers are taken all the same',
+    'L2 is in reach again',
+  );
   const watching = new Repeat(() => watch.look(), { everyMs: config.chain.pollMs, ...chainTrouble });
   const beaconing: Repeat = new Repeat(
     async () => {
@@ -285,8 +294,6 @@ async function start(
       onTrouble: (error) => log.error(errorFields(error), 'no beacon'),
     },
   );
-  // True from the moment a batch is due until nothing is left to settle.
-  let planDue = false;
   const settling: Repeat = new Repeat(
     async () => {
       for (let before = ''; ; ) {
@@ -299,7 +306,10 @@ async function start(
         before = now;
       }
     },
-    { everyMs: config.chain.pollMs, ...chainTrouble },
+    {
+      everyMs: config.chain.pollMs,
+      ...retrying('settling is interrupted and tried again', 'settling goes on'),
+    },
   );
   const settleSoon = () => {
     planDue = true;
