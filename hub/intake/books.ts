@@ -2,7 +2,7 @@
 // what was there. Records in the ledger were verified before they were written; nothing is verified here.
 import { type Bytes32, ZERO_BYTES16 } from '../../protocol/bytes.ts';
 import { type ChannelId, UINT48_MAX, ZERO_AMOUNT } from '../../protocol/integers.ts';
-import { decodeOwn, type MessageOf } from '../../protocol/wire/messages.ts';
+import { decodeOwn, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
 import type { HubRecord, RecordOf } from '../records.ts';
 import type { Books, ChannelBook, Entry, Known, Member } from './state.ts';
 import { bytesKey, numberKey, trieGet, trieSet } from './trie.ts';
@@ -60,11 +60,11 @@ export function highest(book: ChannelBook): { seq: number; spent: number } {
   return { seq, spent };
 }
 
-/** The books with one more record. `token` marks records of this run. */
-export function applyRecord(books: Books, record: HubRecord, token = -1): Books {
+/** The books with one more record. `token` marks records of this run; `message` is an entry's, if already read. */
+export function applyRecord(books: Books, record: HubRecord, token = -1, message?: Message): Books {
   switch (record.type) {
     case 'entry':
-      return applyEntry(books, record, token);
+      return applyEntry(books, record, token, message ?? decodeOwn(record.message));
     case 'evidence':
       return withChannel(books, record.channel, (book) => ({ ...book, proof: book.proof ?? record }));
     case 'lease':
@@ -83,9 +83,8 @@ export function applyRecord(books: Books, record: HubRecord, token = -1): Books 
   }
 }
 
-function applyEntry(books: Books, record: RecordOf<'entry'>, token: number): Books {
+function applyEntry(books: Books, record: RecordOf<'entry'>, token: number, message: Message): Books {
   // A record whose failure was reported can turn up all the same, and its sender has sent it again.
-  const message = decodeOwn(record.message);
   const known = trieGet(books.known, bytesKey(record.id)) !== undefined;
   const countersigned = message.type === 'collectedCredit' && message.byPayee === 1;
   if (known && !countersigned) return books;

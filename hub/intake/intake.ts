@@ -92,7 +92,7 @@ class IntakeTurn {
       case 'voucher': {
         this.#count({ type: 'message', name: prepared.message.type });
         const candidate = voucherCandidate(this.#context, this.state, prepared);
-        return this.#entry(device, prepared.bytes, 'voucher', candidate, candidate.id);
+        return this.#entry(device, prepared.bytes, 'voucher', candidate, candidate.id, prepared.message);
       }
       case 'other':
         this.#count({ type: 'message', name: prepared.message.type });
@@ -112,6 +112,7 @@ class IntakeTurn {
           'tick',
           tickCandidate(this.#context, this.state, message),
           message.stream,
+          message,
         );
       case 'collectedCredit':
         return this.#entry(
@@ -120,6 +121,7 @@ class IntakeTurn {
           'credit',
           creditCandidate(this.#context, this.state, message),
           message.voucher,
+          message,
         );
       case 'query':
         return this.#query(device, message.entry);
@@ -145,6 +147,7 @@ class IntakeTurn {
     kind: 'voucher' | 'tick' | 'credit',
     candidate: Candidate,
     voucher: Bytes32,
+    message: Message,
   ): void {
     const { id } = candidate;
     const known = candidate.fresh?.() ? undefined : trieGet(this.state.books.known, bytesKey(id));
@@ -156,7 +159,11 @@ class IntakeTurn {
     if (refusal !== undefined) return this.#reject(device, id, refusal);
     const at = this.state.block?.at ?? (0 as Seconds);
     this.#count({ type: 'accepted', kind });
-    this.#persist({ type: 'entry', id, at, message: bytes }, { type: 'acknowledge', device, entry: id });
+    this.#persist(
+      { type: 'entry', id, at, message: bytes },
+      [{ type: 'acknowledge', device, entry: id }],
+      message,
+    );
     // A credit moves nothing that another voucher could contradict.
     if (kind !== 'credit') this.#watchForFraud(voucher);
   }
@@ -230,7 +237,7 @@ class IntakeTurn {
 
   #revoke(channel: ChannelId, revoked: boolean): void {
     if (this.state.books.revoked.includes(channel) === revoked) return;
-    this.#persist({ type: 'revocation', channel, revoked: revoked ? 1 : 0 }, { type: 'revocations' });
+    this.#persist({ type: 'revocation', channel, revoked: revoked ? 1 : 0 }, [{ type: 'revocations' }]);
   }
 
   // ---- the ledger ----
@@ -240,7 +247,7 @@ class IntakeTurn {
     if (record === undefined) return this.#answer(answer, 0);
     const refusal = this.#room();
     if (refusal !== undefined) return this.#reject(answer.device, ZERO_BYTES32, refusal);
-    this.#persist(record, answer);
+    this.#persist(record, [answer]);
   }
 
   #room(): RefusalName | undefined {
@@ -250,10 +257,11 @@ class IntakeTurn {
       : undefined;
   }
 
-  #persist(record: HubRecord, ...answers: Answer[]): void {
+  /** `message`: what the record's bytes say, where it was read already. */
+  #persist(record: HubRecord, answers: readonly Answer[] = [], message?: Message): void {
     const { books, pending, nextToken: token } = this.state;
     this.#set({
-      books: applyRecord(books, record, token),
+      books: applyRecord(books, record, token, message),
       pending: [...pending, { token, before: books, answers }],
       nextToken: token + 1,
     });
@@ -261,10 +269,10 @@ class IntakeTurn {
   }
 
   #persisted(token: number, position: number): void {
-    const [first, ...pending] = this.state.pending;
+    const [first] = this.state.pending;
     // Records that went down with an earlier one have no say any more.
     if (first === undefined || first.token !== token) return;
-    this.#set({ pending });
+    this.#set({ pending: this.state.pending.slice(1) });
     for (const answer of first.answers) {
       if (answer.type === 'acknowledge') this.#place(answer.entry, position);
       this.#answer(answer, position);
