@@ -47,3 +47,15 @@ export const indexedVouchersMax = 1_000_000;
 
 /** Devices waiting for one acknowledgement: a terminal, its payer, and some that retry. */
 export const waitersMax = 8;
+
+/** Blocks whose events are asked for at once: many nodes refuse more. */
+export const watchBlocksMax = 2_000;
+
+/** Longest pause between attempts while L2 is out of reach, milliseconds: it is found again within that time. */
+export const chainRetryMsMax = 30_000;
+
+/** Times that a row which the vault skipped is sent again when something about its channel changed. */
+export const rowAttemptsMax = 5;
+
+/** Vouchers with a payee's credit that one batch asks L2 about. */
+export const creditRowsMax = 100;

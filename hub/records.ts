@@ -9,6 +9,7 @@ import {
   bytes32Field,
   bytesBetween,
   channelField,
+  heightField,
   type Codec,
   list,
   optional,
@@ -84,7 +85,7 @@ export const RECORDS = {
   /** What became of it. `state` 1: mined, 2: reverted, 3: another transaction took its nonce. */
   batchOutcome: {
     number: 8,
-    codec: struct({ batch: u32, state: u8, gas: u32, block: amountField }),
+    codec: struct({ batch: u32, state: u8, gas: u32, block: heightField }),
   },
 } as const satisfies Record<string, { number: number; codec: Codec<unknown> }>;
 

@@ -47,6 +47,8 @@ export const TERMINAL_LANES_MAX = 1024;
 export const TERMINAL_OUTBOX_MAX = 1024;
 /** Seconds that a request stays open when nobody taps. */
 export const REQUEST_OPEN_SECONDS = 120;
+/** Seconds that a charge session survives a broken link: a radio may drop out, a car that is gone stays gone. */
+export const SESSION_LOST_SECONDS = 30;
 /** Terminals in one scope that may be offline at once, H of the loss bound. */
 export const SCOPE_TERMINALS_MAX = 5;
 

@@ -1,7 +1,7 @@
 // The test command: every folder of test/ is a suite. A folder with a suite.mjs runs that; any other runs its
-// *.test.ts files, bundled by esbuild, each in a process of its own. Options: --deep, --shard i/n, --suite name.
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+// *.test.ts files, bundled by esbuild, each in a process of its own. Options: see --help.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -11,6 +11,7 @@ const help = `npm test -- [--suite NAME ...] [--deep] [--shard i/n]
   --suite NAME  only this folder of test/ (may be given several times)
   --deep        the large counts instead of CI's tenth
   --shard i/n   only the i-th of n parts of the suites that can be split (1 <= i <= n)
+  --resume      go on where an interrupted run with the same commit, --deep and --shard ended
 `;
 
 const { values: options } = parseArgs({
@@ -18,6 +19,7 @@ const { values: options } = parseArgs({
     suite: { type: 'string', multiple: true },
     deep: { type: 'boolean', default: false },
     shard: { type: 'string', default: '1/1' },
+    resume: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
@@ -121,11 +123,30 @@ if (folders.length === 0) {
 }
 mkdirSync(join(root, 'build'), { recursive: true });
 
+/** Suites that passed in this kind of run of this commit; a changed work tree has no such memory. */
+const commit = spawnSync('git', ['rev-parse', 'HEAD'], { cwd: root }).stdout?.toString().trim();
+const clean = spawnSync('git', ['status', '--porcelain'], { cwd: root }).stdout?.toString() === '';
+const progressFile = join(
+  root,
+  'build',
+  `progress-${options.deep ? 'deep' : 'ci'}-${options.shard.replace('/', '-')}.json`,
+);
+const progress = { commit, passed: {} };
+if (options.resume && clean && existsSync(progressFile)) {
+  const stored = JSON.parse(readFileSync(progressFile, 'utf8'));
+  if (stored.commit === commit) progress.passed = stored.passed;
+}
+
 const total = { passed: 0, failed: 0, skipped: 0 };
 for (const folder of folders) {
   const started = Date.now();
   process.stdout.write(`\n=== ${folder}\n`);
-  let counts;
+  let counts = progress.passed[folder];
+  if (counts !== undefined) {
+    process.stdout.write(`passed before: ${counts.passed}\n`);
+    for (const key of Object.keys(total)) total[key] += counts[key];
+    continue;
+  }
   const suiteFile = join(root, 'test', folder, 'suite.mjs');
   if (existsSync(suiteFile)) {
     const suite = (await import(suiteFile)).default;
@@ -149,6 +170,10 @@ for (const folder of folders) {
     counts = await runUvuFolder(folder);
   }
   for (const key of Object.keys(total)) total[key] += counts[key];
+  if (counts.failed === 0) {
+    progress.passed[folder] = counts;
+    writeFileSync(progressFile, JSON.stringify(progress));
+  }
   const seconds = ((Date.now() - started) / 1000).toFixed(1);
   process.stdout.write(
     `=== ${folder}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped (${seconds} s)\n`,

@@ -20,17 +20,25 @@ const settings = {
   viaIR: false,
   evmVersion: 'osaka',
   metadata: { bytecodeHash: 'none', appendCBOR: false },
-  outputSelection: { '*': { '*': ['abi', 'evm.bytecode.object', 'evm.deployedBytecode.object'] } },
 };
 
-/** Reads a source and everything it imports. */
-function collect(name, sources) {
+/** The compiler's job for these sources; only the contracts named come out, as code is what takes its time. */
+export function compileInput(sources, contracts) {
+  const outputSelection = {};
+  for (const [file, name] of contracts) {
+    outputSelection[file] = { [name]: ['abi', 'evm.bytecode.object', 'evm.deployedBytecode.object'] };
+  }
+  return JSON.stringify({ language: 'Solidity', sources, settings: { ...settings, outputSelection } });
+}
+
+/** Reads a source and everything it imports into `sources`, by the names that the compiler uses. */
+export function collectSources(name, sources) {
   if (sources[name]) return;
   const file = name.startsWith('@') ? join(root, 'node_modules', name) : join(root, name);
   const content = readFileSync(file, 'utf8');
   sources[name] = { content };
   for (const [, path] of content.matchAll(/^import\s[^;]*?["']([^"']+)["'];/gms)) {
-    collect(path.startsWith('.') ? posix.join(posix.dirname(name), path) : path, sources);
+    collectSources(path.startsWith('.') ? posix.join(posix.dirname(name), path) : path, sources);
   }
 }
 
@@ -40,9 +48,9 @@ function collect(name, sources) {
  */
 export function compileContracts() {
   const sources = {};
-  for (const [name] of wanted) collect(name, sources);
+  for (const [name] of wanted) collectSources(name, sources);
   const require = createRequire(import.meta.url);
-  const input = JSON.stringify({ language: 'Solidity', sources, settings });
+  const input = compileInput(sources, wanted);
   const hash = createHash('sha256').update(require('solc/package.json').version).update(input).digest('hex');
   const folder = join(root, 'build', 'contracts');
   const read = (name) => JSON.parse(readFileSync(join(folder, `${name}.json`), 'utf8'));

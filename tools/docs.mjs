@@ -1,11 +1,13 @@
-// Writes the tables of protocol/README.md from the code: npm run docs
+// Writes what is printed from the code: the tables of protocol/README.md and test/golden/tap.txt. npm run docs
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bundle } from './bundle.mjs';
 import { ensureInstalled, root } from './ensure.mjs';
 
 ensureInstalled();
-await bundle({ tables: 'test/docs/tables.ts' }, 'build/docs');
+await bundle({ tables: 'test/docs/tables.ts', journey: 'test/golden/journey.ts' }, 'build/docs');
 const { withTables } = await import(join(root, 'build', 'docs', 'tables.mjs'));
+const { journey } = await import(join(root, 'build', 'docs', 'journey.mjs'));
 const path = join(root, 'protocol', 'README.md');
 writeFileSync(path, withTables(readFileSync(path, 'utf8')));
+writeFileSync(join(root, 'test', 'golden', 'tap.txt'), await journey());

@@ -20,6 +20,7 @@ interface Vm {
     function chainId(uint256 id) external;
     function expectRevert(bytes4 selector) external;
     function expectRevert(bytes calldata data) external;
+    function expectPartialRevert(bytes4 selector) external;
     function expectRevert() external;
     function expectEmit(bool, bool, bool, bool) external;
     function expectEmit(address) external;
@@ -38,6 +39,8 @@ interface Vm {
     function parseJsonBytes32(string calldata json, string calldata key) external pure returns (bytes32);
     function parseJsonBytes(string calldata json, string calldata key) external pure returns (bytes memory);
     function keyExistsJson(string calldata json, string calldata key) external view returns (bool);
+    function envOr(string calldata name, string calldata otherwise) external view returns (string memory);
+    function parseBytes(string calldata text) external pure returns (bytes memory);
     function toString(uint256 value) external pure returns (string memory);
     function skip(bool) external;
 }

@@ -64,7 +64,7 @@ export function hash(...parts) {
 
 /** All headers that a source of these folders may include: few and small enough to hash them all. */
 function headersHash(folders) {
-  const parts = [];
+  const parts = [readFileSync(join(nativeFolder, 'platform.h'))];
   for (const folder of folders)
     for (const name of readdirSync(folder).sort())
       if (name.endsWith('.h')) parts.push(name, readFileSync(join(folder, name)));
@@ -76,11 +76,12 @@ function headersHash(folders) {
  * @param {string} cc the compiler
  * @param {string[]} flags
  * @param {string[]} sources absolute paths
- * @param {{ headers?: string[], inputs?: Buffer[] }} also folders of headers, and bytes of other files they include
+ * @param {{ headers?: string[], inputs?: Buffer[] }} also folders whose headers they include (the engine's own sources
+ *   see none but platform.h), and bytes of other files that they include
  */
-export async function compile(cc, flags, sources, { headers = [], inputs = [] } = {}) {
+export async function compile(cc, flags, sources, { headers = [nativeFolder], inputs = [] } = {}) {
   const version = await command(cc, ['-dumpfullversion', '-dumpmachine']);
-  const around = hash(cc, version, ...flags, headersHash([nativeFolder, ...headers]), ...inputs);
+  const around = hash(cc, version, ...flags, headersHash(headers), ...inputs);
   const folder = join(root, 'build/objects');
   mkdirSync(folder, { recursive: true });
   const objects = sources.map((source) =>

@@ -11,6 +11,8 @@ enum { NAME_MODULO = 251, SYMBOL_MODULO = 31 };
 static struct {
 	uint8_t *base, *chunks, *slots, *top; /* base <= chunks <= slots <= top */
 	size_t peak;
+	uint8_t *stack_at, *slots_below;
+	bool slots_fixed;
 	char *c_stack_limit;
 	txMachine *the;
 	size_t stack;
@@ -47,7 +49,17 @@ txSlot *fxAllocateSlots(txMachine *the, txSize count)
 {
 	size_t size = (size_t)count * sizeof(txSlot);
 	(void)the;
-	if ((size_t)(self.slots - self.chunks) < size) return NULL;
+	if (self.stack_at) { /* the engine asks for its stack first */
+		txSlot *stack = (txSlot *)self.stack_at;
+		self.stack_at = NULL;
+		return stack;
+	}
+	if (self.slots_below) {
+		uint8_t *below = self.slots_below;
+		self.slots_below = NULL;
+		return size <= (size_t)(self.chunks - below) ? (txSlot *)below : NULL;
+	}
+	if (self.slots_fixed || (size_t)(self.slots - self.chunks) < size) return NULL;
 	self.slots -= size;
 	note_peak();
 	return (txSlot *)self.slots;
@@ -264,11 +276,15 @@ txMachine *machine_create(const struct machine_limits *limits, txMachine *root)
 		.incrementalKeyCount = 0,
 		.nameModulo = NAME_MODULO, /* the same in a machine and the one it starts from */
 		.symbolModulo = SYMBOL_MODULO,
-		.parserBufferSize = 8192,
+		.parserBufferSize = 256 * 1024, /* only the Linux host parses: vectors are long literals */
 		.parserTableModulo = 1993,
 	};
 	self.base = self.chunks = limits->arena;
 	self.slots = self.top = limits->arena + (limits->arena_size & ~(size_t)15);
+	self.stack_at = limits->stack_at;
+	self.slots_fixed = limits->slots_below;
+	self.slots_below = limits->slots_below ? self.base : NULL;
+	if (limits->slots_below) self.chunks += (size_t)limits->first_slots * sizeof(txSlot);
 	self.c_stack_limit = limits->c_stack_limit;
 	self.stack = (size_t)limits->stack_slots * sizeof(txSlot);
 	self.the = root ? fxCloneMachine(&creation, root, "sundial", NULL)
@@ -319,6 +335,16 @@ static void call_global(txMachine *the, const char *name)
 	fxEndHost(the);
 }
 
+void machine_start(txMachine *the)
+{
+	call_global(the, "start");
+}
+
+uint8_t *machine_chunks_end(void)
+{
+	return (uint8_t *)self.the->firstBlock->current;
+}
+
 void machine_exit(void)
 {
 	self.exit = true;
@@ -348,4 +374,6 @@ void machine_usage(struct machine_usage *usage)
 	usage->chunks = (size_t)self.the->peakChunksSize;
 	usage->slots = (size_t)self.the->peakHeapCount * sizeof(txSlot);
 	usage->stack = self.stack;
+	usage->live_chunks = (size_t)self.the->currentChunksSize;
+	usage->live_slots = (size_t)self.the->currentHeapCount * sizeof(txSlot);
 }

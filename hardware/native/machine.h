@@ -16,6 +16,8 @@ struct machine_limits {
 	uint8_t *arena;      /* chunks grow up from its start, slots grow down from its end */
 	size_t arena_size;   /* bytes */
 	char *c_stack_limit; /* lowest address that C may reach before XS reports a stack overflow */
+	uint8_t *stack_at;   /* where the value stack lies; NULL: in the arena */
+	bool slots_below;    /* `first_slots` and no more, below the chunks: what the chunks leave is then at the end */
 	int stack_slots;     /* noble needs about 620 to sign, a bundle's top level about 1280 */
 	int keys;            /* property names, without those of `root` */
 	int first_chunks;    /* bytes of chunks committed at start; too few make the collector run all the time */
@@ -27,6 +29,7 @@ struct machine_usage {
 	size_t chunks; /* bytes of them holding live chunks at the peak */
 	size_t slots;  /* bytes of them holding live slots at the peak */
 	size_t stack;  /* bytes of the value stack */
+	size_t live_chunks, live_slots; /* bytes in use, garbage since the last collection included */
 };
 
 /* What a board must supply. */
@@ -46,20 +49,28 @@ struct native {
 };
 
 /*
- * The built-ins as a frozen machine in flash, which the running one starts from and copies what it changes: see
- * prelink.c. The build makes it once; an image without it can do nothing else.
+ * A frozen machine in flash, which the running one starts from and copies what it changes: see prelink.c. The build
+ * makes it once; an image without it can do nothing else.
  */
-/* Lays the built-ins and the archive's names out at `at`, using `scratch` to measure. Returns the end, bytes. */
-size_t prelink(uint8_t *at, uint8_t *scratch, const uint8_t *archive);
+struct prelink_input {
+	const uint8_t *archive;
+	void (*install)(struct sxMachine *); /* the natives */
+	int slots_margin; /* slots that the modules need beside those that stay; too few end in `memory_full` */
+	bool run; /* the program's modules too, not only the built-ins: not with noble, whose BigInts don't survive it */
+};
+/* Lays the machine out at `at`, using `scratch` to measure. Returns its bytes. */
+size_t prelink(uint8_t *at, uint8_t *scratch, const struct prelink_input *input);
 /* The machine at `at`, or NULL when the image has none. */
 struct sxMachine *prelinked_root(const uint8_t *at);
 
-/* In this order: create, archive_names where an archive runs, install the natives, run the program, loop. */
+/* In this order: create, archive_names where an archive runs, install the natives, run the program, start, loop. */
 struct sxMachine *machine_create(const struct machine_limits *limits, struct sxMachine *root);
 void machine_install_own(struct sxMachine *the); /* the global object `natives` with what every board has */
 void machine_install(struct sxMachine *the, const struct native *natives, size_t count);
+void machine_start(struct sxMachine *the); /* calls the global function `start` */
 void machine_loop(struct sxMachine *the);
 void machine_usage(struct machine_usage *usage);
+uint8_t *machine_chunks_end(void); /* where the last chunk ends */
 void machine_exit(void); /* ends machine_loop after the current event */
 
 /* Byte code that a Linux host compiled, run in place from flash: see archive.c. */

@@ -1,15 +1,15 @@
 /*
- * Built-ins in flash. A machine with all built-ins takes 60 KB of RAM and four million instructions at each start,
- * and is the same every time. So the build lets the image make it once, at the address in flash where it will lie,
- * shares it in XS's sense (every slot marked, so that no collector enters; changed objects are copied), and takes the
- * memory as part of the image.
+ * A machine in flash. With all built-ins and with what the program's modules define, it takes 200 KB of RAM and tens
+ * of millions of instructions at each start, and is the same every time. So the build lets the image make it once, at
+ * the address in flash where it will lie, shares it in XS's sense (every slot marked, so that no collector enters;
+ * what changes is copied), and takes the memory as part of the image.
  *
  * It is made twice: the first time somewhere large, to learn how much of everything it takes.
  */
 #include "xsAll.h"
 #include "machine.h"
 
-enum { MAGIC = 0x524b4e4c, NAME_MODULO = 251, SYMBOL_MODULO = 31 };
+enum { STACK = 1536, MAGIC = 0x524b4e4c };
 
 struct header {
 	uint32_t magic, size;
@@ -23,7 +23,10 @@ struct sizes {
 	int slots, keys;
 };
 
-/* While this is set, the engine's own tables come from it instead of malloc, and stay. */
+/* Chunks that the modules need beside what stays of them; what is not used of it is not in the image. */
+enum { CHUNKS_MARGIN = 128 * 1024 };
+
+/* While this is set, the engine's own tables come from it instead of malloc, and stay. Jump buffers come later. */
 static uint8_t *bump;
 
 void *machine_allocate(size_t count, size_t size)
@@ -67,42 +70,71 @@ static void each_slot(txMachine *the, void (*visit)(txSlot *))
 		for (txSlot *slot = heap + 1; slot < heap->value.reference; slot++) visit(slot);
 }
 
-static txMachine *make(uint8_t *at, const struct sizes *sizes, const uint8_t *archive, struct sizes *used)
+/* Items of arrays lie in chunks, where each_slot does not come. */
+static void make_constant_deep(txSlot *slot)
+{
+	if (slot->kind == XS_ARRAY_KIND && slot->value.array.address) {
+		txSlot *items = slot->value.array.address;
+		txSize count = ((txChunk *)((txByte *)items - sizeof(txChunk)))->size / (txSize)sizeof(txSlot);
+		for (txSize i = 0; i < count; i++) make_constant(items + i);
+	}
+	make_constant(slot);
+}
+
+/* Moves what is used of the value stack behind the chunks; only the machine itself points into it. */
+static void keep_stack(txMachine *the, uint8_t *at)
+{
+	size_t size = (size_t)((uint8_t *)the->stackTop - (uint8_t *)the->stack);
+	memcpy(at, the->stack, size);
+	the->stackBottom = the->stack = (txSlot *)at;
+	the->stackTop = the->stackPrototypes = (txSlot *)(at + size);
+}
+
+static txMachine *make(uint8_t *at, uint8_t *scratch, const struct sizes *sizes, const struct prelink_input *input,
+	struct sizes *used)
 {
 	struct machine_limits limits = {
 		.arena = at + sizes->tables,
+		.stack_at = scratch,
+		.slots_below = true,
 		.c_stack_limit = fxCStackLimit(),
-		.stack_slots = 256, /* the intrinsics and a little for making them */
+		.stack_slots = STACK, /* the intrinsics, and the depth of the modules' top level */
 		.keys = sizes->keys,
 		.first_chunks = (int)sizes->chunks,
 		.first_slots = sizes->slots,
 	};
-	size_t block = sizeof(txBlock) + 16;
-	limits.arena_size = ((sizes->chunks + block + 15) & ~(size_t)15)
-		+ (size_t)(sizes->slots + limits.stack_slots) * sizeof(txSlot) + 16;
+	limits.arena_size = sizes->chunks + sizeof(txBlock) + 32 + (size_t)sizes->slots * sizeof(txSlot);
 	bump = at;
 	txMachine *the = machine_create(&limits, NULL);
-	archive_names(the, archive);
-	each_slot(the, freeze_function);
-	fxShareMachine(the);
+	archive_names(the, input->archive);
 	used->tables = (size_t)(bump - at);
-	used->chunks = (size_t)the->peakChunksSize;
-	used->slots = (int)the->peakHeapCount + 4;
-	used->keys = the->keyIndex;
 	bump = NULL;
-	each_slot(the, make_constant);
+	if (input->run) {
+		input->install(the);
+		archive_run(the, input->archive);
+	}
+	fxCollectGarbage(the);
+	each_slot(the, freeze_function);
+	used->chunks = (size_t)the->currentChunksSize + CHUNKS_MARGIN;
+	used->slots = (int)the->currentHeapCount + input->slots_margin;
+	used->keys = the->keyIndex;
+	fxShareMachine(the);
+	each_slot(the, make_constant_deep);
 	for (txSlot *slot = the->stack; slot < the->stackTop; slot++) make_constant(slot);
+	keep_stack(the, (uint8_t *)(((uintptr_t)machine_chunks_end() + 15) & ~(uintptr_t)15));
 	return the;
 }
 
-size_t prelink(uint8_t *at, uint8_t *scratch, const uint8_t *archive)
+size_t prelink(uint8_t *at, uint8_t *scratch, const struct prelink_input *input)
 {
-	struct sizes large = { 256 * 1024, 256 * 1024, 16 * 1024, 8000 }, used, again;
+	struct sizes large = { 256 * 1024, 512 * 1024, 32 * 1024, 8000 }, used, again;
 	struct header header = { .magic = MAGIC };
-	make(scratch, &large, archive, &used);
+	uint8_t *stack = scratch;
+	scratch += STACK * sizeof(txSlot);
+	make(scratch, stack, &large, input, &used);
 	/* The table of keys was made for `large`: here it is as long as the keys are many. */
 	used.tables -= (size_t)(large.keys - used.keys) * sizeof(txSlot *) - 16;
-	header.root = make(at + sizeof(header), &used, archive, &again);
+	header.root = make(at + sizeof(header), stack, &used, input, &again);
 	header.size = (uint32_t)((uint8_t *)header.root->stackTop - at);
 	memcpy(at, &header, sizeof(header));
 	return header.size;

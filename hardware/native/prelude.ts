@@ -15,8 +15,9 @@ interface Timer {
   callback: () => void;
 }
 
-// The clock of the natives wraps every 49.7 days; this one does not.
-let lastMs = natives.milliseconds();
+// The clock of the natives counts from power-up and wraps every 49.7 days; this one does not. Nothing here asks for
+// the time when the module is loaded: on a board that is when the image is built.
+let lastMs = 0;
 let elapsedMs = 0;
 export function monotonicMs(): number {
   const nowMs = natives.milliseconds();
@@ -75,3 +76,8 @@ scope.crypto = {
     return out;
   },
 };
+
+/** What a board's image does when the power comes on; until then its modules only define things. */
+export function onStart(start: () => void): void {
+  scope.start = start;
+}

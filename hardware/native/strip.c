@@ -15,6 +15,86 @@ STRIPPED(fxBuildDate)
 STRIPPED(fxBuildProxy) /* and Reflect */
 STRIPPED(fxBuildRegExp)
 
+/* Letters of all alphabets: 8 KB of tables. */
+STRIPPED(fx_String_prototype_toLowerCase)
+STRIPPED(fx_String_prototype_toUpperCase)
+
+/* Modules are bundled: nothing is imported, prepared or transferred at run time. */
+STRIPPED(fxPrepareTransfer)
+void __wrap_fxPrepareModule(txMachine *the, txFlag flag);
+void __wrap_fxPrepareModule(txMachine *the, txFlag flag)
+{
+	(void)flag;
+	mxReferenceError("modules are bundled, not loaded");
+}
+
+/*
+ * XS's table of optional parts (xsDefaults.c, which an image leaves out), without: `name` and `length` of functions,
+ * two slots for each of a thousand; import; behaviours of proxies and module namespaces; atomics.
+ */
+const txDefaults gxDefaults = {
+	.newAsyncInstance = fxNewAsyncInstance,
+	.runAsync = fxRunAsync,
+	.newGeneratorInstance = fxNewGeneratorInstance,
+	.newGeneratorFunctionInstance = fxNewGeneratorFunctionInstance,
+	.newAsyncGeneratorInstance = fxNewAsyncGeneratorInstance,
+	.newAsyncGeneratorFunctionInstance = fxNewAsyncGeneratorFunctionInstance,
+	.runForAwaitOf = fxRunForAwaitOf,
+	.newArgumentsSloppyInstance = fxNewArgumentsSloppyInstance,
+	.newArgumentsStrictInstance = fxNewArgumentsStrictInstance,
+	.runProgramEnvironment = fxRunProgramEnvironment,
+	.definePrivateProperty = fxDefinePrivateProperty,
+	.getPrivateProperty = fxGetPrivateProperty,
+	.setPrivateProperty = fxSetPrivateProperty,
+	.captureErrorStack = fxCaptureErrorStack,
+};
+
+const txBehavior *gxBehaviors[XS_BEHAVIOR_COUNT] = {
+	&gxOrdinaryBehavior, &gxArgumentsSloppyBehavior, &gxOrdinaryBehavior, &gxArrayBehavior, &gxEnvironmentBehavior,
+	&gxGlobalBehavior, &gxOrdinaryBehavior, &gxOrdinaryBehavior, &gxStringBehavior, &gxTypedArrayBehavior,
+};
+
+const txTypeDispatch gxTypeDispatches[mxTypeArrayCount] = {
+	{ 8, 3, fxBigInt64Getter, fxBigInt64Setter, fxBigIntCoerce, fxBigInt64Compare, _getBigInt64, _setBigInt64, _BigInt64Array },
+	{ 8, 3, fxBigUint64Getter, fxBigUint64Setter, fxBigIntCoerce, fxBigUint64Compare, _getBigUint64, _setBigUint64, _BigUint64Array },
+	{ 4, 2, fxFloat32Getter, fxFloat32Setter, fxNumberCoerce, fxFloat32Compare, _getFloat32, _setFloat32, _Float32Array },
+	{ 8, 3, fxFloat64Getter, fxFloat64Setter, fxNumberCoerce, fxFloat64Compare, _getFloat64, _setFloat64, _Float64Array },
+	{ 1, 0, fxInt8Getter, fxInt8Setter, fxIntCoerce, fxInt8Compare, _getInt8, _setInt8, _Int8Array },
+	{ 2, 1, fxInt16Getter, fxInt16Setter, fxIntCoerce, fxInt16Compare, _getInt16, _setInt16, _Int16Array },
+	{ 4, 2, fxInt32Getter, fxInt32Setter, fxIntCoerce, fxInt32Compare, _getInt32, _setInt32, _Int32Array },
+	{ 1, 0, fxUint8Getter, fxUint8Setter, fxUintCoerce, fxUint8Compare, _getUint8, _setUint8, _Uint8Array },
+	{ 2, 1, fxUint16Getter, fxUint16Setter, fxUintCoerce, fxUint16Compare, _getUint16, _setUint16, _Uint16Array },
+	{ 4, 2, fxUint32Getter, fxUint32Setter, fxUintCoerce, fxUint32Compare, _getUint32, _setUint32, _Uint32Array },
+	{ 1, 0, fxUint8Getter, fxUint8ClampedSetter, fxNumberCoerce, fxUint8Compare, _getUint8, _setUint8, _Uint8ClampedArray },
+};
+
+const txTypeBigInt gxTypeBigInt = {
+	fxBigIntCompare,
+	fxBigIntDecode,
+	fxBigintToArrayBuffer,
+	fxBigIntToInstance,
+	fxBigIntToNumber,
+	fxBigintToString,
+	fxBigInt_add,
+	fxBigInt_and,
+	fxBigInt_dec,
+	fxBigInt_div,
+	fxBigInt_exp,
+	fxBigInt_inc,
+	fxBigInt_lsl,
+	fxBigInt_lsr,
+	fxBigInt_mul,
+	fxBigInt_neg,
+	fxBigInt_nop,
+	fxBigInt_not,
+	fxBigInt_or,
+	fxBigInt_rem,
+	fxBigInt_sub,
+	fxBigInt_xor,
+};
+
+const txTypeAtomics gxTypeAtomics[mxTypeArrayCount];
+
 /* There is no parser on the chip: eval and Function throw. */
 txScript *fxParseScript(txMachine *the, void *stream, txGetter getter, txUnsigned flags)
 {

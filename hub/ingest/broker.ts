@@ -88,7 +88,13 @@ export async function startBroker(options: {
     });
     broker.handle(guarded);
   });
-  const port = await listen(server, options.host, options.port);
+  let port: number;
+  try {
+    port = await listen(server, options.host, options.port);
+  } catch (error) {
+    await new Promise<void>((resolve) => broker.close(() => resolve()));
+    throw error;
+  }
   return {
     url: `mqtt://${options.host}:${port}`,
     port,

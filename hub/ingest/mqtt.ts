@@ -30,6 +30,7 @@ export interface MqttIngestOptions {
 /** Longest wait for the broker at the start, milliseconds; later it is retried for ever. */
 const CONNECT_TIMEOUT_MS = 10_000;
 const RECONNECT_MS = 500;
+const CLOSE_MS = 1_000;
 
 export class MqttIngest {
   readonly #client: MqttClient;
@@ -189,6 +190,11 @@ export class MqttIngest {
   }
 
   async close(): Promise<void> {
-    await this.#client.endAsync(!this.#client.connected);
+    // Answers on their way get a moment; a broker that is gone would hold a graceful end for ever.
+    const end = Date.now() + CLOSE_MS;
+    while (this.#client.connected && this.#outgoing > 0 && Date.now() < end) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    await this.#client.endAsync(true);
   }
 }

@@ -29,8 +29,15 @@ const headSchema = z.strictObject({
   bond: amountNumber,
   credited: amountNumber,
   exiting: z.boolean(),
-  /** Settled on L2 per payee. */
-  settled: z.record(addressText, amountNumber),
+  slashed: z.boolean(),
+  /** Settled on L2 per payee, and the transaction that raised it last. */
+  settled: z.record(
+    addressText,
+    z.strictObject({
+      paid: amountNumber,
+      transaction: z.templateLiteral(['0x', z.string().regex(/^[0-9a-f]{64}$/)]),
+    }),
+  ),
 });
 export type ChannelHead = z.infer<typeof headSchema>;
 

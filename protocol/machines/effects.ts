@@ -34,7 +34,7 @@ export type Notice =
       readonly type: 'sessionOver';
       readonly channel: ChannelId;
       readonly ticks: number;
-      readonly reason: RefusalName | 'used_up' | 'closed';
+      readonly reason: RefusalName | 'used_up' | 'closed' | 'link_lost';
     }
   | { readonly type: 'endWanted'; readonly channel: ChannelId }
   | { readonly type: 'tickPaid'; readonly k: number }

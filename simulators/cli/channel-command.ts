@@ -4,9 +4,9 @@ import type { Command } from 'commander';
 import { privateKeyToAccount } from 'viem/accounts';
 import { Vault } from '../../hub/settle/vault.ts';
 import { SundialError } from '../../protocol/errors.ts';
-import { readSite, type Site } from '../demo/site.ts';
-import { STATE_ROOT } from './flags.ts';
-import { formatMoney, parseMoney } from './money.ts';
+import { readSite, type Site } from '../site/site.ts';
+import { STATE_ROOT } from '../site/paths.ts';
+import { formatMoney, parseMoney } from '../site/money.ts';
 import { fail } from './output.ts';
 
 interface Flags {

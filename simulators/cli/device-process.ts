@@ -11,8 +11,8 @@ import type { Uplink } from '../../hardware/interfaces/index.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import type { DeviceEvent, Effect, Notice } from '../../protocol/machines/effects.ts';
-import { type DeviceFolder, lockDevice } from './device-folder.ts';
-import { formatMoney } from './money.ts';
+import { type DeviceFolder, lockDevice } from '../site/device-folder.ts';
+import { formatMoney } from '../site/money.ts';
 import { type Line, makeOutput, type Output } from './output.ts';
 
 export interface DeviceOptions {
@@ -98,6 +98,7 @@ export class DeviceProcess {
   private readonly closers: (() => void)[] = [];
   private uplink: Uplink | undefined;
   private haltAt: string | undefined;
+  private timeSaid = false;
   private listeners: ((notice: Notice) => void)[] = [];
 
   constructor(folder: DeviceFolder, options: DeviceOptions) {
@@ -118,7 +119,10 @@ export class DeviceProcess {
     },
     onNotice: (notice: Notice): void => {
       const { type, ...facts } = notice;
-      this.output.say(describe(notice), { event: type, ...facts });
+      // Beacons come every minute or so; a person wants to see the first.
+      const again = type === 'time' && this.timeSaid && !this.options.json;
+      this.timeSaid ||= type === 'time';
+      if (!again) this.output.say(describe(notice), { event: type, ...facts });
       for (const listener of this.listeners) listener(notice);
     },
     onFault: (fault: { code: string; message: string; frozen: boolean }): void => {

@@ -1,7 +1,8 @@
 /** Flags that all device commands share. */
-import { tmpdir, userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
+import type { DeviceRole } from '../site/device-folder.ts';
+import { defaultTap, STATE_ROOT } from '../site/paths.ts';
 import type { DeviceOptions } from './device-process.ts';
 
 export interface CommonFlags {
@@ -12,12 +13,6 @@ export interface CommonFlags {
   readonly control: boolean;
   readonly haltAt?: string;
 }
-
-/** Where devices keep their state when no folder is named. */
-export const STATE_ROOT = resolve('state');
-
-/** Who taps whom when no path is named: wearables tap tills, cars plug into chargers. */
-const PLACES = { wearable: 'till', pos: 'till', car: 'plug', charger: 'plug' } as const;
 
 export function addDeviceOptions(command: Command): Command {
   return command
@@ -36,11 +31,11 @@ export function addDeviceOptions(command: Command): Command {
     );
 }
 
-export function stateFolder(role: keyof typeof PLACES, flags: CommonFlags): string {
+export function stateFolder(role: DeviceRole, flags: CommonFlags): string {
   return resolve(flags.state ?? join(STATE_ROOT, 'bench', role));
 }
 
-export function deviceOptions(flags: CommonFlags & { readonly role?: keyof typeof PLACES }): DeviceOptions {
+export function deviceOptions(flags: CommonFlags & { readonly role?: DeviceRole }): DeviceOptions {
   return {
     json: flags.json,
     control: flags.control,
@@ -49,13 +44,3 @@ export function deviceOptions(flags: CommonFlags & { readonly role?: keyof typeo
     haltAt: flags.haltAt,
   };
 }
-
-/** A short path outside the project: socket paths have at most 107 characters. */
-export function defaultTap(role: keyof typeof PLACES): string {
-  return join(tmpdir(), `sundial-${userInfo().uid}`, `${PLACES[role]}.sock`);
-}
-
-/** The project's own folder, wherever the command is called from. */
-export const projectRoot = (): string => process.env.SUNDIAL_ROOT ?? process.cwd();
-
-export const dataFile = (name: string): string => join(projectRoot(), 'simulators', 'data', name);

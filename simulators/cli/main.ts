@@ -1,14 +1,20 @@
 /** `sundial`: one command line for devices, hub, channels and the demonstration. */
 import { Command } from 'commander';
 import { addChannelCommand } from './channel-command.ts';
+import { addDemoCommand } from './demo-command.ts';
+import { addHubCommand } from './hub-command.ts';
 import { fail } from './output.ts';
 import { addPayerCommands } from './payer-commands.ts';
+import { addReconcileCommand } from './reconcile-command.ts';
 import { addTerminalCommands } from './terminal-commands.ts';
 
 const program = new Command('sundial')
   .description('Payments between devices that have no network.')
   .showHelpAfterError('(add --help for the options)');
+addDemoCommand(program);
+addHubCommand(program);
 addPayerCommands(program);
 addTerminalCommands(program);
 addChannelCommand(program);
+addReconcileCommand(program);
 await program.parseAsync().catch(fail);

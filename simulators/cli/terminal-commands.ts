@@ -10,10 +10,11 @@ import { nobleSuite } from '../../protocol/crypto/noble.ts';
 import { amount, seconds } from '../../protocol/integers.ts';
 import { TERMINAL_LANES_MAX, TERMINAL_OUTBOX_MAX } from '../../protocol/limits.ts';
 import type { TerminalSettings } from '../../protocol/machines/terminal/state.ts';
-import { readDevice } from './device-folder.ts';
+import { readDevice } from '../site/device-folder.ts';
 import { DeviceProcess } from './device-process.ts';
-import { addDeviceOptions, type CommonFlags, dataFile, deviceOptions, stateFolder } from './flags.ts';
-import { formatMoney, parseMoney } from './money.ts';
+import { addDeviceOptions, type CommonFlags, deviceOptions, stateFolder } from './flags.ts';
+import { dataFile } from '../site/paths.ts';
+import { formatMoney, parseMoney } from '../site/money.ts';
 import { type Line, fail } from './output.ts';
 import { ensureBench } from './workbench.ts';
 
@@ -28,6 +29,9 @@ interface ChargerFlags extends CommonFlags {
   readonly tickWh: string;
   readonly start: boolean;
 }
+
+/** How long a single sale waits for the hub's acknowledgement before its process ends. */
+const DRAIN_MS = 10_000;
 
 /** What a payee risks offline in all: the sum of what its terminal delivered and the hub has not acknowledged. */
 const CAP_TOTAL = amount(2_000_000_000);
@@ -61,9 +65,10 @@ async function makeTerminal(role: 'pos' | 'charger', flags: CommonFlags) {
     process.observer,
   );
   const status = (): Line => {
-    const { lanes, outbox, counts } = device.state.books;
+    const { lanes, outbox, counts, member } = device.state.books;
     return {
       counts,
+      scope: member?.scope,
       outbox: outbox.length,
       lanes: lanes.map(({ channel, base, settled, stream }) => ({
         channel,
@@ -88,8 +93,12 @@ async function runPos(flags: PosFlags): Promise<void> {
   );
   if (wanted === undefined) return;
   process.onNotice((notice) => {
+    const { outbox } = device.state.books;
     // The receipt is on its way when the sale is approved; the link closes behind it.
-    if (notice.type === 'approved') setImmediate(() => process.exit(0));
+    if (notice.type === 'approved' && flags.hub === undefined) setImmediate(() => process.exit(0));
+    // With a network it stays until the hub has everything, but not for long: the outbox survives.
+    if (notice.type === 'approved') setTimeout(() => process.exit(0), DRAIN_MS).unref();
+    if (notice.type === 'acknowledged' && outbox.length === 0) setImmediate(() => process.exit(0));
     if (notice.type === 'refused' && notice.by === 'us' && notice.code === 'no_time_basis') process.exit(1);
   });
   await pos.sale(wanted);

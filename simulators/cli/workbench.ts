@@ -13,8 +13,9 @@ import { payerRecords } from '../../protocol/machines/payer/books.ts';
 import { makeSigning } from '../../protocol/signing/digests.ts';
 import { SCOPE_ANY } from '../../protocol/vouchers.ts';
 import type { MessageOf } from '../../protocol/wire/messages.ts';
-import { createDevice, type DeviceRole, hasDevice, payerBooksOf, readDevice } from './device-folder.ts';
-import { type CommonFlags, STATE_ROOT } from './flags.ts';
+import { createDevice, type DeviceRole, hasDevice, payerBooksOf, readDevice } from '../site/device-folder.ts';
+import type { CommonFlags } from './flags.ts';
+import { STATE_ROOT } from '../site/paths.ts';
 
 const YEAR = 365 * 86_400;
 const DOMAIN = { chainId: 31337, vault: `0x${'be'.repeat(20)}` };

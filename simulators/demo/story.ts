@@ -4,11 +4,11 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { defaultTap, dataFile } from '../cli/flags.ts';
-import { formatMoney, parseMoney } from '../cli/money.ts';
+import { defaultTap, dataFile } from '../site/paths.ts';
+import { formatMoney, parseMoney } from '../site/money.ts';
 import { DeviceChild, type DeviceLine } from './device-child.ts';
 import type { HubStatus } from './hub-status.ts';
-import type { Site } from './site.ts';
+import type { Site } from '../site/site.ts';
 
 interface Basket {
   readonly shop: string;
@@ -90,10 +90,17 @@ export class Story {
   /** Devices come up with the network, get leases and the hub's time, and lose it again. */
   async meetTheHub(mqttUrl: string, hub: HubStatus): Promise<void> {
     this.timeline.heading('the devices meet the hub once');
-    for (const device of this.all()) await device.start();
-    for (const device of this.all()) device.command({ connect: mqttUrl });
-    await Promise.all([this.device('wearable').next('lease'), this.device('car').next('lease')]);
-    await Promise.all([this.device('pos').next('time'), this.device('charger').next('time')]);
+    const meet = async (name: string, event: string): Promise<void> => {
+      await this.device(name).start();
+      this.device(name).command({ connect: mqttUrl });
+      await this.device(name).next(event);
+    };
+    // Payers first: their first lease comes from the hub, and a terminal would ask for it.
+    await Promise.all([meet('wearable', 'lease'), meet('car', 'lease')]);
+    await Promise.all([meet('pos', 'time'), meet('charger', 'time')]);
+    // Without its membership a terminal takes no lease of the group.
+    const isMember = (status: DeviceLine): boolean => status.scope === this.site.scope;
+    await Promise.all([this.device('pos').until(isMember), this.device('charger').until(isMember)]);
     for (const device of this.all()) device.command({ disconnect: true });
     await Promise.all(this.all().map((device) => device.next('disconnected')));
     await hub.untilOnline(0);

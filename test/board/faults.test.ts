@@ -36,34 +36,34 @@ test('a storm of noise on the UART loses only itself', async () => {
 });
 
 test('flash refuses what NOR flash refuses, by name', async () => {
-  const at = word(64 * 4096);
+  const at = word(40 * 4096);
   assert.is(await self.ask('erase', at), 'ok ');
   assert.is(await self.ask('write', at, word(0xff00ff00)), 'ok ');
   assert.is(await self.ask('read', at, word(4)), 'ok ff00ff00');
   assert.is(await self.ask('write', at, word(0x0f000f00)), 'ok ', 'clearing more bits is a write');
   assert.is(await self.ask('write', at, word(0xff00ff00)), 'error flash_bit_set');
-  assert.is(await self.ask('write', word(64 * 4096 + 2), word(0)), 'error flash_range');
-  assert.is(await self.ask('write', word(128 * 4096), word(0)), 'error flash_range');
-  assert.is(await self.ask('read', word(128 * 4096 - 2), word(4)), 'error flash_range');
+  assert.is(await self.ask('write', word(40 * 4096 + 2), word(0)), 'error flash_range');
+  assert.is(await self.ask('write', word(64 * 4096), word(0)), 'error flash_range');
+  assert.is(await self.ask('read', word(64 * 4096 - 2), word(4)), 'error flash_range');
   assert.is(await self.ask('read', at, word(4)), 'ok 0f000f00', 'a refused write changes nothing');
 });
 
 test('a worn-out block no longer erases, and says so', async () => {
-  self.memory.set('wornBlock', 66);
-  assert.is(await self.ask('erase', word(65 * 4096)), 'error flash_worn');
+  self.memory.set('wornBlock', 42);
+  assert.is(await self.ask('erase', word(41 * 4096)), 'error flash_worn');
   self.memory.set('wornBlock', 0);
-  assert.is(await self.ask('erase', word(65 * 4096)), 'ok ');
+  assert.is(await self.ask('erase', word(41 * 4096)), 'ok ');
 });
 
 test('a power cut tears the word that was being written and keeps those before it', async () => {
-  const at = word(70 * 4096);
+  const at = word(42 * 4096);
   await self.ask('erase', at);
   const from = self.board.lines.length;
   self.memory.set('cutAfter', 3);
   self.tell('write', at, new Uint8Array(16));
   await self.board.line(/^selftest ready$/, { from });
   assert.is(self.memory.read('cuts'), 1);
-  assert.is(hex(self.memory.flash(70 * 4096, 16)), '0000000000000000ffff0000ffffffff');
+  assert.is(hex(self.memory.flash(42 * 4096, 16)), '0000000000000000ffff0000ffffffff');
   assert.not(self.board.lines.slice(from).some((line) => line.startsWith('restarted after fault')));
 });
 
@@ -83,9 +83,9 @@ test('without entropy no key is made: the board stops by name instead of signing
 
 test('a damaged key is a fault, not another key', async () => {
   await self.board.kill();
-  const key = 128 * 4096;
+  const key = 64 * 4096;
   const before = self.memory.flash(key + 8, 1);
-  self.memory.corrupt(key + 8, Uint8Array.of(before[0]! ^ 1));
+  self.memory.program(key + 8, Uint8Array.of(before[0]! ^ 1));
   const { image } = await buildImage(process.cwd(), 'selftest');
   const board = new Emulator({ image, memory: self.memory });
   try {

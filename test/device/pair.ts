@@ -76,6 +76,8 @@ export class Pair {
   /** Vouchers that left the payer, by seq: their signed numbers as text. */
   readonly signed = new Map<number, Set<string>>();
   private ends: Record<Side, End> | undefined;
+  /** Sees every effect just before it is executed. */
+  onEffect: ((side: Side, effect: Effect<{ readonly type: string }>) => void) | undefined;
   private cut: Cut | undefined;
   dead: Side | undefined;
   private lastWordsLost = false;
@@ -122,6 +124,7 @@ export class Pair {
     return {
       onEffect: (effect: Effect<{ readonly type: string }>): void => {
         this.effects[side] += 1;
+        this.onEffect?.(side, effect);
         const { cut } = this;
         if (cut?.kind === 'effect' && cut.side === side && cut.at === this.effects[side])
           throw new PowerCut(`effect ${effect.type}`);

@@ -14,7 +14,7 @@ import { nobleKey } from '../../protocol/crypto/noble.ts';
 import { amount, channelId, height, type Seconds, seconds, seq } from '../../protocol/integers.ts';
 import { DEFAULT_TIMING } from '../../protocol/limits.ts';
 import { collectedMessage } from '../../protocol/machines/collected.ts';
-import { makeSigning } from '../../protocol/signing/digests.ts';
+import { makeSigning, type Signing } from '../../protocol/signing/digests.ts';
 import {
   hashChain,
   lanesHash,
@@ -61,6 +61,8 @@ export interface Tap {
   readonly stream?: { readonly tickValue: number; readonly ticks: number; readonly seed: Bytes32 };
   /** What the terminal answered; a receipt by default. */
   readonly answer?: 'receipt' | 'credit' | 'nothing';
+  /** Domain to sign in; that of the tests without a chain by default. */
+  readonly on?: Signing;
 }
 
 export interface SignedTap {
@@ -72,6 +74,7 @@ export interface SignedTap {
 
 /** The message that a terminal uploads for a tap, all signatures real. */
 export async function tap(fields: Tap): Promise<SignedTap> {
+  const own = fields.on ?? signing;
   const at = fields.terminal ?? terminal;
   const to = fields.payee ?? payee;
   const request = {
@@ -86,7 +89,7 @@ export async function tap(fields: Tap): Promise<SignedTap> {
     spent: amount(fields.spent),
     payee: to.address,
     paid: amount(fields.paid),
-    request: requestHash(signing, request),
+    request: requestHash(own, request),
   };
   const voucher: Voucher = fields.stream
     ? {
@@ -97,15 +100,15 @@ export async function tap(fields: Tap): Promise<SignedTap> {
         ticks: fields.stream.ticks,
       }
     : { kind: 'voucher', ...shared, lanes: lanesHash(suite, fields.list ?? []) };
-  const id = voucherDigest(signing, voucher);
+  const id = voucherDigest(own, voucher);
   const answer = fields.answer ?? 'receipt';
   const message = collectedMessage({
     voucher,
     request,
     signature: await (fields.payer ?? payer).sign(id),
-    ...(answer === 'receipt' && { receipt: await at.sign(signing.digest('Receipt', { voucher: id })) }),
+    ...(answer === 'receipt' && { receipt: await at.sign(own.digest('Receipt', { voucher: id })) }),
     ...(answer === 'credit' && {
-      credit: await at.sign(signing.digest('Credit', { voucher: id, credited: request.amount })),
+      credit: await at.sign(own.digest('Credit', { voucher: id, credited: request.amount })),
     }),
   });
   return { message, bytes: encodeMessage(message), id, voucher };
@@ -176,11 +179,14 @@ export class Bench {
   /** Makes everything durable that waits. */
   write(): IntakeEffect[] {
     const effects: IntakeEffect[] = [];
-    for (let next = this.unwritten.shift(); next !== undefined; next = this.unwritten.shift()) {
-      const position = this.records.push(next.record) - 1;
-      effects.push(...this.step({ type: 'persisted', token: next.token, position }));
-    }
+    while (this.unwritten.length > 0) effects.push(...this.writeOne());
     return effects;
+  }
+
+  /** Makes the oldest record durable that waits. */
+  writeOne(): IntakeEffect[] {
+    const { token, record } = this.unwritten.shift()!;
+    return this.step({ type: 'persisted', token, position: this.records.push(record) - 1 });
   }
 
   /** Sends bytes or a message and returns all effects but persist and count, in order. */

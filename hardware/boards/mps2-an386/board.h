@@ -14,7 +14,10 @@
 enum { PORT_CONSOLE, PORT_TAP, PORT_UPLINK, PORT_COUNT };
 void uart_start(void);
 size_t uart_read(int port, uint8_t *out, size_t size);
-bool uart_pending(void);             /* bytes wait on the tap link or the uplink */
+bool uart_pending(void);             /* bytes wait on any port, or a far end came or went */
+uint32_t uart_peer(int port);        /* who is at the far end: changes when it restarts; 0: nobody */
+void uart_beat(void);                /* to be called several times a second */
+enum { BEAT_SLEEP_MS = 100 };        /* the longest sleep between two such calls */
 uint32_t uart_lost(int port);        /* bytes dropped because the ring was full */
 size_t uart_write(int port, const uint8_t *bytes, size_t size); /* less than size: the far end takes none */
 
@@ -25,13 +28,19 @@ uint32_t timer_milliseconds(void);
 void timer_wake_after(uint32_t ms);  /* raises an interrupt, so that a sleeping processor wakes */
 void watchdog_feed(void);
 
+uint32_t rtc_seconds(void);          /* Unix seconds; 0: no clock ran while the power was off */
+void rtc_keep(void);                 /* before a reset, which starts the timers at 0 */
+
 /* flash.c */
 enum flash_result { FLASH_OK, FLASH_RANGE, FLASH_BIT_SET, FLASH_WORN };
-enum { FLASH_BLOCK = 4096, FLASH_WORD = 4, FLASH_BLOCKS = 128 };
+enum { FLASH_BLOCK = 4096, FLASH_WORD = 4, FLASH_BLOCKS = 64 };
 void flash_start(void);
 enum flash_result flash_read(uint32_t offset, uint8_t *out, size_t size);
 enum flash_result flash_write(uint32_t offset, const uint8_t *bytes, size_t size);
 enum flash_result flash_erase(uint32_t offset);
+
+/* What the factory wrote for this device, behind the journal and the key. Returns its bytes, 0 when there is none. */
+size_t settings_read(uint8_t *out, size_t size);
 
 /* key.c: the device's key lives in a block of its own and never enters JavaScript. */
 void key_start(void);                /* makes one at the first start; faults without entropy */
@@ -52,7 +61,8 @@ struct control {
 	uint32_t worn_block;     /* this block, counted from 1, no longer erases */
 	uint32_t boots;
 	uint32_t no_entropy;     /* 1: the source gives nothing */
-	uint32_t reserved[2];
+	uint32_t rtc;            /* Unix seconds of the battery-backed clock when this run began; 0: it has none */
+	uint32_t reserved;
 	uint8_t seed[32];        /* the launcher's random bytes: the board has no source of its own */
 };
 #define NV_BASE ((uint8_t *)0x21000000)

@@ -25,6 +25,7 @@ static void print(const char *text)
 
 static _Noreturn void reset(void)
 {
+	rtc_keep();
 	__asm volatile("dsb");
 	REGISTER(0xe000ed0c) = 0x05fa0004; /* system reset request */
 	for (;;) __asm volatile("dsb");

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "../../native/crypto.h"
 #include "board.h"
 
 static uint8_t *at(uint32_t offset)
@@ -70,4 +71,17 @@ enum flash_result flash_erase(uint32_t offset)
 void flash_start(void)
 {
 	CONTROL->boots++;
+}
+
+size_t settings_read(uint8_t *out, size_t size)
+{
+	enum { MAGIC = 0x53444e53 };
+	struct {
+		uint32_t magic, size, check;
+	} head;
+	const uint8_t *block = at((FLASH_BLOCKS + 1) * FLASH_BLOCK);
+	for (size_t i = 0; i < sizeof(head); i++) ((uint8_t *)&head)[i] = (uint8_t)~block[i];
+	if (head.magic != MAGIC || head.size > size || head.size > FLASH_BLOCK - sizeof(head)) return 0;
+	for (size_t i = 0; i < head.size; i++) out[i] = (uint8_t)~block[sizeof(head) + i];
+	return crc32(0, out, head.size) == head.check ? head.size : 0;
 }

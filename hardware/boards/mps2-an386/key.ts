@@ -29,10 +29,12 @@ export const boardEntropy: Entropy = {
   },
 };
 
-/** There is no clock that runs while the power is off. */
 export const boardClock: Clock = {
   monotonicMs,
-  realTimeSeconds: () => undefined,
+  realTimeSeconds() {
+    const seconds = board.rtc();
+    return seconds === 0 ? undefined : seconds;
+  },
   schedule(delayMs, callback) {
     const id = setTimer(callback, delayMs);
     return () => clearTimer(id);

@@ -43,10 +43,11 @@ bool board_wait(bool alarm, uint32_t ms)
 	fault_steady();
 	for (;;) {
 		watchdog_feed();
+		uart_beat();
 		if (uart_pending()) return true;
 		uint32_t waited = timer_milliseconds() - start;
 		if (alarm && waited >= ms) return true;
-		timer_wake_after(alarm ? ms - waited : UINT32_MAX);
+		timer_wake_after(alarm && ms - waited < BEAT_SLEEP_MS ? ms - waited : BEAT_SLEEP_MS);
 		/* With interrupts masked one that comes in between still ends the sleep, and none is missed. */
 		__asm volatile("cpsid i");
 		if (!uart_pending()) __asm volatile("wfi");
@@ -97,6 +98,24 @@ static void native_flash_erase(struct sxMachine *the)
 	return_number(the, flash_erase(argument_unsigned(the, 0)));
 }
 
+static void native_settings(struct sxMachine *the)
+{
+	size_t size = 0;
+	uint8_t *out = argument_bytes(the, 0, &size);
+	return_number(the, (double)settings_read(out, size));
+}
+
+static void native_rtc(struct sxMachine *the)
+{
+	return_number(the, rtc_seconds());
+}
+
+static void native_uart_peer(struct sxMachine *the)
+{
+	uint32_t port = argument_unsigned(the, 0);
+	return_number(the, port < PORT_COUNT ? uart_peer((int)port) : 0);
+}
+
 static void native_key_address(struct sxMachine *the)
 {
 	memcpy(argument_bytes_of(the, 0, 20), key_address(), 20);
@@ -113,14 +132,14 @@ static void native_ticks(struct sxMachine *the)
 	return_number(the, (double)timer_ticks());
 }
 
-/* Bytes of RAM by use: 0 C stack, 1 data, 2 malloc, 3 arena, of which 4 chunks, 5 slots and 6 value stack. */
+/* Bytes of RAM by use: 0 C stack, 1 data, 2 malloc, 3 arena, of which 4 chunks, 5 slots and 6 value stack; live: 7, 8. */
 static void native_memory(struct sxMachine *the)
 {
 	struct machine_usage usage;
 	machine_usage(&usage);
 	size_t bytes[] = {
 		stack_high_water(), (size_t)(__bss_end - __data_start), (size_t)(heap - __heap_start),
-		usage.arena, usage.chunks, usage.slots, usage.stack,
+		usage.arena, usage.chunks, usage.slots, usage.stack, usage.live_chunks, usage.live_slots,
 	};
 	uint32_t use = argument_unsigned(the, 0);
 	return_number(the, use < sizeof(bytes) / sizeof(bytes[0]) ? (double)bytes[use] : 0);
@@ -138,6 +157,9 @@ static const struct native natives[] = {
 	{ "flashRead", native_flash_read, 2 },
 	{ "flashWrite", native_flash_write, 2 },
 	{ "flashErase", native_flash_erase, 1 },
+	{ "settings", native_settings, 1 },
+	{ "rtc", native_rtc, 0 },
+	{ "uartPeer", native_uart_peer, 1 },
 	{ "keyAddress", native_key_address, 1 },
 	{ "keySign", native_key_sign, 2 },
 	{ "ticks", native_ticks, 0 },
@@ -151,11 +173,20 @@ static void print(const char *text)
 }
 
 /* The build runs an image once without its built-ins and takes them out of the file: see build.mjs. */
+static void install(struct sxMachine *the)
+{
+	machine_install_own(the);
+	machine_install(the, natives, sizeof(natives) / sizeof(natives[0]));
+}
+
 static _Noreturn void prelink_and_hand_over(void)
 {
+	uint32_t margin; /* the build tries some: each slot too many is 16 bytes of flash */
+	memcpy(&margin, NV_BASE, 4);
+	struct prelink_input input = { archive, install, (int)margin, PRELINK_PROGRAM };
 	uart_start();
 	timer_start();
-	size_t size = prelink(__image_end, NV_BASE + 4 * 1024 * 1024, archive);
+	size_t size = prelink(__image_end, NV_BASE + 4 * 1024 * 1024, &input);
 	memcpy(NV_BASE + 4, __image_end, size);
 	memcpy(NV_BASE, &size, 4);
 	print("prelinked\n");
@@ -192,9 +223,11 @@ int main(void)
 		.first_slots = FIRST_SLOTS,
 	};
 	struct sxMachine *the = machine_create(&limits, root);
-	machine_install_own(the);
-	machine_install(the, natives, sizeof(natives) / sizeof(natives[0]));
-	archive_run(the, archive);
+	if (!PRELINK_PROGRAM) {
+		install(the);
+		archive_run(the, archive);
+	}
+	machine_start(the);
 	machine_loop(the);
 	fault("loop_ended");
 }

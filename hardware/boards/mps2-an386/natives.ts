@@ -14,6 +14,12 @@ export interface BoardNatives extends Natives {
   uartWrite(port: number, bytes: Uint8Array): number;
   /** Bytes dropped since the start because nobody read them in time. */
   uartLost(port: number): number;
+  /** Who is at the far end of the port: changes when it restarts; 0 when nobody is. */
+  uartPeer(port: number): number;
+  /** Fills `out` with what the factory wrote for this device; returns its bytes, 0 when there is none. */
+  settings(out: Uint8Array): number;
+  /** Unix seconds of a clock that ran while the power was off; 0 when there is none. */
+  rtc(): number;
   flashRead(offset: number, out: Uint8Array): number;
   flashWrite(offset: number, bytes: Uint8Array): number;
   flashErase(offset: number): number;

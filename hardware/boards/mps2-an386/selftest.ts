@@ -3,9 +3,10 @@
  * and hex or `error` and a code, so that tests reach every native on the chip and can provoke every fault.
  */
 import { nativeCrypto, nativeKey, sha256 } from '../../native/index.ts';
+import { onStart } from '../../native/prelude.ts';
 import { boardFlash } from './flash.ts';
 import { boardEntropy, boardKey } from './key.ts';
-import { uartLink } from './link.ts';
+import { openPort } from './link.ts';
 import { board, port } from './natives.ts';
 
 /** A line longer than this is noise. */
@@ -39,7 +40,7 @@ function recurse(depth: number): number {
 }
 
 /** Operations that end in a fault don't answer. */
-const never = new Promise<Uint8Array>(() => {});
+const never = (): Promise<Uint8Array> => new Promise(() => {});
 
 /** Each counts the instructions of what it does, in units of the timer's 40. */
 let ticks = 0;
@@ -79,20 +80,19 @@ const operations: Record<string, (...values: Uint8Array[]) => Uint8Array | strin
     setTimeout(() => {
       throw new Error('thrown on purpose');
     }, 0);
-    return never;
+    return never();
   },
   rejectLater: () => {
     setTimeout(() => void Promise.reject(new Error('rejected on purpose')), 0);
-    return never;
+    return never();
   },
   loopForever: () => {
     for (;;);
   },
 };
 
-const link = uartLink(port.tap, lineMax);
 const say = (text: string): void => {
-  link.send(Uint8Array.from([...`${text}\n`].map((character) => character.charCodeAt(0))));
+  board.uartWrite(port.tap, Uint8Array.from([...`${text}\n`].map((character) => character.charCodeAt(0))));
 };
 
 async function answer(line: string): Promise<void> {
@@ -103,15 +103,15 @@ async function answer(line: string): Promise<void> {
     const result = await operation(...values.map(unhex));
     say(`ok ${typeof result === 'string' ? result : hex(result)}`);
   } catch (error) {
-    const { code, message } = error as { code?: string; message: string };
-    say(`error ${code ?? message}`);
+    const { code, message, facts } = error as { code?: string; message: string; facts?: { reason?: string } };
+    say(`error ${facts?.reason ?? code ?? message}`);
   }
 }
 
 let line = '';
 let skipping = false;
-link.receive(
-  (bytes) => {
+onStart(() => {
+  openPort(port.tap, (bytes) => {
     for (const byte of bytes) {
       if (byte === 10) {
         if (!skipping) void answer(line);
@@ -120,7 +120,6 @@ link.receive(
       } else if (line.length >= lineMax) skipping = true;
       else line += String.fromCharCode(byte);
     }
-  },
-  () => {},
-);
-board.print('selftest ready\n');
+  });
+  board.print('selftest ready\n');
+});

@@ -4,9 +4,6 @@
 
 enum { TICKS_PER_MS = 25000 };
 /* WATCHDOG_MS comes from the build: some ten times what the profile's longest event takes on a slow host. */
-/* A sleeping processor wakes this often to feed the watchdog. */
-enum { SLEEP_MAX_MS = 5000 };
-
 enum { CONTROL_REGISTER = 0x0, VALUE = 0x4, RELOAD = 0x8, INTERRUPT = 0xc };
 enum { FREE_RUNNING = 0x40000000, WAKE = 0x40001000, WATCHDOG = 0x40008000 };
 
@@ -56,9 +53,19 @@ uint32_t board_milliseconds(void)
 	return timer_milliseconds();
 }
 
+uint32_t rtc_seconds(void)
+{
+	uint32_t began = CONTROL->rtc;
+	return began == 0 ? 0 : began + timer_milliseconds() / 1000;
+}
+
+void rtc_keep(void)
+{
+	CONTROL->rtc = rtc_seconds();
+}
+
 void timer_wake_after(uint32_t ms)
 {
-	if (ms > SLEEP_MAX_MS) ms = SLEEP_MAX_MS;
 	REGISTER(WAKE + CONTROL_REGISTER) = 0;
 	REGISTER(WAKE + VALUE) = ms * TICKS_PER_MS + 1;
 	REGISTER(WAKE + RELOAD) = ms * TICKS_PER_MS + 1;

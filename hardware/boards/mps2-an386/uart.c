@@ -12,20 +12,101 @@ enum { RING = 2048 };
 /* A far end that takes nothing for this long is not there; the bytes are lost, as on any line. */
 enum { PATIENCE_MS = 50 };
 
+/*
+ * A wire does not say whether anyone is at its far end. So each side sends a beat, the frame of the single byte that
+ * names this start of the board: 02, byte, 00. No message is that short, so the beats are taken out of the stream
+ * here, before anyone parses it. Beats that stop mean that the far end is gone, another byte that it restarted.
+ */
+enum { BEAT_MS = 200, GONE_MS = 1000 };
+static struct peer {
+	uint8_t held[2];       /* the start of a frame that may yet be a beat */
+	uint8_t count;         /* bytes held */
+	bool inside;           /* in the middle of a frame that is none */
+	uint8_t name;          /* of the far end's start; 0: nobody is there */
+	uint8_t told;          /* what the loop was told last */
+	uint32_t heard_ms, beat_ms;
+} peers[PORT_COUNT];
+
 static const uint32_t base[PORT_COUNT] = { 0x40004000, 0x40005000, 0x40006000 };
 static struct ring {
 	volatile uint32_t head, tail, lost;
+	bool open; /* the program asks for what arrives here */
 	uint8_t bytes[RING];
 } rings[PORT_COUNT];
 
+static void keep(struct ring *ring, uint8_t byte)
+{
+	if (ring->head - ring->tail == RING) ring->lost++;
+	else ring->bytes[ring->head++ % RING] = byte;
+}
+
+/* Passes a byte on, unless it belongs to a beat. */
+static void sift(int port, uint8_t byte)
+{
+	struct peer *peer = &peers[port];
+	struct ring *ring = &rings[port];
+	if (peer->inside) {
+		keep(ring, byte);
+		peer->inside = byte != 0;
+		return;
+	}
+	if (byte == 0 && peer->count == 2) {
+		peer->name = peer->held[1];
+		peer->heard_ms = timer_milliseconds();
+		peer->count = 0;
+		return;
+	}
+	if ((peer->count == 0 && byte == 2) || (peer->count == 1 && byte != 0)) {
+		peer->held[peer->count++] = byte;
+		return;
+	}
+	for (int i = 0; i < peer->count; i++) keep(ring, peer->held[i]);
+	peer->count = 0;
+	keep(ring, byte);
+	peer->inside = byte != 0;
+}
+
+static void send_beat(int port)
+{
+	uint8_t frame[3] = { 2, (uint8_t)(CONTROL->boots % 255 + 1), 0 };
+	peers[port].beat_ms = timer_milliseconds();
+	uart_write(port, frame, sizeof(frame));
+}
+
+uint32_t uart_peer(int port)
+{
+	struct peer *peer = &peers[port];
+	uint8_t name = peer->name;
+	rings[port].open = true;
+	/* What is said next is for whoever has just come, so that one must know first that we are here. */
+	if (name != peer->told && name != 0) send_beat(port);
+	peer->told = name;
+	return name;
+}
+
+/* Sends this side's beat when it is due, and notices that the far end's have stopped. */
+static void beat(int port, uint32_t now)
+{
+	struct peer *peer = &peers[port];
+	if (now - peer->beat_ms >= BEAT_MS) send_beat(port);
+	/* Signed, because an interrupt may have heard a beat after `now`. */
+	if (peer->name != 0 && (int32_t)(now - peer->heard_ms) >= GONE_MS) peer->name = 0;
+}
+
+void uart_beat(void)
+{
+	uint32_t now = timer_milliseconds();
+	beat(PORT_TAP, now);
+	beat(PORT_UPLINK, now);
+}
+
 static void receive(int port)
 {
-	struct ring *ring = &rings[port];
 	REGISTER(base[port] + INTERRUPT) = 3; /* before the byte is taken: the next one raises it anew */
 	while (REGISTER(base[port] + STATE) & RECEIVE_FULL) {
 		uint8_t byte = (uint8_t)REGISTER(base[port] + DATA);
-		if (ring->head - ring->tail == RING) ring->lost++;
-		else ring->bytes[ring->head++ % RING] = byte;
+		if (port == PORT_CONSOLE) keep(&rings[port], byte);
+		else sift(port, byte);
 	}
 }
 
@@ -63,7 +144,11 @@ size_t uart_read(int port, uint8_t *out, size_t size)
 
 bool uart_pending(void)
 {
-	return rings[PORT_TAP].head != rings[PORT_TAP].tail || rings[PORT_UPLINK].head != rings[PORT_UPLINK].tail;
+	for (int port = 0; port < PORT_COUNT; port++) {
+		bool news = rings[port].head != rings[port].tail || peers[port].name != peers[port].told;
+		if (rings[port].open && news) return true;
+	}
+	return false;
 }
 
 uint32_t uart_lost(int port)

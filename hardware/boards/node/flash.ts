@@ -29,14 +29,20 @@ export class FileFlash implements Flash {
   /** What the part holds; the file follows it write by write. */
   private readonly content: Uint8Array;
 
-  /** Opens the file, or makes an erased part of it. Throws `flash_size` when the file has another size. */
-  constructor(path: string, geometry: FlashGeometry = DEFAULT_GEOMETRY) {
+  private readonly readOnly: boolean;
+
+  /**
+   * Opens the file, or makes an erased part of it. Throws `flash_size` when the file has another size.
+   * `readOnly`: writes stay in memory, so that the flash of a running device can be looked at.
+   */
+  constructor(path: string, geometry: FlashGeometry = DEFAULT_GEOMETRY, readOnly = false) {
+    this.readOnly = readOnly;
     this.size = geometry.size;
     this.blockSize = geometry.blockSize;
     const fresh = !existsSync(path);
-    this.file = openSync(path, fresh ? 'wx+' : 'r+');
+    this.file = openSync(path, readOnly ? 'r' : fresh ? 'wx+' : 'r+');
     this.content = new Uint8Array(this.size).fill(0xff);
-    if (fresh || fstatSync(this.file).size === 0) {
+    if (!readOnly && (fresh || fstatSync(this.file).size === 0)) {
       ftruncateSync(this.file, 0);
       writeSync(this.file, this.content, 0, this.size, 0);
       fdatasyncSync(this.file);
@@ -84,8 +90,10 @@ export class FileFlash implements Flash {
 
   private store(offset: number, bytes: Uint8Array): void {
     try {
-      writeSync(this.file, bytes, 0, bytes.length, offset);
-      fdatasyncSync(this.file);
+      if (!this.readOnly) {
+        writeSync(this.file, bytes, 0, bytes.length, offset);
+        fdatasyncSync(this.file);
+      }
     } catch (cause) {
       throw this.fault('the file would not take the write', offset, cause);
     }

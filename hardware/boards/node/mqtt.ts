@@ -80,9 +80,9 @@ export function mqttUplink(options: MqttUplinkOptions): Uplink {
     close() {
       onMessage = undefined;
       onConnected = undefined;
-      // Said here, because a clean disconnect suppresses the last will.
-      if (client.connected) client.publish(topics.state, 'offline', { qos: 1, retain: true });
-      client.end();
+      // Forced: a graceful end waits for ever when the broker is gone, and would suppress the last will, which says
+      // that this device is offline.
+      client.end(true);
     },
   };
 }

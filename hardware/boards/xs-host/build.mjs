@@ -25,7 +25,9 @@ export async function buildHost() {
   const common = ['-O2', '-g', '-std=gnu11', '-D_GNU_SOURCE', '-DmxParse=1'];
   const table = await curveTable(4);
   const objects = [
-    ...(await compile('cc', [...common, '-w', ...engineFlags], engineSources({ parser: true }))),
+    ...(await compile('cc', [...common, '-w', ...engineFlags], engineSources({ parser: true }), {
+      headers: [],
+    })),
     ...(await compile('cc', [...common, ...strictFlags, ...engineFlags], [...own, join(folder, 'main.c')])),
     ...(await compile(
       'cc',

@@ -4,6 +4,7 @@
  */
 import { type Bytes32, equalBytes } from '../../bytes.ts';
 import { type Amount, type ChannelId, multiplyAmount } from '../../integers.ts';
+import { SESSION_LOST_SECONDS } from '../../limits.ts';
 import type { RefusalName } from '../../refusals.ts';
 import { creditEntry } from '../../vouchers.ts';
 import type { MessageOf } from '../../wire/messages.ts';
@@ -109,11 +110,18 @@ function over(
   turn: TerminalTurn,
   channel: ChannelId,
   ticks: number,
-  reason: RefusalName | 'used_up' | 'closed',
+  reason: RefusalName | 'used_up' | 'closed' | 'link_lost',
 ): void {
   // What comes from now on is late: nothing is delivered for it, so it is credited.
   turn.set({ session: undefined });
   turn.notify({ type: 'sessionOver', channel, ticks, reason });
+}
+
+/** The car is gone: nothing more is delivered, and a tick that comes later is credited. */
+export function dropLostSession(turn: TerminalTurn): void {
+  const { session, linkUp, linkLostAtMs } = turn.volatile;
+  if (session === undefined || linkUp || turn.nowMs - linkLostAtMs < SESSION_LOST_SECONDS * 1000) return;
+  over(turn, session.channel, turn.lane(session.channel)?.stream?.k ?? 0, 'link_lost');
 }
 
 /** A session ends with an ordinary voucher of amount 0: it carries all ticks and settles cheaper than a stream. */

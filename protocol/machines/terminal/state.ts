@@ -88,6 +88,8 @@ export interface TerminalVolatile {
   readonly frozen: boolean;
   readonly time: DeviceTime;
   readonly linkUp: boolean;
+  /** When the link was lost last; counts only while it is down. */
+  readonly linkLostAtMs: number;
   readonly hubConnected: boolean;
   readonly greeted: Greeted | undefined;
   readonly open: OpenRequest | undefined;

@@ -21,7 +21,15 @@ import {
   sendCertificate,
   type StreamSale,
 } from './request.ts';
-import { closeSession, creditLate, onCreditSigned, onDelivered, onTick, refund } from './session.ts';
+import {
+  closeSession,
+  creditLate,
+  dropLostSession,
+  onCreditSigned,
+  onDelivered,
+  onTick,
+  refund,
+} from './session.ts';
 import { type TerminalSettings, type TerminalState, TerminalTurn, type TerminalVolatile } from './state.ts';
 import { onClockSync, onHubConnected, onHubMessage } from './sync.ts';
 
@@ -45,6 +53,7 @@ const AFTER_POWER_UP: TerminalVolatile = {
   frozen: false,
   time: timeAtBoot(0 as never, undefined, 0),
   linkUp: false,
+  linkLostAtMs: 0,
   hubConnected: false,
   greeted: undefined,
   open: undefined,
@@ -124,12 +133,18 @@ function dispatch(turn: TerminalTurn, event: Exclude<TerminalEvent, { type: 'boo
   switch (event.type) {
     case 'clock':
       dropStaleRequest(turn);
+      dropLostSession(turn);
       creditAllLate(turn);
       return onClockSync(turn);
     case 'linkUp':
       return turn.set({ linkUp: true, greeted: undefined, stashed: undefined });
     case 'linkDown':
-      return turn.set({ linkUp: false, greeted: undefined, stashed: undefined });
+      return turn.set({
+        linkUp: false,
+        linkLostAtMs: turn.nowMs,
+        greeted: undefined,
+        stashed: undefined,
+      });
     case 'message':
       return onTapMessage(turn, event.message);
     case 'garbage':

@@ -33,7 +33,7 @@ export async function buildImage(root: string, role: string, profile = 'native')
 }
 
 /** Words of the control page, in the order of board.h. */
-const controlWords = ['cutAfter', 'writes', 'cuts', 'wornBlock', 'boots', 'noEntropy'] as const;
+const controlWords = ['cutAfter', 'writes', 'cuts', 'wornBlock', 'boots', 'noEntropy', 'rtc'] as const;
 export type ControlWord = (typeof controlWords)[number];
 
 /** The file behind a board's flash; it stays when the emulator is killed. */
@@ -83,11 +83,11 @@ export class BoardMemory {
   flash(offset: number, length: number): Uint8Array {
     const bytes = Buffer.alloc(length);
     this.access((file) => readSync(file, bytes, 0, length, offset));
-    return bytes.map((byte) => ~byte & 0xff);
+    return new Uint8Array(bytes.map((byte) => ~byte & 0xff));
   }
 
-  /** Damages flash behind the board's back. */
-  corrupt(offset: number, bytes: Uint8Array): void {
+  /** Writes flash behind the board's back: a programmer's work, or damage. */
+  program(offset: number, bytes: Uint8Array): void {
     this.access((file) =>
       writeSync(
         file,
@@ -109,8 +109,16 @@ export interface EmulatorOptions {
   readonly uplink?: boolean;
   /** Counts instructions exactly: virtual time then follows them, one a nanosecond. */
   readonly icount?: boolean;
+  /** Unix seconds of the board's battery-backed clock; 0: it has none. Without it, this computer's time. */
+  readonly realTime?: number;
   /** 32 bytes; fixed ones make a run repeatable. */
   readonly seed?: Uint8Array;
+}
+
+/** A line that an image prints; bytes are hex. */
+export interface BoardEvent {
+  readonly event: string;
+  readonly [field: string]: unknown;
 }
 
 export class Emulator {
@@ -126,6 +134,7 @@ export class Emulator {
   constructor(options: EmulatorOptions) {
     this.memory = options.memory;
     this.memory.setSeed(options.seed ?? randomBytes(32));
+    this.memory.set('rtc', options.realTime ?? Math.floor(Date.now() / 1000));
     const { tap } = options;
     const reach = tap && (tap.listen ? 'server=on,wait=off' : 'reconnect=1');
     this.child = spawn(
@@ -142,7 +151,7 @@ export class Emulator {
         '-kernel',
         options.image,
       ],
-      { stdio: ['ignore', 'pipe', 'pipe'] },
+      { stdio: ['pipe', 'pipe', 'pipe'] },
     );
     this.child.stdout!.setEncoding('utf8').on('data', (text: string) => this.take(text));
     this.child.stderr!.setEncoding('utf8').on('data', (text: string) => {
@@ -208,6 +217,17 @@ export class Emulator {
       () => this.lines.slice(from).find((line) => pattern.test(line)),
       timeoutMs,
     );
+  }
+
+  /** Types a line on the board's console. */
+  type(line: string): void {
+    this.child.stdin!.write(`${line}\n`);
+  }
+
+  /** The first event of a type from line `from` on, parsed. */
+  async event(type: string, options: { from?: number; timeoutMs?: number } = {}): Promise<BoardEvent> {
+    const line = await this.line(new RegExp(`^\\{"event":"${type}"`), options);
+    return JSON.parse(line) as BoardEvent;
   }
 
   /** Path of the uplink's pseudo terminal. */

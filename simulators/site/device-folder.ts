@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Journal, openJournal } from '../../device/journal/journal.ts';
-import { FileFlash } from '../../hardware/boards/node/flash.ts';
+import { DEFAULT_GEOMETRY, FileFlash } from '../../hardware/boards/node/flash.ts';
 import { fromHex } from '../../protocol/bytes.ts';
 import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
 import { SundialError } from '../../protocol/errors.ts';
@@ -41,6 +41,8 @@ const schema = z.strictObject({
   /** Name of the hub in MQTT topics. */
   hub: z.string().min(1).max(40),
   channel: z.number().int().nonnegative().optional(),
+  /** Payers: the group of terminals that leases are asked for; absent: any. */
+  scope: hexOf(32).optional(),
   payee: hexOf(20).optional(),
   certificate: z.strictObject({ expiresAt: z.number().int().positive(), signature: hexOf(64) }).optional(),
 });
@@ -68,8 +70,22 @@ export class DeviceFolder {
     return nobleKey(fromHex(this.file.secret, 32));
   }
 
+  private get flashPath(): string {
+    return join(this.path, 'flash.img');
+  }
+
   openJournal(): Journal {
-    return openJournal(new FileFlash(join(this.path, 'flash.img')), { banks: JOURNAL_BANKS });
+    return openJournal(new FileFlash(this.flashPath), { banks: JOURNAL_BANKS });
+  }
+
+  /** What the journal holds, without touching the file. */
+  readJournal(): Journal {
+    const flash = new FileFlash(this.flashPath, DEFAULT_GEOMETRY, true);
+    try {
+      return openJournal(flash, { banks: JOURNAL_BANKS });
+    } finally {
+      flash.close();
+    }
   }
 }
 
@@ -139,17 +155,17 @@ export function createDevice(path: string, file: DeviceFile, provision: Provisio
   return folder;
 }
 
-/** The books of a stopped payer, replayed from its journal. */
+/** The books of a payer, replayed from its journal; the device may be running. */
 export function payerBooksOf(folder: DeviceFolder): PayerBooks {
   return folder
-    .openJournal()
+    .readJournal()
     .replayed.reduce((books, bytes) => applyRecord(books, payerRecords.decode(bytes)), EMPTY_PAYER);
 }
 
-/** The books of a stopped terminal, replayed from its journal. */
+/** The books of a terminal, replayed from its journal; the device may be running. */
 export function terminalBooksOf(folder: DeviceFolder): TerminalBooks {
   return folder
-    .openJournal()
+    .readJournal()
     .replayed.reduce((books, bytes) => applyTerminal(books, terminalRecords.decode(bytes)), EMPTY_TERMINAL);
 }
 

@@ -1,0 +1,62 @@
+/** The console: notices out as JSON lines, commands in, one a line. What a display and a keypad are on a product. */
+import type { Notice } from '../../../protocol/machines/effects.ts';
+import type { Fault } from '../../../device/runtime.ts';
+import { openPort } from './link.ts';
+import { board, port } from './natives.ts';
+import { hex } from './settings.ts';
+
+/** A command is a word and a number; a longer line is noise. */
+const lineMax = 80;
+
+export function say(line: Readonly<Record<string, unknown>>): void {
+  const plain = (_key: string, value: unknown): unknown => (value instanceof Uint8Array ? hex(value) : value);
+  board.print(`${JSON.stringify(line, plain)}\n`);
+}
+
+export const observer = {
+  onNotice(notice: Notice): void {
+    const { type, ...facts } = notice;
+    say({ event: type, ...facts });
+  },
+  onFault(fault: Fault): void {
+    say({ event: 'fault', code: fault.code, frozen: fault.frozen });
+  },
+};
+
+export type Commands = Readonly<Record<string, (value: number) => unknown>>;
+
+/** Obeys lines such as `sale 4500000`. An unknown one is answered, never executed. */
+export function takeCommands(commands: Commands): void {
+  let line = '';
+  openPort(port.console, (bytes) => {
+    for (const byte of bytes) {
+      if (byte !== 10) {
+        if (line.length < lineMax) line += String.fromCharCode(byte);
+        continue;
+      }
+      const [name, value] = line.split(' ');
+      line = '';
+      const command = commands[name ?? ''];
+      if (command === undefined) say({ event: 'unknown_command' });
+      else command(Number(value ?? 0));
+    }
+  });
+}
+
+/** Bytes of RAM by use, at their highest since the start. */
+export function memoryUse(): Record<string, number> {
+  const uses = [0, 1, 2, 3, 4, 5, 6, 7, 8].map((use) => board.memory(use));
+  const [stack, data, tables, arena, chunks, slots, values, liveChunks, liveSlots] = uses;
+  return {
+    total: stack! + data! + tables! + arena!,
+    stack: stack!,
+    data: data!,
+    tables: tables!,
+    arena: arena!,
+    chunks: chunks!,
+    slots: slots!,
+    values: values!,
+    liveChunks: liveChunks!,
+    liveSlots: liveSlots!,
+  };
+}

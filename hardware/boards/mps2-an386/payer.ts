@@ -1,0 +1,47 @@
+/** The image of a payer: a wearable or a car, as its settings say. */
+import { onStart } from '../../native/prelude.ts';
+import { payerDevice } from '../../../device/devices.ts';
+import { memoryUse, observer, say, takeCommands } from './console.ts';
+import { ready, startBoard } from './device.ts';
+import { serialUplink, tapLinks } from './link.ts';
+
+onStart(() => {
+  const started = startBoard('wearable', 'car');
+  if (started === undefined) return;
+  const { settings, signing, host, openJournal } = started;
+  const device = payerDevice(
+    signing,
+    {
+      role: settings.role === 'car' ? 'car' : 'wearable',
+      scheme: 'secp256k1',
+      tapMax: settings.tapMax,
+      entropyCertified: host.entropy.certified,
+    },
+    host,
+    openJournal,
+    observer,
+  );
+  takeCommands({
+    stop: () => device.dispatch({ type: 'stop' }),
+    renew: () => device.dispatch({ type: 'renew' }),
+    status: () => {
+      const { seq, spent, unconfirmed, outbox, lanes, stream } = device.state.books;
+      say({
+        event: 'status',
+        seq,
+        spent,
+        unconfirmed: unconfirmed.length,
+        outbox: outbox.length,
+        lanes: lanes.map(({ payee, paid }) => ({ payee, paid })),
+        stream: stream !== undefined,
+        frozen: device.frozen,
+        memory: memoryUse(),
+      });
+    },
+  });
+  void device.start().then(() => {
+    tapLinks((link) => device.attachLink(link));
+    device.attachUplink(serialUplink());
+    ready();
+  });
+});

@@ -1,0 +1,75 @@
+/**
+ * What the factory (or `sundial board`) wrote for this device: whose money, which hub, which limits. JSON in a block of
+ * its own with a checksum, so that a damaged one is noticed; a device without settings has no role and says so.
+ */
+import type { Address, Signature } from '../../../protocol/bytes.ts';
+import { type Amount, amount, type Seconds, seconds } from '../../../protocol/integers.ts';
+import { board } from './natives.ts';
+
+export interface BoardSettings {
+  readonly role: 'wearable' | 'car' | 'pos' | 'charger';
+  readonly chainId: number;
+  readonly vault: Address;
+  /** Payers: most that one tap may take. */
+  readonly tapMax: Amount;
+  /** Terminals. */
+  readonly payee: Address;
+  readonly certificate: { readonly expiresAt: Seconds; readonly signature: Signature };
+  readonly capTotal: Amount;
+  /** Chargers: price of a tick, its energy, and how many seconds of a session pass in one. */
+  readonly tickValue: Amount;
+  readonly tickEnergyWh: number;
+  readonly speed: number;
+}
+
+/** The longest settings that a block holds. */
+const bytesMax = 2048;
+
+const digits = '0123456789abcdef';
+
+/** Written out, because the image has no regular expressions. */
+export function unhex(text: string, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  if (text.length !== 2 * length + 2 || !text.startsWith('0x')) return board.fault('settings_damaged');
+  for (let i = 0; i < length; i++) {
+    const high = digits.indexOf(text[2 * i + 2]!);
+    const low = digits.indexOf(text[2 * i + 3]!);
+    if (high < 0 || low < 0) return board.fault('settings_damaged');
+    bytes[i] = high * 16 + low;
+  }
+  return bytes;
+}
+
+export function hex(bytes: Uint8Array): string {
+  let text = '0x';
+  for (let i = 0; i < bytes.length; i++) text += digits[bytes[i]! >> 4]! + digits[bytes[i]! & 15]!;
+  return text;
+}
+
+/** Undefined when the factory has not been here. */
+export function readSettings(): BoardSettings | undefined {
+  const bytes = new Uint8Array(bytesMax);
+  const length = board.settings(bytes);
+  if (length === 0) return undefined;
+  let text = '';
+  for (let i = 0; i < length; i++) text += String.fromCharCode(bytes[i]!);
+  const found = JSON.parse(text) as Record<string, string | number | undefined>;
+  const number = (name: string): number => Number(found[name] ?? 0);
+  const bytesOf = (name: string, size: number): Uint8Array =>
+    found[name] === undefined ? new Uint8Array(size) : unhex(String(found[name]), size);
+  return {
+    role: found.role as BoardSettings['role'],
+    chainId: number('chainId'),
+    vault: bytesOf('vault', 20),
+    tapMax: amount(number('tapMax')),
+    payee: bytesOf('payee', 20),
+    certificate: {
+      expiresAt: seconds(number('certificateExpiresAt')),
+      signature: bytesOf('certificateSignature', 64),
+    },
+    capTotal: amount(number('capTotal')),
+    tickValue: amount(number('tickValue')),
+    tickEnergyWh: number('tickEnergyWh'),
+    speed: number('speed'),
+  };
+}

@@ -1,0 +1,65 @@
+/** What the images of a till and of a charge point share. */
+import { type TerminalDevice, terminalDevice } from '../../../device/devices.ts';
+import type { Notice } from '../../../protocol/machines/effects.ts';
+import { type Commands, memoryUse, observer, say, takeCommands } from './console.ts';
+import { type Board, ready, startBoard } from './device.ts';
+import { lanesMax, outboxMax } from './limits.ts';
+import { serialUplink, tapLinks } from './link.ts';
+
+/** Builds the terminal of a provisioned board and serves; `role` adds what its kind does. */
+export function runTerminal(
+  role: 'pos' | 'charger',
+  join: (device: TerminalDevice, board: Board) => { commands: Commands; onNotice?: (notice: Notice) => void },
+): void {
+  const started = startBoard(role);
+  if (started === undefined) return;
+  const { settings, signing, host, openJournal } = started;
+  let onNotice: ((notice: Notice) => void) | undefined;
+  const device = terminalDevice(
+    signing,
+    {
+      role,
+      scheme: 'secp256k1',
+      payee: settings.payee,
+      certificate: settings.certificate,
+      capTotal: settings.capTotal,
+      outboxMax,
+      lanesMax,
+      entropyCertified: host.entropy.certified,
+    },
+    host,
+    openJournal,
+    {
+      ...observer,
+      onNotice(notice) {
+        observer.onNotice(notice);
+        onNotice?.(notice);
+      },
+    },
+  );
+  const joined = join(device, started);
+  onNotice = joined.onNotice;
+  takeCommands({
+    ...joined.commands,
+    status: () => {
+      const { lanes, outbox } = device.state.books;
+      say({
+        event: 'status',
+        outbox: outbox.length,
+        lanes: lanes.map(({ channel, base, settled, stream }) => ({
+          channel,
+          base,
+          settled,
+          ticks: stream?.k ?? 0,
+        })),
+        frozen: device.frozen,
+        memory: memoryUse(),
+      });
+    },
+  });
+  void device.start().then(() => {
+    tapLinks((link) => device.attachLink(link));
+    device.attachUplink(serialUplink());
+    ready();
+  });
+}

@@ -1,0 +1,137 @@
+// From books to settlement rows: the newest voucher of each lane that L2 does not know yet, as few rows as possible.
+// A voucher whose list is known settles all lanes of the list with one signature. Pure functions.
+import { equalBytes } from '../../protocol/bytes.ts';
+import type { Amount } from '../../protocol/integers.ts';
+import { LISTED_LANES_MAX } from '../../protocol/limits.ts';
+import { collectedFrom } from '../../protocol/machines/collected.ts';
+import type { Signing } from '../../protocol/signing/digests.ts';
+import { lanesHash, type ListedLane } from '../../protocol/vouchers.ts';
+import { decodeOwn } from '../../protocol/wire/messages.ts';
+import { firstFrom, topOf } from '../intake/books.ts';
+import type { Books, ChannelBook, Entry } from '../intake/state.ts';
+import { bytesKey, keyNumber, trieEntries } from '../intake/trie.ts';
+import type { RecordOf } from '../records.ts';
+import type { Row } from '../settle/rows.ts';
+
+/** A row by reference, as it stands in the ledger's batchIntent. */
+export type RowReference = RecordOf<'batchIntent'>['rows'][number];
+
+/** A row that would be worth sending. */
+export interface PlannedRow {
+  readonly entry: Entry;
+  readonly reference: RowReference;
+  /** Payees (keys) whose lanes it settles. */
+  readonly payees: readonly string[];
+}
+
+/** What the plan is measured against. */
+export interface SettledView {
+  /** Units that L2 has settled on a lane, by payee key. */
+  settled(channel: number, payee: string): number;
+  /** True when the payee has an id in the vault: only such payees fit into a row. */
+  registered(payee: string): boolean;
+  /** Units that L2 has credited on a voucher. */
+  credited(voucher: string): number;
+  /** True when this very row was refused before and nothing has changed since. */
+  blocked(reference: RowReference): boolean;
+}
+
+/** All rows worth sending: settlements by channel, then the credits that need them. At most `rowsMax`. */
+export function planRows(signing: Signing, books: Books, view: SettledView, rowsMax: number): PlannedRow[] {
+  const rows: PlannedRow[] = [];
+  const credits: PlannedRow[] = [];
+  for (const [key, book] of trieEntries(books.channels)) {
+    if (rows.length >= rowsMax) break;
+    const channel = keyNumber(key);
+    rows.push(...channelRows(signing, channel, book, view));
+    credits.push(...creditRows(book, view));
+  }
+  return [...rows, ...credits].slice(0, rowsMax);
+}
+
+/** The rows of one channel: newest first, since a newer list covers what older vouchers would settle one by one. */
+function channelRows(signing: Signing, channel: number, book: ChannelBook, view: SettledView): PlannedRow[] {
+  const open = Object.entries(book.claims)
+    .filter(([payee, claim]) => topOf(claim) > view.settled(channel, payee) && view.registered(payee))
+    .sort(([, a], [, b]) => b.seq - a.seq);
+  const covered = new Set<string>();
+  const rows: PlannedRow[] = [];
+  const wanted = new Map(open.map(([payee, claim]) => [payee, topOf(claim)]));
+  for (const [payee, entry] of open) {
+    if (covered.has(payee)) continue;
+    const list = listOf(signing, book, entry);
+    const others = usable(list, view)
+      .filter((lane) => wanted.get(bytesKey(lane.payee)) === lane.paid)
+      .map((lane) => bytesKey(lane.payee));
+    const fresh = others.filter((other) => !covered.has(other) && other !== payee);
+    const statement = { ...reference(entry), lanes: fresh.length > 0 ? list : [] };
+    // A statement that the vault refused is tried as single vouchers.
+    const chosen = fresh.length > 0 && view.blocked(statement) ? reference(entry) : statement;
+    if (view.blocked(chosen)) continue;
+    const payees = chosen.lanes.length > 0 ? [payee, ...fresh] : [payee];
+    for (const settled of payees) covered.add(settled);
+    rows.push({ entry, reference: chosen, payees });
+  }
+  return rows;
+}
+
+/** The list when every payee on it has an id; none can be left out, for the list must hash to what was signed. */
+function usable(list: readonly ListedLane[], view: SettledView): readonly ListedLane[] {
+  return list.every((lane) => view.registered(bytesKey(lane.payee))) ? list : [];
+}
+
+/** The list behind a voucher's `lanes`: what the payer handed in, or rebuilt from the ledger when that fits. */
+export function listOf(signing: Signing, book: ChannelBook, entry: Entry): readonly ListedLane[] {
+  if (entry.kind === 'stream' || entry.lanes.every((byte) => byte === 0)) return [];
+  if (entry.list !== undefined) return entry.list;
+  const newest = new Map<string, ListedLane>();
+  for (let i = firstFrom(book.entries, entry.seq) - 1; i >= 0 && newest.size < LISTED_LANES_MAX; i -= 1) {
+    const other = book.entries[i]!;
+    const key = bytesKey(other.payee);
+    // A voided voucher was never confirmed, so the payer lists the lane at the one before.
+    if (other.voided || newest.has(key) || equalBytes(other.payee, entry.payee)) continue;
+    newest.set(key, { payee: other.payee, paid: topOf(other) as Amount });
+  }
+  const lanes = [...newest.values()];
+  return equalBytes(lanesHash(signing.suite, lanes), entry.lanes) ? lanes : [];
+}
+
+function creditRows(book: ChannelBook, view: SettledView): PlannedRow[] {
+  return book.entries.flatMap((entry) => {
+    const credited = entry.payeeCredit?.credited ?? 0;
+    if (credited <= view.credited(bytesKey(entry.id)) || !view.registered(bytesKey(entry.payee))) return [];
+    const row = { ...reference(entry), credited: credited as Amount };
+    return view.blocked(row) ? [] : [{ entry, reference: row, payees: [] }];
+  });
+}
+
+function reference(entry: Entry): RowReference {
+  return { entry: entry.id, k: entry.stream?.k ?? 0, lanes: [] };
+}
+
+/** The row as the vault takes it. `entry` is the voucher that the reference names, with at least its ticks. */
+export function rowOf(signing: Signing, entry: Entry, reference: RowReference): Row {
+  const message = decodeOwn(entry.message);
+  if (message.type !== 'collectedVoucher' && message.type !== 'collectedStream') {
+    throw new TypeError('an entry holds a collected voucher or stream');
+  }
+  const { voucher, signature, key, request } = collectedFrom(signing, message);
+  const { payeeCredit, stream } = entry;
+  return {
+    voucher,
+    signature,
+    ...(key && { key }),
+    ...(reference.lanes.length > 0 && { list: reference.lanes }),
+    ...(stream !== undefined && reference.k > 0 && { reveal: { k: stream.k, preimage: stream.preimage } }),
+    ...(reference.credited !== undefined &&
+      payeeCredit !== undefined && {
+        opened: request,
+        credit: { credited: payeeCredit.credited, signature: payeeCredit.signature },
+      }),
+  };
+}
+
+/** A text that is the same for the same row, to remember refused ones by. */
+export function rowKey({ entry, k, lanes, credited }: RowReference): string {
+  return `${bytesKey(entry)}/${k}/${lanes.length}/${credited ?? ''}`;
+}

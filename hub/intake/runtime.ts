@@ -1,0 +1,216 @@
+// Executes the intake's effects: the only place where its decisions meet the disk, the key and the broker. Effects
+// of one event run in order; what must wait for the disk comes back as an event of its own.
+import type { SecureKey } from '../../hardware/interfaces/index.ts';
+import { toHex } from '../../protocol/bytes.ts';
+import type { Seconds } from '../../protocol/integers.ts';
+import { refusalNumber } from '../../protocol/refusals.ts';
+import { encodeMessage, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
+import { causeText, isError } from '../errors.ts';
+import type { RecoverPool } from '../recover-pool.ts';
+import type { Journal } from '../journal.ts';
+import type { Logger } from '../log.ts';
+import type { HubMetrics } from '../metrics.ts';
+import { intakeStep } from './intake.ts';
+import { openQuestions, type Prepared, prepareMessage, withSigners } from './prepare.ts';
+import {
+  type Books,
+  type Counted,
+  emptyIntake,
+  type IntakeContext,
+  type IntakeEffect,
+  type IntakeEvent,
+  type IntakeState,
+} from './state.ts';
+import { bytesKey, trieGet } from './trie.ts';
+
+export interface IntakeHost {
+  readonly journal: Journal;
+  readonly key: SecureKey;
+  readonly metrics: HubMetrics;
+  readonly log: Logger;
+  send(device: string, message: Uint8Array): void;
+  registered(device: string, message: MessageOf<'register'>): void;
+  /** The revocation list changed: publish it with a new beacon. */
+  revocations(): void;
+  /** Threads that recover signers ahead of the step; without them the step does it. */
+  readonly pool?: RecoverPool | undefined;
+  /** Something that makes going on unsafe. */
+  fatal(error: unknown): void;
+}
+
+/** Fewer vouchers than this are checked faster than they are carried to another thread and back. */
+const POOL_VOUCHERS_MIN = 2;
+
+export class IntakeRuntime {
+  state: IntakeState = emptyIntake;
+  readonly #context: IntakeContext;
+  readonly #host: IntakeHost;
+  /** Sums for the status page, this run only. */
+  readonly counts = { accepted: 0, acknowledged: 0, refused: 0, repeated: 0 };
+
+  constructor(context: IntakeContext, host: IntakeHost) {
+    this.#context = context;
+    this.#host = host;
+  }
+
+  /** What the ledger holds for certain: without records that are still on their way to the disk. */
+  get durableBooks(): Books {
+    return this.state.pending[0]?.before ?? this.state.books;
+  }
+
+  /**
+   * Takes one message from a device. Resolves like `handle`. Signatures of a pack are recovered on other threads
+   * first; messages are still taken in the order in which they came, so that a tick finds its stream.
+   */
+  async message(device: string, bytes: Uint8Array, now: Seconds): Promise<void> {
+    const { pool } = this.#host;
+    if (pool === undefined) return this.handle({ type: 'message', device, bytes, now });
+    let prepared = prepareMessage(this.#context.signing, bytes);
+    const asked = this.#ask(pool, prepared).then((found) => {
+      prepared = found;
+    });
+    const turn = Promise.all([this.#lastTurn, asked]);
+    this.#lastTurn = turn;
+    await turn;
+    return this.handle({ type: 'message', device, bytes, now, prepared });
+  }
+
+  #lastTurn: Promise<unknown> = Promise.resolve();
+
+  async #ask(pool: RecoverPool, prepared: Prepared): Promise<Prepared> {
+    // A voucher that is known already is answered without any check.
+    const vouchers = openQuestions(prepared);
+    const fresh = vouchers.some(({ id }) => trieGet(this.state.books.known, bytesKey(id)) === undefined);
+    if (vouchers.length < POOL_VOUCHERS_MIN || !fresh) return prepared;
+    const questions = vouchers.flatMap(({ id, collected, answer }) => [
+      { digest: id, signature: collected.signature },
+      answer!,
+    ]);
+    const answers = await pool.ask(questions);
+    if (answers === undefined) return prepared;
+    const signers = vouchers.map((_, index) => ({
+      payer: answers[2 * index],
+      answer: answers[2 * index + 1],
+    }));
+    return withSigners(prepared, signers.values());
+  }
+
+  /** Handles one event. Resolves when all its effects are done, records durable and answers on their way. */
+  async handle(event: IntakeEvent): Promise<void> {
+    let effects: readonly IntakeEffect[];
+    try {
+      const step = intakeStep(this.#context, this.state, event);
+      this.state = step.state;
+      effects = step.effects;
+    } catch (error) {
+      // The machine refuses bad input by name, so this is a mistake in it. The state is the old one: after a message
+      // nothing has happened, but the answer of a disk can't be ignored.
+      if (event.type !== 'message') return this.#host.fatal(error);
+      this.#host.log.error({ device: event.device, err: causeText(error) }, 'a message broke the intake');
+      return;
+    }
+    await Promise.all(effects.map((effect) => this.#execute(effect)));
+  }
+
+  async #execute(effect: IntakeEffect): Promise<void> {
+    const { key, metrics } = this.#host;
+    const { signing } = this.#context;
+    switch (effect.type) {
+      case 'persist':
+        return this.#persist(effect);
+      case 'acknowledge': {
+        const { device, entry, position, at } = effect;
+        const fields = { entry, position, at } as Pick<
+          MessageOf<'acknowledgement'>,
+          'entry' | 'position' | 'at'
+        >;
+        const signature = await key.sign(signing.digest('Acknowledgement', fields));
+        this.#send(device, { type: 'acknowledgement', ...fields, signature });
+        metrics.acknowledged.inc();
+        this.counts.acknowledged += 1;
+        return;
+      }
+      case 'lease': {
+        const { type: _, seq: __, ...fields } = effect.lease;
+        const signature = await key.sign(signing.digest('Lease', fields));
+        this.#send(effect.device, { type: 'lease', ...fields, signature });
+        metrics.leases.inc();
+        return;
+      }
+      case 'member': {
+        const { type: _, ...fields } = effect.member;
+        const signature = await key.sign(signing.digest('Member', fields));
+        this.#send(effect.device, { type: 'member', ...fields, signature });
+        return;
+      }
+      case 'reject':
+        metrics.refusals.inc({ code: effect.code });
+        this.counts.refused += 1;
+        this.#host.log.debug(
+          { device: effect.device, code: effect.code, entry: toHex(effect.entry) },
+          'refused',
+        );
+        this.#send(effect.device, {
+          type: 'rejection',
+          entry: effect.entry,
+          code: refusalNumber(effect.code),
+        });
+        return;
+      case 'registered':
+        return this.#host.registered(effect.device, effect.message);
+      case 'revocations':
+        return this.#host.revocations();
+      case 'count':
+        return this.#count(effect.what);
+    }
+  }
+
+  async #persist({ token, record }: Extract<IntakeEffect, { type: 'persist' }>): Promise<void> {
+    const { journal, metrics } = this.#host;
+    const done = metrics.persistSeconds.startTimer();
+    let position: number;
+    try {
+      position = await journal.append(record);
+    } catch (error) {
+      const code = isError(error, 'ledger_busy') ? 'queue_full' : 'storage_failed';
+      if (
+        !isError(error, 'ledger_busy') &&
+        !isError(error, 'ledger_unavailable') &&
+        !isError(error, 'ledger_closed')
+      ) {
+        this.#host.log.error({ err: causeText(error) }, 'a record could not be written');
+      }
+      return this.handle({ type: 'persistFailed', token, code });
+    }
+    done();
+    metrics.ledgerSize.set(position + 1);
+    return this.handle({ type: 'persisted', token, position });
+  }
+
+  #send(device: string, message: Message): void {
+    this.#host.send(device, encodeMessage(message));
+  }
+
+  #count(what: Counted): void {
+    const { metrics, log } = this.#host;
+    switch (what.type) {
+      case 'message':
+        metrics.messages.inc({ type: what.name });
+        return;
+      case 'accepted':
+        this.counts.accepted += 1;
+        metrics.accepted.inc({ kind: what.kind });
+        return;
+      case 'repeated':
+        this.counts.repeated += 1;
+        metrics.repeated.inc();
+        return;
+      case 'evidence': {
+        const { proof, channel, first, second } = what.evidence;
+        metrics.equivocations.inc({ proof: `E${proof}` });
+        log.warn({ channel, proof: `E${proof}`, first: toHex(first), second: toHex(second) }, 'fraud proved');
+        return;
+      }
+    }
+  }
+}

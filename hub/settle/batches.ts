@@ -1,0 +1,42 @@
+// Settlements as the ledger shows them: which transaction was signed for which rows, and what became of it. Follows
+// from records alone, so a restart goes on where the crash was.
+import type { HubRecord, RecordOf } from '../records.ts';
+
+export const OUTCOME_STATES = { mined: 1, reverted: 2, replaced: 3 } as const;
+
+export interface BatchHistory {
+  readonly nextBatch: number;
+  /** Signed, maybe sent, and not known to be final: at most one. */
+  readonly open: RecordOf<'batchIntent'> | undefined;
+  /** Newest last; older ones are in the ledger. */
+  readonly finished: readonly FinishedBatch[];
+}
+
+export interface FinishedBatch {
+  readonly batch: number;
+  readonly transaction: Uint8Array;
+  readonly rows: number;
+  readonly outcome: RecordOf<'batchOutcome'>;
+}
+
+/** Finished batches kept in memory for the status page. */
+const FINISHED_MAX = 100;
+
+export const emptyHistory: BatchHistory = { nextBatch: 1, open: undefined, finished: [] };
+
+/** The history with one more record; other records change nothing. */
+export function applyBatchRecord(history: BatchHistory, record: HubRecord): BatchHistory {
+  switch (record.type) {
+    case 'batchIntent':
+      return { ...history, open: record, nextBatch: record.batch + 1 };
+    case 'batchOutcome': {
+      const { open } = history;
+      if (open === undefined || open.batch !== record.batch) return history;
+      const { batch, transaction, rows } = open;
+      const finished = [...history.finished, { batch, transaction, rows: rows.length, outcome: record }];
+      return { ...history, open: undefined, finished: finished.slice(-FINISHED_MAX) };
+    }
+    default:
+      return history;
+  }
+}

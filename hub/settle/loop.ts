@@ -1,0 +1,295 @@
+// Settles what the books hold, one transaction at a time. The signed transaction goes into the ledger before it is
+// sent for the first time; after a crash it is looked up before anything else, and sent again as it is. Its nonce
+// keeps it from running twice, and until it is final (or its nonce is used by another) nothing new is planned: so
+// nothing is paid twice and nothing is forgotten. A row that the vault skips is reported and, unless something about
+// its channel changes, not sent again.
+import type { LocalAccount, TransactionReceipt } from 'viem';
+import { fromHex, toHex } from '../../protocol/bytes.ts';
+import { height } from '../../protocol/integers.ts';
+import type { Signing } from '../../protocol/signing/digests.ts';
+import {
+  type PlannedRow,
+  planRows,
+  type RowReference,
+  rowKey,
+  rowOf,
+  type SettledView,
+} from '../batch/batch.ts';
+import { findEntry } from '../intake/books.ts';
+import type { Books } from '../intake/state.ts';
+import { bytesKey, trieEntries } from '../intake/trie.ts';
+import { creditRowsMax, rowAttemptsMax } from '../limits.ts';
+import type { Logger } from '../log.ts';
+import type { HubRecord, RecordOf } from '../records.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { ChainLink } from '../watch/chain-link.ts';
+import { applyBatchRecord, type BatchHistory, emptyHistory, OUTCOME_STATES } from './batches.ts';
+import { receiptOf, submit } from './chain.ts';
+import type { Outcome, Reason, Row } from './rows.ts';
+import type { PreparedSettlement, Vault } from './vault.ts';
+
+export interface SettleOptions {
+  readonly signing: Signing;
+  readonly link: ChainLink;
+  readonly registry: Registry;
+  readonly account: LocalAccount;
+  readonly lanesMax: number;
+  /** The durable books: only what was fsynced is settled. */
+  books(): Books;
+  /** Appends to the ledger; resolves when durable. */
+  append(record: HubRecord): Promise<unknown>;
+  /** Height up to which the watch has stored L2's events. */
+  watchedHeight(): number;
+  readonly log: Logger;
+  onBatch(outcome: 'mined' | 'reverted' | 'replaced', lanes: number): void;
+}
+
+interface Refused {
+  readonly reason: Reason | 'would_revert';
+  /** What the channel had when the row was refused: the row may do better when this changes. */
+  readonly spendable: number;
+  readonly attempts: number;
+}
+
+export class SettleLoop {
+  readonly #options: SettleOptions;
+  history: BatchHistory = emptyHistory;
+  /** Rows that the vault skipped, by rowKey. A restart forgets them: each is then tried once more. */
+  readonly refused = new Map<string, Refused>();
+  readonly #credited = new Map<string, number>();
+  /** Rows of the next batch: halved when one would revert, until the bad row stands alone. */
+  #rowsMax: number;
+
+  constructor(options: SettleOptions) {
+    this.#options = options;
+    this.#rowsMax = options.lanesMax;
+  }
+
+  /** A record of the ledger at the start. */
+  replay(record: HubRecord): void {
+    this.history = applyBatchRecord(this.history, record);
+  }
+
+  /**
+   * One step: brings the open transaction forward, or (when `mayPlan`) signs and sends the next one. `idle` when
+   * there is nothing to do, `sent` and `waiting` while a transaction is under way, `finished` when the next step can
+   * follow at once. Throws viem's errors while L2 is out of reach, and what the ledger throws.
+   */
+  async step(mayPlan: boolean): Promise<'idle' | 'sent' | 'waiting' | 'finished'> {
+    const { open } = this.history;
+    if (open === undefined && !mayPlan) return 'idle';
+    const vault = await this.#options.link.vault();
+    if (open !== undefined) return this.#bringForward(vault, open);
+    const planned = await this.#plan(vault);
+    if (planned.length === 0) return 'idle';
+    return this.#sign(vault, planned);
+  }
+
+  // ---- the open transaction ----
+
+  async #bringForward(vault: Vault, open: RecordOf<'batchIntent'>): Promise<'waiting' | 'sent' | 'finished'> {
+    const receipt = await receiptOf(vault.client, toHex(open.transaction));
+    if (receipt === undefined) return this.#sendAgain(vault, open);
+    const block = Number(receipt.blockNumber);
+    const newest = Number(await vault.client.getBlockNumber());
+    // Not planned anew before the watch has stored what this batch did, or its lanes would look unsettled.
+    if (block > newest - this.#options.link.finalityBlocks || block > this.#options.watchedHeight())
+      return 'waiting';
+    await this.#finish(open, receipt.status === 'success' ? 'mined' : 'reverted', receipt);
+    if (receipt.status === 'success') this.#readOutcomes(vault, open, receipt);
+    else this.#isolate(open.rows);
+    return 'finished';
+  }
+
+  /** Not mined: sent again, unless another transaction of the account has used its nonce for good. */
+  async #sendAgain(vault: Vault, open: RecordOf<'batchIntent'>): Promise<'sent' | 'finished'> {
+    const { client } = vault;
+    const { address } = this.#options.account;
+    const newest = await client.getBlockNumber();
+    const final = newest - BigInt(this.#options.link.finalityBlocks);
+    const used = await client.getTransactionCount({ address, blockNumber: final < 0n ? 0n : final });
+    if (used > open.nonce) {
+      // Looked up again: it may have been mined between the two questions.
+      if ((await receiptOf(client, toHex(open.transaction))) !== undefined) return 'sent';
+      this.#options.log.warn({ batch: open.batch, nonce: open.nonce }, 'another transaction took the nonce');
+      await this.#finish(open, 'replaced', undefined);
+      return 'finished';
+    }
+    await submit(client, { raw: toHex(open.raw) });
+    return 'sent';
+  }
+
+  async #finish(
+    open: RecordOf<'batchIntent'>,
+    state: keyof typeof OUTCOME_STATES,
+    receipt: TransactionReceipt | undefined,
+  ): Promise<void> {
+    await this.#record({
+      type: 'batchOutcome',
+      batch: open.batch,
+      state: OUTCOME_STATES[state],
+      gas: Number(receipt?.gasUsed ?? 0),
+      block: height(Number(receipt?.blockNumber ?? 0)),
+    });
+    this.#options.onBatch(state, state === 'mined' ? open.rows.length : 0);
+  }
+
+  #readOutcomes(vault: Vault, open: RecordOf<'batchIntent'>, receipt: TransactionReceipt): void {
+    const books = this.#options.books();
+    const rows = open.rows.map((reference) => this.#row(books, reference));
+    const { outcomes, gas } = vault.settlement(rows, receipt);
+    const left = outcomes.filter((outcome) => !outcome.done);
+    for (const outcome of left) this.#refuse(open.rows[outcome.row]!, outcome);
+    for (const [index, reference] of open.rows.entries()) {
+      const own = outcomes.filter((outcome) => outcome.row === index);
+      if (own.every((outcome) => outcome.done)) this.refused.delete(rowKey(reference));
+      if (reference.credited !== undefined && own.every((outcome) => outcome.done)) {
+        this.#credited.set(bytesKey(reference.entry), reference.credited);
+      }
+    }
+    this.#rowsMax = this.#options.lanesMax;
+    this.#options.log.info(
+      { batch: open.batch, transaction: receipt.transactionHash, rows: rows.length, gas, left: left.length },
+      'batch settled',
+    );
+  }
+
+  // ---- the next transaction ----
+
+  async #plan(vault: Vault): Promise<PlannedRow[]> {
+    const { signing, registry } = this.#options;
+    const books = this.#options.books();
+    const { heads, payees } = registry.state;
+    await this.#askCredits(vault, books);
+    const view: SettledView = {
+      settled: (channel, payee) => heads[String(channel)]?.settled[`0x${payee}`]?.paid ?? 0,
+      registered: (payee) => payees[`0x${payee}`] !== undefined,
+      credited: (voucher) => this.#credited.get(voucher) ?? 0,
+      blocked: (reference) => this.#isRefused(books, reference),
+    };
+    return planRows(signing, books, view, this.#rowsMax);
+  }
+
+  /** L2 remembers every credit; the hub asks about those that it doesn't know of, a bounded number at a time. */
+  async #askCredits(vault: Vault, books: Books): Promise<void> {
+    let asked = 0;
+    for (const [, book] of trieEntries(books.channels)) {
+      for (const { id, payeeCredit } of book.entries) {
+        const key = bytesKey(id);
+        if (payeeCredit === undefined || (this.#credited.get(key) ?? -1) >= payeeCredit.credited) continue;
+        if (asked >= creditRowsMax) return;
+        asked += 1;
+        this.#credited.set(key, await vault.readCredit(id));
+      }
+    }
+  }
+
+  async #sign(vault: Vault, planned: readonly PlannedRow[]): Promise<'sent' | 'finished'> {
+    const { signing, log } = this.#options;
+    const all = planned.map(({ entry, reference }) => rowOf(signing, entry, reference));
+    const prepared = await this.#prepare(vault, all);
+    if (prepared === undefined) {
+      this.#isolate(planned.map(({ reference }) => reference));
+      return 'finished';
+    }
+    const { nonce, raw, hash } = prepared;
+    const rows = planned.slice(0, prepared.rows.length).map(({ reference }) => reference);
+    const { nextBatch: batch } = this.history;
+    await this.#record({
+      type: 'batchIntent',
+      batch,
+      transaction: fromHex(hash, 32),
+      nonce,
+      raw: fromHex(raw),
+      rows,
+    });
+    log.info({ batch, transaction: hash, rows: rows.length }, 'batch signed');
+    await submit(vault.client, { raw });
+    return 'sent';
+  }
+
+  /** The first batch within the bounds of a transaction, signed; undefined when the vault would refuse the whole. */
+  async #prepare(vault: Vault, rows: readonly Row[]): Promise<PreparedSettlement | undefined> {
+    const { account } = this.#options;
+    try {
+      const [first] = await vault.planBatches(account, rows);
+      return await vault.prepareSettle(account, first!);
+    } catch (error) {
+      if (isRevert(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** A batch that reverts as a whole: the next is half as long, and a single row is given up and reported. */
+  #isolate(rows: readonly RowReference[]): void {
+    const [only] = rows;
+    if (rows.length > 1) {
+      this.#rowsMax = Math.max(1, Math.floor(rows.length / 2));
+    } else if (only !== undefined) {
+      this.#refuse(only, { reason: 'would_revert' });
+      this.#rowsMax = this.#options.lanesMax;
+    }
+  }
+
+  // ---- rows that the vault skips ----
+
+  #refuse(reference: RowReference, { reason }: Pick<Outcome, 'reason'> | { reason: 'would_revert' }): void {
+    const key = rowKey(reference);
+    const entry = findEntry(this.#options.books(), reference.entry);
+    const attempts = (this.refused.get(key)?.attempts ?? 0) + 1;
+    this.refused.set(key, { reason, spendable: this.#spendable(entry?.channel), attempts });
+    this.#options.log.warn(
+      { entry: toHex(reference.entry), channel: entry?.channel, reason, attempts },
+      'the vault skipped a row; the voucher stays in the ledger',
+    );
+  }
+
+  #isRefused(books: Books, reference: RowReference): boolean {
+    const refused = this.refused.get(rowKey(reference));
+    if (refused === undefined) return false;
+    if (refused.attempts >= rowAttemptsMax) return true;
+    const entry = findEntry(books, reference.entry);
+    return refused.spendable === this.#spendable(entry?.channel);
+  }
+
+  #spendable(channel: number | undefined): number {
+    const head = this.#options.registry.state.heads[String(channel)];
+    return head === undefined ? 0 : head.deposit + head.credited;
+  }
+
+  #row(books: Books, reference: RowReference): Row {
+    const entry = findEntry(books, reference.entry);
+    if (entry === undefined) throw new Error(`the ledger lost ${toHex(reference.entry)}, which it settled`);
+    return rowOf(this.#options.signing, entry, reference);
+  }
+
+  async #record(record: HubRecord): Promise<void> {
+    await this.#options.append(record);
+    this.history = applyBatchRecord(this.history, record);
+  }
+
+  /** Lanes that could be settled now, for the status page. */
+  waiting(): number {
+    const { heads } = this.#options.registry.state;
+    let lanes = 0;
+    const books = this.#options.books();
+    for (const [, book] of trieEntries(books.channels)) {
+      for (const [payee, claim] of Object.entries(book.claims)) {
+        const settled = heads[String(claim.channel)]?.settled[`0x${payee}`]?.paid ?? 0;
+        if (claim.paid + (claim.stream?.k ?? 0) * (claim.stream?.tickValue ?? 0) > settled) lanes += 1;
+      }
+    }
+    return lanes;
+  }
+}
+
+/** Did the chain say that the call itself fails, rather than being out of reach? */
+function isRevert(error: unknown): boolean {
+  const seen = new Set<unknown>();
+  for (let cause = error; cause instanceof Error && !seen.has(cause); cause = cause.cause) {
+    seen.add(cause);
+    if (/ExecutionReverted|ContractFunctionReverted/.test(cause.name) || /revert/i.test(cause.message))
+      return true;
+  }
+  return false;
+}

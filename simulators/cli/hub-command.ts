@@ -1,0 +1,50 @@
+/** `sundial hub`: collects vouchers, acknowledges them when they are durable, settles them in batches. */
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { parseConfig } from '../../hub/config.ts';
+import { startHub } from '../../hub/hub.ts';
+import { createLogger, type LogLevel } from '../../hub/log.ts';
+import { SundialError } from '../../protocol/errors.ts';
+import { fail } from './output.ts';
+
+interface Flags {
+  readonly config: string;
+  readonly json: boolean;
+  readonly log: string;
+}
+
+function readConfig(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    throw new SundialError('config', `${path} can't be read as JSON`, {
+      severity: 'process',
+      remedy: 'Name a JSON file with --config; `npm start` writes one to state/demo/hub.json.',
+      cause,
+    });
+  }
+}
+
+async function run(flags: Flags): Promise<void> {
+  const config = parseConfig(readConfig(flags.config));
+  const hub = await startHub(config, { log: createLogger(flags.log as LogLevel), onFatal: fail });
+  const facts = { event: 'ready', address: hub.address, mqttUrl: hub.mqttUrl, statusUrl: hub.statusUrl };
+  if (flags.json) process.stdout.write(`${JSON.stringify(facts)}\n`);
+  else
+    process.stdout.write(
+      `hub ${hub.address}\n  devices: ${hub.mqttUrl}\n  status:  ${hub.statusUrl}/status\n`,
+    );
+  const stop = (): void => void hub.stop().then(() => process.exit(0), fail);
+  process.once('SIGINT', stop);
+  process.once('SIGTERM', stop);
+}
+
+export function addHubCommand(program: Command): void {
+  program
+    .command('hub')
+    .description('collects vouchers, acknowledges them when they are durable, settles them in batches')
+    .requiredOption('--config <file>', 'JSON configuration; an error names the field and the fix')
+    .option('--json', 'one JSON line on stdout when it is ready', false)
+    .option('--log <level>', 'trace, debug, info, warn or error; the log goes to stderr', 'warn')
+    .action((flags: Flags) => run(flags).catch(fail));
+}

@@ -1,0 +1,152 @@
+// A whole site for tests: a chain with the vault, one funded channel, two payees, and the hub's configuration.
+import { privateKeyToAccount } from 'viem/accounts';
+import { type Hub, startHub } from '../../hub/hub.ts';
+import type { HubConfigInput } from '../../hub/config.ts';
+import { parseConfig } from '../../hub/config.ts';
+import { createLogger } from '../../hub/log.ts';
+import { type Anvil, startAnvil } from '../../hub/settle/anvil.ts';
+import { readArtifacts } from '../../hub/settle/artifacts.ts';
+import { type Deployment, deploy, fund } from '../../hub/settle/deploy.ts';
+import { Vault } from '../../hub/settle/vault.ts';
+import { mqttUplink } from '../../hardware/boards/node/mqtt.ts';
+import type { Uplink } from '../../hardware/interfaces/index.ts';
+import { fromHex, toHex } from '../../protocol/bytes.ts';
+import { seconds } from '../../protocol/integers.ts';
+import { makeSigning, type Signing } from '../../protocol/signing/digests.ts';
+import {
+  decodeOwn,
+  encodeMessage,
+  type Message,
+  type MessageOf,
+  ROLES,
+} from '../../protocol/wire/messages.ts';
+import { otherPayee, payee, payer, suite, terminal } from './fleet.ts';
+import { until } from './temporary.ts';
+
+export const HUB_SECRET = `0x${'5a'.repeat(32)}`;
+
+export interface Site {
+  readonly anvil: Anvil;
+  readonly vault: Vault;
+  readonly deployment: Deployment;
+  readonly signing: Signing;
+  readonly owner: ReturnType<typeof privateKeyToAccount>;
+  readonly channel: number;
+  config(folder: string, change?: Partial<HubConfigInput>): HubConfigInput;
+  start(folder: string, change?: Partial<HubConfigInput>): Promise<Hub>;
+  close(): Promise<void>;
+}
+
+/** Starts the chain, deploys, opens a channel with `deposit` units for the test payer, registers both payees. */
+export async function startSite(deposit = 100_000_000): Promise<Site> {
+  const anvil = await startAnvil();
+  const [deployer, , owner] = anvil.keys.map((secret) => privateKeyToAccount(secret));
+  const deployment = await deploy(anvil.url, deployer!, readArtifacts('build/contracts'));
+  await fund(anvil.url, deployer!, deployment.token, owner!.address, 10 * deposit);
+  const vault = await Vault.connect(anvil.url, deployment.vault);
+  const { channel } = await vault.openChannel(owner!, { payer: toHex(payer.address), amount: deposit });
+  await vault.registerPayee(owner!, payee.address);
+  await vault.registerPayee(owner!, otherPayee.address);
+  const config = (folder: string, change: Partial<HubConfigInput> = {}): HubConfigInput => ({
+    name: 'test',
+    folder,
+    chain: {
+      rpcUrl: anvil.url,
+      chainId: deployment.chainId,
+      vault: deployment.vault,
+      startBlock: deployment.block,
+      finalityBlocks: 0,
+      pollMs: 50,
+    },
+    keys: { signing: HUB_SECRET, settlement: anvil.keys[1]! },
+    batch: { everyMs: 0 },
+    beaconMs: 200,
+    ...change,
+  });
+  return {
+    anvil,
+    vault,
+    deployment,
+    owner: owner!,
+    channel,
+    signing: makeSigning(suite, { chainId: deployment.chainId, vault: fromHex(deployment.vault, 20) }),
+    config,
+    start: (folder, change) => startHub(parseConfig(config(folder, change)), { log: createLogger('silent') }),
+    close: () => anvil.stop(),
+  };
+}
+
+/** A device on MQTT that keeps every message it receives. */
+export class Connected {
+  readonly received: Message[] = [];
+  readonly uplink: Uplink;
+  connected = false;
+
+  constructor(hub: { mqttUrl: string }, device: Uint8Array, name = 'test') {
+    this.uplink = mqttUplink({ url: hub.mqttUrl, hub: name, device: toHex(device), reconnectMs: 20 });
+    this.uplink.receive(
+      (bytes) => this.received.push(decodeOwn(bytes)),
+      (connected) => {
+        this.connected = connected;
+      },
+    );
+  }
+
+  ready(): Promise<void> {
+    return until('the device is connected', () => this.connected);
+  }
+
+  send(message: Message | Uint8Array): void {
+    this.uplink.send(message instanceof Uint8Array ? message : encodeMessage(message));
+  }
+
+  /** The first received message of this type that fits; waits for it. */
+  async next<T extends Message['type']>(
+    type: T,
+    fits: (message: MessageOf<T>) => boolean = () => true,
+  ): Promise<MessageOf<T>> {
+    let found: MessageOf<T> | undefined;
+    await until(`a ${type}`, () => {
+      found = this.received.find(
+        (message) => message.type === type && fits(message as unknown as MessageOf<T>),
+      ) as MessageOf<T> | undefined;
+      return found !== undefined;
+    });
+    return found!;
+  }
+
+  close(): void {
+    this.uplink.close();
+  }
+}
+
+/** What a terminal says first. */
+export async function registration(
+  signing: Signing,
+  device = terminal,
+  to = payee,
+): Promise<MessageOf<'register'>> {
+  const expiresAt = seconds(2 ** 40 - 1);
+  const certified = { terminal: device.address, payee: to.address, expiresAt };
+  return {
+    type: 'register',
+    device: device.address,
+    role: ROLES.pos,
+    payee: to.address,
+    certificate: await to.sign(signing.digest('Terminal', certified)),
+    certificateExpiresAt: expiresAt,
+    entropyCertified: 1,
+  };
+}
+
+/** A connected terminal that the hub knows. */
+export async function startTerminal(site: Site, hub: Hub, device = terminal, to = payee): Promise<Connected> {
+  const connected = new Connected(hub, device.address);
+  await connected.ready();
+  connected.send(await registration(site.signing, device, to));
+  await until('the terminal is registered', async () => {
+    const devices = (await (await fetch(`${hub.statusUrl}/devices`)).json()) as Record<string, unknown>;
+    return devices[toHex(device.address)] !== undefined;
+  });
+  return connected;
+}

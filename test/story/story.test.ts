@@ -1,0 +1,170 @@
+/** The commands of the README with real processes: the whole story, a tap by hand, crashes, bad input. */
+import { execFile, spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { DeviceChild } from '../../simulators/demo/device-child.ts';
+
+const ROOT = process.cwd();
+const CLI = join(ROOT, 'tools', 'sundial.mjs');
+/** The story takes some ten seconds; a loaded machine with a first compilation of the contracts much longer. */
+const STORY_MS = 300_000;
+
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function run(program: string, args: readonly string[], cwd = ROOT): Promise<Outcome> {
+  return new Promise((resolve) => {
+    execFile(program, args, { cwd, timeout: STORY_MS, maxBuffer: 1 << 24 }, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr });
+    });
+  });
+}
+
+const sundial = (...args: string[]): Promise<Outcome> => run(process.execPath, [CLI, ...args]);
+
+const folder = mkdtempSync(join(tmpdir(), 'sundial-story-'));
+test.after(() => rmSync(folder, { recursive: true, force: true }));
+
+test('npm start -- --once --json tells the whole story in one JSON object', async () => {
+  const state = join(folder, 'demo');
+  const { code, stdout, stderr } = await run('npm', ['start', '--', '--once', '--json', '--state', state]);
+  assert.is(code, 0, stderr);
+  const story = JSON.parse(stdout);
+  assert.is(stdout.trim().split('\n').length, 1);
+  assert.is(story.ok, true);
+  assert.ok(story.taps >= 5 && story.ticks >= 200);
+  assert.is(story.accepted, story.acknowledged);
+  assert.is(story.accepted, story.taps + 2, 'taps, the stream and its closing voucher');
+  assert.equal([story.lost, story.duplicated, story.reconciled], [0, 0, true]);
+  assert.match(story.batch.tx, /^0x[0-9a-f]{64}$/);
+  assert.ok(story.batch.lanes >= 2 && story.batch.gas > 21_000);
+  const { deposited, settled, held, returned } = story.vault;
+  assert.is(deposited, settled + held + returned);
+  // The basket of simulators/data, and what the ticks are worth.
+  assert.is(settled, 8_850_000 + story.ticks * 20_000);
+});
+
+/** A device of the workbench in a folder of its own. */
+function benchDevice(role: 'wearable' | 'pos', home: string): DeviceChild {
+  const child = new DeviceChild(
+    CLI,
+    { role, state: join(home, 'state', 'bench', role), tap: join(home, 'tap.sock') },
+    () => undefined,
+  );
+  return child;
+}
+
+test('two devices tap by hand, are killed at any moment, and go on from their folders', async () => {
+  const home = mkdtempSync(join(tmpdir(), 'sundial-hand-'));
+  process.chdir(home);
+  const pos = benchDevice('pos', home);
+  const wearable = benchDevice('wearable', home);
+  try {
+    await Promise.all([pos.start(), wearable.start()]);
+    // Killed with the intent stored, with the voucher signed, and with the voucher accepted but no receipt sent.
+    for (const [victim, at] of [
+      [wearable, 'send:voucher'],
+      [pos, 'persist:answered'],
+      [pos, 'send:receipt'],
+    ] as const) {
+      const { spent } = await wearable.status();
+      victim.command({ haltAt: at });
+      pos.command({ sale: '1.25' });
+      await victim.next('halted');
+      await victim.kill();
+      await victim.start();
+      const resolved = await wearable.until((status) => status.unconfirmed === 0 && status.spent !== spent);
+      assert.is(resolved.spent, Number(spent) + 1_250_000);
+    }
+    const [payer, terminal] = [await wearable.status(), await pos.status()];
+    const lanes = terminal.lanes as { base: number }[];
+    assert.is(lanes[0]?.base, payer.spent);
+    // The second sale died with the request in RAM: its voucher came late, was void, and is credited in full.
+    assert.equal(terminal.counts, { accepted: 2, ticks: 0, voided: 1, acknowledged: 0 });
+  } finally {
+    await Promise.all([pos.stop(), wearable.stop()]);
+    process.chdir(ROOT);
+    rmSync(home, { recursive: true, force: true });
+  }
+});
+
+test('a device folder is used by one process at a time', async () => {
+  const home = mkdtempSync(join(tmpdir(), 'sundial-lock-'));
+  process.chdir(home);
+  const pos = benchDevice('pos', home);
+  try {
+    await pos.start();
+    const second = await run(process.execPath, [CLI, 'pos', '--tap', join(home, 'other.sock')], home);
+    assert.is(second.code, 1);
+    assert.match(second.stderr, /device_in_use: process \d+ runs this device/);
+  } finally {
+    await pos.stop();
+    process.chdir(ROOT);
+    rmSync(home, { recursive: true, force: true });
+  }
+});
+
+test('every command has --help, and says on stderr what is wrong and what to do', async () => {
+  for (const command of ['demo', 'hub', 'wearable', 'pos', 'charger', 'car', 'channel', 'reconcile']) {
+    const help = await sundial(command, '--help');
+    assert.is(help.code, 0);
+    assert.match(help.stdout, new RegExp(`Usage: sundial ${command}`));
+  }
+  const config = join(folder, 'hub.json');
+  writeFileSync(config, JSON.stringify({ name: 'Hub One', folder }));
+  const cases: [string[], RegExp][] = [
+    [['hub', '--config', config], /name: want 1 to 32 of a-z/],
+    [['hub', '--config', join(folder, 'none.json')], /can't be read as JSON/],
+    [['pos', '--state', folder], /no_device/],
+    [['pos', '--amount', '4,50'], /bad_amount: "4,50" is no amount/],
+    [['channel', 'show', '--site', folder, '--channel', '1'], /no_site/],
+    [['reconcile', '--site', folder], /no_site/],
+  ];
+  for (const [args, message] of cases) {
+    const { code, stdout, stderr } = await sundial(...args);
+    assert.is(code, 1, args.join(' '));
+    assert.is(stdout, '');
+    assert.match(stderr, message);
+  }
+});
+
+/** Parent of a process; undefined when it ended while we looked. */
+function parentOf(pid: string): number | undefined {
+  try {
+    return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ')[1]);
+  } catch {
+    return undefined;
+  }
+}
+
+test('a hub that is interrupted by Ctrl-C, and the story itself, end without leaving a process', async () => {
+  const state = join(folder, 'interrupted');
+  const child = spawn(process.execPath, [CLI, 'demo', '--once', '--state', state], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const pids = new Set<number>();
+  let output = '';
+  await new Promise<void>((resolve) => {
+    child.stdout.on('data', (data) => {
+      output += data;
+      if (output.includes('APPROVED')) resolve();
+    });
+    child.once('exit', () => resolve());
+  });
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    if (parentOf(pid) === child.pid) pids.add(Number(pid));
+  }
+  assert.ok(pids.size >= 5, 'chain, hub and devices run');
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGINT');
+  await gone;
+  for (const pid of pids) assert.throws(() => process.kill(pid, 0), 'ESRCH');
+});
+
+test.run();
