@@ -19,7 +19,7 @@ export interface HubCrypto {
 }
 
 /** Half the order of secp256k1, big-endian: s above it is refused, or one voucher would have two signatures. */
-const HALF_ORDER = Uint8Array.from(
+export const HALF_ORDER = Uint8Array.from(
   Buffer.from('7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0', 'hex'),
 );
 

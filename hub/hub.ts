@@ -20,6 +20,7 @@ import { openFileLedger } from './ledger/file-ledger.ts';
 import { chainRetryMsMax } from './limits.ts';
 import { createLogger, errorFields, type Logger } from './log.ts';
 import { createMetrics } from './metrics.ts';
+import { RecoverPool } from './recover-pool.ts';
 import { type RegisteredDevice, Registry } from './registry/registry.ts';
 import { Repeat } from './repeat.ts';
 import { SettleLoop } from './settle/loop.ts';
@@ -93,6 +94,8 @@ async function start(
   const crypto = loadCrypto();
   if (crypto.kind === 'noble')
     log.warn({ reason: crypto.reason }, 'verifying in JavaScript, some 28 times slower');
+  const pool = RecoverPool.start(crypto);
+  if (pool !== undefined) closers.push(() => pool.close());
   const key = memoryKey(config.keys.signing, crypto);
   const address = toHex(key.address);
   const metrics = createMetrics();
@@ -144,6 +147,7 @@ async function start(
       key,
       metrics,
       log,
+      pool,
       send: (device, message) => ingest?.send(device, message),
       registered: (device, message) => onRegistered(device, message),
       revocations: () => void beaconing.now(),
@@ -241,13 +245,8 @@ async function start(
     events: {
       message: (device, bytes) =>
         fatalError === undefined
-          ? intake.handle({
-              type: 'message',
-              device,
-              // A plain array: slices of a Buffer would share its memory.
-              bytes: new Uint8Array(bytes),
-              now: seconds(Math.floor(Date.now() / 1000)),
-            })
+          ? // A plain array: slices of a Buffer would share its memory.
+            intake.message(device, new Uint8Array(bytes), seconds(Math.floor(Date.now() / 1000)))
           : Promise.resolve(),
       presence: (device, isOnline) => {
         if (isOnline) online.add(device);

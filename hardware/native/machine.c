@@ -276,7 +276,7 @@ txMachine *machine_create(const struct machine_limits *limits, txMachine *root)
 		.incrementalKeyCount = 0,
 		.nameModulo = NAME_MODULO, /* the same in a machine and the one it starts from */
 		.symbolModulo = SYMBOL_MODULO,
-		.parserBufferSize = 8192,
+		.parserBufferSize = 256 * 1024, /* only the Linux host parses: vectors are long literals */
 		.parserTableModulo = 1993,
 	};
 	self.base = self.chunks = limits->arena;

@@ -9,12 +9,13 @@ import { unreachable } from '../../protocol/errors.ts';
 import type { ChannelId, Seconds } from '../../protocol/integers.ts';
 import type { RefusalName } from '../../protocol/refusals.ts';
 import { lanesHash } from '../../protocol/vouchers.ts';
-import { decodeMessage, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
+import type { Message, MessageOf } from '../../protocol/wire/messages.ts';
 import { indexedVouchersMax, pendingRecordsMax, waitersMax } from '../limits.ts';
 import type { HubRecord } from '../records.ts';
 import { applyRecord, channelBook, findEntry, firstFrom } from './books.ts';
 import { findProof } from './fraud.ts';
 import { answerLeaseRequest } from './leases.ts';
+import { type Prepared, prepareMessage } from './prepare.ts';
 import { isTerminal, memberships, registrationRefusal } from './registration.ts';
 import type { Answer, IntakeContext, IntakeEffect, IntakeEvent, IntakeState, Pending } from './state.ts';
 import { bytesKey, numberKey, trieGet, trieSet } from './trie.ts';
@@ -45,7 +46,11 @@ class IntakeTurn {
   run(event: IntakeEvent): void {
     switch (event.type) {
       case 'message':
-        return this.#bytes(event.device, event.bytes, event.now, true);
+        return this.#prepared(
+          event.device,
+          event.prepared ?? prepareMessage(this.#context.signing, event.bytes),
+          event.now,
+        );
       case 'persisted':
         return this.#persisted(event.token, event.position);
       case 'persistFailed':
@@ -73,32 +78,33 @@ class IntakeTurn {
 
   // ---- messages ----
 
-  #bytes(device: string, bytes: Uint8Array, now: Seconds, packAllowed: boolean): void {
-    const decoded = decodeMessage(bytes, 'sync');
-    if (!decoded.ok) {
-      this.#count({ type: 'message', name: 'undecodable' });
-      // What can't be read has no digest, so the refusal names the bytes.
-      return this.#reject(device, this.#context.signing.suite.keccak256(bytes), decoded.code);
+  #prepared(device: string, prepared: Prepared, now: Seconds): void {
+    switch (prepared.kind) {
+      case 'refused':
+        this.#count({ type: 'message', name: 'undecodable' });
+        return this.#reject(device, prepared.digest, prepared.code);
+      case 'skipped':
+        return;
+      case 'pack':
+        this.#count({ type: 'message', name: 'pack' });
+        for (const entry of prepared.entries) this.#prepared(device, entry, now);
+        return;
+      case 'voucher': {
+        this.#count({ type: 'message', name: prepared.message.type });
+        const candidate = voucherCandidate(this.#context, this.state, prepared);
+        return this.#entry(device, prepared.bytes, 'voucher', candidate, candidate.id);
+      }
+      case 'other':
+        this.#count({ type: 'message', name: prepared.message.type });
+        return this.#message(device, prepared.message, prepared.bytes, now);
+      default:
+        return unreachable(prepared);
     }
-    const { message } = decoded;
-    if (message === undefined) return;
-    this.#count({ type: 'message', name: message.type });
-    if (message.type === 'pack') {
-      if (!packAllowed) return this.#reject(device, ZERO_BYTES32, 'unexpected_message');
-      for (const entry of message.entries) this.#bytes(device, entry, now, false);
-      return;
-    }
-    this.#message(device, message, bytes, now);
   }
 
   #message(device: string, message: Message, bytes: Uint8Array, now: Seconds): void {
     const { signing } = this.#context;
     switch (message.type) {
-      case 'collectedVoucher':
-      case 'collectedStream': {
-        const candidate = voucherCandidate(this.#context, this.state, message);
-        return this.#entry(device, bytes, 'voucher', candidate, candidate.id);
-      }
       case 'collectedTick':
         return this.#entry(
           device,

@@ -2,13 +2,16 @@
 // of one event run in order; what must wait for the disk comes back as an event of its own.
 import type { SecureKey } from '../../hardware/interfaces/index.ts';
 import { toHex } from '../../protocol/bytes.ts';
+import type { Seconds } from '../../protocol/integers.ts';
 import { refusalNumber } from '../../protocol/refusals.ts';
 import { encodeMessage, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
 import { causeText, isError } from '../errors.ts';
+import type { RecoverPool } from '../recover-pool.ts';
 import type { Journal } from '../journal.ts';
 import type { Logger } from '../log.ts';
 import type { HubMetrics } from '../metrics.ts';
 import { intakeStep } from './intake.ts';
+import { openQuestions, type Prepared, prepareMessage, withSigners } from './prepare.ts';
 import {
   type Books,
   type Counted,
@@ -18,6 +21,7 @@ import {
   type IntakeEvent,
   type IntakeState,
 } from './state.ts';
+import { bytesKey, trieGet } from './trie.ts';
 
 export interface IntakeHost {
   readonly journal: Journal;
@@ -28,9 +32,14 @@ export interface IntakeHost {
   registered(device: string, message: MessageOf<'register'>): void;
   /** The revocation list changed: publish it with a new beacon. */
   revocations(): void;
+  /** Threads that recover signers ahead of the step; without them the step does it. */
+  readonly pool?: RecoverPool | undefined;
   /** Something that makes going on unsafe. */
   fatal(error: unknown): void;
 }
+
+/** Fewer vouchers than this are checked faster than they are carried to another thread and back. */
+const POOL_VOUCHERS_MIN = 2;
 
 export class IntakeRuntime {
   state: IntakeState = emptyIntake;
@@ -47,6 +56,43 @@ export class IntakeRuntime {
   /** What the ledger holds for certain: without records that are still on their way to the disk. */
   get durableBooks(): Books {
     return this.state.pending[0]?.before ?? this.state.books;
+  }
+
+  /**
+   * Takes one message from a device. Resolves like `handle`. Signatures of a pack are recovered on other threads
+   * first; messages are still taken in the order in which they came, so that a tick finds its stream.
+   */
+  async message(device: string, bytes: Uint8Array, now: Seconds): Promise<void> {
+    const { pool } = this.#host;
+    if (pool === undefined) return this.handle({ type: 'message', device, bytes, now });
+    let prepared = prepareMessage(this.#context.signing, bytes);
+    const asked = this.#ask(pool, prepared).then((found) => {
+      prepared = found;
+    });
+    const turn = Promise.all([this.#lastTurn, asked]);
+    this.#lastTurn = turn;
+    await turn;
+    return this.handle({ type: 'message', device, bytes, now, prepared });
+  }
+
+  #lastTurn: Promise<unknown> = Promise.resolve();
+
+  async #ask(pool: RecoverPool, prepared: Prepared): Promise<Prepared> {
+    // A voucher that is known already is answered without any check.
+    const vouchers = openQuestions(prepared);
+    const fresh = vouchers.some(({ id }) => trieGet(this.state.books.known, bytesKey(id)) === undefined);
+    if (vouchers.length < POOL_VOUCHERS_MIN || !fresh) return prepared;
+    const questions = vouchers.flatMap(({ id, collected, answer }) => [
+      { digest: id, signature: collected.signature },
+      answer!,
+    ]);
+    const answers = await pool.ask(questions);
+    if (answers === undefined) return prepared;
+    const signers = vouchers.map((_, index) => ({
+      payer: answers[2 * index],
+      answer: answers[2 * index + 1],
+    }));
+    return withSigners(prepared, signers.values());
   }
 
   /** Handles one event. Resolves when all its effects are done, records durable and answers on their way. */

@@ -9,6 +9,7 @@ import type { Signing } from '../../protocol/signing/digests.ts';
 import type { ListedLane } from '../../protocol/vouchers.ts';
 import type { Message, MessageName } from '../../protocol/wire/messages.ts';
 import type { HubRecord, RecordOf } from '../records.ts';
+import type { Prepared } from './prepare.ts';
 import type { Trie } from './trie.ts';
 
 /** One voucher or stream in the ledger. */
@@ -134,7 +135,14 @@ export interface IntakeContext {
 
 export type IntakeEvent =
   /** Bytes from a device; `now` is the hub's clock, only ever used to refuse. */
-  | { readonly type: 'message'; readonly device: string; readonly bytes: Uint8Array; readonly now: Seconds }
+  | {
+      readonly type: 'message';
+      readonly device: string;
+      readonly bytes: Uint8Array;
+      readonly now: Seconds;
+      /** prepareMessage of the bytes, when the host has done it already. */
+      readonly prepared?: Prepared;
+    }
   | { readonly type: 'persisted'; readonly token: number; readonly position: number }
   | { readonly type: 'persistFailed'; readonly token: number; readonly code: 'queue_full' | 'storage_failed' }
   /** A record of the ledger at the start, in order. */

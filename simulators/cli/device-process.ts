@@ -98,6 +98,7 @@ export class DeviceProcess {
   private readonly closers: (() => void)[] = [];
   private uplink: Uplink | undefined;
   private haltAt: string | undefined;
+  private timeSaid = false;
   private listeners: ((notice: Notice) => void)[] = [];
 
   constructor(folder: DeviceFolder, options: DeviceOptions) {
@@ -118,7 +119,10 @@ export class DeviceProcess {
     },
     onNotice: (notice: Notice): void => {
       const { type, ...facts } = notice;
-      this.output.say(describe(notice), { event: type, ...facts });
+      // Beacons come every minute or so; a person wants to see the first.
+      const again = type === 'time' && this.timeSaid && !this.options.json;
+      this.timeSaid ||= type === 'time';
+      if (!again) this.output.say(describe(notice), { event: type, ...facts });
       for (const listener of this.listeners) listener(notice);
     },
     onFault: (fault: { code: string; message: string; frozen: boolean }): void => {

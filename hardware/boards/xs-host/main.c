@@ -75,7 +75,7 @@ static void native_memory(struct sxMachine *the)
 {
 	struct machine_usage usage;
 	machine_usage(&usage);
-	return_number(the, (double)usage.arena);
+	return_number(the, (double)(usage.arena - usage.stack));
 }
 
 static const struct native natives[] = {
@@ -115,11 +115,13 @@ int main(int count, char **arguments)
 	struct machine_limits limits = {
 		.arena_size = ram * 1024 * WIDER,
 		.c_stack_limit = (char *)((uintptr_t)__builtin_frame_address(0) - C_STACK),
-		.stack_slots = 1536,
+		/* A chip's image needs 768; a test bundle's top level is one function with thousands of bindings. */
+		.stack_slots = 6144,
 		.keys = 4096,
 		.first_chunks = 32 * 1024,
 		.first_slots = 2048,
 	};
+	limits.arena_size += (size_t)limits.stack_slots * 32; /* so that the stack is not counted */
 	limits.arena = malloc(limits.arena_size);
 	if (!limits.arena) return 71;
 	struct sxMachine *the = machine_create(&limits, NULL);

@@ -88,6 +88,10 @@ export function checkTerminalSettings(settings: TerminalSettings): TerminalSetti
   return settings;
 }
 
+function creditAllLate(turn: TerminalTurn): void {
+  for (const lane of turn.books.lanes) if (lane.stream !== undefined) creditLate(turn, lane.channel);
+}
+
 function onTapMessage(turn: TerminalTurn, message: Message): void {
   switch (message.type) {
     case 'hello':
@@ -130,7 +134,7 @@ function dispatch(turn: TerminalTurn, event: Exclude<TerminalEvent, { type: 'boo
     case 'clock':
       dropStaleRequest(turn);
       dropLostSession(turn);
-      for (const lane of turn.books.lanes) if (lane.stream !== undefined) creditLate(turn, lane.channel);
+      creditAllLate(turn);
       return onClockSync(turn);
     case 'linkUp':
       return turn.set({ linkUp: true, greeted: undefined, stashed: undefined });
@@ -183,6 +187,8 @@ export function terminalStep(
     if (event.type === 'linkUp' || event.type === 'message') turn.refuse('frozen');
   } else if (event.type === 'boot') {
     turn.set({ time: timeAtBoot(turn.books.time, event.realTime, nowMs) });
+    // The power was cut between a late tick and its credit: the next voucher on the lane would hide what is owed.
+    creditAllLate(turn);
   } else {
     dispatch(turn, event);
   }
