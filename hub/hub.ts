@@ -25,7 +25,7 @@ import { type RegisteredDevice, Registry } from './registry/registry.ts';
 import { Repeat } from './repeat.ts';
 import { SettleLoop } from './settle/loop.ts';
 import { type StatusServer, startStatus } from './status.ts';
-import { channelViews, entryViews } from './views.ts';
+import { channelViews, creditViews, entryViews } from './views.ts';
 import { ChainLink } from './watch/chain-link.ts';
 import { type SettledLane, Watch } from './watch/watch.ts';
 
@@ -359,6 +359,8 @@ async function start(
         const channel = Number(query.get('channel')) as ChannelId;
         return entryViews(intake.state, channelBook(intake.durableBooks, channel).entries);
       },
+      'GET /credits': (query) =>
+        creditViews(intake.state, intake.durableBooks, (query.get('payee') ?? '').toLowerCase()),
       'GET /devices': () => registry.state.devices,
       'GET /proof': (query) => proofOf(journal, Number(query.get('position'))),
       'POST /settle': async () => {

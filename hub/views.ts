@@ -1,6 +1,6 @@
 // The books as people and tools read them: hex for bytes, plain numbers for money, nothing secret.
 import { toHex } from '../protocol/bytes.ts';
-import { baseOf, highest, spentTopOf, topOf } from './intake/books.ts';
+import { baseOf, channelBook, findEntry, highest, spentTopOf, topOf } from './intake/books.ts';
 import { PROOFS } from './intake/fraud.ts';
 import type { Books, ChannelFacts, Entry, IntakeState } from './intake/state.ts';
 import { bytesKey, keyNumber, trieEntries, trieGet } from './intake/trie.ts';
@@ -102,4 +102,33 @@ export function entryViews(state: IntakeState, entries: readonly Entry[]) {
     payeeCredited: entry.payeeCredit?.credited ?? 0,
     listed: entry.list?.length ?? 0,
   }));
+}
+
+/** What a payee needs to decide about its credits: those it has not countersigned, and how far its terminals are. */
+export function creditViews(state: IntakeState, books: Books, payee: string) {
+  const terminals = [...trieEntries(state.terminals)]
+    .filter(([, owner]) => toHex(owner) === payee)
+    .map(([key]) => {
+      const synced = books.synced[key];
+      return {
+        terminal: `0x${key}`,
+        syncedAt: synced?.at ?? 0,
+        signature: synced && toHex(synced.signature),
+      };
+    });
+  const credits = [...trieEntries(books.owed)].flatMap(([, owed]) => {
+    if (owed === undefined || toHex(owed.payee) !== payee) return [];
+    const entry = findEntry(books, owed.voucher);
+    if (entry === undefined) return [];
+    const { id, channel, at, credited, payeeCredit } = entry;
+    return {
+      voucher: toHex(id),
+      channel,
+      requestAt: at,
+      promised: credited,
+      countersigned: payeeCredit?.credited ?? 0,
+      proved: channelBook(books, channel).proof !== undefined,
+    };
+  });
+  return { now: state.block?.at ?? 0, terminals, credits };
 }

@@ -77,10 +77,21 @@ export function applyRecord(books: Books, record: HubRecord, token = -1, message
       return withMember(books, record);
     case 'revocation':
       return { ...books, revoked: withRevoked(books.revoked, record) };
+    case 'synced':
+      return { ...books, synced: { ...books.synced, [bytesKey(record.terminal)]: record } };
     case 'batchIntent':
     case 'batchOutcome':
       return books;
   }
+}
+
+/** The books with the voucher among the credits that are owed, or no longer. */
+function withOwed(books: Books, { id, payee, at, credited, payeeCredit }: Entry): Books {
+  const isOwed = credited > (payeeCredit?.credited ?? 0);
+  const key = bytesKey(id);
+  if (!isOwed && trieGet(books.owed, key) === undefined) return books;
+  const owed = isOwed ? { voucher: id, payee, requestAt: at } : undefined;
+  return { ...books, owed: trieSet(books.owed, key, owed) };
 }
 
 function applyEntry(books: Books, record: RecordOf<'entry'>, token: number, message: Message): Books {
@@ -110,7 +121,8 @@ function applyEntry(books: Books, record: RecordOf<'entry'>, token: number, mess
       const own = entry.payeeCredit;
       const payeeCredit =
         message.byPayee === 1 && credited > (own?.credited ?? -1) ? { credited, signature } : own;
-      return withEntry(marked, entry, { ...entry, credited: higher, payeeCredit });
+      const changed = { ...entry, credited: higher, payeeCredit };
+      return withOwed(withEntry(marked, entry, changed), changed);
     }
     default:
       return books;
@@ -157,7 +169,7 @@ function addVoucher(books: Books, entry: Entry, token: number): Books {
     return { ...book, entries, claims: withClaim(book.claims, entry) };
   });
   const known = withKnown(added, entry.id, { token, voucher: { channel, seq } });
-  return { ...known, vouchers: known.vouchers + 1 };
+  return withOwed({ ...known, vouchers: known.vouchers + 1 }, entry);
 }
 
 function withClaim(claims: ChannelBook['claims'], entry: Entry): ChannelBook['claims'] {

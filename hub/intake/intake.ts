@@ -136,6 +136,8 @@ class IntakeTurn {
         return this.#register(device, message);
       case 'statement':
         return this.#statement(message);
+      case 'synced':
+        return this.#synced(device, message);
       default:
         return this.#reject(device, ZERO_BYTES32, 'unexpected_message');
     }
@@ -215,6 +217,18 @@ class IntakeTurn {
       this.#persist({ type: 'statement', voucher: entry.id, lanes: message.lanes });
       return;
     }
+  }
+
+  /** A terminal's word counts when it is registered and the word is newer; the payee checks the signature again. */
+  #synced(device: string, message: MessageOf<'synced'>): void {
+    const { terminal, at, signature } = message;
+    const key = bytesKey(terminal);
+    if (trieGet(this.state.terminals, key) === undefined)
+      return this.#reject(device, ZERO_BYTES32, 'terminal_unknown');
+    if (!this.#context.signing.signedBy('Synced', message, signature, terminal))
+      return this.#reject(device, ZERO_BYTES32, 'signature');
+    if (at <= (this.state.books.synced[key]?.at ?? 0) || this.#room() !== undefined) return;
+    this.#persist({ type: 'synced', terminal, at, signature });
   }
 
   #register(device: string, message: MessageOf<'register'>): void {

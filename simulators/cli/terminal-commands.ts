@@ -65,9 +65,10 @@ async function makeTerminal(role: 'pos' | 'charger', flags: CommonFlags) {
     process.observer,
   );
   const status = (): Line => {
-    const { lanes, outbox, counts } = device.state.books;
+    const { lanes, outbox, counts, member } = device.state.books;
     return {
       counts,
+      scope: member?.scope,
       outbox: outbox.length,
       lanes: lanes.map(({ channel, base, settled, stream }) => ({
         channel,

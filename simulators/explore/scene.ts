@@ -50,6 +50,7 @@ export class Scene {
   readonly hubKey = { address: this.hub, from: seconds(0), until: seconds(START + 10 * 365 * 86_400) };
   readonly lease: MessageOf<'lease'>;
   readonly sent = new Interner<Sent>();
+  private readonly certificates: MessageOf<'certificate'>[] = [];
   private readonly made = new Map<string, Made>();
 
   constructor(config: Config) {
@@ -70,6 +71,11 @@ export class Scene {
   }
 
   certificate(terminal: number): MessageOf<'certificate'> {
+    this.certificates[terminal] ??= this.certify(terminal);
+    return this.certificates[terminal]!;
+  }
+
+  private certify(terminal: number): MessageOf<'certificate'> {
     const fields = {
       terminal: this.terminals[terminal]!,
       payee: this.payees[this.config.terminals[terminal]!]!,

@@ -35,8 +35,8 @@ export function onHubConnected(turn: PayerTurn): void {
 export function requestLease(turn: PayerTurn): void {
   const { channel, seq, spent } = turn.books;
   if (channel === undefined) return;
-  const { key } = turn.settings;
-  const fields = { channel, seq, spent, at: turn.now, scope: SCOPE_ANY };
+  const { key, scope = SCOPE_ANY } = turn.settings;
+  const fields = { channel, seq, spent, at: turn.now, scope };
   const digest = turn.context.signing.digest('LeaseRequest', fields);
   turn.set({
     leaseRequest: {

@@ -59,6 +59,7 @@ export function terminalTable(
   scene: Scene,
   index: number,
   drop: Drop,
+  change: Partial<TerminalSettings> = {},
 ): { table: TerminalTable; first: number } {
   const self = scene.terminals[index]!;
   const { expiresAt, signature, payee } = scene.certificate(index);
@@ -71,6 +72,7 @@ export function terminalTable(
     outboxMax: 64,
     lanesMax: 64,
     entropyCertified: true,
+    ...change,
   };
   let nowMs = 0;
   const stepAs = (address: Uint8Array) => (state: TerminalState, event: TerminalEvent) =>
@@ -106,6 +108,8 @@ export function terminalTable(
   >({
     run: (state, event) => {
       if (event.type === 'expire') return { state, trail: [] };
+      // After the leases ran out time goes on, so that a request that nobody pays is dropped.
+      if (event.type === 'clock' && nowMs > 0) nowMs = 2 * EXPIRED_MS;
       if (event.type === 'acknowledged') {
         const met = run(state, { type: 'hubConnected' });
         return run(met.state, { type: 'hubMessage', message: event.message });
