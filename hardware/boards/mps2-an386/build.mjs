@@ -96,6 +96,21 @@ export const roles = {
   pos: 'pos.ts',
   charger: 'charger.ts',
   selftest: 'selftest.ts',
+  bench: 'bench.ts',
+};
+
+/** The bench holds both sides of a tap, so it has more RAM than either; what a role takes is measured on its image. */
+const ramOf = (role, profile) => profiles[profile].ramSize * (role === 'bench' ? 2 : 1);
+const flashOf = (role, profile) => profiles[profile].flashSize * (role === 'bench' ? 2 : 1);
+
+/** The noble profile computes in JavaScript: these modules stand in for the native ones. */
+const nobleProfile = {
+  name: 'noble-profile',
+  setup(build) {
+    build.onResolve({ filter: /^\.\/(crypto|keys)\.ts$/ }, ({ path, resolveDir }) =>
+      resolveDir === folder ? { path: join(folder, path.replace('.ts', '-noble.ts')) } : undefined,
+    );
+  },
 };
 
 async function compileAll(role, profile, archive) {
@@ -214,13 +229,16 @@ export async function buildImage(role, profile = 'native') {
     // Shorter names of locals and no white space; property names stay, as they are the wire and the journal.
     minify: true,
     define: { PROFILE: JSON.stringify(profile), ROLE: JSON.stringify(role) },
+    plugins: profile === 'noble' ? [nobleProfile] : [],
   });
   const host = await buildHost();
   await command(host, ['--archive', `${archive}.${process.pid}`, bundle]);
   renameSync(`${archive}.${process.pid}`, archive);
   renameSync(bundle, join(out, `${name}.js`));
   const objects = await compileAll(role, profile, archive);
-  const { ramSize, flashSize, heapSize, stackSize } = profiles[profile];
+  const { heapSize, stackSize } = profiles[profile];
+  const flashSize = flashOf(role, profile);
+  const ramSize = ramOf(role, profile);
   const script = join(folder, 'board.ld');
   const symbols = Object.entries({
     FLASH_SIZE: flashSize,
