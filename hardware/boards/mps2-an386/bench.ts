@@ -164,6 +164,8 @@ async function run(): Promise<void> {
     const sent = to.sent;
     const seen = notices.length;
     const noticed = () => notices.slice(seen).find(({ notice }) => notice.type === until);
+    // The far end is at work: this side is idle, as a board's loop would be.
+    board.idle();
     const before = board.ticks();
     to.onBytes(frame);
     await settle(() => (until === undefined ? to.sent > sent : noticed() !== undefined));
