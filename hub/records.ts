@@ -86,7 +86,7 @@ export const RECORDS = {
   /** What became of it. `state` 1: mined, 2: reverted, 3: another transaction took its nonce. */
   batchOutcome: {
     number: 8,
-    codec: struct({ batch: u32, state: u8, gas: u32, block: heightField }),
+    codec: struct({ batch: u32, transaction: bytes32Field, state: u8, gas: u32, block: heightField }),
   },
   /** A terminal's word that everything it accepted for requests up to `at` is in the ledger. */
   synced: {
