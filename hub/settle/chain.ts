@@ -29,6 +29,15 @@ export interface Call {
 
 /** Share that is added to an estimate: storage may be cold by the time the transaction runs. */
 const GAS_ROOM_PERCENT = 115n;
+/** The most that a transaction may take (EIP-7825): 2^24. A node refuses a higher limit whatever would be used. */
+const TRANSACTION_GAS_MAX = 2n ** 24n;
+
+/** The gas limit to sign for an estimate: with room, but never above the cap on account of the room. */
+function gasLimit(estimate: bigint): bigint {
+  const roomy = (estimate * GAS_ROOM_PERCENT) / 100n;
+  if (roomy <= TRANSACTION_GAS_MAX) return roomy;
+  return estimate > TRANSACTION_GAS_MAX ? estimate : TRANSACTION_GAS_MAX;
+}
 
 /** A client for a chain's URL that polls fast enough for a local chain and gently enough for a real one. */
 export function connect(url: string, pollingMs = 100): PublicClient {
@@ -59,7 +68,7 @@ export async function prepare(
     client.getChainId(),
     nonce ?? client.getTransactionCount({ address: account.address, blockTag: 'pending' }),
     client.estimateFeesPerGas(),
-    gas ?? client.estimateGas({ account, ...call }).then((value) => (value * GAS_ROOM_PERCENT) / 100n),
+    gas ?? client.estimateGas({ account, ...call }).then(gasLimit),
   ]);
   const raise = priorityFeeMin > fees.maxPriorityFeePerGas ? priorityFeeMin - fees.maxPriorityFeePerGas : 0n;
   const raw = await account.signTransaction({

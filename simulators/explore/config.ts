@@ -43,7 +43,7 @@ export const CONFIGS: readonly Config[] = [
     asks: [pay(1), stream(2), pay(2), pay(1, 1)],
     hubAtomic: true,
   },
-  { name: 'c7', terminals: TWO_PAYEES, asks: [stream(2), pay(1, 1)], expiry: true, payerHub: true },
+  { name: 'c7', terminals: TWO_PAYEES, asks: [stream(2), pay(1, 1)], expiry: true, hubAtomic: true },
   { name: 'c8', terminals: ONE_PAYEE, asks: [stream(2), pay(1, 1), pay(1)], hubAtomic: true },
   { name: 'c9 closing', terminals: TWO_PAYEES, asks: [stream(2), pay(1, 1)], closing: true, hubAtomic: true },
   { name: 'c10 repeated requests', terminals: ONE_PAYEE, asks: [pay(1), pay(2, 1)], repeats: 2 },
@@ -53,6 +53,7 @@ export const CONFIGS: readonly Config[] = [
     asks: [pay(1), stream(2, 1), pay(2, 2)],
     hubAtomic: true,
   },
+  { name: 'c12 payer with a hub', terminals: TWO_PAYEES, asks: [stream(1), pay(1, 1)], payerHub: true },
 ];
 
 /** Small enough for every run of the tests; each rule that can be dropped fails in one of them. */

@@ -8,8 +8,9 @@
  * gives away no more than rule 10 allows; and a credit never costs an honest payee anything.
  */
 import { equalBytes } from '../../protocol/bytes.ts';
-import { type Amount, amount, seq } from '../../protocol/integers.ts';
-import { lossBound } from '../../protocol/limits.ts';
+import { type Amount, amount, seconds, seq } from '../../protocol/integers.ts';
+import { DEFAULT_TIMING, lossBound } from '../../protocol/limits.ts';
+import { countersign } from '../../protocol/machines/payee.ts';
 import {
   hashChain,
   type Request,
@@ -275,9 +276,10 @@ function settleable(own: readonly Entry[], left: number): number {
   return best;
 }
 
-/** A credit needs its voucher's top settled. */
-function creditable(own: readonly Entry[], settled: number): number {
-  return own.reduce((sum, entry) => sum + (entry.paid + ticksOf(entry) <= settled ? entry.credited : 0), 0);
+/** A credit needs its voucher's top settled, and the payee's own signature. */
+function creditable(own: readonly Entry[], settled: number, signs: (entry: Entry) => boolean): number {
+  const counted = own.filter((entry) => entry.paid + ticksOf(entry) <= settled && signs(entry));
+  return counted.reduce((sum, entry) => sum + entry.credited, 0);
 }
 
 interface Verdict {
@@ -307,6 +309,20 @@ class Court {
     return this.hub.fsync(number);
   }
 
+  /** The payee's own decision, when all its terminals have handed everything in. */
+  private countersigns(entry: Entry, evidence: boolean): boolean {
+    if (this.theft.countersignsConflicts) return true;
+    const synced = seconds(entry.at + 1);
+    const credit = {
+      requestAt: entry.at,
+      promised: entry.credited,
+      countersigned: amount(0),
+      proved: evidence,
+      terminalsSyncedAt: this.theft.config.terminals.map(() => synced),
+    };
+    return countersign(credit, synced, DEFAULT_TIMING) === 'sign';
+  }
+
   entries(ledger: number): readonly Entry[] {
     return this.hub.entries(ledger);
   }
@@ -321,21 +337,16 @@ class Court {
     let claimed = x?.paid ?? 0;
     left -= x !== undefined && x.paid <= left ? x.paid : 0;
     let loss = 0;
-    const conflict = evidence || (x !== undefined && provedByAccomplice(entries, x));
+    let cost: string | undefined;
     for (let payee = 0; payee < this.payees; payee++) {
       const own = entries.filter((entry) => equalBytes(entry.payee, this.scene.payees[payee]!));
-      const claim = hub.claimable(ledger, payee);
       const settled = settleable(own, left);
       left -= settled;
-      claimed += claim;
-      // A payee that did not get all it claims gives nothing back: somebody took more than was there (E3).
-      const signs = (!conflict && settled === claim) || theft.countersignsConflicts;
-      const credits = signs ? creditable(own, settled) : 0;
+      claimed += hub.claimable(ledger, payee);
+      const credits = creditable(own, settled, (entry) => this.countersigns(entry, evidence));
       const due = dues[payee]!;
-      if (credits > Math.max(0, settled - due)) {
-        const fault = `a credit of ${credits} costs payee ${payee}, which got ${settled} and is due ${due}`;
-        return { loss, proved: false, fault };
-      }
+      if (credits > Math.max(0, settled - due))
+        cost = `a credit of ${credits} costs payee ${payee}, which got ${settled} and is due ${due}`;
       loss += Math.max(0, due - settled + credits);
     }
     const shown = Math.max(0, x?.spent ?? 0, ...entries.map(spentTop));
@@ -343,6 +354,8 @@ class Court {
       provedByPair(entries, theft.without) ||
       (x !== undefined && provedByAccomplice(entries, x, theft.without)) ||
       (!theft.without?.includes('E3') && claimed > shown);
+    // Where the ledger shows the fraud, or nothing ever will, no payee may have been made to give anything back.
+    if (cost !== undefined && (evidence || !proved)) return { loss, proved, fault: cost };
     return { loss, proved };
   }
 }

@@ -7,7 +7,6 @@ import { crypto } from './crypto.ts';
 import { boardFlash } from './flash.ts';
 import { journalBanks } from './limits.ts';
 import { boardClock, boardEntropy, boardKey } from './key.ts';
-import { board } from './natives.ts';
 import { type BoardSettings, readSettings } from './settings.ts';
 
 export interface Board {
@@ -41,6 +40,5 @@ export function startBoard(...roles: readonly BoardSettings['role'][]): Board | 
 
 /** Ends with the line that says that the device serves. */
 export function ready(): void {
-  board.collect();
   say({ event: 'ready' });
 }

@@ -131,10 +131,14 @@ export function terminalTable(
         uploadedAtMs: 0,
         inFlight: 0,
         uploadFrom: 0,
+        syncing: undefined,
+        syncedAt: seconds(0),
+        linkLostAtMs: 0,
       },
     }),
     remember: (ghost, event, trail) => remember(ghost, event, trail),
-    emit: (message) => scene.emit(message, false),
+    // A tick's answer names only the seq: which stream is meant stands on the lane.
+    emit: (message, { lanes }) => scene.emit(message, false, lanes[0]?.digest),
   });
   const compute = table.outcomes.bind(table);
   // A table has one clock for all its entries, so the clock follows the state that the entry is for.
