@@ -61,6 +61,8 @@ export interface TerminalLane {
   readonly signature: Signature;
   /** Given back on the newest voucher. */
   readonly credited: Amount;
+  /** What must be given back: everything refunded, and each late tick on top of it. */
+  readonly owed: Amount;
   readonly stream: LaneStream | undefined;
   /** What L2 has settled on the whole lane, as the hub told. */
   readonly settled: Amount;
@@ -182,6 +184,7 @@ const RECORDS = {
       receipt: flag,
       signature: signatureField,
       credited: amountField,
+      owed: amountField,
       settled: amountField,
     }),
   },
@@ -276,6 +279,7 @@ function applyAnswered(books: TerminalBooks, record: TerminalRecord & { type: 'a
     answer: accepted ? 'receipt' : 'credit',
     signature: (receipt ?? credit)!,
     credited: accepted ? ZERO_AMOUNT : request.amount,
+    owed: accepted ? ZERO_AMOUNT : request.amount,
     stream:
       voucher.kind === 'stream' && accepted
         ? { voucher, k: 0, late: 0, preimage: voucher.anchor }
@@ -323,7 +327,12 @@ function applyTick(books: TerminalBooks, record: TerminalRecord & { type: 'tick'
   return {
     ...books,
     counts: counted(books, 'ticks'),
-    lanes: withLane(books, { ...lane, base: topOf(voucher, k), stream }),
+    lanes: withLane(books, {
+      ...lane,
+      base: topOf(voucher, k),
+      owed: record.late ? addAmounts(lane.owed, voucher.tickValue) : lane.owed,
+      stream,
+    }),
     outbox: [...others, waiting],
   };
 }
@@ -356,7 +365,9 @@ function applyCredited(books: TerminalBooks, record: TerminalRecord & { type: 'c
     (entry) => entry.kind !== 'credit' || !equalBytes(entry.voucher, record.voucher),
   );
   return changeLane({ ...books, outbox: [...others, waiting] }, record.channel, (lane) =>
-    equalBytes(lane.digest, record.voucher) ? { credited: record.credited } : {},
+    equalBytes(lane.digest, record.voucher)
+      ? { credited: record.credited, owed: record.credited > lane.owed ? record.credited : lane.owed }
+      : {},
   );
 }
 
