@@ -140,6 +140,13 @@ contract PotsTest is Kit {
         bytes memory evidence = batch(plain(channel, 1, FUNDS + 1, 0, FUNDS + 1));
         vm.expectPartialRevert(Pots.BeyondFunds.selector);
         vault.registerShortfall(evidence);
+        // Neither `spent` nor `paid` alone may be beyond it.
+        evidence = batch(plain(channel, 1, 1, 0, FUNDS + 1));
+        vm.expectPartialRevert(Pots.BeyondFunds.selector);
+        vault.registerShortfall(evidence);
+        evidence = batch(plain(channel, 1, FUNDS + 1, 0, 1));
+        vm.expectPartialRevert(Pots.BeyondFunds.selector);
+        vault.registerShortfall(evidence);
         claim(0, FUNDS);
     }
 

@@ -361,6 +361,35 @@ contract SettlementTest is Kit {
         }
     }
 
+    /// The storage layout as it is documented: an indexer or a recovery tool may read it without the vault's code.
+    function test_purseLayout() public {
+        for (uint16 i = 3; i < 13; ++i) {
+            vault.registerPayee(payeeAt(i));
+        }
+        uint256 base = uint256(keccak256(abi.encode((uint256(channel) << 160) | uint160(vm.addr(PAYER)), 0)));
+        for (uint16 i = 0; i < 13; ++i) {
+            bytes memory row = rowOf(plain(channel, 1, 5000, i, 100 + i));
+            row[15] = 0;
+            row[16] = 0;
+            vault.settle(bytes.concat(abi.encodePacked(uint8(1), uint16(1), id(i)), row));
+        }
+        uint256 page0 = uint256(vm.load(address(vault), bytes32(base)));
+        same(page0 >> 208, 1, "open flag");
+        same((page0 >> 160) & 0xffffffffffff, free(channel), "free");
+        for (uint256 i = 0; i < 11; ++i) {
+            uint256 page = i < 2 ? 0 : 1 + (i - 2) / 3;
+            uint256 place = i < 2 ? i : (i - 2) % 3;
+            uint256 word = uint256(vm.load(address(vault), bytes32(base + page))) >> (80 * place);
+            same(word & 0xffffffff, i + 1, "payee id in its page");
+            same((word >> 32) & 0xffffffffffff, 100 + i, "settled in its page");
+        }
+        for (uint256 i = 11; i < 13; ++i) {
+            uint256 word = uint256(vm.load(address(vault), keccak256(abi.encode(i + 1, base))));
+            same(word, ((100 + i) << 32) | (i + 1), "a lane of its own");
+        }
+        same(uint256(vm.load(address(vault), bytes32(base + 4))), 0, "no fifth page");
+    }
+
     function test_anEmptyBatchDoesNothing() public {
         same(settle(hex"010000").length, 0, "no outcomes");
     }

@@ -50,6 +50,8 @@ contract OddToken is ERC20 {
     }
 
     function transfer(address to, uint256 amount) public override returns (bool) {
+        // Some tokens refuse to move nothing.
+        require(amount != 0, "nothing to move");
         reenter();
         if (mute) return false;
         return super.transfer(to, amount);
@@ -102,13 +104,17 @@ contract TokensTest is Kit {
         odd.setMute(false);
         vault.finishExit(1);
         same(odd.balanceOf(OWNER), 1000, "paid once");
+        vault.finishExit(1);
+        same(odd.balanceOf(OWNER), 1000, "nothing more, and no call for nothing");
     }
 
     function test_nothingCanBeCalledFromWithinATransfer() public {
         vault.open(OWNER, vm.addr(PAYER), 1000, 200);
-        bytes[9] memory calls = [
+        bytes[11] memory calls = [
             abi.encodeCall(vault.open, (OWNER, vm.addr(5), 10, 2)),
             abi.encodeCall(vault.topUp, (1, 10, 2)),
+            abi.encodeCall(vault.openWithPermit, (OWNER, vm.addr(5), 10, 2, 0, 27, 0, 0)),
+            abi.encodeCall(vault.topUpWithPermit, (1, 10, 2, 0, 27, 0, 0)),
             abi.encodeCall(vault.finishExit, (1)),
             abi.encodeCall(vault.startExit, (1, address(0))),
             abi.encodeCall(vault.settle, (hex"010000")),

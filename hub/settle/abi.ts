@@ -109,7 +109,7 @@ export const vaultAbi = parseAbi([
   'error PotIsOpen(uint40 closesAt)',
   'error ClaimsLeft(uint40 claims)',
   'error NotAccredited(uint32 payee)',
-  'error BeyondFunds(uint256 spent, uint256 funds)',
+  'error BeyondFunds(uint256 signed, uint256 funds)',
   'error NotShort(uint256 shortfall, uint256 registered)',
   'error NoClaim(uint32 channel, uint32 payee)',
   'error ReserveTooSmall(uint48 reserve, uint48 amount)',

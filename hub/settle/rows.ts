@@ -90,18 +90,11 @@ export const REASONS = [
 export type Reason = (typeof REASONS)[number];
 
 /** Outcome of one lane of one row. */
-export interface Outcome {
+export interface Outcome extends BareOutcome {
   /** Index of the row in the batch. */
   readonly row: number;
   /** 0: the row's own lane; n: the n-th lane of its list. */
   readonly lane: number;
-  readonly channel: number;
-  /** Vault id of the payee. */
-  readonly payee: number;
-  readonly reason: Reason;
-  /** Units: to the payee, or back to the channel when `credit`. */
-  readonly moved: number;
-  readonly credit: boolean;
   /** True when the row did all it asked, now or earlier: nothing is left to send again. */
   readonly done: boolean;
 }
@@ -260,6 +253,36 @@ export function encodeBatch(rows: readonly Row[], ids: ReadonlyMap<string, numbe
 /** Reasons after which the same row would never do more than it did. */
 const FINAL: ReadonlySet<Reason> = new Set(['applied', 'stale', 'credit_stale']);
 
+/** One lane's outcome as it stands in the event, without the rows that were sent. */
+export interface BareOutcome {
+  readonly channel: number;
+  /** Vault id of the payee. */
+  readonly payee: number;
+  readonly reason: Reason;
+  /** Units: to the payee, or back to the channel when `credit`. */
+  readonly moved: number;
+  readonly credit: boolean;
+}
+
+/** Reads the outcomes of any BatchSettled event: what an indexer does. Throws RowError when they are malformed. */
+export function readOutcomes(outcomes: Uint8Array): BareOutcome[] {
+  if (outcomes.length % OUTCOME_BYTES !== 0)
+    throw new RowError('wrong_length', `${outcomes.length} bytes are no whole outcomes`);
+  const view = new DataView(outcomes.buffer, outcomes.byteOffset, outcomes.byteLength);
+  return Array.from({ length: outcomes.length / OUTCOME_BYTES }, (_, position) => {
+    const at = position * OUTCOME_BYTES;
+    const reason = REASONS[view.getUint8(at + 9)];
+    if (reason === undefined) throw new RowError('out_of_range', `unknown reason ${view.getUint8(at + 9)}`);
+    return {
+      channel: view.getUint32(at),
+      payee: view.getUint32(at + 4),
+      reason,
+      moved: view.getUint16(at + 10) * 2 ** 32 + view.getUint32(at + 12),
+      credit: (view.getUint8(at + 8) & CREDIT) !== 0,
+    };
+  });
+}
+
 /**
  * Reads the outcomes of a BatchSettled event against the rows that were sent.
  * @throws RowError `wrong_length` when they don't belong together
@@ -269,25 +292,14 @@ export function decodeOutcomes(rows: readonly Row[], outcomes: Uint8Array): Outc
     const count = kindOf(row) === KINDS.statement ? 1 + (row.list?.length ?? 0) : 1;
     return Array.from({ length: count }, (_, lane) => ({ row: index, lane }));
   });
-  if (outcomes.length !== OUTCOME_BYTES * lanes.length) {
-    throw new RowError('wrong_length', `${outcomes.length} bytes of outcomes for ${lanes.length} lanes`);
-  }
-  const view = new DataView(outcomes.buffer, outcomes.byteOffset, outcomes.byteLength);
-  return lanes.map(({ row, lane }, position) => {
-    const at = position * OUTCOME_BYTES;
-    const reason = REASONS[view.getUint8(at + 9)];
-    if (reason === undefined) throw new RowError('out_of_range', `unknown reason ${view.getUint8(at + 9)}`);
-    return {
-      row,
-      lane,
-      channel: view.getUint32(at),
-      payee: view.getUint32(at + 4),
-      reason,
-      moved: view.getUint16(at + 10) * 2 ** 32 + view.getUint32(at + 12),
-      credit: (view.getUint8(at + 8) & CREDIT) !== 0,
-      done: FINAL.has(reason),
-    };
-  });
+  const bare = readOutcomes(outcomes);
+  if (bare.length !== lanes.length)
+    throw new RowError('wrong_length', `${bare.length} outcomes for ${lanes.length} lanes`);
+  return bare.map((outcome, position) => ({
+    ...lanes[position]!,
+    ...outcome,
+    done: FINAL.has(outcome.reason),
+  }));
 }
 
 /** A plain row without further parts, the usual one. */

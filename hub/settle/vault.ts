@@ -212,11 +212,21 @@ export class Vault {
    * Opens a channel; the account pays with a permit, so one transaction suffices.
    * @param bond units of `amount` that can't be spent; the smallest allowed when absent
    * @param owner who may leave with the rest; the account when absent
+   * @param approved true when the account approved the vault before: tokens without permit, and accounts that can't sign
    */
   async openChannel(
     account: LocalAccount,
-    { payer, amount, bond, owner }: { payer: Address; amount: number; bond?: number; owner?: Address },
+    opening: { payer: Address; amount: number; bond?: number; owner?: Address; approved?: boolean },
   ): Promise<{ channel: number; receipt: TransactionReceipt }> {
+    const { payer, amount, bond, owner } = opening;
+    if (opening.approved) {
+      const receipt = await this.call(account, {
+        functionName: 'open',
+        args: [owner ?? account.address, payer, amount, bond ?? (await this.bondNeeded(amount))],
+      });
+      const [opened] = parseEventLogs({ abi: vaultAbi, eventName: 'ChannelOpened', logs: receipt.logs });
+      return { channel: opened!.args.channel, receipt };
+    }
     const { deadline, v, r, s } = await this.permit(account, amount);
     const receipt = await this.call(account, {
       functionName: 'openWithPermit',
@@ -286,14 +296,19 @@ export class Vault {
 
   // ---- settlement ----
 
-  /** Calldata of a batch. Deterministic: the same rows always give the same bytes. All payees must be registered. */
-  async settleCalldata(rows: readonly Row[]): Promise<Hex> {
+  /** Rows as the vault reads them: a batch, or a proof's evidence. Throws RowError for an unregistered payee. */
+  async encodeRows(rows: readonly Row[]): Promise<Hex> {
     const ids = new Map<string, number>();
     for (const payee of payeesOf(rows)) {
       const id = await this.payeeId(payee);
       if (id !== undefined) ids.set(payeeKey(payee), id);
     }
-    const batch = bytesToHex(encodeBatch(rows, ids));
+    return bytesToHex(encodeBatch(rows, ids));
+  }
+
+  /** Calldata of a batch. Deterministic: the same rows always give the same bytes. All payees must be registered. */
+  async settleCalldata(rows: readonly Row[]): Promise<Hex> {
+    const batch = await this.encodeRows(rows);
     return encodeFunctionData({ abi: vaultAbi, functionName: 'settle', args: [batch] });
   }
 
@@ -334,10 +349,10 @@ export class Vault {
   async prepareSettle(
     account: LocalAccount,
     rows: readonly Row[],
-    nonce?: number,
+    options: { readonly nonce?: number; readonly priorityFeeMin?: bigint } = {},
   ): Promise<PreparedSettlement> {
     const data = await this.settleCalldata(rows);
-    return { ...(await prepare(this.client, account, { to: this.address, data }, { nonce })), rows };
+    return { ...(await prepare(this.client, account, { to: this.address, data }, options)), rows };
   }
 
   /** Sends a batch and waits for its outcomes. For tests and tools; the settle loop prepares, records, submits. */
@@ -357,6 +372,66 @@ export class Vault {
       gas: Number(receipt.gasUsed),
       outcomes: decodeOutcomes(rows, hexToBytes(event.args.outcomes)),
     };
+  }
+
+  // ---- fraud ----
+
+  /**
+   * Brings a proof: the channel's bond moves to a pot. Reverts with `NotProved` when the messages can be honest.
+   * @param rule see RULES in hub/watch/fraud.ts: 1 one seq twice, 2 a later message starts lower, 3 lanes above spent
+   */
+  async proveFraud(
+    account: LocalAccount,
+    rule: 1 | 2 | 3,
+    rows: readonly Row[],
+  ): Promise<TransactionReceipt> {
+    return this.call(account, { functionName: 'proveFraud', args: [rule, await this.encodeRows(rows)] });
+  }
+
+  /** Registers what the row's payee is short of after a proof; settles first what the channel still has free. */
+  async registerShortfall(account: LocalAccount, row: Row): Promise<TransactionReceipt> {
+    return this.call(account, { functionName: 'registerShortfall', args: [await this.encodeRows([row])] });
+  }
+
+  /** Moves a payee's share of a closed pot to its balance. */
+  async collectShare(account: LocalAccount, channel: number, payee: Uint8Array): Promise<TransactionReceipt> {
+    const id = await this.payeeId(payee);
+    if (id === undefined)
+      throw new RowError('payee_not_registered', `payee 0x${payeeKey(payee)} has no id in the vault`);
+    return this.call(account, { functionName: 'collectShare', args: [channel, id] });
+  }
+
+  /** The pot of a channel; `amount` is 0 while no fraud was proved. */
+  async readPot(channel: number) {
+    return this.client.readContract({
+      address: this.address,
+      abi: vaultAbi,
+      functionName: 'readPot',
+      args: [channel],
+    });
+  }
+
+  // ---- the hub's own calls ----
+
+  /** Vouches for a payee, or no longer. The account must be the hub's operator. */
+  async accredit(account: LocalAccount, payee: Uint8Array, accredited = true): Promise<TransactionReceipt> {
+    const id = await this.registerPayee(account, payee);
+    return this.call(account, { functionName: 'accredit', args: [id, accredited] });
+  }
+
+  /** Fixes the root of the hub's log at `size` entries. The account must be the hub's operator; sizes only grow. */
+  async anchor(account: LocalAccount, size: number, root: Uint8Array): Promise<TransactionReceipt> {
+    return this.call(account, { functionName: 'anchor', args: [size, bytesToHex(root)] });
+  }
+
+  /** Announces the next hub key; `signature` is the current key's, 64 bytes, over HubKey(next, from, until). */
+  async announceHubKey(
+    account: LocalAccount,
+    announcement: { next: Address; from: number; until: number; signature: Uint8Array },
+  ): Promise<TransactionReceipt> {
+    const { next, from, until, signature } = announcement;
+    const [r, vs] = [bytesToHex(signature.slice(0, 32)), bytesToHex(signature.slice(32))];
+    return this.call(account, { functionName: 'announceHubKey', args: [next, from, until, r, vs] });
   }
 
   // ---- events ----

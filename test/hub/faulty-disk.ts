@@ -57,6 +57,11 @@ export class FaultyDisk {
     this.#durableNames = new Map(kept);
   }
 
+  /** The process dies, the power stays: what it wrote is seen by the next, synced or not. */
+  kill(): void {
+    this.#life += 1;
+  }
+
   /** Flips one bit of a stored file, as a failing part does. */
   damage(name: string, offset: number): void {
     const stored = this.#names.get(name)!;
@@ -116,6 +121,8 @@ export class FaultyDisk {
         if (full) throw diskError('ENOSPC');
       },
       sync: async () => {
+        // Sometimes it takes a while, and whoever asked does not live to see it.
+        if (this.#random.chance(0.3)) await new Promise((resolve) => setImmediate(resolve));
         alive();
         if (this.#random.chance(this.faults.sync)) {
           // Pages that could not be written are called clean: a later fsync succeeds without them.

@@ -463,7 +463,7 @@ test('a statement is kept when its hash is the voucher’s, and only then', asyn
     type: 'statement',
     channel: channelId(7),
     seq: 1 as never,
-    lanes: [{ ...list[0]!, paid: amount(41) }],
+    lanes: [{ ...list[0]!, paid: amount(39) }],
   });
   assert.is(book(bench).entries[0]!.list, undefined);
   bench.send({ type: 'statement', channel: channelId(7), seq: 1 as never, lanes: list });

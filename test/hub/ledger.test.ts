@@ -273,7 +273,7 @@ test('a segment whose durable records vanish with a failing fsync stops the ledg
   assert.ok(isError(await rejection(ledger.append(record('refused'))), 'ledger_corrupt'));
 });
 
-test('every acknowledged record survives any mix of faults and power cuts', async () => {
+test('every acknowledged record survives any mix of faults, kills and power cuts', async () => {
   let acknowledgedAll = 0;
   let cuts = 0;
   for (const seed of rounds(300, 6_000)) {
@@ -321,13 +321,14 @@ test('every acknowledged record survives any mix of faults and power cuts', asyn
         else await new Promise((resolve) => setImmediate(resolve));
       }
       // Cut in the middle of whatever is going on; a promise that resolves later would be a lie.
-      disk.powerCut();
+      if (random.chance(0.3)) disk.kill();
+      else disk.powerCut();
       cuts += 1;
       await Promise.all(pending);
       await ledger.close();
     }
   }
-  console.log(`${acknowledgedAll} records acknowledged over ${cuts} power cuts, 0 lost`);
+  console.log(`${acknowledgedAll} records acknowledged over ${cuts} kills and power cuts, 0 lost`);
   assert.ok(acknowledgedAll > 0);
 });
 

@@ -1,6 +1,12 @@
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { concatBytes, equalBytes, toHex, uintBytes } from '../../protocol/bytes.ts';
+import { rowOf } from '../../hub/batch/batch.ts';
+import { applyRecord, findEntry } from '../../hub/intake/books.ts';
+import { emptyBooks } from '../../hub/intake/state.ts';
+import { openFileLedger } from '../../hub/ledger/file-ledger.ts';
+import { encodeRecord, type HubRecord } from '../../hub/records.ts';
+import { concatBytes, equalBytes, fromHex, toHex, uintBytes } from '../../protocol/bytes.ts';
 import { amount, channelId } from '../../protocol/integers.ts';
 import { SCOPE_ANY } from '../../protocol/vouchers.ts';
 import { encodeMessage } from '../../protocol/wire/messages.ts';
@@ -204,6 +210,35 @@ test('lanes on a known list settle with one row', () =>
     }
   }));
 
+test('a transaction that was signed before a crash is brought to its end by the next start, unasked', () =>
+  inTemporaryFolder(async (folder) => {
+    const { signing, channel, vault } = site;
+    const next = await tap({ on: signing, channel, seq: 8, amount: 10, spent: 1330, paid: 320 });
+    const entry: HubRecord = { type: 'entry', id: next.id, at: 1 as never, message: next.bytes };
+    const reference = { entry: next.id, k: 0, lanes: [] };
+    const row = rowOf(signing, findEntry(applyRecord(emptyBooks, entry), next.id)!, reference);
+    const { hash, raw, nonce } = await vault.prepareSettle(privateKeyToAccount(site.anvil.keys[1]!), [row]);
+    const intent: HubRecord = {
+      type: 'batchIntent',
+      batch: 1,
+      transaction: fromHex(hash, 32),
+      nonce,
+      raw: fromHex(raw),
+      rows: [reference],
+    };
+    const ledger = await openFileLedger(join(folder, 'ledger'));
+    for (const record of [entry, intent]) await ledger.append(encodeRecord(record));
+    await ledger.close();
+    const hub = await site.start(folder);
+    try {
+      await until('the batch is final', () => hub.status().settlement.finished.length === 1);
+      assert.is(hub.status().settlement.finished[0]!.transaction, hash);
+      assert.is(await vault.readLane(channel, payee.address), 320);
+    } finally {
+      await hub.stop();
+    }
+  }));
+
 test('a revoked channel stands in the list that the next beacon names, and gets no lease', () =>
   inTemporaryFolder(async (folder) => {
     const { signing, channel } = site;
@@ -242,7 +277,7 @@ test('the hub takes and acknowledges vouchers while L2 is out of reach, and sett
     const chain = { ...site.config(folder).chain, rpcUrl: 'http://127.0.0.1:9' };
     hub = await site.start(folder, { chain });
     pos = await startTerminal(site, hub);
-    const next = await tap({ on: signing, channel, seq: 8, amount: 10, spent: 1330, paid: 320 });
+    const next = await tap({ on: signing, channel, seq: 9, amount: 10, spent: 1340, paid: 330 });
     pos.send(next.bytes);
     await pos.next('acknowledgement');
     await until('trouble is told', () => hub.status().chain.trouble !== undefined);
@@ -252,7 +287,7 @@ test('the hub takes and acknowledges vouchers while L2 is out of reach, and sett
     await hub.stop();
     hub = await site.start(folder);
     await hub.settleNow();
-    assert.is(await site.vault.readLane(channel, payee.address), 320);
+    assert.is(await site.vault.readLane(channel, payee.address), 330);
     await hub.stop();
   }));
 

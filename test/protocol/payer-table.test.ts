@@ -249,6 +249,23 @@ test('stream, the driver stops: the terminal hears so, and no further tick is re
   assert.is(payer.state.books.stream?.revealed, 1);
 });
 
+test('a receipt that comes after the first tick went out does not reveal a second one', async () => {
+  const payer = await makePayer();
+  const terminal = await makeTerminal();
+  await terminal.on(streamSale(10, 5));
+  await link(payer, terminal, isReceipt);
+  const { voucher, digest } = payer.state.books.stream!;
+  await payer.on({
+    type: 'message',
+    message: { type: 'tickAnswer', channel: CHANNEL, seq: voucher.seq, k: 0 },
+  });
+  assert.is(payer.state.books.stream?.revealed, 1);
+  const signature = await keys.terminal.sign(signing.digest('Receipt', { voucher: digest }));
+  await payer.on({ type: 'message', message: { type: 'receipt', voucher: digest, signature } });
+  assert.is(payer.state.books.unconfirmed.length, 0);
+  assert.is(payer.state.books.stream?.revealed, 1, 'tick 1 has no answer yet');
+});
+
 test('an answer to the tick before the revealed one means that the revealed one was lost: it is sent again', async () => {
   const { payer, terminal } = await streaming();
   await deliverTick(terminal);

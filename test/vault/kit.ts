@@ -83,17 +83,21 @@ export interface Signer {
 /** 32 bytes from a name: keys and preimages that are the same in every run. */
 export const named = (name: string): Uint8Array => keccak_256(new TextEncoder().encode(name));
 
+/** 64-byte compact signature of a secp256k1 key. */
+export async function signWith(privateKey: Hex, digest: Uint8Array): Promise<Uint8Array> {
+  const { r, yParityAndS } = signatureToCompactSignature(
+    await sign({ hash: bytesToHex(digest), privateKey }),
+  );
+  return hexToBytes(concat([r, yParityAndS]));
+}
+
 export function secpSigner(name: string): Signer & { readonly account: PrivateKeyAccount } {
   const privateKey = bytesToHex(named(name));
   const account = privateKeyToAccount(privateKey);
   return {
     address: account.address,
     account,
-    async sign(digest) {
-      const signature = await sign({ hash: bytesToHex(digest), privateKey });
-      const { r, yParityAndS } = signatureToCompactSignature(signature);
-      return hexToBytes(concat([r, yParityAndS]));
-    },
+    sign: (digest) => signWith(privateKey, digest),
   };
 }
 

@@ -1,11 +1,13 @@
 /** The typed client against a real node: every row kind, and the transactions that the settle loop depends on. */
-import { hexToBytes, type Hex } from 'viem';
+import { concat, type Hex, hexToBytes, parseSignature, signatureToCompactSignature } from 'viem';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { receiptOf, submit } from '../../hub/settle/chain.ts';
-import type { Listed, Row, SignedVoucher } from '../../hub/settle/rows.ts';
+import { type Listed, type Row, readOutcomes, type SignedVoucher } from '../../hub/settle/rows.ts';
+import { RULES } from '../../hub/watch/fraud.ts';
 import {
   creditOf,
+  digestOf,
   lanesHash,
   named,
   p256Signer,
@@ -13,8 +15,10 @@ import {
   rowOf,
   type Signer,
   secpSigner,
+  signWith,
   startWorld,
   structHashOf,
+  typesOf,
   type World,
   ZERO16,
   ZERO32,
@@ -71,6 +75,47 @@ vaults('opens a channel with a permit and knows what may be spent', async () => 
   assert.is(state.spendable, 800_000);
   await world.vault.topUp(world.rich, channel, 500_000);
   assert.is((await world.vault.readChannel(channel)).spendable, 1_200_000);
+});
+
+vaults('opens for another owner with an approval', async () => {
+  const payer = secpSigner('payer of another owner');
+  await world.vault.approve(world.rich, 5000);
+  const { channel } = await world.vault.openChannel(world.rich, {
+    payer: payer.address,
+    amount: 5000,
+    bond: 2000,
+    owner: merchant.address,
+    approved: true,
+  });
+  const state = await world.vault.readChannel(channel);
+  assert.is(state.owner, merchant.address);
+  assert.is(state.free, 3000);
+});
+
+vaults('settles what a phone wallet signed as typed data', async () => {
+  const payer = secpSigner('phone');
+  const channel = await channelOf(payer);
+  const signed = voucher(channel, 1, 25, merchant, 25);
+  const message = {
+    ...signed,
+    payee: merchant.address,
+    lanes: `0x${'00'.repeat(16)}`,
+    request: `0x${'00'.repeat(32)}`,
+  };
+  const wallet = await payer.account.signTypedData({
+    domain: world.domain,
+    types: typesOf('Voucher'),
+    primaryType: 'Voucher',
+    message: message as never,
+  });
+  const { r, yParityAndS } = signatureToCompactSignature(parseSignature(wallet));
+  const { outcomes } = await world.vault.settleBatch(world.rich, [
+    { voucher: signed, signature: hexToBytes(concat([r, yParityAndS])) },
+  ]);
+  assert.equal(
+    outcomes.map(({ reason, moved }) => [reason, moved]),
+    [['applied', 25]],
+  );
 });
 
 vaults('settles each kind of row and says what became of it', async () => {
@@ -197,6 +242,112 @@ vaults('lets the payee withdraw and the owner leave after the delay', async () =
   await world.warp(14 * 24 * 3600);
   const { returned } = await world.vault.finishExit(world.rich, channel);
   assert.is(returned, 1_000_000 - 70);
+});
+
+vaults('brings a proof, and the harmed payee gets its share of the bond', async () => {
+  const payer = secpSigner('payer with a twin');
+  const channel = await channelOf(payer);
+  await world.vault.accredit(world.rich, bytes(charger.address));
+  await world.warp(2);
+  const first = await rowOf(world.domain, payer, voucher(channel, 1, 800_000, kiosk, 800_000));
+  const twin = await rowOf(world.domain, payer, voucher(channel, 1, 50_000, charger, 50_000));
+  await world.vault.settleBatch(world.rich, [first]);
+  await world.vault.proveFraud(world.rich, RULES.equivocation, [first, twin]);
+  assert.ok((await world.vault.readChannel(channel)).slashed);
+  const before = await world.vault.readPayeeBalance(bytes(charger.address));
+  await world.vault.registerShortfall(world.rich, twin);
+  await world.warp(9 * 24 * 3600);
+  await world.vault.collectShare(world.rich, channel, bytes(charger.address));
+  assert.is(await world.vault.readPayeeBalance(bytes(charger.address)), before + 50_000);
+  assert.is((await world.vault.readPot(channel)).left, 0);
+});
+
+vaults('anchors the log and rotates the hub key', async () => {
+  await world.vault.anchor(world.rich, 10, named('root'));
+  const hub = secpSigner('next hub key');
+  const now = await world.vault.readClock();
+  const { timestamp } = await world.vault.client.getBlock();
+  assert.is(now, Number(timestamp));
+  const [from, until] = [Number(timestamp) + 2 * 86_400, Number(timestamp) + 400 * 86_400];
+  const message = { next: hub.address, from, until };
+  const digest = digestOf(world.domain, 'HubKey', message);
+  const current: Signer = {
+    address: world.rich.address,
+    sign: (hash) => signWith(world.anvil.keys[0]!, hash),
+  };
+  const signature = await current.sign(digest);
+  await world.vault.announceHubKey(world.rich, { ...message, signature });
+  const events = await world.vault.events(0n);
+  assert.ok(events.some((event) => event.eventName === 'HubKeyAnnounced' && event.args.key === hub.address));
+  assert.ok(events.some((event) => event.eventName === 'Anchored' && event.args.size === 10));
+});
+
+vaults('splits what one transaction cannot carry', async () => {
+  const payer = secpSigner('payer with much to settle');
+  const channel = await channelOf(payer);
+  const row = await rowOf(world.domain, payer, voucher(channel, 1, 10, kiosk, 10));
+  const many = Array.from({ length: 600 }, () => row);
+  const batches = await world.vault.planBatches(world.rich, many, 2_000_000);
+  assert.is(batches.flat().length, many.length);
+  assert.ok(batches.length > 2);
+});
+
+/**
+ * Every balance of the vault from its events alone: what an indexer would keep. Runs last, over everything that the
+ * tests above did.
+ */
+vaults('an indexer rebuilds every balance from the events', async () => {
+  const free = new Map<number, number>();
+  const bonds = new Map<number, number>();
+  const pots = new Map<number, number>();
+  const balances = new Map<number, number>();
+  let reserve = 0;
+  const add = (map: Map<number, number>, key: number, amount: number) =>
+    map.set(key, (map.get(key) ?? 0) + amount);
+  for (const event of await world.vault.events(0n)) {
+    if (event.eventName === 'ChannelOpened' || event.eventName === 'ChannelToppedUp') {
+      add(free, event.args.channel, event.args.amount - event.args.bond);
+      add(bonds, event.args.channel, event.args.bond);
+    } else if (event.eventName === 'ExitFinished') {
+      add(free, event.args.channel, event.args.bond - event.args.returned);
+      add(bonds, event.args.channel, -event.args.bond);
+    } else if (event.eventName === 'BatchSettled') {
+      for (const { channel, payee, moved, credit } of readOutcomes(hexToBytes(event.args.outcomes))) {
+        add(free, channel, credit ? moved : -moved);
+        add(balances, payee, credit ? -moved : moved);
+      }
+    } else if (event.eventName === 'Withdrawn') add(balances, event.args.payee, -event.args.amount);
+    else if (event.eventName === 'FraudProved') {
+      add(bonds, event.args.channel, -event.args.bond);
+      add(pots, event.args.channel, event.args.bond);
+    } else if (event.eventName === 'ShortfallRegistered') {
+      add(free, event.args.channel, -event.args.moved);
+      add(balances, event.args.payee, event.args.moved);
+    } else if (event.eventName === 'ShareCollected') {
+      add(pots, event.args.channel, -event.args.share);
+      add(balances, event.args.payee, event.args.share);
+    } else if (event.eventName === 'PotClosed') {
+      add(pots, event.args.channel, -event.args.rest);
+      reserve += event.args.rest;
+    } else if (event.eventName === 'ReservePaid') {
+      add(balances, event.args.payee, event.args.amount);
+      reserve -= event.args.amount;
+    }
+  }
+  let owed = reserve;
+  for (const [channel, amount] of free) {
+    const state = await world.vault.readChannel(channel);
+    assert.is(state.free, amount, `free of ${channel}`);
+    assert.is(state.bond, bonds.get(channel), `bond of ${channel}`);
+    assert.is((await world.vault.readPot(channel)).left, pots.get(channel) ?? 0, `pot of ${channel}`);
+    owed += state.free + state.bond + (pots.get(channel) ?? 0);
+  }
+  for (const payee of [merchant, charger, kiosk]) {
+    const state = (await world.vault.readPayee(bytes(payee.address)))!;
+    assert.is(state.balance, balances.get(state.id) ?? 0, `balance of ${state.id}`);
+    owed += state.balance;
+  }
+  assert.is(await world.vault.readHeld(), owed, 'held');
 });
 
 vaults.run();

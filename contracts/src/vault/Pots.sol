@@ -54,7 +54,7 @@ abstract contract Pots is Fraud {
     /// @notice Only payees that the hub accredited before the proof share a bond.
     error NotAccredited(uint32 payee);
     /// @notice No lease can have covered that much: no honest terminal accepted this voucher.
-    error BeyondFunds(uint256 spent, uint256 funds);
+    error BeyondFunds(uint256 signed, uint256 funds);
     /// @notice The lane isn't short by more than was registered already.
     error NotShort(uint256 shortfall, uint256 registered);
     /// @notice This payee has nothing to collect.
@@ -84,7 +84,9 @@ abstract contract Pots is Fraud {
         Channel storage found = _channel(channel);
         if (row.signer != found.payer) revert NotOfThisPayer(channel, row.signer);
         uint32 payee = uint32(reader.ids[row.payee]);
-        _checkClaim(channel, payee, row.spent, uint256(found.deposited) + found.credited);
+        // An honest payer's lanes never exceed its `spent`; a cheater may sign anything, so both are bounded.
+        uint256 most = row.paid > row.spent ? row.paid : row.spent;
+        _checkClaim(channel, payee, most, uint256(found.deposited) + found.credited);
 
         uint256 base = _baseOf(channel, found.payer);
         uint256 moved;
@@ -164,7 +166,7 @@ abstract contract Pots is Fraud {
         _pots[channel] = Pot({amount: bond, left: bond, shortfalls: 0, closesAt: closesAt, claims: 0});
     }
 
-    function _checkClaim(uint32 channel, uint32 payee, uint256 spent, uint256 funds) private view {
+    function _checkClaim(uint32 channel, uint32 payee, uint256 signed, uint256 funds) private view {
         Pot storage pot = _pots[channel];
         uint40 closesAt = pot.closesAt;
         if (closesAt == 0) revert NoPot(channel);
@@ -172,7 +174,7 @@ abstract contract Pots is Fraud {
         uint256 accreditedAt = uint40(_payees[payee] >> ACCREDITED_SHIFT);
         if (accreditedAt == 0 || accreditedAt >= closesAt - claimWindow()) revert NotAccredited(payee);
         // A lease never exceeds deposit + credits - bond, and the bond is what the pot began with.
-        if (spent > funds - pot.amount) revert BeyondFunds(spent, funds - pot.amount);
+        if (signed > funds - pot.amount) revert BeyondFunds(signed, funds - pot.amount);
     }
 
     function _addClaim(uint32 channel, uint32 payee, uint256 top, uint256 settledNow) private returns (uint48) {

@@ -34,10 +34,15 @@ function preimageOf(turn: PayerTurn, k: number): Bytes32 {
   return turn.volatile.chain!.slice(start, start + 32);
 }
 
-/** Persists the next tick, then reveals it. Does nothing when the chain is used up or the driver stopped. */
+/**
+ * Persists the next tick, then reveals it. Does nothing while the last one is unanswered, when the chain is used up or
+ * when the driver stopped.
+ */
 export function revealNext(turn: PayerTurn): void {
   const { stream } = turn.books;
   if (stream === undefined || turn.volatile.stopWanted || !turn.volatile.linkUp) return;
+  // A receipt may come after the first tick went out already, on the terminal's word that the stream is open.
+  if (tickUnanswered(turn)) return;
   const k = stream.revealed + 1;
   if (k > stream.voucher.ticks) return;
   const preimage = preimageOf(turn, k);

@@ -31,7 +31,7 @@ import {
   refund,
 } from './session.ts';
 import { type TerminalSettings, type TerminalState, TerminalTurn, type TerminalVolatile } from './state.ts';
-import { onClockSync, onHubConnected, onHubMessage } from './sync.ts';
+import { onClockSync, onHubConnected, onHubMessage, onSyncedSigned } from './sync.ts';
 
 export type TerminalEvent =
   | DeviceEvent
@@ -63,6 +63,8 @@ const AFTER_POWER_UP: TerminalVolatile = {
   leases: [],
   stashed: undefined,
   uploadedTicks: [],
+  syncing: undefined,
+  syncedAt: 0 as never,
   revocations: undefined,
   beaconAt: 0 as Seconds,
   uploadedAtMs: 0,
@@ -86,6 +88,10 @@ export function checkTerminalSettings(settings: TerminalSettings): TerminalSetti
     });
   }
   return settings;
+}
+
+function creditAllLate(turn: TerminalTurn): void {
+  for (const lane of turn.books.lanes) if (lane.stream !== undefined) creditLate(turn, lane.channel);
 }
 
 function onTapMessage(turn: TerminalTurn, message: Message): void {
@@ -119,10 +125,11 @@ function onTapMessage(turn: TerminalTurn, message: Message): void {
 }
 
 function onSigned(turn: TerminalTurn, digest: Uint8Array, signature: Uint8Array): void {
-  const { pending, pendingCredit } = turn.volatile;
+  const { pending, pendingCredit, syncing } = turn.volatile;
   if (pending !== undefined && equalBytes(pending.signing, digest)) onAnswerSigned(turn, signature);
   else if (pendingCredit !== undefined && equalBytes(pendingCredit.entry, digest))
     onCreditSigned(turn, digest, signature);
+  else if (syncing !== undefined && equalBytes(syncing.digest, digest)) onSyncedSigned(turn, signature);
 }
 
 function dispatch(turn: TerminalTurn, event: Exclude<TerminalEvent, { type: 'boot' }>): void {
@@ -130,7 +137,7 @@ function dispatch(turn: TerminalTurn, event: Exclude<TerminalEvent, { type: 'boo
     case 'clock':
       dropStaleRequest(turn);
       dropLostSession(turn);
-      for (const lane of turn.books.lanes) if (lane.stream !== undefined) creditLate(turn, lane.channel);
+      creditAllLate(turn);
       return onClockSync(turn);
     case 'linkUp':
       return turn.set({ linkUp: true, greeted: undefined, stashed: undefined });
@@ -183,6 +190,8 @@ export function terminalStep(
     if (event.type === 'linkUp' || event.type === 'message') turn.refuse('frozen');
   } else if (event.type === 'boot') {
     turn.set({ time: timeAtBoot(turn.books.time, event.realTime, nowMs) });
+    // The power was cut between a late tick and its credit: the next voucher on the lane would hide what is owed.
+    creditAllLate(turn);
   } else {
     dispatch(turn, event);
   }

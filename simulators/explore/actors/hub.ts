@@ -1,0 +1,163 @@
+/** The hub's intake as a table: what is in RAM, what is written; the power cut leaves what is written. */
+import { equalBytes, toHex } from '../../../protocol/bytes.ts';
+import { amount } from '../../../protocol/integers.ts';
+import { DEFAULT_TIMING } from '../../../protocol/limits.ts';
+import { channelBook } from '../../../hub/intake/books.ts';
+import { intakeStep } from '../../../hub/intake/intake.ts';
+import {
+  emptyIntake,
+  type Entry,
+  type IntakeContext,
+  type IntakeEvent,
+  type IntakeState,
+} from '../../../hub/intake/state.ts';
+import type { HubRecord } from '../../../hub/records.ts';
+import { CHANNEL, type Scene, START } from '../scene.ts';
+import { canonical, Interner } from '../space.ts';
+
+export interface HubLocal {
+  readonly intake: IntakeState;
+  readonly written: readonly HubRecord[];
+  /** Records handed over for writing, oldest first. */
+  readonly inRam: readonly { readonly token: number; readonly record: HubRecord }[];
+  readonly durable: ReadonlySet<string>;
+  readonly ram: ReadonlySet<string>;
+  /** Everything that ever arrived, written or not. */
+  readonly arrived: ReadonlySet<string>;
+  /** The payer was proved a fraud. */
+  readonly evidence: boolean;
+}
+
+const textOf = (record: HubRecord): string =>
+  record.type === 'entry' ? toHex(record.message) : canonical(record);
+
+/** The digest that is acknowledged; other kinds of records by their name. */
+const idOf = (record: HubRecord): string => (record.type === 'entry' ? toHex(record.id) : record.type);
+
+export class HubTable {
+  readonly locals = new Interner<HubLocal>();
+  private readonly scene: Scene;
+  private readonly context: IntakeContext;
+  private readonly start: IntakeState;
+  private readonly remembersArrivals: boolean;
+  private readonly rows = new Map<string, number>();
+
+  constructor(scene: Scene, remembersArrivals: boolean) {
+    this.scene = scene;
+    this.remembersArrivals = remembersArrivals;
+    this.context = {
+      signing: scene.signing,
+      timing: DEFAULT_TIMING,
+      scopes: {},
+      leaseAnyScope: true,
+      development: true,
+    };
+    const spendable = amount(scene.config.spendLimit ?? 6);
+    const facts = { payer: scene.payer, deposited: amount(1000), spendable, exiting: false, slashed: false };
+    const told: IntakeEvent[] = [
+      { type: 'block', at: START, height: 1 as never },
+      { type: 'channel', channel: CHANNEL, facts },
+      ...scene.payees.map((payee): IntakeEvent => ({ type: 'payee', payee })),
+      ...scene.terminals.map(
+        (terminal, index): IntakeEvent => ({
+          type: 'terminal',
+          terminal,
+          payee: scene.payees[scene.config.terminals[index]!]!,
+        }),
+      ),
+    ];
+    this.start = told.reduce((state, event) => intakeStep(this.context, state, event).state, emptyIntake);
+  }
+
+  first(): number {
+    return this.number({ intake: this.start, written: [], inRam: [], arrived: new Set() });
+  }
+
+  local(number: number): HubLocal {
+    return this.locals.values[number]!;
+  }
+
+  private number(parts: Pick<HubLocal, 'intake' | 'written' | 'inRam' | 'arrived'>): number {
+    const durable = new Set(parts.written.map(idOf));
+    const ram = new Set(parts.inRam.map(({ record }) => idOf(record)));
+    const arrived = this.remembersArrivals ? parts.arrived : new Set<string>();
+    const evidence = durable.has('evidence') || ram.has('evidence');
+    // The same voucher may come with a receipt or with a credit, so the bytes count, not the digest.
+    const bytes = (records: readonly HubRecord[]): string => records.map(textOf).sort().join();
+    const inRam = parts.inRam.map(({ record }) => record);
+    const text = `${bytes(parts.written)}|${bytes(inRam)}|${[...arrived].sort().join()}`;
+    return this.locals.number(text, () => ({ ...parts, arrived, durable, ram, evidence }));
+  }
+
+  private memo(key: string, compute: () => number): number {
+    let found = this.rows.get(key);
+    if (found === undefined) {
+      found = compute();
+      this.rows.set(key, found);
+    }
+    return found;
+  }
+
+  /** Bytes arrive. They are in RAM then, unless refused or known. */
+  receive(number: number, bytesNumber: number, bytes: Uint8Array, id: string): number {
+    return this.memo(`${number}r${bytesNumber}`, () => {
+      const local = this.local(number);
+      const event: IntakeEvent = { type: 'message', device: 'any', bytes, now: START };
+      const { state, effects } = intakeStep(this.context, local.intake, event);
+      const more = effects.flatMap((effect) => (effect.type === 'persist' ? [effect] : []));
+      const arrived = new Set([...local.arrived, id]);
+      return this.number({ ...local, intake: state, inRam: [...local.inRam, ...more], arrived });
+    });
+  }
+
+  /** All that is in RAM is written, and acknowledged from now on. */
+  fsync(number: number): number {
+    return this.memo(`${number}f`, () => {
+      const local = this.local(number);
+      let { intake } = local;
+      for (const { token } of local.inRam)
+        intake = intakeStep(this.context, intake, { type: 'persisted', token, position: 0 }).state;
+      const written = [...local.written, ...local.inRam.map(({ record }) => record)];
+      return this.number({ ...local, intake, written, inRam: [] });
+    });
+  }
+
+  /** The hub restarts from what is written. */
+  cut(number: number): number {
+    return this.memo(`${number}c`, () => {
+      const local = this.local(number);
+      const intake = local.written.reduce(
+        (state, record) => intakeStep(this.context, state, { type: 'replayed', record, position: 0 }).state,
+        this.start,
+      );
+      return this.number({ ...local, intake, inRam: [] });
+    });
+  }
+
+  entries(number: number): readonly Entry[] {
+    return channelBook(this.local(number).intake.books, CHANNEL).entries;
+  }
+
+  /** The most that the ledger (and what is in RAM) claims on a payee's lane. */
+  claimable(number: number, payee: number): number {
+    const address = this.scene.payees[payee]!;
+    let top = 0;
+    for (const entry of this.entries(number))
+      if (equalBytes(entry.payee, address) && !entry.voided)
+        top = Math.max(top, entry.paid + (entry.stream?.k ?? 0));
+    return top;
+  }
+
+  /** What L2 nets on a payee's lane when everything in the ledger was settled and credited. */
+  net(number: number, payee: number): number {
+    const settled = this.claimable(number, payee);
+    const address = this.scene.payees[payee]!;
+    let credits = 0;
+    for (const entry of this.entries(number)) {
+      if (!equalBytes(entry.payee, address) || entry.paid > settled) continue;
+      // A tick's credit counts as far as the tick itself was settled.
+      credits += entry.stream ? Math.min(entry.credited, settled - entry.paid) : entry.credited;
+    }
+    return settled - credits;
+  }
+}

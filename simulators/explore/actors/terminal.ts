@@ -1,0 +1,266 @@
+/** A terminal as a table. The payer greeted it and it holds the lease; what it hears is the walk's choice. */
+import { toHex } from '../../../protocol/bytes.ts';
+import { amount, seconds } from '../../../protocol/integers.ts';
+import type { Effect } from '../../../protocol/machines/effects.ts';
+import {
+  applyRecord,
+  EMPTY_TERMINAL,
+  type TerminalBooks,
+  type TerminalRecord,
+} from '../../../protocol/machines/terminal/books.ts';
+import type { TerminalSettings, TerminalState } from '../../../protocol/machines/terminal/state.ts';
+import {
+  terminalAfterPowerUp,
+  type TerminalEvent,
+  terminalStep,
+} from '../../../protocol/machines/terminal/terminal.ts';
+import { tickEntry } from '../../../protocol/vouchers.ts';
+import type { MessageOf } from '../../../protocol/wire/messages.ts';
+import type { Ask } from '../config.ts';
+import type { Drop } from '../drops.ts';
+import { CHANNEL, EXPIRED_MS, type Scene, START } from '../scene.ts';
+import { standInSignature } from '../suite.ts';
+import { carryOut, DeviceTable, type Trail } from './device.ts';
+
+export interface TerminalGhost {
+  /** Sales that were opened. */
+  readonly sales: number;
+  /** Sum of all approved amounts. */
+  readonly approved: number;
+  /** Ticks stored and ticks of those that came late, by stream; a tick is worth 1. */
+  readonly streams: Readonly<Record<string, { readonly k: number; readonly late: number }>>;
+  readonly expired: boolean;
+}
+
+export type TerminalWalkEvent =
+  | TerminalEvent
+  /** Leases run out. */
+  | { readonly type: 'expire' }
+  /** The hub is met, and its acknowledgement comes. */
+  | { readonly type: 'acknowledged'; readonly message: MessageOf<'acknowledgement'> };
+export type TerminalTable = DeviceTable<
+  TerminalState,
+  TerminalBooks,
+  TerminalRecord,
+  TerminalGhost,
+  TerminalWalkEvent
+>;
+
+export const challenge = (n: number): Uint8Array => new Uint8Array(16).fill(n);
+
+/** The sale event of an ask; every ask has a challenge of its own. */
+export function saleEvent(ask: Ask, number: number): TerminalEvent {
+  const shared = { currency: 'TIME', challenge: challenge(number + 1) };
+  if ('ticks' in ask) return { type: 'streamSale', tickValue: amount(1), ticks: ask.ticks, ...shared };
+  return { type: 'sale', amount: amount(ask.amount), ...shared };
+}
+
+export function terminalTable(
+  scene: Scene,
+  index: number,
+  drop: Drop,
+  change: Partial<TerminalSettings> = {},
+): { table: TerminalTable; first: number } {
+  const self = scene.terminals[index]!;
+  const { expiresAt, signature, payee } = scene.certificate(index);
+  const settings: TerminalSettings = {
+    role: 'charger',
+    scheme: 'secp256k1',
+    payee,
+    certificate: { expiresAt, signature },
+    capTotal: amount(1000),
+    outboxMax: 64,
+    lanesMax: 64,
+    entropyCertified: true,
+    ...change,
+  };
+  let nowMs = 0;
+  const stepAs = (address: Uint8Array) => (state: TerminalState, event: TerminalEvent) =>
+    terminalStep({ signing: scene.signing, self: address }, settings, state, event, nowMs);
+  const runAs = (address: Uint8Array) => (state: TerminalState, event: TerminalEvent) =>
+    carryOut(
+      stepAs(address),
+      (digest): TerminalEvent => ({ type: 'signed', digest, signature: standInSignature(address, digest) }),
+      state,
+      event,
+    );
+  const run = runAs(self);
+  const leaseDigest = scene.signing.digest('Lease', scene.lease);
+  const standing = (state: TerminalState): TerminalState => ({
+    ...state,
+    volatile: {
+      ...state.volatile,
+      linkUp: true,
+      greeted: { channel: CHANNEL, payer: scene.payer, key: undefined },
+      leases: [{ lease: scene.lease, digest: leaseDigest }],
+    },
+  });
+  const reboot = (books: TerminalBooks): TerminalState => {
+    const realTime = seconds(START + nowMs / 1000);
+    return standing(run(terminalAfterPowerUp(books), { type: 'boot', realTime }).state);
+  };
+  const table: TerminalTable = new DeviceTable<
+    TerminalState,
+    TerminalBooks,
+    TerminalRecord,
+    TerminalGhost,
+    TerminalWalkEvent
+  >({
+    run: (state, event) => {
+      if (event.type === 'expire') return { state, trail: [] };
+      // After the leases ran out time goes on, so that a request that nobody pays is dropped.
+      if (event.type === 'clock' && nowMs > 0) nowMs = 2 * EXPIRED_MS;
+      if (event.type === 'acknowledged') {
+        const met = run(state, { type: 'hubConnected' });
+        return run(met.state, { type: 'hubMessage', message: event.message });
+      }
+      return drop.terminal?.({ run, runAs, self, payee }, state, event) ?? run(state, event);
+    },
+    apply: applyRecord,
+    booksOf: (state) => state.books,
+    reboot,
+    normal: ({ books, volatile }) => ({
+      books: { ...books, counts: EMPTY_TERMINAL.counts },
+      volatile: {
+        ...volatile,
+        // The monotonic clock stands still before leases run out, and again after.
+        time: { ...volatile.time, floor: START, sinceMs: 0 },
+        stashed: undefined,
+        hubConnected: false,
+        uploadedTicks: [],
+        uploadedAtMs: 0,
+        inFlight: 0,
+        uploadFrom: 0,
+        syncing: undefined,
+        syncedAt: seconds(0),
+        linkLostAtMs: 0,
+      },
+    }),
+    remember: (ghost, event, trail) => remember(ghost, event, trail),
+    // A tick's answer names only the seq: which stream is meant stands on the lane.
+    emit: (message, { lanes }) => scene.emit(message, false, lanes[0]?.digest),
+  });
+  const compute = table.outcomes.bind(table);
+  // A table has one clock for all its entries, so the clock follows the state that the entry is for.
+  table.outcomes = (number, key, event) => {
+    nowMs = table.local(number).ghost.expired ? EXPIRED_MS : 0;
+    return compute(number, key, event);
+  };
+  const cut = table.cut.bind(table);
+  table.cut = (number) => {
+    nowMs = table.local(number).ghost.expired ? EXPIRED_MS : 0;
+    return cut(number);
+  };
+  const books = applyRecord(EMPTY_TERMINAL, { type: 'hubKey', ...scene.hubKey });
+  const ghost: TerminalGhost = { sales: 0, approved: 0, streams: {}, expired: false };
+  return { table, first: table.number(reboot(books), ghost) };
+}
+
+function remember(
+  ghost: TerminalGhost,
+  event: TerminalWalkEvent,
+  trail: readonly Trail<TerminalRecord>[],
+): TerminalGhost {
+  let { sales, approved, streams, expired } = ghost;
+  if (event.type === 'sale' || event.type === 'streamSale') sales += 1;
+  if (event.type === 'expire') expired = true;
+  for (const one of trail) {
+    if (one.type !== 'persist') continue;
+    const { record } = one;
+    if (record.type === 'answered' && record.receipt !== undefined) {
+      approved += record.request.amount;
+      if (record.voucher.kind === 'stream')
+        streams = { ...streams, [toHex(record.digest)]: { k: 0, late: 0 } };
+    }
+    if (record.type === 'tick') {
+      const [name, stream] = Object.entries(streams).at(-1) ?? [];
+      if (name !== undefined && stream !== undefined)
+        streams = { ...streams, [name]: { k: record.k, late: stream.late + (record.late ? 1 : 0) } };
+    }
+  }
+  return { sales, approved, streams, expired };
+}
+
+/** Events of a terminal that come from its own side, given its state. */
+export function ownEvents(
+  scene: Scene,
+  index: number,
+  state: TerminalState,
+  ghost: TerminalGhost,
+): TerminalWalkEvent[] {
+  const events: TerminalWalkEvent[] = [];
+  const { session, open } = state.volatile;
+  const asks = scene.config.asks.flatMap((ask, number) => (ask.at === index ? [{ ask, number }] : []));
+  const next = asks[ghost.sales];
+  if (next !== undefined && !ghost.expired) events.push(saleEvent(next.ask, next.number));
+  if (session !== undefined) {
+    if (session.delivering > 0)
+      events.push({
+        type: 'delivered',
+        channel: session.channel,
+        k: session.delivering,
+        challenge: challenge(200),
+      });
+    // The payer comes back on a fresh link while the session stands.
+    events.push({ type: 'message', message: helloOf(scene) });
+    if (scene.config.closing) events.push({ type: 'closeSession', challenge: challenge(201) });
+  }
+  const lane = state.books.lanes[0];
+  if ((lane !== undefined && lane.owed > lane.credited) || (ghost.expired && open !== undefined))
+    events.push({ type: 'clock' });
+  return events;
+}
+
+function helloOf(scene: Scene): MessageOf<'hello'> {
+  return {
+    type: 'hello',
+    channel: CHANNEL,
+    payer: scene.payer,
+    lease: scene.signing.digest('Lease', scene.lease),
+  };
+}
+
+/** What the terminal would hand to the hub now: bytes of each entry, by the real upload. */
+export function uploads(
+  scene: Scene,
+  index: number,
+  state: TerminalState,
+): { readonly entries: readonly Uint8Array[]; readonly ids: readonly string[] } {
+  if (state.books.outbox.length === 0) return { entries: [], ids: [] };
+  const { expiresAt, signature, payee } = scene.certificate(index);
+  const settings = {
+    role: 'charger',
+    scheme: 'secp256k1',
+    payee,
+    certificate: { expiresAt, signature },
+    capTotal: amount(1000),
+    outboxMax: 64,
+    lanesMax: 64,
+    entropyCertified: true,
+  } as const;
+  const context = { signing: scene.signing, self: scene.terminals[index]! };
+  const { effects } = terminalStep(context, settings, state, { type: 'hubConnected' }, 0);
+  const entries = effects.flatMap((effect: Effect<TerminalRecord>) =>
+    effect.type === 'upload' && effect.message.type === 'pack' ? [...effect.message.entries] : [],
+  );
+  const ids = state.books.outbox.map((entry) =>
+    toHex(
+      entry.kind === 'tick'
+        ? tickEntry(scene.signing.suite, entry.stream, entry.k, entry.preimage)
+        : entry.entry,
+    ),
+  );
+  return { entries, ids };
+}
+
+/** The most that the terminal's stored vouchers claim on its payee's lane. */
+export function claimable(scene: Scene, { books }: TerminalState): number {
+  let top = 0;
+  for (const entry of books.outbox) {
+    if (entry.kind === 'voucher' && entry.collected.receipt)
+      top = Math.max(top, entry.collected.voucher.paid);
+    // The stream itself is in the outbox too, or acknowledged by the hub.
+    if (entry.kind === 'tick') top = Math.max(top, scene.voucher(entry.stream)!.voucher.paid + entry.k);
+  }
+  return top;
+}

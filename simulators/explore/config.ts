@@ -1,0 +1,85 @@
+/** What is walked: which terminals there are, what they ask, and which of the rarer events may happen. */
+
+/** A sale of `amount`, or a stream of `ticks` ticks worth 1 each; `at`: index of the terminal that asks. */
+export type Ask =
+  | { readonly at: number; readonly amount: number }
+  | { readonly at: number; readonly ticks: number };
+
+export interface Config {
+  readonly name: string;
+  /** Payee of each terminal. */
+  readonly terminals: readonly number[];
+  /** In the order in which each terminal asks them; terminals run independently. */
+  readonly asks: readonly Ask[];
+  readonly spendLimit?: number;
+  /** The payer has a hub as well: second copies go up, acknowledgements and answers to its queries come down. */
+  readonly payerHub?: boolean;
+  /** Leases run out at some moment, for good. */
+  readonly expiry?: boolean;
+  /** Terminals may end a session with a closing request. */
+  readonly closing?: boolean;
+  /** The hub receives and writes in one step: fewer states where the hub is not the point. */
+  readonly hubAtomic?: boolean;
+  /** A link that delivers old requests once more: how often a payer may be made to pay one request. */
+  readonly repeats?: number;
+}
+
+const pay = (amount: number, at = 0): Ask => ({ at, amount });
+const stream = (ticks: number, at = 0): Ask => ({ at, ticks });
+
+const TWO_PAYEES = [0, 1];
+const ONE_PAYEE = [0, 0];
+
+/** c1 to c8 mirror the configurations of the reference model of the money rules; the others go beyond it. */
+export const CONFIGS: readonly Config[] = [
+  { name: 'c1', terminals: TWO_PAYEES, asks: [pay(1), pay(2), pay(1, 1)], expiry: true },
+  { name: 'c2', terminals: [0], asks: [pay(1), stream(2), pay(2)], expiry: true },
+  { name: 'c3', terminals: TWO_PAYEES, asks: [stream(2), pay(1, 1), pay(2)], hubAtomic: true },
+  { name: 'c4', terminals: TWO_PAYEES, asks: [pay(1), pay(2), pay(1, 1)], payerHub: true, hubAtomic: true },
+  { name: 'c5', terminals: ONE_PAYEE, asks: [pay(1), pay(2, 1), pay(1)], expiry: true },
+  {
+    name: 'c6',
+    terminals: TWO_PAYEES,
+    asks: [pay(1), stream(2), pay(2), pay(1, 1)],
+    hubAtomic: true,
+  },
+  { name: 'c7', terminals: TWO_PAYEES, asks: [stream(2), pay(1, 1)], expiry: true, hubAtomic: true },
+  { name: 'c8', terminals: ONE_PAYEE, asks: [stream(2), pay(1, 1), pay(1)], hubAtomic: true },
+  { name: 'c9 closing', terminals: TWO_PAYEES, asks: [stream(2), pay(1, 1)], closing: true, hubAtomic: true },
+  { name: 'c10 repeated requests', terminals: ONE_PAYEE, asks: [pay(1), pay(2, 1)], repeats: 2 },
+  {
+    name: 'c11 three terminals',
+    terminals: [0, 0, 1],
+    asks: [pay(1), stream(2, 1), pay(2, 2)],
+    hubAtomic: true,
+  },
+  { name: 'c12 payer with a hub', terminals: TWO_PAYEES, asks: [stream(1), pay(1, 1)], payerHub: true },
+];
+
+/** Small enough for every run of the tests; each rule that can be dropped fails in one of them. */
+export const SMALL: readonly Config[] = [
+  { name: 's1 two payments', terminals: [0], asks: [pay(1), pay(2)] },
+  {
+    name: 's2 stream, payment elsewhere',
+    terminals: TWO_PAYEES,
+    asks: [stream(2), pay(1, 1)],
+    hubAtomic: true,
+  },
+  { name: 's3 stream, payment here', terminals: [0], asks: [stream(2), pay(1)], hubAtomic: true },
+  { name: 's4 two terminals', terminals: ONE_PAYEE, asks: [pay(1), pay(2, 1)], hubAtomic: true },
+  {
+    name: 's5 two payments, one stream',
+    terminals: ONE_PAYEE,
+    asks: [pay(1), stream(1), pay(2, 1)],
+    hubAtomic: true,
+  },
+  { name: 's6 stream and closing', terminals: [0], asks: [stream(2)], closing: true, expiry: true },
+];
+
+/** The configuration whose name begins with this word. Throws a RangeError that lists them otherwise. */
+export function configNamed(name: string): Config {
+  const all = [...SMALL, ...CONFIGS];
+  const found = all.find((config) => config.name.split(' ')[0] === name);
+  if (found !== undefined) return found;
+  throw new RangeError(`no configuration ${name}; there are ${all.map((one) => one.name).join(', ')}`);
+}

@@ -1,0 +1,158 @@
+/**
+ * Rules broken from outside, one at a time, to show that the walk would see it: effects are put in another order,
+ * swallowed, or a step is given books in which something is hidden. Nothing in protocol/ knows of this.
+ */
+import { equalBytes } from '../../protocol/bytes.ts';
+import { applyRecord as applyPayer, type PayerRecord } from '../../protocol/machines/payer/books.ts';
+import type { PayerEvent } from '../../protocol/machines/payer/payer.ts';
+import type { PayerState } from '../../protocol/machines/payer/state.ts';
+import type { TerminalRecord } from '../../protocol/machines/terminal/books.ts';
+import type { TerminalState } from '../../protocol/machines/terminal/state.ts';
+import type { TerminalEvent } from '../../protocol/machines/terminal/terminal.ts';
+import { addressNamed, signedDigest } from './suite.ts';
+import type { Trail } from './actors/device.ts';
+
+type PayerRun = (state: PayerState, event: PayerEvent) => { state: PayerState; trail: Trail<PayerRecord>[] };
+type TerminalRun = (
+  state: TerminalState,
+  event: TerminalEvent,
+) => { state: TerminalState; trail: Trail<TerminalRecord>[] };
+
+export interface TerminalHands {
+  readonly run: TerminalRun;
+  /** The same step for another terminal's address, with its key. */
+  readonly runAs: (address: Uint8Array) => TerminalRun;
+  readonly self: Uint8Array;
+  readonly payee: Uint8Array;
+}
+
+export interface Drop {
+  /** Which rule of the design is broken. */
+  readonly rule: string;
+  readonly payer?: (run: PayerRun, state: PayerState, event: PayerEvent) => ReturnType<PayerRun> | undefined;
+  readonly terminal?: (
+    hands: TerminalHands,
+    state: TerminalState,
+    event: TerminalEvent,
+  ) => ReturnType<TerminalRun> | undefined;
+  /** The outbox is cleared when the hub received an entry, written or not. */
+  readonly transportAcknowledges?: boolean;
+}
+
+export const NO_DROP: Drop = { rule: 'none' };
+
+/** What is sent goes before what is stored. */
+function sendFirst<R>(trail: readonly Trail<R>[]): Trail<R>[] {
+  return [...trail.filter((one) => one.type === 'send'), ...trail.filter((one) => one.type === 'persist')];
+}
+
+const stores = <R extends { type: string }>(trail: readonly Trail<R>[], type: R['type']): boolean =>
+  trail.some((one) => one.type === 'persist' && one.record.type === type);
+
+/** The books after the trail, starting from the real ones. */
+function foldOnto(
+  state: PayerState,
+  books: PayerState['books'],
+  trail: readonly Trail<PayerRecord>[],
+): PayerState {
+  const records = trail.flatMap((one) => (one.type === 'persist' ? [one.record] : []));
+  return { ...state, books: records.reduce(applyPayer, books) };
+}
+
+const NOBODY = addressNamed(0x99);
+
+/** Books in which every unanswered voucher and tick belongs to nobody. */
+function unanswered({ books, volatile }: PayerState): PayerState {
+  const unconfirmed = books.unconfirmed.map((entry) =>
+    entry.kind === 'tick'
+      ? { ...entry, terminal: NOBODY }
+      : { ...entry, request: { ...entry.request, terminal: NOBODY } },
+  );
+  const stream = books.stream && { ...books.stream, terminal: NOBODY };
+  return { volatile, books: { ...books, unconfirmed, stream } };
+}
+
+const isRequest = (event: PayerEvent): boolean =>
+  event.type === 'message' && (event.message.type === 'request' || event.message.type === 'streamRequest');
+
+export const DROPS: Readonly<Record<string, Drop>> = {
+  payerPersist: {
+    rule: '2, the payer sends a voucher before it stored the intent',
+    payer: (run, state, event) => {
+      const ran = run(state, event);
+      return stores(ran.trail, 'intent') ? { ...ran, trail: sendFirst(ran.trail) } : ran;
+    },
+  },
+  payeePersist: {
+    rule: '2, the terminal says approved before it stored the voucher',
+    terminal: ({ run }, state, event) => {
+      const ran = run(state, event);
+      return stores(ran.trail, 'answered') ? { ...ran, trail: sendFirst(ran.trail) } : ran;
+    },
+  },
+  tickPersist: {
+    rule: '2, the payer reveals a tick before it stored that',
+    payer: (run, state, event) => {
+      const ran = run(state, event);
+      return stores(ran.trail, 'tickRevealed') ? { ...ran, trail: sendFirst(ran.trail) } : ran;
+    },
+  },
+  unconfirmed: {
+    rule: '3, a new voucher while one is unconfirmed at the terminal',
+    payer: (run, state, event) => {
+      if (!isRequest(event)) return undefined;
+      const ran = run(unanswered(state), event);
+      return { ...ran, state: foldOnto(ran.state, state.books, ran.trail) };
+    },
+  },
+  noVoid: {
+    rule: '4, a late voucher is ignored instead of voided',
+    terminal: ({ run }, state, event) => {
+      const ran = run(state, event);
+      const voids = ran.trail.some(
+        (one) => one.type === 'persist' && one.record.type === 'answered' && one.record.credit !== undefined,
+      );
+      return voids ? { state, trail: [] } : ran;
+    },
+  },
+  foreignVoid: {
+    rule: "4, a terminal voids a voucher for another terminal's request",
+    terminal: ({ run, runAs, self }, state, event) => {
+      if (event.type !== 'message' || !('terminal' in event.message)) return undefined;
+      const { message } = event;
+      const foreign = message.type === 'resolveVoucher' && !equalBytes(message.terminal, self);
+      return foreign ? runAs(message.terminal)(state, event) : run(state, event);
+    },
+  },
+  exactBase: {
+    rule: '4, the lane must stand exactly where this terminal left it',
+    terminal: (_hands, state, event) => {
+      if (event.type !== 'message') return undefined;
+      const { message } = event;
+      const lane = state.books.lanes[0];
+      const repeated =
+        'signature' in message && lane && equalBytes(signedDigest(message.signature), lane.digest);
+      if (repeated) return undefined;
+      let asked: number | undefined;
+      if (message.type === 'resolveVoucher') asked = message.amount;
+      if (message.type === 'voucher') asked = state.volatile.open?.request.amount;
+      const moved = asked !== undefined && 'paid' in message && message.paid - asked !== (lane?.base ?? 0);
+      return moved ? { state, trail: [] } : undefined;
+    },
+  },
+  streamSurvives: {
+    rule: '6, the stream stays open after the next voucher',
+    payer: (run, state, event) => {
+      const { stream } = state.books;
+      if (!isRequest(event) || stream === undefined) return undefined;
+      const ran = run({ ...state, books: { ...state.books, stream: undefined } }, event);
+      if (!stores(ran.trail, 'intent')) return { ...ran, state: { ...ran.state, books: state.books } };
+      const folded = foldOnto(ran.state, state.books, ran.trail);
+      return { ...ran, state: { ...folded, books: { ...folded.books, stream } } };
+    },
+  },
+  transportAck: {
+    rule: '12, the outbox is cleared when the transport confirms',
+    transportAcknowledges: true,
+  },
+};

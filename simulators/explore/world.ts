@@ -1,0 +1,332 @@
+/**
+ * All transitions of a walk. A row is [payer, terminals..., hub, what payees were promised..., messages sent...]: numbers
+ * of local states, and one bit a message, since a message that was sent once may arrive never, once, or again, at any
+ * time. Loss and order need no transitions of their own.
+ */
+import { toHex } from '../../protocol/bytes.ts';
+import type { MessageOf } from '../../protocol/wire/messages.ts';
+import type { Outcome } from './actors/device.ts';
+import { HubTable } from './actors/hub.ts';
+import { awaitedByPayer, payerResolved, payerTable, type PayerTable, SEED, takes } from './actors/payer.ts';
+import { ownEvents, type TerminalTable, terminalTable, uploads } from './actors/terminal.ts';
+import type { Config } from './config.ts';
+import type { Drop } from './drops.ts';
+import { Scene, START } from './scene.ts';
+import { Interner } from './space.ts';
+import { standInSignature } from './suite.ts';
+
+/** Messages that one walk may hold: 32 a word. */
+const MESSAGE_WORDS = 24;
+const MESSAGES_MAX = 32 * MESSAGE_WORDS;
+
+/** Keys of events that are no messages; a message's own number is its key. */
+const KEY = {
+  leave: 1000,
+  cut: 1001,
+  meet: 1010,
+  own: 1100,
+  expire: 1200,
+  opened: 4000,
+  acknowledged: 2000,
+} as const;
+
+export type Emit = (name: () => string, row: Int32Array) => void;
+
+export class World {
+  readonly scene: Scene;
+  readonly payer: PayerTable;
+  readonly terminals: readonly TerminalTable[];
+  readonly hub: HubTable;
+  readonly first: Int32Array;
+  /** Places in a row. */
+  readonly hubAt: number;
+  readonly promisedAt: number;
+  readonly sentAt: number;
+  private readonly config: Config;
+  private readonly drop: Drop;
+  private readonly bytes = new Interner<Uint8Array>();
+  private readonly ids = new Interner<string>();
+  private readonly owned = new Map<string, ReturnType<typeof ownEvents>>();
+  private readonly handed = new Map<string, { bytes: number; entry: Uint8Array; id: string }[]>();
+  private readonly awaits = new Map<number, readonly string[]>();
+  private readonly scratch: Int32Array;
+
+  constructor(config: Config, drop: Drop) {
+    this.config = config;
+    this.drop = drop;
+    this.scene = new Scene(config);
+    const payer = payerTable(this.scene, drop);
+    const terminals = config.terminals.map((_, index) => terminalTable(this.scene, index, drop));
+    this.payer = payer.table;
+    this.terminals = terminals.map(({ table }) => table);
+    this.hub = new HubTable(this.scene, drop.transportAcknowledges === true);
+    this.hubAt = 1 + terminals.length;
+    this.promisedAt = this.hubAt + 1;
+    this.sentAt = this.promisedAt + 2;
+    this.first = new Int32Array(this.sentAt + MESSAGE_WORDS);
+    this.first[0] = payer.first;
+    terminals.forEach(({ first }, index) => {
+      this.first[1 + index] = first;
+    });
+    this.first[this.hubAt] = this.hub.first();
+    this.scratch = new Int32Array(this.first.length);
+  }
+
+  /** Every row that one step leads to. `emit` gets a row that it must copy to keep. */
+  next(row: Int32Array, emit: Emit): void {
+    this.payerSteps(row, emit);
+    for (let t = 0; t < this.terminals.length; t++) this.terminalSteps(row, t, emit);
+    this.hubSteps(row, emit);
+  }
+
+  private copy(row: Int32Array): Int32Array {
+    this.scratch.set(row);
+    return this.scratch;
+  }
+
+  /** Applies an outcome of a device to a row: its new state, what it sent, what it promised. */
+  private apply(row: Int32Array, at: number, { next, emits }: Outcome): Int32Array {
+    const after = this.copy(row);
+    after[at] = next;
+    for (const number of emits) this.markSent(after, number);
+    return after;
+  }
+
+  markSent(row: Int32Array, number: number): void {
+    if (number >= MESSAGES_MAX) throw new RangeError(`more than ${MESSAGES_MAX} messages in one walk`);
+    row[this.sentAt + (number >> 5)]! |= 1 << (number & 31);
+    const { promise } = this.scene.sent.values[number]!;
+    if (promise !== undefined) {
+      const at = this.promisedAt + promise.payee;
+      if (promise.top > row[at]!) row[at] = promise.top;
+    }
+  }
+
+  private each(row: Int32Array, visit: (message: number) => void): void {
+    for (let word = 0; word < MESSAGE_WORDS; word++) {
+      let bits = row[this.sentAt + word]!;
+      while (bits !== 0) {
+        const bit = 31 - Math.clz32(bits & -bits);
+        bits &= bits - 1;
+        visit(32 * word + bit);
+      }
+    }
+  }
+
+  private emitOutcomes(
+    row: Int32Array,
+    at: number,
+    outcomes: readonly Outcome[],
+    name: string,
+    emit: Emit,
+  ): void {
+    for (const outcome of outcomes) {
+      const { cutAfter } = outcome;
+      const told = () => (cutAfter < 0 ? name : `${name}, POWER CUT after ${cutAfter} of its effects`);
+      emit(told, this.apply(row, at, outcome));
+    }
+  }
+
+  // ---- payer ----
+
+  private payerSteps(row: Int32Array, emit: Emit): void {
+    const number = row[0]!;
+    this.each(row, (message) => {
+      const name = `payer gets ${this.scene.sent.values[message]!.name}`;
+      this.emitOutcomes(row, 0, this.payerGets(number, message), name, emit);
+    });
+    for (let t = 0; t < this.terminals.length; t++)
+      this.emitOutcomes(row, 0, this.payerMeets(number, t), `payer meets terminal ${t}`, emit);
+    const left = this.payer.outcomes(number, KEY.leave, () => ({ type: 'linkDown' }));
+    this.emitOutcomes(row, 0, left, 'payer leaves', emit);
+    if (this.config.payerHub) this.payerAtHub(row, emit);
+    emit(
+      () => 'POWER CUT of the payer',
+      this.apply(row, 0, { next: this.payer.cut(number), emits: [], cutAfter: 0 }),
+    );
+  }
+
+  payerGets(number: number, message: number): readonly Outcome[] {
+    const sent = this.scene.sent.values[message]!;
+    if (sent.byPayer) return [];
+    if (
+      sent.request !== undefined &&
+      !takes(this.payer.local(number), sent.request, this.config.repeats ?? 1)
+    )
+      return [];
+    return this.payer.outcomes(number, message, () => ({
+      type: 'message',
+      message: sent.message,
+      random: SEED,
+    }));
+  }
+
+  payerMeets(number: number, terminal: number): readonly Outcome[] {
+    const message = this.scene.certificate(terminal);
+    return this.payer.outcomes(number, KEY.meet + terminal, () => ({ type: 'message', message }));
+  }
+
+  private payerAtHub(row: Int32Array, emit: Emit): void {
+    const number = row[0]!;
+    const { durable } = this.hub.local(row[this.hubAt]!);
+    for (const id of this.awaited(number))
+      if (durable.has(id))
+        this.emitOutcomes(row, 0, this.payerAcknowledged(number, id), 'payer gets an acknowledgement', emit);
+  }
+
+  private awaited(number: number): readonly string[] {
+    let found = this.awaits.get(number);
+    if (found === undefined) {
+      found = awaitedByPayer(this.scene, this.payer.local(number).state);
+      this.awaits.set(number, found);
+    }
+    return found;
+  }
+
+  payerAcknowledged(number: number, id: string): readonly Outcome[] {
+    const key = KEY.acknowledged + this.ids.number(id, () => id);
+    return this.payer.outcomes(number, key, () => ({
+      type: 'hubMessage',
+      message: this.acknowledgement(id),
+    }));
+  }
+
+  private acknowledgement(id: string): MessageOf<'acknowledgement'> {
+    const entry = Uint8Array.from({ length: 32 }, (_, i) =>
+      Number.parseInt(id.slice(2 + 2 * i, 4 + 2 * i), 16),
+    );
+    const fields = { entry, position: 0 as never, at: START };
+    const digest = this.scene.signing.digest('Acknowledgement', fields);
+    return { type: 'acknowledgement', ...fields, signature: standInSignature(this.scene.hub, digest) };
+  }
+
+  // ---- terminals ----
+
+  private terminalSteps(row: Int32Array, t: number, emit: Emit): void {
+    const at = 1 + t;
+    const number = row[at]!;
+    const table = this.terminals[t]!;
+    this.each(row, (message) => {
+      const name = `terminal ${t} gets ${this.scene.sent.values[message]!.name}`;
+      this.emitOutcomes(row, at, this.terminalGets(t, number, message), name, emit);
+    });
+    this.ownEvents(t, number).forEach((event, index) => {
+      const outcomes = table.outcomes(number, KEY.own + index, () => event);
+      this.emitOutcomes(row, at, outcomes, `terminal ${t}: ${event.type}`, emit);
+    });
+    const { ghost } = table.local(number);
+    if (this.config.expiry && !ghost.expired) this.expire(row, emit);
+    this.acknowledged(row, t, (outcomes) =>
+      this.emitOutcomes(row, at, outcomes, `terminal ${t} gets an acknowledgement`, emit),
+    );
+    emit(
+      () => `POWER CUT of terminal ${t}`,
+      this.apply(row, at, { next: table.cut(number), emits: [], cutAfter: 0 }),
+    );
+  }
+
+  terminalGets(t: number, number: number, message: number): readonly Outcome[] {
+    const sent = this.scene.sent.values[message]!;
+    if (!sent.byPayer) return [];
+    const table = this.terminals[t]!;
+    const outcomes = table.outcomes(number, message, () => ({ type: 'message', message: sent.message }));
+    const { resolving } = sent;
+    if (resolving === undefined) return outcomes;
+    const opened = table.outcomes(number, KEY.opened + message, () => ({
+      type: 'message',
+      message: resolving,
+    }));
+    return outcomes.length === 0 ? opened : [...outcomes, ...opened];
+  }
+
+  ownEvents(t: number, number: number): ReturnType<typeof ownEvents> {
+    const key = `${t}:${number}`;
+    let found = this.owned.get(key);
+    if (found === undefined) {
+      const { state, ghost } = this.terminals[t]!.local(number);
+      found = ownEvents(this.scene, t, state, ghost);
+      this.owned.set(key, found);
+    }
+    return found;
+  }
+
+  own(t: number, number: number, index: number): readonly Outcome[] {
+    return this.terminals[t]!.outcomes(number, KEY.own + index, () => this.ownEvents(t, number)[index]!);
+  }
+
+  /** All leases run out at one moment. */
+  private expire(row: Int32Array, emit: Emit): void {
+    const after = Int32Array.from(row);
+    this.terminals.forEach((table, index) => {
+      const [outcome] = table.outcomes(after[1 + index]!, KEY.expire, () => ({ type: 'expire' }));
+      if (outcome !== undefined) after[1 + index] = outcome.next;
+    });
+    emit(() => 'leases run out', after);
+  }
+
+  /** Outcomes of each acknowledgement that the hub has for what stands in the outbox. */
+  acknowledged(row: Int32Array, t: number, visit: (outcomes: readonly Outcome[]) => void): void {
+    const number = row[1 + t]!;
+    const { durable, arrived } = this.hub.local(row[this.hubAt]!);
+    const acknowledges = this.drop.transportAcknowledges ? arrived : durable;
+    for (const { id } of this.uploads(t, number)) {
+      if (!acknowledges.has(id)) continue;
+      const key = KEY.acknowledged + this.ids.number(id, () => id);
+      const message = (): MessageOf<'acknowledgement'> => this.acknowledgement(id);
+      visit(this.terminals[t]!.outcomes(number, key, () => ({ type: 'acknowledged', message: message() })));
+    }
+  }
+
+  // ---- hub ----
+
+  /** What a terminal would upload, with the number of its bytes and the digest that is acknowledged. */
+  uploads(t: number, number: number): readonly { bytes: number; entry: Uint8Array; id: string }[] {
+    const key = `${t}:${number}`;
+    let found = this.handed.get(key);
+    if (found === undefined) {
+      const { entries, ids } = uploads(this.scene, t, this.terminals[t]!.local(number).state);
+      found = entries.map((entry, index) => ({
+        bytes: this.bytes.number(toHex(entry), () => entry),
+        entry,
+        id: ids[index]!,
+      }));
+      this.handed.set(key, found);
+    }
+    return found;
+  }
+
+  private hubSteps(row: Int32Array, emit: Emit): void {
+    const { hubAt } = this;
+    const number = row[hubAt]!;
+    const { durable, ram, inRam } = this.hub.local(number);
+    const become = (next: number, name: string): void => {
+      if (next === number) return;
+      const after = this.copy(row);
+      after[hubAt] = next;
+      emit(() => name, after);
+    };
+    for (let t = 0; t < this.terminals.length; t++)
+      for (const { bytes, entry, id } of this.uploads(t, row[1 + t]!)) {
+        if (durable.has(id) || ram.has(id)) continue;
+        const received = this.hub.receive(number, bytes, entry, id);
+        become(
+          this.config.hubAtomic ? this.hub.fsync(received) : received,
+          `hub receives from terminal ${t}`,
+        );
+      }
+    if (inRam.length === 0) return;
+    become(this.hub.fsync(number), 'hub writes');
+    become(this.hub.cut(number), 'POWER CUT of the hub');
+  }
+
+  /** Nothing waits for anything any more. */
+  resolved(row: Int32Array): boolean {
+    if (this.hub.local(row[this.hubAt]!).inRam.length > 0) return false;
+    if (!payerResolved(this.payer.local(row[0]!).state)) return false;
+    return this.terminals.every((table, t) => {
+      const { books, volatile } = table.local(row[1 + t]!).state;
+      const owes = books.lanes.some(({ owed, credited }) => owed > credited);
+      return books.outbox.length === 0 && (volatile.session?.delivering ?? 0) === 0 && !owes;
+    });
+  }
+}
