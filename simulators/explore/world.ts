@@ -325,7 +325,7 @@ export class World {
     if (!payerResolved(this.payer.local(row[0]!).state)) return false;
     return this.terminals.every((table, t) => {
       const { books, volatile } = table.local(row[1 + t]!).state;
-      const owes = books.lanes.some(({ stream, credited }) => stream !== undefined && stream.late > credited);
+      const owes = books.lanes.some(({ owed, credited }) => owed > credited);
       return books.outbox.length === 0 && (volatile.session?.delivering ?? 0) === 0 && !owes;
     });
   }

@@ -206,7 +206,7 @@ export function ownEvents(
     if (scene.config.closing) events.push({ type: 'closeSession', challenge: challenge(201) });
   }
   const lane = state.books.lanes[0];
-  if ((lane?.stream && lane.stream.late > lane.credited) || (ghost.expired && open !== undefined))
+  if ((lane !== undefined && lane.owed > lane.credited) || (ghost.expired && open !== undefined))
     events.push({ type: 'clock' });
   return events;
 }
