@@ -59,3 +59,6 @@ export const rowAttemptsMax = 5;
 
 /** Vouchers with a payee's credit that one batch asks L2 about. */
 export const creditRowsMax = 100;
+
+/** Times that one batch is signed again because gas became dearer: each is looked up when the batch is. */
+export const replacementsMax = 20;

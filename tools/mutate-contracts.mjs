@@ -136,10 +136,9 @@ const all = [...mutants()].map((mutant) => ({
     .digest('hex')
     .slice(0, 12),
 }));
-/** A sample is the same in every run: the mutants with the lowest hash. */
-const sampled = options.sample
-  ? [...all].sort((a, b) => (a.id < b.id ? -1 : 1)).slice(0, Number(options.sample))
-  : all;
+/** In the order of their hashes, so that a sample, or what an interrupted run got done, is spread over all files. */
+all.sort((a, b) => (a.id < b.id ? -1 : 1));
+const sampled = options.sample ? all.slice(0, Number(options.sample)) : all;
 const mine = sampled.filter((_, index) => index % shards === shard - 1);
 if (options.list) {
   for (const { file, line, operator, before, after } of mine)
@@ -186,9 +185,22 @@ function forge(choice) {
   });
 }
 
+/** What the compiler may do here: a third of its usual time, for code that is larger than a chain would take. */
+const optimizer = {
+  enabled: true,
+  runs: 200,
+  details: {
+    yul: true,
+    cse: false,
+    constantOptimizer: false,
+    yulDetails: { stackAllocation: true, optimizerSteps: 'u:' },
+  },
+};
+
 function compile(content, file) {
-  const changed = { ...sources, [file]: { content } };
-  const output = JSON.parse(solc.compile(compileInput(changed, [[VAULT, 'Vault']])));
+  const job = JSON.parse(compileInput({ ...sources, [file]: { content } }, [[VAULT, 'Vault']]));
+  job.settings.optimizer = optimizer;
+  const output = JSON.parse(solc.compile(JSON.stringify(job)));
   if ((output.errors ?? []).some(({ severity }) => severity === 'error')) return undefined;
   return output.contracts[VAULT].Vault.evm.bytecode.object;
 }

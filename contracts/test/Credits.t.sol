@@ -196,6 +196,9 @@ contract CreditsTest is Kit {
             Message memory given = credit(paid, funds, funds);
             if (payee == 0) expect(given, Reasons.APPLIED, funds, "credited");
             else expect(given, Reasons.OVERFLOW, 0, "would overflow");
+            // To the last of the 48 bits it still goes.
+            uint48 room = type(uint48).max - funds;
+            if (payee == 1) expect(credit(paid, funds, room), Reasons.APPLIED, room, "just fits");
         }
         conserved();
     }

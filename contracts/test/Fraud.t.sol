@@ -245,6 +245,28 @@ contract FraudTest is Kit {
         same(vault.held(), BOND, "the bond stays");
     }
 
+    /// Nothing is left to hand over: the exit of a slashed and spent channel ends all the same.
+    function test_aSlashedAndSpentChannelHasNoSuccessor() public {
+        vault.settle(batch(plain(channel, 1, FUNDS, 0, FUNDS)));
+        vault.proveFraud(E1, batch(plain(channel, 7, 100, 0, 100), plain(channel, 7, 100, 1, 100)));
+        vm.prank(OWNER);
+        vault.startExit(channel, vm.addr(6));
+        vm.warp(block.timestamp + 14 days);
+        vault.finishExit(channel);
+        same(vault.channelCount(), 1, "no successor");
+    }
+
+    /// A replaced key's new channel has its full bond again, from what was free.
+    function test_aSlashedChannelsSuccessorHasABond() public {
+        vault.proveFraud(E1, batch(plain(channel, 7, 100, 0, 100), plain(channel, 7, 100, 1, 100)));
+        vm.prank(OWNER);
+        vault.startExit(channel, vm.addr(6));
+        vm.warp(block.timestamp + 14 days);
+        vault.finishExit(channel);
+        same(vault.readChannel(2).deposited, FUNDS, "what was free");
+        same(vault.readChannel(2).bond, FUNDS / 5, "a fifth of it is bond");
+    }
+
     function test_afterTheExitThereIsNoBond() public {
         vm.prank(OWNER);
         vault.startExit(channel, address(0));

@@ -100,7 +100,7 @@ contract InvariantsTest is Check {
             if (i % 100 == 0) handler.liftFreeze();
             handler.check();
         }
-        bytes32[16] memory names = [
+        bytes32[17] memory names = [
             bytes32("open"),
             "topUp",
             "pay",
@@ -110,6 +110,7 @@ contract InvariantsTest is Check {
             "withdraw",
             "startExit",
             "finishExit",
+            "settleAll",
             "freeze",
             "lift",
             "prove",

@@ -9,12 +9,13 @@ import { unreachable } from '../../protocol/errors.ts';
 import type { ChannelId, Seconds } from '../../protocol/integers.ts';
 import type { RefusalName } from '../../protocol/refusals.ts';
 import { lanesHash } from '../../protocol/vouchers.ts';
-import { decodeMessage, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
+import type { Message, MessageOf } from '../../protocol/wire/messages.ts';
 import { indexedVouchersMax, pendingRecordsMax, waitersMax } from '../limits.ts';
 import type { HubRecord } from '../records.ts';
 import { applyRecord, channelBook, findEntry, firstFrom } from './books.ts';
 import { findProof } from './fraud.ts';
 import { answerLeaseRequest } from './leases.ts';
+import { type Prepared, prepareMessage } from './prepare.ts';
 import { isTerminal, memberships, registrationRefusal } from './registration.ts';
 import type { Answer, IntakeContext, IntakeEffect, IntakeEvent, IntakeState, Pending } from './state.ts';
 import { bytesKey, numberKey, trieGet, trieSet } from './trie.ts';
@@ -45,7 +46,11 @@ class IntakeTurn {
   run(event: IntakeEvent): void {
     switch (event.type) {
       case 'message':
-        return this.#bytes(event.device, event.bytes, event.now, true);
+        return this.#prepared(
+          event.device,
+          event.prepared ?? prepareMessage(this.#context.signing, event.bytes),
+          event.now,
+        );
       case 'persisted':
         return this.#persisted(event.token, event.position);
       case 'persistFailed':
@@ -73,32 +78,33 @@ class IntakeTurn {
 
   // ---- messages ----
 
-  #bytes(device: string, bytes: Uint8Array, now: Seconds, packAllowed: boolean): void {
-    const decoded = decodeMessage(bytes, 'sync');
-    if (!decoded.ok) {
-      this.#count({ type: 'message', name: 'undecodable' });
-      // What can't be read has no digest, so the refusal names the bytes.
-      return this.#reject(device, this.#context.signing.suite.keccak256(bytes), decoded.code);
+  #prepared(device: string, prepared: Prepared, now: Seconds): void {
+    switch (prepared.kind) {
+      case 'refused':
+        this.#count({ type: 'message', name: 'undecodable' });
+        return this.#reject(device, prepared.digest, prepared.code);
+      case 'skipped':
+        return;
+      case 'pack':
+        this.#count({ type: 'message', name: 'pack' });
+        for (const entry of prepared.entries) this.#prepared(device, entry, now);
+        return;
+      case 'voucher': {
+        this.#count({ type: 'message', name: prepared.message.type });
+        const candidate = voucherCandidate(this.#context, this.state, prepared);
+        return this.#entry(device, prepared.bytes, 'voucher', candidate, candidate.id, prepared.message);
+      }
+      case 'other':
+        this.#count({ type: 'message', name: prepared.message.type });
+        return this.#message(device, prepared.message, prepared.bytes, now);
+      default:
+        return unreachable(prepared);
     }
-    const { message } = decoded;
-    if (message === undefined) return;
-    this.#count({ type: 'message', name: message.type });
-    if (message.type === 'pack') {
-      if (!packAllowed) return this.#reject(device, ZERO_BYTES32, 'unexpected_message');
-      for (const entry of message.entries) this.#bytes(device, entry, now, false);
-      return;
-    }
-    this.#message(device, message, bytes, now);
   }
 
   #message(device: string, message: Message, bytes: Uint8Array, now: Seconds): void {
     const { signing } = this.#context;
     switch (message.type) {
-      case 'collectedVoucher':
-      case 'collectedStream': {
-        const candidate = voucherCandidate(this.#context, this.state, message);
-        return this.#entry(device, bytes, 'voucher', candidate, candidate.id);
-      }
       case 'collectedTick':
         return this.#entry(
           device,
@@ -106,6 +112,7 @@ class IntakeTurn {
           'tick',
           tickCandidate(this.#context, this.state, message),
           message.stream,
+          message,
         );
       case 'collectedCredit':
         return this.#entry(
@@ -114,6 +121,7 @@ class IntakeTurn {
           'credit',
           creditCandidate(this.#context, this.state, message),
           message.voucher,
+          message,
         );
       case 'query':
         return this.#query(device, message.entry);
@@ -128,6 +136,8 @@ class IntakeTurn {
         return this.#register(device, message);
       case 'statement':
         return this.#statement(message);
+      case 'synced':
+        return this.#synced(device, message);
       default:
         return this.#reject(device, ZERO_BYTES32, 'unexpected_message');
     }
@@ -139,6 +149,7 @@ class IntakeTurn {
     kind: 'voucher' | 'tick' | 'credit',
     candidate: Candidate,
     voucher: Bytes32,
+    message: Message,
   ): void {
     const { id } = candidate;
     const known = candidate.fresh?.() ? undefined : trieGet(this.state.books.known, bytesKey(id));
@@ -150,7 +161,11 @@ class IntakeTurn {
     if (refusal !== undefined) return this.#reject(device, id, refusal);
     const at = this.state.block?.at ?? (0 as Seconds);
     this.#count({ type: 'accepted', kind });
-    this.#persist({ type: 'entry', id, at, message: bytes }, { type: 'acknowledge', device, entry: id });
+    this.#persist(
+      { type: 'entry', id, at, message: bytes },
+      [{ type: 'acknowledge', device, entry: id }],
+      message,
+    );
     // A credit moves nothing that another voucher could contradict.
     if (kind !== 'credit') this.#watchForFraud(voucher);
   }
@@ -204,6 +219,18 @@ class IntakeTurn {
     }
   }
 
+  /** A terminal's word counts when it is registered and the word is newer; the payee checks the signature again. */
+  #synced(device: string, message: MessageOf<'synced'>): void {
+    const { terminal, at, signature } = message;
+    const key = bytesKey(terminal);
+    if (trieGet(this.state.terminals, key) === undefined)
+      return this.#reject(device, ZERO_BYTES32, 'terminal_unknown');
+    if (!this.#context.signing.signedBy('Synced', message, signature, terminal))
+      return this.#reject(device, ZERO_BYTES32, 'signature');
+    if (at <= (this.state.books.synced[key]?.at ?? 0) || this.#room() !== undefined) return;
+    this.#persist({ type: 'synced', terminal, at, signature });
+  }
+
   #register(device: string, message: MessageOf<'register'>): void {
     const refusal = registrationRefusal(this.#context, this.state, message);
     if (refusal !== undefined) return this.#reject(device, ZERO_BYTES32, refusal);
@@ -224,7 +251,7 @@ class IntakeTurn {
 
   #revoke(channel: ChannelId, revoked: boolean): void {
     if (this.state.books.revoked.includes(channel) === revoked) return;
-    this.#persist({ type: 'revocation', channel, revoked: revoked ? 1 : 0 }, { type: 'revocations' });
+    this.#persist({ type: 'revocation', channel, revoked: revoked ? 1 : 0 }, [{ type: 'revocations' }]);
   }
 
   // ---- the ledger ----
@@ -234,7 +261,7 @@ class IntakeTurn {
     if (record === undefined) return this.#answer(answer, 0);
     const refusal = this.#room();
     if (refusal !== undefined) return this.#reject(answer.device, ZERO_BYTES32, refusal);
-    this.#persist(record, answer);
+    this.#persist(record, [answer]);
   }
 
   #room(): RefusalName | undefined {
@@ -244,10 +271,11 @@ class IntakeTurn {
       : undefined;
   }
 
-  #persist(record: HubRecord, ...answers: Answer[]): void {
+  /** `message`: what the record's bytes say, where it was read already. */
+  #persist(record: HubRecord, answers: readonly Answer[] = [], message?: Message): void {
     const { books, pending, nextToken: token } = this.state;
     this.#set({
-      books: applyRecord(books, record, token),
+      books: applyRecord(books, record, token, message),
       pending: [...pending, { token, before: books, answers }],
       nextToken: token + 1,
     });
@@ -255,10 +283,10 @@ class IntakeTurn {
   }
 
   #persisted(token: number, position: number): void {
-    const [first, ...pending] = this.state.pending;
+    const [first] = this.state.pending;
     // Records that went down with an earlier one have no say any more.
     if (first === undefined || first.token !== token) return;
-    this.#set({ pending });
+    this.#set({ pending: this.state.pending.slice(1) });
     for (const answer of first.answers) {
       if (answer.type === 'acknowledge') this.#place(answer.entry, position);
       this.#answer(answer, position);

@@ -9,6 +9,7 @@ import type { Signing } from '../../protocol/signing/digests.ts';
 import type { ListedLane } from '../../protocol/vouchers.ts';
 import type { Message, MessageName } from '../../protocol/wire/messages.ts';
 import type { HubRecord, RecordOf } from '../records.ts';
+import type { Prepared } from './prepare.ts';
 import type { Trie } from './trie.ts';
 
 /** One voucher or stream in the ledger. */
@@ -73,6 +74,17 @@ export interface Books {
   readonly revoked: readonly ChannelId[];
   /** Members by scope (key). */
   readonly members: Readonly<Record<string, readonly Member[]>>;
+  /** How far each terminal (key) said that it has handed everything in. */
+  readonly synced: Readonly<Record<string, RecordOf<'synced'>>>;
+  /** Credits that terminals promised and payees have not countersigned in full, by voucher; undefined once they did. */
+  readonly owed: Trie<OwedCredit | undefined>;
+}
+
+export interface OwedCredit {
+  readonly voucher: Bytes32;
+  readonly payee: Address;
+  /** When the request was made: the payee's time to countersign runs from there. */
+  readonly requestAt: Seconds;
 }
 
 export interface Known {
@@ -134,7 +146,14 @@ export interface IntakeContext {
 
 export type IntakeEvent =
   /** Bytes from a device; `now` is the hub's clock, only ever used to refuse. */
-  | { readonly type: 'message'; readonly device: string; readonly bytes: Uint8Array; readonly now: Seconds }
+  | {
+      readonly type: 'message';
+      readonly device: string;
+      readonly bytes: Uint8Array;
+      readonly now: Seconds;
+      /** prepareMessage of the bytes, when the host has done it already. */
+      readonly prepared?: Prepared;
+    }
   | { readonly type: 'persisted'; readonly token: number; readonly position: number }
   | { readonly type: 'persistFailed'; readonly token: number; readonly code: 'queue_full' | 'storage_failed' }
   /** A record of the ledger at the start, in order. */
@@ -183,6 +202,8 @@ export const emptyBooks: Books = {
   vouchers: 0,
   revoked: [],
   members: {},
+  synced: {},
+  owed: undefined,
 };
 
 export const emptyIntake: IntakeState = {

@@ -1,17 +1,17 @@
 // What is checked before an entry goes into the ledger. Each check names its refusal; where several apply the one
 // that stands first in the table of refusals is given. Expensive checks come last and only where they can matter.
+import type { CryptoSuite } from '../../hardware/interfaces/index.ts';
 import { type Bytes32, equalBytes } from '../../protocol/bytes.ts';
 import { type Amount, UINT48_MAX } from '../../protocol/integers.ts';
 import { TICKS_MAX } from '../../protocol/limits.ts';
-import { type Collected, collectedFrom } from '../../protocol/machines/collected.ts';
+import type { Collected } from '../../protocol/machines/collected.ts';
 import { firstRefusal, type RefusalName } from '../../protocol/refusals.ts';
-import { creditEntry, hashChain, tickEntry, voucherDigest } from '../../protocol/vouchers.ts';
+import { creditEntry, hashChain, tickEntry } from '../../protocol/vouchers.ts';
 import type { MessageOf } from '../../protocol/wire/messages.ts';
 import { findEntry } from './books.ts';
+import type { PreparedVoucher } from './prepare.ts';
 import type { Entry, IntakeContext, IntakeState } from './state.ts';
 import { bytesKey, numberKey, trieGet } from './trie.ts';
-
-export type CollectedMessage = MessageOf<'collectedVoucher'> | MessageOf<'collectedStream'>;
 
 /** The digest that will be acknowledged, and the check itself, made only when the entry is new. */
 export interface Candidate {
@@ -25,29 +25,29 @@ export interface Candidate {
 export function voucherCandidate(
   context: IntakeContext,
   state: IntakeState,
-  message: CollectedMessage,
+  prepared: PreparedVoucher,
 ): Candidate {
-  const collected = collectedFrom(context.signing, message);
-  const id = voucherDigest(context.signing, collected.voucher);
-  return { id, refusal: () => voucherRefusal(context, state, collected, id) };
+  return { id: prepared.id, refusal: () => voucherRefusal(context, state, prepared) };
 }
 
 function voucherRefusal(
   context: IntakeContext,
   state: IntakeState,
-  collected: Collected,
-  id: Bytes32,
+  prepared: PreparedVoucher,
 ): RefusalName | undefined {
+  const { collected, id, signers } = prepared;
   const { voucher, request } = collected;
+  const { suite } = context.signing;
   const facts = trieGet(state.channels, numberKey(voucher.channel));
-  const signer =
-    facts === undefined ? undefined : context.signing.suite.recover(id, collected.signature, collected.key);
-  if (facts !== undefined && (signer === undefined || !equalBytes(signer, facts.payer))) return 'signature';
+  if (facts !== undefined) {
+    const payer = signers ? signers.payer : suite.recover(id, collected.signature, collected.key);
+    if (payer === undefined || !equalBytes(payer, facts.payer)) return 'signature';
+  }
   const numbers = numbersRefusal(collected);
   if (numbers !== undefined) return numbers;
   const certified = trieGet(state.terminals, bytesKey(request.terminal));
   return firstRefusal([
-    answered(context, collected, id) ? undefined : 'no_receipt',
+    answered(suite, prepared) ? undefined : 'no_receipt',
     facts === undefined ? 'channel_unknown' : undefined,
     trieGet(state.payees, bytesKey(voucher.payee)) ? undefined : 'payee_unknown',
     certified !== undefined && equalBytes(certified, voucher.payee) ? undefined : 'terminal_unknown',
@@ -66,12 +66,10 @@ function numbersRefusal({ voucher, request }: Collected): RefusalName | undefine
 }
 
 /** True when the terminal of the request signed a receipt, or a credit over the full amount (rule 3). */
-function answered(context: IntakeContext, collected: Collected, id: Bytes32): boolean {
-  const { request, receipt, credit } = collected;
-  const { signing } = context;
-  if (receipt !== undefined) return signing.signedBy('Receipt', { voucher: id }, receipt, request.terminal);
-  if (credit === undefined) return false;
-  return signing.signedBy('Credit', { voucher: id, credited: request.amount }, credit, request.terminal);
+function answered(suite: CryptoSuite, { answer, signers, collected }: PreparedVoucher): boolean {
+  if (answer === undefined) return false;
+  const signer = signers ? signers.answer : suite.recover(answer.digest, answer.signature);
+  return signer !== undefined && equalBytes(signer, collected.request.terminal);
 }
 
 /** A tick of a stream; `entry` is the stream, when the ledger has it. */

@@ -29,6 +29,15 @@ export interface Call {
 
 /** Share that is added to an estimate: storage may be cold by the time the transaction runs. */
 const GAS_ROOM_PERCENT = 115n;
+/** The most that a transaction may take (EIP-7825): 2^24. A node refuses a higher limit whatever would be used. */
+const TRANSACTION_GAS_MAX = 2n ** 24n;
+
+/** The gas limit to sign for an estimate: with room, but never above the cap on account of the room. */
+function gasLimit(estimate: bigint): bigint {
+  const roomy = (estimate * GAS_ROOM_PERCENT) / 100n;
+  if (roomy <= TRANSACTION_GAS_MAX) return roomy;
+  return estimate > TRANSACTION_GAS_MAX ? estimate : TRANSACTION_GAS_MAX;
+}
 
 /** A client for a chain's URL that polls fast enough for a local chain and gently enough for a real one. */
 export function connect(url: string, pollingMs = 100): PublicClient {
@@ -42,27 +51,33 @@ export function connect(url: string, pollingMs = 100): PublicClient {
 /**
  * Signs a call. Sends nothing.
  * @param nonce the account's next one when absent; pass it when other transactions are on their way
+ * @param priorityFeeMin wei a gas: a replacement of a transaction with the same nonce has to offer more than it did
  * @param gas limit; estimated when absent, which throws viem's ContractFunction or call error when it would revert
  */
 export async function prepare(
   client: PublicClient,
   account: LocalAccount,
   call: Call,
-  { nonce, gas }: { nonce?: number | undefined; gas?: bigint | undefined } = {},
+  {
+    nonce,
+    gas,
+    priorityFeeMin = 0n,
+  }: { nonce?: number | undefined; gas?: bigint | undefined; priorityFeeMin?: bigint } = {},
 ): Promise<PreparedTransaction> {
   const [chainId, usedNonce, fees, estimate] = await Promise.all([
     client.getChainId(),
     nonce ?? client.getTransactionCount({ address: account.address, blockTag: 'pending' }),
     client.estimateFeesPerGas(),
-    gas ?? client.estimateGas({ account, ...call }).then((value) => (value * GAS_ROOM_PERCENT) / 100n),
+    gas ?? client.estimateGas({ account, ...call }).then(gasLimit),
   ]);
+  const raise = priorityFeeMin > fees.maxPriorityFeePerGas ? priorityFeeMin - fees.maxPriorityFeePerGas : 0n;
   const raw = await account.signTransaction({
     type: 'eip1559',
     chainId,
     nonce: usedNonce,
     gas: estimate,
-    maxFeePerGas: fees.maxFeePerGas,
-    maxPriorityFeePerGas: fees.maxPriorityFeePerGas,
+    maxFeePerGas: fees.maxFeePerGas + raise,
+    maxPriorityFeePerGas: fees.maxPriorityFeePerGas + raise,
     ...call,
   });
   return { hash: keccak256(raw), raw, nonce: usedNonce, gas: estimate };

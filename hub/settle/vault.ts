@@ -212,11 +212,21 @@ export class Vault {
    * Opens a channel; the account pays with a permit, so one transaction suffices.
    * @param bond units of `amount` that can't be spent; the smallest allowed when absent
    * @param owner who may leave with the rest; the account when absent
+   * @param approved true when the account approved the vault before: tokens without permit, and accounts that can't sign
    */
   async openChannel(
     account: LocalAccount,
-    { payer, amount, bond, owner }: { payer: Address; amount: number; bond?: number; owner?: Address },
+    opening: { payer: Address; amount: number; bond?: number; owner?: Address; approved?: boolean },
   ): Promise<{ channel: number; receipt: TransactionReceipt }> {
+    const { payer, amount, bond, owner } = opening;
+    if (opening.approved) {
+      const receipt = await this.call(account, {
+        functionName: 'open',
+        args: [owner ?? account.address, payer, amount, bond ?? (await this.bondNeeded(amount))],
+      });
+      const [opened] = parseEventLogs({ abi: vaultAbi, eventName: 'ChannelOpened', logs: receipt.logs });
+      return { channel: opened!.args.channel, receipt };
+    }
     const { deadline, v, r, s } = await this.permit(account, amount);
     const receipt = await this.call(account, {
       functionName: 'openWithPermit',
@@ -339,10 +349,10 @@ export class Vault {
   async prepareSettle(
     account: LocalAccount,
     rows: readonly Row[],
-    nonce?: number,
+    options: { readonly nonce?: number; readonly priorityFeeMin?: bigint } = {},
   ): Promise<PreparedSettlement> {
     const data = await this.settleCalldata(rows);
-    return { ...(await prepare(this.client, account, { to: this.address, data }, { nonce })), rows };
+    return { ...(await prepare(this.client, account, { to: this.address, data }, options)), rows };
   }
 
   /** Sends a batch and waits for its outcomes. For tests and tools; the settle loop prepares, records, submits. */

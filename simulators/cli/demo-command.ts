@@ -44,6 +44,9 @@ function hubConfig(site: Site, folder: string): unknown {
       pollMs: 200,
     },
     keys: { signing: site.keys.hubSigning, settlement: site.keys.hubSettlement },
+    // One group of two payees, and no lease beyond it: so the bond covers what a duplicated device could do.
+    scopes: [{ id: site.scope, payees: site.devices.flatMap((device) => device.payee ?? []) }],
+    leaseAnyScope: false,
     batch: { everyMs: 0 },
     beaconMs: 1000,
   };

@@ -7,7 +7,7 @@ import type { Runtime } from '../../device/runtime.ts';
 import { nodeClock, nodeEntropy } from '../../hardware/boards/node/host.ts';
 import { mqttUplink } from '../../hardware/boards/node/mqtt.ts';
 import { listenForTaps, seekTerminal } from '../../hardware/boards/node/socket-link.ts';
-import type { Uplink } from '../../hardware/interfaces/index.ts';
+import type { Link, Uplink } from '../../hardware/interfaces/index.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import type { DeviceEvent, Effect, Notice } from '../../protocol/machines/effects.ts';
@@ -98,6 +98,7 @@ export class DeviceProcess {
   private readonly closers: (() => void)[] = [];
   private uplink: Uplink | undefined;
   private haltAt: string | undefined;
+  private timeSaid = false;
   private listeners: ((notice: Notice) => void)[] = [];
 
   constructor(folder: DeviceFolder, options: DeviceOptions) {
@@ -118,7 +119,10 @@ export class DeviceProcess {
     },
     onNotice: (notice: Notice): void => {
       const { type, ...facts } = notice;
-      this.output.say(describe(notice), { event: type, ...facts });
+      // Beacons come every minute or so; a person wants to see the first.
+      const again = type === 'time' && this.timeSaid && !this.options.json;
+      this.timeSaid ||= type === 'time';
+      if (!again) this.output.say(describe(notice), { event: type, ...facts });
       for (const listener of this.listeners) listener(notice);
     },
     onFault: (fault: { code: string; message: string; frozen: boolean }): void => {
@@ -137,14 +141,19 @@ export class DeviceProcess {
     side: 'payer' | 'terminal',
     controls: Controls,
     status: () => Line,
+    onLink: () => void = () => undefined,
   ): Promise<void> {
     await runtime.start();
     this.closers.push(() => runtime.stop());
+    const attach = (link: Link): void => {
+      runtime.attachLink(link);
+      onLink();
+    };
     if (side === 'terminal') {
-      const server = await listenForTaps(this.options.tap, (link) => runtime.attachLink(link));
+      const server = await listenForTaps(this.options.tap, attach);
       this.closers.push(() => server.close());
     } else {
-      this.closers.push(seekTerminal(this.options.tap, (link) => runtime.attachLink(link)));
+      this.closers.push(seekTerminal(this.options.tap, attach));
     }
     const connect = (url: unknown): void => {
       this.uplink?.close();

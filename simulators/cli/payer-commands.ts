@@ -1,6 +1,7 @@
 /** `sundial wearable` and `sundial car`: a payer as a process. */
 import type { Command } from 'commander';
 import { payerDevice } from '../../device/devices.ts';
+import { fromHex } from '../../protocol/bytes.ts';
 import type { PayerEvent } from '../../protocol/machines/payer/payer.ts';
 import { readDevice } from '../site/device-folder.ts';
 import { DeviceProcess } from './device-process.ts';
@@ -20,7 +21,13 @@ async function runPayer(role: 'wearable' | 'car', flags: PayerFlags): Promise<vo
   const { folder } = process;
   const runtime = payerDevice(
     folder.signing,
-    { role, scheme: 'secp256k1', tapMax: parseMoney(flags.tapMax), entropyCertified: true },
+    {
+      role,
+      scheme: 'secp256k1',
+      tapMax: parseMoney(flags.tapMax),
+      ...(folder.file.scope !== undefined && { scope: fromHex(folder.file.scope) }),
+      entropyCertified: true,
+    },
     process.host,
     () => folder.openJournal(),
     process.observer,

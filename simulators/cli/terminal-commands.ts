@@ -30,6 +30,9 @@ interface ChargerFlags extends CommonFlags {
   readonly start: boolean;
 }
 
+/** How long a single sale waits for the hub's acknowledgement before its process ends. */
+const DRAIN_MS = 10_000;
+
 /** What a payee risks offline in all: the sum of what its terminal delivered and the hub has not acknowledged. */
 const CAP_TOTAL = amount(2_000_000_000);
 
@@ -62,9 +65,10 @@ async function makeTerminal(role: 'pos' | 'charger', flags: CommonFlags) {
     process.observer,
   );
   const status = (): Line => {
-    const { lanes, outbox, counts } = device.state.books;
+    const { lanes, outbox, counts, member } = device.state.books;
     return {
       counts,
+      scope: member?.scope,
       outbox: outbox.length,
       lanes: lanes.map(({ channel, base, settled, stream }) => ({
         channel,
@@ -89,8 +93,12 @@ async function runPos(flags: PosFlags): Promise<void> {
   );
   if (wanted === undefined) return;
   process.onNotice((notice) => {
+    const { outbox } = device.state.books;
     // The receipt is on its way when the sale is approved; the link closes behind it.
-    if (notice.type === 'approved') setImmediate(() => process.exit(0));
+    if (notice.type === 'approved' && flags.hub === undefined) setImmediate(() => process.exit(0));
+    // With a network it stays until the hub has everything, but not for long: the outbox survives.
+    if (notice.type === 'approved') setTimeout(() => process.exit(0), DRAIN_MS).unref();
+    if (notice.type === 'acknowledged' && outbox.length === 0) setImmediate(() => process.exit(0));
     if (notice.type === 'refused' && notice.by === 'us' && notice.code === 'no_time_basis') process.exit(1);
   });
   await pos.sale(wanted);
@@ -119,8 +127,11 @@ async function runCharger(flags: ChargerFlags): Promise<void> {
     'terminal',
     { offer: () => charger.offer(), endSession: () => charger.end() },
     () => ({ ...status(), registerWh: meter.readingWh() }),
+    // Whoever plugs in is offered a session, unless one goes on after a radio dropped out.
+    () => {
+      if (flags.start && device.state.volatile.session === undefined) void charger.offer();
+    },
   );
-  if (flags.start) await charger.offer();
 }
 
 export function addTerminalCommands(program: Command): void {
@@ -132,6 +143,9 @@ export function addTerminalCommands(program: Command): void {
     .option('--speed <times>', 'how many seconds of the session pass in one second', '600')
     .option('--tick-value <amount>', 'price of one tick', '0.02')
     .option('--tick-wh <wh>', 'energy of one tick in watt-hours', '40')
-    .option('--no-start', 'wait for {"offer":true} on stdin (with --control) instead of offering at once')
+    .option(
+      '--no-start',
+      'wait for {"offer":true} on stdin (with --control) instead of offering to whoever plugs in',
+    )
     .action((flags: ChargerFlags) => runCharger(flags).catch(fail));
 }

@@ -98,6 +98,9 @@ export class Story {
     // Payers first: their first lease comes from the hub, and a terminal would ask for it.
     await Promise.all([meet('wearable', 'lease'), meet('car', 'lease')]);
     await Promise.all([meet('pos', 'time'), meet('charger', 'time')]);
+    // Without its membership a terminal takes no lease of the group.
+    const isMember = (status: DeviceLine): boolean => status.scope === this.site.scope;
+    await Promise.all([this.device('pos').until(isMember), this.device('charger').until(isMember)]);
     for (const device of this.all()) device.command({ disconnect: true });
     await Promise.all(this.all().map((device) => device.next('disconnected')));
     await hub.untilOnline(0);

@@ -41,6 +41,8 @@ const schema = z.strictObject({
   /** Name of the hub in MQTT topics. */
   hub: z.string().min(1).max(40),
   channel: z.number().int().nonnegative().optional(),
+  /** Payers: the group of terminals that leases are asked for; absent: any. */
+  scope: hexOf(32).optional(),
   payee: hexOf(20).optional(),
   certificate: z.strictObject({ expiresAt: z.number().int().positive(), signature: hexOf(64) }).optional(),
 });

@@ -29,6 +29,8 @@ const siteSchema = z.object({
   vault: hex,
   startBlock: z.number(),
   hubName: z.string(),
+  /** The group of terminals that the payers' leases name. */
+  scope: hex,
   /** Filled in when the hub runs. */
   mqttUrl: z.string().optional(),
   statusUrl: z.string().optional(),
@@ -119,6 +121,7 @@ export async function makeSite(
   const now = Math.floor(Date.now() / 1000);
   const keyUntil = seconds(now + 10 * YEAR);
   const hubName = 'demo';
+  const scope = toHex(randomBytes(32));
   const devices: Site['devices'] = [];
 
   for (const role of ['wearable', 'car'] as const) {
@@ -129,7 +132,7 @@ export async function makeSite(
     const state = join(folder, role);
     createDevice(
       state,
-      { ...base(role), secret, chainId: deployment.chainId, vault: vaultHex, hub: hubName, channel },
+      { ...base(role), secret, chainId: deployment.chainId, vault: vaultHex, hub: hubName, scope, channel },
       { hubKey, keyUntil, channel: channelId(channel) },
     );
     devices.push({ role, name: role, state, address: toHex(address), channel });
@@ -168,6 +171,7 @@ export async function makeSite(
     vault: vaultHex,
     startBlock: deployment.block,
     hubName,
+    scope,
     keys: { deployer, hubSigning, hubSettlement, owner, merchant, operator },
     devices,
   };

@@ -121,6 +121,8 @@ export class FaultyDisk {
         if (full) throw diskError('ENOSPC');
       },
       sync: async () => {
+        // Sometimes it takes a while, and whoever asked does not live to see it.
+        if (this.#random.chance(0.3)) await new Promise((resolve) => setImmediate(resolve));
         alive();
         if (this.#random.chance(this.faults.sync)) {
           // Pages that could not be written are called clean: a later fsync succeeds without them.
@@ -132,6 +134,7 @@ export class FaultyDisk {
         stored.unsynced = [];
       },
       truncate: async (size) => {
+        if (this.#random.chance(0.5)) await new Promise((resolve) => setImmediate(resolve));
         alive();
         const change: Change = { kind: 'truncate', size };
         stored.seen = apply(stored.seen, change);

@@ -179,11 +179,14 @@ export class Bench {
   /** Makes everything durable that waits. */
   write(): IntakeEffect[] {
     const effects: IntakeEffect[] = [];
-    for (let next = this.unwritten.shift(); next !== undefined; next = this.unwritten.shift()) {
-      const position = this.records.push(next.record) - 1;
-      effects.push(...this.step({ type: 'persisted', token: next.token, position }));
-    }
+    while (this.unwritten.length > 0) effects.push(...this.writeOne());
     return effects;
+  }
+
+  /** Makes the oldest record durable that waits. */
+  writeOne(): IntakeEffect[] {
+    const { token, record } = this.unwritten.shift()!;
+    return this.step({ type: 'persisted', token, position: this.records.push(record) - 1 });
   }
 
   /** Sends bytes or a message and returns all effects but persist and count, in order. */

@@ -212,6 +212,32 @@ test('the account’s nonce used elsewhere: the batch is given up and its lanes 
     await bench.close();
   }));
 
+test('gas that became dearer than what was signed: signed again with the same nonce, paid once', () =>
+  inTemporaryFolder(async (folder) => {
+    const bench = await Bench.open(folder);
+    bench.take([await nextTap()]);
+    bench.cut = (reached) => {
+      if (reached === 'before sending') throw new Died();
+    };
+    await bench.run().catch(() => {});
+    bench.cut = () => {};
+    const client = site.vault.client as unknown as { request(call: object): Promise<unknown> };
+    await client.request({ method: 'anvil_setNextBlockBaseFeePerGas', params: ['0x174876e800'] });
+    await client.request({ method: 'evm_mine', params: [] });
+    const before = await transactions();
+    bench.restart();
+    await bench.run();
+    assert.is((await transactions()) - before, 1);
+    assert.is(await site.vault.readLane(site.channel, payee.address), paid);
+    const intents = bench.records.filter((record) => record.type === 'batchIntent');
+    assert.is(intents.length, 2);
+    assert.is(intents[0]!.nonce, intents[1]!.nonce);
+    assert.is(intents[0]!.batch, intents[1]!.batch);
+    assert.equal(bench.loop.history.finished.at(-1)!.transaction, intents[1]!.transaction);
+    assert.equal(bench.loop.history.earlier, []);
+    await bench.close();
+  }));
+
 test('the next batch waits until the watch has stored what the last one did', () =>
   inTemporaryFolder(async (folder) => {
     const bench = await Bench.open(folder);

@@ -1,5 +1,5 @@
 /** The typed client against a real node: every row kind, and the transactions that the settle loop depends on. */
-import { hexToBytes, type Hex } from 'viem';
+import { concat, type Hex, hexToBytes, parseSignature, signatureToCompactSignature } from 'viem';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { receiptOf, submit } from '../../hub/settle/chain.ts';
@@ -18,6 +18,7 @@ import {
   signWith,
   startWorld,
   structHashOf,
+  typesOf,
   type World,
   ZERO16,
   ZERO32,
@@ -74,6 +75,47 @@ vaults('opens a channel with a permit and knows what may be spent', async () => 
   assert.is(state.spendable, 800_000);
   await world.vault.topUp(world.rich, channel, 500_000);
   assert.is((await world.vault.readChannel(channel)).spendable, 1_200_000);
+});
+
+vaults('opens for another owner with an approval', async () => {
+  const payer = secpSigner('payer of another owner');
+  await world.vault.approve(world.rich, 5000);
+  const { channel } = await world.vault.openChannel(world.rich, {
+    payer: payer.address,
+    amount: 5000,
+    bond: 2000,
+    owner: merchant.address,
+    approved: true,
+  });
+  const state = await world.vault.readChannel(channel);
+  assert.is(state.owner, merchant.address);
+  assert.is(state.free, 3000);
+});
+
+vaults('settles what a phone wallet signed as typed data', async () => {
+  const payer = secpSigner('phone');
+  const channel = await channelOf(payer);
+  const signed = voucher(channel, 1, 25, merchant, 25);
+  const message = {
+    ...signed,
+    payee: merchant.address,
+    lanes: `0x${'00'.repeat(16)}`,
+    request: `0x${'00'.repeat(32)}`,
+  };
+  const wallet = await payer.account.signTypedData({
+    domain: world.domain,
+    types: typesOf('Voucher'),
+    primaryType: 'Voucher',
+    message: message as never,
+  });
+  const { r, yParityAndS } = signatureToCompactSignature(parseSignature(wallet));
+  const { outcomes } = await world.vault.settleBatch(world.rich, [
+    { voucher: signed, signature: hexToBytes(concat([r, yParityAndS])) },
+  ]);
+  assert.equal(
+    outcomes.map(({ reason, moved }) => [reason, moved]),
+    [['applied', 25]],
+  );
 });
 
 vaults('settles each kind of row and says what became of it', async () => {

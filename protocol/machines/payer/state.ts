@@ -18,6 +18,8 @@ export interface PayerSettings {
   readonly key?: Uint8Array;
   /** Most that one tap may take without asking the person; the lease bounds it as well. */
   readonly tapMax: Amount;
+  /** Group of terminals that leases are asked for; absent: any terminal, and the hub's reserve bears what the bond doesn't. */
+  readonly scope?: Bytes32;
   /** Whether the random source is fit for keys; the hub refuses keys of one that is not, outside development. */
   readonly entropyCertified: boolean;
 }
