@@ -249,21 +249,24 @@ export class Device<
   }
 
   private run(event: E | DeviceEvent): void {
+    const { books } = this.state;
     const { state, effects } = this.machine.step(this.state, event, this.monotonicMs());
     this.state = state;
+    // One record on top of what is stored: the step has folded it already.
+    const folded = books === this.stored && hasOneRecord(effects) ? state.books : undefined;
     for (const effect of effects) {
       if (this.cutIn > 0) {
         this.cutIn -= 1;
         if (this.cutIn === 0) throw new PowerCut(`effect ${effect.type}`);
       }
-      this.execute(effect);
+      this.execute(effect, folded);
     }
   }
 
-  private execute(effect: Effect<R>): void {
+  private execute(effect: Effect<R>, folded: B | undefined): void {
     switch (effect.type) {
       case 'persist':
-        return this.store(effect.record);
+        return this.store(effect.record, folded);
       case 'sign':
         return this.run({ type: 'signed', digest: effect.digest, signature: this.key.sign(effect.digest) });
       case 'send':
@@ -280,7 +283,7 @@ export class Device<
     }
   }
 
-  private store(record: R): void {
+  private store(record: R, folded?: B): void {
     const { machine } = this;
     if (this.flash !== undefined) {
       if (this.journal === undefined) {
@@ -299,7 +302,7 @@ export class Device<
         throw error;
       }
     }
-    this.stored = machine.apply(this.stored, record);
+    this.stored = folded ?? machine.apply(this.stored, record);
     this.surroundings.watcher.stored(this, record);
   }
 
@@ -401,4 +404,10 @@ export class Device<
   goOffline(): void {
     this.surroundings.broker.disconnect(this.id);
   }
+}
+
+function hasOneRecord(effects: readonly { readonly type: string }[]): boolean {
+  let records = 0;
+  for (const effect of effects) if (effect.type === 'persist') records += 1;
+  return records === 1;
 }

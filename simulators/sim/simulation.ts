@@ -4,7 +4,7 @@
  */
 import type { Fault as RuntimeFault } from '../../device/runtime.ts';
 import { bytesKey } from '../../hub/intake/trie.ts';
-import { findEntry } from '../../hub/intake/books.ts';
+import { channelBook, findEntry } from '../../hub/intake/books.ts';
 import type { IntakeContext } from '../../hub/intake/state.ts';
 import { type Address, fromHex, toHex } from '../../protocol/bytes.ts';
 import { type Seconds, seconds } from '../../protocol/integers.ts';
@@ -240,6 +240,8 @@ export class Simulation implements Place {
       }
       const merchant = this.fleet.merchantOf(bytesKey(entry.payee));
       if (merchant === undefined || !merchant.givesCredits) continue;
+      // Against a payer that was proved a cheat nothing is given back: its voided vouchers may overlap paid ones.
+      if (channelBook(this.hub.state.books, entry.channel).proof !== undefined) continue;
       // Only when none of its terminals can still hold something that conflicts.
       if (merchant.terminals.some(({ device }) => !device.frozen && device.storedBooks.outbox.length > 0))
         continue;
