@@ -58,7 +58,8 @@ export class Chain {
 
   /** Newest block, as far as the node answers. */
   get head(): { readonly at: number; readonly height: number } {
-    if (!this.isAway) this.seen = { at: START_SECONDS + (this.height * BLOCK_MS) / 1000, height: this.height };
+    if (!this.isAway)
+      this.seen = { at: START_SECONDS + (this.height * BLOCK_MS) / 1000, height: this.height };
     return this.seen;
   }
 

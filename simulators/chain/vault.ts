@@ -205,7 +205,10 @@ export class VaultModel {
     lanes[0]!.top = read.top;
     if (list.length > 0) {
       const { suite } = this.signing;
-      const listed = lanesHash(suite, list.map(({ payee, paid }) => ({ payee, paid: paid as Amount })));
+      const listed = lanesHash(
+        suite,
+        list.map(({ payee, paid }) => ({ payee, paid: paid as Amount })),
+      );
       // A list that was not signed changes the digest on chain, and so the signer.
       if (voucher.kind !== 'voucher' || !equalBytes(listed, voucher.lanes)) return refused('unknown_signer');
       const sum = list.reduce((total, lane) => total + lane.paid, voucher.paid);
@@ -320,9 +323,7 @@ export class VaultModel {
     const amount = this.openedAmount(second);
     const earlierSpent = first.voucher.spent + a.top - first.voucher.paid;
     if (second.voucher.spent - amount < earlierSpent) return true;
-    return (
-      equalBytes(first.voucher.payee, second.voucher.payee) && second.voucher.paid - amount < a.top
-    );
+    return equalBytes(first.voucher.payee, second.voucher.payee) && second.voucher.paid - amount < a.top;
   }
 
   /** The amount of an opened request, when it is the one that was signed. */

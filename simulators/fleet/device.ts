@@ -66,8 +66,12 @@ export interface DeviceOptions {
 // biome-ignore lint/suspicious/noExplicitAny: watchers take devices of either kind and look only at what is shared
 export type AnyDevice = Device<any, any, any, any>;
 
-export class Device<B, S extends { readonly books: B }, E extends { readonly type: string }, R extends { readonly type: string }>
-  implements TapEnd, UplinkEnd
+export class Device<
+  B,
+  S extends { readonly books: B },
+  E extends { readonly type: string },
+  R extends { readonly type: string },
+> implements TapEnd, UplinkEnd
 {
   readonly index: number;
   readonly name: string;

@@ -17,15 +17,13 @@ import {
 } from '../../integers.ts';
 import { REVOCATIONS_MAX } from '../../limits.ts';
 import { type StreamVoucher, topOf } from '../../vouchers.ts';
-import { flag, recordTable, requestField, voucherField } from '../../wire/records.ts';
+import { flag, recordTable, voucherField } from '../../wire/records.ts';
 import {
   addressField,
   amountField,
   bytes32Field,
   channelField,
-  keyField,
   list,
-  optional,
   secondsField,
   seqField,
   signatureField,
@@ -34,7 +32,7 @@ import {
   u16,
   u32,
 } from '../../wire/schema.ts';
-import type { Collected } from '../collected.ts';
+import { type Collected, collectedFields } from '../collected.ts';
 import { type HubKey, withHubKey } from '../hub-keys.ts';
 
 /** The stream that stands last on a lane. */
@@ -134,15 +132,6 @@ export const EMPTY_TERMINAL: TerminalBooks = {
   time: 0 as Seconds,
   evictedAt: 0 as Seconds,
 };
-
-const collectedFields = {
-  voucher: voucherField,
-  request: requestField,
-  signature: signatureField,
-  key: optional(keyField),
-  receipt: optional(signatureField),
-  credit: optional(signatureField),
-} as const;
 
 const RECORDS = {
   // ---- what happens ----

@@ -1,7 +1,7 @@
 /** The terminal and the hub: the outbox up, acknowledgements, time, keys and revocations down. */
 import { concatBytes, equalBytes, uintBytes } from '../../bytes.ts';
 import { type ChannelId, type Seconds, UINT40_MAX } from '../../integers.ts';
-import { PACK_ENTRIES_MAX } from '../../limits.ts';
+import { PACK_ENTRIES_MAX, SYNC_RETRY_MS, TIME_STORE_SECONDS } from '../../limits.ts';
 import { refusalName } from '../../refusals.ts';
 import { tickEntry } from '../../vouchers.ts';
 import { encodeMessage, type Message, type MessageOf, ROLES } from '../../wire/messages.ts';
@@ -10,11 +10,6 @@ import { signedByHub } from '../hub-keys.ts';
 import { timeFromHub } from '../time.ts';
 import type { OutboxEntry } from './books.ts';
 import type { TerminalTurn } from './state.ts';
-
-/** How often what was not acknowledged is sent to the hub again. */
-const RETRY_MS = 5000;
-/** A device stores the hub's time at most this often, so that beacons don't wear out the flash. */
-const TIME_STORE_SECONDS = 3600;
 
 export function onHubConnected(turn: TerminalTurn): void {
   const { payee, certificate, role, entropyCertified } = turn.settings;
@@ -93,7 +88,7 @@ export function uploadOutbox(turn: TerminalTurn, from: number): void {
 /** Tries again what the hub has not acknowledged. */
 export function onClockSync(turn: TerminalTurn): void {
   const { uploadedAtMs, uploadFrom, inFlight } = turn.volatile;
-  if (turn.nowMs - uploadedAtMs < RETRY_MS) return;
+  if (turn.nowMs - uploadedAtMs < SYNC_RETRY_MS) return;
   // What the hub refuses stays in its place; the retry begins behind it, so that it never blocks the others.
   uploadOutbox(turn, uploadFrom + inFlight);
 }

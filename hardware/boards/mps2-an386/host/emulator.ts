@@ -33,7 +33,16 @@ export async function buildImage(root: string, role: string, profile = 'native')
 }
 
 /** Words of the control page, in the order of board.h. */
-const controlWords = ['cutAfter', 'writes', 'cuts', 'wornBlock', 'boots', 'noEntropy', 'rtc'] as const;
+const controlWords = [
+  'cutAfter',
+  'writes',
+  'cuts',
+  'wornBlock',
+  'boots',
+  'noEntropy',
+  'rtc',
+  'restart',
+] as const;
 export type ControlWord = (typeof controlWords)[number];
 
 /** The file behind a board's flash; it stays when the emulator is killed. */

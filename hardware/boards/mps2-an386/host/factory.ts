@@ -46,6 +46,23 @@ class StoppedFlash implements Flash {
   }
 }
 
+/** What a board has stored, read from a copy: it may be running meanwhile. */
+export function storedBy(memory: BoardMemory): readonly Uint8Array[] {
+  const content = new Uint8Array(memory.flash(0, blocks * blockSize));
+  const copy: Flash = {
+    size: content.length,
+    blockSize,
+    wordSize: 4,
+    rewritable: true,
+    read: (offset, length) => content.slice(offset, offset + length),
+    write: (offset, bytes) => content.set(bytes, offset),
+    erase: (offset) => {
+      content.fill(0xff, offset, offset + blockSize);
+    },
+  };
+  return openJournal(copy, { banks: journalBanks }).replayed;
+}
+
 /** The journal of a board that is off. */
 export const journalOf = (memory: BoardMemory): Journal =>
   openJournal(new StoppedFlash(memory), { banks: journalBanks });
