@@ -11,6 +11,7 @@ const ANSWER = 'protocol/machines/terminal/answer.ts';
 const SESSION = 'protocol/machines/terminal/session.ts';
 const BOOKS = 'protocol/machines/terminal/books.ts';
 const SYNC = 'protocol/machines/terminal/sync.ts';
+const JOURNAL = 'device/journal/journal.ts';
 const TERMINAL = 'protocol/machines/terminal/terminal.ts';
 
 export const MUTATIONS = [
@@ -342,5 +343,41 @@ export const MUTATIONS = [
     'concatBytes(stream, uintBytes(k, 2), preimage)',
     'concatBytes(stream, preimage)',
     'protocol/vectors',
+  ],
+  // ---- the device below the machines: rules 2 and 13 ----
+  [
+    'a damaged committed record is read',
+    JOURNAL,
+    'if (bodySum(payload) !== view.getUint32(4, true))',
+    'if (false)',
+    'device/journal',
+  ],
+  [
+    'the mark is written before the body',
+    JOURNAL,
+    '    if (!this.writeChecked(at + this.unit, body)) return false;\n    if (!this.mark(at)) return false;',
+    '    if (!this.mark(at)) return false;\n    if (!this.writeChecked(at + this.unit, body)) return false;',
+    'device/cuts',
+  ],
+  [
+    'an older reader acts on a newer journal',
+    JOURNAL,
+    'if (newest.minReader > this.version)',
+    'if (false)',
+    'device/journal',
+  ],
+  [
+    'a bank that was replaced is believed again',
+    JOURNAL,
+    'if (this.isMarked(superseded))',
+    'if (false)',
+    'device/journal',
+  ],
+  [
+    'the runtime sends before it stores',
+    'device/runtime.ts',
+    'for (const effect of effects) {',
+    'for (const effect of [...effects].reverse()) {',
+    'device/cuts',
   ],
 ].map(([name, file, from, to, caughtBy]) => ({ name, file, from, to, caughtBy }));
