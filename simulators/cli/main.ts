@@ -7,6 +7,7 @@ import { fail } from './output.ts';
 import { addPayeeCommand } from './payee-command.ts';
 import { addPayerCommands } from './payer-commands.ts';
 import { addReconcileCommand } from './reconcile-command.ts';
+import { addSimCommand } from './sim-command.ts';
 import { addTerminalCommands } from './terminal-commands.ts';
 
 const program = new Command('sundial')
@@ -16,6 +17,7 @@ addDemoCommand(program);
 addHubCommand(program);
 addPayerCommands(program);
 addTerminalCommands(program);
+addSimCommand(program);
 addChannelCommand(program);
 addReconcileCommand(program);
 addPayeeCommand(program);
