@@ -4,7 +4,8 @@ import { env } from 'node:process';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Ask } from '../../simulators/explore/config.ts';
-import { exploreTheft, type Theft } from '../../simulators/explore/dishonest.ts';
+import { exploreTheft } from '../../simulators/explore/dishonest.ts';
+import type { Theft } from '../../simulators/explore/thief.ts';
 
 const deep = env.SUNDIAL_DEEP === '1';
 const now = (): number => performance.now();
