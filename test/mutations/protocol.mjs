@@ -185,13 +185,7 @@ export const MUTATIONS = [
   ],
   ['spent may be below paid', ACCEPT, 'voucher.spent < voucher.paid ||', '', 'protocol/acceptance'],
   ['the tap limit is ignored', ACCEPT, 'amount > lease.tapLimit', 'false', 'protocol/acceptance'],
-  [
-    "the lease's limit is ignored",
-    ACCEPT,
-    'voucher.spent > lease.spendLimit ||',
-    '',
-    'protocol/acceptance',
-  ],
+  ["the lease's limit is ignored", ACCEPT, 'voucher.spent > lease.spendLimit ||', '', 'protocol/acceptance'],
   [
     "the lease's limit is ignored by ticks",
     ACCEPT,
@@ -199,13 +193,7 @@ export const MUTATIONS = [
     'false',
     'protocol/edges',
   ],
-  [
-    'an expired lease is accepted',
-    ACCEPT,
-    'turn.now > lease.expiresAt',
-    'false',
-    'protocol/acceptance',
-  ],
+  ['an expired lease is accepted', ACCEPT, 'turn.now > lease.expiresAt', 'false', 'protocol/acceptance'],
   [
     'a revoked channel is accepted',
     ACCEPT,
