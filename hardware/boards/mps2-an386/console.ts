@@ -8,8 +8,14 @@ import { hex } from './settings.ts';
 /** A command is a word and a number; a longer line is noise. */
 const lineMax = 80;
 
+/** XS marks what it stringifies, which values in flash can't take: objects go through a copy. */
+function plain(_key: string, value: unknown): unknown {
+  if (value instanceof Uint8Array) return hex(value);
+  if (Array.isArray(value)) return [...value];
+  return typeof value === 'object' && value !== null ? { ...value } : value;
+}
+
 export function say(line: Readonly<Record<string, unknown>>): void {
-  const plain = (_key: string, value: unknown): unknown => (value instanceof Uint8Array ? hex(value) : value);
   board.print(`${JSON.stringify(line, plain)}\n`);
 }
 
