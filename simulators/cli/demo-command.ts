@@ -85,7 +85,9 @@ async function tell(flags: Flags, running: Running): Promise<boolean> {
 
   timeline.heading('the hub');
   const configPath = join(folder, 'hub.json');
-  writeFileSync(configPath, JSON.stringify(hubConfig(site, folder, flags.boards), undefined, 2), { mode: 0o600 });
+  writeFileSync(configPath, JSON.stringify(hubConfig(site, folder, flags.boards), undefined, 2), {
+    mode: 0o600,
+  });
   const hubChild = await HubChild.start(program, configPath);
   running.hub = hubChild;
   const { mqttUrl, statusUrl } = hubChild.ready;

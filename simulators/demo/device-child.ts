@@ -52,7 +52,18 @@ export class DeviceChild {
   /** Starts the process and waits until it is ready. */
   async start(): Promise<void> {
     const { role, state, tap, extra = [], board = false } = this.options;
-    const args = [this.program, ...(board ? ['board'] : []), role, '--state', state, '--tap', tap, '--json', '--control', ...extra];
+    const args = [
+      this.program,
+      ...(board ? ['board'] : []),
+      role,
+      '--state',
+      state,
+      '--tap',
+      tap,
+      '--json',
+      '--control',
+      ...extra,
+    ];
     const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 2] });
     this.process = child;
     this.lines = [];
