@@ -8,6 +8,7 @@ import { fail } from './output.ts';
 import { addPayeeCommand } from './payee-command.ts';
 import { addPayerCommands } from './payer-commands.ts';
 import { addReconcileCommand } from './reconcile-command.ts';
+import { addSimCommand } from './sim-command.ts';
 import { addTerminalCommands } from './terminal-commands.ts';
 
 const program = new Command('sundial')
@@ -17,6 +18,7 @@ addDemoCommand(program);
 addHubCommand(program);
 addPayerCommands(program);
 addTerminalCommands(program);
+addSimCommand(program);
 addBoardCommand(program);
 addChannelCommand(program);
 addReconcileCommand(program);

@@ -41,6 +41,10 @@ export interface DeviceWatcher {
   cut(device: AnyDevice, at: string): void;
   booted(device: AnyDevice, frozen: boolean): void;
   fault(device: AnyDevice, fault: Fault): void;
+  /** A record is durable now; after a cut in the middle of writing it this is told at the next start. */
+  stored(device: AnyDevice, record: { readonly type: string }): void;
+  /** After a cut the storage holds neither what was there before the record nor what the record makes of it. */
+  changed(device: AnyDevice): void;
 }
 
 /** What all devices share. */
@@ -83,6 +87,8 @@ export class Device<
   frozen = false;
   /** Seconds that its real-time clock is off. */
   clockOffset = 0;
+  /** Its clock kept running since it was set; false after its battery was taken out. */
+  clockRuns: boolean;
   /** Called with every notice while the device acts out its role. */
   behaviour: ((notice: Notice) => void) | undefined;
   /** Effects until the power goes; 0: it stays. */
@@ -92,9 +98,10 @@ export class Device<
   private readonly surroundings: Surroundings;
   private readonly random: Random;
   private readonly driftPpm: number;
-  private readonly hasClock: boolean;
-  private readonly needsClock: (state: S) => boolean;
+  private readonly clockDue: (state: S) => number | undefined;
   private journal: Journal | undefined;
+  /** Record whose writing the power did not survive, and how many records there were before it. */
+  private torn: { readonly record: R; readonly before: B } | undefined;
   /** What is stored: the fold of every record whose effect completed. */
   private stored: B;
   private bootedAtMs = 0;
@@ -102,13 +109,14 @@ export class Device<
   private readonly queue: (E | DeviceEvent)[] = [];
   private handling = false;
   private tick: Planned | undefined;
+  private tickAt = 0;
 
-  /** `needsClock`: whether a tick of the clock could do anything in this state; others are not run. */
+  /** `clockDue`: from when on (its own milliseconds) a tick of the clock could do anything; earlier ones are not run. */
   constructor(
     machine: Machine<B, S, E | DeviceEvent, R>,
     options: DeviceOptions,
     surroundings: Surroundings,
-    needsClock: (state: S) => boolean,
+    clockDue: (state: S) => number | undefined,
   ) {
     this.machine = machine;
     this.index = options.index;
@@ -118,12 +126,16 @@ export class Device<
     this.random = options.random;
     this.flash = options.flash;
     this.driftPpm = options.driftPpm;
-    this.hasClock = options.realTimeClock;
+    this.clockRuns = options.realTimeClock;
     this.surroundings = surroundings;
-    this.needsClock = needsClock;
+    this.clockDue = clockDue;
     this.stored = machine.emptyBooks;
     this.state = machine.afterPowerUp(this.stored, false);
     if (this.flash !== undefined) this.journal = openJournal(this.flash, BANKS);
+  }
+
+  get isOn(): boolean {
+    return this.power === 'on';
   }
 
   get books(): B {
@@ -174,14 +186,31 @@ export class Device<
         this.surroundings.watcher.fault(this, { code: error.code, message: error.message, frozen: true });
       }
     }
+    this.tellTorn(books);
     this.stored = books;
     this.state = this.machine.afterPowerUp(books, this.frozen);
     this.surroundings.watcher.booted(this, this.frozen);
     this.dispatch(this.bootEvent());
   }
 
+  /** Whether the record that the cut tore is there shows in the snapshot of what was read back. */
+  private tellTorn(books: B): void {
+    const { torn, machine } = this;
+    this.torn = undefined;
+    if (torn === undefined || this.frozen) return;
+    const text = (of: B): string =>
+      machine
+        .snapshot(of)
+        .map((record) => toHex(machine.records.encode(record)))
+        .join();
+    const found = text(books);
+    const kept = found === text(machine.apply(torn.before, torn.record));
+    if (kept && found !== text(torn.before)) this.surroundings.watcher.stored(this, torn.record);
+    else if (!kept && found !== text(torn.before)) this.surroundings.watcher.changed(this);
+  }
+
   private bootEvent(): DeviceEvent {
-    return this.hasClock ? { type: 'boot', realTime: this.realTime() } : { type: 'boot' };
+    return this.clockRuns ? { type: 'boot', realTime: this.realTime() } : { type: 'boot' };
   }
 
   private realTime(): Seconds {
@@ -260,11 +289,18 @@ export class Device<
           remedy: 'Report this with the seed.',
         });
       }
-      this.journal.append(machine.records.encode(record), () =>
-        machine.snapshot(this.stored).map((entry) => machine.records.encode(entry)),
-      );
+      const before = this.stored;
+      try {
+        this.journal.append(machine.records.encode(record), () =>
+          machine.snapshot(before).map((entry) => machine.records.encode(entry)),
+        );
+      } catch (error) {
+        if (error instanceof PowerCut) this.torn = { record, before };
+        throw error;
+      }
     }
     this.stored = machine.apply(this.stored, record);
+    this.surroundings.watcher.stored(this, record);
   }
 
   /** A failed effect: the machine goes on from what is stored, as device/runtime.ts does. */
@@ -299,11 +335,23 @@ export class Device<
   }
 
   private planTick(): void {
-    if (this.tick !== undefined || this.power === 'off' || !this.needsClock(this.state)) return;
+    if (this.power === 'off') return;
+    const now = this.monotonicMs();
+    // The first tick after power-up always comes: it takes up what a cut left half done.
+    const due = now < CLOCK_MS ? CLOCK_MS : this.clockDue(this.state);
+    if (due === undefined) return;
     const { world } = this.surroundings;
-    // Once a second from power-up on, as the runtime's clock: a tick that can do nothing is left out.
+    // Once a second from power-up on, as the runtime's clock.
     const elapsed = world.nowMs - this.bootedAtMs;
-    const next = this.bootedAtMs + (Math.floor(elapsed / CLOCK_MS) + 1) * CLOCK_MS;
+    const wait = Math.max(0, due - now);
+    const next =
+      this.bootedAtMs +
+      Math.max(Math.ceil((elapsed + wait) / CLOCK_MS), Math.floor(elapsed / CLOCK_MS) + 1) * CLOCK_MS;
+    if (this.tick !== undefined) {
+      if (this.tickAt <= next) return;
+      this.tick.cancelled = true;
+    }
+    this.tickAt = next;
     this.tick = world.at(next, () => {
       this.tick = undefined;
       this.dispatch({ type: 'clock' });
@@ -347,7 +395,7 @@ export class Device<
   }
 
   goOnline(): void {
-    if (this.power === 'on') this.surroundings.broker.connect(this);
+    this.surroundings.broker.connect(this);
   }
 
   goOffline(): void {

@@ -10,6 +10,8 @@ import type { Conditions } from './conditions.ts';
 export interface UplinkEnd {
   /** Hex of its address: how the hub calls it. */
   readonly id: string;
+  /** Without power nobody connects. */
+  readonly isOn: boolean;
   hubConnected(): void;
   hubLost(): void;
   hubMessage(message: Message): void;
@@ -56,7 +58,7 @@ export class Broker {
 
   /** Connects a device, unless no network reaches it. */
   connect(end: UplinkEnd): void {
-    if (this.sessions.has(end.id) || this.cutOff.has(end.id)) return;
+    if (!end.isOn || this.sessions.has(end.id) || this.cutOff.has(end.id)) return;
     this.epoch += 1;
     this.sessions.set(end.id, { end, epoch: this.epoch });
     end.hubConnected();

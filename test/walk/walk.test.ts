@@ -2,14 +2,16 @@
  * The exhaustive walk of the real step functions. CI walks the small configurations and two larger ones; `--deep`
  * walks them all (`--shard i/n` takes every n-th). Counts are printed; they are what the walk is worth.
  */
+import { performance } from 'node:perf_hooks';
+import { env } from 'node:process';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Config, CONFIGS, configNamed, SMALL } from '../../simulators/explore/config.ts';
 import { DROPS } from '../../simulators/explore/drops.ts';
 import { explore } from '../../simulators/explore/explore.ts';
 
-const deep = process.env.SUNDIAL_DEEP === '1';
-const [shard, shards] = (process.env.SUNDIAL_SHARD ?? '1/1').split('/').map(Number) as [number, number];
+const deep = env.SUNDIAL_DEEP === '1';
+const [shard, shards] = (env.SUNDIAL_SHARD ?? '1/1').split('/').map(Number) as [number, number];
 const now = (): number => performance.now();
 
 const figure = (value: number): string => value.toLocaleString('en');

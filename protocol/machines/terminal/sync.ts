@@ -112,7 +112,8 @@ function onAcknowledgement(turn: TerminalTurn, message: MessageOf<'acknowledgeme
     turn.persist({ type: 'tickAcknowledged', stream: tick.stream, k: tick.k });
   }
   turn.notify({ type: 'acknowledged', entry });
-  turn.set({ inFlight: turn.volatile.inFlight - 1 });
+  // Acknowledgements of earlier messages come late; below zero the next upload would begin before the outbox does.
+  turn.set({ inFlight: Math.max(0, turn.volatile.inFlight - 1) });
   // All of the last message was acknowledged: entries that were not sent yet stand in their place now.
   if (turn.volatile.inFlight <= 0) uploadOutbox(turn, turn.volatile.uploadFrom);
   stateSynced(turn, 0);
