@@ -3,6 +3,7 @@
 import { createRequire } from 'node:module';
 import type { CryptoSuite } from '../hardware/interfaces/index.ts';
 import { addressOfKey, nobleSuite } from '../protocol/crypto/noble.ts';
+import { makeKeccak256 } from './keccak.ts';
 
 interface Secp256k1 {
   ecdsaRecover(signature: Uint8Array, recovery: number, digest: Uint8Array, compressed: boolean): Uint8Array;
@@ -39,8 +40,9 @@ export function loadCrypto(): HubCrypto {
 }
 
 function nativeSuite(library: Secp256k1): CryptoSuite {
+  const keccak256 = makeKeccak256() ?? nobleSuite.keccak256;
   return {
-    keccak256: nobleSuite.keccak256,
+    keccak256,
     recover(digest, signature, publicKey) {
       if (publicKey !== undefined) return nobleSuite.recover(digest, signature, publicKey);
       if (digest.length !== 32 || signature.length !== 64) return undefined;
@@ -55,7 +57,7 @@ function nativeSuite(library: Secp256k1): CryptoSuite {
         // The library throws for r or s that are zero or too large, and where no key fits: not signed.
         return undefined;
       }
-      return addressOfKey(key.subarray(1));
+      return keccak256(key.subarray(1)).slice(12);
     },
   };
 }

@@ -2,32 +2,28 @@
 // Order of start: ledger and registry first (they may refuse), then the books from replay, then what talks to others.
 import { privateKeyToAccount } from 'viem/accounts';
 import { fromHex, toHex } from '../protocol/bytes.ts';
-import { SundialError } from '../protocol/errors.ts';
-import { type ChannelId, channelId, seconds } from '../protocol/integers.ts';
+import { channelId, seconds } from '../protocol/integers.ts';
 import { makeSigning } from '../protocol/signing/digests.ts';
-import { encodeMessage, type MessageOf, ROLES } from '../protocol/wire/messages.ts';
 import { signBeacon } from './beacon.ts';
 import type { HubConfig } from './config.ts';
 import { loadCrypto } from './crypto.ts';
+import { Devices } from './devices.ts';
 import { type EmbeddedBroker, startBroker } from './ingest/broker.ts';
 import { MqttIngest } from './ingest/mqtt.ts';
-import { channelBook } from './intake/books.ts';
-import { isTerminal } from './intake/registration.ts';
 import { IntakeRuntime } from './intake/runtime.ts';
 import { Journal } from './journal.ts';
 import { memoryKey } from './keys.ts';
 import { openFileLedger } from './ledger/file-ledger.ts';
-import { chainRetryMsMax } from './limits.ts';
 import { createLogger, errorFields, type Logger } from './log.ts';
 import { createMetrics } from './metrics.ts';
+import { type HubStatus, jsonRoutes, type Parts, statusOf } from './pages.ts';
 import { RecoverPool } from './recover-pool.ts';
-import { type RegisteredDevice, Registry } from './registry/registry.ts';
-import { Repeat } from './repeat.ts';
+import { Registry } from './registry/registry.ts';
+import { Rounds } from './rounds.ts';
 import { SettleLoop } from './settle/loop.ts';
 import { type StatusServer, startStatus } from './status.ts';
-import { channelViews, entryViews } from './views.ts';
 import { ChainLink } from './watch/chain-link.ts';
-import { type SettledLane, Watch } from './watch/watch.ts';
+import { Watch } from './watch/watch.ts';
 
 export interface HubOptions {
   readonly log?: Logger;
@@ -50,23 +46,6 @@ export interface Hub {
   revoke(channel: number, revoked: boolean): Promise<void>;
   /** Stops in order; what was acknowledged is durable anyway. Safe to call twice. */
   stop(): Promise<void>;
-}
-
-export type HubStatus = ReturnType<typeof statusOf>;
-
-interface Parts {
-  readonly config: HubConfig;
-  readonly address: string;
-  readonly mqttUrl: string;
-  readonly crypto: 'native' | 'noble';
-  readonly journal: Journal;
-  readonly intake: IntakeRuntime;
-  readonly ingest: MqttIngest;
-  readonly online: ReadonlySet<string>;
-  readonly watch: Watch;
-  readonly settle: SettleLoop;
-  readonly watching: Repeat;
-  readonly settling: Repeat;
 }
 
 /** Starts a hub. Throws SundialError: `folder_locked`, `ledger_corrupt`, `registry_invalid`, `broker_port`, ... */
@@ -132,6 +111,7 @@ async function start(
 
   const journal = new Journal(ledger, crypto.suite);
   const online = new Set<string>();
+  const devices = new Devices(registry, (device, message) => ingest?.send(device, message), log);
   const intake = new IntakeRuntime(
     {
       signing,
@@ -149,8 +129,8 @@ async function start(
       log,
       pool,
       send: (device, message) => ingest?.send(device, message),
-      registered: (device, message) => onRegistered(device, message),
-      revocations: () => void beaconing.now(),
+      registered: (device, message) => devices.registered(device, message),
+      revocations: () => void rounds.publishNow(),
       fatal,
     },
   );
@@ -162,11 +142,15 @@ async function start(
       metrics.chainAge.set(Math.floor(Date.now() / 1000) - at);
       void intake.handle({ type: 'block', at, height });
     },
-    channel: (channel, facts) => void intake.handle({ type: 'channel', channel, facts }),
+    channel: (channel, facts) => {
+      // An owner who leaves starts the clock: whatever the channel owes is settled with the next look.
+      if (facts.exiting) rounds.batchDue();
+      void intake.handle({ type: 'channel', channel, facts });
+    },
     payee: (payee) => void intake.handle({ type: 'payee', payee }),
     settled: (lane) => {
       metrics.settledLanes.inc();
-      for (const terminal of terminalsOf(toHex(lane.payee))) sendSettled(terminal, lane);
+      devices.settled(lane);
     },
   });
   const settle = new SettleLoop({
@@ -181,38 +165,6 @@ async function start(
     log,
     onBatch: (outcome) => metrics.batches.inc({ outcome }),
   });
-
-  // ---- devices ----
-
-  function terminalsOf(payee: string): string[] {
-    return Object.entries(registry.state.devices)
-      .filter(([, device]) => device.payee === payee)
-      .map(([device]) => device);
-  }
-
-  function sendSettled(device: string, { channel, payee, paid, transaction }: SettledLane): void {
-    ingest?.send(device, encodeMessage({ type: 'settled', channel, payee, paid, transaction }));
-  }
-
-  function onRegistered(device: string, message: MessageOf<'register'>): void {
-    const entry = deviceEntry(message);
-    const id = toHex(message.device);
-    if (JSON.stringify(registry.state.devices[id]) !== JSON.stringify(entry)) {
-      registry.register(id, entry).catch((error: unknown) => log.error(errorFields(error), 'not registered'));
-    }
-    if (entry.payee === undefined) return;
-    // What was settled while the terminal was away.
-    for (const [channel, head] of Object.entries(registry.state.heads)) {
-      const lane = head.settled[entry.payee];
-      if (lane === undefined) continue;
-      sendSettled(device, {
-        channel: channelId(Number(channel)),
-        payee: fromHex(entry.payee, 20),
-        paid: lane.paid as SettledLane['paid'],
-        transaction: fromHex(lane.transaction, 32),
-      });
-    }
-  }
 
   // ---- the past ----
 
@@ -261,15 +213,12 @@ async function start(
   });
   closers.push(() => ingest!.close());
 
-  const chainTrouble = {
-    failureMsMax: chainRetryMsMax,
-    onTrouble: (error: unknown) =>
-      log.warn(errorFields(error), 'L2 is out of reach; vouchers are taken all the same'),
-    onRecovered: (attempts: number) => log.info({ attempts }, 'L2 is in reach again'),
-  };
-  const watching = new Repeat(() => watch.look(), { everyMs: config.chain.pollMs, ...chainTrouble });
-  const beaconing: Repeat = new Repeat(
-    async () => {
+  const rounds = new Rounds({
+    config,
+    watch,
+    settle,
+    log,
+    publish: async () => {
       const signed = await signBeacon(signing, key, intake.state, journal);
       if (signed === undefined) return;
       ingest?.retain('beacon', signed.beacon);
@@ -279,36 +228,8 @@ async function start(
         state.ledgerSize = signed.size;
       });
     },
-    {
-      everyMs: config.beaconMs,
-      failureMsMax: config.beaconMs,
-      onTrouble: (error) => log.error(errorFields(error), 'no beacon'),
-    },
-  );
-  // True from the moment a batch is due until nothing is left to settle.
-  let planDue = false;
-  const settling: Repeat = new Repeat(
-    async () => {
-      for (let before = ''; ; ) {
-        const now = await settle.step(planDue);
-        if (now === 'idle') planDue = false;
-        // The watch stores what a batch did; it reads each block once, so it is never run beside itself.
-        if (now === 'sent' || now === 'waiting') await watching.now();
-        // A local chain mines at once: look a second time before waiting for the next poll.
-        if (now !== 'finished' && !(now === 'sent' && before !== 'sent')) return;
-        before = now;
-      }
-    },
-    { everyMs: config.chain.pollMs, ...chainTrouble },
-  );
-  const settleSoon = () => {
-    planDue = true;
-    return settling.now();
-  };
-  const batching = new Repeat(settleSoon, { everyMs: config.batch.everyMs, failureMsMax: chainRetryMsMax });
-  closers.push(async () => {
-    await Promise.all([watching.stop(), beaconing.stop(), batching.stop(), settling.stop()]);
   });
+  closers.push(() => rounds.stop());
 
   const parts: Parts = {
     config,
@@ -316,53 +237,22 @@ async function start(
     mqttUrl,
     crypto: crypto.kind,
     journal,
+    registry,
     intake,
     ingest,
     online,
     watch,
     settle,
-    watching,
-    settling,
+    rounds,
   };
-
-  async function settleNow(): Promise<void> {
-    const end = Date.now() + settleNowMsMax;
-    await watching.now();
-    await settleSoon();
-    while (
-      (planDue || settle.history.open !== undefined) &&
-      watching.lastError === undefined &&
-      settling.lastError === undefined &&
-      Date.now() < end
-    ) {
-      await new Promise((resolve) => setTimeout(resolve, config.chain.pollMs));
-      await settling.now();
-    }
-  }
 
   const status: StatusServer = await startStatus(config.http.host, config.http.port, {
     metrics: async () => ({ type: metrics.registry.contentType, text: await metrics.registry.metrics() }),
-    json: {
-      'GET /status': () => statusOf(parts),
-      'GET /channels': () => channelViews(intake.state, intake.durableBooks, registry.state),
-      'GET /entries': (query) => {
-        const channel = Number(query.get('channel')) as ChannelId;
-        return entryViews(intake.state, channelBook(intake.durableBooks, channel).entries);
-      },
-      'GET /devices': () => registry.state.devices,
-      'GET /proof': (query) => proofOf(journal, Number(query.get('position'))),
-      'POST /settle': async () => {
-        await settleNow();
-        return statusOf(parts);
-      },
-    },
+    json: jsonRoutes(parts),
   });
   closers.push(() => status.close());
 
-  // L2 gets a moment, so that the first devices meet a hub that knows its channels; without L2 it starts all the same.
-  const firstLook = watching.now().then(() => beaconing.now());
-  await Promise.race([firstLook, new Promise((resolve) => setTimeout(resolve, firstLookMs).unref())]);
-  if (config.batch.everyMs > 0) void batching.now();
+  await rounds.start();
   log.info(
     { address, mqtt: mqttUrl, status: status.url, crypto: crypto.kind, records: journal.tree.size },
     'the hub is up',
@@ -374,89 +264,14 @@ async function start(
     mqttUrl,
     statusUrl: status.url,
     status: () => statusOf(parts),
-    settleNow,
+    settleNow: () => rounds.settleNow(),
     revoke: async (channel, revoked) => {
       await intake.handle({ type: 'revoke', channel: channelId(channel), revoked });
-      await beaconing.now();
+      await rounds.publishNow();
     },
     stop: () => {
       stopping ??= close();
       return stopping;
-    },
-  };
-}
-
-/** How long the start waits for L2. */
-const firstLookMs = 3_000;
-/** How long a caller of settleNow waits; the work goes on in the background. */
-const settleNowMsMax = 60_000;
-
-const ROLE_NAMES = Object.fromEntries(Object.entries(ROLES).map(([name, number]) => [number, name]));
-
-function deviceEntry(message: MessageOf<'register'>): RegisteredDevice {
-  const { role, channel, payee, certificateExpiresAt, entropyCertified } = message;
-  return {
-    role: ROLE_NAMES[role] as RegisteredDevice['role'],
-    ...(channel !== undefined && { channel }),
-    // A payee counts only with its certificate, which the intake has checked for terminals.
-    ...(isTerminal(message) && payee !== undefined && { payee: toHex(payee) }),
-    ...(isTerminal(message) && certificateExpiresAt !== undefined && { certificateExpiresAt }),
-    entropyCertified: entropyCertified === 1,
-  };
-}
-
-function proofOf(journal: Journal, position: number) {
-  if (!Number.isInteger(position) || position < 0 || position >= journal.tree.size) {
-    throw new SundialError('proof_range', `no record at position ${position}`, {
-      severity: 'call',
-      remedy: `Ask for a position below ${journal.tree.size}.`,
-    });
-  }
-  const { size, hash } = journal.checkpoint();
-  return {
-    position,
-    size,
-    checkpoint: toHex(hash),
-    root: toHex(journal.tree.root(size)),
-    path: journal.tree.proof(position, size).map(toHex),
-  };
-}
-
-function statusOf(parts: Parts) {
-  const { config, journal, intake, watch, settle } = parts;
-  const { open, finished } = settle.history;
-  const books = intake.durableBooks;
-  return {
-    name: config.name,
-    address: parts.address,
-    mqtt: parts.mqttUrl,
-    crypto: parts.crypto,
-    ledger: { size: journal.ledger.size, phase: journal.ledger.phase },
-    vouchers: books.vouchers,
-    revoked: books.revoked,
-    counts: { ...intake.counts },
-    devices: { online: parts.online.size },
-    broker: { connected: parts.ingest.connected, dropped: parts.ingest.dropped },
-    chain: {
-      vault: config.chain.vault,
-      chainId: config.chain.chainId,
-      height: watch.newest?.height,
-      at: watch.newest?.at,
-      finalHeight: watch.finalHeight,
-      trouble: parts.watching.lastError ?? parts.settling.lastError,
-    },
-    settlement: {
-      waitingLanes: settle.waiting(),
-      open: open && { batch: open.batch, transaction: toHex(open.transaction), rows: open.rows.length },
-      finished: finished.map(({ batch, transaction, rows, outcome }) => ({
-        batch,
-        transaction: toHex(transaction),
-        rows,
-        state: (['mined', 'reverted', 'replaced'] as const)[outcome.state - 1],
-        gas: outcome.gas,
-        block: outcome.block,
-      })),
-      refused: [...settle.refused].map(([row, { reason, attempts }]) => ({ row, reason, attempts })),
     },
   };
 }

@@ -59,3 +59,9 @@ export const rowAttemptsMax = 5;
 
 /** Vouchers with a payee's credit that one batch asks L2 about. */
 export const creditRowsMax = 100;
+
+/** Times that one batch is signed again because gas became dearer: each is looked up when the batch is. */
+export const replacementsMax = 20;
+
+/** Vouchers on one status page, some 400 bytes each: the next page begins at the seq after the last. */
+export const pageEntriesMax = 1_000;

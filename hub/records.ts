@@ -15,6 +15,7 @@ import {
   optional,
   secondsField,
   seqField,
+  signatureField,
   struct,
   type TaggedOf,
   u8,
@@ -85,7 +86,12 @@ export const RECORDS = {
   /** What became of it. `state` 1: mined, 2: reverted, 3: another transaction took its nonce. */
   batchOutcome: {
     number: 8,
-    codec: struct({ batch: u32, state: u8, gas: u32, block: heightField }),
+    codec: struct({ batch: u32, transaction: bytes32Field, state: u8, gas: u32, block: heightField }),
+  },
+  /** A terminal's word that everything it accepted for requests up to `at` is in the ledger. */
+  synced: {
+    number: 9,
+    codec: struct({ terminal: addressField, at: secondsField, signature: signatureField }),
   },
 } as const satisfies Record<string, { number: number; codec: Codec<unknown> }>;
 

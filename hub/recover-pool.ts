@@ -7,7 +7,6 @@ import { Worker } from 'node:worker_threads';
 import type { HubCrypto } from './crypto.ts';
 import { HALF_ORDER } from './crypto.ts';
 import type { Question } from './intake/prepare.ts';
-import { addressOfKey } from '../protocol/crypto/noble.ts';
 
 /** A digest and a signature. */
 const QUESTION_BYTES = 96;
@@ -62,7 +61,10 @@ export class RecoverPool {
   readonly #asked = new Map<number, Asked>();
   #next = 0;
 
-  private constructor(threads: number) {
+  readonly #keccak: HubCrypto['suite']['keccak256'];
+
+  private constructor(crypto: HubCrypto, threads: number) {
+    this.#keccak = crypto.suite.keccak256;
     const path = createRequire(import.meta.url).resolve('secp256k1/bindings');
     const code = `(${recoverForEver.toString()})(require)`;
     for (let i = 0; i < threads; i += 1) {
@@ -80,7 +82,7 @@ export class RecoverPool {
   /** A pool with a thread for each further core, or undefined where the native library does not load. */
   static start(crypto: HubCrypto): RecoverPool | undefined {
     if (crypto.kind !== 'native') return undefined;
-    return new RecoverPool(Math.max(1, Math.min(availableParallelism() - 1, THREADS_MAX)));
+    return new RecoverPool(crypto, Math.max(1, Math.min(availableParallelism() - 1, THREADS_MAX)));
   }
 
   /** Resolves with undefined when no thread can answer: whoever asked then finds out itself. */
@@ -108,7 +110,7 @@ export class RecoverPool {
       Array.from({ length: asked.count }, (_, index) => {
         const start = index * ANSWER_BYTES;
         return answers[start] === 1
-          ? addressOfKey(answers.subarray(start + 1, start + ANSWER_BYTES))
+          ? this.#keccak(answers.subarray(start + 1, start + ANSWER_BYTES)).slice(12)
           : undefined;
       }),
     );

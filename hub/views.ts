@@ -1,6 +1,7 @@
 // The books as people and tools read them: hex for bytes, plain numbers for money, nothing secret.
 import { toHex } from '../protocol/bytes.ts';
-import { baseOf, highest, spentTopOf, topOf } from './intake/books.ts';
+import { baseOf, channelBook, findEntry, highest, spentTopOf, topOf } from './intake/books.ts';
+import { PROOFS } from './intake/fraud.ts';
 import type { Books, ChannelFacts, Entry, IntakeState } from './intake/state.ts';
 import { bytesKey, keyNumber, trieEntries, trieGet } from './intake/trie.ts';
 import type { RegistryState } from './registry/registry.ts';
@@ -23,8 +24,8 @@ export interface ChannelView {
   readonly spendable: number | undefined;
   readonly exiting: boolean | undefined;
   readonly revoked: boolean;
-  /** E1 or E2 when fraud of the payer is proved. */
-  readonly proof: string | undefined;
+  /** The pair of vouchers that proves fraud of the payer: E1 one seq, E2 amounts that overlap. */
+  readonly proof: { readonly kind: 'E1' | 'E2'; readonly first: string; readonly second: string } | undefined;
   readonly seq: number;
   readonly spent: number;
   readonly vouchers: number;
@@ -52,7 +53,11 @@ export function channelViews(state: IntakeState, books: Books, registry: Registr
         spendable: l2?.spendable,
         exiting: l2?.exiting,
         revoked: books.revoked.some((revoked) => revoked === channel),
-        proof: book.proof && `E${book.proof.proof}`,
+        proof: book.proof && {
+          kind: book.proof.proof === PROOFS.E1 ? 'E1' : 'E2',
+          first: toHex(book.proof.first),
+          second: toHex(book.proof.second),
+        },
         seq,
         spent,
         vouchers: book.entries.length,
@@ -97,4 +102,33 @@ export function entryViews(state: IntakeState, entries: readonly Entry[]) {
     payeeCredited: entry.payeeCredit?.credited ?? 0,
     listed: entry.list?.length ?? 0,
   }));
+}
+
+/** What a payee needs to decide about its credits: those it has not countersigned, and how far its terminals are. */
+export function creditViews(state: IntakeState, books: Books, payee: string) {
+  const terminals = [...trieEntries(state.terminals)]
+    .filter(([, owner]) => toHex(owner) === payee)
+    .map(([key]) => {
+      const synced = books.synced[key];
+      return {
+        terminal: `0x${key}`,
+        syncedAt: synced?.at ?? 0,
+        signature: synced && toHex(synced.signature),
+      };
+    });
+  const credits = [...trieEntries(books.owed)].flatMap(([, owed]) => {
+    if (owed === undefined || toHex(owed.payee) !== payee) return [];
+    const entry = findEntry(books, owed.voucher);
+    if (entry === undefined) return [];
+    const { id, channel, at, credited, payeeCredit } = entry;
+    return {
+      voucher: toHex(id),
+      channel,
+      requestAt: at,
+      promised: credited,
+      countersigned: payeeCredit?.credited ?? 0,
+      proved: channelBook(books, channel).proof !== undefined,
+    };
+  });
+  return { now: state.block?.at ?? 0, terminals, credits };
 }

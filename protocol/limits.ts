@@ -52,6 +52,13 @@ export const SESSION_LOST_SECONDS = 30;
 /** Terminals in one scope that may be offline at once, H of the loss bound. */
 export const SCOPE_TERMINALS_MAX = 5;
 
+// ---- device and hub ----
+
+/** Milliseconds after which a device sends again what the hub has not answered. */
+export const SYNC_RETRY_MS = 5000;
+/** A device stores the hub's time at most this often, so that beacons don't wear out the flash. */
+export const TIME_STORE_SECONDS = 3600;
+
 // ---- money ----
 
 /** Share of the deposit that can't be spent and is slashed on proved fraud, in 1/10000. */

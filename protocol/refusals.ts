@@ -70,6 +70,7 @@ export const REFUSALS = [
   ['behind_ledger', 78, 'the device counts fewer vouchers than the ledger: restored or duplicated'],
   ['chain_stale', 79, "the hub's newest L2 block is too old to sign a lease"],
   ['exit_running', 80, 'the owner is leaving'],
+  ['credits_overdue', 85, 'a payee of the scope owes its signature under a credit for too long'],
   ['scope_full', 81, 'as many terminals as the scope allows'],
   [
     'entropy_uncertified',

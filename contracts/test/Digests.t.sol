@@ -51,6 +51,9 @@ contract DigestsTest is Check {
                 )
             );
         }
+        if (name == keccak256("Synced")) {
+            return keccak256(abi.encode(Digests.SYNCED_TYPEHASH, account("terminal"), number("at")));
+        }
         if (name == keccak256("Member")) {
             return keccak256(
                 abi.encode(Digests.MEMBER_TYPEHASH, field("scope"), account("terminal"), number("expiresAt"))

@@ -14,6 +14,7 @@ const structs = {
     'uint32 channel,address payer,uint48 spentFrom,uint48 spendLimit,uint48 tapLimit,uint40 issuedAt,uint40 expiresAt,bytes32 scope',
   LeaseRequest: 'uint32 channel,uint32 seq,uint48 spent,uint40 at,bytes32 scope',
   Terminal: 'address terminal,address payee,uint40 expiresAt',
+  Synced: 'address terminal,uint40 at',
   Member: 'bytes32 scope,address terminal,uint40 expiresAt',
   HubKey: 'address next,uint40 from,uint40 until',
   Receipt: 'bytes32 voucher',

@@ -42,6 +42,7 @@ export class Charger {
   /** Offers a session to the car that is plugged in. */
   offer(): Promise<void> {
     this.paidWh = 0;
+    this.meter.start();
     return this.ask();
   }
 

@@ -92,6 +92,8 @@ export interface CryptoSuite {
 export interface Meter {
   /** Register reading, watt-hours in all. */
   readingWh(): number;
+  /** A vehicle was plugged in: the session's total starts at zero. */
+  start(): void;
   /**
    * Lets energy flow until the session's total reaches `energyWh`, then calls back once; `full` when the vehicle took
    * no more before that.

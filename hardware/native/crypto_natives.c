@@ -2,6 +2,8 @@
  * The natives of every board that compute. Each writes into an array that the caller made, so that none of them
  * allocates and no pointer into the heap outlives a collection.
  */
+#include <string.h>
+
 #include "crypto.h"
 #include "machine.h"
 
@@ -28,6 +30,43 @@ static void native_crc32(struct sxMachine *the)
 	return_number(the, crc32(0, bytes, size));
 }
 
+static void native_equal(struct sxMachine *the)
+{
+	size_t size = 0, other_size = 0;
+	const uint8_t *bytes = argument_bytes(the, 0, &size);
+	const uint8_t *other = argument_bytes(the, 1, &other_size);
+	return_boolean(the, size == other_size && memcmp(bytes, other, size) == 0);
+}
+
+/* Big-endian, so that its last byte stands just before `end`; numbers stay below 2^53. */
+static void native_write_uint(struct sxMachine *the)
+{
+	size_t size = 0;
+	uint8_t *target = argument_bytes(the, 0, &size);
+	size_t at = argument_unsigned(the, 1);
+	uint64_t value = argument_uint53(the, 2);
+	if (at > size) at = 0;
+	for (; value != 0 && at > 0; value >>= 8) target[--at] = (uint8_t)value;
+	return_boolean(the, value == 0);
+}
+
+static void native_frame_encode(struct sxMachine *the)
+{
+	size_t size = 0, room = 0;
+	const uint8_t *message = argument_bytes(the, 0, &size);
+	uint8_t *out = argument_bytes(the, 1, &room);
+	bool fits = room >= size + 4 + (size + 4) / 254 + 2;
+	return_number(the, fits ? (double)frame_encode(message, size, out) : 0);
+}
+
+static void native_frame_decode(struct sxMachine *the)
+{
+	size_t size = 0, room = 0;
+	const uint8_t *frame = argument_bytes(the, 0, &size);
+	uint8_t *out = argument_bytes(the, 1, &room);
+	return_number(the, room >= size ? (double)frame_decode(frame, size, out) : -1);
+}
+
 static void native_secp_address(struct sxMachine *the)
 {
 	uint8_t *address = argument_bytes_of(the, 1, 20);
@@ -52,6 +91,10 @@ const struct native crypto_natives[] = {
 	{ "keccak256", native_keccak256, 2 },
 	{ "sha256", native_sha256, 2 },
 	{ "crc32", native_crc32, 1 },
+	{ "equal", native_equal, 2 },
+	{ "writeUint", native_write_uint, 3 },
+	{ "frameEncode", native_frame_encode, 2 },
+	{ "frameDecode", native_frame_decode, 2 },
 	{ "secpAddress", native_secp_address, 2 },
 	{ "secpSign", native_secp_sign, 3 },
 	{ "secpRecover", native_secp_recover, 3 },

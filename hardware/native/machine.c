@@ -182,6 +182,16 @@ uint32_t argument_unsigned(txMachine *the, int index)
 	return fxToUnsigned(the, mxArgv(index));
 }
 
+uint64_t argument_uint53(txMachine *the, int index)
+{
+	txSlot *slot = index < mxArgc ? mxArgv(index) : NULL;
+	if (slot && slot->kind == XS_INTEGER_KIND && slot->value.integer >= 0) return (uint64_t)slot->value.integer;
+	if (slot && slot->kind == XS_NUMBER_KIND && slot->value.number >= 0 && slot->value.number < 9007199254740992.0)
+		return (uint64_t)slot->value.number;
+	mxTypeError("argument %d is no integer from 0 to 2^53", index);
+	return 0;
+}
+
 const char *argument_string(txMachine *the, int index)
 {
 	if (index >= mxArgc) mxTypeError("argument %d is missing", index);
@@ -236,9 +246,18 @@ static void native_certified(txMachine *the)
 	return_boolean(the, board_entropy_certified());
 }
 
-static void native_collect(txMachine *the)
+/*
+ * Collects garbage while nobody waits, once a third of the slots is used up: a payment takes about that many, and
+ * should not have to stop for a collection of its own.
+ */
+static void idle(txMachine *the)
 {
-	fxCollectGarbage(the);
+	if ((the->maximumHeapCount - the->currentHeapCount) * 3 < the->maximumHeapCount * 2) fxCollectGarbage(the);
+}
+
+static void native_idle(txMachine *the)
+{
+	idle(the);
 }
 
 static const struct native own_natives[] = {
@@ -247,7 +266,7 @@ static const struct native own_natives[] = {
 	{ "alarm", native_alarm, 1 },
 	{ "random", native_random, 1 },
 	{ "entropyCertified", native_certified, 0 },
-	{ "collect", native_collect, 0 },
+	{ "idle", native_idle, 0 },
 };
 
 /* Adds functions to the global object `natives`. */
@@ -270,7 +289,8 @@ txMachine *machine_create(const struct machine_limits *limits, txMachine *root)
 		.initialChunkSize = limits->first_chunks,
 		.incrementalChunkSize = 2048,
 		.initialHeapCount = limits->first_slots,
-		.incrementalHeapCount = 128,
+		/* A heap that can't grow is not to give up before it is full. */
+		.incrementalHeapCount = limits->slots_below ? 1 : 128,
 		.stackCount = limits->stack_slots,
 		.initialKeyCount = limits->keys,
 		.incrementalKeyCount = 0,
@@ -356,6 +376,7 @@ void machine_loop(txMachine *the)
 	while (!self.exit) {
 		uint32_t left = self.alarm_at - board_milliseconds();
 		bool due = self.alarm && (int32_t)left <= 0;
+		if (!due) idle(the);
 		if (!due && !board_wait(self.alarm, left)) break;
 		due = self.alarm && (int32_t)(self.alarm_at - board_milliseconds()) <= 0;
 		if (due) {

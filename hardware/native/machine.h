@@ -81,6 +81,7 @@ void archive_run(struct sxMachine *the, const uint8_t *archive);
 uint8_t *argument_bytes(struct sxMachine *the, int index, size_t *size);
 uint8_t *argument_bytes_of(struct sxMachine *the, int index, size_t size);
 uint32_t argument_unsigned(struct sxMachine *the, int index);
+uint64_t argument_uint53(struct sxMachine *the, int index); /* a safe integer, not negative */
 const char *argument_string(struct sxMachine *the, int index);
 void return_boolean(struct sxMachine *the, bool value);
 void return_number(struct sxMachine *the, double value);

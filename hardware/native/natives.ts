@@ -11,11 +11,18 @@ export interface Natives {
   /** False when there is no entropy; `out` is then unchanged. */
   random(out: Uint8Array): boolean;
   entropyCertified(): boolean;
-  /** Collects garbage now: between payments, so that none has to wait for it. */
-  collect(): void;
+  /** What the loop does while nobody waits: collects garbage when there is much. */
+  idle(): void;
   keccak256(bytes: Uint8Array, out: Uint8Array): void;
   sha256(bytes: Uint8Array, out: Uint8Array): void;
   crc32(bytes: Uint8Array): number;
+  equal(a: Uint8Array, b: Uint8Array): boolean;
+  /** Writes `value` big-endian so that its last byte stands just before `end`; false when it does not fit. */
+  writeUint(target: Uint8Array, end: number, value: number): boolean;
+  /** Writes the frame of a message; returns its bytes, 0 when `out` is too small. */
+  frameEncode(message: Uint8Array, out: Uint8Array): number;
+  /** Writes the message of a frame without its closing zero; returns its bytes, -1 for garbage. */
+  frameDecode(frame: Uint8Array, out: Uint8Array): number;
   /** False when `secret` is no valid key. */
   secpAddress(secret: Uint8Array, out: Uint8Array): boolean;
   secpSign(digest: Uint8Array, secret: Uint8Array, out: Uint8Array): boolean;

@@ -15,6 +15,23 @@ STRIPPED(fxBuildDate)
 STRIPPED(fxBuildProxy) /* and Reflect */
 STRIPPED(fxBuildRegExp)
 
+/* Plain functions are never constructed here, and classes make their own prototype. */
+STRIPPED(fxDefaultFunctionPrototype)
+
+#ifdef NO_BIGINT
+/* Curves and hashes are in C: nothing computes with big integers. A literal would fail the build's first run. */
+STRIPPED(fxBuildBigInt)
+#endif
+
+/* `**` of integers, without libm. */
+double __wrap_pow(double base, double exponent);
+double __wrap_pow(double base, double exponent)
+{
+	double result = 1;
+	for (int i = 0; i < (int)exponent; i++) result *= base;
+	return result;
+}
+
 /* Letters of all alphabets: 8 KB of tables. */
 STRIPPED(fx_String_prototype_toLowerCase)
 STRIPPED(fx_String_prototype_toUpperCase)
@@ -37,9 +54,6 @@ const txDefaults gxDefaults = {
 	.runAsync = fxRunAsync,
 	.newGeneratorInstance = fxNewGeneratorInstance,
 	.newGeneratorFunctionInstance = fxNewGeneratorFunctionInstance,
-	.newAsyncGeneratorInstance = fxNewAsyncGeneratorInstance,
-	.newAsyncGeneratorFunctionInstance = fxNewAsyncGeneratorFunctionInstance,
-	.runForAwaitOf = fxRunForAwaitOf,
 	.newArgumentsSloppyInstance = fxNewArgumentsSloppyInstance,
 	.newArgumentsStrictInstance = fxNewArgumentsStrictInstance,
 	.runProgramEnvironment = fxRunProgramEnvironment,
@@ -55,8 +69,13 @@ const txBehavior *gxBehaviors[XS_BEHAVIOR_COUNT] = {
 };
 
 const txTypeDispatch gxTypeDispatches[mxTypeArrayCount] = {
+#ifdef NO_BIGINT
+	{ 8, 3, NULL, NULL, NULL, NULL, _getBigInt64, _setBigInt64, _BigInt64Array },
+	{ 8, 3, NULL, NULL, NULL, NULL, _getBigUint64, _setBigUint64, _BigUint64Array },
+#else
 	{ 8, 3, fxBigInt64Getter, fxBigInt64Setter, fxBigIntCoerce, fxBigInt64Compare, _getBigInt64, _setBigInt64, _BigInt64Array },
 	{ 8, 3, fxBigUint64Getter, fxBigUint64Setter, fxBigIntCoerce, fxBigUint64Compare, _getBigUint64, _setBigUint64, _BigUint64Array },
+#endif
 	{ 4, 2, fxFloat32Getter, fxFloat32Setter, fxNumberCoerce, fxFloat32Compare, _getFloat32, _setFloat32, _Float32Array },
 	{ 8, 3, fxFloat64Getter, fxFloat64Setter, fxNumberCoerce, fxFloat64Compare, _getFloat64, _setFloat64, _Float64Array },
 	{ 1, 0, fxInt8Getter, fxInt8Setter, fxIntCoerce, fxInt8Compare, _getInt8, _setInt8, _Int8Array },
@@ -68,6 +87,9 @@ const txTypeDispatch gxTypeDispatches[mxTypeArrayCount] = {
 	{ 1, 0, fxUint8Getter, fxUint8ClampedSetter, fxNumberCoerce, fxUint8Compare, _getUint8, _setUint8, _Uint8ClampedArray },
 };
 
+#ifdef NO_BIGINT
+const txTypeBigInt gxTypeBigInt;
+#else
 const txTypeBigInt gxTypeBigInt = {
 	fxBigIntCompare,
 	fxBigIntDecode,
@@ -92,6 +114,7 @@ const txTypeBigInt gxTypeBigInt = {
 	fxBigInt_sub,
 	fxBigInt_xor,
 };
+#endif
 
 const txTypeAtomics gxTypeAtomics[mxTypeArrayCount];
 

@@ -2,7 +2,7 @@
 // what was there. Records in the ledger were verified before they were written; nothing is verified here.
 import { type Bytes32, ZERO_BYTES16 } from '../../protocol/bytes.ts';
 import { type ChannelId, UINT48_MAX, ZERO_AMOUNT } from '../../protocol/integers.ts';
-import { decodeOwn, type MessageOf } from '../../protocol/wire/messages.ts';
+import { decodeOwn, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
 import type { HubRecord, RecordOf } from '../records.ts';
 import type { Books, ChannelBook, Entry, Known, Member } from './state.ts';
 import { bytesKey, numberKey, trieGet, trieSet } from './trie.ts';
@@ -60,11 +60,11 @@ export function highest(book: ChannelBook): { seq: number; spent: number } {
   return { seq, spent };
 }
 
-/** The books with one more record. `token` marks records of this run. */
-export function applyRecord(books: Books, record: HubRecord, token = -1): Books {
+/** The books with one more record. `token` marks records of this run; `message` is an entry's, if already read. */
+export function applyRecord(books: Books, record: HubRecord, token = -1, message?: Message): Books {
   switch (record.type) {
     case 'entry':
-      return applyEntry(books, record, token);
+      return applyEntry(books, record, token, message ?? decodeOwn(record.message));
     case 'evidence':
       return withChannel(books, record.channel, (book) => ({ ...book, proof: book.proof ?? record }));
     case 'lease':
@@ -77,15 +77,25 @@ export function applyRecord(books: Books, record: HubRecord, token = -1): Books 
       return withMember(books, record);
     case 'revocation':
       return { ...books, revoked: withRevoked(books.revoked, record) };
+    case 'synced':
+      return { ...books, synced: { ...books.synced, [bytesKey(record.terminal)]: record } };
     case 'batchIntent':
     case 'batchOutcome':
       return books;
   }
 }
 
-function applyEntry(books: Books, record: RecordOf<'entry'>, token: number): Books {
+/** The books with the voucher among the credits that are owed, or no longer. */
+function withOwed(books: Books, { id, payee, at, credited, payeeCredit }: Entry): Books {
+  const isOwed = credited > (payeeCredit?.credited ?? 0);
+  const key = bytesKey(id);
+  if (!isOwed && trieGet(books.owed, key) === undefined) return books;
+  const owed = isOwed ? { voucher: id, payee, requestAt: at } : undefined;
+  return { ...books, owed: trieSet(books.owed, key, owed) };
+}
+
+function applyEntry(books: Books, record: RecordOf<'entry'>, token: number, message: Message): Books {
   // A record whose failure was reported can turn up all the same, and its sender has sent it again.
-  const message = decodeOwn(record.message);
   const known = trieGet(books.known, bytesKey(record.id)) !== undefined;
   const countersigned = message.type === 'collectedCredit' && message.byPayee === 1;
   if (known && !countersigned) return books;
@@ -111,7 +121,8 @@ function applyEntry(books: Books, record: RecordOf<'entry'>, token: number): Boo
       const own = entry.payeeCredit;
       const payeeCredit =
         message.byPayee === 1 && credited > (own?.credited ?? -1) ? { credited, signature } : own;
-      return withEntry(marked, entry, { ...entry, credited: higher, payeeCredit });
+      const changed = { ...entry, credited: higher, payeeCredit };
+      return withOwed(withEntry(marked, entry, changed), changed);
     }
     default:
       return books;
@@ -158,7 +169,7 @@ function addVoucher(books: Books, entry: Entry, token: number): Books {
     return { ...book, entries, claims: withClaim(book.claims, entry) };
   });
   const known = withKnown(added, entry.id, { token, voucher: { channel, seq } });
-  return { ...known, vouchers: known.vouchers + 1 };
+  return withOwed({ ...known, vouchers: known.vouchers + 1 }, entry);
 }
 
 function withClaim(claims: ChannelBook['claims'], entry: Entry): ChannelBook['claims'] {

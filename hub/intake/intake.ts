@@ -92,7 +92,7 @@ class IntakeTurn {
       case 'voucher': {
         this.#count({ type: 'message', name: prepared.message.type });
         const candidate = voucherCandidate(this.#context, this.state, prepared);
-        return this.#entry(device, prepared.bytes, 'voucher', candidate, candidate.id);
+        return this.#entry(device, prepared.bytes, 'voucher', candidate, candidate.id, prepared.message);
       }
       case 'other':
         this.#count({ type: 'message', name: prepared.message.type });
@@ -112,6 +112,7 @@ class IntakeTurn {
           'tick',
           tickCandidate(this.#context, this.state, message),
           message.stream,
+          message,
         );
       case 'collectedCredit':
         return this.#entry(
@@ -120,6 +121,7 @@ class IntakeTurn {
           'credit',
           creditCandidate(this.#context, this.state, message),
           message.voucher,
+          message,
         );
       case 'query':
         return this.#query(device, message.entry);
@@ -134,6 +136,8 @@ class IntakeTurn {
         return this.#register(device, message);
       case 'statement':
         return this.#statement(message);
+      case 'synced':
+        return this.#synced(device, message);
       default:
         return this.#reject(device, ZERO_BYTES32, 'unexpected_message');
     }
@@ -145,6 +149,7 @@ class IntakeTurn {
     kind: 'voucher' | 'tick' | 'credit',
     candidate: Candidate,
     voucher: Bytes32,
+    message: Message,
   ): void {
     const { id } = candidate;
     const known = candidate.fresh?.() ? undefined : trieGet(this.state.books.known, bytesKey(id));
@@ -156,7 +161,11 @@ class IntakeTurn {
     if (refusal !== undefined) return this.#reject(device, id, refusal);
     const at = this.state.block?.at ?? (0 as Seconds);
     this.#count({ type: 'accepted', kind });
-    this.#persist({ type: 'entry', id, at, message: bytes }, { type: 'acknowledge', device, entry: id });
+    this.#persist(
+      { type: 'entry', id, at, message: bytes },
+      [{ type: 'acknowledge', device, entry: id }],
+      message,
+    );
     // A credit moves nothing that another voucher could contradict.
     if (kind !== 'credit') this.#watchForFraud(voucher);
   }
@@ -210,6 +219,18 @@ class IntakeTurn {
     }
   }
 
+  /** A terminal's word counts when it is registered and the word is newer; the payee checks the signature again. */
+  #synced(device: string, message: MessageOf<'synced'>): void {
+    const { terminal, at, signature } = message;
+    const key = bytesKey(terminal);
+    if (trieGet(this.state.terminals, key) === undefined)
+      return this.#reject(device, ZERO_BYTES32, 'terminal_unknown');
+    if (!this.#context.signing.signedBy('Synced', message, signature, terminal))
+      return this.#reject(device, ZERO_BYTES32, 'signature');
+    if (at <= (this.state.books.synced[key]?.at ?? 0) || this.#room() !== undefined) return;
+    this.#persist({ type: 'synced', terminal, at, signature });
+  }
+
   #register(device: string, message: MessageOf<'register'>): void {
     const refusal = registrationRefusal(this.#context, this.state, message);
     if (refusal !== undefined) return this.#reject(device, ZERO_BYTES32, refusal);
@@ -217,8 +238,16 @@ class IntakeTurn {
       const terminals = trieSet(this.state.terminals, bytesKey(message.device), message.payee!);
       this.#set({ terminals });
     }
+    if (!isTerminal(message)) {
+      // Anybody can claim to be a payer; only one that L2 knows is worth a place in the registry.
+      const { channel, device: payer } = message;
+      const facts = channel === undefined ? undefined : trieGet(this.state.channels, numberKey(channel));
+      if (facts !== undefined && equalBytes(facts.payer, payer)) {
+        this.effects.push({ type: 'registered', device, message });
+      }
+      return;
+    }
     this.effects.push({ type: 'registered', device, message });
-    if (!isTerminal(message)) return;
     for (const answer of memberships(this.#context, this.state, message)) {
       if ('refusal' in answer) this.#reject(device, ZERO_BYTES32, answer.refusal);
       else {
@@ -230,7 +259,7 @@ class IntakeTurn {
 
   #revoke(channel: ChannelId, revoked: boolean): void {
     if (this.state.books.revoked.includes(channel) === revoked) return;
-    this.#persist({ type: 'revocation', channel, revoked: revoked ? 1 : 0 }, { type: 'revocations' });
+    this.#persist({ type: 'revocation', channel, revoked: revoked ? 1 : 0 }, [{ type: 'revocations' }]);
   }
 
   // ---- the ledger ----
@@ -240,7 +269,7 @@ class IntakeTurn {
     if (record === undefined) return this.#answer(answer, 0);
     const refusal = this.#room();
     if (refusal !== undefined) return this.#reject(answer.device, ZERO_BYTES32, refusal);
-    this.#persist(record, answer);
+    this.#persist(record, [answer]);
   }
 
   #room(): RefusalName | undefined {
@@ -250,10 +279,11 @@ class IntakeTurn {
       : undefined;
   }
 
-  #persist(record: HubRecord, ...answers: Answer[]): void {
+  /** `message`: what the record's bytes say, where it was read already. */
+  #persist(record: HubRecord, answers: readonly Answer[] = [], message?: Message): void {
     const { books, pending, nextToken: token } = this.state;
     this.#set({
-      books: applyRecord(books, record, token),
+      books: applyRecord(books, record, token, message),
       pending: [...pending, { token, before: books, answers }],
       nextToken: token + 1,
     });
@@ -261,10 +291,10 @@ class IntakeTurn {
   }
 
   #persisted(token: number, position: number): void {
-    const [first, ...pending] = this.state.pending;
+    const [first] = this.state.pending;
     // Records that went down with an earlier one have no say any more.
     if (first === undefined || first.token !== token) return;
-    this.#set({ pending });
+    this.#set({ pending: this.state.pending.slice(1) });
     for (const answer of first.answers) {
       if (answer.type === 'acknowledge') this.#place(answer.entry, position);
       this.#answer(answer, position);

@@ -9,7 +9,7 @@ import type { MessageOf } from '../../protocol/wire/messages.ts';
 import type { RecordOf } from '../records.ts';
 import { channelBook, highest } from './books.ts';
 import type { ChannelFacts, IntakeContext, IntakeState } from './state.ts';
-import { bytesKey, numberKey, trieGet } from './trie.ts';
+import { bytesKey, numberKey, trieEntries, trieGet } from './trie.ts';
 
 export type LeaseAnswer =
   | { readonly refusal: RefusalName }
@@ -40,6 +40,7 @@ export function answerLeaseRequest(
   const refusal = firstRefusal([
     request.spent > facts.spendable ? 'over_spend_limit' : undefined,
     scopeAllowed(context, request.scope) ? undefined : 'lease_scope',
+    creditsOverdue(context, state, request.scope) ? 'credits_overdue' : undefined,
     book.proof !== undefined || facts.slashed || state.books.revoked.includes(request.channel)
       ? 'revoked'
       : undefined,
@@ -76,6 +77,22 @@ function stillGood(context: IntakeContext, old: RecordOf<'lease'>, wanted: Recor
     equalBytes(old.scope, wanted.scope) &&
     wanted.issuedAt < old.issuedAt + context.timing.leaseLifetime / 2
   );
+}
+
+/**
+ * Does a payee of the scope owe a countersignature for longer than its terminals may stay away plus claimMargin? Then
+ * payers would risk money in a scope that does not give it back (rule 4).
+ */
+function creditsOverdue(context: IntakeContext, state: IntakeState, scope: Uint8Array): boolean {
+  const payees = context.scopes[bytesKey(scope)];
+  const { block, books } = state;
+  if (payees === undefined || block === undefined) return false;
+  const { payeeOfflineMax, claimMargin } = context.timing;
+  for (const [, owed] of trieEntries(books.owed)) {
+    if (owed === undefined || !payees.includes(bytesKey(owed.payee))) continue;
+    if (owed.requestAt + payeeOfflineMax + claimMargin < block.at) return true;
+  }
+  return false;
 }
 
 function scopeAllowed(context: IntakeContext, scope: Uint8Array): boolean {

@@ -2,7 +2,8 @@
 // of one event run in order; what must wait for the disk comes back as an event of its own.
 import type { SecureKey } from '../../hardware/interfaces/index.ts';
 import { toHex } from '../../protocol/bytes.ts';
-import type { Seconds } from '../../protocol/integers.ts';
+import { unreachable } from '../../protocol/errors.ts';
+import type { Position, Seconds } from '../../protocol/integers.ts';
 import { refusalNumber } from '../../protocol/refusals.ts';
 import { encodeMessage, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
 import { causeText, isError } from '../errors.ts';
@@ -109,60 +110,71 @@ export class IntakeRuntime {
       this.#host.log.error({ device: event.device, err: causeText(error) }, 'a message broke the intake');
       return;
     }
-    await Promise.all(effects.map((effect) => this.#execute(effect)));
+    const work: Promise<void>[] = [];
+    for (const effect of effects) {
+      const done = this.#execute(effect);
+      if (done !== undefined) work.push(done);
+    }
+    if (work.length > 0) await Promise.all(work);
   }
 
-  async #execute(effect: IntakeEffect): Promise<void> {
-    const { key, metrics } = this.#host;
-    const { signing } = this.#context;
+  /** Does one effect; returns a promise only where something is waited for. */
+  #execute(effect: IntakeEffect): Promise<void> | undefined {
     switch (effect.type) {
       case 'persist':
         return this.#persist(effect);
-      case 'acknowledge': {
-        const { device, entry, position, at } = effect;
-        const fields = { entry, position, at } as Pick<
-          MessageOf<'acknowledgement'>,
-          'entry' | 'position' | 'at'
-        >;
-        const signature = await key.sign(signing.digest('Acknowledgement', fields));
-        this.#send(device, { type: 'acknowledgement', ...fields, signature });
-        metrics.acknowledged.inc();
-        this.counts.acknowledged += 1;
-        return;
-      }
-      case 'lease': {
-        const { type: _, seq: __, ...fields } = effect.lease;
-        const signature = await key.sign(signing.digest('Lease', fields));
-        this.#send(effect.device, { type: 'lease', ...fields, signature });
-        metrics.leases.inc();
-        return;
-      }
-      case 'member': {
-        const { type: _, ...fields } = effect.member;
-        const signature = await key.sign(signing.digest('Member', fields));
-        this.#send(effect.device, { type: 'member', ...fields, signature });
-        return;
-      }
+      case 'acknowledge':
+        return this.#acknowledge(effect);
+      case 'lease':
+        return this.#sendLease(effect);
+      case 'member':
+        return this.#sendMember(effect);
       case 'reject':
-        metrics.refusals.inc({ code: effect.code });
-        this.counts.refused += 1;
-        this.#host.log.debug(
-          { device: effect.device, code: effect.code, entry: toHex(effect.entry) },
-          'refused',
-        );
-        this.#send(effect.device, {
-          type: 'rejection',
-          entry: effect.entry,
-          code: refusalNumber(effect.code),
-        });
-        return;
+        this.#reject(effect);
+        return undefined;
       case 'registered':
-        return this.#host.registered(effect.device, effect.message);
+        this.#host.registered(effect.device, effect.message);
+        return undefined;
       case 'revocations':
-        return this.#host.revocations();
+        this.#host.revocations();
+        return undefined;
       case 'count':
-        return this.#count(effect.what);
+        this.#count(effect.what);
+        return undefined;
+      default:
+        return unreachable(effect);
     }
+  }
+
+  async #acknowledge({ device, ...effect }: Extract<IntakeEffect, { type: 'acknowledge' }>): Promise<void> {
+    const { key, metrics } = this.#host;
+    const { entry, at } = effect;
+    const fields = { entry, position: effect.position as Position, at };
+    const signature = await key.sign(this.#context.signing.digest('Acknowledgement', fields));
+    this.#send(device, { type: 'acknowledgement', ...fields, signature });
+    metrics.acknowledged.inc();
+    this.counts.acknowledged += 1;
+  }
+
+  async #sendLease({ device, lease }: Extract<IntakeEffect, { type: 'lease' }>): Promise<void> {
+    const { type: _, seq: __, ...fields } = lease;
+    const signature = await this.#host.key.sign(this.#context.signing.digest('Lease', fields));
+    this.#send(device, { type: 'lease', ...fields, signature });
+    this.#host.metrics.leases.inc();
+  }
+
+  async #sendMember({ device, member }: Extract<IntakeEffect, { type: 'member' }>): Promise<void> {
+    const { type: _, ...fields } = member;
+    const signature = await this.#host.key.sign(this.#context.signing.digest('Member', fields));
+    this.#send(device, { type: 'member', ...fields, signature });
+  }
+
+  #reject({ device, entry, code }: Extract<IntakeEffect, { type: 'reject' }>): void {
+    const { metrics, log } = this.#host;
+    metrics.refusals.inc({ code });
+    this.counts.refused += 1;
+    log.debug({ device, code, entry: toHex(entry) }, 'refused');
+    this.#send(device, { type: 'rejection', entry, code: refusalNumber(code) });
   }
 
   async #persist({ token, record }: Extract<IntakeEffect, { type: 'persist' }>): Promise<void> {

@@ -74,6 +74,17 @@ export interface Books {
   readonly revoked: readonly ChannelId[];
   /** Members by scope (key). */
   readonly members: Readonly<Record<string, readonly Member[]>>;
+  /** How far each terminal (key) said that it has handed everything in. */
+  readonly synced: Readonly<Record<string, RecordOf<'synced'>>>;
+  /** Credits that terminals promised and payees have not countersigned in full, by voucher; undefined once they did. */
+  readonly owed: Trie<OwedCredit | undefined>;
+}
+
+export interface OwedCredit {
+  readonly voucher: Bytes32;
+  readonly payee: Address;
+  /** When the request was made: the payee's time to countersign runs from there. */
+  readonly requestAt: Seconds;
 }
 
 export interface Known {
@@ -191,6 +202,8 @@ export const emptyBooks: Books = {
   vouchers: 0,
   revoked: [],
   members: {},
+  synced: {},
+  owed: undefined,
 };
 
 export const emptyIntake: IntakeState = {

@@ -96,7 +96,7 @@ async function openLast(
   const file = await files.open(segment.name);
   try {
     const bytes = await file.read(0, await file.size());
-    const { size, end } = scan(segment, bytes);
+    const { size, end, lastGroup } = scan(segment, bytes);
     let tornTail: TornTail | undefined;
     if (end < bytes.length) {
       const torn = bytes.length - end;
@@ -106,21 +106,29 @@ async function openLast(
       await file.truncate(end);
       tornTail = { file: segment.name, offset: end, bytes: torn };
     }
-    // A group that a killed process wrote may be in memory only; from here on it counts as durable, so make it so.
+    // The last group counts as durable from here on, but a killed process may never have synced it, or have failed
+    // to: after a failed fsync the kernel calls pages clean that are in memory only, and a further fsync writes
+    // nothing. Written again they are dirty again. Earlier groups were synced before the last one was begun.
+    await file.write(0, bytes.subarray(0, headerBytes));
+    await file.write(lastGroup, bytes.subarray(lastGroup, end));
     await file.sync();
+    // The same for the file's name: it may have died between creating the segment and syncing the folder.
+    await files.syncFolder();
     return { size, end, tornTail };
   } finally {
     await file.close();
   }
 }
 
-function scan(segment: Segment, bytes: Uint8Array): { size: number; end: number } {
+function scan(segment: Segment, bytes: Uint8Array): { size: number; end: number; lastGroup: number } {
   let size = segment.first;
   let end = headerBytes;
+  let lastGroup = end;
   for (;;) {
     const group = decodeGroup(segment.salt, bytes, end);
-    if (group === undefined || group.first !== size) return { size, end };
+    if (group === undefined || group.first !== size) return { size, end, lastGroup };
     size += group.records.length;
+    lastGroup = end;
     end = group.end;
   }
 }

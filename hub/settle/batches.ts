@@ -8,6 +8,8 @@ export interface BatchHistory {
   readonly nextBatch: number;
   /** Signed, maybe sent, and not known to be final: at most one. */
   readonly open: RecordOf<'batchIntent'> | undefined;
+  /** Earlier transactions of the open batch with the same nonce: one of them may be the one that is mined. */
+  readonly earlier: readonly RecordOf<'batchIntent'>[];
   /** Newest last; older ones are in the ledger. */
   readonly finished: readonly FinishedBatch[];
 }
@@ -22,19 +24,23 @@ export interface FinishedBatch {
 /** Finished batches kept in memory for the status page. */
 const FINISHED_MAX = 100;
 
-export const emptyHistory: BatchHistory = { nextBatch: 1, open: undefined, finished: [] };
+export const emptyHistory: BatchHistory = { nextBatch: 1, open: undefined, earlier: [], finished: [] };
 
 /** The history with one more record; other records change nothing. */
 export function applyBatchRecord(history: BatchHistory, record: HubRecord): BatchHistory {
   switch (record.type) {
-    case 'batchIntent':
-      return { ...history, open: record, nextBatch: record.batch + 1 };
+    case 'batchIntent': {
+      const { open } = history;
+      const earlier = open?.batch === record.batch ? [...history.earlier, open] : [];
+      return { ...history, open: record, earlier, nextBatch: record.batch + 1 };
+    }
     case 'batchOutcome': {
       const { open } = history;
       if (open === undefined || open.batch !== record.batch) return history;
-      const { batch, transaction, rows } = open;
+      const { batch, rows } = open;
+      const { transaction } = record;
       const finished = [...history.finished, { batch, transaction, rows: rows.length, outcome: record }];
-      return { ...history, open: undefined, finished: finished.slice(-FINISHED_MAX) };
+      return { ...history, open: undefined, earlier: [], finished: finished.slice(-FINISHED_MAX) };
     }
     default:
       return history;

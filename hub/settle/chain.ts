@@ -51,13 +51,18 @@ export function connect(url: string, pollingMs = 100): PublicClient {
 /**
  * Signs a call. Sends nothing.
  * @param nonce the account's next one when absent; pass it when other transactions are on their way
+ * @param priorityFeeMin wei a gas: a replacement of a transaction with the same nonce has to offer more than it did
  * @param gas limit; estimated when absent, which throws viem's ContractFunction or call error when it would revert
  */
 export async function prepare(
   client: PublicClient,
   account: LocalAccount,
   call: Call,
-  { nonce, gas }: { nonce?: number | undefined; gas?: bigint | undefined } = {},
+  {
+    nonce,
+    gas,
+    priorityFeeMin = 0n,
+  }: { nonce?: number | undefined; gas?: bigint | undefined; priorityFeeMin?: bigint } = {},
 ): Promise<PreparedTransaction> {
   const [chainId, usedNonce, fees, estimate] = await Promise.all([
     client.getChainId(),
@@ -65,13 +70,14 @@ export async function prepare(
     client.estimateFeesPerGas(),
     gas ?? client.estimateGas({ account, ...call }).then(gasLimit),
   ]);
+  const raise = priorityFeeMin > fees.maxPriorityFeePerGas ? priorityFeeMin - fees.maxPriorityFeePerGas : 0n;
   const raw = await account.signTransaction({
     type: 'eip1559',
     chainId,
     nonce: usedNonce,
     gas: estimate,
-    maxFeePerGas: fees.maxFeePerGas,
-    maxPriorityFeePerGas: fees.maxPriorityFeePerGas,
+    maxFeePerGas: fees.maxFeePerGas + raise,
+    maxPriorityFeePerGas: fees.maxPriorityFeePerGas + raise,
     ...call,
   });
   return { hash: keccak256(raw), raw, nonce: usedNonce, gas: estimate };

@@ -3,7 +3,7 @@
 // keeps it from running twice, and until it is final (or its nonce is used by another) nothing new is planned: so
 // nothing is paid twice and nothing is forgotten. A row that the vault skips is reported and, unless something about
 // its channel changes, not sent again.
-import type { LocalAccount, TransactionReceipt } from 'viem';
+import { type LocalAccount, parseTransaction, type TransactionReceipt } from 'viem';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { height } from '../../protocol/integers.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
@@ -18,7 +18,7 @@ import {
 import { findEntry } from '../intake/books.ts';
 import type { Books } from '../intake/state.ts';
 import { bytesKey, trieEntries } from '../intake/trie.ts';
-import { creditRowsMax, rowAttemptsMax } from '../limits.ts';
+import { creditRowsMax, replacementsMax, rowAttemptsMax } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import type { HubRecord, RecordOf } from '../records.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -88,34 +88,68 @@ export class SettleLoop {
   // ---- the open transaction ----
 
   async #bringForward(vault: Vault, open: RecordOf<'batchIntent'>): Promise<'waiting' | 'sent' | 'finished'> {
-    const receipt = await receiptOf(vault.client, toHex(open.transaction));
-    if (receipt === undefined) return this.#sendAgain(vault, open);
+    const mined = await this.#findMined(vault, open);
+    if (mined === undefined) return this.#sendAgain(vault, open);
+    const { intent, receipt } = mined;
     const block = Number(receipt.blockNumber);
     const newest = Number(await vault.client.getBlockNumber());
     // Not planned anew before the watch has stored what this batch did, or its lanes would look unsettled.
     if (block > newest - this.#options.link.finalityBlocks || block > this.#options.watchedHeight())
       return 'waiting';
-    await this.#finish(open, receipt.status === 'success' ? 'mined' : 'reverted', receipt);
-    if (receipt.status === 'success') this.#readOutcomes(vault, open, receipt);
-    else this.#isolate(open.rows);
+    await this.#finish(intent, receipt.status === 'success' ? 'mined' : 'reverted', receipt);
+    if (receipt.status === 'success') this.#readOutcomes(vault, intent, receipt);
+    else this.#isolate(intent.rows);
     return 'finished';
+  }
+
+  /** The transaction of the open batch that was mined, the newest first: replaced ones had the same nonce. */
+  async #findMined(
+    vault: Vault,
+    open: RecordOf<'batchIntent'>,
+  ): Promise<{ intent: RecordOf<'batchIntent'>; receipt: TransactionReceipt } | undefined> {
+    for (const intent of [open, ...this.history.earlier]) {
+      const receipt = await receiptOf(vault.client, toHex(intent.transaction));
+      if (receipt !== undefined) return { intent, receipt };
+    }
+    return undefined;
   }
 
   /** Not mined: sent again, unless another transaction of the account has used its nonce for good. */
   async #sendAgain(vault: Vault, open: RecordOf<'batchIntent'>): Promise<'sent' | 'finished'> {
     const { client } = vault;
     const { address } = this.#options.account;
-    const newest = await client.getBlockNumber();
-    const final = newest - BigInt(this.#options.link.finalityBlocks);
+    const newest = await client.getBlock();
+    const final = newest.number - BigInt(this.#options.link.finalityBlocks);
     const used = await client.getTransactionCount({ address, blockNumber: final < 0n ? 0n : final });
     if (used > open.nonce) {
       // Looked up again: it may have been mined between the two questions.
-      if ((await receiptOf(client, toHex(open.transaction))) !== undefined) return 'sent';
+      if ((await this.#findMined(vault, open)) !== undefined) return 'sent';
       this.#options.log.warn({ batch: open.batch, nonce: open.nonce }, 'another transaction took the nonce');
       await this.#finish(open, 'replaced', undefined);
       return 'finished';
     }
+    const { maxFeePerGas = 0n, maxPriorityFeePerGas = 0n } = parseTransaction(toHex(open.raw));
+    const tooCheap = (newest.baseFeePerGas ?? 0n) > maxFeePerGas;
+    if (tooCheap && this.history.earlier.length < replacementsMax) {
+      return this.#replace(vault, open, maxPriorityFeePerGas);
+    }
     await submit(client, { raw: toHex(open.raw) });
+    return 'sent';
+  }
+
+  /** Gas became dearer than what was signed: the same rows with the same nonce at today's price. */
+  async #replace(vault: Vault, open: RecordOf<'batchIntent'>, priorityFee: bigint): Promise<'sent'> {
+    const books = this.#options.books();
+    const rows = open.rows.map((reference) => this.#row(books, reference));
+    // Nodes take a replacement only when it offers a tenth more in both figures.
+    const priorityFeeMin = (priorityFee * 9n) / 8n + 1n;
+    const { raw, hash } = await vault.prepareSettle(this.#options.account, rows, {
+      nonce: open.nonce,
+      priorityFeeMin,
+    });
+    await this.#record({ ...open, transaction: fromHex(hash, 32), raw: fromHex(raw) });
+    this.#options.log.info({ batch: open.batch, transaction: hash }, 'gas became dearer: batch signed again');
+    await submit(vault.client, { raw });
     return 'sent';
   }
 
@@ -127,6 +161,7 @@ export class SettleLoop {
     await this.#record({
       type: 'batchOutcome',
       batch: open.batch,
+      transaction: open.transaction,
       state: OUTCOME_STATES[state],
       gas: Number(receipt?.gasUsed ?? 0),
       block: height(Number(receipt?.blockNumber ?? 0)),

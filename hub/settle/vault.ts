@@ -349,10 +349,10 @@ export class Vault {
   async prepareSettle(
     account: LocalAccount,
     rows: readonly Row[],
-    nonce?: number,
+    options: { readonly nonce?: number; readonly priorityFeeMin?: bigint } = {},
   ): Promise<PreparedSettlement> {
     const data = await this.settleCalldata(rows);
-    return { ...(await prepare(this.client, account, { to: this.address, data }, { nonce })), rows };
+    return { ...(await prepare(this.client, account, { to: this.address, data }, options)), rows };
   }
 
   /** Sends a batch and waits for its outcomes. For tests and tools; the settle loop prepares, records, submits. */

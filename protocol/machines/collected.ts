@@ -4,6 +4,8 @@
  */
 import type { Bytes32, Signature } from '../bytes.ts';
 import type { Message, MessageOf } from '../wire/messages.ts';
+import { requestField, voucherField } from '../wire/records.ts';
+import { keyField, optional, signatureField } from '../wire/schema.ts';
 import { requestHash, type Request, type Voucher } from '../vouchers.ts';
 import type { Signing } from '../signing/digests.ts';
 
@@ -20,6 +22,16 @@ export interface Collected {
   /** The terminal's signature over the full credit of a voided voucher. */
   readonly credit?: Signature;
 }
+
+/** How it stands in a device's journal. */
+export const collectedFields = {
+  voucher: voucherField,
+  request: requestField,
+  signature: signatureField,
+  key: optional(keyField),
+  receipt: optional(signatureField),
+  credit: optional(signatureField),
+} as const;
 
 /** The message that carries it. */
 export function collectedMessage(collected: Collected): Message {

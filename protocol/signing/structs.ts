@@ -40,6 +40,7 @@ export const STRUCTS = {
   },
   LeaseRequest: { channel: 'uint32', seq: 'uint32', spent: 'uint48', at: 'uint40', scope: 'bytes32' },
   Terminal: { terminal: 'address', payee: 'address', expiresAt: 'uint40' },
+  Synced: { terminal: 'address', at: 'uint40' },
   Member: { scope: 'bytes32', terminal: 'address', expiresAt: 'uint40' },
   HubKey: { next: 'address', from: 'uint40', until: 'uint40' },
   Receipt: { voucher: 'bytes32' },

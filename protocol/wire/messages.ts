@@ -253,6 +253,7 @@ export const MESSAGES = {
     lanes: list(listedLane, LISTED_LANES_MAX),
   }),
   query: row(68, 'device to hub', { entry: bytes32Field }),
+  synced: row(70, 'device to hub', { terminal: addressField, at: secondsField, signature: signatureField }),
   settled: row(71, 'hub to device', {
     channel: channelField,
     payee: addressField,

@@ -49,6 +49,7 @@ async function show({ vault, flags }: Act): Promise<void> {
     owner: state.owner,
     payer: state.payer,
     deposited: flags.json ? state.deposited : formatMoney(state.deposited),
+    credited: flags.json ? state.credited : formatMoney(state.credited),
     free: flags.json ? state.free : formatMoney(state.free),
     bond: flags.json ? state.bond : formatMoney(state.bond),
     exit: state.exitReady === 0 ? 'none' : `ready at ${new Date(state.exitReady * 1000).toISOString()}`,

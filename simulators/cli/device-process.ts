@@ -7,7 +7,7 @@ import type { Runtime } from '../../device/runtime.ts';
 import { nodeClock, nodeEntropy } from '../../hardware/boards/node/host.ts';
 import { mqttUplink } from '../../hardware/boards/node/mqtt.ts';
 import { listenForTaps, seekTerminal } from '../../hardware/boards/node/socket-link.ts';
-import type { Uplink } from '../../hardware/interfaces/index.ts';
+import type { Link, Uplink } from '../../hardware/interfaces/index.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import type { DeviceEvent, Effect, Notice } from '../../protocol/machines/effects.ts';
@@ -54,7 +54,7 @@ function stopDead(): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 }
 
-function describe(notice: Notice): string {
+export function describe(notice: Notice): string {
   switch (notice.type) {
     case 'approved':
       return `APPROVED ${formatMoney(notice.amount)} (channel ${notice.channel})`;
@@ -141,14 +141,19 @@ export class DeviceProcess {
     side: 'payer' | 'terminal',
     controls: Controls,
     status: () => Line,
+    onLink: () => void = () => undefined,
   ): Promise<void> {
     await runtime.start();
     this.closers.push(() => runtime.stop());
+    const attach = (link: Link): void => {
+      runtime.attachLink(link);
+      onLink();
+    };
     if (side === 'terminal') {
-      const server = await listenForTaps(this.options.tap, (link) => runtime.attachLink(link));
+      const server = await listenForTaps(this.options.tap, attach);
       this.closers.push(() => server.close());
     } else {
-      this.closers.push(seekTerminal(this.options.tap, (link) => runtime.attachLink(link)));
+      this.closers.push(seekTerminal(this.options.tap, attach));
     }
     const connect = (url: unknown): void => {
       this.uplink?.close();

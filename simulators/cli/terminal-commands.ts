@@ -127,8 +127,11 @@ async function runCharger(flags: ChargerFlags): Promise<void> {
     'terminal',
     { offer: () => charger.offer(), endSession: () => charger.end() },
     () => ({ ...status(), registerWh: meter.readingWh() }),
+    // Whoever plugs in is offered a session, unless one goes on after a radio dropped out.
+    () => {
+      if (flags.start && device.state.volatile.session === undefined) void charger.offer();
+    },
   );
-  if (flags.start) await charger.offer();
 }
 
 export function addTerminalCommands(program: Command): void {
@@ -140,6 +143,9 @@ export function addTerminalCommands(program: Command): void {
     .option('--speed <times>', 'how many seconds of the session pass in one second', '600')
     .option('--tick-value <amount>', 'price of one tick', '0.02')
     .option('--tick-wh <wh>', 'energy of one tick in watt-hours', '40')
-    .option('--no-start', 'wait for {"offer":true} on stdin (with --control) instead of offering at once')
+    .option(
+      '--no-start',
+      'wait for {"offer":true} on stdin (with --control) instead of offering to whoever plugs in',
+    )
     .action((flags: ChargerFlags) => runCharger(flags).catch(fail));
 }

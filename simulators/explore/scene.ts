@@ -50,6 +50,7 @@ export class Scene {
   readonly hubKey = { address: this.hub, from: seconds(0), until: seconds(START + 10 * 365 * 86_400) };
   readonly lease: MessageOf<'lease'>;
   readonly sent = new Interner<Sent>();
+  private readonly certificates: MessageOf<'certificate'>[] = [];
   private readonly made = new Map<string, Made>();
 
   constructor(config: Config) {
@@ -70,6 +71,11 @@ export class Scene {
   }
 
   certificate(terminal: number): MessageOf<'certificate'> {
+    this.certificates[terminal] ??= this.certify(terminal);
+    return this.certificates[terminal]!;
+  }
+
+  private certify(terminal: number): MessageOf<'certificate'> {
     const fields = {
       terminal: this.terminals[terminal]!,
       payee: this.payees[this.config.terminals[terminal]!]!,
@@ -99,11 +105,14 @@ export class Scene {
     return this.payees.findIndex((known) => equalBytes(known, payee));
   }
 
-  /** Number of a message that a device sent, through its real bytes. */
-  emit(message: Message, byPayer: boolean): number {
+  /** Number of a message that a device sent, through its real bytes. `stream`: digest that a tick's answer is for. */
+  emit(message: Message, byPayer: boolean, stream?: Uint8Array): number {
     encodeMessage(message);
     const key = isVoucher(message) ? canonical(signedDigest(message.signature)) : canonical(message);
-    return this.sent.number(`${byPayer}${key}`, () => this.describe(message, byPayer));
+    const answered = message.type === 'tickAnswer' ? stream : undefined;
+    return this.sent.number(`${byPayer}${key}${answered ? canonical(answered) : ''}`, () =>
+      this.describe(message, byPayer, answered),
+    );
   }
 
   /** A voucher as it is sent for the first time, for the terminal whose request is still open. */
@@ -127,7 +136,7 @@ export class Scene {
     return { type: 'resolveStream', ...shared, anchor, tickValue, ticks };
   }
 
-  private describe(message: Message, byPayer: boolean): Sent {
+  private describe(message: Message, byPayer: boolean, answered: Uint8Array | undefined): Sent {
     const base = { message, byPayer, name: message.type as string };
     switch (message.type) {
       case 'request':
@@ -166,9 +175,10 @@ export class Scene {
       case 'tick':
         return { ...base, name: `tick ${message.k} of ${message.seq}` };
       case 'tickAnswer': {
-        const stream = this.streamOf(message.seq);
+        const stream = answered && this.voucher(answered);
         if (stream === undefined) return base;
         const { voucher } = stream;
+        // Ticks are worth 1 each in every configuration.
         const top = voucher.paid + message.k;
         return {
           ...base,
@@ -179,12 +189,5 @@ export class Scene {
       default:
         return base;
     }
-  }
-
-  /** Ticks are worth 1 each in every configuration. */
-  private streamOf(seq: number): Made | undefined {
-    for (const made of this.made.values())
-      if (made.voucher.kind === 'stream' && made.voucher.seq === seq) return made;
-    return undefined;
   }
 }

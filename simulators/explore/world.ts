@@ -48,6 +48,7 @@ export class World {
   private readonly ids = new Interner<string>();
   private readonly owned = new Map<string, ReturnType<typeof ownEvents>>();
   private readonly handed = new Map<string, { bytes: number; entry: Uint8Array; id: string }[]>();
+  private readonly awaits = new Map<number, readonly string[]>();
   private readonly scratch: Int32Array;
 
   constructor(config: Config, drop: Drop) {
@@ -168,9 +169,18 @@ export class World {
   private payerAtHub(row: Int32Array, emit: Emit): void {
     const number = row[0]!;
     const { durable } = this.hub.local(row[this.hubAt]!);
-    for (const id of awaitedByPayer(this.scene, this.payer.local(number).state))
+    for (const id of this.awaited(number))
       if (durable.has(id))
         this.emitOutcomes(row, 0, this.payerAcknowledged(number, id), 'payer gets an acknowledgement', emit);
+  }
+
+  private awaited(number: number): readonly string[] {
+    let found = this.awaits.get(number);
+    if (found === undefined) {
+      found = awaitedByPayer(this.scene, this.payer.local(number).state);
+      this.awaits.set(number, found);
+    }
+    return found;
   }
 
   payerAcknowledged(number: number, id: string): readonly Outcome[] {
@@ -315,7 +325,7 @@ export class World {
     if (!payerResolved(this.payer.local(row[0]!).state)) return false;
     return this.terminals.every((table, t) => {
       const { books, volatile } = table.local(row[1 + t]!).state;
-      const owes = books.lanes.some(({ stream, credited }) => stream !== undefined && stream.late > credited);
+      const owes = books.lanes.some(({ owed, credited }) => owed > credited);
       return books.outbox.length === 0 && (volatile.session?.delivering ?? 0) === 0 && !owes;
     });
   }

@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import { loadCrypto } from '../../hub/crypto.ts';
 import { intakeStep } from '../../hub/intake/intake.ts';
 import { openQuestions, prepareMessage, type Question, withSigners } from '../../hub/intake/prepare.ts';
+import { makeKeccak256 } from '../../hub/keccak.ts';
 import { RecoverPool } from '../../hub/recover-pool.ts';
 import { nobleSuite } from '../../protocol/crypto/noble.ts';
 import { encodeMessage } from '../../protocol/wire/messages.ts';
@@ -32,6 +33,16 @@ test('native and reference recovery agree on good, damaged and random signatures
     }
     assert.equal(suite.recover(digest, signature), nobleSuite.recover(digest, signature), `seed ${seed}`);
   }
+});
+
+test('the fast keccak256 agrees with the reference at every length around its blocks', () => {
+  const random = seededRandom(9);
+  const fast = makeKeccak256()!;
+  for (let length = 0; length < 600; length += 1) {
+    const bytes = random.bytes(length);
+    assert.equal(fast(bytes), nobleSuite.keccak256(bytes), `${length} bytes`);
+  }
+  assert.equal(fast(new Uint8Array(100_000).fill(7)), nobleSuite.keccak256(new Uint8Array(100_000).fill(7)));
 });
 
 test('threads answer as the suite does, for good and bad signatures, in order', async () => {

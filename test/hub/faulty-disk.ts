@@ -134,6 +134,7 @@ export class FaultyDisk {
         stored.unsynced = [];
       },
       truncate: async (size) => {
+        if (this.#random.chance(0.5)) await new Promise((resolve) => setImmediate(resolve));
         alive();
         const change: Change = { kind: 'truncate', size };
         stored.seen = apply(stored.seen, change);

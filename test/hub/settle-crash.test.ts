@@ -9,7 +9,7 @@ import { emptyBooks } from '../../hub/intake/state.ts';
 import { rowAttemptsMax } from '../../hub/limits.ts';
 import { createLogger } from '../../hub/log.ts';
 import { decodeRecord, encodeRecord, type HubRecord } from '../../hub/records.ts';
-import { Registry } from '../../hub/registry/registry.ts';
+import { Registry, type RegistryState } from '../../hub/registry/registry.ts';
 import { SettleLoop } from '../../hub/settle/loop.ts';
 import { ChainLink } from '../../hub/watch/chain-link.ts';
 import { Watch } from '../../hub/watch/watch.ts';
@@ -212,6 +212,32 @@ test('the account’s nonce used elsewhere: the batch is given up and its lanes 
     await bench.close();
   }));
 
+test('gas that became dearer than what was signed: signed again with the same nonce, paid once', () =>
+  inTemporaryFolder(async (folder) => {
+    const bench = await Bench.open(folder);
+    bench.take([await nextTap()]);
+    bench.cut = (reached) => {
+      if (reached === 'before sending') throw new Died();
+    };
+    await bench.run().catch(() => {});
+    bench.cut = () => {};
+    const client = site.vault.client as unknown as { request(call: object): Promise<unknown> };
+    await client.request({ method: 'anvil_setNextBlockBaseFeePerGas', params: ['0x174876e800'] });
+    await client.request({ method: 'evm_mine', params: [] });
+    const before = await transactions();
+    bench.restart();
+    await bench.run();
+    assert.is((await transactions()) - before, 1);
+    assert.is(await site.vault.readLane(site.channel, payee.address), paid);
+    const intents = bench.records.filter((record) => record.type === 'batchIntent');
+    assert.is(intents.length, 2);
+    assert.is(intents[0]!.nonce, intents[1]!.nonce);
+    assert.is(intents[0]!.batch, intents[1]!.batch);
+    assert.equal(bench.loop.history.finished.at(-1)!.transaction, intents[1]!.transaction);
+    assert.equal(bench.loop.history.earlier, []);
+    await bench.close();
+  }));
+
 test('the next batch waits until the watch has stored what the last one did', () =>
   inTemporaryFolder(async (folder) => {
     const bench = await Bench.open(folder);
@@ -283,6 +309,33 @@ test('a batch larger than allowed goes out in parts, in order', () =>
     assert.is((await transactions()) - before, 3);
     for (const { voucher } of taps) assert.is(await site.vault.readLane(voucher.channel, payee.address), 7);
     await bench.close();
+  }));
+
+test('a registry that can not be written does not hide a deposit from the intake', () =>
+  inTemporaryFolder(async (folder) => {
+    const registry = await Registry.open(folder);
+    const failing = {
+      state: registry.state,
+      update: async (change: (state: RegistryState) => void) => {
+        change(registry.state);
+        throw Object.assign(new Error('no space'), { code: 'ENOSPC' });
+      },
+    } as unknown as Registry;
+    const told: number[] = [];
+    const link = new ChainLink(parseConfig(site.config(folder)).chain, site.signing);
+    const watch = new Watch(link, failing, site.deployment.block, {
+      block: () => {},
+      channel: (channel) => told.push(channel),
+      payee: () => {},
+      settled: () => {},
+    });
+    const failure = await watch.look().then(
+      () => 'nothing',
+      (error) => error.code,
+    );
+    assert.is(failure, 'ENOSPC');
+    assert.ok(told.includes(site.channel));
+    await registry.close();
   }));
 
 test.run();

@@ -1,7 +1,15 @@
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { concatBytes, equalBytes, toHex, uintBytes } from '../../protocol/bytes.ts';
+import { rowOf } from '../../hub/batch/batch.ts';
+import { applyRecord, findEntry } from '../../hub/intake/books.ts';
+import { emptyBooks } from '../../hub/intake/state.ts';
+import { openFileLedger } from '../../hub/ledger/file-ledger.ts';
+import { encodeRecord, type HubRecord } from '../../hub/records.ts';
+import { concatBytes, equalBytes, fromHex, toHex, uintBytes } from '../../protocol/bytes.ts';
 import { amount, channelId } from '../../protocol/integers.ts';
+import { refusalName } from '../../protocol/refusals.ts';
 import { SCOPE_ANY } from '../../protocol/vouchers.ts';
 import { encodeMessage } from '../../protocol/wire/messages.ts';
 import { key, otherPayee, otherTerminal, payee, payer, suite, tap, tick } from './fleet.ts';
@@ -16,6 +24,44 @@ test.before(async () => {
 test.after(async () => {
   await site.close();
 });
+
+/** A road to the chain that can be blocked: connections are cut and refused. */
+async function startRoad(port: number) {
+  const sockets = new Set<Socket>();
+  let blocked = false;
+  const server = createServer((from) => {
+    if (blocked) return void from.destroy();
+    const to = connect(port, '127.0.0.1');
+    for (const socket of [from, to]) {
+      sockets.add(socket);
+      socket.on('error', () => {});
+      socket.on('close', () => {
+        sockets.delete(socket);
+        from.destroy();
+        to.destroy();
+      });
+    }
+    from.pipe(to).pipe(from);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const cut = () => {
+    for (const socket of sockets) socket.destroy();
+  };
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    block() {
+      blocked = true;
+      cut();
+    },
+    open() {
+      blocked = false;
+    },
+    close() {
+      cut();
+      return new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}
 
 const hubAddress = () => privateKeyToAccount(HUB_SECRET as `0x${string}`).address.toLowerCase();
 const seed = suite.keccak256(Uint8Array.of(1));
@@ -204,6 +250,35 @@ test('lanes on a known list settle with one row', () =>
     }
   }));
 
+test('a transaction that was signed before a crash is brought to its end by the next start, unasked', () =>
+  inTemporaryFolder(async (folder) => {
+    const { signing, channel, vault } = site;
+    const next = await tap({ on: signing, channel, seq: 8, amount: 10, spent: 1330, paid: 320 });
+    const entry: HubRecord = { type: 'entry', id: next.id, at: 1 as never, message: next.bytes };
+    const reference = { entry: next.id, k: 0, lanes: [] };
+    const row = rowOf(signing, findEntry(applyRecord(emptyBooks, entry), next.id)!, reference);
+    const { hash, raw, nonce } = await vault.prepareSettle(privateKeyToAccount(site.anvil.keys[1]!), [row]);
+    const intent: HubRecord = {
+      type: 'batchIntent',
+      batch: 1,
+      transaction: fromHex(hash, 32),
+      nonce,
+      raw: fromHex(raw),
+      rows: [reference],
+    };
+    const ledger = await openFileLedger(join(folder, 'ledger'));
+    for (const record of [entry, intent]) await ledger.append(encodeRecord(record));
+    await ledger.close();
+    const hub = await site.start(folder);
+    try {
+      await until('the batch is final', () => hub.status().settlement.finished.length === 1);
+      assert.is(hub.status().settlement.finished[0]!.transaction, hash);
+      assert.is(await vault.readLane(channel, payee.address), 320);
+    } finally {
+      await hub.stop();
+    }
+  }));
+
 test('a revoked channel stands in the list that the next beacon names, and gets no lease', () =>
   inTemporaryFolder(async (folder) => {
     const { signing, channel } = site;
@@ -232,28 +307,90 @@ test('a revoked channel stands in the list that the next beacon names, and gets 
     }
   }));
 
-test('the hub takes and acknowledges vouchers while L2 is out of reach, and settles when it is back', () =>
+test('L2 goes away and comes back: vouchers are taken all the while, and settling resumes by itself', () =>
+  inTemporaryFolder(async (folder) => {
+    const { signing, channel } = site;
+    const road = await startRoad(site.anvil.port);
+    const chain = { ...site.config(folder).chain, rpcUrl: road.url };
+    const hub = await site.start(folder, { chain, batch: { everyMs: 100 } });
+    const pos = await startTerminal(site, hub);
+    try {
+      road.block();
+      await until('trouble is told', () => hub.status().chain.trouble !== undefined);
+      const next = await tap({ on: signing, channel, seq: 9, amount: 10, spent: 1340, paid: 330 });
+      pos.send(next.bytes);
+      await pos.next('acknowledgement');
+      assert.is(hub.status().settlement.waitingLanes, 1);
+      road.open();
+      await pos.next('settled', (found) => found.paid === 330);
+      assert.is(await site.vault.readLane(channel, payee.address), 330);
+      await until('trouble is over', () => hub.status().chain.trouble === undefined);
+    } finally {
+      pos.close();
+      await hub.stop();
+      await road.close();
+    }
+  }));
+
+test('a hub that starts without L2 takes vouchers of the channels that it knows', () =>
   inTemporaryFolder(async (folder) => {
     const { signing, channel } = site;
     let hub = await site.start(folder);
     let pos = await startTerminal(site, hub);
     pos.close();
     await hub.stop();
-    const chain = { ...site.config(folder).chain, rpcUrl: 'http://127.0.0.1:9' };
-    hub = await site.start(folder, { chain });
+    hub = await site.start(folder, { chain: { ...site.config(folder).chain, rpcUrl: 'http://127.0.0.1:9' } });
     pos = await startTerminal(site, hub);
-    const next = await tap({ on: signing, channel, seq: 8, amount: 10, spent: 1330, paid: 320 });
-    pos.send(next.bytes);
-    await pos.next('acknowledgement');
-    await until('trouble is told', () => hub.status().chain.trouble !== undefined);
-    await hub.settleNow();
-    assert.is(hub.status().settlement.waitingLanes, 1);
-    pos.close();
-    await hub.stop();
-    hub = await site.start(folder);
-    await hub.settleNow();
-    assert.is(await site.vault.readLane(channel, payee.address), 320);
-    await hub.stop();
+    try {
+      const next = await tap({ on: signing, channel, seq: 10, amount: 10, spent: 1350, paid: 340 });
+      pos.send(next.bytes);
+      await pos.next('acknowledgement');
+    } finally {
+      pos.close();
+      await hub.stop();
+    }
+  }));
+
+test('a deposit counts only when it is final', () =>
+  inTemporaryFolder(async (folder) => {
+    const { signing, vault } = site;
+    const chain = { ...site.config(folder).chain, finalityBlocks: 3 };
+    const hub = await site.start(folder, { chain });
+    const wearable = new Connected(hub, key(50).address);
+    try {
+      await wearable.ready();
+      const { channel } = await vault.openChannel(site.owner, {
+        payer: toHex(key(50).address),
+        amount: 1_000,
+      });
+      const request = {
+        channel: channelId(channel),
+        seq: 0 as never,
+        spent: amount(0),
+        at: 0 as never,
+        scope: SCOPE_ANY,
+      };
+      const message = {
+        type: 'leaseRequest',
+        ...request,
+        signature: await key(50).sign(signing.digest('LeaseRequest', request)),
+      } as const;
+      const { height } = hub.status().chain;
+      await until('the block is seen', () => hub.status().chain.height! > height!);
+      wearable.send(message);
+      assert.is(refusalName((await wearable.next('rejection')).code), 'channel_unknown');
+      const client = vault.client as unknown as { request(call: object): Promise<unknown> };
+      for (let mined = 0; mined < 3; mined += 1) await client.request({ method: 'evm_mine', params: [] });
+      const pages = async () => (await get(`${hub.statusUrl}/channels`)) as { channel: number }[];
+      await until('the channel is final', async () =>
+        (await pages()).some((found) => found.channel === channel),
+      );
+      wearable.send(message);
+      assert.is((await wearable.next('lease')).spendLimit, 800);
+    } finally {
+      wearable.close();
+      await hub.stop();
+    }
   }));
 
 test('another vault at the address is refused by name and nothing is settled there', () =>

@@ -304,6 +304,22 @@ test('a cut between a late tick and its credit: the credit is made up for before
   assert.is(again.records.length, records, 'once');
 });
 
+test('a tick that comes after a refund is given back on top of it', async () => {
+  const terminal = await makeTerminal();
+  await terminal.on(streamSale(10, 5));
+  await greet(terminal);
+  await terminal.on(message(await streamFor(terminal)));
+  for (const k of [1, 2, 3]) {
+    await terminal.on(message(tickMessage(1, 5, k)));
+    await deliverTick(terminal);
+  }
+  await terminal.on({ type: 'closeSession', challenge: challenge(9) });
+  await terminal.on({ type: 'refund', channel: CHANNEL, credited: amount(20) });
+  assert.is(terminal.state.books.lanes[0]?.credited, 20);
+  await terminal.on(message(tickMessage(1, 5, 4)));
+  assert.is(terminal.state.books.lanes[0]?.credited, 30, 'one tick was kept for what was delivered');
+});
+
 test('after the session was closed a further tick is credited, not delivered', async () => {
   const terminal = await makeTerminal();
   await terminal.on(streamSale(10, 5));

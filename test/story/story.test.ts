@@ -111,7 +111,17 @@ test('a device folder is used by one process at a time', async () => {
 });
 
 test('every command has --help, and says on stderr what is wrong and what to do', async () => {
-  for (const command of ['demo', 'hub', 'wearable', 'pos', 'charger', 'car', 'channel', 'reconcile']) {
+  for (const command of [
+    'demo',
+    'hub',
+    'wearable',
+    'pos',
+    'charger',
+    'car',
+    'channel',
+    'reconcile',
+    'payee',
+  ]) {
     const help = await sundial(command, '--help');
     assert.is(help.code, 0);
     assert.match(help.stdout, new RegExp(`Usage: sundial ${command}`));
@@ -131,6 +141,73 @@ test('every command has --help, and says on stderr what is wrong and what to do'
     assert.is(code, 1, args.join(' '));
     assert.is(stdout, '');
     assert.match(stderr, message);
+  }
+});
+
+test('a late voucher is void, its payee countersigns, and the money is back in the channel on L2', async () => {
+  const state = join(folder, 'void');
+  const demo = spawn(process.execPath, [CLI, 'demo', '--state', state], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const ended = new Promise((resolve) => demo.once('exit', resolve));
+  const tap = join(folder, 'void.sock');
+  const pos = new DeviceChild(CLI, { role: 'pos', state: join(state, 'pos'), tap }, () => undefined);
+  const wearable = new DeviceChild(
+    CLI,
+    { role: 'wearable', state: join(state, 'wearable'), tap },
+    () => undefined,
+  );
+  try {
+    let output = '';
+    await new Promise<void>((resolve, reject) => {
+      demo.stdout.on('data', (data) => {
+        output += data;
+        if (output.includes('Ctrl-C here')) resolve();
+      });
+      demo.once('exit', () => reject(new Error(`the story ended early: ${output.slice(-500)}`)));
+    });
+    const site = JSON.parse(readFileSync(join(state, 'site.json'), 'utf8'));
+    await Promise.all([pos.start(), wearable.start()]);
+    const { spent } = await wearable.status();
+    pos.command({ haltAt: 'persist:answered' });
+    pos.command({ sale: '2.00' });
+    await pos.next('halted');
+    await pos.kill();
+    await pos.start();
+    await wearable.next('voided');
+    await wearable.until((status) => status.unconfirmed === 0);
+    assert.is((await wearable.status()).spent, Number(spent) + 2_000_000, 'numbers stay');
+
+    // What was void is claimed by nobody until a later voucher of the lane carries it along.
+    const { mark } = wearable;
+    pos.command({ sale: '1.00' });
+    await wearable.next('paid', () => true, mark);
+    pos.command({ connect: site.mqttUrl });
+    await pos.until((status) => status.outbox === 0);
+    const waiting = async (): Promise<string> => {
+      const { stdout } = await sundial('payee', '--site', state, '--json');
+      return JSON.parse(stdout)
+        .credits.map((credit: { answer: string }) => credit.answer)
+        .join();
+    };
+    // The terminal says that it has synced right behind its last acknowledgement; the hub stores that first.
+    let answer = await waiting();
+    for (let look = 0; answer === 'wait' && look < 20; look++) answer = await waiting();
+    assert.is(answer, 'sign');
+    assert.is(await waiting(), '', 'nothing is left to sign');
+
+    const credited = async (): Promise<number> => {
+      await fetch(`${site.statusUrl}/settle`, { method: 'POST' });
+      const { stdout } = await sundial('channel', 'show', '--site', state, '--channel', '1', '--json');
+      return JSON.parse(stdout).credited;
+    };
+    let back = await credited();
+    for (let look = 0; back === 0 && look < 5; look++) back = await credited();
+    assert.is(back, 2_000_000);
+  } finally {
+    await Promise.all([pos.stop(), wearable.stop()]);
+    demo.kill('SIGINT');
+    await ended;
   }
 });
 

@@ -1,7 +1,9 @@
-// Type check and lint of the whole tree, each counted as one test.
+// Type check and lint of the whole tree, and the layers, each counted as one test.
+import { checkLayers } from './layers.mjs';
+
 export default {
   name: 'style',
-  async run({ execute }) {
+  async run({ root, execute }) {
     const checks = [
       ['node_modules/.bin/tsc', ['--noEmit', '-p', 'tsconfig.json']],
       ['node_modules/.bin/biome', ['check', '--diagnostic-level=warn', '--error-on-warnings', '.']],
@@ -10,6 +12,10 @@ export default {
     for (const [program, args] of checks) {
       const { code } = await execute(program, args, { quiet: true });
       counts[code === 0 ? 'passed' : 'failed'] += 1;
+    }
+    for (const [sentence, faults] of checkLayers(root)) {
+      counts[faults.length === 0 ? 'passed' : 'failed'] += 1;
+      for (const fault of faults) process.stdout.write(`${sentence}: ${fault}\n`);
     }
     return counts;
   },

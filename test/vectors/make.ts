@@ -154,6 +154,7 @@ const TERMINAL: readonly unknown[] = [
     receipt: true,
     signature,
     credited: 5,
+    owed: 7,
     settled: 6,
   },
   { type: 'laneStream', channel: 7, voucher: streamVoucher, k: 1, late: 0, preimage: digest },

@@ -57,6 +57,7 @@ export const SPEC: Readonly<Record<string, readonly [number: number, fields: str
   member: [64, 'scope:32 terminal:20 expiresAt:u40 signature:64'],
   statement: [66, 'channel:u32 seq:u32 lanes:list<lane>'],
   query: [68, 'entry:32'],
+  synced: [70, 'terminal:20 at:u40 signature:64'],
   settled: [71, 'channel:u32 payee:20 paid:u48 transaction:32'],
 };
 

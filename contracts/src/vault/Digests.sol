@@ -20,6 +20,7 @@ library Digests {
     );
     bytes32 internal constant TERMINAL_TYPEHASH =
         keccak256("Terminal(address terminal,address payee,uint40 expiresAt)");
+    bytes32 internal constant SYNCED_TYPEHASH = keccak256("Synced(address terminal,uint40 at)");
     bytes32 internal constant MEMBER_TYPEHASH = keccak256("Member(bytes32 scope,address terminal,uint40 expiresAt)");
     bytes32 internal constant HUB_KEY_TYPEHASH = keccak256("HubKey(address next,uint40 from,uint40 until)");
     bytes32 internal constant RECEIPT_TYPEHASH = keccak256("Receipt(bytes32 voucher)");

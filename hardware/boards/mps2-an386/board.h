@@ -62,7 +62,7 @@ struct control {
 	uint32_t boots;
 	uint32_t no_entropy;     /* 1: the source gives nothing */
 	uint32_t rtc;            /* Unix seconds of the battery-backed clock when this run began; 0: it has none */
-	uint32_t reserved;
+	uint32_t restart;        /* 1: the power goes off and on when the loop is next idle */
 	uint8_t seed[32];        /* the launcher's random bytes: the board has no source of its own */
 };
 #define NV_BASE ((uint8_t *)0x21000000)

@@ -11,7 +11,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ensureInstalled, root } from '../../../tools/ensure.mjs';
@@ -41,7 +41,7 @@ const flags = [
   '-fdata-sections',
 ];
 // The interpreter's loop and the arithmetic are compiled for speed, all the rest for size.
-const fast = ['xsRun.c', 'xsMemory.c', 'xsBigInt.c', 'xsProperty.c', 'xsType.c', 'xsDataView.c'];
+const fast = ['xsRun.c', 'xsMemory.c', 'xsProperty.c'];
 
 /** Builders of built-ins that strip.c replaces. */
 const stripped = [
@@ -50,6 +50,8 @@ const stripped = [
   'fxBuildMath',
   'fxBuildModule',
   'fxBuildProxy',
+  'fxDefaultFunctionPrototype',
+  'pow',
   'fxPrepareModule',
   'fxPrepareTransfer',
   'fx_String_prototype_toLowerCase',
@@ -61,7 +63,7 @@ const stripped = [
 export const profiles = {
   native: {
     ramSize: 192 * 1024,
-    flashSize: 640 * 1024,
+    flashSize: 768 * 1024,
     heapSize: 16 * 1024,
     stackSize: 16 * 1024,
     defines: {
@@ -69,8 +71,8 @@ export const profiles = {
       WATCHDOG_MS: 8000,
       STACK_SLOTS: 768,
       KEYS: 128,
-      FIRST_CHUNKS: 16 * 1024,
-      FIRST_SLOTS: 1024,
+      FIRST_CHUNKS: 32 * 1024,
+      FIRST_SLOTS: 3072,
     },
   },
   // Signing in JavaScript: the collector needs head-room, or it runs all the time.
@@ -96,11 +98,48 @@ export const roles = {
   pos: 'pos.ts',
   charger: 'charger.ts',
   selftest: 'selftest.ts',
+  bench: 'bench.ts',
+};
+
+/** The bench holds both sides of a tap, so it has more RAM than either; what a role takes is measured on its image. */
+const ramOf = (role, profile) => profiles[profile].ramSize * (role === 'bench' ? 2 : 1);
+const definesOf = (role, profile) => {
+  const { defines } = profiles[profile];
+  if (role !== 'bench') return defines;
+  // Two devices hold twice as much, and each has the head-room that its own board would give it.
+  return { ...defines, FIRST_SLOTS: 2 * defines.FIRST_SLOTS, FIRST_CHUNKS: 2 * defines.FIRST_CHUNKS };
+};
+const flashOf = (role, profile) => profiles[profile].flashSize * (role === 'bench' ? 2 : 1);
+
+/** What byte loops in JavaScript take most of: the same functions in C stand in for these modules in an image. */
+export const nativeModules = {
+  name: 'native-modules',
+  setup(build) {
+    const stand = {
+      'device/crc32.ts': 'crc32.ts',
+      'device/links/framing.ts': 'framing.ts',
+      'protocol/bytes.ts': 'bytes.ts',
+    };
+    build.onResolve({ filter: /(crc32|framing|bytes)\.ts$/ }, ({ path, resolveDir, importer }) => {
+      const native = stand[relative(root, join(resolveDir, path))];
+      return native && !importer.startsWith(nativeFolder) ? { path: join(nativeFolder, native) } : undefined;
+    });
+  },
+};
+
+/** The noble profile computes in JavaScript: these modules stand in for the native ones. */
+const nobleProfile = {
+  name: 'noble-profile',
+  setup(build) {
+    build.onResolve({ filter: /^\.\/(crypto|keys)\.ts$/ }, ({ path, resolveDir }) =>
+      resolveDir === folder ? { path: join(folder, path.replace('.ts', '-noble.ts')) } : undefined,
+    );
+  },
 };
 
 async function compileAll(role, profile, archive) {
-  const { defines } = profiles[profile];
-  const table = await curveTable(2);
+  const defines = definesOf(role, profile);
+  const table = await curveTable(4);
   const engine = engineSources({ parser: false }).filter((path) => !path.endsWith('/xsDefaults.c')); // see strip.c
   const isFast = (path) => fast.some((name) => path.endsWith(`/${name}`));
   const isLinked = (path) => path.endsWith('/xsAPI.c');
@@ -125,16 +164,26 @@ async function compileAll(role, profile, archive) {
     )),
     // As for XS's own linker: the global object that goes into flash is one that caches nothing in itself.
     ...(await compile(cc, [...small, '-DmxLink=1', ...engineFlags], engine.filter(isLinked), none)),
-    ...(await compile(cc, [...ours, '-Os', ...engineFlags], shared, headers)),
+    ...(await compile(
+      cc,
+      [...ours, '-Os', ...(profile === 'native' ? ['-DNO_BIGINT'] : []), ...engineFlags],
+      shared,
+      headers,
+    )),
     ...(await compile(cc, [...ours, '-Os', ...numbers], own, headers)),
-    ...(await compile(cc, [...ours, '-O2'], [join(nativeFolder, 'keccak.c')], headers)),
+    ...(await compile(
+      cc,
+      [...ours, '-O2'],
+      [join(nativeFolder, 'keccak.c'), join(nativeFolder, 'frame.c')],
+      headers,
+    )),
     ...(await compile(
       cc,
       [
         ...ours,
         '-O2',
-        '-DECMULT_GEN_PREC_BITS=2',
-        '-DECMULT_WINDOW_SIZE=4',
+        '-DECMULT_GEN_PREC_BITS=4',
+        '-DECMULT_WINDOW_SIZE=6',
         '-I',
         nativeFolder,
         '-isystem',
@@ -155,8 +204,8 @@ async function compileAll(role, profile, archive) {
   ];
 }
 
-/** Slots beside those that stay, tried in turn: the first that is enough makes the smallest image. */
-const slotMargins = [400, 600, 800, 1000, 1200, 1400, 1700, 2000, 3000, 5000];
+/** Most slots that modules may need beside those that stay, and how closely the least is searched for. */
+const slotMargin = { most: 6000, step: 32 };
 
 /** Runs the image once without its frozen machine; returns what it printed first. */
 async function runOnce(image, memory) {
@@ -180,16 +229,25 @@ async function prelink(elf, image) {
   const memory = `${image}.memory`;
   const symbols = await command('arm-none-eabi-nm', [elf]);
   const end = Number.parseInt(/^([0-9a-f]+) . __image_end$/m.exec(symbols)[1], 16);
-  let said;
-  for (const margin of slotMargins) {
+  const lay = async (margin) => {
     const head = Buffer.alloc(4);
     head.writeUInt32LE(margin);
     writeFileSync(memory, head);
     truncateSync(memory, emulator.memoryBytes);
-    said = await runOnce(image, memory);
-    if (said !== 'fault: memory_full') break;
+    const said = await runOnce(image, memory);
+    if (said !== 'prelinked' && said !== 'fault: memory_full')
+      throw new Error(`The image could not lay out its machine: ${said}`);
+    return said === 'prelinked';
+  };
+  // The least margin makes the smallest image.
+  let enough = slotMargin.most;
+  let few = 0;
+  while (enough - few > slotMargin.step) {
+    const middle = Math.floor((enough + few) / 2);
+    if (await lay(middle)) enough = middle;
+    else few = middle;
   }
-  if (said !== 'prelinked') throw new Error(`The image could not lay out its machine: ${said}`);
+  if (!(await lay(enough))) throw new Error(`The image's modules need more than ${slotMargin.most} slots.`);
   const bytes = readFileSync(memory);
   const size = bytes.readUInt32LE(0);
   const code = readFileSync(image);
@@ -214,13 +272,16 @@ export async function buildImage(role, profile = 'native') {
     // Shorter names of locals and no white space; property names stay, as they are the wire and the journal.
     minify: true,
     define: { PROFILE: JSON.stringify(profile), ROLE: JSON.stringify(role) },
+    plugins: profile === 'noble' ? [nobleProfile] : [nativeModules],
   });
   const host = await buildHost();
   await command(host, ['--archive', `${archive}.${process.pid}`, bundle]);
   renameSync(`${archive}.${process.pid}`, archive);
   renameSync(bundle, join(out, `${name}.js`));
   const objects = await compileAll(role, profile, archive);
-  const { ramSize, flashSize, heapSize, stackSize } = profiles[profile];
+  const { heapSize, stackSize } = profiles[profile];
+  const flashSize = flashOf(role, profile);
+  const ramSize = ramOf(role, profile);
   const script = join(folder, 'board.ld');
   const symbols = Object.entries({
     FLASH_SIZE: flashSize,
@@ -234,7 +295,7 @@ export async function buildImage(role, profile = 'native') {
     '--specs=nosys.specs',
     '-nostartfiles',
     '-Wl,--gc-sections,--no-warn-mismatch',
-    ...stripped.map((name) => `-Wl,--wrap=${name}`),
+    ...[...stripped, ...(profile === 'native' ? ['fxBuildBigInt'] : [])].map((name) => `-Wl,--wrap=${name}`),
     ...symbols.map(([key, value]) => `-Wl,--defsym=${key}=${value}`),
     '-T',
     script,

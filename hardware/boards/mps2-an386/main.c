@@ -43,6 +43,10 @@ bool board_wait(bool alarm, uint32_t ms)
 	fault_steady();
 	for (;;) {
 		watchdog_feed();
+		if (CONTROL->restart) {
+			CONTROL->restart = 0;
+			board_restart();
+		}
 		uart_beat();
 		if (uart_pending()) return true;
 		uint32_t waited = timer_milliseconds() - start;

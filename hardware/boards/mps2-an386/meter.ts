@@ -11,11 +11,15 @@ const batteryWh = 9_000;
 
 /** `speed`: how many seconds of the session pass in one second. */
 export function boardMeter(speed: number): Meter {
-  const registerWh = 1_000_000;
+  let registerWh = 1_000_000;
   let deliveredWh = 0;
   let timer: number | undefined;
   return {
     readingWh: () => registerWh + deliveredWh,
+    start() {
+      registerWh += deliveredWh;
+      deliveredWh = 0;
+    },
     deliverUpTo(energyWh, callback) {
       const goal = Math.min(energyWh, batteryWh);
       const tookMs = Math.max(0, ((goal - deliveredWh) * 3_600_000) / watts / speed);

@@ -1,14 +1,15 @@
 /*
  * UARTs of the CMSDK. They hold one received byte, so an interrupt moves each into a ring. The emulation has no baud
- * rate: a sender that does not wait for answers can outrun the ring, and what does not fit is dropped and counted.
+ * rate, but it waits while the byte is not taken, as a line with flow control does.
  */
 #include "../../native/machine.h"
 #include "board.h"
 
 enum { DATA = 0x0, STATE = 0x4, CONTROL_REGISTER = 0x8, INTERRUPT = 0xc, BAUD = 0x10 };
 enum { TRANSMIT_FULL = 1, RECEIVE_FULL = 2 };
+enum { TRANSMIT = 1, RECEIVE = 2, RECEIVE_INTERRUPT = 8 };
 /* Frames of a tap are at most 260 bytes, those of the uplink some 17 KB that are read as they come. */
-enum { RING = 2048 };
+enum { RING = 2048, HELD = 4 };
 /* A far end that takes nothing for this long is not there; the bytes are lost, as on any line. */
 enum { PATIENCE_MS = 50 };
 
@@ -104,6 +105,11 @@ static void receive(int port)
 {
 	REGISTER(base[port] + INTERRUPT) = 3; /* before the byte is taken: the next one raises it anew */
 	while (REGISTER(base[port] + STATE) & RECEIVE_FULL) {
+		/* A full ring leaves the byte where it is: the far end has to wait until uart_read makes room. */
+		if (rings[port].head - rings[port].tail >= RING - HELD) {
+			REGISTER(base[port] + CONTROL_REGISTER) = TRANSMIT | RECEIVE;
+			return;
+		}
 		uint8_t byte = (uint8_t)REGISTER(base[port] + DATA);
 		if (port == PORT_CONSOLE) keep(&rings[port], byte);
 		else sift(port, byte);
@@ -129,7 +135,7 @@ void uart_start(void)
 {
 	for (int port = 0; port < PORT_COUNT; port++) {
 		REGISTER(base[port] + BAUD) = 217; /* 115,200 at 25 MHz; the emulation only wants it at least 16 */
-		REGISTER(base[port] + CONTROL_REGISTER) = 1 | 2 | 8; /* transmit, receive, interrupt on receive */
+		REGISTER(base[port] + CONTROL_REGISTER) = TRANSMIT | RECEIVE | RECEIVE_INTERRUPT;
 	}
 	REGISTER(0xe000e100) = 1 << 0 | 1 << 2 | 1 << 4; /* the three receive interrupts */
 }
@@ -139,6 +145,13 @@ size_t uart_read(int port, uint8_t *out, size_t size)
 	struct ring *ring = &rings[port];
 	size_t count = 0;
 	while (count < size && ring->tail != ring->head) out[count++] = ring->bytes[ring->tail++ % RING];
+	if (!(REGISTER(base[port] + CONTROL_REGISTER) & RECEIVE_INTERRUPT)) {
+		/* What waits in the UART raises no interrupt any more, so it is taken here. */
+		__asm volatile("cpsid i");
+		REGISTER(base[port] + CONTROL_REGISTER) = TRANSMIT | RECEIVE | RECEIVE_INTERRUPT;
+		receive(port);
+		__asm volatile("cpsie i");
+	}
 	return count;
 }
 

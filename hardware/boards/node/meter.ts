@@ -13,6 +13,8 @@ export class CurveMeter implements Meter {
   /** Minutes of the session that have passed. */
   minutes = 0;
   private deliveredWh = 0;
+  /** What earlier sessions of this meter delivered. */
+  private beforeWh = 0;
   private readonly curve: LoadCurve;
   private readonly speed: number;
   private timer: NodeJS.Timeout | undefined;
@@ -23,7 +25,13 @@ export class CurveMeter implements Meter {
   }
 
   readingWh(): number {
-    return Math.round(this.curve.registerWh + this.deliveredWh);
+    return Math.round(this.curve.registerWh + this.beforeWh + this.deliveredWh);
+  }
+
+  start(): void {
+    this.beforeWh += this.deliveredWh;
+    this.deliveredWh = 0;
+    this.minutes = 0;
   }
 
   /** Watts at this moment of the session. */

@@ -16,8 +16,8 @@ import {
 } from '../../native/build.mjs';
 
 const folder = join(root, 'hardware/boards/xs-host');
-const own = ['machine.c', 'archive.c', 'archive_make.c', 'keccak.c', 'crypto_natives.c'].map((name) =>
-  join(nativeFolder, name),
+const own = ['machine.c', 'archive.c', 'archive_make.c', 'keccak.c', 'frame.c', 'crypto_natives.c'].map(
+  (name) => join(nativeFolder, name),
 );
 
 /** Builds the host and returns its path. Takes about half a minute of a core the first time. */

@@ -31,7 +31,7 @@ import {
   type TaggedOf,
   u16,
 } from '../../wire/schema.ts';
-import type { Collected } from '../collected.ts';
+import { type Collected, collectedFields } from '../collected.ts';
 import { type HubKey, withHubKey } from '../hub-keys.ts';
 
 /** One payee that was ever paid. Never evicted: a forgotten lane would start again at zero. */
@@ -113,15 +113,6 @@ export const EMPTY_PAYER: PayerBooks = {
   outbox: [],
   time: 0 as Seconds,
 };
-
-const collectedFields = {
-  voucher: voucherField,
-  request: requestField,
-  signature: signatureField,
-  key: optional(keyField),
-  receipt: optional(signatureField),
-  credit: optional(signatureField),
-} as const;
 
 const RECORDS = {
   // ---- what happens ----

@@ -7,6 +7,9 @@ import type { Bytes32 } from '../../bytes.ts';
 import type { MessageOf } from '../../wire/messages.ts';
 import type { PayerTurn } from './state.ts';
 
+/** A tick and its answer take less than this on any link that is used: an answer after it is no echo. */
+const ECHO_MS = 500;
+
 /** All values of a chain but the anchor: value i stands at 32 * i. */
 export function buildChain(
   suite: CryptoSuite,
@@ -83,7 +86,13 @@ export function closeStream(turn: PayerTurn): void {
 export function onTickAnswer(turn: PayerTurn, message: MessageOf<'tickAnswer'>): boolean {
   const { stream, unconfirmed } = turn.books;
   if (stream !== undefined && stream.voucher.seq === message.seq) {
-    if (message.k === stream.revealed - 1) resendTick(turn);
+    if (message.k === stream.revealed - 1) {
+      // Doubled answers must not each bring a tick back, or the two devices echo one another for ever. The first
+      // answer on a new link always counts: it is how a terminal says where it stands.
+      const { peer, sentAtMs } = turn.volatile;
+      turn.set({ peer: stream.terminal });
+      if (peer === undefined || turn.nowMs - sentAtMs >= ECHO_MS) resendTick(turn);
+    }
     if (message.k !== stream.revealed) return false;
     if (message.k > turn.volatile.answered) turn.notify({ type: 'tickPaid', k: message.k });
     turn.set({ answered: message.k });

@@ -1,7 +1,7 @@
 /** The payer and the hub: registering, renewing the lease, second copies out, acknowledgements in. */
 import { equalBytes } from '../../bytes.ts';
 import type { Seconds } from '../../integers.ts';
-import { PACK_ENTRIES_MAX } from '../../limits.ts';
+import { PACK_ENTRIES_MAX, SYNC_RETRY_MS, TIME_STORE_SECONDS } from '../../limits.ts';
 import { refusalName } from '../../refusals.ts';
 import { SCOPE_ANY, tickEntry } from '../../vouchers.ts';
 import { encodeMessage, type Message, type MessageOf, ROLES } from '../../wire/messages.ts';
@@ -10,11 +10,6 @@ import { signedByHub } from '../hub-keys.ts';
 import { timeFromHub } from '../time.ts';
 import { confirm, takeLease } from './answers.ts';
 import type { PayerTurn } from './state.ts';
-
-/** How often what was not answered is sent to the hub again. */
-const RETRY_MS = 5000;
-/** A device stores the hub's time at most this often, so that beacons don't wear out the flash. */
-const TIME_STORE_SECONDS = 3600;
 
 /** A connection to the hub stands: everything that waits goes up. */
 export function onHubConnected(turn: PayerTurn): void {
@@ -79,7 +74,7 @@ function entryOf(turn: PayerTurn, entry: PayerTurn['books']['unconfirmed'][numbe
 export function onClockSync(turn: PayerTurn): void {
   const { hubConnected, uploadedAtMs } = turn.volatile;
   const waiting = turn.books.outbox.length + turn.books.unconfirmed.length > 0;
-  if (hubConnected && waiting && turn.nowMs - uploadedAtMs >= RETRY_MS) uploadWaiting(turn);
+  if (hubConnected && waiting && turn.nowMs - uploadedAtMs >= SYNC_RETRY_MS) uploadWaiting(turn);
 }
 
 function onAcknowledgement(turn: PayerTurn, message: MessageOf<'acknowledgement'>): void {

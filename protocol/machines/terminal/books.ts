@@ -17,15 +17,13 @@ import {
 } from '../../integers.ts';
 import { REVOCATIONS_MAX } from '../../limits.ts';
 import { type StreamVoucher, topOf } from '../../vouchers.ts';
-import { flag, recordTable, requestField, voucherField } from '../../wire/records.ts';
+import { flag, recordTable, voucherField } from '../../wire/records.ts';
 import {
   addressField,
   amountField,
   bytes32Field,
   channelField,
-  keyField,
   list,
-  optional,
   secondsField,
   seqField,
   signatureField,
@@ -34,7 +32,7 @@ import {
   u16,
   u32,
 } from '../../wire/schema.ts';
-import type { Collected } from '../collected.ts';
+import { type Collected, collectedFields } from '../collected.ts';
 import { type HubKey, withHubKey } from '../hub-keys.ts';
 
 /** The stream that stands last on a lane. */
@@ -63,6 +61,8 @@ export interface TerminalLane {
   readonly signature: Signature;
   /** Given back on the newest voucher. */
   readonly credited: Amount;
+  /** What must be given back: everything refunded, and each late tick on top of it. */
+  readonly owed: Amount;
   readonly stream: LaneStream | undefined;
   /** What L2 has settled on the whole lane, as the hub told. */
   readonly settled: Amount;
@@ -133,15 +133,6 @@ export const EMPTY_TERMINAL: TerminalBooks = {
   evictedAt: 0 as Seconds,
 };
 
-const collectedFields = {
-  voucher: voucherField,
-  request: requestField,
-  signature: signatureField,
-  key: optional(keyField),
-  receipt: optional(signatureField),
-  credit: optional(signatureField),
-} as const;
-
 const RECORDS = {
   // ---- what happens ----
   /** A voucher and its answer, in one record: lane, outbox and answer stand or fall together. */
@@ -193,6 +184,7 @@ const RECORDS = {
       receipt: flag,
       signature: signatureField,
       credited: amountField,
+      owed: amountField,
       settled: amountField,
     }),
   },
@@ -287,6 +279,7 @@ function applyAnswered(books: TerminalBooks, record: TerminalRecord & { type: 'a
     answer: accepted ? 'receipt' : 'credit',
     signature: (receipt ?? credit)!,
     credited: accepted ? ZERO_AMOUNT : request.amount,
+    owed: accepted ? ZERO_AMOUNT : request.amount,
     stream:
       voucher.kind === 'stream' && accepted
         ? { voucher, k: 0, late: 0, preimage: voucher.anchor }
@@ -334,7 +327,12 @@ function applyTick(books: TerminalBooks, record: TerminalRecord & { type: 'tick'
   return {
     ...books,
     counts: counted(books, 'ticks'),
-    lanes: withLane(books, { ...lane, base: topOf(voucher, k), stream }),
+    lanes: withLane(books, {
+      ...lane,
+      base: topOf(voucher, k),
+      owed: record.late ? addAmounts(lane.owed, voucher.tickValue) : lane.owed,
+      stream,
+    }),
     outbox: [...others, waiting],
   };
 }
@@ -367,7 +365,9 @@ function applyCredited(books: TerminalBooks, record: TerminalRecord & { type: 'c
     (entry) => entry.kind !== 'credit' || !equalBytes(entry.voucher, record.voucher),
   );
   return changeLane({ ...books, outbox: [...others, waiting] }, record.channel, (lane) =>
-    equalBytes(lane.digest, record.voucher) ? { credited: record.credited } : {},
+    equalBytes(lane.digest, record.voucher)
+      ? { credited: record.credited, owed: record.credited > lane.owed ? record.credited : lane.owed }
+      : {},
   );
 }
 

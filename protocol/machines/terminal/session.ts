@@ -56,9 +56,8 @@ export function onTick(turn: TerminalTurn, message: MessageOf<'tick'>): void {
 /** Asks for the signature over what late ticks are owed back, unless it was given already. */
 export function creditLate(turn: TerminalTurn, channel: ChannelId): void {
   const lane = turn.lane(channel);
-  if (lane?.stream === undefined || turn.volatile.pendingCredit !== undefined) return;
-  const owed = multiplyAmount(lane.stream.voucher.tickValue, lane.stream.late);
-  if (owed > lane.credited) askCredit(turn, lane, owed);
+  if (lane === undefined || turn.volatile.pendingCredit !== undefined) return;
+  if (lane.owed > lane.credited) askCredit(turn, lane, lane.owed);
 }
 
 /** A credit on the newest voucher of a lane: a refund, or the rest of a hold. It grows, never shrinks. */

@@ -107,6 +107,9 @@ export interface TerminalVolatile {
     readonly entry: Bytes32;
   }[];
   /** Hash of the revocation list that the newest beacon named, and when the hub signed that beacon. */
+  /** A Synced statement that is being signed, and the time of the last one on this connection. */
+  readonly syncing: { readonly digest: Bytes32; readonly at: Seconds } | undefined;
+  readonly syncedAt: Seconds;
   readonly revocations: Bytes32 | undefined;
   readonly beaconAt: Seconds;
   readonly uploadedAtMs: number;

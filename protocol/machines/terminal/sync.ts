@@ -1,7 +1,7 @@
 /** The terminal and the hub: the outbox up, acknowledgements, time, keys and revocations down. */
 import { concatBytes, equalBytes, uintBytes } from '../../bytes.ts';
-import type { ChannelId } from '../../integers.ts';
-import { PACK_ENTRIES_MAX } from '../../limits.ts';
+import { type ChannelId, type Seconds, UINT40_MAX } from '../../integers.ts';
+import { PACK_ENTRIES_MAX, SYNC_RETRY_MS, TIME_STORE_SECONDS } from '../../limits.ts';
 import { refusalName } from '../../refusals.ts';
 import { tickEntry } from '../../vouchers.ts';
 import { encodeMessage, type Message, type MessageOf, ROLES } from '../../wire/messages.ts';
@@ -10,11 +10,6 @@ import { signedByHub } from '../hub-keys.ts';
 import { timeFromHub } from '../time.ts';
 import type { OutboxEntry } from './books.ts';
 import type { TerminalTurn } from './state.ts';
-
-/** How often what was not acknowledged is sent to the hub again. */
-const RETRY_MS = 5000;
-/** A device stores the hub's time at most this often, so that beacons don't wear out the flash. */
-const TIME_STORE_SECONDS = 3600;
 
 export function onHubConnected(turn: TerminalTurn): void {
   const { payee, certificate, role, entropyCertified } = turn.settings;
@@ -29,6 +24,34 @@ export function onHubConnected(turn: TerminalTurn): void {
     entropyCertified: entropyCertified ? 1 : 0,
   });
   uploadOutbox(turn, 0);
+  stateSynced(turn, 0);
+}
+
+/** Between beacons a terminal says at most this often how far it has handed everything in. */
+const SYNCED_SECONDS = 600;
+
+/**
+ * Signs up to which request time the hub has everything that this terminal accepted, once its outbox is empty. The
+ * payee countersigns credits only when all its terminals have said so: a voucher that contradicts one may still be
+ * waiting in an outbox. What is open or being delivered may still be accepted, so the time stays before it.
+ */
+function stateSynced(turn: TerminalTurn, everySeconds: number): void {
+  const { hubConnected, time, open, session, pending, syncing, syncedAt } = turn.volatile;
+  const idle = pending === undefined && syncing === undefined && turn.books.outbox.length === 0;
+  if (!hubConnected || !time.based || !idle) return;
+  const streamAt = session && turn.lane(session.channel)?.at;
+  const before = Math.min(open?.request.at ?? UINT40_MAX, streamAt ?? UINT40_MAX) - 1;
+  const at = Math.max(0, Math.min(turn.now, before)) as Seconds;
+  if (at < syncedAt + everySeconds) return;
+  const digest = turn.context.signing.digest('Synced', { terminal: turn.context.self, at });
+  turn.set({ syncing: { digest, at } });
+  turn.sign(digest);
+}
+
+export function onSyncedSigned(turn: TerminalTurn, signature: Uint8Array): void {
+  const { at } = turn.volatile.syncing!;
+  turn.set({ syncing: undefined, syncedAt: at });
+  turn.upload({ type: 'synced', terminal: turn.context.self, at, signature });
 }
 
 function entryMessage(entry: OutboxEntry): Message {
@@ -65,7 +88,7 @@ export function uploadOutbox(turn: TerminalTurn, from: number): void {
 /** Tries again what the hub has not acknowledged. */
 export function onClockSync(turn: TerminalTurn): void {
   const { uploadedAtMs, uploadFrom, inFlight } = turn.volatile;
-  if (turn.nowMs - uploadedAtMs < RETRY_MS) return;
+  if (turn.nowMs - uploadedAtMs < SYNC_RETRY_MS) return;
   // What the hub refuses stays in its place; the retry begins behind it, so that it never blocks the others.
   uploadOutbox(turn, uploadFrom + inFlight);
 }
@@ -89,9 +112,11 @@ function onAcknowledgement(turn: TerminalTurn, message: MessageOf<'acknowledgeme
     turn.persist({ type: 'tickAcknowledged', stream: tick.stream, k: tick.k });
   }
   turn.notify({ type: 'acknowledged', entry });
-  turn.set({ inFlight: turn.volatile.inFlight - 1 });
+  // Acknowledgements of earlier messages come late; below zero the next upload would begin before the outbox does.
+  turn.set({ inFlight: Math.max(0, turn.volatile.inFlight - 1) });
   // All of the last message was acknowledged: entries that were not sent yet stand in their place now.
   if (turn.volatile.inFlight <= 0) uploadOutbox(turn, turn.volatile.uploadFrom);
+  stateSynced(turn, 0);
 }
 
 function onBeacon(turn: TerminalTurn, message: MessageOf<'beacon'>): void {
@@ -103,6 +128,7 @@ function onBeacon(turn: TerminalTurn, message: MessageOf<'beacon'>): void {
   if (message.at >= beaconAt) turn.set({ beaconAt: message.at, revocations: message.revocations });
   turn.notify({ type: 'time', at: message.at });
   if (message.at >= turn.books.time + TIME_STORE_SECONDS) turn.persist({ type: 'time', at: message.at });
+  stateSynced(turn, SYNCED_SECONDS);
 }
 
 /** A revocation list counts when the newest beacon names its hash. */

@@ -31,7 +31,7 @@ import {
   refund,
 } from './session.ts';
 import { type TerminalSettings, type TerminalState, TerminalTurn, type TerminalVolatile } from './state.ts';
-import { onClockSync, onHubConnected, onHubMessage } from './sync.ts';
+import { onClockSync, onHubConnected, onHubMessage, onSyncedSigned } from './sync.ts';
 
 export type TerminalEvent =
   | DeviceEvent
@@ -63,6 +63,8 @@ const AFTER_POWER_UP: TerminalVolatile = {
   leases: [],
   stashed: undefined,
   uploadedTicks: [],
+  syncing: undefined,
+  syncedAt: 0 as never,
   revocations: undefined,
   beaconAt: 0 as Seconds,
   uploadedAtMs: 0,
@@ -123,10 +125,11 @@ function onTapMessage(turn: TerminalTurn, message: Message): void {
 }
 
 function onSigned(turn: TerminalTurn, digest: Uint8Array, signature: Uint8Array): void {
-  const { pending, pendingCredit } = turn.volatile;
+  const { pending, pendingCredit, syncing } = turn.volatile;
   if (pending !== undefined && equalBytes(pending.signing, digest)) onAnswerSigned(turn, signature);
   else if (pendingCredit !== undefined && equalBytes(pendingCredit.entry, digest))
     onCreditSigned(turn, digest, signature);
+  else if (syncing !== undefined && equalBytes(syncing.digest, digest)) onSyncedSigned(turn, signature);
 }
 
 function dispatch(turn: TerminalTurn, event: Exclude<TerminalEvent, { type: 'boot' }>): void {

@@ -76,7 +76,8 @@ export interface Kind<S, B, R, G, E> {
   normal(state: S): S;
   /** What the walk remembers after the event and the part of its trail that happened. */
   remember(ghost: G, event: E, trail: readonly Trail<R>[]): G;
-  emit(message: Message): number;
+  /** Number of a message that was sent; `books` as they were then. */
+  emit(message: Message, books: B): number;
 }
 
 export class DeviceTable<S, B, R, G, E> {
@@ -115,16 +116,16 @@ export class DeviceTable<S, B, R, G, E> {
     const { state: after, trail } = kind.run(state, event);
     const outcomes: Outcome[] = [];
     const seen = new Set<string>();
-    const add = (next: number, done: readonly Trail<R>[], cutAfter: number): void => {
+    const add = (next: number, done: readonly Trail<R>[], sentWith: B, cutAfter: number): void => {
       const emits = done.flatMap((one) =>
-        one.type === 'send' && CARRIED.has(one.message.type) ? [kind.emit(one.message)] : [],
+        one.type === 'send' && CARRIED.has(one.message.type) ? [kind.emit(one.message, sentWith)] : [],
       );
       const text = `${next}:${emits.join()}`;
       if (seen.has(text) || (next === number && emits.length === 0)) return;
       seen.add(text);
       outcomes.push({ next, emits, cutAfter });
     };
-    add(this.number(after, kind.remember(ghost, event, trail)), trail, -1);
+    add(this.number(after, kind.remember(ghost, event, trail)), trail, kind.booksOf(after), -1);
     let books = kind.booksOf(state);
     for (let done = 0; done < trail.length; done++) {
       if (done > 0) {
@@ -132,7 +133,7 @@ export class DeviceTable<S, B, R, G, E> {
         if (last.type === 'persist') books = kind.apply(books, last.record);
       }
       const part = trail.slice(0, done);
-      add(this.number(kind.reboot(books), kind.remember(ghost, event, part)), part, done);
+      add(this.number(kind.reboot(books), kind.remember(ghost, event, part)), part, books, done);
     }
     return outcomes;
   }

@@ -59,6 +59,7 @@ export function terminalTable(
   scene: Scene,
   index: number,
   drop: Drop,
+  change: Partial<TerminalSettings> = {},
 ): { table: TerminalTable; first: number } {
   const self = scene.terminals[index]!;
   const { expiresAt, signature, payee } = scene.certificate(index);
@@ -71,6 +72,7 @@ export function terminalTable(
     outboxMax: 64,
     lanesMax: 64,
     entropyCertified: true,
+    ...change,
   };
   let nowMs = 0;
   const stepAs = (address: Uint8Array) => (state: TerminalState, event: TerminalEvent) =>
@@ -106,6 +108,8 @@ export function terminalTable(
   >({
     run: (state, event) => {
       if (event.type === 'expire') return { state, trail: [] };
+      // After the leases ran out time goes on, so that a request that nobody pays is dropped.
+      if (event.type === 'clock' && nowMs > 0) nowMs = 2 * EXPIRED_MS;
       if (event.type === 'acknowledged') {
         const met = run(state, { type: 'hubConnected' });
         return run(met.state, { type: 'hubMessage', message: event.message });
@@ -127,10 +131,14 @@ export function terminalTable(
         uploadedAtMs: 0,
         inFlight: 0,
         uploadFrom: 0,
+        syncing: undefined,
+        syncedAt: seconds(0),
+        linkLostAtMs: 0,
       },
     }),
     remember: (ghost, event, trail) => remember(ghost, event, trail),
-    emit: (message) => scene.emit(message, false),
+    // A tick's answer names only the seq: which stream is meant stands on the lane.
+    emit: (message, { lanes }) => scene.emit(message, false, lanes[0]?.digest),
   });
   const compute = table.outcomes.bind(table);
   // A table has one clock for all its entries, so the clock follows the state that the entry is for.
@@ -198,7 +206,7 @@ export function ownEvents(
     if (scene.config.closing) events.push({ type: 'closeSession', challenge: challenge(201) });
   }
   const lane = state.books.lanes[0];
-  if ((lane?.stream && lane.stream.late > lane.credited) || (ghost.expired && open !== undefined))
+  if ((lane !== undefined && lane.owed > lane.credited) || (ghost.expired && open !== undefined))
     events.push({ type: 'clock' });
   return events;
 }

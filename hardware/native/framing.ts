@@ -1,0 +1,63 @@
+/** device/links/framing.ts with its loops in C. */
+import { frameOverhead } from '../../device/links/framing.ts';
+import { natives } from './natives.ts';
+
+export { frameOverhead };
+
+export function encodeFrame(message: Uint8Array): Uint8Array {
+  const frame = new Uint8Array(message.length + frameOverhead(message.length) + 1);
+  return frame.slice(0, natives.frameEncode(message, frame));
+}
+
+export function decodeFrame(frame: Uint8Array): Uint8Array | undefined {
+  const message = new Uint8Array(frame.length);
+  const length = natives.frameDecode(frame, message);
+  return length < 0 ? undefined : message.slice(0, length);
+}
+
+export class Deframer {
+  private readonly buffer: Uint8Array;
+  private length = 0;
+  private skipping = false;
+  private readonly onMessage: (message: Uint8Array) => void;
+  private readonly onGarbage: (reason: 'too_large' | 'malformed') => void;
+
+  constructor(
+    messageBytesMax: number,
+    onMessage: (message: Uint8Array) => void,
+    onGarbage: (reason: 'too_large' | 'malformed') => void,
+  ) {
+    this.buffer = new Uint8Array(messageBytesMax + frameOverhead(messageBytesMax));
+    this.onMessage = onMessage;
+    this.onGarbage = onGarbage;
+  }
+
+  push(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; ) {
+      const zero = bytes.indexOf(0, at);
+      const end = zero < 0 ? bytes.length : zero;
+      const room = this.buffer.length - this.length;
+      if (end - at > room) this.skipping = true;
+      this.buffer.set(bytes.subarray(at, Math.min(end, at + room)), this.length);
+      this.length += Math.min(end - at, room);
+      if (zero < 0) return;
+      this.end();
+      at = zero + 1;
+    }
+  }
+
+  reset(): void {
+    this.length = 0;
+    this.skipping = false;
+  }
+
+  private end(): void {
+    const { length, skipping } = this;
+    this.reset();
+    if (skipping) return this.onGarbage('too_large');
+    if (length === 0) return;
+    const message = decodeFrame(this.buffer.subarray(0, length));
+    if (message === undefined) this.onGarbage('malformed');
+    else this.onMessage(message);
+  }
+}

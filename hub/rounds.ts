@@ -1,0 +1,122 @@
+// What the hub does again and again: look at L2, settle, plan the next batch, publish the beacon. Each at its own
+// pace, none beside itself, all patient with an L2 that is out of reach.
+import type { HubConfig } from './config.ts';
+import { chainRetryMsMax } from './limits.ts';
+import { errorFields, type Logger } from './log.ts';
+import { Repeat } from './repeat.ts';
+import type { SettleLoop } from './settle/loop.ts';
+import type { Watch } from './watch/watch.ts';
+
+/** How long the start waits for L2. */
+const firstLookMs = 3_000;
+/** How long a caller of settleNow waits; the work goes on in the background. */
+const settleNowMsMax = 60_000;
+
+export interface RoundsOptions {
+  readonly config: HubConfig;
+  readonly watch: Watch;
+  readonly settle: SettleLoop;
+  /** Signs and publishes beacon and revocations. */
+  publish(): Promise<void>;
+  readonly log: Logger;
+}
+
+export class Rounds {
+  readonly #options: RoundsOptions;
+  readonly #watching: Repeat;
+  readonly #settling: Repeat;
+  readonly #batching: Repeat;
+  readonly #beaconing: Repeat;
+  /** True from the moment a batch is due until nothing is left to settle. */
+  #planDue = false;
+
+  constructor(options: RoundsOptions) {
+    this.#options = options;
+    const { config, watch, log } = options;
+    const patient = (failed: string, well: string) => ({
+      failureMsMax: chainRetryMsMax,
+      onTrouble: (error: unknown) => log.warn(errorFields(error), failed),
+      onRecovered: (attempts: number) => log.info({ attempts }, well),
+    });
+    this.#watching = new Repeat(() => watch.look(), {
+      everyMs: config.chain.pollMs,
+      ...patient('L2 is out of reach; vouchers are taken all the same', 'L2 is in reach again'),
+    });
+    this.#settling = new Repeat(() => this.#settle(), {
+      everyMs: config.chain.pollMs,
+      ...patient('settling is interrupted and tried again', 'settling goes on'),
+    });
+    this.#batching = new Repeat(() => this.#settleSoon(), {
+      everyMs: config.batch.everyMs,
+      failureMsMax: chainRetryMsMax,
+    });
+    this.#beaconing = new Repeat(() => options.publish(), {
+      everyMs: config.beaconMs,
+      failureMsMax: config.beaconMs,
+      onTrouble: (error) => log.error(errorFields(error), 'no beacon'),
+    });
+  }
+
+  /** What L2 says while it is out of reach. */
+  get trouble(): string | undefined {
+    return this.#watching.lastError ?? this.#settling.lastError;
+  }
+
+  /**
+   * Begins all rounds. L2 gets a moment, so that the first devices meet a hub that knows its channels; without L2 the
+   * hub starts all the same. A transaction that was under way is looked up before anything else is settled.
+   */
+  async start(): Promise<void> {
+    const firstLook = this.#watching.now().then(() => this.#beaconing.now());
+    await Promise.race([firstLook, new Promise((resolve) => setTimeout(resolve, firstLookMs).unref())]);
+    void this.#settling.now();
+    if (this.#options.config.batch.everyMs > 0) void this.#batching.now();
+  }
+
+  /** Publishes a new beacon now; resolves when it is on its way. */
+  publishNow(): Promise<void> {
+    return this.#beaconing.now();
+  }
+
+  /** Something must be settled soon: an owner is leaving. */
+  batchDue(): void {
+    this.#planDue = true;
+  }
+
+  /** Settles what can be settled; resolves when it is final, L2 is away, or after a minute. */
+  async settleNow(): Promise<void> {
+    const end = Date.now() + settleNowMsMax;
+    await this.#watching.now();
+    await this.#settleSoon();
+    while (
+      (this.#planDue || this.#options.settle.history.open !== undefined) &&
+      this.trouble === undefined &&
+      Date.now() < end
+    ) {
+      await new Promise((resolve) => setTimeout(resolve, this.#options.config.chain.pollMs));
+      await this.#settling.now();
+    }
+  }
+
+  #settleSoon(): Promise<void> {
+    this.#planDue = true;
+    return this.#settling.now();
+  }
+
+  async #settle(): Promise<void> {
+    for (let before = ''; ; ) {
+      const now = await this.#options.settle.step(this.#planDue);
+      if (now === 'idle') this.#planDue = false;
+      // The watch stores what a batch did; it reads each block once, so it is never run beside itself.
+      if (now === 'sent' || now === 'waiting') await this.#watching.now();
+      // A local chain mines at once: look a second time before waiting for the next poll.
+      if (now !== 'finished' && !(now === 'sent' && before !== 'sent')) return;
+      before = now;
+    }
+  }
+
+  async stop(): Promise<void> {
+    const all = [this.#watching, this.#beaconing, this.#batching, this.#settling];
+    await Promise.all(all.map((round) => round.stop()));
+  }
+}

@@ -1,0 +1,36 @@
+/** Rule 2 and 4: "approved" and a delivered tick stand in the terminal's storage, and no request is approved twice. */
+import { equalBytes, toHex } from '../../protocol/bytes.ts';
+import type { MakeChecker } from './checker.ts';
+
+export const approvedIsStored: MakeChecker = (_simulation, report) => {
+  const approved = new Set<string>();
+  return {
+    name: 'approved is stored',
+    terminalNotice(terminal, notice) {
+      const { storedBooks: books, name } = terminal.device;
+      switch (notice.type) {
+        case 'approved':
+        case 'streamOpened': {
+          const lane = books.lanes.findLast((known) => known.channel === notice.channel);
+          if (lane === undefined || !equalBytes(lane.digest, notice.voucher))
+            return report(`${name} approved a voucher that it has not stored`);
+          const waits = books.outbox.some(
+            (entry) => entry.kind === 'voucher' && equalBytes(entry.entry, notice.voucher),
+          );
+          if (!waits) report(`${name} approved a voucher that does not wait for the hub`);
+          const key = toHex(notice.voucher);
+          if (approved.has(key)) report(`${name} approved the same voucher twice`);
+          approved.add(key);
+          return;
+        }
+        case 'deliver': {
+          const lane = books.lanes.find((known) => known.channel === notice.channel);
+          if (lane?.stream === undefined || lane.stream.k < notice.k)
+            report(`${name} delivered tick ${notice.k} that it has not stored`);
+          return;
+        }
+        default:
+      }
+    },
+  };
+};

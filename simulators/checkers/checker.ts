@@ -1,0 +1,35 @@
+/**
+ * What a checker sees. Each checker holds one promise of the design; it looks at what devices, hub and vault do and
+ * reports a violation in words. It never steers anything.
+ */
+import type { RecordOf } from '../../hub/records.ts';
+import type { Notice } from '../../protocol/machines/effects.ts';
+import type { Message } from '../../protocol/wire/messages.ts';
+import type { VaultModel } from '../chain/vault.ts';
+import type { PayerActor, TerminalActor } from '../fleet/actors.ts';
+import type { Simulation } from '../sim/simulation.ts';
+
+export interface Violation {
+  readonly checker: string;
+  readonly atMs: number;
+  readonly words: string;
+}
+
+export interface Checker {
+  readonly name: string;
+  payerSent?(payer: PayerActor, message: Message): void;
+  payerNotice?(payer: PayerActor, notice: Notice): void;
+  terminalNotice?(terminal: TerminalActor, notice: Notice): void;
+  /** The till dropped its open request. */
+  cancelled?(terminal: TerminalActor): void;
+  /** The hub is about to send a signed acknowledgement. */
+  acknowledged?(entry: string, position: number): void;
+  hubStarted?(): void;
+  evidence?(evidence: RecordOf<'evidence'>): void;
+  /** The vault changed; `vault.touched` names the channels. */
+  vaultChanged?(vault: VaultModel): void;
+  /** Faults are over and the time to drain has passed. */
+  finished?(): void;
+}
+
+export type MakeChecker = (simulation: Simulation, report: (words: string) => void) => Checker;

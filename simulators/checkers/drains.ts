@@ -1,0 +1,29 @@
+/** After faults stop, outboxes empty and every voucher gets its answer, within a bounded virtual time. */
+import type { MakeChecker } from './checker.ts';
+
+export const drains: MakeChecker = (simulation, report) => ({
+  name: 'drains',
+  finished() {
+    for (const { device } of simulation.fleet.terminals) {
+      if (device.frozen) {
+        if (!simulation.isDamaged(device)) report(`${device.name} froze although nothing was damaged`);
+        continue;
+      }
+      const { outbox } = device.storedBooks;
+      if (outbox.length > 0)
+        report(`${device.name} still holds ${outbox.length} entries (${outbox[0]!.kind}) for the hub`);
+    }
+    for (const { device, honest } of simulation.fleet.payers) {
+      if (device.frozen && !simulation.isDamaged(device))
+        report(`${device.name} froze although nothing was damaged`);
+      if (device.frozen || !honest) continue;
+      const { unconfirmed, outbox } = device.storedBooks;
+      const open = unconfirmed.filter(
+        (entry) =>
+          !simulation.isDamagedTerminal(entry.kind === 'tick' ? entry.terminal : entry.request.terminal),
+      );
+      if (open.length > 0) report(`${device.name} still has ${open.length} vouchers without an answer`);
+      if (outbox.length > 0) report(`${device.name} still holds ${outbox.length} copies for the hub`);
+    }
+  },
+});

@@ -1,0 +1,23 @@
+/** All checkers, in the order in which they are asked. */
+import { acknowledgedIsKept } from './acknowledged-is-kept.ts';
+import { approvedIsStored } from './approved-is-stored.ts';
+import type { MakeChecker } from './checker.ts';
+import { conservation } from './conservation.ts';
+import { drains } from './drains.ts';
+import { equivocationProved } from './equivocation-proved.ts';
+import { lateIsVoid } from './late-is-void.ts';
+import { linksAreQuiet } from './links-are-quiet.ts';
+import { paidOrAttributed } from './paid-or-attributed.ts';
+import { uniqueSeq } from './unique-seq.ts';
+
+export const CHECKERS: readonly MakeChecker[] = [
+  conservation,
+  uniqueSeq,
+  approvedIsStored,
+  lateIsVoid,
+  linksAreQuiet,
+  acknowledgedIsKept,
+  equivocationProved,
+  paidOrAttributed,
+  drains,
+];

@@ -1,0 +1,204 @@
+/** `sundial sim`: runs a fleet in virtual time. Only this file of the simulator touches the host: clock, files, screen. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { type Command, InvalidArgumentError } from 'commander';
+import { loadCrypto } from '../../hub/crypto.ts';
+import { SundialError } from '../../protocol/errors.ts';
+import { FAULT_KINDS, type FaultKind, type FaultLevel, type FaultLevels } from '../faults/schedule.ts';
+import { htmlReport } from '../report/html.ts';
+import { Sampler } from '../report/samples.ts';
+import { readScenario, SCENARIOS } from '../scenarios/index.ts';
+import type { Scenario } from '../scenarios/schema.ts';
+import { type Reproducer, shrink } from '../sim/shrink.ts';
+import { Simulation, type SimulationOptions } from '../sim/simulation.ts';
+import { summarise } from '../sim/summary.ts';
+import { explain } from '../sim/explain.ts';
+import type { TraceLine } from '../world/trace.ts';
+import { realSuite, standInSuite } from '../world/suite.ts';
+import { HOUR, MINUTE, SECOND } from '../world/world.ts';
+import { formatMoney } from '../site/money.ts';
+import { fail } from './output.ts';
+
+interface SimFlags {
+  readonly devices?: number;
+  readonly days?: number;
+  readonly hours?: number;
+  readonly seed: number;
+  readonly scenario: string;
+  readonly faults?: string;
+  readonly keep?: string;
+  readonly until?: number;
+  readonly real: boolean;
+  readonly json: boolean;
+  readonly report?: string;
+  readonly trace?: string;
+  readonly shrink: boolean;
+}
+
+const whole = (text: string): number => {
+  if (!/^\d{1,10}$/.test(text)) throw new InvalidArgumentError('Give a whole number.');
+  return Number(text);
+};
+
+export function addSimCommand(program: Command): void {
+  const sim = program
+    .command('sim')
+    .description('Run a fleet in virtual time: every failure, one seed')
+    .option('--scenario <name>', `one of ${[...SCENARIOS.keys()].join(', ')}, or a JSON file`, 'tap-offline')
+    .option('--devices <n>', 'size of the fleet (default: the scenario says)', whole)
+    .option('--days <n>', 'days in which payments are made', whole)
+    .option('--hours <n>', 'hours in which payments are made', whole)
+    .option('--seed <n>', 'the same seed gives the same run', whole, 1)
+    .option('--faults <levels>', 'off, swarm, or kind=off|seldom|rare|frequent, separated by commas')
+    .option('--keep <ids>', 'only these faults of the schedule, separated by commas; none for none')
+    .option('--until <seconds>', 'virtual seconds after which payments and faults stop', whole)
+    .option('--real', 'real signatures instead of the stand-in: the trace hash is the same', false)
+    .option('--no-shrink', 'do not look for the smallest run that shows a violation')
+    .option('--report <file>', 'write an HTML report')
+    .option('--trace <file>', 'write every decision as a line of JSON, for `sundial sim explain`')
+    .option('--json', 'one JSON object on stdout', false)
+    .action((flags: SimFlags) => {
+      try {
+        run(flags);
+      } catch (error) {
+        fail(error);
+      }
+    });
+  sim
+    .command('explain <trace> [payment]')
+    .description("print one payment's life from a trace; without a payment, the first one that had trouble")
+    .action((file: string, payment?: string) => {
+      const lines = readFileSync(file, 'utf8')
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as TraceLine);
+      process.stdout.write(`${explain(lines, payment)}\n`);
+    });
+}
+
+function scenarioOf(flags: SimFlags): Scenario {
+  const builtIn = SCENARIOS.get(flags.scenario);
+  const base = builtIn ?? readScenario(readJson(flags.scenario), flags.scenario);
+  const hours = flags.hours ?? (flags.days === undefined ? base.hours : flags.days * 24);
+  const faults = flags.faults === undefined ? base.faults : parseFaults(flags.faults);
+  return readScenario({ ...base, hours, faults }, flags.scenario);
+}
+
+function readJson(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch (cause) {
+    throw new SundialError('scenario', `"${file}" is neither a scenario nor a JSON file that can be read`, {
+      severity: 'call',
+      remedy: `Name one of ${[...SCENARIOS.keys()].join(', ')}, or a file.`,
+      cause,
+    });
+  }
+}
+
+function parseFaults(text: string): FaultLevels | 'swarm' {
+  if (text === 'swarm') return 'swarm';
+  if (text === 'off') return {};
+  return Object.fromEntries(
+    text.split(',').map((part) => {
+      const [kind = '', level = 'rare'] = part.split('=');
+      if (!FAULT_KINDS.includes(kind as FaultKind)) {
+        throw new SundialError('fault_kind', `"${kind}" is no kind of fault`, {
+          severity: 'call',
+          remedy: `Kinds are ${FAULT_KINDS.join(', ')}.`,
+        });
+      }
+      return [kind, level as FaultLevel];
+    }),
+  );
+}
+
+function run(flags: SimFlags): void {
+  const scenario = scenarioOf(flags);
+  const options: SimulationOptions = {
+    scenario,
+    devices: flags.devices ?? scenario.devices,
+    seed: flags.seed,
+    suite: flags.real ? realSuite(loadCrypto().suite) : standInSuite(),
+    keepTrace: flags.trace !== undefined,
+    ...(flags.keep !== undefined && {
+      keepFaults: new Set(flags.keep === 'none' ? [] : flags.keep.split(',').map(whole)),
+    }),
+    ...(flags.until !== undefined && { untilMs: flags.until * SECOND }),
+  };
+  const startedMs = Date.now();
+  const simulation = new Simulation(options);
+  const sampler = new Sampler(simulation);
+  const progress = makeProgress(simulation, flags.json, startedMs);
+  for (let at = 10 * MINUTE; simulation.runTo(at); at += 10 * MINUTE) {
+    sampler.sample();
+    progress();
+  }
+  sampler.sample();
+  const seconds = (Date.now() - startedMs) / 1000;
+  const summary = summarise(simulation);
+  const reproducer =
+    summary.ok || !flags.shrink || simulation.fleet.devices.length > SHRINK_DEVICES_MAX
+      ? undefined
+      : shrink({ ...options, suite: standInSuite(), keepTrace: false });
+  if (flags.report !== undefined)
+    writeFileSync(flags.report, htmlReport(simulation, summary, sampler.samples));
+  if (flags.trace !== undefined)
+    writeFileSync(flags.trace, simulation.trace.lines!.map((line) => JSON.stringify(line)).join('\n'));
+  const command = commandOf(flags, simulation, reproducer);
+  if (flags.json) {
+    const found = simulation.violations;
+    const more = summary.ok ? {} : { found, reproducer: { ...reproducer, command } };
+    process.stdout.write(`${JSON.stringify({ ...summary, seconds, ...more })}\n`);
+  } else say(simulation, seconds, command);
+  if (!summary.ok) process.exitCode = 1;
+}
+
+/** Above this a run is too long to be repeated dozens of times without being asked. */
+const SHRINK_DEVICES_MAX = 60;
+
+/** The command that shows the violation again. */
+function commandOf(flags: SimFlags, simulation: Simulation, found: Reproducer | undefined): string {
+  const { scenario, devices, seed } = simulation.options;
+  const parts = ['sundial sim', `--scenario ${flags.scenario}`, `--seed ${seed}`, `--devices ${devices}`];
+  if (flags.days !== undefined || flags.hours !== undefined) parts.push(`--hours ${scenario.hours}`);
+  if (flags.faults !== undefined) parts.push(`--faults ${flags.faults}`);
+  if (found !== undefined) {
+    parts.push(`--until ${Math.ceil(found.untilMs / SECOND)}`);
+    parts.push(`--keep ${found.faults.join(',') || 'none'}`);
+  }
+  return parts.join(' ');
+}
+
+/** A line that is written over on a terminal, nothing elsewhere. */
+function makeProgress(simulation: Simulation, json: boolean, startedMs: number): () => void {
+  if (json || !process.stderr.isTTY) return () => undefined;
+  return () => {
+    const share = Math.floor((100 * simulation.world.nowMs) / simulation.endMs);
+    const rate = Math.floor((simulation.world.events * 1000) / Math.max(1, Date.now() - startedMs));
+    const hours = Math.floor(simulation.world.nowMs / HOUR);
+    const bar = '#'.repeat(Math.floor(share / 4)).padEnd(25, '.');
+    process.stderr.write(`\r[${bar}] ${share} %  ${hours} h of virtual time  ${rate} events/s `);
+    if (simulation.world.nowMs >= simulation.endMs) process.stderr.write('\n');
+  };
+}
+
+function say(simulation: Simulation, seconds: number, command: string): void {
+  const summary = summarise(simulation);
+  const rate = Math.floor(summary.events / Math.max(seconds, 0.001));
+  const hours = simulation.options.scenario.hours;
+  const perDay = ((summary.taps + summary.ticks) * 24) / (summary.devices * hours);
+  const lines = [
+    `scenario ${summary.scenario}, ${summary.devices} devices, ${hours} h, seed ${summary.seed}`,
+    `  ${summary.taps} taps and ${summary.ticks} ticks, ${perDay.toFixed(0)} payments a device and day`,
+    `  ${summary.events} events in ${seconds.toFixed(1)} s, ${rate} events/s`,
+    `  ${summary.faults} faults: ${summary.cuts} power cuts, ${summary.hubCrashes} hub crashes, ${summary.reorganisations} reorganisations`,
+    `  ledger ${summary.ledger} records; ${summary.batches} settlements of ${summary.lanesSettled} lanes`,
+    `  delivered ${formatMoney(summary.delivered)}, settled net of credits ${formatMoney(summary.settled)} TIME`,
+    ...Object.entries(summary.lost).map(([culprit, units]) => `  lost by ${culprit}: ${units} units`),
+    `  trace ${summary.traceHash}`,
+  ];
+  for (const { checker, atMs, words } of simulation.violations)
+    lines.push(`  VIOLATION of "${checker}" at ${Math.floor(atMs / SECOND)} s: ${words}`);
+  if (!summary.ok) lines.push(`  again with: ${command}`);
+  process.stdout.write(`${lines.join('\n')}\n`);
+}

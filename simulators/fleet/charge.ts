@@ -1,0 +1,113 @@
+/**
+ * A charge session: the car plugs in, each tick's worth of energy flows as the curve of a recorded session allows,
+ * until the battery is full, the driver stops it, or someone drives off.
+ */
+import curve from '../data/charge-11kw.json' with { type: 'json' };
+import { amount } from '../../protocol/integers.ts';
+import { TICKS_MAX } from '../../protocol/limits.ts';
+import type { Random } from '../world/random.ts';
+import { MINUTE, SECOND } from '../world/world.ts';
+import type { PayerActor, TerminalActor } from './actors.ts';
+import type { Place } from './place.ts';
+
+/** 25 Wh at 0.48 a kWh. */
+const TICK_WH = 25;
+const TICK_VALUE = 12_000;
+/** Nothing happened for so long: the car is unplugged. */
+const STALL_MS = 3 * MINUTE;
+
+export function charge(
+  place: Place,
+  random: Random,
+  car: PayerActor,
+  charger: TerminalActor,
+  options: { readonly driveOff: boolean },
+): void {
+  const { world } = place;
+  car.busy = true;
+  charger.busy = true;
+  const wantedTicks = random.between(40, 320);
+  const driveOffAt = options.driveOff ? random.between(1, wantedTicks) : wantedTicks + 1;
+  const startedMs = world.nowMs;
+  let delivered = 0;
+  let lastMs = world.nowMs;
+  let closing = false;
+  const { device } = charger;
+  const ask = (): void =>
+    device.dispatch({
+      type: 'streamSale',
+      tickValue: amount(TICK_VALUE),
+      ticks: TICKS_MAX,
+      currency: 'TIME',
+      challenge: random.bytes(16),
+    });
+  const close = (): void => {
+    if (closing) return;
+    closing = true;
+    device.dispatch({ type: 'closeSession', challenge: random.bytes(16) });
+  };
+  device.behaviour = (notice) => {
+    lastMs = world.nowMs;
+    switch (notice.type) {
+      case 'deliver': {
+        delivered += 1;
+        const { channel, k } = notice;
+        if (delivered === driveOffAt) return leave(random.between(0, 3 * SECOND));
+        world.after(tickMs(world.nowMs - startedMs), () => {
+          if (delivered >= wantedTicks) close();
+          else device.dispatch({ type: 'delivered', channel, k, challenge: random.bytes(16) });
+        });
+        return;
+      }
+      case 'endWanted':
+        return close();
+      case 'sessionOver':
+        if (notice.reason === 'used_up' && !closing) ask();
+        else closing = true;
+        return;
+      case 'approved':
+        if (closing) leave(2 * SECOND);
+        return;
+      default:
+    }
+  };
+  car.device.behaviour = () => {
+    lastMs = world.nowMs;
+  };
+  ask();
+  const link = place.link(car.device, device);
+  let gone = false;
+  function leave(afterMs: number): void {
+    if (gone) return;
+    gone = true;
+    world.after(afterMs, () => {
+      link.close();
+      device.behaviour = undefined;
+      car.device.behaviour = undefined;
+      // The contactor opens: what is revealed from now on is late.
+      if (!closing) device.dispatch({ type: 'closeSession', challenge: random.bytes(16) });
+      place.cancel(charger);
+      car.busy = false;
+      charger.busy = false;
+    });
+  }
+  const watch = (): void => {
+    world.after(MINUTE, () => {
+      if (gone) return;
+      if (!link.isOpen || world.nowMs - lastMs > STALL_MS) leave(0);
+      else watch();
+    });
+  };
+  watch();
+}
+
+/** Milliseconds in which one tick's energy flows at this point of the session. */
+function tickMs(elapsedMs: number): number {
+  const minute = Math.min(Math.floor(elapsedMs / MINUTE), curve.wattsByMinute.length - 1);
+  // The tail of the curve is when the battery is nearly full; a longer session stays on the plateau.
+  const watts = minute < PLATEAU_END ? curve.wattsByMinute[minute]! : PLATEAU_WATTS;
+  return Math.floor((TICK_WH * 3_600_000) / watts);
+}
+
+const PLATEAU_END = 45;
+const PLATEAU_WATTS = 11_000;

@@ -1,0 +1,421 @@
+/**
+ * The hub in virtual time: the real intake, batch planning and ledger records, with a disk that takes its time and
+ * forgets what was not synced when the power goes. What its shell does in hub/hub.ts is done here at once: signing,
+ * sending, watching L2, settling.
+ */
+import { type PlannedRow, planRows, rowKey, rowOf, type SettledView } from '../../hub/batch/batch.ts';
+import { findEntry } from '../../hub/intake/books.ts';
+import { intakeStep } from '../../hub/intake/intake.ts';
+import {
+  type Books,
+  emptyIntake,
+  type IntakeContext,
+  type IntakeEffect,
+  type IntakeEvent,
+  type IntakeState,
+} from '../../hub/intake/state.ts';
+import { bytesKey, keyNumber, trieEntries, trieGet } from '../../hub/intake/trie.ts';
+import { decodeRecord, encodeRecord, type HubRecord, type RecordOf } from '../../hub/records.ts';
+import { type Bytes32, concatBytes, uintBytes, ZERO_BYTES32 } from '../../protocol/bytes.ts';
+import { height, seconds } from '../../protocol/integers.ts';
+import { refusalNumber, type RefusalName } from '../../protocol/refusals.ts';
+import { decodeOwn, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
+import type { Chain } from '../chain/chain.ts';
+import type { Outcome, VaultModel } from '../chain/vault.ts';
+import type { Broker, HubEnd } from '../network/broker.ts';
+import type { Random } from '../world/random.ts';
+import type { SimulatedKey } from '../world/suite.ts';
+import { MINUTE, type World } from '../world/world.ts';
+
+export interface HubWatcher {
+  acknowledged(device: string, entry: string, position: number): void;
+  accepted(kind: string): void;
+  refused(code: RefusalName): void;
+  evidence(evidence: RecordOf<'evidence'>): void;
+  crashed(): void;
+  started(): void;
+  batched(rows: readonly PlannedRow[], outcomes: readonly Outcome[], gas: number): void;
+}
+
+export interface HubOptions {
+  readonly context: IntakeContext;
+  readonly key: SimulatedKey;
+  readonly random: Random;
+  /** Milliseconds between beacons, and between two plans of a batch. */
+  readonly beaconMs: number;
+  readonly batchMs: number;
+}
+
+/** One group commit: fdatasync on a small server. */
+const SYNC_MS = { least: 2, most: 9 };
+const WATCH_MS = MINUTE;
+/** Rows of one settlement. */
+const ROWS_MAX = 1000;
+/** Gas of a plain row and of each lane that a list adds; the base of a transaction. Measured on the real vault. */
+const GAS = { transaction: 30_000, row: 11_500, listed: 4_500 };
+
+export class SimulatedHub implements HubEnd {
+  state: IntakeState = emptyIntake;
+  isUp = false;
+  /** Milliseconds that every sync takes on top; a slow disk. */
+  diskSlowMs = 0;
+  /** The disk refuses to write. */
+  diskFails = false;
+  /** Stops answering although it runs: an operator that withholds. */
+  withholds = false;
+  /** Encoded records that survive anything. */
+  readonly ledger: Uint8Array[] = [];
+  /** Entries by digest that stand in the ledger for certain, with their position. */
+  readonly durable = new Map<string, number>();
+  gas = 0;
+  batches = 0;
+  lanesSettled = 0;
+  crashes = 0;
+  /** Vouchers whose credit may wait for the payee's own signature; the merchant takes out what is durable. */
+  readonly uncountersigned = new Set<string>();
+  private queue: { readonly token: number; readonly record: HubRecord }[] = [];
+  private syncPlanned = false;
+  private epoch = 0;
+  private settling = false;
+  private readonly refusedRows = new Map<string, number>();
+  private readonly terminals = new Map<string, Message & { type: 'register' }>();
+  private readonly leaving = new Map<number, boolean>();
+  private readonly options: HubOptions;
+  private readonly world: World;
+  private readonly broker: Broker;
+  private readonly chain: Chain;
+  private readonly watcher: HubWatcher;
+
+  constructor(options: HubOptions, world: World, broker: Broker, chain: Chain, watcher: HubWatcher) {
+    this.options = options;
+    this.world = world;
+    this.broker = broker;
+    this.chain = chain;
+    this.watcher = watcher;
+    broker.hub = this;
+  }
+
+  /** The books as far as they are durable. */
+  get books(): Books {
+    return this.state.pending[0]?.before ?? this.state.books;
+  }
+
+  // ---- life ----
+
+  start(): void {
+    if (this.isUp) return;
+    this.isUp = true;
+    this.state = emptyIntake;
+    this.queue = [];
+    this.syncPlanned = false;
+    this.uncountersigned.clear();
+    this.refusedRows.clear();
+    this.ledger.forEach((bytes, position) => {
+      this.run({ type: 'replayed', record: decodeRecord(bytes, position), position });
+    });
+    for (const [, book] of trieEntries(this.state.books.channels))
+      for (const entry of book.entries) this.noteCredit(entry.id);
+    for (const message of this.terminals.values())
+      this.run({ type: 'terminal', terminal: message.device, payee: message.payee! });
+    this.watchBlock();
+    for (const id of this.chain.vault.channels.keys()) this.watchChannel(id);
+    for (const payee of this.chain.vault.balances.keys()) this.watchPayee(payee);
+    this.watcher.started();
+    this.broker.hubStarted();
+    this.publish();
+    this.loop(WATCH_MS, () => this.watchBlock());
+    this.loop(this.options.beaconMs, () => this.publish());
+    this.loop(this.options.batchMs, () => this.settle());
+  }
+
+  /** Power or process gone. Of what waited for the disk a part may stand there all the same, unacknowledged. */
+  crash(): void {
+    if (!this.isUp) return;
+    this.isUp = false;
+    this.epoch += 1;
+    this.crashes += 1;
+    this.settling = false;
+    const torn = this.options.random.below(this.queue.length + 1);
+    for (const { record } of this.queue.slice(0, torn)) this.append(record);
+    this.queue = [];
+    this.watcher.crashed();
+  }
+
+  private loop(everyMs: number, action: () => void): void {
+    const { epoch } = this;
+    const again = (): void => {
+      this.world.after(everyMs, () => {
+        if (this.epoch !== epoch || !this.isUp) return;
+        action();
+        again();
+      });
+    };
+    again();
+  }
+
+  // ---- the broker's side ----
+
+  receive(device: string, bytes: Uint8Array): void {
+    if (!this.isUp || this.withholds) return;
+    this.run({ type: 'message', device, bytes, now: seconds(this.world.nowSeconds) });
+  }
+
+  arrived(device: string): void {
+    if (!this.isUp) return;
+    const { beacon, revocations } = this.signedBeacon() ?? {};
+    if (beacon !== undefined) this.broker.down(device, beacon);
+    if (revocations !== undefined && revocations.channels.length > 0) this.broker.down(device, revocations);
+  }
+
+  private signedBeacon(): { beacon: Message; revocations: MessageOf<'revocations'> } | undefined {
+    const { block } = this.state;
+    if (block === undefined) return undefined;
+    const { signing } = this.options.context;
+    const channels = this.books.revoked;
+    const fields = {
+      at: block.at,
+      height: block.height,
+      revocations: signing.suite.keccak256(concatBytes(...channels.map((id) => uintBytes(id, 4)))),
+      checkpoint: ZERO_BYTES32,
+    };
+    const signature = this.options.key.sign(signing.digest('Beacon', fields));
+    return {
+      beacon: { type: 'beacon', ...fields, signature },
+      revocations: { type: 'revocations', channels },
+    };
+  }
+
+  private publish(): void {
+    const signed = this.withholds ? undefined : this.signedBeacon();
+    if (signed === undefined) return;
+    for (const device of this.broker.connected) {
+      this.broker.down(device, signed.beacon);
+      if (signed.revocations.channels.length > 0) this.broker.down(device, signed.revocations);
+    }
+  }
+
+  // ---- the intake's effects ----
+
+  private run(event: IntakeEvent): void {
+    const { state, effects } = intakeStep(this.options.context, this.state, event);
+    this.state = state;
+    for (const effect of effects) this.execute(effect);
+  }
+
+  private execute(effect: IntakeEffect): void {
+    const { context, key } = this.options;
+    const { signing } = context;
+    switch (effect.type) {
+      case 'persist':
+        this.queue.push(effect);
+        if (effect.record.type === 'entry') this.noteCredit(effect.record.id, effect.record);
+        return this.planSync();
+      case 'acknowledge': {
+        const { device, entry, position, at } = effect;
+        const fields = { entry, position: position as never, at };
+        const signature = key.sign(signing.digest('Acknowledgement', fields));
+        this.watcher.acknowledged(device, bytesKey(entry), position);
+        return this.broker.down(device, { type: 'acknowledgement', ...fields, signature });
+      }
+      case 'lease': {
+        const { type: _, seq: __, ...fields } = effect.lease;
+        const signature = key.sign(signing.digest('Lease', fields));
+        return this.broker.down(effect.device, { type: 'lease', ...fields, signature });
+      }
+      case 'member': {
+        const { type: _, ...fields } = effect.member;
+        const signature = key.sign(signing.digest('Member', fields));
+        return this.broker.down(effect.device, { type: 'member', ...fields, signature });
+      }
+      case 'reject':
+        this.watcher.refused(effect.code);
+        return this.broker.down(effect.device, {
+          type: 'rejection',
+          entry: effect.entry,
+          code: refusalNumber(effect.code),
+        });
+      case 'registered':
+        if (effect.message.payee !== undefined)
+          this.terminals.set(bytesKey(effect.message.device), effect.message);
+        return;
+      case 'revocations':
+        return this.publish();
+      case 'count':
+        if (effect.what.type === 'accepted') this.watcher.accepted(effect.what.kind);
+        if (effect.what.type === 'evidence') this.watcher.evidence(effect.what.evidence);
+        return;
+    }
+  }
+
+  /** Remembers vouchers on which a terminal gave something back. */
+  private noteCredit(id: Bytes32, record?: RecordOf<'entry'>): void {
+    let entry = findEntry(this.state.books, id);
+    if (entry === undefined && record !== undefined) {
+      // A credit's own digest names no voucher; its message does.
+      const voucher = creditedVoucher(record.message);
+      entry = voucher && findEntry(this.state.books, voucher);
+    }
+    if (entry === undefined) return;
+    if (entry.credited > (entry.payeeCredit?.credited ?? 0)) this.uncountersigned.add(bytesKey(entry.id));
+  }
+
+  // ---- the disk ----
+
+  private planSync(): void {
+    if (this.syncPlanned || this.queue.length === 0) return;
+    this.syncPlanned = true;
+    const { epoch } = this;
+    const delay = this.options.random.between(SYNC_MS.least, SYNC_MS.most) + this.diskSlowMs;
+    this.world.after(delay, () => {
+      if (this.epoch !== epoch) return;
+      this.syncPlanned = false;
+      this.sync();
+      this.planSync();
+    });
+  }
+
+  private sync(): void {
+    const group = this.queue;
+    this.queue = [];
+    if (this.diskFails) {
+      const [first] = group;
+      if (first !== undefined)
+        this.run({ type: 'persistFailed', token: first.token, code: 'storage_failed' });
+      return;
+    }
+    const placed = group.map(({ token, record }) => ({ token, position: this.append(record) }));
+    for (const { token, position } of placed) this.run({ type: 'persisted', token, position });
+  }
+
+  private append(record: HubRecord): number {
+    const position = this.ledger.length;
+    this.ledger.push(encodeRecord(record));
+    if (record.type === 'entry') this.durable.set(bytesKey(record.id), position);
+    return position;
+  }
+
+  // ---- L2 ----
+
+  watchBlock(): void {
+    const { at, height: number } = this.chain.head;
+    this.run({ type: 'block', at: seconds(at), height: height(number) });
+  }
+
+  /** What L2 shows of a channel, at finality. */
+  watchChannel(id: number): void {
+    if (!this.isUp) return;
+    const found = this.chain.vault.channel(id);
+    const bond = found.bond + found.potOpened;
+    this.run({
+      type: 'channel',
+      channel: id as never,
+      facts: {
+        payer: found.payer,
+        deposited: found.deposited as never,
+        spendable: (found.deposited + found.credited - bond) as never,
+        exiting: found.exitReady !== 0,
+        slashed: found.potOpened !== 0,
+      },
+    });
+    this.leaving.set(id, found.exitReady !== 0);
+  }
+
+  private watchPayee(payee: string): void {
+    const bytes = new Uint8Array(20);
+    for (let i = 0; i < 20; i++) bytes[i] = Number.parseInt(payee.slice(2 * i, 2 * i + 2), 16);
+    this.run({ type: 'payee', payee: bytes });
+  }
+
+  /** Plans and hands in one settlement; the next follows when it is final. */
+  settle(): void {
+    if (!this.isUp || this.settling || this.withholds || this.chain.isAway) return;
+    const { signing } = this.options.context;
+    const { books } = this;
+    const { vault } = this.chain;
+    const view: SettledView = {
+      settled: (channel, payee) => vault.settledOf(channel, payee),
+      registered: (payee) => vault.balances.has(payee),
+      credited: (voucher) => vault.creditedOn(voucher),
+      blocked: (reference) => (this.refusedRows.get(rowKey(reference)) ?? 0) > 0,
+    };
+    const planned = planRows(signing, books, view, ROWS_MAX);
+    // A refused row is left out of one plan, then tried again: a payee may have money by then.
+    for (const [key, left] of this.refusedRows) {
+      if (left <= 1) this.refusedRows.delete(key);
+      else this.refusedRows.set(key, left - 1);
+    }
+    if (planned.length === 0) return;
+    const rows = planned.map(({ entry, reference }) => rowOf(signing, entry, reference));
+    let outcomes: Outcome[] = [];
+    const { epoch } = this;
+    const sent = this.chain.submit({
+      name: 'settle',
+      run: (model: VaultModel) => {
+        outcomes = model.settle(rows);
+      },
+      undone: (lost) => {
+        if (lost && this.epoch === epoch) this.settling = false;
+      },
+      final: () => {
+        const listed = planned.reduce((sum, { reference }) => sum + reference.lanes.length, 0);
+        const gas = GAS.transaction + rows.length * GAS.row + listed * GAS.listed;
+        this.gas += gas;
+        this.batches += 1;
+        this.lanesSettled += outcomes.filter(({ moved }) => moved > 0).length;
+        this.watcher.batched(planned, outcomes, gas);
+        if (this.epoch !== epoch) return;
+        this.settling = false;
+        this.afterSettlement(planned, outcomes);
+      },
+    });
+    this.settling = sent;
+  }
+
+  private afterSettlement(planned: readonly PlannedRow[], outcomes: readonly Outcome[]): void {
+    const refused = new Set<number>();
+    for (const outcome of outcomes) {
+      if (outcome.moved === 0 && outcome.reason !== 'stale' && outcome.reason !== 'credit_stale')
+        refused.add(outcome.channel);
+      else if (outcome.moved > 0 && outcome.credit) this.watchChannel(outcome.channel);
+      if (!outcome.credit && outcome.moved > 0) this.tellSettled(outcome.channel, outcome.payee);
+    }
+    for (const { entry, reference } of planned)
+      if (refused.has(entry.channel)) this.refusedRows.set(rowKey(reference), REFUSED_ROUNDS);
+  }
+
+  private tellSettled(channel: number, payee: string): void {
+    const paid = this.chain.vault.settledOf(channel, payee);
+    for (const [id, message] of this.terminals) {
+      if (bytesKey(message.payee!) !== payee || !this.broker.isConnected(id)) continue;
+      this.broker.down(id, {
+        type: 'settled',
+        channel: channel as never,
+        payee: message.payee!,
+        paid: paid as never,
+        transaction: ZERO_BYTES32,
+      });
+    }
+  }
+
+  /** Whether an entry stands in the durable books. */
+  knows(entry: string): boolean {
+    return trieGet(this.books.known, entry) !== undefined;
+  }
+
+  /** Every proof that the ledger holds, by channel. */
+  proofs(): Map<number, RecordOf<'evidence'>> {
+    const found = new Map<number, RecordOf<'evidence'>>();
+    for (const [key, book] of trieEntries(this.state.books.channels))
+      if (book.proof !== undefined) found.set(keyNumber(key), book.proof);
+    return found;
+  }
+}
+
+/** Rounds for which a refused row is left out of plans. */
+const REFUSED_ROUNDS = 3;
+
+/** The voucher that a collected credit names, or undefined for other messages. */
+function creditedVoucher(bytes: Uint8Array): Bytes32 | undefined {
+  const message = decodeOwn(bytes);
+  return message.type === 'collectedCredit' ? message.voucher : undefined;
+}

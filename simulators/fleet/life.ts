@@ -1,0 +1,151 @@
+/** How a fleet spends its time: starting, having a network, selling and charging by the hour of the day, draining. */
+import basket from '../data/basket.json' with { type: 'json' };
+import type { Simulation } from '../sim/simulation.ts';
+import { DRAIN_MS, WARMUP_MS } from '../sim/simulation.ts';
+import type { Random } from '../world/random.ts';
+import { HOUR, MINUTE, SECOND } from '../world/world.ts';
+import type { PayerActor, TerminalActor } from './actors.ts';
+import { charge } from './charge.ts';
+import type { AnyDevice } from './device.ts';
+import { nextWindow } from './fleet.ts';
+import { tap, visit } from './tap.ts';
+
+/** Share of a day's sales in each hour, from midnight; they add up to SALES_SUM. The simulation starts at eight. */
+const SALES_BY_HOUR = [1, 0, 0, 0, 0, 1, 4, 7, 8, 6, 6, 9, 11, 8, 6, 6, 7, 9, 8, 5, 3, 2, 2, 1];
+const SALES_SUM = SALES_BY_HOUR.reduce((sum, share) => sum + share, 0);
+const START_HOUR = 8;
+/** A payer that is free is looked for so often before the sale is called off. */
+const TRIES = 4;
+
+/** Units of a price such as `1.60`. */
+const unitsOf = (price: string): number => {
+  const [whole = '0', cents = ''] = price.split('.');
+  return Number(whole) * 1_000_000 + Number(cents.padEnd(6, '0'));
+};
+const PRICES = basket.items.map(({ price }) => unitsOf(price));
+
+export function planLife(simulation: Simulation): void {
+  const { world, random, fleet, options } = simulation;
+  const { network } = options.scenario;
+  const start = random.fork('start');
+  for (const device of fleet.devices) {
+    world.at(start.between(0, 20 * SECOND), () => {
+      device.boot();
+      world.after(start.between(SECOND, 3 * MINUTE), () => device.goOnline());
+    });
+  }
+  for (const { device, role } of [...fleet.terminals, ...fleet.payers]) {
+    if (network[role] === 'always') continue;
+    const own = random.fork(`network ${device.name}`);
+    world.at(WARMUP_MS - SECOND, () => {
+      device.goOffline();
+      planWindow(simulation, own, device, role);
+    });
+  }
+  for (const terminal of fleet.terminals) {
+    const own = random.fork(`life ${terminal.device.name}`);
+    const perDay = terminal.role === 'pos' ? options.scenario.salesPerDay : options.scenario.sessionsPerDay;
+    if (perDay > 0) nextSale(simulation, own, terminal, perDay);
+  }
+  const merchants = (): void => {
+    world.after(10 * MINUTE, () => {
+      simulation.countersign();
+      merchants();
+    });
+  };
+  merchants();
+}
+
+function planWindow(
+  simulation: Simulation,
+  own: Random,
+  device: AnyDevice,
+  role: 'wearable' | 'pos' | 'car' | 'charger',
+): void {
+  const { world, fleet, options } = simulation;
+  const found = nextWindow(own, options.scenario.network[role], world.nowMs);
+  if (found === undefined) return;
+  fleet.setWindow(device, found);
+  world.at(found.fromMs, () => {
+    if (!fleet.drained) device.goOnline();
+  });
+  world.at(found.untilMs, () => {
+    if (fleet.drained) return;
+    device.goOffline();
+    planWindow(simulation, own, device, role);
+  });
+}
+
+/** Milliseconds to the next sale: the day's sales fall as thick as the hour has them. */
+function gapMs(own: Random, nowMs: number, perDay: number): number {
+  const hour = (START_HOUR + Math.floor(nowMs / HOUR)) % 24;
+  const share = SALES_BY_HOUR[hour]!;
+  if (share === 0) return HOUR;
+  const mean = Math.floor((HOUR * SALES_SUM) / (share * perDay));
+  return own.between(1, Math.min(2 * mean, 10 * HOUR));
+}
+
+function nextSale(simulation: Simulation, own: Random, terminal: TerminalActor, perDay: number): void {
+  const { world, activeUntilMs } = simulation;
+  const at = Math.max(world.nowMs, WARMUP_MS) + gapMs(own, world.nowMs, perDay);
+  if (at >= activeUntilMs) return;
+  world.at(at, () => {
+    sell(simulation, own, terminal);
+    nextSale(simulation, own, terminal, perDay);
+  });
+}
+
+function sell(simulation: Simulation, own: Random, terminal: TerminalActor): void {
+  const { fleet, options, world } = simulation;
+  const { scenario } = options;
+  if (terminal.busy || terminal.device.power === 'off') return;
+  const wanted = terminal.role === 'pos' ? 'wearable' : 'car';
+  const payer = freePayer(fleet.byRole[wanted], own);
+  if (payer === undefined) return;
+  if (terminal.role === 'charger') {
+    // A session that would outlast the payments ends when they do.
+    return charge(simulation, own, payer, terminal, { driveOff: own.chance(scenario.hasty) });
+  }
+  if (world.nowMs + 20 * SECOND > simulation.activeUntilMs) return;
+  let units = 0;
+  for (let items = own.between(1, 4); items > 0; items--) units += own.pick(PRICES);
+  tap(simulation, own, payer, terminal, units, {
+    hasty: own.chance(scenario.hasty),
+    refund: own.chance(scenario.refunds),
+  });
+}
+
+function freePayer(payers: readonly PayerActor[], own: Random): PayerActor | undefined {
+  for (let tries = 0; tries < TRIES && payers.length > 0; tries++) {
+    const payer = own.pick(payers);
+    if (!payer.busy && payer.device.power === 'on') return payer;
+  }
+  return undefined;
+}
+
+/** Everyone is online; whoever has a voucher without an answer goes back to where it was paid. */
+export function planDrain(simulation: Simulation): void {
+  const { world, fleet, hub, random } = simulation;
+  const own = random.fork('drain');
+  fleet.drained = true;
+  for (const device of fleet.devices) world.after(own.between(SECOND, 5 * MINUTE), () => device.goOnline());
+  const until = world.nowMs + DRAIN_MS;
+  const round = (): void => {
+    world.after(5 * MINUTE, () => {
+      hub.settle();
+      for (const payer of fleet.payers) comeBack(simulation, own, payer);
+      if (world.nowMs + 10 * MINUTE < until) round();
+    });
+  };
+  round();
+}
+
+function comeBack(simulation: Simulation, own: Random, payer: PayerActor): void {
+  if (payer.busy) return;
+  const { unconfirmed } = payer.device.books;
+  if (unconfirmed.length === 0) return;
+  const open = own.pick(unconfirmed);
+  const terminal = simulation.fleet.terminalOf(open.kind === 'tick' ? open.terminal : open.request.terminal);
+  if (terminal !== undefined && !terminal.busy && !terminal.device.isLinked)
+    visit(simulation, own, payer, terminal);
+}

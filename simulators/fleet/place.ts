@@ -1,0 +1,15 @@
+/** What behaviour may use of the simulation. */
+import type { TapLink } from '../network/tap-link.ts';
+import type { Random } from '../world/random.ts';
+import type { World } from '../world/world.ts';
+import type { PayerActor, TerminalActor } from './actors.ts';
+
+export interface Place {
+  readonly world: World;
+  /** Brings two devices together. */
+  link(payer: PayerActor['device'], terminal: TerminalActor['device']): TapLink;
+  /** The till drops what it asked for. */
+  cancel(terminal: TerminalActor): void;
+  /** Gives part of the newest payment back, later in the day. */
+  refund(random: Random, terminal: TerminalActor, channel: number, units: number): void;
+}

@@ -1,0 +1,69 @@
+/** A sale as it goes at a till: the amount is typed, the customer taps, waits for the beep, and goes. */
+import { amount } from '../../protocol/integers.ts';
+import type { Random } from '../world/random.ts';
+import { SECOND } from '../world/world.ts';
+import type { PayerActor, TerminalActor } from './actors.ts';
+import type { Place } from './place.ts';
+
+/** How long a customer holds the wearable to the till before giving up. */
+const PATIENCE_MS = { least: 6 * SECOND, most: 15 * SECOND };
+
+export function tap(
+  place: Place,
+  random: Random,
+  payer: PayerActor,
+  terminal: TerminalActor,
+  units: number,
+  options: { readonly hasty: boolean; readonly refund: boolean },
+): void {
+  const { world } = place;
+  payer.busy = true;
+  terminal.busy = true;
+  let approved = false;
+  terminal.device.behaviour = (notice) => {
+    if (notice.type === 'approved') approved = true;
+  };
+  terminal.device.dispatch({
+    type: 'sale',
+    amount: amount(units),
+    currency: 'TIME',
+    challenge: random.bytes(16),
+  });
+  world.after(random.between(300, 2500), () => {
+    const link = place.link(payer.device, terminal.device);
+    let leaving = false;
+    const leave = (afterMs: number): void => {
+      if (leaving) return;
+      leaving = true;
+      world.after(afterMs, () => {
+        link.close();
+        payer.device.behaviour = undefined;
+        terminal.device.behaviour = undefined;
+        payer.busy = false;
+        terminal.busy = false;
+        if (!approved) place.cancel(terminal);
+        else if (options.refund) place.refund(random, terminal, payer.channel, units);
+      });
+    };
+    if (options.hasty) return leave(random.between(20, 900));
+    const lookedAt = random.between(200, 900);
+    payer.device.behaviour = (notice) => {
+      // An earlier voucher may be settled first; the customer waits for this one.
+      if (notice.type === 'paid' && approved) leave(lookedAt);
+      if (notice.type === 'refused') leave(lookedAt);
+    };
+    world.after(random.between(PATIENCE_MS.least, PATIENCE_MS.most), () => leave(0));
+  });
+}
+
+/** Someone comes by only to have an old voucher answered. */
+export function visit(place: Place, random: Random, payer: PayerActor, terminal: TerminalActor): void {
+  payer.busy = true;
+  terminal.busy = true;
+  const link = place.link(payer.device, terminal.device);
+  place.world.after(random.between(8 * SECOND, 12 * SECOND), () => {
+    link.close();
+    payer.busy = false;
+    terminal.busy = false;
+  });
+}

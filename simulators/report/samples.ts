@@ -1,0 +1,62 @@
+/** Looks at the fleet every few virtual minutes and keeps what the report draws. */
+import { exposureOf } from '../../protocol/machines/terminal/books.ts';
+import type { Simulation } from '../sim/simulation.ts';
+import { MINUTE } from '../world/world.ts';
+
+export interface Sample {
+  readonly atMs: number;
+  readonly outbox: number;
+  /** Units handed over and not settled yet. */
+  readonly inFlight: number;
+  /** Units delivered offline that no acknowledgement covers. */
+  readonly exposure: number;
+  readonly bond: number;
+  readonly gas: number;
+  readonly payments: number;
+  readonly unconfirmed: number;
+}
+
+/** Points that a drawing of a phone's width can show. */
+const SAMPLES_MAX = 400;
+
+export class Sampler {
+  readonly samples: Sample[] = [];
+  private readonly simulation: Simulation;
+  private readonly everyMs: number;
+  private nextMs = 0;
+
+  constructor(simulation: Simulation) {
+    this.simulation = simulation;
+    this.everyMs = Math.max(10 * MINUTE, Math.ceil(simulation.endMs / SAMPLES_MAX / MINUTE) * MINUTE);
+  }
+
+  sample(): void {
+    const { world, fleet, accounts, vault, hub } = this.simulation;
+    if (world.nowMs < this.nextMs) return;
+    this.nextMs = world.nowMs + this.everyMs;
+    let outbox = 0;
+    let exposure = 0;
+    for (const { device } of fleet.terminals) {
+      outbox += device.storedBooks.outbox.length;
+      exposure += exposureOf(device.storedBooks);
+    }
+    let unconfirmed = 0;
+    for (const { device } of fleet.payers) unconfirmed += device.storedBooks.unconfirmed.length;
+    let settled = 0;
+    let bond = 0;
+    for (const channel of vault.channels.values()) {
+      bond += channel.bond;
+      for (const lane of channel.lanes.values()) settled += lane.settled - lane.credited;
+    }
+    this.samples.push({
+      atMs: world.nowMs,
+      outbox,
+      inFlight: accounts.total - settled,
+      exposure,
+      bond,
+      gas: hub.gas,
+      payments: accounts.taps + accounts.ticks,
+      unconfirmed,
+    });
+  }
+}

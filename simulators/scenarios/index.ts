@@ -1,0 +1,43 @@
+/** The scenarios that come with the project, and how one's own are read. */
+import { SundialError } from '../../protocol/errors.ts';
+import badFlash from './bad-flash.json' with { type: 'json' };
+import chargeSession from './charge-session.json' with { type: 'json' };
+import city from './city.json' with { type: 'json' };
+import festival from './festival.json' with { type: 'json' };
+import hubDownWeek from './hub-down-week.json' with { type: 'json' };
+import hunt from './hunt.json' with { type: 'json' };
+import huntFlash from './hunt-flash.json' with { type: 'json' };
+import huntOffline from './hunt-offline.json' with { type: 'json' };
+import marketDay from './market-day.json' with { type: 'json' };
+import tapOffline from './tap-offline.json' with { type: 'json' };
+import { type Scenario, scenarioSchema } from './schema.ts';
+
+const FILES: readonly unknown[] = [
+  tapOffline,
+  chargeSession,
+  marketDay,
+  festival,
+  city,
+  hubDownWeek,
+  badFlash,
+  hunt,
+  huntOffline,
+  huntFlash,
+];
+
+/** Returns the scenario that a JSON value holds. Throws `scenario` naming the field and what it should be. */
+export function readScenario(value: unknown, from: string): Scenario {
+  const parsed = scenarioSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const field = issue!.path.join('.') || 'the file';
+  throw new SundialError('scenario', `${from}: ${field}: ${issue!.message}`, {
+    severity: 'call',
+    remedy: 'Correct the field; simulators/README.md has a table of all of them.',
+    facts: { field },
+  });
+}
+
+export const SCENARIOS: ReadonlyMap<string, Scenario> = new Map(
+  FILES.map((file) => readScenario(file, 'a built-in scenario')).map((scenario) => [scenario.name, scenario]),
+);

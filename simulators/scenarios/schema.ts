@@ -1,0 +1,76 @@
+/**
+ * A scenario as a JSON file: who is in the fleet, how they live, what goes wrong. Validated where it enters; the
+ * README has a table of the fields. Numbers are whole: the simulation computes with integers only.
+ */
+import { z } from 'zod';
+import { FAULT_KINDS, FAULT_LEVELS } from '../faults/schedule.ts';
+
+const share = z.int().min(0).max(1000);
+
+/** When a kind of device has a network. */
+const network = z.enum(['always', 'hourly', 'daily', 'never']);
+
+export const ADVERSARIES = [
+  'clone',
+  'rollback',
+  'stolen',
+  'noReceipts',
+  'noCredits',
+  'replay',
+  'relay',
+  'exit',
+  'hubWithholds',
+  'hubOverlends',
+] as const;
+
+export const scenarioSchema = z.strictObject({
+  name: z.string().regex(/^[a-z][a-z0-9-]{1,40}$/, 'lower-case letters, digits and dashes'),
+  about: z.string().max(400),
+  /** Devices when the command names none, and hours in which payments are made. */
+  devices: z.int().min(2).max(100_000),
+  hours: z
+    .int()
+    .min(1)
+    .max(24 * 30),
+  /** Parts of the fleet, in 1,000. */
+  mix: z
+    .strictObject({ wearable: share, pos: share, car: share, charger: share })
+    .refine(
+      (mix) => mix.wearable + mix.pos + mix.car + mix.charger === 1000,
+      'the parts must add up to 1000',
+    ),
+  /** Terminals of one merchant. */
+  terminalsPerMerchant: z.int().min(1).max(100),
+  salesPerDay: z.int().min(0).max(20_000),
+  sessionsPerDay: z.int().min(0).max(200),
+  /** Whole tokens in each channel. */
+  deposit: z.int().min(10).max(1_000_000),
+  /** Customers, in 1,000, that walk away in the middle of a tap, and cars that drive off. */
+  hasty: share,
+  /** Sales, in 1,000, that are paid back in part. */
+  refunds: share,
+  network: z.strictObject({ wearable: network, pos: network, car: network, charger: network }),
+  /** `memory` folds what is stored; `journal` runs the real journal over NOR flash. */
+  storage: z.enum(['memory', 'journal']),
+  /** Each kind off, rare or frequent; `swarm` draws it from the seed. */
+  faults: z.union([z.literal('swarm'), z.partialRecord(z.enum(FAULT_KINDS), z.enum(FAULT_LEVELS))]),
+  /** Times at which faults begin and end, in 1,000 of the hours; absent: all of them. */
+  faultWindow: z.tuple([share, share]).optional(),
+  /** The hub is away for the whole time in which payments are made. */
+  hubDown: z.boolean().optional(),
+  adversaries: z.array(
+    z.strictObject({
+      kind: z.enum(ADVERSARIES),
+      count: z.int().min(1).max(1000),
+      size: z.int().min(1).max(100).optional(),
+    }),
+  ),
+  beaconMinutes: z.int().min(1).max(1440),
+  batchMinutes: z.int().min(1).max(1440),
+  /** Entries and lanes that a terminal's memory holds. */
+  outboxMax: z.int().min(4).max(1024),
+  lanesMax: z.int().min(4).max(1024),
+});
+
+export type Scenario = z.infer<typeof scenarioSchema>;
+export type AdversaryKind = (typeof ADVERSARIES)[number];

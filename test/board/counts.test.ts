@@ -1,0 +1,62 @@
+// The next build may not cost more, or less, than the committed counts say: 3 % either way, changed on purpose with
+// npm run bench:board -- --save.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { BoardMemory, buildImage, Emulator } from '../../hardware/boards/mps2-an386/host/emulator.ts';
+
+const test = suite('instruction counts');
+const tolerance = 0.03;
+const gated = [
+  'payer',
+  'payeeCold',
+  'payeeCached',
+  'tapInstructions',
+  'receipt',
+  'tick',
+  'tickReveal',
+  'sync',
+  'sign',
+  'recover',
+];
+
+test('a tap, a tick, a sync and the primitives cost what the committed file says', async () => {
+  const committed = JSON.parse(readFileSync('test/board/counts.json', 'utf8')) as Record<string, number>;
+  const { image } = await buildImage(process.cwd(), 'bench');
+  const folder = mkdtempSync(join(tmpdir(), 'sundial-counts-'));
+  const memory = new BoardMemory(folder);
+  const board = new Emulator({ image, memory, icount: true, seed: new Uint8Array(32).fill(1) });
+  try {
+    const counts = await board.event('bench', { timeoutMs: 240_000 });
+    assert.is(counts.ticksMeasured, 16, 'every tick was taken');
+    assert.is(counts.syncLeft, 0, 'every acknowledgement cleared its voucher');
+    const off = gated
+      .map((name) => ({ name, was: committed[name]!, is: counts[name] as number }))
+      .filter(({ was, is }) => !(Math.abs(is - was) <= was * tolerance))
+      .map(({ name, was, is }) => `${name}: ${was} -> ${is} (${(((is - was) / was) * 100).toFixed(1)} %)`);
+    assert.equal(off, []);
+  } finally {
+    await board.kill();
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('the images fit the flash that the committed file says, and every role its RAM', async () => {
+  const committed = JSON.parse(readFileSync('test/board/counts.json', 'utf8')) as {
+    flashBytes: Record<string, number>;
+    ramBytes: Record<string, number>;
+  };
+  for (const [role, was] of Object.entries(committed.flashBytes)) {
+    const { flashBytes } = await buildImage(process.cwd(), role);
+    assert.ok(
+      Math.abs(flashBytes - was) <= was * tolerance,
+      `${role}: ${was} -> ${flashBytes} bytes of flash`,
+    );
+  }
+  for (const [role, bytes] of Object.entries(committed.ramBytes))
+    assert.ok(bytes <= 128 * 1024, `${role} takes ${bytes} bytes of RAM`);
+});
+
+test.run();

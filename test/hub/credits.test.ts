@@ -1,0 +1,96 @@
+/** Credits that terminals promised, what the payee needs to countersign them, and what happens when it doesn't. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { creditViews } from '../../hub/views.ts';
+import { toHex } from '../../protocol/bytes.ts';
+import { amount, height, seconds } from '../../protocol/integers.ts';
+import type { Message } from '../../protocol/wire/messages.ts';
+import {
+  Bench,
+  context,
+  credit,
+  key,
+  NOW,
+  otherTerminal,
+  payee,
+  payer,
+  signing,
+  tap,
+  terminal,
+} from './fleet.ts';
+
+const SCOPE = new Uint8Array(32).fill(5);
+const scoped = { ...context, scopes: { [toHex(SCOPE).slice(2)]: [toHex(payee.address).slice(2)] } };
+const view = (bench: Bench) => creditViews(bench.state, bench.state.books, toHex(payee.address));
+
+async function synced(at: number, signer = terminal, of = terminal): Promise<Message> {
+  const fields = { terminal: of.address, at: seconds(at) };
+  return { type: 'synced', ...fields, signature: await signer.sign(signing.digest('Synced', fields)) };
+}
+
+async function leaseRequest(): Promise<Message> {
+  const fields = { channel: 7 as never, seq: 1 as never, spent: amount(100), at: NOW, scope: SCOPE };
+  return {
+    type: 'leaseRequest',
+    ...fields,
+    signature: await payer.sign(signing.digest('LeaseRequest', fields)),
+  };
+}
+
+const voided = () => tap({ seq: 1, amount: 100, spent: 100, paid: 100, answer: 'credit' });
+
+test('a voided voucher waits for the payee, until the payee signed for all of it', async () => {
+  const bench = new Bench();
+  const late = await voided();
+  bench.send(late.bytes);
+  assert.equal(view(bench).credits, [
+    {
+      voucher: toHex(late.id),
+      channel: 7,
+      requestAt: NOW,
+      promised: 100,
+      countersigned: 0,
+      proved: false,
+    },
+  ]);
+  bench.send(await credit(late.id, 40, payee, true));
+  assert.is(view(bench).credits[0]?.countersigned, 40);
+  bench.send(await credit(late.id, 100, payee, true));
+  assert.equal(view(bench).credits, []);
+  assert.equal(view(bench.restart()).credits, [], 'and so it is after a restart');
+});
+
+test('how far a terminal has synced is kept when it says so itself, and never goes back', async () => {
+  const bench = new Bench();
+  const at = () => view(bench).terminals.map((entry) => entry.syncedAt);
+  assert.equal(at(), [0]);
+  assert.is(bench.outcome(await synced(NOW - 5, otherTerminal, terminal)), 'signature');
+  assert.is(bench.outcome(await synced(NOW - 5, key(77), key(77))), 'terminal_unknown');
+  assert.equal(at(), [0]);
+  bench.send(await synced(NOW - 5));
+  bench.send(await synced(NOW - 9));
+  assert.equal(at(), [NOW - 5]);
+  assert.equal(
+    view(bench.restart()).terminals.map((entry) => entry.syncedAt),
+    [NOW - 5],
+  );
+});
+
+test('a payee that owes its signature too long gets no new leases in its scope', async () => {
+  const bench = new Bench(undefined, scoped);
+  const late = await voided();
+  bench.send(late.bytes);
+  const { payeeOfflineMax, claimMargin } = context.timing;
+  const due = NOW + payeeOfflineMax + claimMargin;
+  const request = async (at: number): Promise<string> => {
+    bench.step({ type: 'block', at: seconds(at), height: height(at) });
+    const effects = bench.send(await leaseRequest(), 'd', at);
+    return effects.map((effect) => (effect.type === 'reject' ? effect.code : effect.type)).join();
+  };
+  assert.is(await request(due), 'lease');
+  assert.is(await request(due + 1), 'credits_overdue');
+  bench.send(await credit(late.id, 100, payee, true), 'p', due + 1);
+  assert.is(await request(due + 2), 'lease');
+});
+
+test.run();

@@ -1,0 +1,134 @@
+/** Scenarios hold their promises in small; violations are found, shrunk and named; wrong scenario files are refused. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { MakeChecker } from '../../simulators/checkers/checker.ts';
+import { CHECKERS } from '../../simulators/checkers/index.ts';
+import { drawFaults, FAULT_KINDS } from '../../simulators/faults/schedule.ts';
+import { readScenario, SCENARIOS } from '../../simulators/scenarios/index.ts';
+import type { Scenario } from '../../simulators/scenarios/schema.ts';
+import { explain } from '../../simulators/sim/explain.ts';
+import { shrink } from '../../simulators/sim/shrink.ts';
+import { Simulation } from '../../simulators/sim/simulation.ts';
+import { Random } from '../../simulators/world/random.ts';
+import { standInSuite } from '../../simulators/world/suite.ts';
+import { HOUR, World } from '../../simulators/world/world.ts';
+
+function run(scenario: Scenario, devices: number, seed: number, checkers = CHECKERS): Simulation {
+  const simulation = new Simulation({
+    scenario,
+    devices,
+    seed,
+    suite: standInSuite(),
+    checkers,
+    keepTrace: true,
+  });
+  simulation.run();
+  return simulation;
+}
+
+for (const [name, scenario] of SCENARIOS) {
+  test(`${name}: every promise holds in small`, () => {
+    const simulation = run(
+      { ...scenario, hours: Math.min(scenario.hours, 3) },
+      Math.min(scenario.devices, 16),
+      21,
+    );
+    assert.equal(simulation.violations, []);
+    assert.ok(simulation.accounts.taps + simulation.accounts.ticks > 0, 'nothing was paid');
+    assert.ok(simulation.hub.lanesSettled > 0, 'nothing was settled');
+  });
+}
+
+test('every kind of fault is drawn when all are frequent', () => {
+  const levels = Object.fromEntries(FAULT_KINDS.map((kind) => [kind, 'frequent']));
+  const faults = drawFaults(new Random(5), levels, 0, 2 * HOUR, 30);
+  assert.equal([...new Set(faults.map(({ kind }) => kind))].sort(), [...FAULT_KINDS].sort());
+});
+
+test('doubled tick answers do not echo between car and charger', () => {
+  const scenario = readScenario(
+    {
+      ...SCENARIOS.get('charge-session')!,
+      hours: 4,
+      faults: { tapDuplicate: 'frequent', tapSlow: 'frequent' },
+    },
+    'the test',
+  );
+  const simulation = run(scenario, 20, 3);
+  assert.equal(simulation.violations, []);
+  const { ticks } = simulation.accounts;
+  assert.ok(ticks > 300, `only ${ticks} ticks`);
+  assert.ok(simulation.world.events < 40 * ticks, `${simulation.world.events} events for ${ticks} ticks`);
+});
+
+/** A promise that power cuts break: shrinking must find that one cut is enough. */
+const noCuts: MakeChecker = (simulation, report) => ({
+  name: 'no cuts',
+  finished: () => {
+    if (simulation.cuts > 0) report('the power was cut');
+  },
+});
+
+test('a violation is shrunk to the one fault that it needs', () => {
+  const scenario = readScenario(
+    { ...SCENARIOS.get('tap-offline')!, hours: 1, faults: { powerCut: 'frequent', tapLoss: 'rare' } },
+    'the test',
+  );
+  const found = shrink({ scenario, devices: 8, seed: 2, suite: standInSuite(), checkers: [noCuts] });
+  assert.is(found?.checker, 'no cuts');
+  assert.is(found?.faults.length, 1);
+  const again = new Simulation({
+    scenario,
+    devices: 8,
+    seed: 2,
+    suite: standInSuite(),
+    checkers: [noCuts],
+    keepFaults: new Set(found!.faults),
+    untilMs: found!.untilMs,
+  });
+  again.run();
+  assert.is(again.violations.length, 1);
+});
+
+test("a payment's life is told from its trace", () => {
+  const simulation = run({ ...SCENARIOS.get('tap-offline')!, hours: 1 }, 8, 4);
+  const text = explain(simulation.trace.lines!);
+  assert.match(text, /^payment 0x[0-9a-f]{12}/);
+  assert.match(text, /paid|voided/);
+  assert.match(explain([], '0x00'), /no decision/);
+});
+
+test('a wrong scenario is refused with the field and the fix', () => {
+  const good = SCENARIOS.get('city')!;
+  for (const [change, field] of [
+    [{ hours: 0 }, 'hours'],
+    [{ mix: { wearable: 1, pos: 1, car: 1, charger: 1 } }, 'mix'],
+    [{ faults: { meteor: 'rare' } }, 'faults'],
+    [{ surprise: true }, 'surprise'],
+    [{ deposit: 1.5 }, 'deposit'],
+  ] as const) {
+    assert.throws(
+      () => readScenario({ ...good, ...change }, 'mine.json'),
+      (error: Error) => error.message.includes(field) && error.message.includes('mine.json'),
+    );
+  }
+});
+
+test('events run in the order of their time, then of their planning', () => {
+  const world = new World();
+  const seen: string[] = [];
+  world.at(20, () => seen.push('c'));
+  world.at(10, () => {
+    seen.push('a');
+    world.after(10, () => seen.push('e'));
+    world.at(5, () => seen.push('late is now'));
+  });
+  world.at(10, () => seen.push('b'));
+  world.at(20, () => seen.push('d'));
+  world.at(15, () => seen.push('never')).cancelled = true;
+  world.run(30);
+  assert.equal(seen, ['a', 'b', 'late is now', 'c', 'd', 'e']);
+  assert.is(world.nowMs, 30);
+});
+
+test.run();

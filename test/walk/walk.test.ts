@@ -1,0 +1,67 @@
+/**
+ * The exhaustive walk of the real step functions. CI walks the small configurations and two larger ones; `--deep`
+ * walks them all (`--shard i/n` takes every n-th). Counts are printed; they are what the walk is worth.
+ */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type Config, CONFIGS, configNamed, SMALL } from '../../simulators/explore/config.ts';
+import { DROPS } from '../../simulators/explore/drops.ts';
+import { explore } from '../../simulators/explore/explore.ts';
+
+const deep = process.env.SUNDIAL_DEEP === '1';
+const [shard, shards] = (process.env.SUNDIAL_SHARD ?? '1/1').split('/').map(Number) as [number, number];
+const now = (): number => performance.now();
+
+const figure = (value: number): string => value.toLocaleString('en');
+
+function holds(config: Config): void {
+  const found = explore({ config, now });
+  const { states, transitions, roots, seconds, fault, trace } = found;
+  if (fault !== undefined) console.log(`${config.name}: ${fault}\n  ${trace!.join('\n  ')}`);
+  assert.is(fault, undefined);
+  assert.ok(found.ok, 'every state was seen');
+  console.log(
+    `${config.name}: ${figure(states)} states, ${figure(transitions)} transitions, progress from ${figure(roots)}, ${seconds.toFixed(1)} s`,
+  );
+}
+
+const walked = deep
+  ? [...SMALL, ...CONFIGS].filter((_, index) => index % shards === shard - 1)
+  : [...SMALL.slice(0, 4), configNamed('s6'), configNamed('c5'), configNamed('c10')];
+for (const config of walked) test(`every state of ${config.name} keeps the money rules`, () => holds(config));
+
+/** Which configuration shows which dropped rule, and how. */
+const BROKEN: readonly (readonly [drop: string, config: string, fault: RegExp])[] = [
+  ['payerPersist', 's1', /^P1 two different vouchers/],
+  ['payeePersist', 's1', /^P2 /],
+  ['tickPersist', 's2', /^P1b /],
+  ['unconfirmed', 's1', /^P5 /],
+  ['noVoid', 's1', /^P5 /],
+  ['foreignVoid', 's4', /^P[56] /],
+  ['exactBase', 's4', /^P5 /],
+  ['streamSurvives', 's2', /^P[13]b? /],
+  ['transportAck', 's1', /^P2 /],
+];
+
+test('every rule that can be dropped has its counterexample here', () => {
+  assert.equal(BROKEN.map(([drop]) => drop).sort(), Object.keys(DROPS).sort());
+});
+
+for (const [name, config, expected] of BROKEN) {
+  const drop = DROPS[name]!;
+  test(`without rule ${drop.rule}: the walk fails`, () => {
+    const { ok, fault, trace, states } = explore({ config: configNamed(config), drop, now });
+    assert.not.ok(ok);
+    assert.match(fault ?? 'nothing', expected);
+    assert.ok(trace!.length > 0);
+    console.log(`${name}: ${fault} (${trace!.length} steps, ${figure(states)} states)`);
+  });
+}
+
+test('a walk that is stopped early says so', () => {
+  const { ok, capped, states } = explore({ config: configNamed('s2'), maxStates: 1000 });
+  assert.equal([ok, capped], [false, true]);
+  assert.ok(states >= 1000 && states < 2000);
+});
+
+test.run();
