@@ -70,7 +70,7 @@ function provision(folder: DeviceFolder, flags: BoardFlags): BoardMemory {
 
 /** Prints a board's line in the words of the Node devices. */
 function show(output: Output, line: string): void {
-  if (!line.startsWith('{')) {
+  if (!line.startsWith('{') || !line.endsWith('}')) {
     if (line !== '') output.say(line, { event: 'console', line });
     return;
   }

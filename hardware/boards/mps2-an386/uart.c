@@ -10,8 +10,11 @@ enum { TRANSMIT_FULL = 1, RECEIVE_FULL = 2 };
 enum { TRANSMIT = 1, RECEIVE = 2, RECEIVE_INTERRUPT = 8 };
 /* Frames of a tap are at most 260 bytes, those of the uplink some 17 KB that are read as they come. */
 enum { RING = 2048, HELD = 4 };
-/* A far end that takes nothing for this long is not there; the bytes are lost, as on any line. */
-enum { PATIENCE_MS = 50 };
+/*
+ * A far end that takes nothing for this long is not there; the bytes are lost, as on any line. Whoever reads the
+ * console may be a busy computer, and half a line is worth nothing to it.
+ */
+enum { PATIENCE_MS = 50, CONSOLE_PATIENCE_MS = 3000 };
 
 /*
  * A wire does not say whether anyone is at its far end. So each side sends a beat, the frame of the single byte that
@@ -171,10 +174,11 @@ uint32_t uart_lost(int port)
 
 size_t uart_write(int port, const uint8_t *bytes, size_t size)
 {
+	uint32_t patience = port == PORT_CONSOLE ? CONSOLE_PATIENCE_MS : PATIENCE_MS;
 	for (size_t i = 0; i < size; i++) {
 		uint32_t start = timer_milliseconds();
 		while (REGISTER(base[port] + STATE) & TRANSMIT_FULL)
-			if (timer_milliseconds() - start > PATIENCE_MS) return i;
+			if (timer_milliseconds() - start > patience) return i;
 		REGISTER(base[port] + DATA) = bytes[i];
 	}
 	return size;
