@@ -62,3 +62,6 @@ export const creditRowsMax = 100;
 
 /** Times that one batch is signed again because gas became dearer: each is looked up when the batch is. */
 export const replacementsMax = 20;
+
+/** Vouchers on one status page, some 400 bytes each: the next page begins at the seq after the last. */
+export const pageEntriesMax = 1_000;

@@ -4,9 +4,10 @@ import { SundialError } from '../protocol/errors.ts';
 import type { ChannelId } from '../protocol/integers.ts';
 import type { HubConfig } from './config.ts';
 import type { MqttIngest } from './ingest/mqtt.ts';
-import { channelBook } from './intake/books.ts';
+import { channelBook, firstFrom } from './intake/books.ts';
 import type { IntakeRuntime } from './intake/runtime.ts';
 import type { Journal } from './journal.ts';
+import { pageEntriesMax } from './limits.ts';
 import type { Registry } from './registry/registry.ts';
 import type { Rounds } from './rounds.ts';
 import type { SettleLoop } from './settle/loop.ts';
@@ -40,7 +41,9 @@ export function jsonRoutes(parts: Parts): StatusRoutes['json'] {
     'GET /channels': () => channelViews(intake.state, intake.durableBooks, registry.state),
     'GET /entries': (query) => {
       const channel = Number(query.get('channel')) as ChannelId;
-      return entryViews(intake.state, channelBook(intake.durableBooks, channel).entries);
+      const { entries } = channelBook(intake.durableBooks, channel);
+      const from = firstFrom(entries, Number(query.get('seq') ?? 0));
+      return entryViews(intake.state, entries.slice(from, from + pageEntriesMax));
     },
     'GET /credits': (query) =>
       creditViews(intake.state, intake.durableBooks, (query.get('payee') ?? '').toLowerCase()),

@@ -3,19 +3,10 @@
  * P-256 stays in JavaScript: a board that must check such signatures hands in a fallback (and pays noble's price).
  */
 import type { CryptoSuite, SecureKey } from '../interfaces/index.ts';
-import { SundialError } from '../../protocol/errors.ts';
+import { KeyFault } from './key-fault.ts';
 import { natives } from './natives.ts';
 
-/** A key that can't sign, and why. */
-export class KeyFault extends SundialError {
-  constructor(code: 'key_invalid' | 'digest_invalid' | 'key_refused', message: string) {
-    super(code, message, {
-      severity: 'device',
-      remedy: 'The device signs nothing with this key: replace the key or the device.',
-    });
-    this.name = 'KeyFault';
-  }
-}
+export { KeyFault };
 
 export function keccak256(bytes: Uint8Array): Uint8Array {
   const hash = new Uint8Array(32);

@@ -238,8 +238,16 @@ class IntakeTurn {
       const terminals = trieSet(this.state.terminals, bytesKey(message.device), message.payee!);
       this.#set({ terminals });
     }
+    if (!isTerminal(message)) {
+      // Anybody can claim to be a payer; only one that L2 knows is worth a place in the registry.
+      const { channel, device: payer } = message;
+      const facts = channel === undefined ? undefined : trieGet(this.state.channels, numberKey(channel));
+      if (facts !== undefined && equalBytes(facts.payer, payer)) {
+        this.effects.push({ type: 'registered', device, message });
+      }
+      return;
+    }
     this.effects.push({ type: 'registered', device, message });
-    if (!isTerminal(message)) return;
     for (const answer of memberships(this.#context, this.state, message)) {
       if ('refusal' in answer) this.#reject(device, ZERO_BYTES32, answer.refusal);
       else {

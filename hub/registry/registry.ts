@@ -108,8 +108,8 @@ export class Registry {
   }
 
   /**
-   * Applies `change` at once and resolves when it is durable. Throws `registry_full` before changing anything when
-   * a device more than devicesMax would be added.
+   * Applies `change` at once and resolves when it is durable. Rejects with the system's error when it can't be
+   * written; the change then stands in memory and goes to the disk with the next write that succeeds.
    */
   async update(change: (state: RegistryState) => void): Promise<void> {
     change(this.#low.data);

@@ -103,7 +103,7 @@ export class Watch {
     const { timestamp } = await vault.client.getBlock({ blockNumber: BigInt(to) });
     const payees: Uint8Array[] = [];
     const lanes: SettledLane[] = [];
-    await this.#registry.update((state) => {
+    const stored = this.#registry.update((state) => {
       for (const event of events) {
         if (event.eventName !== 'PayeeRegistered') continue;
         const account = event.args.account.toLowerCase();
@@ -122,6 +122,8 @@ export class Watch {
       this.#events.channel(channelId(channel), factsOf(this.#registry.state.heads[String(channel)]!));
     }
     for (const lane of lanes) this.#events.settled(lane);
+    // Told before it is stored: it can be read again, and a full disk must not hide a deposit until the next start.
+    await stored;
   }
 }
 

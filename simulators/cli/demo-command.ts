@@ -16,6 +16,7 @@ import { fail } from './output.ts';
 interface Flags {
   readonly once: boolean;
   readonly json: boolean;
+  readonly boards: boolean;
   readonly state: string;
 }
 
@@ -31,9 +32,11 @@ function makeTimeline(json: boolean): Timeline {
   };
 }
 
-function hubConfig(site: Site, folder: string): unknown {
+function hubConfig(site: Site, folder: string, development: boolean): unknown {
   return {
     name: site.hubName,
+    // Keys of emulated boards come from no certified source: only a hub in development takes them.
+    development,
     folder: join(folder, 'hub'),
     chain: {
       rpcUrl: site.rpcUrl,
@@ -82,7 +85,9 @@ async function tell(flags: Flags, running: Running): Promise<boolean> {
 
   timeline.heading('the hub');
   const configPath = join(folder, 'hub.json');
-  writeFileSync(configPath, JSON.stringify(hubConfig(site, folder), undefined, 2), { mode: 0o600 });
+  writeFileSync(configPath, JSON.stringify(hubConfig(site, folder, flags.boards), undefined, 2), {
+    mode: 0o600,
+  });
   const hubChild = await HubChild.start(program, configPath);
   running.hub = hubChild;
   const { mqttUrl, statusUrl } = hubChild.ready;
@@ -90,7 +95,7 @@ async function tell(flags: Flags, running: Running): Promise<boolean> {
   timeline.say('hub', `broker at ${mqttUrl}, status at ${statusUrl}/status`);
   const hub = new HubStatus(statusUrl);
 
-  const story = new Story(program, folder, site, timeline);
+  const story = new Story(program, folder, site, timeline, flags.boards);
   running.story = story;
   await story.meetTheHub(mqttUrl, hub);
   await story.taps();
@@ -202,6 +207,7 @@ export function addDemoCommand(program: Command): void {
     .description('the whole story: chain, hub, four offline devices, crashes, settlement, reconciliation')
     .option('--once', 'end when the story is told', false)
     .option('--json', 'print one JSON object and nothing else on stdout', false)
+    .option('--boards', 'the devices are firmware images on emulated boards', false)
     .option('--state <folder>', 'folder for the story; emptied first', join(STATE_ROOT, 'demo'))
     .action((flags: Flags) => run(flags));
 }

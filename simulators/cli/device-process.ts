@@ -54,7 +54,7 @@ function stopDead(): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 }
 
-function describe(notice: Notice): string {
+export function describe(notice: Notice): string {
   switch (notice.type) {
     case 'approved':
       return `APPROVED ${formatMoney(notice.amount)} (channel ${notice.channel})`;

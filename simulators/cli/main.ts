@@ -1,5 +1,6 @@
 /** `sundial`: one command line for devices, hub, channels and the demonstration. */
 import { Command } from 'commander';
+import { addBoardCommand } from './board-command.ts';
 import { addChannelCommand } from './channel-command.ts';
 import { addDemoCommand } from './demo-command.ts';
 import { addHubCommand } from './hub-command.ts';
@@ -18,6 +19,7 @@ addHubCommand(program);
 addPayerCommands(program);
 addTerminalCommands(program);
 addSimCommand(program);
+addBoardCommand(program);
 addChannelCommand(program);
 addReconcileCommand(program);
 addPayeeCommand(program);

@@ -20,6 +20,8 @@ export interface ChildOptions {
   readonly state: string;
   readonly tap: string;
   readonly extra?: readonly string[];
+  /** Run it as firmware on an emulated board. */
+  readonly board?: boolean;
 }
 
 /** Longest wait for one event. A key takes milliseconds; a loaded machine may take seconds to start a process. */
@@ -49,8 +51,19 @@ export class DeviceChild {
 
   /** Starts the process and waits until it is ready. */
   async start(): Promise<void> {
-    const { role, state, tap, extra = [] } = this.options;
-    const args = [this.program, role, '--state', state, '--tap', tap, '--json', '--control', ...extra];
+    const { role, state, tap, extra = [], board = false } = this.options;
+    const args = [
+      this.program,
+      ...(board ? ['board'] : []),
+      role,
+      '--state',
+      state,
+      '--tap',
+      tap,
+      '--json',
+      '--control',
+      ...extra,
+    ];
     const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 2] });
     this.process = child;
     this.lines = [];

@@ -47,7 +47,8 @@ export class Story {
   private readonly devices: Record<string, DeviceChild>;
   private readonly approved = new Set<string>();
 
-  constructor(program: string, folder: string, site: Site, timeline: Timeline) {
+  /** `boards`: the devices are firmware images on emulated boards. */
+  constructor(program: string, folder: string, site: Site, timeline: Timeline, boards = false) {
     this.program = program;
     this.site = site;
     this.timeline = timeline;
@@ -57,7 +58,7 @@ export class Story {
     ): DeviceChild =>
       new DeviceChild(
         this.program,
-        { role, state: join(folder, role), tap: `${defaultTap(role)}.${process.pid}`, extra },
+        { role, state: join(folder, role), tap: `${defaultTap(role)}.${process.pid}`, extra, board: boards },
         (line) => this.show(line),
       );
     this.devices = {

@@ -40,7 +40,7 @@ export const CONFIGS: readonly Config[] = [
   {
     name: 'c6',
     terminals: TWO_PAYEES,
-    asks: [pay(1), stream(2), pay(2), pay(1, 1)],
+    asks: [pay(1), stream(1), pay(2), pay(1, 1)],
     hubAtomic: true,
   },
   { name: 'c7', terminals: TWO_PAYEES, asks: [stream(2), pay(1, 1)], expiry: true, hubAtomic: true },
@@ -50,7 +50,7 @@ export const CONFIGS: readonly Config[] = [
   {
     name: 'c11 three terminals',
     terminals: [0, 0, 1],
-    asks: [pay(1), stream(2, 1), pay(2, 2)],
+    asks: [pay(1), stream(1, 1), pay(2, 2)],
     hubAtomic: true,
   },
   { name: 'c12 payer with a hub', terminals: TWO_PAYEES, asks: [stream(1), pay(1, 1)], payerHub: true },

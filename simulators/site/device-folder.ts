@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { type Journal, openJournal } from '../../device/journal/journal.ts';
 import { DEFAULT_GEOMETRY, FileFlash } from '../../hardware/boards/node/flash.ts';
+import { BoardMemory } from '../../hardware/boards/mps2-an386/host/emulator.ts';
+import { storedBy } from '../../hardware/boards/mps2-an386/host/factory.ts';
 import { fromHex } from '../../protocol/bytes.ts';
 import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
 import { SundialError } from '../../protocol/errors.ts';
@@ -78,8 +80,10 @@ export class DeviceFolder {
     return openJournal(new FileFlash(this.flashPath), { banks: JOURNAL_BANKS });
   }
 
-  /** What the journal holds, without touching the file. */
-  readJournal(): Journal {
+  /** What the journal holds, without touching the file. A device that runs on a board keeps it in the board. */
+  readJournal(): Pick<Journal, 'replayed'> {
+    const board = boardFolder(this.path);
+    if (existsSync(board)) return { replayed: storedBy(new BoardMemory(board)) };
     const flash = new FileFlash(this.flashPath, DEFAULT_GEOMETRY, true);
     try {
       return openJournal(flash, { banks: JOURNAL_BANKS });
@@ -88,6 +92,9 @@ export class DeviceFolder {
     }
   }
 }
+
+/** Where a device that runs as firmware on an emulated board keeps that board's flash. */
+export const boardFolder = (path: string): string => join(path, 'board');
 
 const devicePath = (path: string): string => join(path, 'device.json');
 

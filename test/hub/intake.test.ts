@@ -455,6 +455,17 @@ test('a scope has at most five live terminals, also after a restart', async () =
   );
 });
 
+test('a payer is registered when L2 knows it, and a stranger takes no place in the registry', async () => {
+  const bench = new Bench();
+  const message = { ...(await register({ device: payer, role: ROLES.wearable })), channel: channelId(7) };
+  assert.equal(
+    bench.send(message).map((effect) => effect.type),
+    ['registered'],
+  );
+  assert.equal(bench.send({ ...message, device: key(99).address }), []);
+  assert.equal(bench.send({ ...message, channel: channelId(8) }), []);
+});
+
 test('a statement is kept when its hash is the voucher’s, and only then', async () => {
   const bench = new Bench();
   const list = [{ payee: otherPayee.address, paid: amount(40) }];

@@ -9,7 +9,7 @@ import { emptyBooks } from '../../hub/intake/state.ts';
 import { rowAttemptsMax } from '../../hub/limits.ts';
 import { createLogger } from '../../hub/log.ts';
 import { decodeRecord, encodeRecord, type HubRecord } from '../../hub/records.ts';
-import { Registry } from '../../hub/registry/registry.ts';
+import { Registry, type RegistryState } from '../../hub/registry/registry.ts';
 import { SettleLoop } from '../../hub/settle/loop.ts';
 import { ChainLink } from '../../hub/watch/chain-link.ts';
 import { Watch } from '../../hub/watch/watch.ts';
@@ -309,6 +309,33 @@ test('a batch larger than allowed goes out in parts, in order', () =>
     assert.is((await transactions()) - before, 3);
     for (const { voucher } of taps) assert.is(await site.vault.readLane(voucher.channel, payee.address), 7);
     await bench.close();
+  }));
+
+test('a registry that can not be written does not hide a deposit from the intake', () =>
+  inTemporaryFolder(async (folder) => {
+    const registry = await Registry.open(folder);
+    const failing = {
+      state: registry.state,
+      update: async (change: (state: RegistryState) => void) => {
+        change(registry.state);
+        throw Object.assign(new Error('no space'), { code: 'ENOSPC' });
+      },
+    } as unknown as Registry;
+    const told: number[] = [];
+    const link = new ChainLink(parseConfig(site.config(folder)).chain, site.signing);
+    const watch = new Watch(link, failing, site.deployment.block, {
+      block: () => {},
+      channel: (channel) => told.push(channel),
+      payee: () => {},
+      settled: () => {},
+    });
+    const failure = await watch.look().then(
+      () => 'nothing',
+      (error) => error.code,
+    );
+    assert.is(failure, 'ENOSPC');
+    assert.ok(told.includes(site.channel));
+    await registry.close();
   }));
 
 test.run();

@@ -11,6 +11,7 @@ const ANSWER = 'protocol/machines/terminal/answer.ts';
 const SESSION = 'protocol/machines/terminal/session.ts';
 const BOOKS = 'protocol/machines/terminal/books.ts';
 const SYNC = 'protocol/machines/terminal/sync.ts';
+const JOURNAL = 'device/journal/journal.ts';
 const TERMINAL = 'protocol/machines/terminal/terminal.ts';
 
 export const MUTATIONS = [
@@ -173,7 +174,7 @@ export const MUTATIONS = [
     ACCEPT,
     'lane !== undefined && voucher.seq <= lane.seq',
     'lane !== undefined && voucher.seq < lane.seq',
-    'protocol/terminal-refusals',
+    'protocol/acceptance',
   ],
   [
     'a rolled-back device is accepted',
@@ -182,15 +183,9 @@ export const MUTATIONS = [
     'voucher.spent < lease.spentFrom',
     'protocol/edges',
   ],
-  ['spent may be below paid', ACCEPT, 'voucher.spent < voucher.paid ||', '', 'protocol/terminal-refusals'],
-  ['the tap limit is ignored', ACCEPT, 'amount > lease.tapLimit', 'false', 'protocol/terminal-refusals'],
-  [
-    "the lease's limit is ignored",
-    ACCEPT,
-    'voucher.spent > lease.spendLimit ||',
-    '',
-    'protocol/terminal-refusals',
-  ],
+  ['spent may be below paid', ACCEPT, 'voucher.spent < voucher.paid ||', '', 'protocol/acceptance'],
+  ['the tap limit is ignored', ACCEPT, 'amount > lease.tapLimit', 'false', 'protocol/acceptance'],
+  ["the lease's limit is ignored", ACCEPT, 'voucher.spent > lease.spendLimit ||', '', 'protocol/acceptance'],
   [
     "the lease's limit is ignored by ticks",
     ACCEPT,
@@ -198,26 +193,20 @@ export const MUTATIONS = [
     'false',
     'protocol/edges',
   ],
-  [
-    'an expired lease is accepted',
-    ACCEPT,
-    'turn.now > lease.expiresAt',
-    'false',
-    'protocol/terminal-refusals',
-  ],
+  ['an expired lease is accepted', ACCEPT, 'turn.now > lease.expiresAt', 'false', 'protocol/acceptance'],
   [
     'a revoked channel is accepted',
     ACCEPT,
     'revoked.includes(lease.channel)',
     'false',
-    'protocol/terminal-refusals',
+    'protocol/acceptance',
   ],
   [
     'the cap of a channel is ignored',
     ACCEPT,
     'exposureOf(turn.books, channel) + more > channelCap(turn, lease)',
     'false',
-    'protocol/terminal-refusals',
+    'protocol/acceptance',
   ],
   [
     'any hub key signs leases',
@@ -342,5 +331,41 @@ export const MUTATIONS = [
     'concatBytes(stream, uintBytes(k, 2), preimage)',
     'concatBytes(stream, preimage)',
     'protocol/vectors',
+  ],
+  // ---- the device below the machines: rules 2 and 13 ----
+  [
+    'a damaged committed record is read',
+    JOURNAL,
+    'if (bodySum(payload) !== view.getUint32(4, true))',
+    'if (false)',
+    'device/journal',
+  ],
+  [
+    'the mark is written before the body',
+    JOURNAL,
+    '    if (!this.writeChecked(at + this.unit, body)) return false;\n    if (!this.mark(at)) return false;',
+    '    if (!this.mark(at)) return false;\n    if (!this.writeChecked(at + this.unit, body)) return false;',
+    'device/cuts',
+  ],
+  [
+    'an older reader acts on a newer journal',
+    JOURNAL,
+    'if (newest.minReader > this.version)',
+    'if (false)',
+    'device/journal',
+  ],
+  [
+    'a bank that was replaced is believed again',
+    JOURNAL,
+    'if (this.isMarked(superseded))',
+    'if (false)',
+    'device/journal',
+  ],
+  [
+    'the runtime sends before it stores',
+    'device/runtime.ts',
+    'for (const effect of effects) {',
+    'for (const effect of [...effects].reverse()) {',
+    'device/cuts',
   ],
 ].map(([name, file, from, to, caughtBy]) => ({ name, file, from, to, caughtBy }));

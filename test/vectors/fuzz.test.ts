@@ -2,6 +2,7 @@
  * Mutated messages and records: the decoder never throws, and what it accepts is exactly what the encoder writes, so
  * no second spelling of a message exists. cbor-x reads what is accepted to the same values.
  */
+import { env } from 'node:process';
 import { Decoder } from 'cbor-x/index-no-eval';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -14,8 +15,8 @@ import { type Random, randomFrom } from '../protocol/random.ts';
 import recordVectors from './records.json';
 import wire from './wire.json';
 
-const deep = process.env.SUNDIAL_DEEP === '1';
-const [shard, shards] = (process.env.SUNDIAL_SHARD ?? '1/1').split('/').map(Number) as [number, number];
+const deep = env.SUNDIAL_DEEP === '1';
+const [shard, shards] = (env.SUNDIAL_SHARD ?? '1/1').split('/').map(Number) as [number, number];
 const COUNT = Math.ceil((deep ? 1_000_000 : 100_000) / shards);
 const SEED = 712_000 + shard;
 

@@ -1,10 +1,13 @@
 /** The walk with a dishonest payer: what is stolen is bounded and provable, and credits never cost an honest payee. */
+import { performance } from 'node:perf_hooks';
+import { env } from 'node:process';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Ask } from '../../simulators/explore/config.ts';
-import { exploreTheft, type Theft } from '../../simulators/explore/dishonest.ts';
+import { exploreTheft } from '../../simulators/explore/dishonest.ts';
+import type { Theft } from '../../simulators/explore/thief.ts';
 
-const deep = process.env.SUNDIAL_DEEP === '1';
+const deep = env.SUNDIAL_DEEP === '1';
 const now = (): number => performance.now();
 
 const pay = (amount: number, at: number): Ask => ({ at, amount });

@@ -3,6 +3,7 @@
  * device's own. No step throws, no honest number goes wrong, and the device serves the next honest peer. The decoder's
  * fuzz covers bytes that are no messages.
  */
+import { env } from 'node:process';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { amount, seconds } from '../../protocol/integers.ts';
@@ -37,7 +38,7 @@ import { addressNamed, standInSignature, standInSuite } from '../../simulators/e
 import { type Random, randomFrom } from '../protocol/random.ts';
 import { fieldsOf } from '../vectors/spec.ts';
 
-const deep = process.env.SUNDIAL_DEEP === '1';
+const deep = env.SUNDIAL_DEEP === '1';
 const LIVES = deep ? 2000 : 100;
 const STEPS = 150;
 const SEED = 414_000;

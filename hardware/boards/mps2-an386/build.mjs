@@ -204,8 +204,8 @@ async function compileAll(role, profile, archive) {
   ];
 }
 
-/** Slots beside those that stay, tried in turn: the first that is enough makes the smallest image. */
-const slotMargins = [50, 100, 200, 300, 400, 600, 800, 1200, 1600, 2400, 5000];
+/** Most slots that modules may need beside those that stay, and how closely the least is searched for. */
+const slotMargin = { most: 6000, step: 32 };
 
 /** Runs the image once without its frozen machine; returns what it printed first. */
 async function runOnce(image, memory) {
@@ -229,16 +229,25 @@ async function prelink(elf, image) {
   const memory = `${image}.memory`;
   const symbols = await command('arm-none-eabi-nm', [elf]);
   const end = Number.parseInt(/^([0-9a-f]+) . __image_end$/m.exec(symbols)[1], 16);
-  let said;
-  for (const margin of slotMargins) {
+  const lay = async (margin) => {
     const head = Buffer.alloc(4);
     head.writeUInt32LE(margin);
     writeFileSync(memory, head);
     truncateSync(memory, emulator.memoryBytes);
-    said = await runOnce(image, memory);
-    if (said !== 'fault: memory_full') break;
+    const said = await runOnce(image, memory);
+    if (said !== 'prelinked' && said !== 'fault: memory_full')
+      throw new Error(`The image could not lay out its machine: ${said}`);
+    return said === 'prelinked';
+  };
+  // The least margin makes the smallest image.
+  let enough = slotMargin.most;
+  let few = 0;
+  while (enough - few > slotMargin.step) {
+    const middle = Math.floor((enough + few) / 2);
+    if (await lay(middle)) enough = middle;
+    else few = middle;
   }
-  if (said !== 'prelinked') throw new Error(`The image could not lay out its machine: ${said}`);
+  if (!(await lay(enough))) throw new Error(`The image's modules need more than ${slotMargin.most} slots.`);
   const bytes = readFileSync(memory);
   const size = bytes.readUInt32LE(0);
   const code = readFileSync(image);

@@ -13,6 +13,7 @@ onStart(() =>
     return {
       commands: { offer: () => charger.offer(), end: () => charger.end() },
       onNotice: (notice) => charger.onNotice(notice),
+      status: () => ({ registerWh: meter.readingWh() }),
     };
   }),
 );

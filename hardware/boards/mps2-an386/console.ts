@@ -1,5 +1,5 @@
 /** The console: notices out as JSON lines, commands in, one a line. What a display and a keypad are on a product. */
-import type { Notice } from '../../../protocol/machines/effects.ts';
+import type { Effect, Notice } from '../../../protocol/machines/effects.ts';
 import type { Fault } from '../../../device/runtime.ts';
 import { openPort } from './link.ts';
 import { board, port } from './natives.ts';
@@ -8,12 +8,34 @@ import { hex } from './settings.ts';
 /** A command is a word and a number; a longer line is noise. */
 const lineMax = 80;
 
+/** XS marks what it stringifies, which values in flash can't take: objects go through a copy. */
+function plain(_key: string, value: unknown): unknown {
+  if (value instanceof Uint8Array) return hex(value);
+  if (Array.isArray(value)) return [...value];
+  return typeof value === 'object' && value !== null ? { ...value } : value;
+}
+
 export function say(line: Readonly<Record<string, unknown>>): void {
-  const plain = (_key: string, value: unknown): unknown => (value instanceof Uint8Array ? hex(value) : value);
   board.print(`${JSON.stringify(line, plain)}\n`);
 }
 
+/** Effects that a crash test may stop before, by the number of its `halt` command; 0: none. */
+const haltPoints = ['', 'sign', 'send:receipt', 'send:voucher', 'persist:intent'];
+let haltPoint = '';
+
+/** `sign`, `send:receipt`, `persist:intent`: what an effect is called in a crash test. */
+function effectName(effect: Effect<{ readonly type: string }>): string {
+  if (effect.type === 'persist') return `persist:${effect.record.type}`;
+  return effect.type === 'send' ? `send:${effect.message.type}` : effect.type;
+}
+
 export const observer = {
+  /** Stops dead where a crash test wants the power to fail. Nobody feeds the watchdog then. */
+  onEffect(effect: Effect<{ readonly type: string }>): void {
+    if (haltPoint === '' || effectName(effect) !== haltPoint) return;
+    say({ event: 'halted', at: haltPoint });
+    for (;;);
+  },
   onNotice(notice: Notice): void {
     const { type, ...facts } = notice;
     say({ event: type, ...facts });
@@ -36,6 +58,10 @@ export function takeCommands(commands: Commands): void {
       }
       const [name, value] = line.split(' ');
       line = '';
+      if (name === 'halt') {
+        haltPoint = haltPoints[Number(value)] ?? '';
+        continue;
+      }
       const command = commands[name ?? ''];
       if (command === undefined) say({ event: 'unknown_command' });
       else command(Number(value ?? 0));

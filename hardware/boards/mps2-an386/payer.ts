@@ -16,6 +16,7 @@ onStart(() => {
       scheme: 'secp256k1',
       tapMax: settings.tapMax,
       entropyCertified: host.entropy.certified,
+      ...(settings.scope && { scope: settings.scope }),
     },
     host,
     openJournal,
@@ -25,13 +26,18 @@ onStart(() => {
     stop: () => device.dispatch({ type: 'stop' }),
     renew: () => device.dispatch({ type: 'renew' }),
     status: () => {
-      const { seq, spent, unconfirmed, outbox, lanes, stream } = device.state.books;
+      const { seq, spent, unconfirmed, outbox, lanes, stream, lease } = device.state.books;
       say({
         event: 'status',
         seq,
         spent,
         unconfirmed: unconfirmed.length,
         outbox: outbox.length,
+        lease: lease && {
+          spendLimit: lease.spendLimit,
+          tapLimit: lease.tapLimit,
+          expiresAt: lease.expiresAt,
+        },
         lanes: lanes.map(({ payee, paid }) => ({ payee, paid })),
         stream: stream !== undefined,
         frozen: device.frozen,

@@ -10,8 +10,9 @@ export interface BoardSettings {
   readonly role: 'wearable' | 'car' | 'pos' | 'charger';
   readonly chainId: number;
   readonly vault: Address;
-  /** Payers: most that one tap may take. */
+  /** Payers: most that one tap may take, and the group of terminals that leases are asked for; absent: any. */
   readonly tapMax: Amount;
+  readonly scope: Uint8Array | undefined;
   /** Terminals. */
   readonly payee: Address;
   readonly certificate: { readonly expiresAt: Seconds; readonly signature: Signature };
@@ -62,6 +63,7 @@ export function readSettings(): BoardSettings | undefined {
     chainId: number('chainId'),
     vault: bytesOf('vault', 20),
     tapMax: amount(number('tapMax')),
+    scope: found.scope === undefined ? undefined : bytesOf('scope', 32),
     payee: bytesOf('payee', 20),
     certificate: {
       expiresAt: seconds(number('certificateExpiresAt')),

@@ -9,7 +9,10 @@ import { serialUplink, tapLinks } from './link.ts';
 /** Builds the terminal of a provisioned board and serves; `role` adds what its kind does. */
 export function runTerminal(
   role: 'pos' | 'charger',
-  join: (device: TerminalDevice, board: Board) => { commands: Commands; onNotice?: (notice: Notice) => void },
+  join: (
+    device: TerminalDevice,
+    board: Board,
+  ) => { commands: Commands; onNotice?: (notice: Notice) => void; status?: () => Record<string, unknown> },
 ): void {
   const started = startBoard(role);
   if (started === undefined) return;
@@ -42,9 +45,12 @@ export function runTerminal(
   takeCommands({
     ...joined.commands,
     status: () => {
-      const { lanes, outbox } = device.state.books;
+      const { lanes, outbox, counts, member } = device.state.books;
       say({
         event: 'status',
+        counts,
+        scope: member?.scope,
+        ...joined.status?.(),
         outbox: outbox.length,
         lanes: lanes.map(({ channel, base, settled, stream }) => ({
           channel,

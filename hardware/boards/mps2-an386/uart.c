@@ -1,16 +1,20 @@
 /*
  * UARTs of the CMSDK. They hold one received byte, so an interrupt moves each into a ring. The emulation has no baud
- * rate: a sender that does not wait for answers can outrun the ring, and what does not fit is dropped and counted.
+ * rate, but it waits while the byte is not taken, as a line with flow control does.
  */
 #include "../../native/machine.h"
 #include "board.h"
 
 enum { DATA = 0x0, STATE = 0x4, CONTROL_REGISTER = 0x8, INTERRUPT = 0xc, BAUD = 0x10 };
 enum { TRANSMIT_FULL = 1, RECEIVE_FULL = 2 };
+enum { TRANSMIT = 1, RECEIVE = 2, RECEIVE_INTERRUPT = 8 };
 /* Frames of a tap are at most 260 bytes, those of the uplink some 17 KB that are read as they come. */
-enum { RING = 2048 };
-/* A far end that takes nothing for this long is not there; the bytes are lost, as on any line. */
-enum { PATIENCE_MS = 50 };
+enum { RING = 2048, HELD = 4 };
+/*
+ * A far end that takes nothing for this long is not there; the bytes are lost, as on any line. Whoever reads the
+ * console may be a busy computer, and half a line is worth nothing to it.
+ */
+enum { PATIENCE_MS = 50, CONSOLE_PATIENCE_MS = 3000 };
 
 /*
  * A wire does not say whether anyone is at its far end. So each side sends a beat, the frame of the single byte that
@@ -104,6 +108,11 @@ static void receive(int port)
 {
 	REGISTER(base[port] + INTERRUPT) = 3; /* before the byte is taken: the next one raises it anew */
 	while (REGISTER(base[port] + STATE) & RECEIVE_FULL) {
+		/* A full ring leaves the byte where it is: the far end has to wait until uart_read makes room. */
+		if (rings[port].head - rings[port].tail >= RING - HELD) {
+			REGISTER(base[port] + CONTROL_REGISTER) = TRANSMIT | RECEIVE;
+			return;
+		}
 		uint8_t byte = (uint8_t)REGISTER(base[port] + DATA);
 		if (port == PORT_CONSOLE) keep(&rings[port], byte);
 		else sift(port, byte);
@@ -129,7 +138,7 @@ void uart_start(void)
 {
 	for (int port = 0; port < PORT_COUNT; port++) {
 		REGISTER(base[port] + BAUD) = 217; /* 115,200 at 25 MHz; the emulation only wants it at least 16 */
-		REGISTER(base[port] + CONTROL_REGISTER) = 1 | 2 | 8; /* transmit, receive, interrupt on receive */
+		REGISTER(base[port] + CONTROL_REGISTER) = TRANSMIT | RECEIVE | RECEIVE_INTERRUPT;
 	}
 	REGISTER(0xe000e100) = 1 << 0 | 1 << 2 | 1 << 4; /* the three receive interrupts */
 }
@@ -139,6 +148,13 @@ size_t uart_read(int port, uint8_t *out, size_t size)
 	struct ring *ring = &rings[port];
 	size_t count = 0;
 	while (count < size && ring->tail != ring->head) out[count++] = ring->bytes[ring->tail++ % RING];
+	if (!(REGISTER(base[port] + CONTROL_REGISTER) & RECEIVE_INTERRUPT)) {
+		/* What waits in the UART raises no interrupt any more, so it is taken here. */
+		__asm volatile("cpsid i");
+		REGISTER(base[port] + CONTROL_REGISTER) = TRANSMIT | RECEIVE | RECEIVE_INTERRUPT;
+		receive(port);
+		__asm volatile("cpsie i");
+	}
 	return count;
 }
 
@@ -158,10 +174,11 @@ uint32_t uart_lost(int port)
 
 size_t uart_write(int port, const uint8_t *bytes, size_t size)
 {
+	uint32_t patience = port == PORT_CONSOLE ? CONSOLE_PATIENCE_MS : PATIENCE_MS;
 	for (size_t i = 0; i < size; i++) {
 		uint32_t start = timer_milliseconds();
 		while (REGISTER(base[port] + STATE) & TRANSMIT_FULL)
-			if (timer_milliseconds() - start > PATIENCE_MS) return i;
+			if (timer_milliseconds() - start > patience) return i;
 		REGISTER(base[port] + DATA) = bytes[i];
 	}
 	return size;

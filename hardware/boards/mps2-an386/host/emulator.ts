@@ -109,6 +109,9 @@ export class BoardMemory {
   }
 }
 
+/** A process that is killed with -9 must not leave its board running: the kernel then ends it too. */
+const dieWithParent = ['setpriv', '--pdeathsig', 'KILL'];
+
 export interface EmulatorOptions {
   readonly image: string;
   readonly memory: BoardMemory;
@@ -146,9 +149,12 @@ export class Emulator {
     this.memory.set('rtc', options.realTime ?? Math.floor(Date.now() / 1000));
     const { tap } = options;
     const reach = tap && (tap.listen ? 'server=on,wait=off' : 'reconnect=1');
+    const [program, ...before] = dieWithParent;
     this.child = spawn(
-      emulator.program,
+      program!,
       [
+        ...before,
+        emulator.program,
         ...emulator.machine(options.memory.path),
         ...(options.icount ? ['-icount', 'shift=0'] : []),
         '-serial',
@@ -247,6 +253,14 @@ export class Emulator {
       () => pattern.exec(this.errors)?.[1] ?? pattern.exec(this.lines.join('\n'))?.[1],
       10_000,
     );
+  }
+
+  /** Called with every line from now on. */
+  onLine(take: (line: string) => void): void {
+    let taken = this.lines.length;
+    this.waiting.add(() => {
+      while (taken < this.lines.length) take(this.lines[taken++]!);
+    });
   }
 
   /** Ends the process as a power cut would: at once, wherever it is. */

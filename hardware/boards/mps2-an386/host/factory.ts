@@ -13,6 +13,7 @@ const blockSize = 4096;
 /** As in board.h. */
 const blocks = 64;
 const settingsMagic = 0x53444e53;
+const keyMagic = 0x4b444e53;
 
 /** The flash of a board that is off, seen by this computer. */
 class StoppedFlash implements Flash {
@@ -79,6 +80,20 @@ export function writeSettings(memory: BoardMemory, settings: SettingsFile): void
   const at = (blocks + 1) * blockSize;
   memory.program(at, new Uint8Array(head.buffer));
   memory.program(at + 12, text);
+}
+
+/** Puts a key into a board that has made none yet: for devices whose channel was opened before the board was built. */
+export function injectKey(memory: BoardMemory, secret: Uint8Array): void {
+  const stored = new DataView(new ArrayBuffer(8));
+  stored.setUint32(0, keyMagic, true);
+  stored.setUint32(4, crc32(secret), true);
+  const at = blocks * blockSize;
+  memory.program(at + 8, secret);
+  // These two words are stored as they are, see key.c; `program` writes complements.
+  memory.program(
+    at,
+    new Uint8Array(stored.buffer).map((byte) => ~byte & 0xff),
+  );
 }
 
 /** Starts a board for a moment, so that it makes its key if it has none, and returns its address. */

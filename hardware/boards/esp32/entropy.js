@@ -1,0 +1,2 @@
+/** Bound to entropy.c by the SDK. */
+export default function random(buffer) @ 'xs_sundial_random';

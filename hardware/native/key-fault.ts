@@ -1,0 +1,13 @@
+/** The error of every SecureKey. */
+import { SundialError } from '../../protocol/errors.ts';
+
+/** A key that can't sign, and why. */
+export class KeyFault extends SundialError {
+  constructor(code: 'key_invalid' | 'digest_invalid' | 'key_refused', message: string) {
+    super(code, message, {
+      severity: 'device',
+      remedy: 'The device signs nothing with this key: replace the key or the device.',
+    });
+    this.name = 'KeyFault';
+  }
+}

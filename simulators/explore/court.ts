@@ -1,0 +1,136 @@
+/** What L2 pays and a judge can prove once everything was handed in: rules 4, 8 and 9. */
+import type { Entry } from '../../hub/intake/state.ts';
+import { equalBytes } from '../../protocol/bytes.ts';
+import { amount, seconds } from '../../protocol/integers.ts';
+import { DEFAULT_TIMING } from '../../protocol/limits.ts';
+import { countersign } from '../../protocol/machines/payee.ts';
+import { HubTable } from './actors/hub.ts';
+import type { Scene } from './scene.ts';
+import type { Accomplice, End, Theft } from './thief.ts';
+
+const ticksOf = (entry: Entry): number => entry.stream?.k ?? 0;
+const spentTop = (entry: Entry): number => entry.spent + ticksOf(entry);
+
+/** E1 or E2 between any two vouchers in the ledger, by comparing all pairs. */
+function provedByPair(entries: readonly Entry[], without: Theft['without'] = []): boolean {
+  for (const a of entries)
+    for (const b of entries) {
+      if (a === b || a.seq > b.seq) continue;
+      if (a.seq === b.seq) {
+        if (!without.includes('E1')) return true;
+        continue;
+      }
+      if (without.includes('E2')) continue;
+      if (b.spent - b.amount < spentTop(a)) return true;
+      if (equalBytes(a.payee, b.payee) && b.paid - b.amount < a.paid + ticksOf(a)) return true;
+    }
+  return false;
+}
+
+/** E1 or E2 against the accomplice's voucher, whose amount nobody knows. */
+function provedByAccomplice(
+  entries: readonly Entry[],
+  x: Accomplice,
+  without: Theft['without'] = [],
+): boolean {
+  return entries.some((entry) => {
+    if (entry.seq === x.seq) return !without.includes('E1');
+    if (without.includes('E2')) return false;
+    return x.seq > entry.seq ? x.spent < spentTop(entry) : entry.spent - entry.amount < x.spent;
+  });
+}
+
+/** Rows that don't fit are skipped whole, so the highest claim that fits is settled; a stream also with fewer ticks. */
+function settleable(own: readonly Entry[], left: number): number {
+  let best = 0;
+  for (const entry of own) {
+    if (entry.voided) continue;
+    for (let k = 0; k <= ticksOf(entry); k++)
+      if (entry.paid + k <= left) best = Math.max(best, entry.paid + k);
+  }
+  return best;
+}
+
+/** A credit needs its voucher's top settled, and the payee's own signature. */
+function creditable(own: readonly Entry[], settled: number, signs: (entry: Entry) => boolean): number {
+  const counted = own.filter((entry) => entry.paid + ticksOf(entry) <= settled && signs(entry));
+  return counted.reduce((sum, entry) => sum + entry.credited, 0);
+}
+
+export interface Verdict {
+  readonly loss: number;
+  readonly proved: boolean;
+  readonly fault?: string;
+}
+
+export class Court {
+  private readonly theft: Theft;
+  private readonly hub: HubTable;
+  private readonly scene: Scene;
+  private readonly payees: number;
+
+  constructor(theft: Theft, scene: Scene) {
+    this.theft = theft;
+    this.scene = scene;
+    this.hub = new HubTable(scene, false);
+    this.payees = Math.max(...theft.config.terminals) + 1;
+  }
+
+  /** The hub after all ends were handed in. */
+  ledger(ends: readonly End[]): number {
+    let number = this.hub.first();
+    for (const { entries } of ends)
+      for (const entry of entries) number = this.hub.receive(number, entry.number, entry.bytes, entry.id);
+    return this.hub.fsync(number);
+  }
+
+  /** The payee's own decision, when all its terminals have handed everything in. */
+  private countersigns(entry: Entry, evidence: boolean): boolean {
+    if (this.theft.countersignsConflicts) return true;
+    const synced = seconds(entry.at + 1);
+    const credit = {
+      requestAt: entry.at,
+      promised: entry.credited,
+      countersigned: amount(0),
+      proved: evidence,
+      terminalsSyncedAt: this.theft.config.terminals.map(() => synced),
+    };
+    return countersign(credit, synced, DEFAULT_TIMING) === 'sign';
+  }
+
+  entries(ledger: number): readonly Entry[] {
+    return this.hub.entries(ledger);
+  }
+
+  judge(ledger: number, dues: readonly number[], x: Accomplice | undefined): Verdict {
+    const { theft, hub } = this;
+    const entries = hub.entries(ledger);
+    const { evidence } = hub.local(ledger);
+    if (evidence !== provedByPair(entries))
+      return { loss: 0, proved: false, fault: 'the hub and a comparison of all pairs disagree on a proof' };
+    let left = theft.funds;
+    let claimed = x?.paid ?? 0;
+    left -= x !== undefined && x.paid <= left ? x.paid : 0;
+    let loss = 0;
+    let cost: string | undefined;
+    for (let payee = 0; payee < this.payees; payee++) {
+      const own = entries.filter((entry) => equalBytes(entry.payee, this.scene.payees[payee]!));
+      const settled = settleable(own, left);
+      left -= settled;
+      claimed += hub.claimable(ledger, payee);
+      const credits = creditable(own, settled, (entry) => this.countersigns(entry, evidence));
+      const due = dues[payee]!;
+      if (credits > Math.max(0, settled - due))
+        cost = `a credit of ${credits} costs payee ${payee}, which got ${settled} and is due ${due}`;
+      loss += Math.max(0, due - settled + credits);
+    }
+    const shown = Math.max(0, x?.spent ?? 0, ...entries.map(spentTop));
+    const proved =
+      provedByPair(entries, theft.without) ||
+      (x !== undefined && provedByAccomplice(entries, x, theft.without)) ||
+      (!theft.without?.includes('E3') && claimed > shown);
+    // Where the ledger shows the fraud, or nothing ever will, no payee may have been made to give anything back.
+    if (cost !== undefined && (evidence || !proved)) return { loss, proved, fault: cost };
+    return { loss, proved };
+  }
+}
