@@ -6,6 +6,14 @@ import { Properties } from './properties.ts';
 import { FingerprintSet, fingerprint, IntList } from './space.ts';
 import { World } from './world.ts';
 
+export interface Reached {
+  readonly approved: boolean;
+  readonly voided: boolean;
+  readonly lateTick: boolean;
+  /** States with something approved and nothing waiting, whose lanes were added up. */
+  readonly resolved: number;
+}
+
 export interface Exploration {
   /** No state breaks a property, and every state was seen. */
   readonly ok: boolean;
@@ -13,6 +21,8 @@ export interface Exploration {
   readonly transitions: number;
   /** States from which progress was shown after losing all messages. */
   readonly roots: number;
+  /** What happened in some state; a walk in which nothing did would hold trivially. */
+  readonly reached: Reached;
   readonly seconds: number;
   /** True when the walk ended at `maxStates` with states left to see. */
   readonly capped: boolean;
@@ -103,6 +113,7 @@ export function explore(options: ExploreOptions): Exploration {
     states,
     transitions,
     roots: healer.roots,
+    reached: { ...world.reached(), resolved: properties.resolved },
     seconds: (now() - started) / 1000,
     capped: fault === undefined && frontier.waiting > 0,
     ...(fault !== undefined && { fault, trace: traceTo(world, path, current) }),

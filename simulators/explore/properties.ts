@@ -7,6 +7,8 @@ import { fingerprint } from './space.ts';
 import type { World } from './world.ts';
 
 export class Properties {
+  /** States in which everything was resolved after something was approved. */
+  resolved = 0;
   private readonly world: World;
   private readonly payerFaults = new Map<number, string | undefined>();
   private readonly terminalTops = new Map<number, number>();
@@ -138,6 +140,7 @@ export class Properties {
         approved += ghost.approved;
         for (const { k, late } of Object.values(ghost.streams)) approved += k - late;
       });
+      if (approved > 0) this.resolved += 1;
       const net = world.hub.net(row[world.hubAt]!, payee);
       if (net !== approved)
         return `P6 all is resolved, payee ${payee} nets ${net}, but ${approved} was approved`;

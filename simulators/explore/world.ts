@@ -319,6 +319,16 @@ export class World {
     become(this.hub.cut(number), 'POWER CUT of the hub');
   }
 
+  /** What some state of some terminal shows. */
+  reached(): { approved: boolean; voided: boolean; lateTick: boolean } {
+    const locals = this.terminals.flatMap((table) => table.locals.values);
+    return {
+      approved: locals.some(({ ghost }) => ghost.approved > 0),
+      voided: locals.some(({ state }) => state.books.lanes[0]?.answer === 'credit'),
+      lateTick: locals.some(({ ghost }) => Object.values(ghost.streams).some(({ late }) => late > 0)),
+    };
+  }
+
   /** Nothing waits for anything any more. */
   resolved(row: Int32Array): boolean {
     if (this.hub.local(row[this.hubAt]!).inRam.length > 0) return false;

@@ -49,6 +49,11 @@ export class Fleet {
   private readonly byAddress = new Map<string, TerminalActor>();
   private readonly byChannel = new Map<number, PayerActor>();
   drained = false;
+  private readonly hub: HubIdentity;
+
+  constructor(hub: HubIdentity) {
+    this.hub = hub;
+  }
 
   add(actor: PayerActor | TerminalActor): void {
     this.actors[actor.device.index] = actor;
@@ -70,6 +75,30 @@ export class Fleet {
 
   actorOf(device: AnyDevice): PayerActor | TerminalActor | undefined {
     return this.actors[device.index];
+  }
+
+  /** No till asks this payer by chance any more. */
+  takeOut(payer: PayerActor): void {
+    const list = this.byRole[payer.role];
+    if (list.includes(payer)) list.splice(list.indexOf(payer), 1);
+  }
+
+  /** A second device with the key of a payer; nobody in the fleet meets it by chance. */
+  addCopy(ground: FleetGround, original: PayerActor, number: number): PayerActor {
+    const name = `${original.device.name}-copy-${number}`;
+    const options: DeviceOptions = {
+      index: this.actors.length,
+      name,
+      key: original.device.key,
+      random: ground.random.fork(`device ${name}`),
+      driftPpm: 0,
+      realTimeClock: true,
+    };
+    const surroundings = { world: ground.world, broker: ground.broker, watcher: ground.deviceWatcher };
+    const copy = makePayer(ground.signing, original.role, original.channel, this.hub, options, surroundings);
+    copy.honest = false;
+    this.actors[options.index] = copy;
+    return copy;
   }
 
   terminalOf(address: Uint8Array): TerminalActor | undefined {
@@ -116,7 +145,7 @@ export function buildFleet(
 ): Fleet {
   const { scenario, suite } = options;
   const { random, signing, vault } = ground;
-  const fleet = new Fleet();
+  const fleet = new Fleet(hub);
   const surroundings = { world: ground.world, broker: ground.broker, watcher: ground.deviceWatcher };
   const roles = rolesOf(scenario.mix, options.devices);
   let index = FIRST_DEVICE;

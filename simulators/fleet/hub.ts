@@ -397,6 +397,11 @@ export class SimulatedHub implements HubEnd {
     }
   }
 
+  /** The operator's word: the channel is not to be trusted any more. */
+  revoke(channel: number): void {
+    if (this.isUp) this.run({ type: 'revoke', channel: channel as never, revoked: true });
+  }
+
   /** Whether an entry stands in the durable books. */
   knows(entry: string): boolean {
     return trieGet(this.books.known, entry) !== undefined;

@@ -1,7 +1,7 @@
 /** How a fleet spends its time: starting, having a network, selling and charging by the hour of the day, draining. */
 import basket from '../data/basket.json' with { type: 'json' };
 import type { Simulation } from '../sim/simulation.ts';
-import { DRAIN_MS, WARMUP_MS } from '../sim/simulation.ts';
+import { DRAIN_MS, WARMUP_MS } from '../sim/timing.ts';
 import type { Random } from '../world/random.ts';
 import { HOUR, MINUTE, SECOND } from '../world/world.ts';
 import type { PayerActor, TerminalActor } from './actors.ts';

@@ -1,5 +1,8 @@
 /** The scenarios that come with the project, and how one's own are read. */
 import { SundialError } from '../../protocol/errors.ts';
+import attackClones from './attack-clones.json' with { type: 'json' };
+import attackMixed from './attack-mixed.json' with { type: 'json' };
+import attackRollback from './attack-rollback.json' with { type: 'json' };
 import badFlash from './bad-flash.json' with { type: 'json' };
 import chargeSession from './charge-session.json' with { type: 'json' };
 import city from './city.json' with { type: 'json' };
@@ -20,6 +23,9 @@ const FILES: readonly unknown[] = [
   city,
   hubDownWeek,
   badFlash,
+  attackClones,
+  attackRollback,
+  attackMixed,
   hunt,
   huntOffline,
   huntFlash,

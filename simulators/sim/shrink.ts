@@ -3,7 +3,8 @@
  * changes no other random number, so the same violation is looked for, not any.
  */
 import { SECOND } from '../world/world.ts';
-import { Simulation, type SimulationOptions, WARMUP_MS } from './simulation.ts';
+import { Simulation, type SimulationOptions } from './simulation.ts';
+import { WARMUP_MS } from './timing.ts';
 
 export interface Reproducer {
   readonly seed: number;

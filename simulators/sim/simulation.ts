@@ -26,6 +26,8 @@ import type { Checker, MakeChecker, Violation } from '../checkers/checker.ts';
 import { CHECKERS } from '../checkers/index.ts';
 import { applyFault, heal } from '../faults/apply.ts';
 import { drawFaults, drawLevels, type Fault } from '../faults/schedule.ts';
+import { planAdversaries } from '../adversary/adversaries.ts';
+import { type Aftermath, aftermath } from '../adversary/aftermath.ts';
 import { Accounts } from '../fleet/accounts.ts';
 import type { PayerActor, TerminalActor } from '../fleet/actors.ts';
 import type { AnyDevice, DeviceWatcher } from '../fleet/device.ts';
@@ -39,13 +41,10 @@ import { TapLink } from '../network/tap-link.ts';
 import type { Scenario } from '../scenarios/schema.ts';
 import { Random } from '../world/random.ts';
 import type { SimulatedSuite } from '../world/suite.ts';
+import { DRAIN_MS, WARMUP_MS } from './timing.ts';
 import { Trace } from '../world/trace.ts';
 import { DAY, HOUR, MINUTE, START_SECONDS, World } from '../world/world.ts';
 
-/** Devices are made, get their leases, and go their ways. */
-export const WARMUP_MS = 10 * MINUTE;
-/** After faults stop: enough for every outbox, two settlements and the credits behind them to be final. */
-export const DRAIN_MS = 3 * HOUR;
 /** Violations after which a run ends: the first one is what matters. */
 const VIOLATIONS_MAX = 20;
 
@@ -93,6 +92,8 @@ export class Simulation implements Place {
   readonly notices = new Map<string, number>();
   links = 0;
   cuts = 0;
+  /** What became of the channels of dishonest payers, once the run is over. */
+  justice: readonly Aftermath[] = [];
   private readonly checkers: Checker[] = [];
   private readonly damaged = new Set<AnyDevice>();
   private readonly wire: boolean;
@@ -107,8 +108,7 @@ export class Simulation implements Place {
     this.vault = new VaultModel(this.signing);
     const network = this.random.fork('network');
     this.chain = new Chain(this.world, this.random.fork('chain'), this.vault, (vault) => {
-      for (const checker of this.checkers) checker.vaultChanged?.(vault);
-      vault.touched.clear();
+      if (vault.touched.size > 0) this.checkVault();
     });
     this.broker = new Broker(this.world, network.fork('broker'), this.conditions, this.wire);
     const hubKey = suite.key(this.random.fork('hub key').bytes(32));
@@ -170,9 +170,9 @@ export class Simulation implements Place {
   private plan(): void {
     this.planned = true;
     this.hub.start();
-    for (const checker of this.checkers) checker.vaultChanged?.(this.vault);
-    this.vault.touched.clear();
+    this.checkVault();
     planLife(this);
+    planAdversaries(this);
     const { keepFaults } = this.options;
     for (const fault of this.faults) {
       if (fault.atMs >= this.activeUntilMs || (keepFaults !== undefined && !keepFaults.has(fault.id)))
@@ -195,6 +195,7 @@ export class Simulation implements Place {
     }
     if (this.world.nowMs < this.endMs) return true;
     for (const checker of this.checkers) checker.finished?.();
+    this.justice = aftermath(this);
     return false;
   }
 
@@ -252,6 +253,12 @@ export class Simulation implements Place {
   }
 
   // ---- what checkers ask for ----
+
+  /** Has the checkers look at every channel that changed. */
+  checkVault(): void {
+    for (const checker of this.checkers) checker.vaultChanged?.(this.vault);
+    this.vault.touched.clear();
+  }
 
   markDamaged(device: AnyDevice): void {
     this.damaged.add(device);

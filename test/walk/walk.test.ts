@@ -18,18 +18,26 @@ const figure = (value: number): string => value.toLocaleString('en');
 
 function holds(config: Config): void {
   const found = explore({ config, now });
-  const { states, transitions, roots, seconds, fault, trace } = found;
+  const { states, transitions, roots, seconds, reached, fault, trace } = found;
   if (fault !== undefined) console.log(`${config.name}: ${fault}\n  ${trace!.join('\n  ')}`);
   assert.is(fault, undefined);
   assert.ok(found.ok, 'every state was seen');
+  assert.ok(reached.approved || config.asks.every((ask) => 'ticks' in ask), 'something was approved');
+  assert.ok(reached.voided, 'something was voided');
+  assert.is(
+    reached.lateTick,
+    config.asks.some((ask) => 'ticks' in ask),
+    'a tick came late, where there are ticks',
+  );
+  assert.ok(reached.resolved > 0, 'some lane was added up at the end');
   console.log(
-    `${config.name}: ${figure(states)} states, ${figure(transitions)} transitions, progress from ${figure(roots)}, ${seconds.toFixed(1)} s`,
+    `${config.name}: ${figure(states)} states, ${figure(transitions)} transitions, progress from ${figure(roots)}, ${figure(reached.resolved)} sums at the end, ${seconds.toFixed(1)} s`,
   );
 }
 
 const walked = deep
   ? [...SMALL, ...CONFIGS].filter((_, index) => index % shards === shard - 1)
-  : [...SMALL.slice(0, 4), configNamed('s6'), configNamed('c5'), configNamed('c10')];
+  : [...SMALL, configNamed('c5'), configNamed('c10')];
 for (const config of walked) test(`every state of ${config.name} keeps the money rules`, () => holds(config));
 
 /** Which configuration shows which dropped rule, and how. */

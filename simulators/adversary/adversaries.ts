@@ -1,0 +1,84 @@
+/** Puts the adversaries of a scenario into the fleet. */
+import { unreachable } from '../../protocol/errors.ts';
+import type { PayerActor } from '../fleet/actors.ts';
+import { tap } from '../fleet/tap.ts';
+import type { Scenario } from '../scenarios/schema.ts';
+import type { Simulation } from '../sim/simulation.ts';
+import { WARMUP_MS } from '../sim/timing.ts';
+import type { Random } from '../world/random.ts';
+import { MINUTE } from '../world/world.ts';
+import { planDuplicate } from './duplicate.ts';
+
+/** Copies, or terminals that a thief visits in an hour, when the scenario names no size. */
+const SIZE = 5;
+
+export function planAdversaries(simulation: Simulation): void {
+  for (const adversary of simulation.options.scenario.adversaries)
+    for (let i = 0; i < adversary.count; i++) {
+      const random = simulation.random.fork(`${adversary.kind} ${i}`);
+      plan(simulation, random, adversary, i);
+    }
+}
+
+function plan(
+  simulation: Simulation,
+  random: Random,
+  adversary: Scenario['adversaries'][number],
+  number: number,
+): void {
+  const { fleet, hub, chain, world } = simulation;
+  const size = adversary.size ?? SIZE;
+  const span = simulation.activeUntilMs - WARMUP_MS;
+  const payer = fleet.payers[number];
+  switch (adversary.kind) {
+    case 'clone':
+    case 'rollback':
+      if (payer !== undefined) planDuplicate(simulation, random, payer, size, adversary.kind);
+      return;
+    case 'stolen':
+      if (payer !== undefined) planThief(simulation, random, payer, size);
+      return;
+    case 'noCredits': {
+      const merchant = fleet.merchants[number];
+      if (merchant !== undefined) merchant.givesCredits = false;
+      return;
+    }
+    case 'hubWithholds':
+      // It answers nobody for the second half of the time; what payees hold stays theirs.
+      world.at(WARMUP_MS + Math.floor(span / 2), () => {
+        hub.withholds = true;
+      });
+      return;
+    case 'exit':
+      if (payer === undefined) return;
+      world.at(WARMUP_MS + random.between(0, span), () => {
+        chain.submit({
+          name: 'exit',
+          run: (vault, at) => vault.startExit(payer.channel, at),
+          final: () => hub.watchChannel(payer.channel),
+        });
+      });
+      return;
+    default:
+      return unreachable(adversary.kind);
+  }
+}
+
+/** Someone finds a wearable and pays with it until its owner's call to the hub has reached the tills. */
+function planThief(simulation: Simulation, random: Random, payer: PayerActor, perHour: number): void {
+  const { world, fleet, hub } = simulation;
+  const start = WARMUP_MS + MINUTE;
+  const gap = Math.floor((60 * MINUTE) / perHour);
+  const steal = (): void => {
+    if (world.nowMs > simulation.activeUntilMs - 5 * MINUTE) return;
+    const terminal = random.pick(fleet.terminals);
+    if (!payer.busy && !terminal.busy && terminal.role === 'pos')
+      tap(simulation, random, payer, terminal, random.between(1_000_000, 20_000_000), {
+        hasty: false,
+        refund: false,
+      });
+    world.after(random.between(MINUTE, gap), steal);
+  };
+  world.at(start, steal);
+  world.at(start + 60 * MINUTE, () => hub.revoke(payer.channel));
+}
