@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { loadCrypto } from '../../hub/crypto.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { FAULT_KINDS, type FaultKind, type FaultLevel, type FaultLevels } from '../faults/schedule.ts';
+import { playMagic } from '../magic/magic.ts';
 import { htmlReport } from '../report/html.ts';
 import { sweepPage, sweepTable } from '../report/sweep.ts';
 import { Sampler } from '../report/samples.ts';
@@ -82,6 +83,23 @@ export function addSimCommand(program: Command): void {
       const ok = rows.every((row) => row.proved && row.violations === 0 && within(row));
       process.stdout.write(flags.rows ? `${JSON.stringify({ ok, rows })}\n` : `${sweepTable(rows)}\n`);
       if (!ok) process.exitCode = 1;
+    });
+  sim
+    .command('magic')
+    .description('virtual wearables that each do one thing wrong, and what the till is told')
+    .option('--rows', 'one JSON object on stdout', false)
+    .action((flags: { rows: boolean }) => {
+      const rows = playMagic();
+      const lines = rows.map(
+        ({ name, units, about, till }) =>
+          `| ${name} | ${formatMoney(units)} | ${about} | ${till.join(', then ')} |`,
+      );
+      const table = [
+        '| wearable | price | what it does | what the till is told |',
+        '|---|---|---|---|',
+        ...lines,
+      ];
+      process.stdout.write(flags.rows ? `${JSON.stringify({ rows })}\n` : `${table.join('\n')}\n`);
     });
   sim
     .command('explain <trace> [payment]')

@@ -93,6 +93,8 @@ export class Device<
   behaviour: ((notice: Notice) => void) | undefined;
   /** Effects until the power goes; 0: it stays. */
   cutIn = 0;
+  /** The power goes before the next effect of this kind. */
+  private cutAt: Effect<R>['type'] | undefined;
   events = 0;
   private readonly machine: Machine<B, S, E | DeviceEvent, R>;
   private readonly surroundings: Surroundings;
@@ -170,6 +172,7 @@ export class Device<
     this.queue.length = 0;
     this.handling = false;
     this.cutIn = 0;
+    this.cutAt = undefined;
     let books = this.stored;
     if (this.flash !== undefined) {
       this.flash.cutAt = undefined;
@@ -255,6 +258,7 @@ export class Device<
     // One record on top of what is stored: the step has folded it already.
     const folded = books === this.stored && hasOneRecord(effects) ? state.books : undefined;
     for (const effect of effects) {
+      if (effect.type === this.cutAt) throw new PowerCut(`effect ${effect.type}`);
       if (this.cutIn > 0) {
         this.cutIn -= 1;
         if (this.cutIn === 0) throw new PowerCut(`effect ${effect.type}`);
@@ -315,6 +319,11 @@ export class Device<
     const events: (E | DeviceEvent)[] = [this.bootEvent()];
     if (this.link !== undefined) events.push({ type: 'linkUp' });
     this.queue.unshift(...events);
+  }
+
+  /** Takes the power away right before the next effect of a kind. */
+  cutBefore(effect: Effect<R>['type']): void {
+    this.cutAt = effect;
   }
 
   /** The power is gone: RAM is forgotten, links fall silent. */
