@@ -6,10 +6,10 @@
 // rest. The host feeds `persisted` and `persistFailed` back in the order of the persist effects.
 import { type Bytes32, equalBytes, ZERO_BYTES32 } from '../../protocol/bytes.ts';
 import { unreachable } from '../../protocol/errors.ts';
-import type { ChannelId, Seconds } from '../../protocol/integers.ts';
+import { type ChannelId, type Seconds, ZERO_AMOUNT } from '../../protocol/integers.ts';
 import type { RefusalName } from '../../protocol/refusals.ts';
 import { lanesHash } from '../../protocol/vouchers.ts';
-import type { Message, MessageOf } from '../../protocol/wire/messages.ts';
+import { decodeOwn, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
 import { indexedVouchersMax, pendingRecordsMax, waitersMax } from '../limits.ts';
 import type { HubRecord } from '../records.ts';
 import { applyRecord, channelBook, findEntry, firstFrom } from './books.ts';
@@ -17,7 +17,15 @@ import { findProof } from './fraud.ts';
 import { answerLeaseRequest } from './leases.ts';
 import { type Prepared, prepareMessage } from './prepare.ts';
 import { isTerminal, memberships, registrationRefusal } from './registration.ts';
-import type { Answer, IntakeContext, IntakeEffect, IntakeEvent, IntakeState, Pending } from './state.ts';
+import type {
+  Answer,
+  Entry,
+  IntakeContext,
+  IntakeEffect,
+  IntakeEvent,
+  IntakeState,
+  Pending,
+} from './state.ts';
 import { bytesKey, numberKey, trieGet, trieSet } from './trie.ts';
 import { type Candidate, creditCandidate, tickCandidate, voucherCandidate } from './verify.ts';
 
@@ -188,7 +196,24 @@ class IntakeTurn {
   #query(device: string, id: Bytes32): void {
     const known = trieGet(this.state.books.known, bytesKey(id));
     if (known === undefined) return this.#reject(device, id, 'entry_unknown');
+    const entry = findEntry(this.state.books, id);
+    if (entry?.voided) return this.#passCredit(device, entry);
     this.#acknowledgeKnown(device, id, known.token);
+  }
+
+  /** A payer that asks for a voided voucher gets the terminal's credit: an acknowledgement would read as paid. */
+  #passCredit(device: string, { id, message }: Entry): void {
+    if (trieGet(this.state.positions, bytesKey(id)) === undefined) return;
+    const collected = decodeOwn(message);
+    if (collected.type !== 'collectedVoucher' && collected.type !== 'collectedStream') return;
+    const credited = collected.type === 'collectedVoucher' ? collected.amount : ZERO_AMOUNT;
+    const signature = collected.credit;
+    if (signature !== undefined)
+      this.effects.push({
+        type: 'credit',
+        device,
+        message: { type: 'credit', voucher: id, credited, signature },
+      });
   }
 
   /** Both vouchers stay in the ledger: the pair is the proof. The channel is revoked with it. */

@@ -129,6 +129,9 @@ export class IntakeRuntime {
         return this.#sendLease(effect);
       case 'member':
         return this.#sendMember(effect);
+      case 'credit':
+        this.#send(effect.device, effect.message);
+        return undefined;
       case 'reject':
         this.#reject(effect);
         return undefined;

@@ -7,7 +7,7 @@ import type { Timing } from '../../protocol/limits.ts';
 import type { RefusalName } from '../../protocol/refusals.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
 import type { ListedLane } from '../../protocol/vouchers.ts';
-import type { Message, MessageName } from '../../protocol/wire/messages.ts';
+import type { Message, MessageName, MessageOf } from '../../protocol/wire/messages.ts';
 import type { HubRecord, RecordOf } from '../records.ts';
 import type { Prepared } from './prepare.ts';
 import type { Trie } from './trie.ts';
@@ -180,6 +180,8 @@ export type IntakeEffect =
   | { readonly type: 'lease'; readonly device: string; readonly lease: RecordOf<'lease'> }
   | { readonly type: 'member'; readonly device: string; readonly member: RecordOf<'member'> }
   | { readonly type: 'reject'; readonly device: string; readonly entry: Bytes32; readonly code: RefusalName }
+  /** The terminal's credit of a voided voucher, for the payer that asks. */
+  | { readonly type: 'credit'; readonly device: string; readonly message: MessageOf<'credit'> }
   | {
       readonly type: 'registered';
       readonly device: string;

@@ -31,7 +31,11 @@ export const paidOrAttributed: MakeChecker = (simulation, report) => ({
           report(`${payer.device.name} was charged ${net} by merchant ${merchant.index} for ${delivered}`);
         }
         if (damaged)
-          simulation.losses.push({ channel: payer.channel, culprit: 'damage', lost: delivered - net });
+          simulation.losses.push({
+            channel: payer.channel,
+            culprit: 'damage',
+            lost: Math.abs(delivered - net),
+          });
       }
       if (payer.honest || lost === 0) continue;
       simulation.losses.push({ channel: payer.channel, culprit: 'payer', lost });

@@ -73,6 +73,13 @@ export const SMALL: readonly Config[] = [
     asks: [pay(1), stream(1), pay(2, 1)],
     hubAtomic: true,
   },
+  {
+    name: 's7 payer with a hub',
+    terminals: TWO_PAYEES,
+    asks: [pay(1), pay(2, 1)],
+    payerHub: true,
+    hubAtomic: true,
+  },
   { name: 's6 stream and closing', terminals: [0], asks: [stream(2)], closing: true, expiry: true },
 ];
 

@@ -12,6 +12,7 @@ export class Properties {
   private readonly world: World;
   private readonly payerFaults = new Map<number, string | undefined>();
   private readonly terminalTops = new Map<number, number>();
+  private readonly lists = new Map<number, number>();
   private readonly hubTops = new Map<number, number>();
   private readonly sentFaults = new Map<number, string | undefined>();
   private readonly mask: Int32Array;
@@ -99,13 +100,28 @@ export class Properties {
     const { world } = this;
     for (let payee = 0; payee < 2; payee++) {
       const promised = row[world.promisedAt + payee]!;
-      if (promised === 0) continue;
+      const listed = this.listed(row[0]!, payee);
+      if (promised === 0 && listed === 0) continue;
       let top = this.hubTop(row[world.hubAt]!, payee);
       for (let t = 0; t < world.terminals.length; t++)
         if (world.scene.config.terminals[t] === payee) top = Math.max(top, this.terminalTop(t, row[1 + t]!));
+      if (top < listed) return `P2 the payer lists payee ${payee} at ${listed}, and only ${top} was accepted`;
       if (top < promised) return `P2 payee ${payee} was promised ${promised}, and only ${top} can be claimed`;
     }
     return undefined;
+  }
+
+  /** Where other vouchers of the payer would list the lane: claimable by whoever holds them. */
+  private listed(number: number, payee: number): number {
+    const key = number * 2 + payee;
+    let listed = this.lists.get(key);
+    if (listed === undefined) {
+      const address = this.world.scene.payees[payee]!;
+      const { lanes } = this.world.payer.local(number).state.books;
+      listed = lanes.find((lane) => equalBytes(lane.payee, address))?.confirmedPaid ?? 0;
+      this.lists.set(key, listed);
+    }
+    return listed;
   }
 
   private terminalTop(t: number, number: number): number {

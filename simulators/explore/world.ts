@@ -28,6 +28,7 @@ const KEY = {
   expire: 1200,
   opened: 4000,
   acknowledged: 2000,
+  credited: 3000,
 } as const;
 
 export type Emit = (name: () => string, row: Int32Array) => void;
@@ -169,9 +170,17 @@ export class World {
   private payerAtHub(row: Int32Array, emit: Emit): void {
     const number = row[0]!;
     const { durable } = this.hub.local(row[this.hubAt]!);
-    for (const id of this.awaited(number))
-      if (durable.has(id))
-        this.emitOutcomes(row, 0, this.payerAcknowledged(number, id), 'payer gets an acknowledgement', emit);
+    for (const id of this.awaited(number)) {
+      if (!durable.has(id)) continue;
+      const credit = this.hub.creditOf(row[this.hubAt]!, id);
+      const outcomes = credit ? this.payerCredited(number, id, credit) : this.payerAcknowledged(number, id);
+      this.emitOutcomes(row, 0, outcomes, 'payer gets an answer of the hub', emit);
+    }
+  }
+
+  private payerCredited(number: number, id: string, message: MessageOf<'credit'>): readonly Outcome[] {
+    const key = KEY.credited + this.ids.number(id, () => id);
+    return this.payer.outcomes(number, key, () => ({ type: 'hubMessage', message }));
   }
 
   private awaited(number: number): readonly string[] {

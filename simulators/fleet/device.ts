@@ -93,6 +93,8 @@ export class Device<
   behaviour: ((notice: Notice) => void) | undefined;
   /** Effects until the power goes; 0: it stays. */
   cutIn = 0;
+  /** The power goes before the next effect of this kind. */
+  private cutAt: Effect<R>['type'] | undefined;
   events = 0;
   private readonly machine: Machine<B, S, E | DeviceEvent, R>;
   private readonly surroundings: Surroundings;
@@ -170,6 +172,7 @@ export class Device<
     this.queue.length = 0;
     this.handling = false;
     this.cutIn = 0;
+    this.cutAt = undefined;
     let books = this.stored;
     if (this.flash !== undefined) {
       this.flash.cutAt = undefined;
@@ -249,21 +252,25 @@ export class Device<
   }
 
   private run(event: E | DeviceEvent): void {
+    const { books } = this.state;
     const { state, effects } = this.machine.step(this.state, event, this.monotonicMs());
     this.state = state;
+    // One record on top of what is stored: the step has folded it already.
+    const folded = books === this.stored && hasOneRecord(effects) ? state.books : undefined;
     for (const effect of effects) {
+      if (effect.type === this.cutAt) throw new PowerCut(`effect ${effect.type}`);
       if (this.cutIn > 0) {
         this.cutIn -= 1;
         if (this.cutIn === 0) throw new PowerCut(`effect ${effect.type}`);
       }
-      this.execute(effect);
+      this.execute(effect, folded);
     }
   }
 
-  private execute(effect: Effect<R>): void {
+  private execute(effect: Effect<R>, folded: B | undefined): void {
     switch (effect.type) {
       case 'persist':
-        return this.store(effect.record);
+        return this.store(effect.record, folded);
       case 'sign':
         return this.run({ type: 'signed', digest: effect.digest, signature: this.key.sign(effect.digest) });
       case 'send':
@@ -280,7 +287,7 @@ export class Device<
     }
   }
 
-  private store(record: R): void {
+  private store(record: R, folded?: B): void {
     const { machine } = this;
     if (this.flash !== undefined) {
       if (this.journal === undefined) {
@@ -299,7 +306,7 @@ export class Device<
         throw error;
       }
     }
-    this.stored = machine.apply(this.stored, record);
+    this.stored = folded ?? machine.apply(this.stored, record);
     this.surroundings.watcher.stored(this, record);
   }
 
@@ -312,6 +319,11 @@ export class Device<
     const events: (E | DeviceEvent)[] = [this.bootEvent()];
     if (this.link !== undefined) events.push({ type: 'linkUp' });
     this.queue.unshift(...events);
+  }
+
+  /** Takes the power away right before the next effect of a kind. */
+  cutBefore(effect: Effect<R>['type']): void {
+    this.cutAt = effect;
   }
 
   /** The power is gone: RAM is forgotten, links fall silent. */
@@ -401,4 +413,10 @@ export class Device<
   goOffline(): void {
     this.surroundings.broker.disconnect(this.id);
   }
+}
+
+function hasOneRecord(effects: readonly { readonly type: string }[]): boolean {
+  let records = 0;
+  for (const effect of effects) if (effect.type === 'persist') records += 1;
+  return records === 1;
 }

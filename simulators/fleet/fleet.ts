@@ -213,7 +213,7 @@ export function nextWindow(
     }
     case 'daily': {
       const start = fromMs + random.between(DAY - 4 * HOUR, DAY + 4 * HOUR);
-      return { fromMs: start, untilMs: start + random.between(2 * MINUTE, 20 * MINUTE) };
+      return { fromMs: start, untilMs: start + random.between(MINUTE, 6 * MINUTE) };
     }
   }
 }

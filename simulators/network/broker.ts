@@ -28,10 +28,18 @@ const UP_MS = { least: 40, most: 180 };
 /** What the broker keeps for a hub that is away: mosquitto's own default is of this order. */
 const KEPT_MAX = 100_000;
 
+/** One connection; messages of one direction arrive in the order in which they were sent. */
+interface Session {
+  readonly end: UplinkEnd;
+  readonly epoch: number;
+  upMs: number;
+  downMs: number;
+}
+
 export class Broker {
   hub: HubEnd | undefined;
   private epoch = 0;
-  private readonly sessions = new Map<string, { readonly end: UplinkEnd; epoch: number }>();
+  private readonly sessions = new Map<string, Session>();
   private kept: { readonly device: string; readonly bytes: Uint8Array }[] = [];
   /** Devices that no network reaches now. */
   readonly cutOff = new Set<string>();
@@ -60,7 +68,7 @@ export class Broker {
   connect(end: UplinkEnd): void {
     if (!end.isOn || this.sessions.has(end.id) || this.cutOff.has(end.id)) return;
     this.epoch += 1;
-    this.sessions.set(end.id, { end, epoch: this.epoch });
+    this.sessions.set(end.id, { end, epoch: this.epoch, upMs: 0, downMs: 0 });
     end.hubConnected();
     this.hub?.arrived(end.id);
   }
@@ -90,9 +98,13 @@ export class Broker {
     const bytes = encodeMessage(message);
     const { epoch } = session;
     const deliver = (): void => {
-      let delay = random.between(UP_MS.least, UP_MS.most);
-      if (conditions.upReorder > 0 && random.chance(conditions.upReorder)) delay += random.below(5000);
-      world.after(delay, () => {
+      let at = world.nowMs + random.between(UP_MS.least, UP_MS.most);
+      if (conditions.upReorder > 0 && random.chance(conditions.upReorder)) at += random.below(5000);
+      else {
+        at = Math.max(at, session.upMs);
+        session.upMs = at;
+      }
+      world.at(at, () => {
         // What was under way when the broker lost its memory or the session ended is lost with it.
         if (this.sessions.get(device)?.epoch === epoch) this.toHub(device, bytes);
       });
@@ -129,7 +141,8 @@ export class Broker {
     const { epoch } = session;
     const ready = delivered;
     const deliver = (): void => {
-      world.after(random.between(UP_MS.least, UP_MS.most), () => {
+      session.downMs = Math.max(session.downMs, world.nowMs + random.between(UP_MS.least, UP_MS.most));
+      world.at(session.downMs, () => {
         const now = this.sessions.get(device);
         if (now?.epoch === epoch) now.end.hubMessage(ready);
       });

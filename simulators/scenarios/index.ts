@@ -9,6 +9,7 @@ import city from './city.json' with { type: 'json' };
 import festival from './festival.json' with { type: 'json' };
 import hubDownWeek from './hub-down-week.json' with { type: 'json' };
 import hunt from './hunt.json' with { type: 'json' };
+import huntCharge from './hunt-charge.json' with { type: 'json' };
 import huntFlash from './hunt-flash.json' with { type: 'json' };
 import huntOffline from './hunt-offline.json' with { type: 'json' };
 import marketDay from './market-day.json' with { type: 'json' };
@@ -29,6 +30,7 @@ const FILES: readonly unknown[] = [
   hunt,
   huntOffline,
   huntFlash,
+  huntCharge,
 ];
 
 /** Returns the scenario that a JSON value holds. Throws `scenario` naming the field and what it should be. */

@@ -4,7 +4,7 @@
  */
 import type { Fault as RuntimeFault } from '../../device/runtime.ts';
 import { bytesKey } from '../../hub/intake/trie.ts';
-import { findEntry } from '../../hub/intake/books.ts';
+import { channelBook, findEntry } from '../../hub/intake/books.ts';
 import type { IntakeContext } from '../../hub/intake/state.ts';
 import { type Address, fromHex, toHex } from '../../protocol/bytes.ts';
 import { type Seconds, seconds } from '../../protocol/integers.ts';
@@ -37,7 +37,7 @@ import { planDrain, planLife } from '../fleet/life.ts';
 import type { Place } from '../fleet/place.ts';
 import { Broker } from '../network/broker.ts';
 import { calm, type Conditions } from '../network/conditions.ts';
-import { TapLink } from '../network/tap-link.ts';
+import { type TapEnd, TapLink } from '../network/tap-link.ts';
 import type { Scenario } from '../scenarios/schema.ts';
 import { Random } from '../world/random.ts';
 import type { SimulatedSuite } from '../world/suite.ts';
@@ -94,6 +94,8 @@ export class Simulation implements Place {
   cuts = 0;
   /** What became of the channels of dishonest payers, once the run is over. */
   justice: readonly Aftermath[] = [];
+  private readonly listeners: ((device: AnyDevice, notice: Notice) => void)[] = [];
+  private readonly overhearers: ((device: AnyDevice, message: Message) => void)[] = [];
   private readonly checkers: Checker[] = [];
   private readonly damaged = new Set<AnyDevice>();
   private readonly wire: boolean;
@@ -211,6 +213,21 @@ export class Simulation implements Place {
     return new TapLink(this.world, random, this.conditions, [payer, terminal], this.wire);
   }
 
+  /** Joins something that is no device of the fleet to a terminal. */
+  join(end: TapEnd, terminal: TerminalActor['device']): TapLink {
+    this.links += 1;
+    const random = this.random.fork(`joined ${this.links}`);
+    return new TapLink(this.world, random, this.conditions, [end, terminal], this.wire);
+  }
+
+  /** Tells somebody every notice, and every message that a device sends on a tap link. */
+  listen(listener: (device: AnyDevice, notice: Notice) => void): void {
+    this.listeners.push(listener);
+  }
+  overhear(listener: (device: AnyDevice, message: Message) => void): void {
+    this.overhearers.push(listener);
+  }
+
   cancel(terminal: TerminalActor): void {
     terminal.device.dispatch({ type: 'cancel' });
     for (const checker of this.checkers) checker.cancelled?.(terminal);
@@ -240,6 +257,8 @@ export class Simulation implements Place {
       }
       const merchant = this.fleet.merchantOf(bytesKey(entry.payee));
       if (merchant === undefined || !merchant.givesCredits) continue;
+      // Against a payer that was proved a cheat nothing is given back: its voided vouchers may overlap paid ones.
+      if (channelBook(this.hub.state.books, entry.channel).proof !== undefined) continue;
       // Only when none of its terminals can still hold something that conflicts.
       if (merchant.terminals.some(({ device }) => !device.frozen && device.storedBooks.outbox.length > 0))
         continue;
@@ -315,6 +334,7 @@ export class Simulation implements Place {
   }
 
   private onSent(device: AnyDevice, message: Message): void {
+    for (const listener of this.overhearers) listener(device, message);
     const actor = this.fleet.actorOf(device);
     if (actor?.kind !== 'payer') return;
     for (const checker of this.checkers) checker.payerSent?.(actor, message);
@@ -323,6 +343,7 @@ export class Simulation implements Place {
   private onNotice(device: AnyDevice, notice: Notice): void {
     this.notices.set(notice.type, (this.notices.get(notice.type) ?? 0) + 1);
     this.noteNotice(device, notice);
+    for (const listener of this.listeners) listener(device, notice);
     const actor = this.fleet.actorOf(device);
     if (actor === undefined) return;
     if (actor.kind === 'payer') {

@@ -30,7 +30,12 @@ const DEPOSITS = [500, 5000] as const;
 const NETWORKS = ['never', 'hourly', 'always'] as const;
 const MERCHANTS = ['many', 'one'] as const;
 
-export function sweepClones(makeSuite: () => SimulatedSuite, seed: number, seeds: number, onRow: (row: SweepRow) => void): SweepRow[] {
+export function sweepClones(
+  makeSuite: () => SimulatedSuite,
+  seed: number,
+  seeds: number,
+  onRow: (row: SweepRow) => void,
+): SweepRow[] {
   const rows: SweepRow[] = [];
   for (const merchants of MERCHANTS)
     for (const deposit of DEPOSITS)
@@ -81,7 +86,9 @@ function one(
       lostMost = Math.max(lostMost, found.lostBefore);
       lostAfterMost = Math.max(lostAfterMost, found.lostAfter);
       bond = found.bond;
-      const each = Math.floor(simulation.lossBoundOf(found.channel).beforeBond / Math.max(1, found.terminals));
+      const each = Math.floor(
+        simulation.lossBoundOf(found.channel).beforeBond / Math.max(1, found.terminals),
+      );
       // H: the tills that copies reached. The accomplice had a network and was paid.
       bound = Math.max(bound, each * copies);
       proved &&= found.lostBefore === 0 || simulation.hub.proofs().has(found.channel);

@@ -297,6 +297,17 @@ test('ticks are acknowledged each by itself, and only ticks of the chain are tak
   assert.is(topOf(book(bench).claims[bytesKey(payee.address)]!), 100 + 600);
 });
 
+test("a payer that asks for a voided voucher gets the terminal's credit, not an acknowledgement", async () => {
+  const bench = new Bench();
+  const voided = await tap({ ...sample, answer: 'credit' });
+  bench.send(voided.bytes);
+  const answers = bench.send({ type: 'query', entry: voided.id }).filter((effect) => effect.type !== 'count');
+  assert.is(answers.length, 1);
+  const [answer] = answers;
+  assert.ok(answer?.type === 'credit' && bytesKey(answer.message.voucher) === bytesKey(voided.id));
+  assert.is(answer?.type === 'credit' && answer.message.credited, sample.amount);
+});
+
 test('a voided voucher is kept with its credit and never claimed', async () => {
   const bench = new Bench();
   const voided = await tap({ ...sample, answer: 'credit' });

@@ -134,6 +134,22 @@ for (const by of ['terminal', 'payee'] as const)
     assert.is(lanes[0]?.confirmedSeq, 0, 'a voided voucher is listed nowhere');
   });
 
+test('any, a void that the hub passes on: voided as by the terminal itself, and listed nowhere', async () => {
+  const payer = await makePayer();
+  const terminal = await makeTerminal();
+  await tap(payer, terminal, 1000, 1, isVoucher);
+  const { digest } = waiting(payer);
+  const credited = amount(1000);
+  const signature = await keys.terminal.sign(signing.digest('Credit', { voucher: digest, credited }));
+  await payer.on({ type: 'hubConnected' });
+  const credit = { type: 'credit' as const, voucher: digest, credited, signature };
+  await payer.on({ type: 'hubMessage', message: { ...credit, signature: new Uint8Array(64) } });
+  assert.is(payer.state.books.unconfirmed.length, 1, 'unsigned it is nothing');
+  await payer.on({ type: 'hubMessage', message: credit });
+  assert.equal([payer.said('voided').length, payer.said('paid').length], [1, 0]);
+  assert.equal([payer.state.books.unconfirmed.length, payer.state.books.lanes[0]?.confirmedSeq], [0, 0]);
+});
+
 test('waiting, link lost: the voucher stays unconfirmed and is resent identical; its seq is never signed again', async () => {
   const payer = await makePayer();
   const terminal = await makeTerminal();

@@ -65,7 +65,8 @@ export function confirm(turn: PayerTurn, entry: UnconfirmedVoucher, receipt?: Ui
     revealNext(turn);
 }
 
-function onCredit(turn: PayerTurn, message: MessageOf<'credit'>): void {
+/** A full credit, from the terminal or passed on by the hub: the voucher is void. */
+export function onCredit(turn: PayerTurn, message: MessageOf<'credit'>): void {
   const entry = findVoucher(turn, message.voucher);
   if (entry === undefined || message.credited !== entry.request.amount) return;
   const { signing } = turn.context;

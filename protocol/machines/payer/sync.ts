@@ -8,7 +8,7 @@ import { encodeMessage, type Message, type MessageOf, ROLES } from '../../wire/m
 import { collectedMessage } from '../collected.ts';
 import { signedByHub } from '../hub-keys.ts';
 import { timeFromHub } from '../time.ts';
-import { confirm, takeLease } from './answers.ts';
+import { confirm, onCredit, takeLease } from './answers.ts';
 import type { PayerTurn } from './state.ts';
 
 /** A connection to the hub stands: everything that waits goes up. */
@@ -115,6 +115,8 @@ export function onHubMessage(turn: PayerTurn, message: Message): void {
   switch (message.type) {
     case 'acknowledgement':
       return onAcknowledgement(turn, message);
+    case 'credit':
+      return onCredit(turn, message);
     case 'lease':
       return takeLease(turn, message);
     case 'beacon':

@@ -12,6 +12,7 @@ import {
   type IntakeState,
 } from '../../../hub/intake/state.ts';
 import type { HubRecord } from '../../../hub/records.ts';
+import { encodeMessage, type MessageOf } from '../../../protocol/wire/messages.ts';
 import { CHANNEL, type Scene, START } from '../scene.ts';
 import { canonical, Interner } from '../space.ts';
 
@@ -132,6 +133,21 @@ export class HubTable {
       );
       return this.number({ ...local, intake, inRam: [] });
     });
+  }
+
+  /** What the hub tells a payer that asks for a voided voucher. */
+  creditOf(number: number, id: string): MessageOf<'credit'> | undefined {
+    const entry = this.entries(number).find((known) => toHex(known.id) === id);
+    if (!entry?.voided) return undefined;
+    const event: IntakeEvent = {
+      type: 'message',
+      device: 'any',
+      bytes: encodeMessage({ type: 'query', entry: entry.id }),
+      now: START,
+    };
+    const { effects } = intakeStep(this.context, this.local(number).intake, event);
+    for (const effect of effects) if (effect.type === 'credit') return effect.message;
+    return undefined;
   }
 
   entries(number: number): readonly Entry[] {

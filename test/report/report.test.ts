@@ -1,0 +1,86 @@
+/** The report stands alone, fits a phone, and shows its charts in a real browser. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { htmlReport } from '../../simulators/report/html.ts';
+import { Sampler } from '../../simulators/report/samples.ts';
+import { SCENARIOS } from '../../simulators/scenarios/index.ts';
+import { Simulation } from '../../simulators/sim/simulation.ts';
+import { summarise } from '../../simulators/sim/summary.ts';
+import { standInSuite } from '../../simulators/world/suite.ts';
+import { MINUTE } from '../../simulators/world/world.ts';
+
+const PHONE = { width: 500, height: 900 };
+const folder = mkdtempSync(join(tmpdir(), 'sundial-report-'));
+
+function report(): string {
+  const scenario = { ...SCENARIOS.get('tap-offline')!, hours: 2 };
+  const simulation = new Simulation({ scenario, devices: 10, seed: 3, suite: standInSuite() });
+  const sampler = new Sampler(simulation);
+  for (let at = 10 * MINUTE; simulation.runTo(at); at += 10 * MINUTE) sampler.sample();
+  return htmlReport(simulation, summarise(simulation), sampler.samples);
+}
+
+function chromium(...more: string[]): string {
+  const flags = [
+    '--headless',
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-quic',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+    `--user-data-dir=${join(folder, 'profile')}`,
+    `--window-size=${PHONE.width},${PHONE.height}`,
+  ];
+  return execFileSync('chromium', [...flags, ...more], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+    timeout: 120_000,
+  });
+}
+
+const html = report();
+const file = join(folder, 'report.html');
+writeFileSync(file, html);
+
+test('the report refers to nothing outside itself', () => {
+  assert.not.match(html, /(?:src|href)=|@import|url\(|<script/);
+  assert.match(html, /<meta name="viewport"/);
+  assert.is(html.match(/<polyline/g)?.length, 6);
+});
+
+test('the report is no wider than a phone', () => {
+  // A page around it measures it: the report itself has no script.
+  const measuring = join(folder, 'measure.html');
+  const inner = html.replace(/&/g, '&amp;').replace(/"/g, '&quot;');
+  writeFileSync(
+    measuring,
+    `<iframe id="f" width="390" height="800" srcdoc="${inner}"></iframe>
+<script>onload=()=>{const d=document.getElementById('f').contentDocument.documentElement;document.title='width '+d.scrollWidth+' charts '+d.querySelectorAll('svg').length}</script>`,
+  );
+  const dom = chromium('--dump-dom', `file://${measuring}`);
+  const found = /<title>width (\d+) charts (\d+)<\/title>/.exec(dom);
+  assert.ok(found, 'the page around the report did not measure it');
+  assert.ok(Number(found[1]) <= 390, `the report is ${found[1]} wide`);
+  assert.is(Number(found[2]), 4);
+});
+
+test('a screenshot shows more than an empty page', () => {
+  const picture = join(folder, 'report.png');
+  chromium(`--screenshot=${picture}`, `file://${file}`);
+  const png = readFileSync(picture);
+  assert.is(png.subarray(1, 4).toString('latin1'), 'PNG');
+  assert.is(png.readUInt32BE(16), PHONE.width);
+  assert.is(png.readUInt32BE(20), PHONE.height);
+  // An empty page of this size is below 5 KB.
+  assert.ok(png.length > 15_000, `the picture has only ${png.length} bytes`);
+});
+
+test.after(() => rmSync(folder, { recursive: true, force: true }));
+
+test.run();
