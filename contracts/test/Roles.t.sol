@@ -13,6 +13,8 @@ contract RolesTest is Kit {
     uint32 private channel;
     uint256 private constant NEXT_KEY = 0x40c;
 
+    event FreezeStarted(uint40 until);
+
     function setUp() public {
         build();
         channel = openFor(PAYER);
@@ -60,6 +62,8 @@ contract RolesTest is Kit {
         vault.freeze(7 days + 1);
         vm.expectPartialRevert(Guardian.WrongDuration.selector);
         vault.freeze(0);
+        vm.expectEmit(address(vault));
+        emit FreezeStarted(uint40(block.timestamp + 7 days));
         vault.freeze(7 days);
         vm.expectPartialRevert(Guardian.TooSoon.selector);
         vault.freeze(1);

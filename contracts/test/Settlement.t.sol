@@ -369,7 +369,7 @@ contract SettlementTest is Kit {
         vault.settle(rows);
     }
 
-    /// Usual rows take the written-out path: the general one gives the same outcome for half again as much work.
+    /// Usual rows take the written-out path: the general one gives the same outcome for 1,900 gas more.
     function test_usualRowsTakeTheFastPath() public {
         uint32 twin = openFor(PAYER);
         for (uint48 round = 1; round < 4; ++round) {
@@ -385,7 +385,7 @@ contract SettlementTest is Kit {
                 before = gasleft();
                 vault.settle(general);
                 uint256 generalGas = before - gasleft();
-                if (round > 1) holds(fastGas + 700 < generalGas, "the fast path was not taken");
+                if (round > 1) holds(fastGas + 1600 < generalGas, "the fast path was not taken");
             }
         }
         same(vault.settled(channel, id(1)), vault.settled(twin, id(1)), "same outcome");

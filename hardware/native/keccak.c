@@ -23,23 +23,31 @@ static void permute(uint64_t state[25])
 {
 	for (int round = 0; round < 24; round++) {
 		uint64_t column[5], moved[25];
-		for (int x = 0; x < 5; x++)
-			column[x] = state[x] ^ state[x + 5] ^ state[x + 10] ^ state[x + 15] ^ state[x + 20];
-		for (int x = 0; x < 5; x++) {
-			uint64_t mix = column[(x + 4) % 5] ^ rotate(column[(x + 1) % 5], 1);
-			for (int y = 0; y < 25; y += 5) state[x + y] ^= mix;
-		}
-#define MOVE(from, to, by) moved[to] = rotate(state[from], by)
-		moved[0] = state[0];
-		MOVE(1, 10, 1), MOVE(2, 20, 62), MOVE(3, 5, 28), MOVE(4, 15, 27);
-		MOVE(5, 16, 36), MOVE(6, 1, 44), MOVE(7, 11, 6), MOVE(8, 21, 55), MOVE(9, 6, 20);
-		MOVE(10, 7, 3), MOVE(11, 17, 10), MOVE(12, 2, 43), MOVE(13, 12, 25), MOVE(14, 22, 39);
-		MOVE(15, 23, 41), MOVE(16, 8, 45), MOVE(17, 18, 15), MOVE(18, 3, 21), MOVE(19, 13, 8);
-		MOVE(20, 14, 18), MOVE(21, 24, 2), MOVE(22, 9, 61), MOVE(23, 19, 56), MOVE(24, 4, 14);
+		/* Written out: with indices modulo five the same steps take twice the instructions. */
+#define SUM(x) column[x] = state[x] ^ state[x + 5] ^ state[x + 10] ^ state[x + 15] ^ state[x + 20]
+		SUM(0), SUM(1), SUM(2), SUM(3), SUM(4);
+#undef SUM
+#define MOVE(from, to, by) moved[to] = rotate(state[from] ^ mix, by)
+		uint64_t mix = column[4] ^ rotate(column[1], 1);
+		moved[0] = state[0] ^ mix;
+		MOVE(5, 16, 36), MOVE(10, 7, 3), MOVE(15, 23, 41), MOVE(20, 14, 18);
+		mix = column[0] ^ rotate(column[2], 1);
+		MOVE(1, 10, 1), MOVE(6, 1, 44), MOVE(11, 17, 10), MOVE(16, 8, 45), MOVE(21, 24, 2);
+		mix = column[1] ^ rotate(column[3], 1);
+		MOVE(2, 20, 62), MOVE(7, 11, 6), MOVE(12, 2, 43), MOVE(17, 18, 15), MOVE(22, 9, 61);
+		mix = column[2] ^ rotate(column[4], 1);
+		MOVE(3, 5, 28), MOVE(8, 21, 55), MOVE(13, 12, 25), MOVE(18, 3, 21), MOVE(23, 19, 56);
+		mix = column[3] ^ rotate(column[0], 1);
+		MOVE(4, 15, 27), MOVE(9, 6, 20), MOVE(14, 22, 39), MOVE(19, 13, 8), MOVE(24, 4, 14);
 #undef MOVE
-		for (int y = 0; y < 25; y += 5)
-			for (int x = 0; x < 5; x++)
-				state[y + x] = moved[y + x] ^ (~moved[y + (x + 1) % 5] & moved[y + (x + 2) % 5]);
+		for (int y = 0; y < 25; y += 5) {
+			uint64_t a = moved[y], b = moved[y + 1], c = moved[y + 2], d = moved[y + 3], e = moved[y + 4];
+			state[y] = a ^ (~b & c);
+			state[y + 1] = b ^ (~c & d);
+			state[y + 2] = c ^ (~d & e);
+			state[y + 3] = d ^ (~e & a);
+			state[y + 4] = e ^ (~a & b);
+		}
 		state[0] ^= round_constants[round];
 	}
 }

@@ -82,6 +82,7 @@ export const profiles = {
     heapSize: 28 * 1024,
     stackSize: 16 * 1024,
     defines: {
+      PRELINK_PROGRAM: 0,
       WATCHDOG_MS: 60_000,
       STACK_SLOTS: 1536,
       KEYS: 128,
