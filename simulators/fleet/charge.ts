@@ -47,7 +47,8 @@ export function charge(
     device.dispatch({ type: 'closeSession', challenge: random.bytes(16) });
   };
   device.behaviour = (notice) => {
-    lastMs = world.nowMs;
+    // Refusals are no progress: a driver who sees only those gives up.
+    if (notice.type !== 'refused') lastMs = world.nowMs;
     switch (notice.type) {
       case 'deliver': {
         delivered += 1;
@@ -71,8 +72,8 @@ export function charge(
       default:
     }
   };
-  car.device.behaviour = () => {
-    lastMs = world.nowMs;
+  car.device.behaviour = (notice) => {
+    if (notice.type !== 'refused') lastMs = world.nowMs;
   };
   ask();
   const link = place.link(car.device, device);

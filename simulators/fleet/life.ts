@@ -141,7 +141,8 @@ export function planDrain(simulation: Simulation): void {
 }
 
 function comeBack(simulation: Simulation, own: Random, payer: PayerActor): void {
-  if (payer.busy) return;
+  // Who carries a frozen device has nothing to gain at the till.
+  if (payer.busy || payer.device.frozen) return;
   const { unconfirmed } = payer.device.books;
   if (unconfirmed.length === 0) return;
   const open = own.pick(unconfirmed);
