@@ -1,7 +1,4 @@
-/*
- * keccak256 as Ethereum uses it (domain byte 0x01, not SHA-3's 0x06), and CRC-32 for frames and records. Rotations
- * and steps are from tables instead of unrolled: 1 KB of code counts for more on a chip than the last 20 % of speed.
- */
+/* keccak256 as Ethereum uses it (domain byte 0x01, not SHA-3's 0x06), and CRC-32 for frames and records. */
 #include <string.h>
 
 #include "crypto.h"

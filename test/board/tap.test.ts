@@ -1,4 +1,5 @@
 // Two firmware images pay each other across their UARTs.
+import { connect } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { payeeAddress, Workbench } from './bench.ts';
@@ -47,6 +48,29 @@ test('a till that restarts in between is greeted anew and paid again', async () 
   }
   wearable.type('status');
   assert.is((await wearable.event('status')).spent, 200);
+});
+
+test('a storm of noise and a frame that is too large cost the till nothing but themselves', async () => {
+  const tap = bench.tapPath('noise');
+  const till = await bench.provision('pos', { channel: 3 });
+  const band = await bench.provision('wearable', { channel: 3 });
+  const pos = bench.start({ ...till, tap: { path: tap, listen: true } });
+  await pos.event('ready');
+  const attacker = connect(tap);
+  await new Promise((resolve) => attacker.once('connect', resolve));
+  attacker.on('error', () => undefined).on('data', () => undefined);
+  // A beat first, so that the till takes it for a customer; then bytes of every kind, and 5,000 without an end.
+  attacker.write(Uint8Array.of(2, 77, 0));
+  attacker.write(Uint8Array.from({ length: 20_000 }, (_, i) => (i * 31 + (i >> 8)) & 255));
+  attacker.write(new Uint8Array(5_000).fill(5));
+  attacker.write(Uint8Array.of(0));
+  await pos.line(/"event":"refused","code":"too_large"/, { timeoutMs: 60_000 });
+  attacker.destroy();
+  const wearable = bench.start({ ...band, tap: { path: tap, listen: false } });
+  await wearable.event('ready');
+  pos.type('sale 300');
+  await pos.event('approved', { timeoutMs: 60_000 });
+  assert.not(pos.lines.some((line) => line.startsWith('fault:')));
 });
 
 test.run();

@@ -256,6 +256,17 @@ test('a next hub key is taken from a known one, and leases by it are accepted', 
   }
 });
 
+test('a hub key that ran out names no next one', async () => {
+  for (const device of [await makeTerminal(), await makePayer()]) {
+    // The hub's key of these tests ends ten years after START.
+    device.nowMs = (10 * 365 * 86_400 + 1) * 1000;
+    const fields = { next: keys.nextHub.address, from: later(0), until: later(24 * 365 * 20) };
+    const signature = await keys.hub.sign(signing.digest('HubKey', fields));
+    await device.on({ type: 'hubMessage', message: { type: 'hubKey', ...fields, signature } });
+    assert.is(device.state.books.hubKeys.length, 1);
+  }
+});
+
 test('a device keeps four hub keys: the one that ends first goes', async () => {
   const terminal = await makeTerminal();
   for (let n = 1; n <= 5; n++) {
