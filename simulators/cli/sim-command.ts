@@ -19,6 +19,7 @@ import type { TraceLine } from '../world/trace.ts';
 import { realSuite, standInSuite } from '../world/suite.ts';
 import { HOUR, MINUTE, SECOND } from '../world/world.ts';
 import { formatMoney } from '../site/money.ts';
+import { addExploreCommand } from './explore-command.ts';
 import { fail } from './output.ts';
 
 interface SimFlags {
@@ -66,6 +67,7 @@ export function addSimCommand(program: Command): void {
         fail(error);
       }
     });
+  addExploreCommand(sim);
   sim
     .command('sweep')
     .description('what duplicated payers cost: copies x deposit x how often tills are online')

@@ -220,6 +220,19 @@ function parentOf(pid: string): number | undefined {
   }
 }
 
+test('sundial sim explore walks a configuration, and shows how a dropped rule fails', async () => {
+  const whole = await sundial('sim', 'explore', '--config', 's1', '--json');
+  assert.is(whole.code, 0);
+  const { ok, states, seconds } = JSON.parse(whole.stdout);
+  assert.ok(ok === true && states > 100 && seconds >= 0);
+  const broken = await sundial('sim', 'explore', '--config', 's1', '--drop', 'payerPersist', '--json');
+  assert.is(broken.code, 1);
+  assert.match(JSON.parse(broken.stdout).fault, /two different vouchers/);
+  const unknown = await sundial('sim', 'explore', '--config', 'c99');
+  assert.is(unknown.code, 1);
+  assert.match(unknown.stderr, /unknown_name/);
+});
+
 test('a hub that is interrupted by Ctrl-C, and the story itself, end without leaving a process', async () => {
   const state = join(folder, 'interrupted');
   const child = spawn(process.execPath, [CLI, 'demo', '--once', '--state', state], {
