@@ -7,39 +7,21 @@ import {
   type Hex,
   type LocalAccount,
 } from 'viem';
+import { DEFAULT_TIMING, type Timing } from '../../protocol/limits.ts';
 import { timeAbi, timelockAbi, vaultAbi } from './abi.ts';
 import type { Artifacts } from './artifacts.ts';
 import { connect, send } from './chain.ts';
 
-/** Seconds; rule 11 must hold: exitDelay >= the sum of the others. */
-export interface VaultTiming {
-  readonly exitDelay: number;
-  readonly watchLag: number;
-  readonly leaseLifetime: number;
-  readonly clockError: number;
-  readonly payeeOfflineMax: number;
-  readonly claimMargin: number;
-}
-
-const HOUR = 3600;
-const DAY = 24 * HOUR;
+const DAY = 86_400;
 
 /** The first hub key's term when none is given. */
 const HUB_KEY_SECONDS = 730 * DAY;
 
-export const DEFAULT_TIMING: VaultTiming = {
-  exitDelay: 14 * DAY,
-  watchLag: HOUR,
-  leaseLifetime: 72 * HOUR,
-  clockError: 2 * HOUR,
-  payeeOfflineMax: 7 * DAY,
-  claimMargin: 48 * HOUR,
-};
-
 export interface DeployOptions {
   /** Units of TIME that the deployer receives: the whole supply. */
   readonly supply?: bigint;
-  readonly timing?: VaultTiming;
+  /** Rule 11 must hold; the vault's constructor checks it. */
+  readonly timing?: Timing;
   /** Smallest bond, in ten-thousandths of a deposit. */
   readonly bondShare?: number;
   /** May freeze the vault; the deployer when absent. */

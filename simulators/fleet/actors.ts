@@ -1,6 +1,7 @@
 /** Who is in the fleet: payers and terminals on their devices, merchants behind the terminals. */
 import type { Address } from '../../protocol/bytes.ts';
 import { amount, type Seconds, seconds } from '../../protocol/integers.ts';
+import { REQUEST_OPEN_SECONDS, SYNC_RETRY_MS } from '../../protocol/limits.ts';
 import type { Context } from '../../protocol/machines/effects.ts';
 import * as payerBooks from '../../protocol/machines/payer/books.ts';
 import { payerAfterPowerUp, type PayerEvent, payerStep } from '../../protocol/machines/payer/payer.ts';
@@ -53,23 +54,22 @@ export interface TerminalActor {
   busy: boolean;
 }
 
-/** As in the machines: a payer resends after 3 s, both ask the hub again after 5 s, a request stays open 120 s. */
+/** As in the payer's machine: it resends after 3 s. */
 const RESEND_MS = 3000;
-const RETRY_MS = 5000;
-const OPEN_MS = 120_000;
+const OPEN_MS = REQUEST_OPEN_SECONDS * 1000;
 
 function payerClockDue({ books, volatile }: PayerState): number | undefined {
   if (volatile.frozen) return undefined;
   const resend = volatile.linkUp ? volatile.sentAtMs + RESEND_MS : undefined;
   const waits = volatile.hubConnected && books.outbox.length + books.unconfirmed.length > 0;
-  return earlier(resend, waits ? volatile.uploadedAtMs + RETRY_MS : undefined);
+  return earlier(resend, waits ? volatile.uploadedAtMs + SYNC_RETRY_MS : undefined);
 }
 
 function terminalClockDue({ books, volatile }: TerminalState): number | undefined {
   if (volatile.frozen) return undefined;
   const drop = volatile.open === undefined ? undefined : volatile.open.openedAtMs + OPEN_MS;
   const waits = volatile.hubConnected && books.outbox.length > 0;
-  return earlier(drop, waits ? volatile.uploadedAtMs + RETRY_MS : undefined);
+  return earlier(drop, waits ? volatile.uploadedAtMs + SYNC_RETRY_MS : undefined);
 }
 
 function earlier(a: number | undefined, b: number | undefined): number | undefined {
