@@ -6,7 +6,12 @@
 import type { Flash } from '../../hardware/interfaces/index.ts';
 import { equalBytes } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
-import { newerJournal, RECORD_MIN_READER, RECORD_VERSION } from '../../protocol/wire/records.ts';
+import {
+  DAMAGED_REMEDY,
+  newerJournal,
+  RECORD_MIN_READER,
+  RECORD_VERSION,
+} from '../../protocol/wire/records.ts';
 import {
   type BankHead,
   bodySum,
@@ -47,7 +52,7 @@ export interface Journal {
 function corrupt(position: number, what: string): SundialError {
   return new SundialError('journal_corrupt', `${what} at byte ${position} of the flash`, {
     severity: 'device',
-    remedy: 'The device signs nothing more. Read the journal out, settle what it holds, replace the device.',
+    remedy: DAMAGED_REMEDY,
     facts: { position },
   });
 }
@@ -191,8 +196,7 @@ class BankedJournal implements Journal {
   private worn(): SundialError {
     return new SundialError('flash_worn', 'no bank takes what is written to it', {
       severity: 'device',
-      remedy:
-        'The device signs nothing more. Read the journal out, settle what it holds, replace the device.',
+      remedy: DAMAGED_REMEDY,
     });
   }
 

@@ -36,8 +36,3 @@ export function withHubKey(keys: readonly HubKey[], added: HubKey): readonly Hub
   const all = [...others, added].sort((a, b) => a.until - b.until);
   return all.length > HUB_KEYS_MAX ? all.slice(all.length - HUB_KEYS_MAX) : all;
 }
-
-/** Keys that may name a next one: a key that ran out may be known to anybody. Without a trusted time all count. */
-export function keysInUse(keys: readonly HubKey[], now: Seconds | undefined): readonly HubKey[] {
-  return now === undefined ? keys : keys.filter((key) => key.until >= now);
-}

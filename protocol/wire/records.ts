@@ -26,6 +26,10 @@ export const RECORD_VERSION = 1;
 /** The oldest release whose rules these records still follow. */
 export const RECORD_MIN_READER = 1;
 
+/** What is left to do with a device whose storage can't be trusted. */
+export const DAMAGED_REMEDY =
+  'The device signs nothing more. Read the journal out, settle what it holds, replace the device.';
+
 const common = {
   channel: channelField,
   seq: seqField,
@@ -109,8 +113,7 @@ export function recordTable<const T extends Record<string, Variant>>(table: T): 
         if (!(error instanceof DecodeError)) throw error;
         throw new SundialError('journal_corrupt', 'a stored record does not decode', {
           severity: 'device',
-          remedy:
-            'The device signs nothing more. Read the journal out, settle what it holds, replace the device.',
+          remedy: DAMAGED_REMEDY,
           cause: error,
         });
       }

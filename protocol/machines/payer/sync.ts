@@ -6,7 +6,7 @@ import { refusalName } from '../../refusals.ts';
 import { SCOPE_ANY, tickEntry } from '../../vouchers.ts';
 import { encodeMessage, type Message, type MessageOf, ROLES } from '../../wire/messages.ts';
 import { collectedMessage } from '../collected.ts';
-import { keysInUse, signedByHub } from '../hub-keys.ts';
+import { signedByHub } from '../hub-keys.ts';
 import { timeFromHub } from '../time.ts';
 import { confirm, onCredit, takeLease } from './answers.ts';
 import type { PayerTurn } from './state.ts';
@@ -105,8 +105,9 @@ function storeTime(turn: PayerTurn, at: Seconds): void {
 
 function onHubKey(turn: PayerTurn, message: MessageOf<'hubKey'>): void {
   const { signing } = turn.context;
-  const keys = keysInUse(turn.books.hubKeys, turn.volatile.time.based ? turn.now : undefined);
-  if (!signedByHub(signing, keys, 'HubKey', message, message.signature))
+  // A key that ran out may be known to anybody: it names no next one.
+  const at = turn.volatile.time.based ? turn.now : undefined;
+  if (!signedByHub(signing, turn.books.hubKeys, 'HubKey', message, message.signature, at))
     return turn.notify({ type: 'refused', code: 'hub_key_unknown', by: 'us' });
   turn.persist({ type: 'hubKey', address: message.next, from: message.from, until: message.until });
 }

@@ -6,7 +6,7 @@ import { refusalName } from '../../refusals.ts';
 import { tickEntry } from '../../vouchers.ts';
 import { encodeMessage, type Message, type MessageOf, ROLES } from '../../wire/messages.ts';
 import { collectedMessage } from '../collected.ts';
-import { keysInUse, signedByHub } from '../hub-keys.ts';
+import { signedByHub } from '../hub-keys.ts';
 import { timeFromHub } from '../time.ts';
 import type { OutboxEntry } from './books.ts';
 import type { TerminalTurn } from './state.ts';
@@ -153,8 +153,10 @@ function onMember(turn: TerminalTurn, message: MessageOf<'member'>): void {
 
 function onHubKey(turn: TerminalTurn, message: MessageOf<'hubKey'>): void {
   const { signing } = turn.context;
-  const keys = keysInUse(turn.books.hubKeys, turn.volatile.time.based ? turn.now : undefined);
-  if (!signedByHub(signing, keys, 'HubKey', message, message.signature)) return notOurs(turn);
+  // A key that ran out may be known to anybody: it names no next one.
+  const at = turn.volatile.time.based ? turn.now : undefined;
+  if (!signedByHub(signing, turn.books.hubKeys, 'HubKey', message, message.signature, at))
+    return notOurs(turn);
   turn.persist({ type: 'hubKey', address: message.next, from: message.from, until: message.until });
 }
 
