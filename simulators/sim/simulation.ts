@@ -4,9 +4,9 @@
  */
 import type { Fault as RuntimeFault } from '../../device/runtime.ts';
 import { bytesKey } from '../../hub/intake/trie.ts';
-import { channelBook, findEntry } from '../../hub/intake/books.ts';
+import { channelBook } from '../../hub/intake/books.ts';
 import type { IntakeContext } from '../../hub/intake/state.ts';
-import { type Address, fromHex, toHex } from '../../protocol/bytes.ts';
+import { type Address, toHex } from '../../protocol/bytes.ts';
 import { type Seconds, seconds } from '../../protocol/integers.ts';
 import {
   CHANNEL_CAP_TAPS,
@@ -246,15 +246,7 @@ export class Simulation implements Place {
   /** A merchant looks through what its terminals gave back, and signs what it stands by (rule 4). */
   countersign(): void {
     if (!this.hub.isUp) return;
-    for (const key of [...this.hub.uncountersigned]) {
-      const entry = findEntry(this.hub.books, fromHex(key));
-      if (entry === undefined) continue;
-      if (entry.credited <= (entry.payeeCredit?.credited ?? 0)) {
-        // Done, unless a higher credit is on its way to the disk.
-        const newest = findEntry(this.hub.state.books, fromHex(key));
-        if (newest?.credited === entry.credited) this.hub.uncountersigned.delete(key);
-        continue;
-      }
+    for (const entry of this.hub.owed()) {
       const merchant = this.fleet.merchantOf(bytesKey(entry.payee));
       if (merchant === undefined || !merchant.givesCredits) continue;
       // Against a payer that was proved a cheat nothing is given back: its voided vouchers may overlap paid ones.
