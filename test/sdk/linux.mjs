@@ -75,6 +75,20 @@ export async function buildProgram({ root, execute, sdk, tools }) {
   return program;
 }
 
+/** A cable between two serial devices that it makes; resolves when both are there. */
+async function plug(...ends) {
+  const wire = new Lines(
+    'socat',
+    ends.map((end) => `PTY,link=${end},raw,echo=0`),
+  );
+  const deadline = Date.now() + waitMs;
+  while (!ends.every((end) => existsSync(end))) {
+    if (Date.now() > deadline) throw new Error('socat made no serial devices');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return wire;
+}
+
 export async function runLinux({ root, execute, check, sdk, tools }) {
   const program = await buildProgram({ root, execute, sdk, tools });
   const home = mkdtempSync(join(tmpdir(), 'sundial-sdk-'));
@@ -82,7 +96,7 @@ export async function runLinux({ root, execute, check, sdk, tools }) {
   const cli = join(root, 'tools/sundial.mjs');
   const demo = new Lines(process.execPath, [cli, 'demo', '--state', state]);
   const [tillTty, wearableTty] = [join(home, 'till'), join(home, 'wearable')];
-  const wire = new Lines('socat', [`PTY,link=${tillTty},raw,echo=0`, `PTY,link=${wearableTty},raw,echo=0`]);
+  let wire = await plug(tillTty, wearableTty);
   const running = new Set();
   const start = (...args) => {
     const device = new Lines(program, args);
@@ -114,6 +128,13 @@ export async function runLinux({ root, execute, check, sdk, tools }) {
     await second.ended;
     check('one folder, one process', second.seen.join().includes('device_in_use'));
     await pos.end();
+    const none = start(home, wearableTty);
+    await none.ended;
+    check('a folder without a device is named', none.seen.join().includes('no_device'));
+
+    // The cable is pulled and put back: the wearable opens its line again.
+    await wire.end();
+    wire = await plug(tillTty, wearableTty);
 
     // Killed with the intent stored: whatever left the chip, the same voucher is brought to its end.
     pos = till(700_000);
