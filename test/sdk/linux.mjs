@@ -146,6 +146,35 @@ export async function runLinux({ root, execute, check, sdk, tools }) {
     // By the till's receipt or by the hub's acknowledgement, whichever it met first.
     await payer.next(new RegExp(`"paid".*${answered.voucher}`));
     await Promise.all([pos.end(), payer.end()]);
+
+    // A P-256 voucher: the till checks it in JavaScript, with the BigInts of this XS.
+    const element = join(home, 'element');
+    const open = [
+      'channel',
+      'open',
+      '--site',
+      state,
+      '--device',
+      element,
+      '--key',
+      'p256',
+      '--amount',
+      '100',
+    ];
+    const opened = await execute(process.execPath, [cli, ...open], { quiet: true });
+    check(`a channel for a secure element: ${opened.output}`, opened.code === 0);
+    const [tap, tty] = [join(home, 'tap'), join(home, 'tap-tty')];
+    const bridge = new Lines('socat', [`PTY,link=${tty},raw,echo=0`, `UNIX-LISTEN:${tap}`]);
+    running.add(bridge);
+    const args = ['wearable', '--state', element, '--tap', tap, '--hub', site.mqttUrl, '--json'];
+    const secure = new Lines(process.execPath, [cli, ...args]);
+    running.add(secure);
+    await secure.next(/"lease"/);
+    pos = start(join(state, 'pos'), tty, ...hub, '--sale', '400000');
+    const signed = JSON.parse(await pos.next(/"approved".*400000/)).voucher;
+    await pos.next(new RegExp(`"acknowledged".*${signed}`));
+    await Promise.all([pos.end(), secure.end()]);
+
     const books = await reconcile();
     check(
       `till, wearable, ledger and vault agree:\n${books}`,
@@ -153,6 +182,7 @@ export async function runLinux({ root, execute, check, sdk, tools }) {
     );
     // 8.85 of the story, 1.50 and 0.70.
     check(`and hold what was paid:\n${books}`, (books.match(/11\.05/g) ?? []).length === 4);
+    check(`and what the element paid:\n${books}`, (books.match(/ 0\.40/g) ?? []).length === 4);
   } catch (error) {
     check(error.message, false);
   } finally {
