@@ -143,9 +143,23 @@ export const MUTATIONS = [
   [
     'lanes with waiting entries are evicted',
     ANSWER,
-    'if (outbox.some((entry) => entry.channel === lane.channel)) continue;',
-    '',
+    'const waits = outbox.some((entry) => entry.channel === lane.channel);',
+    'const waits = false;',
     'protocol/terminal-table',
+  ],
+  [
+    'a lane is evicted while it is delivered on',
+    ANSWER,
+    'if (waits || turn.isSession(lane.channel, lane.digest)) continue;',
+    'if (waits) continue;',
+    'protocol/terminal-table',
+  ],
+  [
+    'a restart forgets when the revocation list was signed',
+    'protocol/machines/terminal/terminal.ts',
+    'beaconAt: books.revokedAt',
+    '',
+    'protocol/hub-link',
   ],
   [
     'an evicted lane leaves no trace',

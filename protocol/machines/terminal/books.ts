@@ -117,6 +117,8 @@ export interface TerminalBooks {
   readonly hubKeys: readonly HubKey[];
   readonly member: Membership | undefined;
   readonly revoked: readonly ChannelId[];
+  /** When the hub signed the beacon that named this list: an older beacon brings no list back, restart or not. */
+  readonly revokedAt: Seconds;
   readonly time: Seconds;
   /** Newest request of any lane that was evicted: older ones are the hub's to judge. */
   readonly evictedAt: Seconds;
@@ -129,6 +131,7 @@ export const EMPTY_TERMINAL: TerminalBooks = {
   hubKeys: [],
   member: undefined,
   revoked: [],
+  revokedAt: 0 as Seconds,
   time: 0 as Seconds,
   evictedAt: 0 as Seconds,
 };
@@ -156,7 +159,7 @@ const RECORDS = {
   evicted: { number: 6, codec: struct({ channel: channelField }) },
   hubKey: { number: 7, codec: struct({ address: addressField, from: secondsField, until: secondsField }) },
   member: { number: 8, codec: struct({ scope: bytes32Field, expiresAt: secondsField }) },
-  revoked: { number: 9, codec: struct({ channels: list(u32, REVOCATIONS_MAX) }) },
+  revoked: { number: 9, codec: struct({ at: secondsField, channels: list(u32, REVOCATIONS_MAX) }) },
   time: { number: 10, codec: struct({ at: secondsField }) },
   settled: { number: 11, codec: struct({ channel: channelField, paid: amountField }) },
   // ---- only in snapshots ----
@@ -398,7 +401,7 @@ export function applyRecord(books: TerminalBooks, record: TerminalRecord): Termi
     case 'member':
       return { ...books, member: { scope: record.scope, expiresAt: record.expiresAt } };
     case 'revoked':
-      return { ...books, revoked: record.channels.map(channelId) };
+      return { ...books, revoked: record.channels.map(channelId), revokedAt: record.at };
     case 'time':
       return { ...books, time: record.at > books.time ? record.at : books.time };
     case 'settled':
@@ -453,7 +456,7 @@ export function snapshot(books: TerminalBooks): TerminalRecord[] {
   ];
   for (const key of books.hubKeys) records.push({ ...key, type: 'hubKey' });
   if (books.member !== undefined) records.push({ ...books.member, type: 'member' });
-  if (books.revoked.length > 0) records.push({ type: 'revoked', channels: books.revoked });
+  if (books.revokedAt > 0) records.push({ type: 'revoked', at: books.revokedAt, channels: books.revoked });
   for (const lane of books.lanes) records.push(...laneSnapshot(lane));
   for (const entry of books.outbox) {
     if (entry.kind === 'voucher') {

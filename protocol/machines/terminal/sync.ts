@@ -133,12 +133,12 @@ function onBeacon(turn: TerminalTurn, message: MessageOf<'beacon'>): void {
 
 /** A revocation list counts when the newest beacon names its hash. */
 function onRevocations(turn: TerminalTurn, { channels }: MessageOf<'revocations'>): void {
-  const { revocations } = turn.volatile;
+  const { revocations, beaconAt } = turn.volatile;
   const hash = turn.context.signing.suite.keccak256(concatBytes(...channels.map((id) => uintBytes(id, 4))));
   if (revocations === undefined || !equalBytes(hash, revocations)) return;
   const { revoked } = turn.books;
   const same = revoked.length === channels.length && channels.every((id, i) => revoked[i] === id);
-  if (!same) turn.persist({ type: 'revoked', channels });
+  if (!same) turn.persist({ type: 'revoked', at: beaconAt, channels });
 }
 
 function onMember(turn: TerminalTurn, message: MessageOf<'member'>): void {

@@ -74,7 +74,7 @@ const AFTER_POWER_UP: TerminalVolatile = {
 
 /** The state right after power-up, from books that were replayed. `frozen` when the journal can't be trusted. */
 export function terminalAfterPowerUp(books: TerminalBooks, frozen = false): TerminalState {
-  return { books, volatile: { ...AFTER_POWER_UP, frozen } };
+  return { books, volatile: { ...AFTER_POWER_UP, frozen, beaconAt: books.revokedAt } };
 }
 
 /** Returns the settings when they fit together; throws `terminal_settings` otherwise. */
