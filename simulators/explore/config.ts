@@ -16,6 +16,8 @@ export interface Config {
   readonly payerHub?: boolean;
   /** Leases run out at some moment, for good. */
   readonly expiry?: boolean;
+  /** Terminals forget lanes that the hub has acknowledged; the payer asks the hub, which says what it doesn't hold. */
+  readonly evicts?: boolean;
   /** Terminals may end a session with a closing request. */
   readonly closing?: boolean;
   /** The hub receives and writes in one step: fewer states where the hub is not the point. */
@@ -54,6 +56,14 @@ export const CONFIGS: readonly Config[] = [
     hubAtomic: true,
   },
   { name: 'c12 payer with a hub', terminals: TWO_PAYEES, asks: [stream(1), pay(1, 1)], payerHub: true },
+  {
+    name: 'c13 forgetful terminals',
+    terminals: ONE_PAYEE,
+    asks: [pay(1), pay(2, 1)],
+    payerHub: true,
+    hubAtomic: true,
+    evicts: true,
+  },
 ];
 
 /** Small enough for every run of the tests; each rule that can be dropped fails in one of them. */
@@ -79,6 +89,14 @@ export const SMALL: readonly Config[] = [
     asks: [pay(1), pay(2, 1)],
     payerHub: true,
     hubAtomic: true,
+  },
+  {
+    name: 's8 forgetful terminal',
+    terminals: [0],
+    asks: [pay(1), pay(2)],
+    payerHub: true,
+    hubAtomic: true,
+    evicts: true,
   },
   { name: 's6 stream and closing', terminals: [0], asks: [stream(2)], closing: true, expiry: true },
 ];

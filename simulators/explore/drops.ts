@@ -115,6 +115,20 @@ export const DROPS: Readonly<Record<string, Drop>> = {
       return voids ? { state, trail: [] } : ran;
     },
   },
+  shortLedger: {
+    rule: '4, a terminal that forgot a lane believes a ledger that was shorter then',
+    terminal: ({ run }, state, event) => {
+      const { books, volatile } = state;
+      if (volatile.unknown === undefined || event.type !== 'message') return undefined;
+      const ran = run({ volatile, books: { ...books, evictedPosition: -1 as never } }, event);
+      return stores(ran.trail, 'answered') ? ran : undefined;
+    },
+  },
+  noHubWord: {
+    rule: "4, a terminal that forgot a lane takes no word of the hub's",
+    terminal: (_hands, state, event) =>
+      event.type === 'message' && event.message.type === 'unknown' ? { state, trail: [] } : undefined,
+  },
   foreignVoid: {
     rule: "4, a terminal voids a voucher for another terminal's request",
     terminal: ({ run, runAs, self }, state, event) => {

@@ -10,6 +10,7 @@ export interface Reached {
   readonly approved: boolean;
   readonly voided: boolean;
   readonly lateTick: boolean;
+  readonly forgot: boolean;
   /** States with something approved and nothing waiting, whose lanes were added up. */
   readonly resolved: number;
 }

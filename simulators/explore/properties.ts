@@ -1,5 +1,5 @@
 /** What must hold in every state of a walk; the names are those of the reference model of the money rules. */
-import { equalBytes } from '../../protocol/bytes.ts';
+import { equalBytes, fromHex, toHex } from '../../protocol/bytes.ts';
 import { payerFault } from './actors/payer.ts';
 import { claimable } from './actors/terminal.ts';
 import type { Made } from './scene.ts';
@@ -49,7 +49,8 @@ export class Properties {
       revealed[word] = row[world.sentAt + word]! & this.mask[word]!;
     const { low, high } = fingerprint(revealed);
     const key = low * 0x20_0000 + (high >>> 11);
-    if (!this.sentFaults.has(key)) this.sentFaults.set(key, this.overlap(revealed));
+    if (!this.sentFaults.has(key))
+      this.sentFaults.set(key, this.overlap(revealed) ?? this.answeredTwice(revealed));
     return this.sentFaults.get(key);
   }
 
@@ -58,7 +59,8 @@ export class Properties {
     const { values } = this.world.scene.sent;
     for (; this.masked < values.length; this.masked++) {
       const { voucher, message } = values[this.masked]!;
-      if (voucher !== undefined || message.type === 'tick')
+      const answer = message.type === 'receipt' || message.type === 'credit';
+      if (voucher !== undefined || message.type === 'tick' || (answer && this.world.scene.config.evicts))
         this.mask[this.masked >> 5]! |= 1 << (this.masked & 31);
     }
   }
@@ -87,6 +89,24 @@ export class Properties {
         if (spentBase < a.voucher.spent + top || (samePayee && base < a.voucher.paid + top))
           return `P1b an honest payer can be proved a fraud: ${b.name} begins below the end of ${a.name}`;
       }
+    return undefined;
+  }
+
+  /** P4: what a terminal took it never gives back in full as if it had not. */
+  private answeredTwice(revealed: Int32Array): string | undefined {
+    const { scene } = this.world;
+    const taken = new Set<string>();
+    const given = new Set<string>();
+    scene.sent.values.forEach(({ message }, number) => {
+      if ((revealed[number >> 5]! & (1 << (number & 31))) === 0) return;
+      if (message.type === 'receipt') taken.add(toHex(message.voucher));
+      if (message.type === 'credit') given.add(toHex(message.voucher));
+    });
+    for (const voucher of given) {
+      const made = scene.voucher(fromHex(voucher))!;
+      if (taken.has(voucher) && made.voucher.kind === 'voucher')
+        return `P4 ${made.name} was approved, and voided later`;
+    }
     return undefined;
   }
 

@@ -3,7 +3,7 @@
  * of local states, and one bit a message, since a message that was sent once may arrive never, once, or again, at any
  * time. Loss and order need no transitions of their own.
  */
-import { toHex } from '../../protocol/bytes.ts';
+import { fromHex, toHex } from '../../protocol/bytes.ts';
 import type { MessageOf } from '../../protocol/wire/messages.ts';
 import type { Outcome } from './actors/device.ts';
 import { HubTable } from './actors/hub.ts';
@@ -11,9 +11,8 @@ import { awaitedByPayer, payerResolved, payerTable, type PayerTable, SEED, takes
 import { ownEvents, type TerminalTable, terminalTable, uploads } from './actors/terminal.ts';
 import type { Config } from './config.ts';
 import type { Drop } from './drops.ts';
-import { Scene, START } from './scene.ts';
-import { Interner } from './space.ts';
-import { standInSignature } from './suite.ts';
+import { Scene } from './scene.ts';
+import { canonical, Interner } from './space.ts';
 
 /** Messages that one walk may hold: 32 a word. */
 const MESSAGE_WORDS = 24;
@@ -28,7 +27,7 @@ const KEY = {
   expire: 1200,
   opened: 4000,
   acknowledged: 2000,
-  credited: 3000,
+  answered: 3000,
 } as const;
 
 export type Emit = (name: () => string, row: Int32Array) => void;
@@ -168,45 +167,26 @@ export class World {
   }
 
   private payerAtHub(row: Int32Array, emit: Emit): void {
-    const number = row[0]!;
-    const { durable } = this.hub.local(row[this.hubAt]!);
-    for (const id of this.awaited(number)) {
-      if (!durable.has(id)) continue;
-      const credit = this.hub.creditOf(row[this.hubAt]!, id);
-      const outcomes = credit ? this.payerCredited(number, id, credit) : this.payerAcknowledged(number, id);
-      this.emitOutcomes(row, 0, outcomes, 'payer gets an answer of the hub', emit);
-    }
+    for (const id of this.awaited(row[0]!))
+      this.emitOutcomes(row, 0, this.payerAsks(row, id), 'payer gets an answer of the hub', emit);
   }
 
-  private payerCredited(number: number, id: string, message: MessageOf<'credit'>): readonly Outcome[] {
-    const key = KEY.credited + this.ids.number(id, () => id);
-    return this.payer.outcomes(number, key, () => ({ type: 'hubMessage', message }));
+  /** The hub answers the payer's question for an entry. That it has none matters only to terminals that forget. */
+  payerAsks(row: Int32Array, id: string): readonly Outcome[] {
+    const message = this.hub.answer(row[this.hubAt]!, id);
+    if (message === undefined || (message.type === 'unknown' && !this.config.evicts)) return [];
+    const text = canonical(message);
+    const key = KEY.answered + this.ids.number(text, () => text);
+    return this.payer.outcomes(row[0]!, key, () => ({ type: 'hubMessage', message }));
   }
 
-  private awaited(number: number): readonly string[] {
+  awaited(number: number): readonly string[] {
     let found = this.awaits.get(number);
     if (found === undefined) {
       found = awaitedByPayer(this.scene, this.payer.local(number).state);
       this.awaits.set(number, found);
     }
     return found;
-  }
-
-  payerAcknowledged(number: number, id: string): readonly Outcome[] {
-    const key = KEY.acknowledged + this.ids.number(id, () => id);
-    return this.payer.outcomes(number, key, () => ({
-      type: 'hubMessage',
-      message: this.acknowledgement(id),
-    }));
-  }
-
-  private acknowledgement(id: string): MessageOf<'acknowledgement'> {
-    const entry = Uint8Array.from({ length: 32 }, (_, i) =>
-      Number.parseInt(id.slice(2 + 2 * i, 4 + 2 * i), 16),
-    );
-    const fields = { entry, position: 0 as never, at: START };
-    const digest = this.scene.signing.digest('Acknowledgement', fields);
-    return { type: 'acknowledgement', ...fields, signature: standInSignature(this.scene.hub, digest) };
   }
 
   // ---- terminals ----
@@ -280,8 +260,10 @@ export class World {
     const acknowledges = this.drop.transportAcknowledges ? arrived : durable;
     for (const { id } of this.uploads(t, number)) {
       if (!acknowledges.has(id)) continue;
-      const key = KEY.acknowledged + this.ids.number(id, () => id);
-      const message = (): MessageOf<'acknowledgement'> => this.acknowledgement(id);
+      const position = this.config.evicts ? (durable.get(id) ?? 0) : 0;
+      const text = `${id}@${position}`;
+      const key = KEY.acknowledged + this.ids.number(text, () => text);
+      const message = (): MessageOf<'acknowledgement'> => this.scene.acknowledgement(fromHex(id), position);
       visit(this.terminals[t]!.outcomes(number, key, () => ({ type: 'acknowledged', message: message() })));
     }
   }
@@ -329,11 +311,12 @@ export class World {
   }
 
   /** What some state of some terminal shows. */
-  reached(): { approved: boolean; voided: boolean; lateTick: boolean } {
+  reached(): { approved: boolean; voided: boolean; lateTick: boolean; forgot: boolean } {
     const locals = this.terminals.flatMap((table) => table.locals.values);
     return {
       approved: locals.some(({ ghost }) => ghost.approved > 0),
       voided: locals.some(({ state }) => state.books.lanes[0]?.answer === 'credit'),
+      forgot: locals.some(({ state }) => state.books.lanes.length === 0 && state.books.evictedAt > 0),
       lateTick: locals.some(({ ghost }) => Object.values(ghost.streams).some(({ late }) => late > 0)),
     };
   }

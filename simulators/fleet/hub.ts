@@ -222,6 +222,11 @@ export class SimulatedHub implements HubEnd {
         const signature = key.sign(signing.digest('Lease', fields));
         return this.broker.down(effect.device, { type: 'lease', ...fields, signature });
       }
+      case 'unknown': {
+        const fields = { entry: effect.entry, size: effect.size as never };
+        const signature = key.sign(signing.digest('Unknown', fields));
+        return this.broker.down(effect.device, { type: 'unknown', ...fields, signature });
+      }
       case 'member': {
         const { type: _, ...fields } = effect.member;
         const signature = key.sign(signing.digest('Member', fields));

@@ -87,9 +87,26 @@ export function onVoucher(turn: TerminalTurn, message: TapVoucherMessage): void 
   const candidate: Candidate = { voucher, request, signature: message.signature, digest, lease, lane };
   const isOpen = open !== undefined && equalBytes(open.hash, voucher.request);
   const refusal = isOpen ? acceptanceRefusal(turn, candidate) : voidRefusal(turn, candidate);
+  if (refusal === 'ask_hub' && asksHub(turn, message, digest)) return;
   if (refusal !== undefined) return turn.refuse(refusal, digest);
   if (placeFor(turn, voucher.channel) === undefined) return turn.refuse('busy', digest);
   signAnswer(turn, candidate, isOpen ? 'receipt' : 'credit');
+}
+
+/** Asks the hub for a voucher that was answered on an evicted lane, or never: once a greeting, when it is there. */
+function asksHub(turn: TerminalTurn, message: TapVoucherMessage, digest: Bytes32): boolean {
+  const { hubConnected, asked } = turn.volatile;
+  if (!hubConnected || (asked !== undefined && equalBytes(asked, digest))) return false;
+  turn.set({ asked: digest, stashed: message });
+  turn.upload({ type: 'query', entry: digest });
+  return true;
+}
+
+/** What was waited for is here: the voucher is judged. */
+export function judgeStashed(turn: TerminalTurn): void {
+  const { stashed } = turn.volatile;
+  turn.set({ stashed: undefined });
+  if (stashed !== undefined) onVoucher(turn, stashed);
 }
 
 function signAnswer(turn: TerminalTurn, candidate: Candidate, answer: 'receipt' | 'credit'): void {
@@ -166,7 +183,7 @@ function placeFor(turn: TerminalTurn, channel: ChannelId): { readonly evicted?: 
 
 /** A lease: its signature is checked once, then it is kept in RAM. */
 export function onLease(turn: TerminalTurn, lease: MessageOf<'lease'>): void {
-  const { greeted, leases, stashed } = turn.volatile;
+  const { greeted, leases } = turn.volatile;
   const { signing } = turn.context;
   if (greeted === undefined) return turn.send({ type: 'need', what: NEED.hello });
   const digest = signing.digest('Lease', lease);
@@ -179,8 +196,7 @@ export function onLease(turn: TerminalTurn, lease: MessageOf<'lease'>): void {
       return turn.refuse('lease_mismatch');
     turn.set({ leases: [...leases, { lease, digest }].slice(-LEASES_MAX) });
   }
-  turn.set({ stashed: undefined });
-  if (stashed !== undefined) onVoucher(turn, stashed);
+  judgeStashed(turn);
 }
 
 /** True when this very lease is in RAM already. */

@@ -62,6 +62,8 @@ const AFTER_POWER_UP: TerminalVolatile = {
   session: undefined,
   leases: [],
   stashed: undefined,
+  asked: undefined,
+  unknown: undefined,
   uploadedTicks: [],
   syncing: undefined,
   syncedAt: 0 as never,
@@ -107,6 +109,8 @@ function onTapMessage(turn: TerminalTurn, message: Message): void {
       return onVoucher(turn, message);
     case 'tick':
       return onTick(turn, message);
+    case 'unknown':
+      return turn.set({ unknown: message });
     case 'need':
       return sendCertificate(turn);
     case 'refusal':

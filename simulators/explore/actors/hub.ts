@@ -1,5 +1,5 @@
 /** The hub's intake as a table: what is in RAM, what is written; the power cut leaves what is written. */
-import { equalBytes, toHex } from '../../../protocol/bytes.ts';
+import { equalBytes, fromHex, toHex } from '../../../protocol/bytes.ts';
 import { amount } from '../../../protocol/integers.ts';
 import { DEFAULT_TIMING } from '../../../protocol/limits.ts';
 import { channelBook } from '../../../hub/intake/books.ts';
@@ -21,7 +21,8 @@ export interface HubLocal {
   readonly written: readonly HubRecord[];
   /** Records handed over for writing, oldest first. */
   readonly inRam: readonly { readonly token: number; readonly record: HubRecord }[];
-  readonly durable: ReadonlySet<string>;
+  /** Where each written entry stands. */
+  readonly durable: ReadonlyMap<string, number>;
   readonly ram: ReadonlySet<string>;
   /** Everything that ever arrived, written or not. */
   readonly arrived: ReadonlySet<string>;
@@ -79,14 +80,16 @@ export class HubTable {
   }
 
   private number(parts: Pick<HubLocal, 'intake' | 'written' | 'inRam' | 'arrived'>): number {
-    const durable = new Set(parts.written.map(idOf));
+    const durable = new Map(parts.written.map((record, position) => [idOf(record), position]));
     const ram = new Set(parts.inRam.map(({ record }) => idOf(record)));
     const arrived = this.remembersArrivals ? parts.arrived : new Set<string>();
     const evidence = durable.has('evidence') || ram.has('evidence');
     // The same voucher may come with a receipt or with a credit, so the bytes count, not the digest.
     const bytes = (records: readonly HubRecord[]): string => records.map(textOf).sort().join();
     const inRam = parts.inRam.map(({ record }) => record);
-    const text = `${bytes(parts.written)}|${bytes(inRam)}|${[...arrived].sort().join()}`;
+    // In which order they were written shows only where somebody looks at positions.
+    const written = this.scene.config.evicts ? parts.written.map(textOf).join() : bytes(parts.written);
+    const text = `${written}|${bytes(inRam)}|${[...arrived].sort().join()}`;
     return this.locals.number(text, () => ({ ...parts, arrived, durable, ram, evidence }));
   }
 
@@ -116,8 +119,10 @@ export class HubTable {
     return this.memo(`${number}f`, () => {
       const local = this.local(number);
       let { intake } = local;
-      for (const { token } of local.inRam)
-        intake = intakeStep(this.context, intake, { type: 'persisted', token, position: 0 }).state;
+      local.inRam.forEach(({ token }, index) => {
+        const position = local.written.length + index;
+        intake = intakeStep(this.context, intake, { type: 'persisted', token, position }).state;
+      });
       const written = [...local.written, ...local.inRam.map(({ record }) => record)];
       return this.number({ ...local, intake, written, inRam: [] });
     });
@@ -128,25 +133,27 @@ export class HubTable {
     return this.memo(`${number}c`, () => {
       const local = this.local(number);
       const intake = local.written.reduce(
-        (state, record) => intakeStep(this.context, state, { type: 'replayed', record, position: 0 }).state,
+        (state, record, position) =>
+          intakeStep(this.context, state, { type: 'replayed', record, position }).state,
         this.start,
       );
       return this.number({ ...local, intake, inRam: [] });
     });
   }
 
-  /** What the hub tells a payer that asks for a voided voucher. */
-  creditOf(number: number, id: string): MessageOf<'credit'> | undefined {
-    const entry = this.entries(number).find((known) => toHex(known.id) === id);
-    if (!entry?.voided) return undefined;
-    const event: IntakeEvent = {
-      type: 'message',
-      device: 'any',
-      bytes: encodeMessage({ type: 'query', entry: entry.id }),
-      now: START,
-    };
+  /** What the hub tells a payer that asks for an entry; undefined while it is on its way to the disk. */
+  answer(
+    number: number,
+    id: string,
+  ): MessageOf<'acknowledgement'> | MessageOf<'credit'> | MessageOf<'unknown'> | undefined {
+    const bytes = encodeMessage({ type: 'query', entry: fromHex(id) });
+    const event: IntakeEvent = { type: 'message', device: 'any', bytes, now: START };
     const { effects } = intakeStep(this.context, this.local(number).intake, event);
-    for (const effect of effects) if (effect.type === 'credit') return effect.message;
+    for (const effect of effects) {
+      if (effect.type === 'credit') return effect.message;
+      if (effect.type === 'acknowledge') return this.scene.acknowledgement(effect.entry, effect.position);
+      if (effect.type === 'unknown') return this.scene.unknown(effect.entry, effect.size);
+    }
     return undefined;
   }
 
