@@ -28,14 +28,19 @@ export class DecodeError extends SundialError {
   }
 }
 
+/** A tap's message fits; longer ones double it. */
+const BUFFER_BYTES = 256;
+/** The buffer of the last writer that finished, for the next one: most messages are written without allocating one. */
+let spare: Uint8Array | undefined;
+
 /** Appends values to a growing buffer. */
 export class Writer {
   private buffer: Uint8Array;
   private length = 0;
 
-  /** `sizeHint`: bytes to start with; the buffer doubles when it is full. */
-  constructor(sizeHint = 256) {
-    this.buffer = new Uint8Array(sizeHint);
+  constructor() {
+    this.buffer = spare ?? new Uint8Array(BUFFER_BYTES);
+    spare = undefined;
   }
 
   private reserve(count: number): number {
@@ -92,9 +97,12 @@ export class Writer {
     this.buffer[start] = NULL;
   }
 
-  /** A copy of what was written. */
+  /** A copy of what was written. Ends the writer: its buffer is the next one's. */
   finish(): Uint8Array {
-    return this.buffer.slice(0, this.length);
+    const written = this.buffer.slice(0, this.length);
+    // A chip keeps no large one.
+    if (this.buffer.length === BUFFER_BYTES) spare = this.buffer;
+    return written;
   }
 }
 
