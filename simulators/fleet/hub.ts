@@ -17,6 +17,7 @@ import {
 import { bytesKey, keyNumber, trieEntries, trieGet } from '../../hub/intake/trie.ts';
 import { decodeRecord, encodeRecord, type HubRecord, type RecordOf } from '../../hub/records.ts';
 import { type Bytes32, concatBytes, uintBytes, ZERO_BYTES32 } from '../../protocol/bytes.ts';
+import { unreachable } from '../../protocol/errors.ts';
 import { height, seconds } from '../../protocol/integers.ts';
 import { refusalNumber, type RefusalName } from '../../protocol/refusals.ts';
 import { decodeOwn, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
@@ -223,6 +224,8 @@ export class SimulatedHub implements HubEnd {
         const signature = key.sign(signing.digest('Lease', fields));
         return this.broker.down(effect.device, { type: 'lease', ...fields, signature });
       }
+      case 'credit':
+        return this.broker.down(effect.device, effect.message);
       case 'unknown': {
         const fields = { entry: effect.entry, size: effect.size as never };
         const signature = key.sign(signing.digest('Unknown', fields));
@@ -248,6 +251,8 @@ export class SimulatedHub implements HubEnd {
         if (effect.what.type === 'accepted') this.watcher.accepted(effect.what.kind);
         if (effect.what.type === 'evidence') this.watcher.evidence(effect.what.evidence);
         return;
+      default:
+        return unreachable(effect);
     }
   }
 
