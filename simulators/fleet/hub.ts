@@ -30,6 +30,7 @@ import { MINUTE, type World } from '../world/world.ts';
 
 export interface HubWatcher {
   acknowledged(device: string, entry: string, position: number): void;
+  leased(lease: RecordOf<'lease'>): void;
   accepted(kind: string): void;
   refused(code: RefusalName): void;
   evidence(evidence: RecordOf<'evidence'>): void;
@@ -220,6 +221,7 @@ export class SimulatedHub implements HubEnd {
         return this.broker.down(device, { type: 'acknowledgement', ...fields, signature });
       }
       case 'lease': {
+        this.watcher.leased(effect.lease);
         const { type: _, seq: __, ...fields } = effect.lease;
         const signature = key.sign(signing.digest('Lease', fields));
         return this.broker.down(effect.device, { type: 'lease', ...fields, signature });

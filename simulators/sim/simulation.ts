@@ -154,9 +154,11 @@ export class Simulation implements Place {
   }
 
   private intakeContext(): IntakeContext {
+    const { leaseMinutes } = this.options.scenario;
     return {
       signing: this.signing,
-      timing: DEFAULT_TIMING,
+      timing:
+        leaseMinutes === undefined ? DEFAULT_TIMING : { ...DEFAULT_TIMING, leaseLifetime: leaseMinutes * 60 },
       scopes: {},
       leaseAnyScope: true,
       development: false,
@@ -425,6 +427,9 @@ export class Simulation implements Place {
     return {
       acknowledged: (_device, entry, position) => {
         for (const checker of this.checkers) checker.acknowledged?.(entry, position);
+      },
+      leased: (lease) => {
+        for (const checker of this.checkers) checker.leased?.(lease);
       },
       accepted: (kind) => note('hubAccepted', ENTRY_KINDS.indexOf(kind)),
       refused: (code) => note('hubRefused', refusalNumber(code)),
