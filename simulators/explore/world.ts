@@ -1,14 +1,16 @@
 /**
- * All transitions of a walk. A row is [payer, terminals..., hub, what payees were promised..., messages sent...]: numbers
+ * All transitions of a walk. A row is [payer, terminals..., hub, vault, what payees were promised..., messages sent...]: numbers
  * of local states, and one bit a message, since a message that was sent once may arrive never, once, or again, at any
  * time. Loss and order need no transitions of their own.
  */
 import { fromHex, toHex } from '../../protocol/bytes.ts';
+import { DEFAULT_TIMING } from '../../protocol/limits.ts';
 import type { MessageOf } from '../../protocol/wire/messages.ts';
 import type { Outcome } from './actors/device.ts';
 import { HubTable } from './actors/hub.ts';
 import { awaitedByPayer, payerResolved, payerTable, type PayerTable, SEED, takes } from './actors/payer.ts';
 import { ownEvents, type TerminalTable, terminalTable, uploads } from './actors/terminal.ts';
+import { exitMayEnd, VaultTable } from './actors/vault.ts';
 import type { Config } from './config.ts';
 import type { Drop } from './drops.ts';
 import { Scene } from './scene.ts';
@@ -37,13 +39,15 @@ export class World {
   readonly payer: PayerTable;
   readonly terminals: readonly TerminalTable[];
   readonly hub: HubTable;
+  readonly vault: VaultTable;
   readonly first: Int32Array;
   /** Places in a row. */
   readonly hubAt: number;
+  readonly vaultAt: number;
   readonly promisedAt: number;
   readonly sentAt: number;
   private readonly config: Config;
-  private readonly drop: Drop;
+  readonly drop: Drop;
   private readonly bytes = new Interner<Uint8Array>();
   private readonly ids = new Interner<string>();
   private readonly owned = new Map<string, ReturnType<typeof ownEvents>>();
@@ -60,8 +64,10 @@ export class World {
     this.payer = payer.table;
     this.terminals = terminals.map(({ table }) => table);
     this.hub = new HubTable(this.scene, drop.transportAcknowledges === true);
+    this.vault = new VaultTable(this.scene);
     this.hubAt = 1 + terminals.length;
-    this.promisedAt = this.hubAt + 1;
+    this.vaultAt = this.hubAt + 1;
+    this.promisedAt = this.vaultAt + 1;
     this.sentAt = this.promisedAt + 2;
     this.first = new Int32Array(this.sentAt + MESSAGE_WORDS);
     this.first[0] = payer.first;
@@ -69,6 +75,7 @@ export class World {
       this.first[1 + index] = first;
     });
     this.first[this.hubAt] = this.hub.first();
+    this.first[this.vaultAt] = this.vault.first();
     this.scratch = new Int32Array(this.first.length);
   }
 
@@ -77,6 +84,7 @@ export class World {
     this.payerSteps(row, emit);
     for (let t = 0; t < this.terminals.length; t++) this.terminalSteps(row, t, emit);
     this.hubSteps(row, emit);
+    if (this.config.exit || this.config.carry) this.vaultSteps(row, emit);
   }
 
   private copy(row: Int32Array): Int32Array {
@@ -310,13 +318,47 @@ export class World {
     become(this.hub.cut(number), 'POWER CUT of the hub');
   }
 
+  // ---- L2 ----
+
+  private vaultSteps(row: Int32Array, emit: Emit): void {
+    const number = row[this.vaultAt]!;
+    const { phase } = this.vault.local(number);
+    if (phase === 'left') return;
+    const become = (next: number, name: string): void => {
+      if (next === number) return;
+      const after = this.copy(row);
+      after[this.vaultAt] = next;
+      emit(() => name, after);
+    };
+    const settled = this.vault.settle(number, this.hub.durableBooks(row[this.hubAt]!));
+    become(settled, 'the vault settles');
+    if (this.config.carry)
+      this.each(row, (message) => {
+        const { voucher, name } = this.scene.sent.values[message]!;
+        if (voucher !== undefined) become(this.vault.carry(number, voucher), `a stranger carries ${name}`);
+      });
+    if (!this.config.exit) return;
+    if (phase === 'open') return become(this.vault.step(number, 'exit'), 'the owner asks to leave');
+    const leasesOver = this.terminals.every((table, t) => table.local(row[1 + t]!).ghost.expired);
+    const stored = this.terminals.every(
+      (table, t) => table.local(row[1 + t]!).state.books.outbox.length === 0,
+    );
+    const handedIn = leasesOver && stored && this.hub.local(row[this.hubAt]!).inRam.length === 0;
+    const stages = { leasesOver, handedIn, settled: handedIn && settled === number };
+    if (exitMayEnd(this.drop.timing ?? DEFAULT_TIMING, stages))
+      become(this.vault.step(number, 'final'), 'the owner leaves with the rest');
+  }
+
   /** What some state of some terminal shows. */
-  reached(): { approved: boolean; voided: boolean; lateTick: boolean; forgot: boolean } {
+  reached(): { approved: boolean; voided: boolean; lateTick: boolean; forgot: boolean; left: boolean } {
     const locals = this.terminals.flatMap((table) => table.locals.values);
     return {
       approved: locals.some(({ ghost }) => ghost.approved > 0),
       voided: locals.some(({ state }) => state.books.lanes[0]?.answer === 'credit'),
       forgot: locals.some(({ state }) => state.books.lanes.length === 0 && state.books.evictedAt > 0),
+      left: this.vault.locals.values.some(
+        ({ phase, settled }) => phase === 'left' && settled.some((sum) => sum > 0),
+      ),
       lateTick: locals.some(({ ghost }) => Object.values(ghost.streams).some(({ late }) => late > 0)),
     };
   }

@@ -5,6 +5,7 @@ import { DEFAULT_TIMING } from '../../../protocol/limits.ts';
 import { channelBook } from '../../../hub/intake/books.ts';
 import { intakeStep } from '../../../hub/intake/intake.ts';
 import {
+  type Books,
   emptyIntake,
   type Entry,
   type IntakeContext,
@@ -157,6 +158,11 @@ export class HubTable {
     return undefined;
   }
 
+  durableBooks(number: number): Books {
+    const { pending, books } = this.local(number).intake;
+    return pending[0]?.before ?? books;
+  }
+
   entries(number: number): readonly Entry[] {
     return channelBook(this.local(number).intake.books, CHANNEL).entries;
   }
@@ -171,16 +177,24 @@ export class HubTable {
     return top;
   }
 
-  /** What L2 nets on a payee's lane when everything in the ledger was settled and credited. */
-  net(number: number, payee: number): number {
+  /**
+   * What L2 nets on a payee's lane when everything in the ledger was settled and credited. `byLane`: the rule broken that
+   * a credit is bound to its voucher, so that of each terminal's sum over the lane only the highest counts.
+   */
+  net(number: number, payee: number, byLane = false): number {
     const settled = this.claimable(number, payee);
     const address = this.scene.payees[payee]!;
-    let credits = 0;
+    const sums = new Map<string, number>();
     for (const entry of this.entries(number)) {
       if (!equalBytes(entry.payee, address) || entry.paid > settled) continue;
       // A tick's credit counts as far as the tick itself was settled.
-      credits += entry.stream ? Math.min(entry.credited, settled - entry.paid) : entry.credited;
+      const credited = entry.stream ? Math.min(entry.credited, settled - entry.paid) : entry.credited;
+      const key = toHex(entry.terminal);
+      sums.set(key, (sums.get(key) ?? 0) + credited);
     }
+    const credits = byLane
+      ? Math.max(0, ...sums.values())
+      : [...sums.values()].reduce((sum, one) => sum + one, 0);
     return settled - credits;
   }
 }
