@@ -9,6 +9,7 @@ import { intakeStep } from '../../hub/intake/intake.ts';
 import {
   type Books,
   emptyIntake,
+  type Entry,
   type IntakeContext,
   type IntakeEffect,
   type IntakeEvent,
@@ -16,11 +17,11 @@ import {
 } from '../../hub/intake/state.ts';
 import { bytesKey, keyNumber, trieEntries, trieGet } from '../../hub/intake/trie.ts';
 import { decodeRecord, encodeRecord, type HubRecord, type RecordOf } from '../../hub/records.ts';
-import { type Bytes32, concatBytes, uintBytes, ZERO_BYTES32 } from '../../protocol/bytes.ts';
+import { concatBytes, uintBytes, ZERO_BYTES32 } from '../../protocol/bytes.ts';
 import { unreachable } from '../../protocol/errors.ts';
 import { height, seconds } from '../../protocol/integers.ts';
 import { refusalNumber, type RefusalName } from '../../protocol/refusals.ts';
-import { decodeOwn, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
+import type { Message, MessageOf } from '../../protocol/wire/messages.ts';
 import type { Chain } from '../chain/chain.ts';
 import type { Outcome, VaultModel } from '../chain/vault.ts';
 import type { Broker, HubEnd } from '../network/broker.ts';
@@ -73,8 +74,6 @@ export class SimulatedHub implements HubEnd {
   batches = 0;
   lanesSettled = 0;
   crashes = 0;
-  /** Vouchers whose credit may wait for the payee's own signature; the merchant takes out what is durable. */
-  readonly uncountersigned = new Set<string>();
   private queue: { readonly token: number; readonly record: HubRecord }[] = [];
   private syncPlanned = false;
   private epoch = 0;
@@ -111,13 +110,10 @@ export class SimulatedHub implements HubEnd {
     this.state = emptyIntake;
     this.queue = [];
     this.syncPlanned = false;
-    this.uncountersigned.clear();
     this.refusedRows.clear();
     this.ledger.forEach((bytes, position) => {
       this.run({ type: 'replayed', record: decodeRecord(bytes, position), position });
     });
-    for (const [, book] of trieEntries(this.state.books.channels))
-      for (const entry of book.entries) this.noteCredit(entry.id);
     for (const message of this.terminals.values())
       this.run({ type: 'terminal', terminal: message.device, payee: message.payee! });
     this.watchBlock();
@@ -211,7 +207,6 @@ export class SimulatedHub implements HubEnd {
     switch (effect.type) {
       case 'persist':
         this.queue.push(effect);
-        if (effect.record.type === 'entry') this.noteCredit(effect.record.id, effect.record);
         return this.planSync();
       case 'acknowledge': {
         const { device, entry, position, at } = effect;
@@ -266,18 +261,6 @@ export class SimulatedHub implements HubEnd {
     const terminals = this.byPayee.get(payee);
     if (terminals === undefined) this.byPayee.set(payee, new Set([id]));
     else terminals.add(id);
-  }
-
-  /** Remembers vouchers on which a terminal gave something back. */
-  private noteCredit(id: Bytes32, record?: RecordOf<'entry'>): void {
-    let entry = findEntry(this.state.books, id);
-    if (entry === undefined && record !== undefined) {
-      // A credit's own digest names no voucher; its message does.
-      const voucher = creditedVoucher(record.message);
-      entry = voucher && findEntry(this.state.books, voucher);
-    }
-    if (entry === undefined) return;
-    if (entry.credited > (entry.payeeCredit?.credited ?? 0)) this.uncountersigned.add(bytesKey(entry.id));
   }
 
   // ---- the disk ----
@@ -423,6 +406,16 @@ export class SimulatedHub implements HubEnd {
     if (this.isUp) this.run({ type: 'revoke', channel: channel as never, revoked: true });
   }
 
+  /** Vouchers on which a terminal promised something back and the payee has not signed for it, oldest channel first. */
+  owed(): Entry[] {
+    const entries: Entry[] = [];
+    for (const [, owed] of trieEntries(this.books.owed)) {
+      const entry = owed && findEntry(this.books, owed.voucher);
+      if (entry !== undefined) entries.push(entry);
+    }
+    return entries.sort((a, b) => a.channel - b.channel || a.seq - b.seq);
+  }
+
   /** Whether an entry stands in the durable books. */
   knows(entry: string): boolean {
     return trieGet(this.books.known, entry) !== undefined;
@@ -439,9 +432,3 @@ export class SimulatedHub implements HubEnd {
 
 /** Rounds for which a refused row is left out of plans. */
 const REFUSED_ROUNDS = 3;
-
-/** The voucher that a collected credit names, or undefined for other messages. */
-function creditedVoucher(bytes: Uint8Array): Bytes32 | undefined {
-  const message = decodeOwn(bytes);
-  return message.type === 'collectedCredit' ? message.voucher : undefined;
-}
