@@ -2,7 +2,8 @@
  * Rule 2 and 4: "approved" and a delivered tick stand in the terminal's storage, no request is approved twice, and what
  * was approved is never voided.
  */
-import { equalBytes, toHex } from '../../protocol/bytes.ts';
+import { bytesKey } from '../../hub/intake/trie.ts';
+import { equalBytes } from '../../protocol/bytes.ts';
 import type { MakeChecker } from './checker.ts';
 
 export const approvedIsStored: MakeChecker = (_simulation, report) => {
@@ -21,13 +22,14 @@ export const approvedIsStored: MakeChecker = (_simulation, report) => {
             (entry) => entry.kind === 'voucher' && equalBytes(entry.entry, notice.voucher),
           );
           if (!waits) report(`${name} approved a voucher that does not wait for the hub`);
-          const key = toHex(notice.voucher);
+          const key = bytesKey(notice.voucher);
           if (approved.has(key)) report(`${name} approved the same voucher twice`);
           approved.add(key);
           return;
         }
         case 'voided':
-          if (approved.has(toHex(notice.voucher))) report(`${name} approved a voucher, and voided it later`);
+          if (approved.has(bytesKey(notice.voucher)))
+            report(`${name} approved a voucher, and voided it later`);
           return;
         case 'deliver': {
           const lane = books.lanes.find((known) => known.channel === notice.channel);
