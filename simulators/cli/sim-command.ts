@@ -1,5 +1,7 @@
 /** `sundial sim`: runs a fleet in virtual time. Only this file of the simulator touches the host: clock, files, screen. */
+import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { getHeapStatistics } from 'node:v8';
 import { type Command, InvalidArgumentError } from 'commander';
 import { loadCrypto } from '../../hub/crypto.ts';
 import { SundialError } from '../../protocol/errors.ts';
@@ -10,6 +12,7 @@ import { sweepPage, sweepTable } from '../report/sweep.ts';
 import { Sampler } from '../report/samples.ts';
 import { readScenario, SCENARIOS } from '../scenarios/index.ts';
 import type { Scenario } from '../scenarios/schema.ts';
+import { recordSome, type Replayed } from '../sim/replay.ts';
 import { type Reproducer, shrink } from '../sim/shrink.ts';
 import { Simulation, type SimulationOptions } from '../sim/simulation.ts';
 import { summarise } from '../sim/summary.ts';
@@ -35,6 +38,7 @@ interface SimFlags {
   readonly json: boolean;
   readonly report?: string;
   readonly trace?: string;
+  readonly realDevices: number;
   readonly shrink: boolean;
 }
 
@@ -56,13 +60,19 @@ export function addSimCommand(program: Command): void {
     .option('--keep <ids>', 'only these faults of the schedule, separated by commas; none for none')
     .option('--until <seconds>', 'virtual seconds after which payments and faults stop', whole)
     .option('--real', 'real signatures instead of the stand-in: the trace hash is the same', false)
+    .option(
+      '--real-devices <n>',
+      'play the day of so many devices again on the runtime of real devices',
+      whole,
+      0,
+    )
     .option('--no-shrink', 'do not look for the smallest run that shows a violation')
     .option('--report <file>', 'write an HTML report')
     .option('--trace <file>', 'write every decision as a line of JSON, for `sundial sim explain`')
     .option('--json', 'one JSON object on stdout', false)
-    .action((flags: SimFlags) => {
+    .action(async (flags: SimFlags) => {
       try {
-        run(flags);
+        await run(flags);
       } catch (error) {
         fail(error);
       }
@@ -148,8 +158,24 @@ function parseFaults(text: string): FaultLevels | 'swarm' {
   );
 }
 
-function run(flags: SimFlags): void {
+/** Heap that a device takes in a day of the city, with room: see the table of `npm run bench:sim`. */
+const HEAP_PER_DEVICE = 1.5 * 2 ** 20;
+const HEAP_MAX_MB = 24 * 1024;
+
+/** Runs the same command with a larger heap when Node's own is too small for the fleet. False when it is not. */
+function ranWithMoreHeap(devices: number): boolean {
+  const wanted = Math.min(HEAP_MAX_MB, Math.ceil((devices * HEAP_PER_DEVICE) / 2 ** 20));
+  const isGiven = process.execArgv.some((flag) => flag.startsWith('--max-old-space-size'));
+  if (isGiven || wanted * 2 ** 20 <= getHeapStatistics().heap_size_limit) return false;
+  const flags = [`--max-old-space-size=${wanted}`, ...process.execArgv];
+  const { status } = spawnSync(process.execPath, [...flags, ...process.argv.slice(1)], { stdio: 'inherit' });
+  process.exitCode = status ?? 1;
+  return true;
+}
+
+async function run(flags: SimFlags): Promise<void> {
   const scenario = scenarioOf(flags);
+  if (ranWithMoreHeap(flags.devices ?? scenario.devices)) return;
   const options: SimulationOptions = {
     scenario,
     devices: flags.devices ?? scenario.devices,
@@ -163,6 +189,7 @@ function run(flags: SimFlags): void {
   };
   const startedMs = Date.now();
   const simulation = new Simulation(options);
+  const recorded = recordSome(simulation.fleet, flags.realDevices);
   const sampler = new Sampler(simulation);
   const progress = makeProgress(simulation, flags.json, startedMs);
   for (let at = 10 * MINUTE; simulation.runTo(at); at += 10 * MINUTE) {
@@ -171,6 +198,8 @@ function run(flags: SimFlags): void {
   }
   sampler.sample();
   const seconds = (Date.now() - startedMs) / 1000;
+  const replayed: Replayed[] = [];
+  for (const device of recorded) replayed.push(await device.replay());
   const summary = summarise(simulation);
   const reproducer =
     summary.ok || !flags.shrink || simulation.fleet.devices.length > SHRINK_DEVICES_MAX
@@ -181,12 +210,24 @@ function run(flags: SimFlags): void {
   if (flags.trace !== undefined)
     writeFileSync(flags.trace, simulation.trace.lines!.map((line) => JSON.stringify(line)).join('\n'));
   const command = commandOf(flags, simulation, reproducer);
+  const ok = summary.ok && replayed.every(({ difference }) => difference === undefined);
   if (flags.json) {
     const found = simulation.violations;
+    const real = replayed.length > 0 ? { realDevices: replayed } : {};
     const more = summary.ok ? {} : { found, reproducer: { ...reproducer, command } };
-    process.stdout.write(`${JSON.stringify({ ...summary, seconds, ...more })}\n`);
-  } else say(simulation, seconds, command);
-  if (!summary.ok) process.exitCode = 1;
+    const rates = {
+      tapsPerDeviceDay: tapsPerDeviceDay(simulation),
+      eventsPerSecond: rateOf(simulation, seconds),
+    };
+    process.stdout.write(`${JSON.stringify({ ...summary, ok, seconds, ...rates, ...real, ...more })}\n`);
+  } else {
+    say(simulation, seconds, command);
+    for (const { device, events, effects, difference } of replayed)
+      process.stdout.write(
+        `  ${device} on the device runtime: ${events} events, ${effects} effects, ${difference ?? 'the same'}\n`,
+      );
+  }
+  if (!ok) process.exitCode = 1;
 }
 
 /** Above this a run is too long to be repeated dozens of times without being asked. */
@@ -218,15 +259,20 @@ function makeProgress(simulation: Simulation, json: boolean, startedMs: number):
   };
 }
 
+const rateOf = ({ world }: Simulation, seconds: number): number =>
+  Math.floor(world.events / Math.max(seconds, 0.001));
+
+/** Taps, each counted once, by devices and days. */
+const tapsPerDeviceDay = ({ accounts, fleet, options }: Simulation): number =>
+  Math.round((accounts.taps * 24 * 10) / (fleet.devices.length * options.scenario.hours)) / 10;
+
 function say(simulation: Simulation, seconds: number, command: string): void {
   const summary = summarise(simulation);
-  const rate = Math.floor(summary.events / Math.max(seconds, 0.001));
   const hours = simulation.options.scenario.hours;
-  const perDay = ((summary.taps + summary.ticks) * 24) / (summary.devices * hours);
   const lines = [
     `scenario ${summary.scenario}, ${summary.devices} devices, ${hours} h, seed ${summary.seed}`,
-    `  ${summary.taps} taps and ${summary.ticks} ticks, ${perDay.toFixed(0)} payments a device and day`,
-    `  ${summary.events} events in ${seconds.toFixed(1)} s, ${rate} events/s`,
+    `  ${summary.taps} taps, ${tapsPerDeviceDay(simulation)} a device-day, and ${summary.ticks} ticks`,
+    `  ${summary.events} events in ${seconds.toFixed(1)} s, ${rateOf(simulation, seconds)} events/s`,
     `  ${summary.faults} faults: ${summary.cuts} power cuts, ${summary.hubCrashes} hub crashes, ${summary.reorganisations} reorganisations`,
     `  ledger ${summary.ledger} records; ${summary.batches} settlements of ${summary.lanesSettled} lanes`,
     `  delivered ${formatMoney(summary.delivered)}, settled net of credits ${formatMoney(summary.settled)} TIME`,

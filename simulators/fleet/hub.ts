@@ -18,6 +18,7 @@ import {
 import { bytesKey, keyNumber, trieEntries, trieGet } from '../../hub/intake/trie.ts';
 import { decodeRecord, encodeRecord, type HubRecord, type RecordOf } from '../../hub/records.ts';
 import { concatBytes, uintBytes, ZERO_BYTES32 } from '../../protocol/bytes.ts';
+import { unreachable } from '../../protocol/errors.ts';
 import { height, seconds } from '../../protocol/integers.ts';
 import { refusalNumber, type RefusalName } from '../../protocol/refusals.ts';
 import type { Message, MessageOf } from '../../protocol/wire/messages.ts';
@@ -30,6 +31,7 @@ import { MINUTE, type World } from '../world/world.ts';
 
 export interface HubWatcher {
   acknowledged(device: string, entry: string, position: number): void;
+  leased(lease: RecordOf<'lease'>): void;
   accepted(kind: string): void;
   refused(code: RefusalName): void;
   evidence(evidence: RecordOf<'evidence'>): void;
@@ -50,8 +52,9 @@ export interface HubOptions {
 /** One group commit: fdatasync on a small server. */
 const SYNC_MS = { least: 2, most: 9 };
 const WATCH_MS = MINUTE;
-/** Rows of one settlement. */
+/** Rows of one settlement: what fits into a transaction's gas. And settlements that one plan may fill. */
 const ROWS_MAX = 1000;
+const SETTLEMENTS_MAX = 16;
 /** Gas of a plain row and of each lane that a list adds; the base of a transaction. Measured on the real vault. */
 const GAS = { transaction: 30_000, row: 11_500, listed: 4_500 };
 
@@ -75,7 +78,8 @@ export class SimulatedHub implements HubEnd {
   private queue: { readonly token: number; readonly record: HubRecord }[] = [];
   private syncPlanned = false;
   private epoch = 0;
-  private settling = false;
+  /** Settlements that are not final yet: nothing is planned meanwhile. */
+  private settling = 0;
   private readonly refusedRows = new Map<string, number>();
   private readonly terminals = new Map<string, MessageOf<'register'>>();
   private readonly byPayee = new Map<string, Set<string>>();
@@ -131,7 +135,7 @@ export class SimulatedHub implements HubEnd {
     this.isUp = false;
     this.epoch += 1;
     this.crashes += 1;
-    this.settling = false;
+    this.settling = 0;
     const torn = this.options.random.below(this.queue.length + 1);
     for (const { record } of this.queue.slice(0, torn)) this.append(record);
     this.queue = [];
@@ -214,9 +218,17 @@ export class SimulatedHub implements HubEnd {
         return this.broker.down(device, { type: 'acknowledgement', ...fields, signature });
       }
       case 'lease': {
+        this.watcher.leased(effect.lease);
         const { type: _, seq: __, ...fields } = effect.lease;
         const signature = key.sign(signing.digest('Lease', fields));
         return this.broker.down(effect.device, { type: 'lease', ...fields, signature });
+      }
+      case 'credit':
+        return this.broker.down(effect.device, effect.message);
+      case 'unknown': {
+        const fields = { entry: effect.entry, size: effect.size as never };
+        const signature = key.sign(signing.digest('Unknown', fields));
+        return this.broker.down(effect.device, { type: 'unknown', ...fields, signature });
       }
       case 'member': {
         const { type: _, ...fields } = effect.member;
@@ -238,6 +250,8 @@ export class SimulatedHub implements HubEnd {
         if (effect.what.type === 'accepted') this.watcher.accepted(effect.what.kind);
         if (effect.what.type === 'evidence') this.watcher.evidence(effect.what.evidence);
         return;
+      default:
+        return unreachable(effect);
     }
   }
 
@@ -318,9 +332,9 @@ export class SimulatedHub implements HubEnd {
     this.run({ type: 'payee', payee: bytes });
   }
 
-  /** Plans and hands in one settlement; the next follows when it is final. */
+  /** Plans and hands in what is worth settling; the next plan follows when all of it is final. */
   settle(): void {
-    if (!this.isUp || this.settling || this.withholds || this.chain.isAway) return;
+    if (!this.isUp || this.settling > 0 || this.withholds || this.chain.isAway) return;
     const { signing } = this.options.context;
     const { books } = this;
     const { vault } = this.chain;
@@ -330,13 +344,17 @@ export class SimulatedHub implements HubEnd {
       credited: (voucher) => vault.creditedOn(voucher),
       blocked: (reference) => (this.refusedRows.get(rowKey(reference)) ?? 0) > 0,
     };
-    const planned = planRows(signing, books, view, ROWS_MAX);
+    const planned = planRows(signing, books, view, ROWS_MAX * SETTLEMENTS_MAX);
     // A refused row is left out of one plan, then tried again: a payee may have money by then.
     for (const [key, left] of this.refusedRows) {
       if (left <= 1) this.refusedRows.delete(key);
       else this.refusedRows.set(key, left - 1);
     }
-    if (planned.length === 0) return;
+    for (let i = 0; i < planned.length; i += ROWS_MAX) this.submit(planned.slice(i, i + ROWS_MAX));
+  }
+
+  private submit(planned: readonly PlannedRow[]): void {
+    const { signing } = this.options.context;
     const rows = planned.map(({ entry, reference }) => rowOf(signing, entry, reference));
     let outcomes: Outcome[] = [];
     const { epoch } = this;
@@ -346,7 +364,7 @@ export class SimulatedHub implements HubEnd {
         outcomes = model.settle(rows);
       },
       undone: (lost) => {
-        if (lost && this.epoch === epoch) this.settling = false;
+        if (lost && this.epoch === epoch) this.settling -= 1;
       },
       final: () => {
         const listed = planned.reduce((sum, { reference }) => sum + reference.lanes.length, 0);
@@ -356,11 +374,11 @@ export class SimulatedHub implements HubEnd {
         this.lanesSettled += outcomes.filter(({ moved }) => moved > 0).length;
         this.watcher.batched(planned, outcomes, gas);
         if (this.epoch !== epoch) return;
-        this.settling = false;
+        this.settling -= 1;
         this.afterSettlement(planned, outcomes);
       },
     });
-    this.settling = sent;
+    if (sent) this.settling += 1;
   }
 
   private afterSettlement(planned: readonly PlannedRow[], outcomes: readonly Outcome[]): void {

@@ -89,7 +89,7 @@ export function onHello(turn: TerminalTurn, message: MessageOf<'hello'>): void {
     turn.set({ greeted: undefined });
     return turn.refuse('scheme_unsupported');
   }
-  turn.set({ greeted: { channel, payer, key }, stashed: undefined });
+  turn.set({ greeted: { channel, payer, key }, stashed: undefined, asked: undefined });
   if (!holdsLease(turn, lease)) turn.send({ type: 'need', what: NEED.lease });
   const { open, session } = turn.volatile;
   if (open !== undefined) return turn.send(open.message);
