@@ -77,6 +77,8 @@ void machine_exit(void); /* ends machine_loop after the current event */
 void archive_names(struct sxMachine *the, const uint8_t *archive);
 void archive_run(struct sxMachine *the, const uint8_t *archive);
 
+void unused_built_in(struct sxMachine *the); /* stands in an image for what unused.mjs leaves out; throws */
+
 /* Arguments of natives. They throw a TypeError into JavaScript when the caller got it wrong. */
 uint8_t *argument_bytes(struct sxMachine *the, int index, size_t *size);
 uint8_t *argument_bytes_of(struct sxMachine *the, int index, size_t size);

@@ -1,5 +1,5 @@
 // Builds a firmware image for the emulated board: bundle, byte code, C, link. Prints what it made and its sizes.
-//   node hardware/boards/mps2-an386/build.mjs --role wearable [--profile noble] [--json]
+//   node hardware/boards/mps2-an386/build.mjs --role wearable [--profile noble] [--flash BYTES] [--ram BYTES]
 import { spawn } from 'node:child_process';
 import {
   existsSync,
@@ -25,7 +25,9 @@ import {
   hash,
   nativeFolder,
   strictFlags,
+  writeIfChanged,
 } from '../../native/build.mjs';
+import { checkUnused, unusedHeader } from '../../native/unused.mjs';
 import { emulator } from './emulator.mjs';
 import { buildHost, bundleForEngine } from '../xs-host/build.mjs';
 
@@ -40,8 +42,10 @@ const flags = [
   '-ffunction-sections',
   '-fdata-sections',
 ];
-// The interpreter's loop and the arithmetic are compiled for speed, all the rest for size.
-const fast = ['xsRun.c', 'xsMemory.c', 'xsProperty.c'];
+// What a machine spends its time in is compiled for speed, all the rest for size. The interpreter also has a setjmp of
+// its own, see start.c.
+const interpreter = 'xsRun.c';
+const fast = ['xsMemory.c', 'xsProperty.c'];
 
 /** Builders of built-ins that strip.c replaces. */
 const stripped = [
@@ -54,16 +58,14 @@ const stripped = [
   'pow',
   'fxPrepareModule',
   'fxPrepareTransfer',
-  'fx_String_prototype_toLowerCase',
-  'fx_String_prototype_toUpperCase',
   'fxBuildRegExp',
 ];
 
-/** RAM and flash of each profile, bytes, and the engine's limits within that RAM. */
+/** What an image of each profile may take of RAM and flash, bytes, and the engine's limits within that RAM. */
 export const profiles = {
   native: {
     ramSize: 192 * 1024,
-    flashSize: 768 * 1024,
+    flashSize: 640 * 1024,
     heapSize: 16 * 1024,
     stackSize: 16 * 1024,
     defines: {
@@ -138,12 +140,27 @@ const nobleProfile = {
   },
 };
 
+/** Flags and inputs with which the engine is compiled without what the bundles don't use. */
+function withoutUnused(profile) {
+  if (profile !== 'native') return { engine: engineFlags, strip: [], inputs: [] };
+  const header = join(root, 'build/mps2-an386/unused.h');
+  writeIfChanged(header, unusedHeader);
+  return {
+    engine: ['-include', header, ...engineFlags],
+    strip: ['-DNO_BIGINT', `-DUNUSED_HEADER="${header}"`],
+    inputs: [Buffer.from(unusedHeader)],
+  };
+}
+
 async function compileAll(role, profile, archive) {
   const defines = definesOf(role, profile);
+  const unused = withoutUnused(profile);
   const table = await curveTable(4);
   const engine = engineSources({ parser: false }).filter((path) => !path.endsWith('/xsDefaults.c')); // see strip.c
   const isFast = (path) => fast.some((name) => path.endsWith(`/${name}`));
+  const isInterpreter = (path) => path.endsWith(`/${interpreter}`);
   const isLinked = (path) => path.endsWith('/xsAPI.c');
+  const quick = [...flags, '-w', '-O2', ...unused.engine];
   const small = [...flags, '-w', '-Os'];
   const own = ['start.c', 'uart.c', 'timer.c', 'flash.c', 'key.c', 'fault.c'].map((name) =>
     join(folder, name),
@@ -154,23 +171,22 @@ async function compileAll(role, profile, archive) {
   const ours = [...flags, ...strictFlags];
   const numbers = Object.entries(defines).map(([name, value]) => `-D${name}=${value}`);
   const headers = { headers: [folder, nativeFolder] };
-  const none = { headers: [] };
+  const none = { headers: [], inputs: unused.inputs };
   return [
-    ...(await compile(cc, [...flags, '-w', '-O2', ...engineFlags], engine.filter(isFast), none)),
+    ...(await compile(cc, [...quick, '-Dc_setjmp=catch_point'], engine.filter(isInterpreter), none)),
+    ...(await compile(cc, quick, engine.filter(isFast), none)),
     ...(await compile(
       cc,
-      [...small, ...engineFlags],
-      engine.filter((path) => !isFast(path) && !isLinked(path)),
+      [...small, ...unused.engine],
+      engine.filter((path) => !isInterpreter(path) && !isFast(path) && !isLinked(path)),
       none,
     )),
     // As for XS's own linker: the global object that goes into flash is one that caches nothing in itself.
-    ...(await compile(cc, [...small, '-DmxLink=1', ...engineFlags], engine.filter(isLinked), none)),
-    ...(await compile(
-      cc,
-      [...ours, '-Os', ...(profile === 'native' ? ['-DNO_BIGINT'] : []), ...engineFlags],
-      shared,
-      headers,
-    )),
+    ...(await compile(cc, [...small, '-DmxLink=1', ...unused.engine], engine.filter(isLinked), none)),
+    ...(await compile(cc, [...ours, '-Os', ...unused.strip, ...engineFlags], shared, {
+      ...headers,
+      inputs: unused.inputs,
+    })),
     ...(await compile(cc, [...ours, '-Os', ...numbers], own, headers)),
     ...(await compile(
       cc,
@@ -204,6 +220,9 @@ async function compileAll(role, profile, archive) {
     })),
   ];
 }
+
+/** Bytes of one slot of the engine, its unit of memory. */
+const slotBytes = 16;
 
 /** Most slots that modules may need beside those that stay, and how closely the least is searched for. */
 const slotMargin = { most: 6000, step: 32 };
@@ -256,11 +275,40 @@ async function prelink(elf, image) {
   rmSync(memory);
 }
 
+/** An image that its board has no room for. `code` is `flash_budget` or `ram_budget`. */
+export class BudgetError extends Error {
+  constructor(code, what, remedy) {
+    super(`${code}: ${what} ${remedy}`);
+    this.code = code;
+  }
+}
+
+const flashFull = (what, bytes, limit) =>
+  new BudgetError(
+    'flash_budget',
+    `${what} takes ${bytes} bytes of flash, ${bytes - limit} more than the ${limit} that its board has.`,
+    'Leave something out (hardware/native/unused.mjs, strip.c), or compile more of it for size.',
+  );
+
+/** The linker's complaints about room, by name; any other failure stays what it is. */
+function linkFailure(what, error, limits) {
+  const over = /region `(FLASH|RAM)' overflowed by (\d+) bytes/.exec(error.message);
+  if (over?.[1] === 'FLASH') return flashFull(what, limits.flashSize + Number(over[2]), limits.flashSize);
+  if (over === null && !error.message.includes('ram_budget')) return error;
+  return new BudgetError(
+    'ram_budget',
+    `${what} leaves the engine less than its limits within ${limits.ramSize} bytes of RAM.`,
+    'Lower stackSize, heapSize, FIRST_CHUNKS or FIRST_SLOTS of the profile, or make buffers smaller.',
+  );
+}
+
 /**
- * Builds an image, or takes the one that is already there.
+ * Builds an image, or takes the one that is already there. Throws BudgetError when it is larger than `limits` say,
+ * which are its profile's unless they are given.
+ * @param {{ flashSize?: number, ramSize?: number }} limits bytes
  * @returns {{ image: string, elf: string, flashBytes: number, archiveBytes: number, ramBytes: number }}
  */
-export async function buildImage(role, profile = 'native') {
+export async function buildImage(role, profile = 'native', limits = {}) {
   if (!roles[role] || !profiles[profile])
     throw new Error(`There is no image ${role} with profile ${profile}.`);
   const out = join(root, 'build/mps2-an386');
@@ -275,20 +323,23 @@ export async function buildImage(role, profile = 'native') {
     define: { PROFILE: JSON.stringify(profile), ROLE: JSON.stringify(role) },
     plugins: profile === 'noble' ? [nobleProfile] : [nativeModules],
   });
+  if (profile === 'native') checkUnused(readFileSync(bundle, 'utf8'));
   const host = await buildHost();
   await command(host, ['--archive', `${archive}.${process.pid}`, bundle]);
   renameSync(`${archive}.${process.pid}`, archive);
   renameSync(bundle, join(out, `${name}.js`));
   const objects = await compileAll(role, profile, archive);
   const { heapSize, stackSize } = profiles[profile];
-  const flashSize = flashOf(role, profile);
-  const ramSize = ramOf(role, profile);
+  const flashSize = limits.flashSize ?? flashOf(role, profile);
+  const ramSize = limits.ramSize ?? ramOf(role, profile);
+  const { STACK_SLOTS, FIRST_CHUNKS, FIRST_SLOTS } = definesOf(role, profile);
   const script = join(folder, 'board.ld');
   const symbols = Object.entries({
     FLASH_SIZE: flashSize,
     RAM_SIZE: ramSize,
     HEAP_SIZE: heapSize,
     STACK_SIZE: stackSize,
+    ARENA_LEAST: FIRST_CHUNKS + slotBytes * (STACK_SLOTS + FIRST_SLOTS),
   });
   const link = [
     ...flags,
@@ -305,7 +356,9 @@ export async function buildImage(role, profile = 'native') {
   const elf = `${base}.elf`;
   const image = `${base}.bin`;
   if (!existsSync(image)) {
-    await command(cc, [...link, ...objects, '-lm', '-o', `${elf}.${process.pid}`]);
+    await command(cc, [...link, ...objects, '-lm', '-o', `${elf}.${process.pid}`]).catch((error) => {
+      throw linkFailure(`${role} (${profile})`, error, { flashSize, ramSize });
+    });
     await command('arm-none-eabi-objcopy', [
       '-O',
       'binary',
@@ -317,8 +370,7 @@ export async function buildImage(role, profile = 'native') {
     renameSync(`${image}.${process.pid}`, image);
   }
   const flashBytes = statSync(image).size;
-  if (flashBytes > flashSize)
-    throw new Error(`${role} (${profile}) takes ${flashBytes} bytes of flash; its limit is ${flashSize}.`);
+  if (flashBytes > flashSize) throw flashFull(`${role} (${profile})`, flashBytes, flashSize);
   return {
     role,
     profile,
@@ -336,7 +388,19 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     options: {
       role: { type: 'string', default: 'wearable' },
       profile: { type: 'string', default: 'native' },
+      flash: { type: 'string' },
+      ram: { type: 'string' },
     },
   });
-  process.stdout.write(`${JSON.stringify(await buildImage(values.role, values.profile))}\n`);
+  const limits = {
+    ...(values.flash && { flashSize: Number(values.flash) }),
+    ...(values.ram && { ramSize: Number(values.ram) }),
+  };
+  try {
+    process.stdout.write(`${JSON.stringify(await buildImage(values.role, values.profile, limits))}\n`);
+  } catch (error) {
+    if (!(error instanceof BudgetError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(1);
+  }
 }

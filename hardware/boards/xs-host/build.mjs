@@ -76,6 +76,8 @@ export async function bundleForEngine(entry, outfile, options = {}) {
     // XS 13.3 fails on a static initialiser that constructs its own class when that has instance fields; this
     // target turns such fields into plain statements.
     target: 'es2021',
+    // Plain assignments instead of Object.defineProperty for each field of each instance.
+    tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } },
     // Before anything else: noble looks for crypto.getRandomValues when it is imported.
     inject: [join(nativeFolder, 'prelude.ts')],
     legalComments: 'none',
