@@ -20,6 +20,7 @@ import { type HubStatus, jsonRoutes, type Parts, statusOf } from './pages.ts';
 import { RecoverPool } from './recover-pool.ts';
 import { Registry } from './registry/registry.ts';
 import { Rounds } from './rounds.ts';
+import { Justice } from './settle/justice.ts';
 import { SettleLoop } from './settle/loop.ts';
 import { type StatusServer, startStatus } from './status.ts';
 import { ChainLink } from './watch/chain-link.ts';
@@ -130,7 +131,11 @@ async function start(
       pool,
       send: (device, message) => ingest?.send(device, message),
       registered: (device, message) => devices.registered(device, message),
-      revocations: () => void rounds.publishNow(),
+      // Devices hear of it at once; a proof, if that was the reason, goes to L2 with the next look.
+      revocations: () => {
+        rounds.batchDue();
+        void rounds.publishNow();
+      },
       fatal,
     },
   );
@@ -153,11 +158,13 @@ async function start(
       devices.settled(lane);
     },
   });
+  const account = privateKeyToAccount(config.keys.settlement);
+  const justice = new Justice({ signing, link, account, books: () => intake.durableBooks, log });
   const settle = new SettleLoop({
     signing,
     link,
     registry,
-    account: privateKeyToAccount(config.keys.settlement),
+    account,
     lanesMax: config.batch.lanesMax,
     books: () => intake.durableBooks,
     append: (record) => journal.append(record),
@@ -217,6 +224,7 @@ async function start(
     config,
     watch,
     settle,
+    justice,
     log,
     publish: async () => {
       const signed = await signBeacon(signing, key, intake.state, journal);

@@ -60,6 +60,9 @@ export const rowAttemptsMax = 5;
 /** Vouchers with a payee's credit that one batch asks L2 about. */
 export const creditRowsMax = 100;
 
+/** Vouchers that show one shortfall: some 180 bytes and 15,000 gas each, so that all fit one transaction. */
+export const shortfallRowsMax = 500;
+
 /** Times that one batch is signed again because gas became dearer: each is looked up when the batch is. */
 export const replacementsMax = 20;
 

@@ -4,6 +4,7 @@ import type { HubConfig } from './config.ts';
 import { chainRetryMsMax } from './limits.ts';
 import { errorFields, type Logger } from './log.ts';
 import { Repeat } from './repeat.ts';
+import type { Justice } from './settle/justice.ts';
 import type { SettleLoop } from './settle/loop.ts';
 import type { Watch } from './watch/watch.ts';
 
@@ -16,6 +17,7 @@ export interface RoundsOptions {
   readonly config: HubConfig;
   readonly watch: Watch;
   readonly settle: SettleLoop;
+  readonly justice: Justice;
   /** Signs and publishes beacon and revocations. */
   publish(): Promise<void>;
   readonly log: Logger;
@@ -78,7 +80,7 @@ export class Rounds {
     return this.#beaconing.now();
   }
 
-  /** Something must be settled soon: an owner is leaving. */
+  /** Something must go to L2 soon: an owner is leaving, or a payer was found to cheat. */
   batchDue(): void {
     this.#planDue = true;
   }
@@ -106,7 +108,14 @@ export class Rounds {
   async #settle(): Promise<void> {
     for (let before = ''; ; ) {
       const now = await this.#options.settle.step(this.#planDue);
-      if (now === 'idle') this.#planDue = false;
+      // Between two batches, as both are sent by one account: what is free settles before anything counts as short.
+      if (now === 'idle' && this.#planDue) {
+        this.#planDue = false;
+        await this.#options.justice.step().catch((error: unknown) => {
+          this.#planDue = true;
+          throw error;
+        });
+      }
       // The watch stores what a batch did; it reads each block once, so it is never run beside itself.
       if (now === 'sent' || now === 'waiting') await this.#watching.now();
       // A local chain mines at once: look a second time before waiting for the next poll.

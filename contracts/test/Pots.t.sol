@@ -203,7 +203,7 @@ contract PotsTest is Kit {
         vault.registerShortfall(evidence);
         cheat(100, 200);
         evidence = batch(plain(channel, 1, 100, 0, 100), plain(channel, 1, 100, 1, 100));
-        vm.expectPartialRevert(Rows.TruncatedRow.selector);
+        vm.expectPartialRevert(Pots.NotRising.selector);
         vault.registerShortfall(evidence);
         Message memory forged = plain(channel, 1, 100, 0, 100);
         forged.key = 0xbad;
@@ -213,6 +213,167 @@ contract PotsTest is Kit {
         evidence = bytes.concat(header(), rowOf(plain(channel, 1, 100, 0, 100), new bytes(64)));
         vm.expectRevert(abi.encodeWithSelector(Fraud.BadEvidence.selector, Reasons.BAD_SIGNATURE));
         vault.registerShortfall(evidence);
+    }
+
+    /// Two tills of one merchant share a lane; a copy paid the same stretch at each.
+    function test_copiesAtTillsOfOnePayeeAreMadeGood() public {
+        Message memory a = opened(plain(channel, 1, 90_000, 0, 90_000), 90_000);
+        Message memory b = opened(plain(channel, 2, 90_000, 0, 90_000), 90_000);
+        vault.settle(batch(a, b));
+        vault.proveFraud(2, batch(a, b));
+        vault.registerShortfall(digestOf(a) < digestOf(b) ? batch(a, b) : batch(b, a));
+        same(vault.readClaim(channel, id(0)).shortfall, 90_000, "one of the two");
+        same(vault.readClaim(channel, id(0)).overlap, 90_000, "overlap");
+        vm.warp(block.timestamp + 9 days);
+        same(collect(0), 90_000, "made good");
+        same(vault.settled(channel, id(0)), 90_000, "no more than was signed for the lane");
+        same(vault.reserve(), BOND - 90_000, "the rest");
+    }
+
+    /// Short of the top and of an overlap: the lane is raised first, and only by what is missing there.
+    function test_aShareRaisesTheLaneOnlyToItsTop() public {
+        Message memory paid = opened(plain(channel, 9, FUNDS - 20_000, 2, FUNDS - 20_000), FUNDS);
+        vault.settle(batch(paid));
+        Message memory a = opened(plain(channel, 1, 50_000, 0, 50_000), 50_000);
+        Message memory b = opened(plain(channel, 2, 60_000, 0, 60_000), 30_000);
+        vault.proveFraud(2, batch(a, b));
+        vault.registerShortfall(batch(a, b));
+        same(balance(0), 20_000, "what was free");
+        same(vault.readClaim(channel, id(0)).shortfall, 60_000, "40,000 to the top, 20,000 twice");
+        vault.settle(batch(credit(paid, FUNDS, 10_000), plain(channel, 3, 30_000, 0, 30_000)));
+        vm.warp(block.timestamp + 9 days);
+        same(collect(0), 50_000, "30,000 to the top, 20,000 twice");
+        same(vault.settled(channel, id(0)), 60_000, "the top");
+    }
+
+    function test_aThinShareRaisesTheLaneFirst() public {
+        vault.settle(batch(plain(channel, 9, FUNDS, 2, FUNDS)));
+        Message memory a = opened(plain(channel, 1, 150_000, 0, 150_000), 150_000);
+        Message memory b = opened(plain(channel, 2, 150_000, 0, 150_000), 50_000);
+        vault.proveFraud(2, batch(a, b));
+        vault.registerShortfall(batch(a, b));
+        claim(1, 200_000);
+        vm.warp(block.timestamp + 9 days);
+        same(collect(0), 100_000, "half of 200,000");
+        same(vault.settled(channel, id(0)), 100_000, "all of it counts as settled");
+    }
+
+    /// A friendly payee can't thin out the others with what no bond covers.
+    function test_overlapsClaimAtMostTheBond() public {
+        Message memory a = opened(plain(channel, 1, FUNDS, 0, FUNDS), FUNDS);
+        Message memory b = opened(plain(channel, 2, FUNDS, 0, FUNDS), BOND - 1);
+        Message memory c = opened(plain(channel, 3, FUNDS, 0, FUNDS), 3);
+        vault.settle(batch(a));
+        vault.proveFraud(2, batch(a, b));
+        vault.registerShortfall(batch(a, b));
+        same(vault.readClaim(channel, id(0)).shortfall, BOND - 1, "all");
+        vault.registerShortfall(batch(a, b, c));
+        same(vault.readClaim(channel, id(0)).shortfall, BOND, "the bond");
+    }
+
+    /// Each voucher once, all of one lane, by where they begin: then nothing counts twice by being shown twice.
+    function test_vouchersAreShownOnceAndInOrder() public {
+        Message memory a = opened(plain(channel, 1, 500, 0, 500), 500);
+        Message memory b = opened(plain(channel, 2, 500, 0, 500), 400);
+        Message memory other = opened(plain(channel, 3, 500, 1, 500), 400);
+        vault.settle(batch(a));
+        vault.proveFraud(2, batch(a, b));
+        bytes[3] memory wrong = [batch(a, a), batch(b, a), batch(a, other)];
+        for (uint256 i = 0; i < wrong.length; ++i) {
+            vm.expectRevert(Pots.NotRising.selector);
+            vault.registerShortfall(wrong[i]);
+        }
+        Message memory twin = opened(plain(channel, 4, 500, 0, 500), 500);
+        bool rising = digestOf(a) < digestOf(twin);
+        vm.expectRevert(Pots.NotRising.selector);
+        vault.registerShortfall(rising ? batch(twin, a) : batch(a, twin));
+        vault.registerShortfall(rising ? batch(a, twin) : batch(twin, a));
+        same(vault.readClaim(channel, id(0)).overlap, 500, "twins");
+    }
+
+    /// A request that isn't opened moves nothing, which only ever helps the payer.
+    function test_unopenedVouchersDontOverlap() public {
+        Message memory a = plain(channel, 1, 500, 0, 500);
+        Message memory b = plain(channel, 2, 600, 0, 600);
+        vault.settle(batch(b));
+        vault.proveFraud(2, batch(opened(plain(channel, 2, 500, 0, 500), 500), opened(plain(channel, 1, 500, 0, 500), 500)));
+        bytes memory evidence = batch(a, b);
+        vm.expectPartialRevert(Pots.NotShort.selector);
+        vault.registerShortfall(evidence);
+    }
+
+    function test_ticksOverlapToo() public {
+        Message memory a = opened(plain(channel, 1, 500, 0, 500), 500);
+        Message memory b = plain(channel, 2, 100, 0, 100);
+        b.kind = STREAM;
+        b.seed = keccak256("seed");
+        b.tickValue = 50;
+        b.ticks = 10;
+        b.k = 3;
+        vault.settle(batch(a));
+        vault.proveFraud(2, batch(a, b));
+        vault.registerShortfall(batch(a, b));
+        same(vault.readClaim(channel, id(0)).overlap, 150, "three ticks");
+    }
+
+    /// What counts as an amount stays one, whatever credits made possible.
+    function test_aClaimIsAnAmount() public {
+        uint48 all = uint48(2 ** 48 - 1) - DEPOSIT;
+        token.approve(address(vault), type(uint256).max);
+        uint48 bond = uint48(vault.bondNeeded(all));
+        channel = vault.open(OWNER, signerOf(PAYER), all, bond);
+        uint48 funds = all - bond;
+        Message memory paid = opened(plain(channel, 1, funds, 2, funds), funds);
+        vault.settle(batch(paid));
+        vault.settle(batch(credit(paid, funds, funds)));
+        vault.settle(batch(plain(channel, 2, funds, 1, funds)));
+        uint48 most = uint48(2 ** 48 - 1);
+        Message memory a = opened(plain(channel, 3, most, 0, most), 5);
+        Message memory b = opened(plain(channel, 4, most, 0, most), 4);
+        vault.proveFraud(2, batch(a, b));
+        bytes memory evidence = batch(a, b);
+        vm.expectRevert(abi.encodeWithSelector(Pots.BeyondFunds.selector, uint256(most) + 4, uint256(most)));
+        vault.registerShortfall(evidence);
+        claim(0, most);
+    }
+
+    /// The sum over all vouchers less what they cover together, however they lie.
+    function testFuzz_overlapIsWhatWasPaidMoreThanOnce(uint256 seed) public {
+        Message[3] memory shown;
+        uint256[3] memory bases;
+        bool[64] memory covered;
+        uint256 sum;
+        uint256 union;
+        for (uint256 i = 0; i < 3; ++i) {
+            bases[i] = (seed >> (16 * i)) % 32;
+            uint48 amount = uint48((seed >> (16 * i + 8)) % 32);
+            uint48 top = uint48(bases[i]) + amount;
+            shown[i] = opened(plain(channel, uint32(i) + 1, top, 0, top), amount);
+            sum += amount;
+            for (uint256 at = bases[i]; at < top; ++at) {
+                if (!covered[at]) ++union;
+                covered[at] = true;
+            }
+        }
+        // Into the order asked for.
+        for (uint256 i = 0; i < 3; ++i) {
+            for (uint256 j = 0; j + 1 < 3; ++j) {
+                if (bases[j] < bases[j + 1]) continue;
+                if (bases[j] == bases[j + 1] && digestOf(shown[j]) < digestOf(shown[j + 1])) continue;
+                (bases[j], bases[j + 1]) = (bases[j + 1], bases[j]);
+                (shown[j], shown[j + 1]) = (shown[j + 1], shown[j]);
+            }
+        }
+        vault.settle(batch(plain(channel, 9, FUNDS, 2, FUNDS)));
+        vault.proveFraud(1, batch(plain(channel, 1, 1, 0, 1), plain(channel, 1, 1, 1, 1)));
+        bytes memory evidence = batch(shown[0], shown[1], shown[2]);
+        if (shown[0].paid == 0 && shown[1].paid == 0 && shown[2].paid == 0) {
+            vm.expectPartialRevert(Pots.NotShort.selector);
+            vault.registerShortfall(evidence);
+            return;
+        }
+        vault.registerShortfall(evidence);
+        same(vault.readClaim(channel, id(0)).overlap, sum - union, "overlap");
     }
 
     function test_theReserveOnlyPaysPayeesAndOnlyByTheTimelock() public {

@@ -137,3 +137,14 @@ export async function send(
   if (receipt.status !== 'success') throw new RevertedError(receipt);
   return receipt;
 }
+
+/** Did the chain say that the call itself fails, rather than being out of reach? */
+export function isRevert(error: unknown): boolean {
+  const seen = new Set<unknown>();
+  for (let cause = error; cause instanceof Error && !seen.has(cause); cause = cause.cause) {
+    seen.add(cause);
+    if (/ExecutionReverted|ContractFunctionReverted/.test(cause.name) || /revert/i.test(cause.message))
+      return true;
+  }
+  return false;
+}

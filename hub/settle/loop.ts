@@ -24,7 +24,7 @@ import type { HubRecord, RecordOf } from '../records.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { ChainLink } from '../watch/chain-link.ts';
 import { applyBatchRecord, type BatchHistory, emptyHistory, OUTCOME_STATES } from './batches.ts';
-import { receiptOf, submit } from './chain.ts';
+import { isRevert, receiptOf, submit } from './chain.ts';
 import type { Outcome, Reason, Row } from './rows.ts';
 import type { PreparedSettlement, Vault } from './vault.ts';
 
@@ -316,15 +316,4 @@ export class SettleLoop {
     }
     return lanes;
   }
-}
-
-/** Did the chain say that the call itself fails, rather than being out of reach? */
-function isRevert(error: unknown): boolean {
-  const seen = new Set<unknown>();
-  for (let cause = error; cause instanceof Error && !seen.has(cause); cause = cause.cause) {
-    seen.add(cause);
-    if (/ExecutionReverted|ContractFunctionReverted/.test(cause.name) || /revert/i.test(cause.message))
-      return true;
-  }
-  return false;
 }

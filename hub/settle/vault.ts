@@ -388,9 +388,12 @@ export class Vault {
     return this.call(account, { functionName: 'proveFraud', args: [rule, await this.encodeRows(rows)] });
   }
 
-  /** Registers what the row's payee is short of after a proof; settles first what the channel still has free. */
-  async registerShortfall(account: LocalAccount, row: Row): Promise<TransactionReceipt> {
-    return this.call(account, { functionName: 'registerShortfall', args: [await this.encodeRows([row])] });
+  /**
+   * Registers what a payee is short of after a proof; settles first what the channel still has free.
+   * @param rows the payee's vouchers with their requests opened, in the order of hub/watch/shortfall.ts
+   */
+  async registerShortfall(account: LocalAccount, rows: readonly Row[]): Promise<TransactionReceipt> {
+    return this.call(account, { functionName: 'registerShortfall', args: [await this.encodeRows(rows)] });
   }
 
   /** Moves a payee's share of a closed pot to its balance. */
@@ -409,6 +412,21 @@ export class Vault {
       functionName: 'readPot',
       args: [channel],
     });
+  }
+
+  /** What a payee registered at a pot and has not collected; all 0 for a payee without an id. */
+  async readClaim(channel: number, payee: Uint8Array) {
+    return this.client.readContract({
+      address: this.address,
+      abi: vaultAbi,
+      functionName: 'readClaim',
+      args: [channel, (await this.payeeId(payee)) ?? 0],
+    });
+  }
+
+  /** Sends what is left of a pot without claims to the reserve. */
+  async closePot(account: LocalAccount, channel: number): Promise<TransactionReceipt> {
+    return this.call(account, { functionName: 'closePot', args: [channel] });
   }
 
   // ---- the hub's own calls ----

@@ -3,13 +3,11 @@
  * lanes are short of, and after the window the pot is shared out. And exits that were started are finished. Done in
  * one go when a run is over; weeks pass in between.
  */
-import { rowOf } from '../../hub/batch/batch.ts';
+import { openedRowOf } from '../../hub/batch/batch.ts';
 import { channelBook } from '../../hub/intake/books.ts';
 import type { Entry } from '../../hub/intake/state.ts';
-import type { Row } from '../../hub/settle/rows.ts';
+import { shortfallOf } from '../../hub/watch/shortfall.ts';
 import { DEFAULT_TIMING } from '../../protocol/limits.ts';
-import { collectedFrom } from '../../protocol/machines/collected.ts';
-import { decodeOwn } from '../../protocol/wire/messages.ts';
 import type { Simulation } from '../sim/simulation.ts';
 
 export interface Aftermath {
@@ -24,14 +22,6 @@ export interface Aftermath {
   readonly deposited: number;
 }
 
-function rowFor(simulation: Simulation, entry: Entry): Row {
-  const { signing } = simulation;
-  const row = rowOf(signing, entry, { entry: entry.id, k: entry.stream?.k ?? 0, lanes: [] });
-  const message = decodeOwn(entry.message);
-  if (message.type !== 'collectedVoucher' && message.type !== 'collectedStream') return row;
-  return { ...row, opened: collectedFrom(signing, message).request };
-}
-
 /** Units that the merchants of a channel were not paid. */
 function lostOn(simulation: Simulation, channel: number): number {
   const { lanes } = simulation.vault.channel(channel);
@@ -39,7 +29,8 @@ function lostOn(simulation: Simulation, channel: number): number {
   for (const merchant of simulation.fleet.merchants) {
     const lane = lanes.get(merchant.id);
     const delivered = simulation.accounts.delivered(channel, merchant);
-    lost += Math.max(0, delivered - ((lane?.settled ?? 0) - (lane?.credited ?? 0)));
+    const { settled, credited, madeGood } = lane ?? { settled: 0, credited: 0, madeGood: 0 };
+    lost += Math.max(0, delivered - (settled + madeGood - credited));
   }
   return lost;
 }
@@ -57,11 +48,17 @@ export function aftermath(simulation: Simulation): Aftermath[] {
     const lostBefore = lostOn(simulation, channel);
     const proof = proofs.get(channel);
     if (proof !== undefined) {
-      const { entries, claims } = channelBook(hub.books, channel as never);
+      const book = channelBook(hub.books, channel as never);
+      const { entries, claims } = book;
       const find = (id: Uint8Array): Entry =>
         entries.find((entry) => entry.id.every((byte, i) => byte === id[i]))!;
-      vault.proveFraud(rowFor(simulation, find(proof.first)), rowFor(simulation, find(proof.second)), now);
-      for (const claim of Object.values(claims)) vault.registerShortfall(rowFor(simulation, claim), now);
+      const row = (entry: Entry) => openedRowOf(simulation.signing, entry);
+      vault.proveFraud(row(find(proof.first)), row(find(proof.second)), now);
+      const { credited } = vault.channel(channel);
+      for (const { payee } of Object.values(claims)) {
+        const shortfall = shortfallOf(book, payee, deposited + credited - bond);
+        if (shortfall !== undefined) vault.registerShortfall(shortfall.entries.map(row), now);
+      }
       vault.closePot(channel, later);
     }
     const { boundBefore, boundAfter, terminals } = boundsOf(simulation, channel, bond);

@@ -14,6 +14,8 @@ export interface VaultLane {
   settled: number;
   /** Given back on the lane's vouchers. */
   credited: number;
+  /** Paid from a pot for what copies of the payer were given on the same stretch: beyond what was signed. */
+  madeGood: number;
 }
 
 export interface VaultChannel {
@@ -32,9 +34,8 @@ export interface VaultChannel {
   /** What the pot began with; 0 while no fraud was proved. */
   potOpened: number;
   potClosesAt: number;
-  readonly shortfalls: Map<string, { top: number; shortfall: number }>;
-  /** Shares of the pot that went to payees, and the rest that went to the reserve. */
-  potPaid: number;
+  readonly shortfalls: Map<string, { top: number; shortfall: number; overlap: number }>;
+  /** What of the pot went to the reserve. */
   potKept: number;
   exitReady: number;
   readonly lanes: Map<string, VaultLane>;
@@ -118,7 +119,6 @@ export class VaultModel {
       potOpened: 0,
       potClosesAt: 0,
       shortfalls: new Map(),
-      potPaid: 0,
       potKept: 0,
       exitReady: 0,
       lanes: new Map(),
@@ -244,7 +244,7 @@ export class VaultModel {
   private lane(channel: VaultChannel, payee: string): VaultLane {
     let lane = channel.lanes.get(payee);
     if (lane === undefined) {
-      lane = { payee, settled: 0, credited: 0 };
+      lane = { payee, settled: 0, credited: 0, madeGood: 0 };
       this.put(channel.lanes, payee, lane);
     }
     return lane;
@@ -334,21 +334,54 @@ export class VaultModel {
     return equalBytes(requestHash(this.signing, request), voucher.request) ? opened.amount : 0;
   }
 
-  /** A payee registers what its lane is short of, while the pot's window is open. */
-  registerShortfall(row: Row, nowSeconds: number): number {
-    const read = this.read(row);
-    if (typeof read === 'string') return 0;
-    const { channel, top } = read;
+  /**
+   * A payee registers what its lane is short of, while the pot's window is open: the rows are its vouchers, by what
+   * the lane held before each, then by digest. Returns the shortfall, 0 when nothing is registered.
+   */
+  registerShortfall(rows: readonly Row[], nowSeconds: number): number {
+    const read = rows.map((row) => this.read(row));
+    const [first] = read;
+    if (first === undefined || typeof first === 'string') return 0;
+    const { channel } = first;
     if (channel.potOpened === 0 || nowSeconds >= channel.potClosesAt) return 0;
-    const funds = channel.deposited + channel.credited - channel.potOpened;
-    if (row.voucher.spent + top - row.voucher.paid > funds) return 0;
-    const payee = keyOf(row.voucher.payee);
+    const payee = keyOf(rows[0]!.voucher.payee);
+    const shown = this.readVouchers(rows, read, channel);
+    if (shown === undefined) return 0;
+    const { top } = shown;
+    const overlap = Math.min(shown.overlap, channel.potOpened);
     this.raise(channel, payee, top);
-    const shortfall = Math.max(0, top - this.lane(channel, payee).settled);
+    const shortfall = Math.max(0, top - this.lane(channel, payee).settled) + overlap;
     if (shortfall <= (channel.shortfalls.get(payee)?.shortfall ?? 0)) return 0;
     this.touch(channel);
-    this.put(channel.shortfalls, payee, { top, shortfall });
+    this.put(channel.shortfalls, payee, { top, shortfall, overlap });
     return shortfall;
+  }
+
+  /** Highest top of vouchers of one lane and what overlaps, or undefined when they can't be shown like that. */
+  private readVouchers(
+    rows: readonly Row[],
+    read: readonly ReturnType<VaultModel['read']>[],
+    channel: VaultChannel,
+  ): { top: number; overlap: number } | undefined {
+    const leasable = channel.deposited + channel.credited - channel.potOpened;
+    let highest = 0;
+    let overlap = 0;
+    let before = { base: 0, digest: '' };
+    for (const [i, row] of rows.entries()) {
+      const one = read[i]!;
+      if (typeof one === 'string' || one.channel !== channel) return undefined;
+      const { voucher } = row;
+      const ticks = one.top - voucher.paid;
+      if (one.top > leasable || voucher.spent + ticks > leasable) return undefined;
+      const base = Math.max(0, voucher.paid - (voucher.kind === 'stream' ? 0 : this.openedAmount(row)));
+      const digest = keyOf(one.digest);
+      const rises = base > before.base || (base === before.base && digest > before.digest);
+      if (!rises || !equalBytes(voucher.payee, rows[0]!.voucher.payee)) return undefined;
+      overlap += Math.max(0, Math.min(highest, one.top) - base);
+      highest = Math.max(highest, one.top);
+      before = { base, digest };
+    }
+    return { top: highest, overlap };
   }
 
   /** After the window: pro-rata shares, the rest into the reserve, never to the owner. */
@@ -365,12 +398,14 @@ export class VaultModel {
           ? Number((BigInt(claim.shortfall) * BigInt(channel.potOpened)) / BigInt(sum))
           : claim.shortfall;
       const lane = this.lane(channel, payee);
-      const paid = Math.min(share, Math.max(0, claim.top - lane.settled), left);
-      this.change(lane, 'settled', lane.settled + paid);
+      const missing = Math.max(0, claim.top - lane.settled);
+      const paid = Math.min(share, missing + claim.overlap, left);
+      const raised = Math.min(paid, missing);
+      this.change(lane, 'settled', lane.settled + raised);
+      this.change(lane, 'madeGood', lane.madeGood + paid - raised);
       this.pay(payee, paid);
       left -= paid;
     }
-    this.change(channel, 'potPaid', channel.potPaid + channel.pot - left);
     this.change(channel, 'potKept', channel.potKept + left);
     this.change(channel, 'pot', 0);
     this.change(this, 'reserve', this.reserve + left);

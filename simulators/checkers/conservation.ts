@@ -10,13 +10,13 @@ export const conservation: MakeChecker = (_simulation, report) => ({
       let settled = 0;
       let credited = 0;
       for (const lane of channel.lanes.values()) {
-        settled += lane.settled;
+        settled += lane.settled + lane.madeGood;
         credited += lane.credited;
         if (lane.credited > lane.settled) report(`lane of channel ${id} gave back more than it settled`);
       }
-      const { deposited, bond, free, returned, pot, potPaid, potKept } = channel;
-      // What the pot paid stands in the lanes' settled amounts.
-      const out = settled - potPaid + bond + pot + potPaid + potKept + returned + free;
+      const { deposited, bond, free, returned, pot, potKept } = channel;
+      // What the pot paid stands with the lanes.
+      const out = settled + bond + pot + potKept + returned + free;
       if (deposited + channel.credited !== out)
         report(`channel ${id}: ${deposited} + ${channel.credited} came in, ${out} is accounted for`);
       if (credited !== channel.credited) report(`channel ${id}: its lanes gave back another sum than it got`);

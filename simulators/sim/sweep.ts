@@ -25,6 +25,16 @@ export interface SweepRow {
   readonly violations: number;
 }
 
+/** Is every loss proved and, with the bond paid out and without, within rule 10? */
+export const holds = ({
+  proved,
+  violations,
+  lostMost,
+  bound,
+  lostAfterMost,
+  boundAfter,
+}: SweepRow): boolean => proved && violations === 0 && lostMost <= bound && lostAfterMost <= boundAfter;
+
 const COPIES = [2, 5, 10] as const;
 const DEPOSITS = [500, 5000] as const;
 const NETWORKS = ['never', 'hourly', 'always'] as const;

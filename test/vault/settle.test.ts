@@ -255,7 +255,7 @@ vaults('brings a proof, and the harmed payee gets its share of the bond', async 
   await world.vault.proveFraud(world.rich, RULES.equivocation, [first, twin]);
   assert.ok((await world.vault.readChannel(channel)).slashed);
   const before = await world.vault.readPayeeBalance(bytes(charger.address));
-  await world.vault.registerShortfall(world.rich, twin);
+  await world.vault.registerShortfall(world.rich, [twin]);
   await world.warp(9 * 24 * 3600);
   await world.vault.collectShare(world.rich, channel, bytes(charger.address));
   assert.is(await world.vault.readPayeeBalance(bytes(charger.address)), before + 50_000);

@@ -92,7 +92,7 @@ abstract contract Fraud is Settlement {
     }
 
     /// a - b, at least 0: a message that moves more than it ever spent starts at nothing.
-    function _less(uint256 a, uint256 b) private pure returns (uint256) {
+    function _less(uint256 a, uint256 b) internal pure returns (uint256) {
         return a > b ? a - b : 0;
     }
 

@@ -134,13 +134,12 @@ abstract contract VaultBase is ReentrancyGuardTransient {
     }
 
     modifier onlyTimelock() {
-        if (msg.sender != address(timelock)) revert NotAllowed(msg.sender, address(timelock));
+        _checkTimelock();
         _;
     }
 
     modifier whenNotFrozen() {
-        uint40 until = _freeze.until;
-        if (block.timestamp < until) revert Frozen(until);
+        _checkFrozen();
         _;
     }
 
@@ -155,6 +154,16 @@ abstract contract VaultBase is ReentrancyGuardTransient {
     /// @notice Units of the token that the vault owes: free amounts, bonds, pots, balances and the reserve together.
     function held() external view returns (uint48) {
         return _held;
+    }
+
+    // Functions, because a modifier's own code is copied into every function that has it.
+    function _checkTimelock() private view {
+        if (msg.sender != address(timelock)) revert NotAllowed(msg.sender, address(timelock));
+    }
+
+    function _checkFrozen() private view {
+        uint40 until = _freeze.until;
+        if (block.timestamp < until) revert Frozen(until);
     }
 
     function _channel(uint32 channel) internal view returns (Channel storage found) {

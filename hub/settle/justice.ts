@@ -1,0 +1,123 @@
+// What the hub does on L2 about a payer that broke the rules: it brings the proof, registers what accredited payees are
+// short of while the pot's window is open, and hands out the shares when it is over. Anybody could; the hub has the
+// vouchers. L2 is asked before each act and remembers each, so nothing of this is kept here and a crash repeats at most
+// a question.
+import type { LocalAccount } from 'viem';
+import { SundialError } from '../../protocol/errors.ts';
+import type { Signing } from '../../protocol/signing/digests.ts';
+import { openedRowOf } from '../batch/batch.ts';
+import { findEntry } from '../intake/books.ts';
+import type { Books, ChannelBook, Entry } from '../intake/state.ts';
+import { keyNumber, trieEntries } from '../intake/trie.ts';
+import type { Logger } from '../log.ts';
+import { shortfallOf } from '../watch/shortfall.ts';
+import type { ChainLink } from '../watch/chain-link.ts';
+import { isRevert } from './chain.ts';
+import type { Row } from './rows.ts';
+import type { Vault } from './vault.ts';
+
+export interface JusticeOptions {
+  readonly signing: Signing;
+  readonly link: ChainLink;
+  /** Pays the gas; gains nothing. */
+  readonly account: LocalAccount;
+  /** The durable books: only what was fsynced is shown. */
+  books(): Books;
+  readonly log: Logger;
+}
+
+type Proved = ChannelBook & { readonly proof: NonNullable<ChannelBook['proof']> };
+
+export class Justice {
+  readonly #options: JusticeOptions;
+  /** Channels with nothing left to do: the pot is shared out, or the owner had left before the proof. */
+  readonly #closed = new Set<number>();
+  /** What was last shown for a lane, whether the vault took it or not. A restart shows it once more. */
+  readonly #shown = new Map<string, string>();
+
+  constructor(options: JusticeOptions) {
+    this.#options = options;
+  }
+
+  /** Does all that can be done now, one transaction after the other. Throws viem's errors while L2 is out of reach. */
+  async step(): Promise<void> {
+    for (const [key, book] of trieEntries(this.#options.books().channels)) {
+      const channel = keyNumber(key);
+      if (book.proof === undefined || this.#closed.has(channel)) continue;
+      await this.#bring(await this.#options.link.vault(), channel, book as Proved);
+    }
+  }
+
+  async #bring(vault: Vault, channel: number, book: Proved): Promise<void> {
+    const { bond } = await vault.readChannel(channel);
+    if (bond > 0) await this.#prove(vault, channel, book);
+    const { amount, left, closesAt, claims } = await vault.readPot(channel);
+    if (closesAt === 0 || left === 0) {
+      this.#closed.add(channel);
+      return;
+    }
+    if ((await vault.readClock()) < closesAt) return this.#register(vault, channel, book, amount);
+    for (const { payee } of Object.values(book.claims)) {
+      if ((await vault.readClaim(channel, payee)).shortfall === 0) continue;
+      await this.#act('share of a bond collected', channel, (account) =>
+        vault.collectShare(account, channel, payee),
+      );
+    }
+    if (claims === 0) await this.#act('pot closed', channel, (account) => vault.closePot(account, channel));
+  }
+
+  async #prove(vault: Vault, channel: number, { proof }: Proved): Promise<void> {
+    const entries = [this.#entry(proof.first), this.#entry(proof.second)];
+    for (const { payee } of entries) await vault.registerPayee(this.#options.account, payee);
+    await this.#act('fraud proved on L2', channel, (account) =>
+      vault.proveFraud(account, proof.proof as 1 | 2, this.#rows(entries)),
+    );
+  }
+
+  async #register(vault: Vault, channel: number, book: Proved, bond: number): Promise<void> {
+    const { deposited, credited } = await vault.readChannel(channel);
+    for (const [key, { payee }] of Object.entries(book.claims)) {
+      const shortfall = shortfallOf(book, payee, deposited + credited - bond);
+      if (shortfall === undefined || (await vault.payeeId(payee)) === undefined) continue;
+      const { entries, top, overlap } = shortfall;
+      const settled = await vault.readLane(channel, payee);
+      const shown = `${top}/${overlap}/${settled}`;
+      if (top <= settled && overlap === 0) continue;
+      if (this.#shown.get(`${channel}/${key}`) === shown) continue;
+      this.#shown.set(`${channel}/${key}`, shown);
+      await this.#act('shortfall registered', channel, (account) =>
+        vault.registerShortfall(account, this.#rows(entries)),
+      );
+    }
+  }
+
+  /** One transaction. What the vault refuses (somebody else was faster, a payee isn't accredited) is said and left. */
+  async #act(
+    done: string,
+    channel: number,
+    act: (account: LocalAccount) => Promise<{ transactionHash: string }>,
+  ) {
+    const { account, log } = this.#options;
+    try {
+      const { transactionHash } = await act(account);
+      log.info({ channel, transaction: transactionHash }, done);
+    } catch (error) {
+      if (!isRevert(error)) throw error;
+      log.warn({ channel, error: (error as Error).message.split('\n', 1)[0] }, `the vault refused: ${done}`);
+    }
+  }
+
+  #entry(id: Uint8Array): Entry {
+    const entry = findEntry(this.#options.books(), id as Entry['id']);
+    if (entry !== undefined) return entry;
+    throw new SundialError('ledger_damaged', 'the ledger lost a message that proves fraud', {
+      severity: 'process',
+      remedy: 'Restore the ledger from its copy.',
+      facts: {},
+    });
+  }
+
+  #rows(entries: readonly Entry[]): Row[] {
+    return entries.map((entry) => openedRowOf(this.#options.signing, entry));
+  }
+}

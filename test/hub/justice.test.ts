@@ -1,0 +1,194 @@
+import { privateKeyToAccount } from 'viem/accounts';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { emptyBooks } from '../../hub/intake/state.ts';
+import { applyRecord, channelBook } from '../../hub/intake/books.ts';
+import { shortfallRowsMax } from '../../hub/limits.ts';
+import { shortfallOf } from '../../hub/watch/shortfall.ts';
+import { toHex } from '../../protocol/bytes.ts';
+import { channelId } from '../../protocol/integers.ts';
+import { key, otherPayee, otherTerminal, payee, type SignedTap, tap } from './fleet.ts';
+import { type Connected, type Site, startSite, startTerminal } from './site.ts';
+import { inTemporaryFolder } from './temporary.ts';
+
+const DEPOSIT = 10_000_000;
+const WINDOW = 9 * 24 * 3600;
+
+let site: Site;
+test.before(async () => {
+  site = await startSite();
+  const operator = privateKeyToAccount(site.anvil.keys[0]!);
+  for (const { address } of [payee, otherPayee]) await site.vault.accredit(operator, address);
+  await pass(60);
+});
+test.after(async () => {
+  await site.close();
+});
+
+/** Time on the chain. */
+async function pass(seconds: number): Promise<void> {
+  const { client } = site.vault;
+  await client.request({ method: 'evm_increaseTime' as never, params: [seconds] as never });
+  await client.request({ method: 'evm_mine' as never, params: [] as never });
+}
+
+const openFor = async (payer: ReturnType<typeof key>): Promise<number> =>
+  (await site.vault.openChannel(site.owner, { payer: toHex(payer.address), amount: DEPOSIT })).channel;
+
+async function upload(from: Connected, taps: readonly SignedTap[]): Promise<void> {
+  for (const { message, id } of taps) {
+    from.send(message);
+    await from.next('acknowledgement', (found) => toHex(found.entry) === toHex(id));
+  }
+}
+
+test('a copied payer is proved on L2 by the hub, and its bond makes good what two tills of one payee gave', () =>
+  inTemporaryFolder(async (folder) => {
+    const payer = key(61);
+    const channel = await openFor(payer);
+    const taps = { channel, payer, on: site.signing };
+    const hub = await site.start(folder);
+    const till = await startTerminal(site, hub);
+    const second = await startTerminal(site, hub, otherTerminal);
+    // Both copies begin at nothing: the lane's top shows 900,000 of the 1,200,000 that the payee gave.
+    await upload(till, [await tap({ ...taps, seq: 1, amount: 900_000, spent: 900_000, paid: 900_000 })]);
+    await upload(second, [
+      await tap({ ...taps, terminal: otherTerminal, seq: 1, amount: 300_000, spent: 300_000, paid: 300_000 }),
+    ]);
+    await hub.settleNow();
+    assert.is(await site.vault.readLane(channel, payee.address), 900_000);
+    assert.ok((await site.vault.readChannel(channel)).slashed);
+    assert.is((await site.vault.readClaim(channel, payee.address)).shortfall, 300_000);
+    till.close();
+    second.close();
+    await hub.stop();
+
+    // Another run of the hub hands the bond out: it remembers nothing of the first and asks L2.
+    await pass(WINDOW);
+    const before = await site.vault.readPayeeBalance(payee.address);
+    const again = await site.start(folder);
+    await again.settleNow();
+    await again.settleNow();
+    assert.is(await site.vault.readPayeeBalance(payee.address), before + 300_000);
+    assert.is(await site.vault.readLane(channel, payee.address), 900_000);
+    assert.is((await site.vault.readPot(channel)).left, 0);
+    await again.stop();
+  }));
+
+test('copies at tills of two payees: what the channel can’t pay comes from the bond', () =>
+  inTemporaryFolder(async (folder) => {
+    const payer = key(62);
+    const channel = await openFor(payer);
+    const taps = { channel, payer, on: site.signing };
+    const most = DEPOSIT - (await site.vault.readChannel(channel)).bond;
+    const hub = await site.start(folder);
+    const till = await startTerminal(site, hub);
+    const other = await startTerminal(site, hub, otherTerminal, otherPayee);
+    await upload(till, [await tap({ ...taps, seq: 1, amount: most, spent: most, paid: most })]);
+    await upload(other, [
+      await tap({
+        ...taps,
+        terminal: otherTerminal,
+        payee: otherPayee,
+        seq: 2,
+        amount: 500_000,
+        spent: 500_000,
+        paid: 500_000,
+      }),
+    ]);
+    await hub.settleNow();
+    const lanes = [payee, otherPayee].map(({ address }) => site.vault.readLane(channel, address));
+    const [first, second] = await Promise.all(lanes);
+    assert.is(first! + second!, most);
+    await pass(WINDOW);
+    const balances = async () => [
+      await site.vault.readPayeeBalance(payee.address),
+      await site.vault.readPayeeBalance(otherPayee.address),
+    ];
+    const before = await balances();
+    await hub.settleNow();
+    const after = await balances();
+    assert.is(after[0]! - before[0]! + (after[1]! - before[1]!), 500_000);
+    till.close();
+    other.close();
+    await hub.stop();
+  }));
+
+/** Books that hold these taps. */
+const booksOf = (taps: readonly SignedTap[]) =>
+  taps.reduce(
+    (books, { bytes, id }) => applyRecord(books, { type: 'entry', id, at: 0, message: bytes } as never),
+    emptyBooks,
+  );
+
+/** Stretches of one lane, each a voucher of its own: [paid before, amount, answer]. */
+async function lane(stretches: readonly (readonly [number, number, ('receipt' | 'credit')?])[]) {
+  const taps = await Promise.all(
+    stretches.map(([base, amount, answer], i) =>
+      tap({ seq: i + 1, amount, spent: base + amount, paid: base + amount, answer: answer ?? 'receipt' }),
+    ),
+  );
+  return channelBook(booksOf(taps), channelId(7));
+}
+
+test('evidence of a shortfall: what overlaps, and the top', async () => {
+  const tops = (found: ReturnType<typeof shortfallOf>) => found?.entries.map(({ paid }) => Number(paid));
+  const honest = shortfallOf(
+    await lane([
+      [0, 10],
+      [10, 20],
+      [30, 5],
+    ]),
+    payee.address,
+    1000,
+  );
+  assert.equal(tops(honest), [35]);
+  assert.is(honest!.overlap, 0);
+  const copied = shortfallOf(
+    await lane([
+      [0, 10],
+      [10, 20],
+      [30, 5],
+      [10, 5],
+      [15, 30],
+    ]),
+    payee.address,
+    1000,
+  );
+  assert.equal(
+    tops(copied)!.toSorted((a, b) => a - b),
+    [15, 30, 35, 45],
+  );
+  // 60 units were given for 35 of the lane.
+  assert.is(copied!.overlap, 60 - 35);
+  const voided = shortfallOf(
+    await lane([
+      [0, 10],
+      [0, 10, 'credit'],
+    ]),
+    payee.address,
+    1000,
+  );
+  assert.is(voided!.overlap, 0);
+  const beyond = shortfallOf(
+    await lane([
+      [0, 10],
+      [0, 1001],
+    ]),
+    payee.address,
+    1000,
+  );
+  assert.is(beyond!.top, 10);
+  assert.is(shortfallOf(await lane([[0, 10]]), otherPayee.address, 1000), undefined);
+});
+
+test('evidence of a shortfall is in the order that the vault asks for, and fits a transaction', async () => {
+  const many = await lane(Array.from({ length: shortfallRowsMax + 20 }, () => [0, 10] as const));
+  const { entries, overlap } = shortfallOf(many, payee.address, 1000)!;
+  assert.is(entries.length, shortfallRowsMax);
+  assert.is(overlap, 10 * (entries.length - 1));
+  const ids = entries.map(({ id }) => toHex(id));
+  assert.equal(ids, ids.toSorted());
+});
+
+test.run();
