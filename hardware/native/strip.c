@@ -1,19 +1,13 @@
 /*
  * Built-ins that no bundle of a device uses, left out of an image: the linker's --wrap sends XS's builders here, and
  * what only they referred to falls away. The globals stay undefined, so a bundle that uses one fails at its start.
- * Saves about 110 KB of flash, and the slots of some 200 functions. Single functions are left out by unused.mjs.
+ * Saves about 110 KB of flash, and the slots of some 200 functions. Single functions are left out by built-ins.mjs.
  */
-#ifdef UNUSED_HEADER
-#define UNUSED_ALIASES
-#include UNUSED_HEADER
-#else
-#define UNUSED_BUILT_INS(X)
-#endif
 #include "xsAll.h"
 #include "xsScript.h"
 #include "machine.h"
 
-/* Every function of unused.mjs. Properties that hold it are dropped before the program starts, see prelink.c. */
+/* Every function of built-ins.mjs. Properties that hold it are dropped before the program starts, see prelink.c. */
 void unused_built_in(txMachine *the)
 {
 	mxTypeError("left out of this image");

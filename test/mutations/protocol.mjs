@@ -150,7 +150,7 @@ export const MUTATIONS = [
   [
     'an evicted lane leaves no trace',
     ACCEPT,
-    "['ask_hub', lane === undefined && request.at <= turn.books.evictedAt],",
+    "if (lane === undefined && request.at <= turn.books.evictedAt) return 'ask_hub';",
     '',
     'protocol/terminal-table',
   ],
@@ -193,7 +193,7 @@ export const MUTATIONS = [
     'false',
     'protocol/edges',
   ],
-  ['an expired lease is accepted', ACCEPT, 'turn.now > lease.expiresAt', 'false', 'protocol/acceptance'],
+  ['an expired lease is accepted', ACCEPT, 'now > lease.expiresAt', 'false', 'protocol/acceptance'],
   [
     'a revoked channel is accepted',
     ACCEPT,

@@ -20,14 +20,13 @@ import {
   compile,
   curveFlags,
   curveTable,
-  engineFlags,
+  engine,
   engineSources,
   hash,
   nativeFolder,
   strictFlags,
-  writeIfChanged,
 } from '../../native/build.mjs';
-import { checkUnused, unusedHeader } from '../../native/unused.mjs';
+import { checkUnused } from '../../native/built-ins.mjs';
 import { emulator } from './emulator.mjs';
 import { buildHost, bundleForEngine } from '../xs-host/build.mjs';
 
@@ -122,8 +121,9 @@ export const nativeModules = {
       'device/crc32.ts': 'crc32.ts',
       'device/links/framing.ts': 'framing.ts',
       'protocol/bytes.ts': 'bytes.ts',
+      'protocol/wire/struct.ts': 'struct.ts',
     };
-    build.onResolve({ filter: /(crc32|framing|bytes)\.ts$/ }, ({ path, resolveDir, importer }) => {
+    build.onResolve({ filter: /(crc32|framing|bytes|struct)\.ts$/ }, ({ path, resolveDir, importer }) => {
       const native = stand[relative(root, join(resolveDir, path))];
       return native && !importer.startsWith(nativeFolder) ? { path: join(nativeFolder, native) } : undefined;
     });
@@ -140,27 +140,16 @@ const nobleProfile = {
   },
 };
 
-/** Flags and inputs with which the engine is compiled without what the bundles don't use. */
-function withoutUnused(profile) {
-  if (profile !== 'native') return { engine: engineFlags, strip: [], inputs: [] };
-  const header = join(root, 'build/mps2-an386/unused.h');
-  writeIfChanged(header, unusedHeader);
-  return {
-    engine: ['-include', header, ...engineFlags],
-    strip: ['-DNO_BIGINT', `-DUNUSED_HEADER="${header}"`],
-    inputs: [Buffer.from(unusedHeader)],
-  };
-}
-
 async function compileAll(role, profile, archive) {
   const defines = definesOf(role, profile);
-  const unused = withoutUnused(profile);
+  const lean = profile === 'native';
+  const { flags: engineFlags, ourFlags, inputs } = engine(lean);
   const table = await curveTable(4);
-  const engine = engineSources({ parser: false }).filter((path) => !path.endsWith('/xsDefaults.c')); // see strip.c
+  const sources = engineSources({ parser: false }).filter((path) => !path.endsWith('/xsDefaults.c')); // see strip.c
   const isFast = (path) => fast.some((name) => path.endsWith(`/${name}`));
   const isInterpreter = (path) => path.endsWith(`/${interpreter}`);
   const isLinked = (path) => path.endsWith('/xsAPI.c');
-  const quick = [...flags, '-w', '-O2', ...unused.engine];
+  const quick = [...flags, '-w', '-O2', ...engineFlags];
   const small = [...flags, '-w', '-Os'];
   const own = ['start.c', 'uart.c', 'timer.c', 'flash.c', 'key.c', 'fault.c'].map((name) =>
     join(folder, name),
@@ -168,25 +157,30 @@ async function compileAll(role, profile, archive) {
   const shared = ['machine.c', 'archive.c', 'crypto_natives.c', 'prelink.c', 'strip.c'].map((name) =>
     join(nativeFolder, name),
   );
+  const shortcuts = ['quick.c', 'struct.c'].map((name) => join(nativeFolder, name));
   const ours = [...flags, ...strictFlags];
   const numbers = Object.entries(defines).map(([name, value]) => `-D${name}=${value}`);
   const headers = { headers: [folder, nativeFolder] };
-  const none = { headers: [], inputs: unused.inputs };
+  const withEngine = { ...headers, inputs };
+  const none = { headers: [], inputs };
   return [
-    ...(await compile(cc, [...quick, '-Dc_setjmp=catch_point'], engine.filter(isInterpreter), none)),
-    ...(await compile(cc, quick, engine.filter(isFast), none)),
+    ...(await compile(cc, [...quick, '-Dc_setjmp=catch_point'], sources.filter(isInterpreter), none)),
+    ...(await compile(cc, quick, sources.filter(isFast), none)),
     ...(await compile(
       cc,
-      [...small, ...unused.engine],
-      engine.filter((path) => !isInterpreter(path) && !isFast(path) && !isLinked(path)),
+      [...small, ...engineFlags],
+      sources.filter((path) => !isInterpreter(path) && !isFast(path) && !isLinked(path)),
       none,
     )),
     // As for XS's own linker: the global object that goes into flash is one that caches nothing in itself.
-    ...(await compile(cc, [...small, '-DmxLink=1', ...unused.engine], engine.filter(isLinked), none)),
-    ...(await compile(cc, [...ours, '-Os', ...unused.strip, ...engineFlags], shared, {
-      ...headers,
-      inputs: unused.inputs,
-    })),
+    ...(await compile(cc, [...small, '-DmxLink=1', ...engineFlags], sources.filter(isLinked), none)),
+    ...(await compile(
+      cc,
+      [...ours, '-Os', ...(lean ? ['-DNO_BIGINT'] : []), ...ourFlags],
+      shared,
+      withEngine,
+    )),
+    ...(await compile(cc, [...ours, '-O2', ...ourFlags], shortcuts, withEngine)),
     ...(await compile(cc, [...ours, '-Os', ...numbers], own, headers)),
     ...(await compile(
       cc,
@@ -287,7 +281,7 @@ const flashFull = (what, bytes, limit) =>
   new BudgetError(
     'flash_budget',
     `${what} takes ${bytes} bytes of flash, ${bytes - limit} more than the ${limit} that its board has.`,
-    'Leave something out (hardware/native/unused.mjs, strip.c), or compile more of it for size.',
+    'Leave something out (hardware/native/built-ins.mjs, strip.c), or compile more of it for size.',
   );
 
 /** The linker's complaints about room, by name; any other failure stays what it is. */

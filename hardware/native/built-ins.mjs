@@ -1,5 +1,6 @@
-// Functions of the language that no bundle of a device uses, left out of the images of the native profile: about
-// 40 KB of flash. A build fails when a bundle names one of them; then take the name off this list.
+// Which built-ins the images of the native profile don't take from XS: those that no bundle of a device uses are left
+// out, about 45 KB of flash, and some are faster in quick.c. A build fails when a bundle names one that is left out;
+// then take the name off this list.
 const names = {
   Array:
     'concat copyWithin findLastIndex flat flatMap keys lastIndexOf pop reduceRight reverse toLocaleString',
@@ -49,19 +50,32 @@ export const unusedFunctions = [
   ...words(globals).map((name) => `fx_${name}`),
 ];
 
+/** Functions of which quick.c has a faster form for the common case. */
+const quickFunctions = [
+  'fx_Object_copy',
+  'fx_TypedArray',
+  ...words('fill indexOf set slice subarray').map((name) => `fx_TypedArray_prototype_${name}`),
+];
+
 /**
  * A header that the engine's sources see first. It renames each definition, which a parenthesis follows, so that the
- * tables of built-ins, which name the functions alone, refer to an alias of one that only throws: see strip.c.
+ * tables of built-ins, which name the functions alone, refer to those of quick.c, and to aliases in strip.c of one
+ * that only throws.
+ * @param {boolean} lean leaves out what no device uses
  */
-export const unusedHeader = [
-  'struct sxMachine;',
-  ...unusedFunctions.map((name) => `extern void ${name}(struct sxMachine *);`),
-  `#define UNUSED_BUILT_INS(X) ${unusedFunctions.map((name) => `X(${name})`).join(' ')}`,
-  '#ifndef UNUSED_ALIASES',
-  ...unusedFunctions.map((name) => `#define ${name}(the) unused_${name}(the)`),
-  '#endif',
-  '',
-].join('\n');
+export function engineHeader(lean) {
+  const unused = lean ? unusedFunctions : [];
+  const replaced = [...unused, ...quickFunctions];
+  return [
+    'struct sxMachine;',
+    ...replaced.map((name) => `extern void ${name}(struct sxMachine *);`),
+    `#define UNUSED_BUILT_INS(X) ${unused.map((name) => `X(${name})`).join(' ')}`,
+    '#ifndef OWN_BUILT_INS',
+    ...replaced.map((name) => `#define ${name}(the) engine_${name}(the)`),
+    '#endif',
+    '',
+  ].join('\n');
+}
 
 /** Throws when a program names, as a property or a variable, what an image has not got. */
 export function checkUnused(program) {
@@ -69,5 +83,5 @@ export function checkUnused(program) {
   const lists = [...Object.values(names), ...Object.values(statics), globals];
   const missing = lists.flatMap(words).filter((name) => used.has(name));
   if (missing.length > 0)
-    throw new Error(`The bundle uses what images leave out: ${missing}. See hardware/native/unused.mjs.`);
+    throw new Error(`The bundle uses what images leave out: ${missing}. See hardware/native/built-ins.mjs.`);
 }
