@@ -190,6 +190,11 @@ uint8_t *argument_bytes_of(txMachine *the, int index, size_t size)
 	return bytes;
 }
 
+int argument_count(txMachine *the)
+{
+	return mxArgc;
+}
+
 uint32_t argument_unsigned(txMachine *the, int index)
 {
 	if (index >= mxArgc) mxTypeError("argument %d is missing", index);

@@ -82,6 +82,7 @@ void unused_built_in(struct sxMachine *the); /* stands in an image for what buil
 /* Arguments of natives. They throw a TypeError into JavaScript when the caller got it wrong. */
 uint8_t *argument_bytes(struct sxMachine *the, int index, size_t *size);
 uint8_t *argument_bytes_of(struct sxMachine *the, int index, size_t size);
+int argument_count(struct sxMachine *the);
 uint32_t argument_unsigned(struct sxMachine *the, int index);
 uint64_t argument_uint53(struct sxMachine *the, int index); /* a safe integer, not negative */
 const char *argument_string(struct sxMachine *the, int index);

@@ -17,7 +17,7 @@ export interface Natives {
   idle(): void;
   keccak256(bytes: Uint8Array, out: Uint8Array): void;
   sha256(bytes: Uint8Array, out: Uint8Array): void;
-  crc32(bytes: Uint8Array): number;
+  crc32(bytes: Uint8Array, before?: number): number;
   equal(a: Uint8Array, b: Uint8Array): boolean;
   /** Writes `value` big-endian so that its last byte stands just before `end`; false when it does not fit. */
   writeUint(target: Uint8Array, end: number, value: number): boolean;

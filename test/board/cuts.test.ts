@@ -199,7 +199,11 @@ taps(`kill -9 at ${kills} moments of a tap, on either side`, async () => {
     const memory = tapPair.board(side).memory;
     const until = memory.read('writes') + 1 + ((round * 37) % 60);
     tapPair.terminal.type('sale 1000');
-    while (memory.read('writes') < until) await new Promise((resolve) => setImmediate(resolve));
+    const deadline = Date.now() + 60_000;
+    while (memory.read('writes') < until) {
+      if (Date.now() > deadline) throw new Error(`kill ${round}: the tap has not written so much`);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
     await tapPair.board(side).kill();
     const again = tapPair.start(side);
     await again.event('ready');
