@@ -1,33 +1,45 @@
-// Bundles the device code and the SDK providers into build/sdk/main.js, the one ES module that manifest.json names.
-// Then, with the Moddable SDK installed: mcconfig -d -m -p esp32
+// Makes what manifest.json names and no source holds, below build: one ES module a platform, and libsecp256k1's table.
+// Then, with the Moddable SDK installed: mcconfig -m -p x-cli-lin, or -p esp32
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureInstalled, root } from './ensure.mjs';
 
-/** Modules that the SDK provides; all else is in the bundle. */
+/** The platforms of manifest.json, and the program of each. */
+export const sdkPrograms = {
+  'x-cli-lin': 'hardware/boards/sdk-lin/main.ts',
+  esp32: 'hardware/boards/esp32/main.ts',
+};
+
+/** Modules that the SDK or manifest.json provides; all else is in the bundle. */
 export const sdkModules = [
-  'bleserver',
+  'embedded:io/bluetoothle/peripheral',
   'embedded:io/serial',
+  'embedded:io/socket/tcp',
   'embedded:network/mqtt/client',
-  'flash',
-  'preference',
-  'sundial/entropy',
+  'embedded:storage/flash',
+  'embedded:storage/key-value',
+  'sundial/linux',
+  'sundial/natives',
   'time',
   'timer',
 ];
 
-export async function bundleForSdk() {
+/** Bundles the program of one platform; returns esbuild's result. */
+export async function bundleForSdk(platform) {
   const { build } = await import('esbuild');
+  const { nativeModules } = await import('../hardware/boards/mps2-an386/build.mjs');
   return build({
     absWorkingDir: root,
-    entryPoints: ['hardware/boards/esp32/main.ts'],
-    outfile: join(root, 'build/sdk/main.js'),
+    entryPoints: [sdkPrograms[platform]],
+    outfile: join(root, `build/sdk/${platform}.js`),
     bundle: true,
     format: 'esm',
     platform: 'neutral',
     mainFields: ['module', 'main'],
     conditions: ['import', 'default'],
     target: 'es2021',
+    inject: [join(root, 'hardware/boards/sdk/prelude.ts')],
+    plugins: [nativeModules],
     external: sdkModules,
     metafile: true,
     logLevel: 'silent',
@@ -36,6 +48,10 @@ export async function bundleForSdk() {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   ensureInstalled();
-  await bundleForSdk();
-  process.stdout.write('build/sdk/main.js\n');
+  const { curveTable } = await import('../hardware/native/build.mjs');
+  await curveTable(4);
+  for (const platform of Object.keys(sdkPrograms)) {
+    await bundleForSdk(platform);
+    process.stdout.write(`build/sdk/${platform}.js\n`);
+  }
 }

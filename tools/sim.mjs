@@ -1,16 +1,19 @@
 // The simulator's long runs: `ci` (fixed seeds and every seed that ever failed), `hunt` (new seeds), `plants` (known
 // bugs put into the bundle one at a time, each to be found). Workers are processes, so that both cores are used.
 import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ensureInstalled, root } from './ensure.mjs';
 
-const help = `npm run sim:ci | npm run sim:hunt -- [--minutes n] [--from seed] [--seeds n] | npm run sim:plants -- [--only name]
+const help = `npm run sim:ci | npm run sim:hunt -- [options] | npm run sim:plants -- [--only name]
   --minutes n   stop after this long (default 30)
-  --from seed   first seed (default: from the clock, printed)
+  --from seed   first seed (default: behind the last one that was hunted in this checkout, or else from the clock)
   --seeds n     stop after this many seeds
+  --workers n   processes (default 2)
+  --totals      hunt nothing, print what was hunted in this checkout
   --only name   only this planted bug
 `;
 const { values: options, positionals } = parseArgs({
@@ -19,6 +22,8 @@ const { values: options, positionals } = parseArgs({
     minutes: { type: 'string', default: '30' },
     from: { type: 'string' },
     seeds: { type: 'string' },
+    workers: { type: 'string' },
+    totals: { type: 'boolean', default: false },
     only: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
@@ -30,7 +35,7 @@ if (options.help || !['ci', 'hunt', 'plants'].includes(mode)) {
 }
 ensureInstalled();
 const { bundle } = await import('./bundle.mjs');
-const WORKERS = Math.min(2, availableParallelism());
+const WORKERS = Number(options.workers ?? Math.min(2, availableParallelism()));
 const WORKER = 'simulators/cli/hunt-worker.ts';
 /** Seeds within which each planted bug must be found. */
 const PLANT_SEEDS = 150;
@@ -55,16 +60,18 @@ function work(file, args, onSeed) {
   });
 }
 
-async function hunt(from, until, minutes, workerMode = 'all') {
+/** `onSeed` is called with each result as it comes. */
+async function hunt(from, until, minutes, onSeed = () => undefined) {
   const found = [];
   let seeds = 0;
   let events = 0;
   const startedMs = Date.now();
   const codes = await Promise.all(
     Array.from({ length: WORKERS }, (_, index) =>
-      work('build/sim/hunt.mjs', [from + index, WORKERS, until, minutes * 60_000, workerMode], (result) => {
+      work('build/sim/hunt.mjs', [from + index, WORKERS, until, minutes * 60_000, 'all'], (result) => {
         seeds += 1;
         events += result.events;
+        onSeed(result);
         if (result.violation === undefined) return;
         found.push(result);
         process.stdout.write(`seed ${result.seed}: ${result.violation}\n  again with: ${result.command}\n`);
@@ -84,16 +91,79 @@ function knownSeeds() {
     .map(Number);
 }
 
+/** What was hunted in this checkout: a range of seeds a hunt, with the code that ran it. */
+const recordFile = join(root, 'build', 'sim', 'hunted.json');
+const readRecord = () => (existsSync(recordFile) ? JSON.parse(readFileSync(recordFile, 'utf8')) : []);
+/** How often a running hunt is written down: what a killed one loses is run again. */
+const RECORD_MS = 10_000;
+
+function writeRecord(ranges) {
+  const aside = `${recordFile}.${process.pid}`;
+  writeFileSync(aside, `${JSON.stringify(ranges, undefined, 1)}\n`);
+  renameSync(aside, recordFile);
+}
+
+/** One hunt as it goes on: `next` is the first seed that was not run. */
+class Range {
+  constructor(from, code) {
+    this.range = { code, from, next: from, seeds: 0, events: 0, seconds: 0, violations: [] };
+    this.before = readRecord();
+    this.ahead = new Set();
+    this.startedMs = Date.now();
+    this.writtenMs = this.startedMs;
+  }
+
+  /** Workers take turns, so seeds come a little out of order; those behind a gap count when it is closed. */
+  add({ seed, events, violation }) {
+    this.ahead.add(seed);
+    while (this.ahead.delete(this.range.next)) this.range.next += 1;
+    this.range.seeds = this.range.next - this.range.from;
+    this.range.events += events;
+    if (violation !== undefined) this.range.violations.push({ seed, violation });
+    if (Date.now() - this.writtenMs > RECORD_MS) this.write();
+  }
+
+  write() {
+    this.writtenMs = Date.now();
+    this.range.seconds = Math.round((this.writtenMs - this.startedMs) / 1000);
+    if (this.range.seeds > 0) writeRecord([...this.before, this.range]);
+  }
+}
+
+function printTotals(ranges) {
+  const sum = (field) => ranges.reduce((total, range) => total + field(range), 0);
+  const codes = new Set(ranges.map(({ code }) => code)).size;
+  const [seeds, seconds] = [sum((range) => range.seeds), sum((range) => range.seconds)];
+  process.stdout.write(
+    `in all: ${seeds} seeds in ${ranges.length} ranges of ${codes} builds, ` +
+      `${sum((range) => range.violations.length)} violations, ${sum((range) => range.events)} events, ${seconds} s\n`,
+  );
+}
+
 async function runHunt() {
+  if (options.totals) {
+    printTotals(readRecord());
+    return true;
+  }
   await bundle({ hunt: WORKER }, 'build/sim');
-  const from = Number(options.from ?? Math.floor(Date.now() / 1000));
+  const code = createHash('sha256')
+    .update(readFileSync(join(root, 'build/sim/hunt.mjs')))
+    .digest('hex');
+  const last = readRecord().at(-1)?.next ?? Math.floor(Date.now() / 1000);
+  const from = Number(options.from ?? last);
   const until = options.seeds === undefined ? Number.MAX_SAFE_INTEGER : from + Number(options.seeds) - 1;
   process.stdout.write(`hunting from seed ${from} with ${WORKERS} workers\n`);
-  const { seeds, events, found, seconds, ok } = await hunt(from, until, Number(options.minutes));
-  const rate = Math.floor(events / Math.max(seconds, 1));
-  process.stdout.write(
-    `${seeds} seeds, ${found.length} violations, ${rate} events/s, ${seconds.toFixed(0)} s\n`,
+  const range = new Range(from, code.slice(0, 12));
+  const { seeds, events, found, seconds, ok } = await hunt(from, until, Number(options.minutes), (result) =>
+    range.add(result),
   );
+  range.write();
+  const perSecond = (count, digits) => (count / Math.max(seconds, 1)).toFixed(digits);
+  process.stdout.write(
+    `${seeds} seeds, ${found.length} violations, ${perSecond(seeds, 1)} seeds/s, ${perSecond(events, 0)} events/s, ` +
+      `${seconds.toFixed(0)} s\n`,
+  );
+  printTotals(readRecord());
   return ok && found.length === 0;
 }
 

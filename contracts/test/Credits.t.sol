@@ -32,6 +32,19 @@ contract CreditsTest is Kit {
         conserved();
     }
 
+    /// Every row stands for itself: what follows a credit is settled, not credited.
+    function test_aRowBehindACreditIsSettled() public {
+        expect(tap(1, 400, 400), Reasons.APPLIED, 400, "paid");
+        Message memory next = plain(channel, 2, 470, 1, 70);
+        next.kind = LANES;
+        next.lanes = bytes16(keccak256("a list"));
+        Outcome[] memory outcomes = settle(batch(credit(tap(1, 400, 400), 400, 150), next));
+        same(outcomes[0].moved, 150, "credited");
+        same(outcomes[1].reason, Reasons.APPLIED, "settled");
+        same(outcomes[1].moved, 70, "and paid");
+        same(balance(1), 70, "to its payee");
+    }
+
     function test_aCreditGrowsUpToItsVoucher() public {
         expect(tap(1, 400, 400), Reasons.APPLIED, 400, "paid");
         expect(credit(tap(1, 400, 400), 400, 150), Reasons.APPLIED, 150, "first");

@@ -147,6 +147,20 @@ contract FraudTest is Kit {
         proves(E3, plain(channel, 1, 100, 0, 100), message, "a friend in the list");
     }
 
+    function test_E3_everyListedLaneCounts() public {
+        Message memory message = plain(channel, 2, 100, 1, 10);
+        message.kind = STATEMENT;
+        message.list = new Entry[](2);
+        message.list[0] = Entry(2, 20);
+        message.list[1] = Entry(0, 70);
+        bytes memory honest = batch(message);
+        vm.expectPartialRevert(Fraud.NotProved.selector);
+        vault.proveFraud(E3, honest);
+        message.list[1].paid = 71;
+        vault.proveFraud(E3, batch(message));
+        holds(vault.readChannel(channel).slashed, "101 listed, 100 spent");
+    }
+
     function test_E3_aListAboveItsSpentProvesItself() public {
         Message memory message = plain(channel, 2, 100, 1, 1);
         message.kind = STATEMENT;

@@ -300,6 +300,10 @@ contract PotsTest is Kit {
         bytes memory evidence = batch(a, b);
         vm.expectPartialRevert(Pots.NotShort.selector);
         vault.registerShortfall(evidence);
+        // Nor does an opened one before them lend them its amount.
+        evidence = batch(opened(plain(channel, 1, 500, 0, 500), 500), b);
+        vm.expectPartialRevert(Pots.NotShort.selector);
+        vault.registerShortfall(evidence);
     }
 
     function test_ticksOverlapToo() public {

@@ -128,6 +128,15 @@ contract RolesTest is Kit {
         vault.finishExit(channel);
     }
 
+    function test_aFreezeThatIsOverCannotBeLifted() public {
+        vm.prank(GUARDIAN);
+        vault.freeze(7 days);
+        vm.warp(block.timestamp + 7 days);
+        vm.prank(address(timelock));
+        vm.expectRevert(Guardian.NotFrozen.selector);
+        vault.liftFreeze();
+    }
+
     function test_onlyTheTimelockLiftsAFreezeEarly() public {
         uint256 start = block.timestamp;
         vm.startPrank(address(timelock));

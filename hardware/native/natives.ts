@@ -29,9 +29,9 @@ export interface Natives {
    * Writes the fields that `codecs` names, laid out as struct.ts says; false when one does not fit its layout or the
    * buffer is too small. Nothing is written then.
    */
-  structWrite(writer: Writer, layout: Uint8Array, codecs: object, values: object): boolean;
+  structWrite?(writer: Writer, layout: Uint8Array, codecs: object, values: object): boolean;
   /** Reads them; undefined when the bytes are anything else. Nothing is read then. */
-  structRead(reader: Reader, layout: Uint8Array, codecs: object): object | undefined;
+  structRead?(reader: Reader, layout: Uint8Array, codecs: object): object | undefined;
   /** False when `secret` is no valid key. */
   secpAddress(secret: Uint8Array, out: Uint8Array): boolean;
   secpSign(digest: Uint8Array, secret: Uint8Array, out: Uint8Array): boolean;

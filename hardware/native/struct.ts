@@ -28,17 +28,18 @@ class PlainStruct<F extends Readonly<Record<string, Codec<unknown>>>> extends St
   }
 
   override write(writer: Writer, value: StructOf<F>): void {
-    if (!natives.structWrite(writer, this.layout, this.fields, value)) super.write(writer, value);
+    if (!natives.structWrite!(writer, this.layout, this.fields, value)) super.write(writer, value);
   }
 
   override read(reader: Reader): StructOf<F> {
-    return (natives.structRead(reader, this.layout, this.fields) as StructOf<F>) ?? super.read(reader);
+    return (natives.structRead!(reader, this.layout, this.fields) as StructOf<F>) ?? super.read(reader);
   }
 }
 
 export function struct<const F extends Readonly<Record<string, Codec<unknown>>>>(
   fields: F,
 ): Codec<StructOf<F>> {
-  const layout = layoutOf(Object.entries(fields).map(([, codec]) => codec.item));
+  // Only where the engine's sources are ours to build with: the SDK's natives don't see inside of it.
+  const layout = natives.structRead && layoutOf(Object.entries(fields).map(([, codec]) => codec.item));
   return layout === undefined ? new Struct(fields) : new PlainStruct(fields, layout);
 }

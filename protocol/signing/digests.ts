@@ -3,15 +3,7 @@
  * computed once, so that a digest costs two hashes.
  */
 import type { CryptoSuite } from '../../hardware/interfaces/index.ts';
-import {
-  type Address,
-  type Bytes32,
-  concatBytes,
-  equalBytes,
-  type Signature,
-  utf8,
-  writeUint,
-} from '../bytes.ts';
+import { type Address, type Bytes32, equalBytes, type Signature, utf8, writeUint } from '../bytes.ts';
 import { SundialError } from '../errors.ts';
 import { STRUCTS, type StructMessage, type StructName, typeString } from './structs.ts';
 
@@ -43,7 +35,8 @@ export interface Signing {
 const DOMAIN_TYPE = 'EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)';
 
 interface Layout {
-  readonly typeHash: Bytes32;
+  /** Where the struct is encoded, its type hash first: used anew for every digest, so that none allocates. */
+  readonly encoded: Uint8Array;
   readonly fields: readonly (readonly [name: string, kind: 'uint' | 'left' | 'right', length: number])[];
 }
 
@@ -54,7 +47,9 @@ function layoutOf(suite: CryptoSuite, name: StructName): Layout {
     if (type === 'address') return [field, 'right', 20] as const;
     return [field, 'left', Number(type.slice(5))] as const;
   });
-  return { typeHash: suite.keccak256(utf8(typeString(name))), fields };
+  const encoded = new Uint8Array(32 + 32 * fields.length);
+  encoded.set(suite.keccak256(utf8(typeString(name))), 0);
+  return { encoded, fields };
 }
 
 /** Makes the digests of one domain. */
@@ -66,7 +61,9 @@ export function makeSigning(suite: CryptoSuite, domain: Domain): Signing {
   writeUint(words, 128, domain.chainId);
   words.set(domain.vault, 140);
   const separator = suite.keccak256(words);
-  const prefix = concatBytes(Uint8Array.of(0x19, 0x01), separator);
+  const signed = new Uint8Array(66);
+  signed.set([0x19, 0x01], 0);
+  signed.set(separator, 2);
 
   const layouts = new Map<StructName, Layout>();
   const layout = (name: StructName): Layout => {
@@ -79,9 +76,8 @@ export function makeSigning(suite: CryptoSuite, domain: Domain): Signing {
   };
 
   const structHash: Signing['structHash'] = (name, message) => {
-    const { typeHash, fields } = layout(name);
-    const encoded = new Uint8Array(32 + 32 * fields.length);
-    encoded.set(typeHash, 0);
+    const { encoded, fields } = layout(name);
+    encoded.fill(0, 32);
     let start = 32;
     for (const [field, kind, length] of fields) {
       const value = (message as Record<string, number | Uint8Array>)[field]!;
@@ -107,8 +103,10 @@ export function makeSigning(suite: CryptoSuite, domain: Domain): Signing {
     return suite.keccak256(encoded);
   };
 
-  const digest: Signing['digest'] = (name, message) =>
-    suite.keccak256(concatBytes(prefix, structHash(name, message)));
+  const digest: Signing['digest'] = (name, message) => {
+    signed.set(structHash(name, message), 34);
+    return suite.keccak256(signed);
+  };
 
   return {
     suite,

@@ -32,15 +32,20 @@ export class DecodeError extends SundialError {
 export const headSize = (max: number): number =>
   max < 24 ? 1 : max < 0x100 ? 2 : max < 0x10000 ? 3 : max < TWO_32 ? 5 : 9;
 
+/** A tap's message fits; longer ones double it. */
+const BUFFER_BYTES = 256;
+/** The buffer of the last writer that finished, for the next one: most messages are written without allocating one. */
+let spare: Uint8Array | undefined;
+
 /** Appends values to a growing buffer. */
 export class Writer {
   private buffer: Uint8Array;
   /** Bytes that were written. */
   private at = 0;
 
-  /** `sizeHint`: bytes to start with; the buffer doubles when it is full. */
-  constructor(sizeHint = 256) {
-    this.buffer = new Uint8Array(sizeHint);
+  constructor() {
+    this.buffer = spare ?? new Uint8Array(BUFFER_BYTES);
+    spare = undefined;
   }
 
   private reserve(count: number): number {
@@ -97,9 +102,12 @@ export class Writer {
     this.buffer[start] = NULL;
   }
 
-  /** A copy of what was written. */
+  /** A copy of what was written. Ends the writer: its buffer is the next one's. */
   finish(): Uint8Array {
-    return this.buffer.slice(0, this.at);
+    const written = this.buffer.slice(0, this.at);
+    // A chip keeps no large one.
+    if (this.buffer.length === BUFFER_BYTES) spare = this.buffer;
+    return written;
   }
 }
 

@@ -128,6 +128,8 @@ export class Story {
     }
     const victim = this.device(kill.victim);
     victim.command({ haltAt: kill.at });
+    // Its answer says that it has taken the command: the sale goes to another process, which may be faster.
+    await victim.status();
     pos.command({ sale: price });
     await victim.next('halted');
     await victim.kill();

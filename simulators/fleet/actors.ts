@@ -1,11 +1,11 @@
 /** Who is in the fleet: payers and terminals on their devices, merchants behind the terminals. */
-import type { Address } from '../../protocol/bytes.ts';
+import { type Address, equalBytes } from '../../protocol/bytes.ts';
 import { amount, type Seconds, seconds } from '../../protocol/integers.ts';
-import { REQUEST_OPEN_SECONDS, SYNC_RETRY_MS } from '../../protocol/limits.ts';
+import { REQUEST_OPEN_SECONDS, SESSION_LOST_SECONDS, SYNC_RETRY_MS } from '../../protocol/limits.ts';
 import type { Context } from '../../protocol/machines/effects.ts';
 import * as payerBooks from '../../protocol/machines/payer/books.ts';
 import { payerAfterPowerUp, type PayerEvent, payerStep } from '../../protocol/machines/payer/payer.ts';
-import type { PayerSettings, PayerState } from '../../protocol/machines/payer/state.ts';
+import { type PayerSettings, type PayerState, terminalOf } from '../../protocol/machines/payer/state.ts';
 import * as terminalBooks from '../../protocol/machines/terminal/books.ts';
 import type { TerminalSettings, TerminalState } from '../../protocol/machines/terminal/state.ts';
 import {
@@ -57,19 +57,44 @@ export interface TerminalActor {
 /** As in the payer's machine: it resends after 3 s. */
 const RESEND_MS = 3000;
 const OPEN_MS = REQUEST_OPEN_SECONDS * 1000;
+const SESSION_LOST_MS = SESSION_LOST_SECONDS * 1000;
 
 function payerClockDue({ books, volatile }: PayerState): number | undefined {
   if (volatile.frozen) return undefined;
-  const resend = volatile.linkUp ? volatile.sentAtMs + RESEND_MS : undefined;
-  const waits = volatile.hubConnected && books.outbox.length + books.unconfirmed.length > 0;
-  return earlier(resend, waits ? volatile.uploadedAtMs + SYNC_RETRY_MS : undefined);
+  const resend = volatile.linkUp && waitsForTerminal(books, volatile);
+  const upload = volatile.hubConnected && books.outbox.length + books.unconfirmed.length > 0;
+  return earlier(
+    resend ? volatile.sentAtMs + RESEND_MS : undefined,
+    upload ? volatile.uploadedAtMs + SYNC_RETRY_MS : undefined,
+  );
+}
+
+/** Whether the payer has something that it sends again when the terminal it met does not answer. */
+function waitsForTerminal(
+  { unconfirmed, stream }: PayerState['books'],
+  { pending, peer, answered }: PayerState['volatile'],
+): boolean {
+  if (pending !== undefined) return true;
+  if (peer === undefined) return false;
+  return (
+    (stream !== undefined && answered < stream.revealed && equalBytes(stream.terminal, peer)) ||
+    unconfirmed.some((entry) => equalBytes(terminalOf(entry), peer))
+  );
 }
 
 function terminalClockDue({ books, volatile }: TerminalState): number | undefined {
   if (volatile.frozen) return undefined;
-  const drop = volatile.open === undefined ? undefined : volatile.open.openedAtMs + OPEN_MS;
-  const waits = volatile.hubConnected && books.outbox.length > 0;
-  return earlier(drop, waits ? volatile.uploadedAtMs + SYNC_RETRY_MS : undefined);
+  const { open, session, linkUp, hubConnected } = volatile;
+  const drop = open === undefined ? undefined : open.openedAtMs + OPEN_MS;
+  const lost = session === undefined || linkUp ? undefined : volatile.linkLostAtMs + SESSION_LOST_MS;
+  const upload = hubConnected && books.outbox.length > 0 ? volatile.uploadedAtMs + SYNC_RETRY_MS : undefined;
+  return earlier(earlier(drop, lost), upload);
+}
+
+/** A charge point also gives back what late ticks are owed. */
+function chargerClockDue(state: TerminalState): number | undefined {
+  const owes = state.books.lanes.some((lane) => lane.stream !== undefined && lane.owed > lane.credited);
+  return owes && !state.volatile.frozen ? 0 : terminalClockDue(state);
 }
 
 function earlier(a: number | undefined, b: number | undefined): number | undefined {
@@ -155,7 +180,7 @@ export function makeTerminal(
     },
     options,
     surroundings,
-    terminalClockDue,
+    role === 'charger' ? chargerClockDue : terminalClockDue,
   );
   device.provision({ type: 'hubKey', ...hub });
   const actor: TerminalActor = { kind: 'terminal', role, device, merchant, honest: true, busy: false };

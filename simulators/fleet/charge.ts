@@ -13,6 +13,8 @@ import type { Place } from './place.ts';
 /** 25 Wh at 0.48 a kWh. */
 const TICK_WH = 25;
 const TICK_VALUE = 12_000;
+/** Ticks that a car wants: 1 to 8 kWh. */
+const WANTED_TICKS = [40, 320] as const;
 /** Nothing happened for so long: the car is unplugged. */
 const STALL_MS = 3 * MINUTE;
 
@@ -21,12 +23,12 @@ export function charge(
   random: Random,
   car: PayerActor,
   charger: TerminalActor,
-  options: { readonly driveOff: boolean },
+  options: { readonly driveOff: boolean; readonly ticks: readonly [number, number] | undefined },
 ): void {
   const { world } = place;
   car.busy = true;
   charger.busy = true;
-  const wantedTicks = random.between(40, 320);
+  const wantedTicks = random.between(...(options.ticks ?? WANTED_TICKS));
   const driveOffAt = options.driveOff ? random.between(1, wantedTicks) : wantedTicks + 1;
   const startedMs = world.nowMs;
   let delivered = 0;

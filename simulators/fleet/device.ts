@@ -346,6 +346,13 @@ export class Device<
     this.state = this.machine.afterPowerUp(books, this.frozen);
   }
 
+  /** Where a tick was planned for may be over by the time it comes. */
+  private clockIsDue(): boolean {
+    const now = this.monotonicMs();
+    const due = now < 2 * CLOCK_MS ? CLOCK_MS : this.clockDue(this.state);
+    return due !== undefined && due <= now;
+  }
+
   private planTick(): void {
     if (this.power === 'off') return;
     const now = this.monotonicMs();
@@ -366,7 +373,8 @@ export class Device<
     this.tickAt = next;
     this.tick = world.at(next, () => {
       this.tick = undefined;
-      this.dispatch({ type: 'clock' });
+      if (this.clockIsDue()) this.dispatch({ type: 'clock' });
+      else this.planTick();
     });
   }
 

@@ -78,7 +78,8 @@ export class SimulatedHub implements HubEnd {
   private epoch = 0;
   private settling = false;
   private readonly refusedRows = new Map<string, number>();
-  private readonly terminals = new Map<string, Message & { type: 'register' }>();
+  private readonly terminals = new Map<string, MessageOf<'register'>>();
+  private readonly byPayee = new Map<string, Set<string>>();
   private readonly leaving = new Map<number, boolean>();
   private readonly options: HubOptions;
   private readonly world: World;
@@ -235,9 +236,7 @@ export class SimulatedHub implements HubEnd {
           code: refusalNumber(effect.code),
         });
       case 'registered':
-        if (effect.message.payee !== undefined)
-          this.terminals.set(bytesKey(effect.message.device), effect.message);
-        return;
+        return this.register(effect.message);
       case 'revocations':
         return this.publish();
       case 'count':
@@ -245,6 +244,16 @@ export class SimulatedHub implements HubEnd {
         if (effect.what.type === 'evidence') this.watcher.evidence(effect.what.evidence);
         return;
     }
+  }
+
+  private register(message: MessageOf<'register'>): void {
+    if (message.payee === undefined) return;
+    const id = bytesKey(message.device);
+    this.terminals.set(id, message);
+    const payee = bytesKey(message.payee);
+    const terminals = this.byPayee.get(payee);
+    if (terminals === undefined) this.byPayee.set(payee, new Set([id]));
+    else terminals.add(id);
   }
 
   /** Remembers vouchers on which a terminal gave something back. */
@@ -385,12 +394,12 @@ export class SimulatedHub implements HubEnd {
 
   private tellSettled(channel: number, payee: string): void {
     const paid = this.chain.vault.settledOf(channel, payee);
-    for (const [id, message] of this.terminals) {
-      if (bytesKey(message.payee!) !== payee || !this.broker.isConnected(id)) continue;
+    for (const id of this.byPayee.get(payee) ?? []) {
+      if (!this.broker.isConnected(id)) continue;
       this.broker.down(id, {
         type: 'settled',
         channel: channel as never,
-        payee: message.payee!,
+        payee: this.terminals.get(id)!.payee!,
         paid: paid as never,
         transaction: ZERO_BYTES32,
       });

@@ -104,7 +104,8 @@ function sell(simulation: Simulation, own: Random, terminal: TerminalActor): voi
   if (payer === undefined) return;
   if (terminal.role === 'charger') {
     // A session that would outlast the payments ends when they do.
-    return charge(simulation, own, payer, terminal, { driveOff: own.chance(scenario.hasty) });
+    const driveOff = own.chance(scenario.hasty);
+    return charge(simulation, own, payer, terminal, { driveOff, ticks: scenario.sessionTicks });
   }
   if (world.nowMs + 20 * SECOND > simulation.activeUntilMs) return;
   let units = 0;

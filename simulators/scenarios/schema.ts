@@ -31,7 +31,9 @@ export const scenarioSchema = z.strictObject({
   /** Terminals of one merchant. */
   terminalsPerMerchant: z.int().min(1).max(100),
   salesPerDay: z.int().min(0).max(20_000),
-  sessionsPerDay: z.int().min(0).max(200),
+  sessionsPerDay: z.int().min(0).max(1000),
+  /** Fewest and most ticks that a car wants in one session; absent: a battery's worth, 40 to 320. */
+  sessionTicks: z.tuple([z.int().min(1).max(10_000), z.int().min(1).max(10_000)]).optional(),
   /** Whole tokens in each channel. */
   deposit: z.int().min(10).max(1_000_000),
   /** Customers, in 1,000, that walk away in the middle of a tap, and cars that drive off. */

@@ -152,12 +152,13 @@ const values = edges.map(
     }) as Value,
 );
 
-const written = (codec: Codec<Value>, value: Value, sizeHint?: number): Uint8Array => {
-  const writer = new Writer(sizeHint);
-  writer.uint(7);
+/** The struct's bytes behind others, and in front of one. */
+const written = (codec: Codec<Value>, value: Value, before = 1): Uint8Array => {
+  const writer = new Writer();
+  for (let i = 0; i < before; i++) writer.uint(7);
   codec.write(writer, value);
   writer.null();
-  return writer.finish();
+  return writer.finish().slice(before - 1);
 };
 
 /** What a codec makes of bytes: the value and the bytes behind it, or the fault. */
@@ -177,7 +178,7 @@ test('structs in C are the bytes and the values of those in JavaScript', () => {
   for (const value of values) {
     const bytes = written(reference, value);
     assert.equal(written(quick, value), bytes);
-    assert.equal(written(quick, value, 4), bytes, 'in a buffer that has to grow');
+    assert.equal(written(quick, value, 230), bytes, 'in a buffer that has to grow');
     assert.equal(read(quick, bytes), { value, rest: true });
     assert.equal(read(reference, bytes), { value, rest: true });
   }

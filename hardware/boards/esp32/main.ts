@@ -1,54 +1,46 @@
 /**
- * The SDK's entry: a wearable that pays over BLE. Other roles differ as the images of the emulated board do. This has
- * been type-checked and bundled, but not run on hardware.
+ * A wearable on an ESP32 that pays over BLE. Type-checked and bundled; not built for the chip and not run on hardware:
+ * see hardware/README.md for what has been.
  */
-import Preference from 'preference';
-import random from 'sundial/entropy';
-import { payerDevice } from '../../../device/devices.ts';
+import flashStorage from 'embedded:storage/flash';
+import keyValueStorage from 'embedded:storage/key-value';
 import { openJournal } from '../../../device/journal/journal.ts';
 import { toHex } from '../../../protocol/bytes.ts';
-import { nobleKey, nobleSuite } from '../../../protocol/crypto/noble.ts';
-import { amount } from '../../../protocol/integers.ts';
-import { makeSigning } from '../../../protocol/signing/digests.ts';
-import type { Entropy } from '../../interfaces/index.ts';
-import { TapServer } from './ble.ts';
-import { sdkClock } from './clock.ts';
-import { partitionFlash } from './flash.ts';
+import { nativeKey } from '../../native/index.ts';
+import { sdkClock } from '../sdk/clock.ts';
+import { say, sdkPayer } from '../sdk/device.ts';
+import { sdkEntropy } from '../sdk/entropy.ts';
+import { sdkFlash } from '../sdk/flash.ts';
+import { serveTaps } from './ble.ts';
 
-const entropy: Entropy = {
-  certified: true,
-  random(length) {
-    const buffer = new ArrayBuffer(length);
-    random(buffer);
-    return new Uint8Array(buffer);
-  },
-};
+/** The partition `sundial` of 256 KiB in the board's table: eight banks of eight blocks. */
+const banks = 8;
+
+const store = keyValueStorage.open({ path: 'sundial', format: 'buffer' });
 
 /** The device's key, made at the first start. A product keeps it in a secure element or in encrypted flash. */
 function deviceSecret(): Uint8Array {
-  const stored = Preference.get('sundial', 'key');
-  if (stored instanceof ArrayBuffer) return new Uint8Array(stored);
-  const secret = entropy.random(32);
-  Preference.set('sundial', 'key', secret.slice().buffer);
+  const stored = store.read('key');
+  if (stored !== undefined) return new Uint8Array(stored);
+  const secret = sdkEntropy.random(32);
+  store.write('key', secret);
   return secret;
 }
 
 export default function main(): void {
-  const key = nobleKey(deviceSecret());
-  const chainId = Number(Preference.get('sundial', 'chainId') ?? 31337);
-  const vault = new Uint8Array((Preference.get('sundial', 'vault') ?? new ArrayBuffer(20)) as ArrayBuffer);
-  const device = payerDevice(
-    makeSigning(nobleSuite, { chainId, vault }),
-    {
-      role: 'wearable',
-      scheme: 'secp256k1',
-      tapMax: amount(50_000_000),
-      entropyCertified: entropy.certified,
-    },
-    { key, clock: sdkClock(), entropy },
-    () => openJournal(partitionFlash('sundial'), { banks: 8 }),
+  const key = nativeKey(deviceSecret());
+  const vault = store.read('vault');
+  const chainId = store.read('chainId');
+  say({ event: 'board', address: key.address, entropyCertified: sdkEntropy.certified });
+  // The factory writes both; a device without them shows its key and waits.
+  if (vault === undefined || chainId === undefined) return say({ event: 'not_provisioned' });
+  const device = sdkPayer(
+    { role: 'wearable', chainId: new DataView(chainId).getUint32(0), vault: new Uint8Array(vault) },
+    // The ESP32's clock is lost with the power; time comes from the hub.
+    { key, clock: sdkClock(() => undefined), entropy: sdkEntropy },
+    () => openJournal(sdkFlash(flashStorage.open({ path: 'sundial', mode: 'r+' })), { banks }),
   );
   void device.start().then(() => {
-    new TapServer(`sundial ${toHex(key.address).slice(2, 8)}`, (link) => device.attachLink(link));
+    serveTaps(`sundial ${toHex(key.address).slice(2, 8)}`, (link) => device.attachLink(link));
   });
 }

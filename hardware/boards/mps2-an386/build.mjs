@@ -1,5 +1,5 @@
 // Builds a firmware image for the emulated board: bundle, byte code, C, link. Prints what it made and its sizes.
-//   node hardware/boards/mps2-an386/build.mjs --role wearable [--profile noble] [--flash BYTES] [--ram BYTES]
+//   node hardware/boards/mps2-an386/build.mjs --role wearable [--profile noble] [--tests] [--flash BYTES] [--ram BYTES]
 import { spawn } from 'node:child_process';
 import {
   existsSync,
@@ -297,24 +297,26 @@ function linkFailure(what, error, limits) {
 }
 
 /**
- * Builds an image, or takes the one that is already there. Throws BudgetError when it is larger than `limits` say,
+ * Builds an image, or takes the one that is already there. Throws BudgetError when it is larger than the sizes say,
  * which are its profile's unless they are given.
- * @param {{ flashSize?: number, ramSize?: number }} limits bytes
+ * @param {{ tests?: boolean, flashSize?: number, ramSize?: number }} options `tests` adds what crash tests tell a board
+ *   (crash.ts), which no product has; sizes in bytes
  * @returns {{ image: string, elf: string, flashBytes: number, archiveBytes: number, ramBytes: number }}
  */
-export async function buildImage(role, profile = 'native', limits = {}) {
+export async function buildImage(role, profile = 'native', options = {}) {
   if (!roles[role] || !profiles[profile])
     throw new Error(`There is no image ${role} with profile ${profile}.`);
   const out = join(root, 'build/mps2-an386');
   mkdirSync(out, { recursive: true });
-  const name = `${role}-${profile}`;
+  const tests = options.tests ?? false;
+  const name = `${role}-${profile}${tests ? '-tests' : ''}`;
   const bundle = join(out, `${name}.${process.pid}.js`);
   const archive = join(out, `${name}.archive`);
   const entry = `./hardware/boards/mps2-an386/${roles[role]}`;
   await bundleForEngine({ contents: `import ${JSON.stringify(entry)};`, resolveDir: root }, bundle, {
     // Shorter names of locals and no white space; property names stay, as they are the wire and the journal.
     minify: true,
-    define: { PROFILE: JSON.stringify(profile), ROLE: JSON.stringify(role) },
+    define: { PROFILE: JSON.stringify(profile), ROLE: JSON.stringify(role), TESTS: String(tests) },
     plugins: profile === 'noble' ? [nobleProfile] : [nativeModules],
   });
   if (profile === 'native') checkUnused(readFileSync(bundle, 'utf8'));
@@ -324,8 +326,8 @@ export async function buildImage(role, profile = 'native', limits = {}) {
   renameSync(bundle, join(out, `${name}.js`));
   const objects = await compileAll(role, profile, archive);
   const { heapSize, stackSize } = profiles[profile];
-  const flashSize = limits.flashSize ?? flashOf(role, profile);
-  const ramSize = limits.ramSize ?? ramOf(role, profile);
+  const flashSize = options.flashSize ?? flashOf(role, profile);
+  const ramSize = options.ramSize ?? ramOf(role, profile);
   const { STACK_SLOTS, FIRST_CHUNKS, FIRST_SLOTS } = definesOf(role, profile);
   const script = join(folder, 'board.ld');
   const symbols = Object.entries({
@@ -382,16 +384,18 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     options: {
       role: { type: 'string', default: 'wearable' },
       profile: { type: 'string', default: 'native' },
+      tests: { type: 'boolean', default: false },
       flash: { type: 'string' },
       ram: { type: 'string' },
     },
   });
-  const limits = {
+  const options = {
+    tests: values.tests,
     ...(values.flash && { flashSize: Number(values.flash) }),
     ...(values.ram && { ramSize: Number(values.ram) }),
   };
   try {
-    process.stdout.write(`${JSON.stringify(await buildImage(values.role, values.profile, limits))}\n`);
+    process.stdout.write(`${JSON.stringify(await buildImage(values.role, values.profile, options))}\n`);
   } catch (error) {
     if (!(error instanceof BudgetError)) throw error;
     process.stderr.write(`${error.message}\n`);

@@ -3,7 +3,8 @@ import Time from 'time';
 import Timer from 'timer';
 import type { Clock } from '../../interfaces/index.ts';
 
-export function sdkClock(): Clock {
+/** `realTimeSeconds`: Unix time where a clock kept running while the power was off, else undefined. */
+export function sdkClock(realTimeSeconds: () => number | undefined): Clock {
   // The ticks are 32 bits of milliseconds: counted on, they don't wrap.
   let last = Time.ticks;
   let elapsedMs = 0;
@@ -14,8 +15,7 @@ export function sdkClock(): Clock {
       last = now;
       return elapsedMs;
     },
-    // The ESP32's clock is lost with the power; time comes from the hub.
-    realTimeSeconds: () => undefined,
+    realTimeSeconds,
     schedule(delayMs, callback) {
       let timer: Timer | undefined = Timer.set(() => {
         timer = undefined;

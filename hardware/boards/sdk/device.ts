@@ -1,0 +1,97 @@
+/** A device on the Moddable SDK, whatever the platform: its settings, its crypto, and its notices as lines. */
+import {
+  type PayerDevice,
+  payerDevice,
+  type TerminalDevice,
+  terminalDevice,
+} from '../../../device/devices.ts';
+import type { Journal } from '../../../device/journal/journal.ts';
+import type { Host } from '../../../device/runtime.ts';
+import { type Address, type Signature, toHex } from '../../../protocol/bytes.ts';
+import { nobleSuite } from '../../../protocol/crypto/noble.ts';
+import { type Amount, amount, type Seconds } from '../../../protocol/integers.ts';
+import { TERMINAL_LANES_MAX, TERMINAL_OUTBOX_MAX } from '../../../protocol/limits.ts';
+import type { Notice } from '../../../protocol/machines/effects.ts';
+import { makeSigning, type Signing } from '../../../protocol/signing/digests.ts';
+import { nativeCrypto } from '../../native/index.ts';
+import { natives } from '../../native/natives.ts';
+
+export interface Settings {
+  readonly role: 'wearable' | 'car' | 'pos';
+  readonly chainId: number;
+  readonly vault: Address;
+  /** Payers: the group of terminals that leases are asked for; absent: any. */
+  readonly scope?: Uint8Array | undefined;
+  /** Terminals: whose they are. */
+  readonly payee?: Address | undefined;
+  readonly certificate?: { readonly expiresAt: Seconds; readonly signature: Signature } | undefined;
+}
+
+/** Most that one tap may take from a payer: 50 TIME. */
+const tapMax = amount(50_000_000);
+/** What a payee risks offline in all: 2000 TIME, as for the Node terminals. */
+const capTotal: Amount = amount(2_000_000_000);
+
+/** Digests and secp256k1 in C; P-256 vouchers of other payers are checked in JavaScript. */
+const crypto = nativeCrypto(nobleSuite.recover);
+
+export const signingFor = ({ chainId, vault }: Settings): Signing => makeSigning(crypto, { chainId, vault });
+
+/** Prints one line of JSON. */
+export function say(line: Readonly<Record<string, unknown>>): void {
+  const plain = (_key: string, value: unknown): unknown =>
+    value instanceof Uint8Array ? toHex(value) : value;
+  natives.print(`${JSON.stringify(line, plain)}\n`);
+}
+
+const observer = {
+  onNotice({ type, ...facts }: Notice): void {
+    say({ event: type, ...facts });
+  },
+  onFault({ code, frozen }: { readonly code: string; readonly frozen: boolean }): void {
+    say({ event: 'fault', code, frozen });
+  },
+};
+
+export function sdkPayer(
+  settings: Settings & { readonly role: 'wearable' | 'car' },
+  host: Host,
+  openJournal: () => Journal,
+): PayerDevice {
+  const { role, scope } = settings;
+  return payerDevice(
+    signingFor(settings),
+    {
+      role,
+      scheme: host.key.scheme,
+      tapMax,
+      entropyCertified: host.entropy.certified,
+      ...(scope !== undefined && { scope }),
+    },
+    host,
+    openJournal,
+    observer,
+  );
+}
+
+/** Throws when the settings name no payee. */
+export function sdkTerminal(settings: Settings, host: Host, openJournal: () => Journal): TerminalDevice {
+  const { payee, certificate } = settings;
+  if (payee === undefined || certificate === undefined) throw new Error('a terminal without a payee');
+  return terminalDevice(
+    signingFor(settings),
+    {
+      role: 'pos',
+      scheme: host.key.scheme,
+      payee,
+      certificate,
+      capTotal,
+      outboxMax: TERMINAL_OUTBOX_MAX,
+      lanesMax: TERMINAL_LANES_MAX,
+      entropyCertified: host.entropy.certified,
+    },
+    host,
+    openJournal,
+    observer,
+  );
+}

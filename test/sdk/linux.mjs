@@ -1,0 +1,143 @@
+// The Linux program as the Moddable SDK builds it, against real processes: a till and a wearable on the SDK's XS pay
+// each other over a serial line, reach a hub through the SDK's MQTT client, survive kill -9, and settle on the vault.
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+/** A story with its first compilation of the contracts takes half a minute; a loaded machine much longer. */
+const waitMs = 120_000;
+
+/** Where the SDK's tools are, or what is missing. */
+export function findSdk() {
+  const sdk = process.env.MODDABLE;
+  if (!sdk) return { missing: 'the environment variable MODDABLE, the folder of the Moddable SDK' };
+  const tools = join(sdk, 'build/bin/lin/release');
+  if (!existsSync(join(tools, 'mcconfig')))
+    return { missing: `${tools}/mcconfig, the tools of the Moddable SDK` };
+  return { sdk, tools };
+}
+
+/** A child whose lines can be waited for. */
+class Lines {
+  constructor(program, args, options = {}) {
+    this.seen = [];
+    this.waiters = [];
+    this.child = spawn(program, args, { stdio: ['ignore', 'pipe', 2], ...options });
+    this.ended = new Promise((resolve) => this.child.once('close', () => resolve()));
+    createInterface({ input: this.child.stdout }).on('line', (line) => {
+      this.seen.push(line);
+      this.waiters = this.waiters.filter((waiter) => !waiter(line));
+    });
+  }
+
+  /** Resolves with the first line that matches, also one that came before; throws when none comes. */
+  async next(pattern) {
+    const found = this.seen.find((line) => pattern.test(line));
+    if (found) return found;
+    let timer;
+    const line = await Promise.race([
+      new Promise((resolve) => {
+        this.waiters.push((line) => {
+          const fits = pattern.test(line);
+          if (fits) resolve(line);
+          return fits;
+        });
+      }),
+      this.ended,
+      new Promise((resolve) => {
+        timer = setTimeout(resolve, waitMs);
+      }),
+    ]);
+    clearTimeout(timer);
+    if (typeof line === 'string') return line;
+    throw new Error(`no ${pattern} in:\n${this.seen.join('\n')}`);
+  }
+
+  async end(signal = 'SIGTERM') {
+    this.child.kill(signal);
+    await this.ended;
+  }
+}
+
+/** Builds the program; throws with what mcconfig printed when it fails. */
+export async function buildProgram({ root, execute, sdk, tools }) {
+  const out = join(root, 'build/mcconfig');
+  mkdirSync(out, { recursive: true });
+  const env = { MODDABLE: sdk, PATH: `${tools}${delimiter}${process.env.PATH}` };
+  const { code, output } = await execute('mcconfig', ['-m', '-p', 'x-cli-lin', '-o', out], {
+    env,
+    quiet: true,
+  });
+  const program = join(out, 'bin/lin/release/sundial');
+  if (code !== 0 || !existsSync(program)) throw new Error(output);
+  return program;
+}
+
+export async function runLinux({ root, execute, check, sdk, tools }) {
+  const program = await buildProgram({ root, execute, sdk, tools });
+  const home = mkdtempSync(join(tmpdir(), 'sundial-sdk-'));
+  const state = join(home, 'site');
+  const cli = join(root, 'tools/sundial.mjs');
+  const demo = new Lines(process.execPath, [cli, 'demo', '--state', state]);
+  const [tillTty, wearableTty] = [join(home, 'till'), join(home, 'wearable')];
+  const wire = new Lines('socat', [`PTY,link=${tillTty},raw,echo=0`, `PTY,link=${wearableTty},raw,echo=0`]);
+  const running = new Set();
+  const start = (...args) => {
+    const device = new Lines(program, args);
+    running.add(device);
+    void device.ended.then(() => running.delete(device));
+    return device;
+  };
+  try {
+    await demo.next(/Ctrl-C here/);
+    const site = JSON.parse(readFileSync(join(state, 'site.json'), 'utf8'));
+    const hub = ['--hub', site.mqttUrl.replace('mqtt://', '')];
+    const till = (units) => start(join(state, 'pos'), tillTty, ...hub, '--sale', String(units));
+    const wearable = () => start(join(state, 'wearable'), wearableTty, ...hub);
+    const reconcile = async () => {
+      await fetch(`${site.statusUrl}/settle`, { method: 'POST' });
+      const { output } = await execute(process.execPath, [cli, 'reconcile', '--site', state], {
+        quiet: true,
+      });
+      return output;
+    };
+
+    let pos = till(1_500_000);
+    let payer = wearable();
+    const { voucher } = JSON.parse(await pos.next(/"approved".*1500000/));
+    check('the wearable stored the receipt', JSON.parse(await payer.next(/"paid"/)).voucher === voucher);
+    check('the hub acknowledged to the till', (await pos.next(/"acknowledged"/)).includes(voucher));
+    check('and to the wearable', (await payer.next(/"acknowledged"/)).includes(voucher));
+    const second = wearable();
+    await second.ended;
+    check('one folder, one process', second.seen.join().includes('device_in_use'));
+    await pos.end();
+
+    // Killed with the intent stored: whatever left the chip, the same voucher is brought to its end.
+    pos = till(700_000);
+    await payer.next(/"signing".*700000/);
+    await payer.end('SIGKILL');
+    payer = wearable();
+    const answered = JSON.parse(await pos.next(/"approved".*700000/));
+    await pos.next(new RegExp(`"acknowledged".*${answered.voucher}`));
+    // By the till's receipt or by the hub's acknowledgement, whichever it met first.
+    await payer.next(new RegExp(`"paid".*${answered.voucher}`));
+    await Promise.all([pos.end(), payer.end()]);
+    const books = await reconcile();
+    check(
+      `till, wearable, ledger and vault agree:\n${books}`,
+      !/DIFFERENT/.test(books) && /holds/.test(books),
+    );
+    // 8.85 of the story, 1.50 and 0.70.
+    check(`and hold what was paid:\n${books}`, (books.match(/11\.05/g) ?? []).length === 4);
+  } catch (error) {
+    check(error.message, false);
+  } finally {
+    await Promise.all([...running].map((device) => device.end('SIGKILL')));
+    await wire.end();
+    await demo.end('SIGINT');
+    rmSync(home, { recursive: true, force: true });
+  }
+}
