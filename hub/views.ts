@@ -1,6 +1,6 @@
 // The books as people and tools read them: hex for bytes, plain numbers for money, nothing secret.
 import { toHex } from '../protocol/bytes.ts';
-import { baseOf, channelBook, findEntry, highest, spentTopOf, topOf } from './intake/books.ts';
+import { baseOf, channelBook, emptyChannel, findEntry, highest, spentTopOf, topOf } from './intake/books.ts';
 import { PROOFS } from './intake/fraud.ts';
 import type { Books, ChannelFacts, Entry, IntakeState } from './intake/state.ts';
 import { bytesKey, keyNumber, trieEntries, trieGet } from './intake/trie.ts';
@@ -44,7 +44,7 @@ export function channelViews(state: IntakeState, books: Books, registry: Registr
     .sort((a, b) => a - b)
     .map((channel): ChannelView => {
       const l2: ChannelFacts | undefined = facts.get(channel);
-      const book = ledger.get(channel) ?? { entries: [], claims: {}, lease: undefined, proof: undefined };
+      const book = ledger.get(channel) ?? emptyChannel;
       const { seq, spent } = highest(book);
       return {
         channel,
@@ -109,7 +109,7 @@ export function creditViews(state: IntakeState, books: Books, payee: string) {
   const terminals = [...trieEntries(state.terminals)]
     .filter(([, owner]) => toHex(owner) === payee)
     .map(([key]) => {
-      const synced = books.synced[key];
+      const synced = trieGet(books.synced, key);
       return {
         terminal: `0x${key}`,
         syncedAt: synced?.at ?? 0,

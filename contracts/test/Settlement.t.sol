@@ -68,6 +68,32 @@ contract SettlementTest is Kit {
         }
     }
 
+    /// The highest s that is still low. No key signs it by luck, so the key is made for it: with the nonce 1, the key
+    /// is (s - digest) / r.
+    function test_theHighestLowSCounts() public {
+        uint256 order = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141;
+        uint256 r = 0x79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798;
+        uint256 s = order / 2;
+        for (uint8 kind = PLAIN; kind <= LANES; ++kind) {
+            Message memory message = plain(channel + kind, 1, 60, 0, 60);
+            message.kind = kind;
+            uint256 digest = uint256(digestOf(message));
+            uint256 key = mulmod(addmod(s, order - digest % order, order), inverse(r, order), order);
+            same(vault.open(OWNER, vm.addr(key), DEPOSIT, BOND), channel + kind, "the channel signed for");
+            bytes memory signature = abi.encodePacked(r, s);
+            same(settle(bytes.concat(header(), rowOf(message, signature)))[0].moved, 60, "settled");
+        }
+    }
+
+    /// a to the power of m - 2: the inverse modulo a prime.
+    function inverse(uint256 a, uint256 m) private pure returns (uint256 power) {
+        power = 1;
+        for (uint256 left = m - 2; left != 0; left >>= 1) {
+            if (left & 1 != 0) power = mulmod(power, a, m);
+            a = mulmod(a, a, m);
+        }
+    }
+
     function test_paysPartlyThenTheRestAfterATopUp() public {
         expect(plain(channel, 1, FUNDS + 50, 0, FUNDS + 50), Reasons.PARTLY, FUNDS, "all that is free");
         same(free(channel), 0, "nothing free");
@@ -314,8 +340,10 @@ contract SettlementTest is Kit {
         }
         vm.expectPartialRevert(Rows.TruncatedRow.selector);
         vault.settle(bytes.concat(header(), cut));
-        vm.expectPartialRevert(Rows.UnknownFormat.selector);
+        vm.expectRevert(abi.encodeWithSelector(Rows.UnknownFormat.selector, uint256(2)));
         vault.settle(hex"020000");
+        vm.expectPartialRevert(Rows.TruncatedRow.selector);
+        vault.settle("");
         vm.expectPartialRevert(Rows.TruncatedRow.selector);
         vault.settle(hex"0100");
         vm.expectPartialRevert(Rows.TruncatedRow.selector);

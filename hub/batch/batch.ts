@@ -51,9 +51,9 @@ export function planRows(signing: Signing, books: Books, view: SettledView, rows
 
 /** The rows of one channel: newest first, since a newer list covers what older vouchers would settle one by one. */
 function channelRows(signing: Signing, channel: number, book: ChannelBook, view: SettledView): PlannedRow[] {
-  const open = Object.entries(book.claims)
+  const open = [...trieEntries(book.claims)]
     .filter(([payee, claim]) => topOf(claim) > view.settled(channel, payee) && view.registered(payee))
-    .sort(([, a], [, b]) => b.seq - a.seq);
+    .sort(([, a], [, b]) => b.seq - a.seq || topOf(b) - topOf(a));
   const covered = new Set<string>();
   const rows: PlannedRow[] = [];
   const wanted = new Map(open.map(([payee, claim]) => [payee, topOf(claim)]));
@@ -97,12 +97,16 @@ export function listOf(signing: Signing, book: ChannelBook, entry: Entry): reado
 }
 
 function creditRows(book: ChannelBook, view: SettledView): PlannedRow[] {
-  return book.entries.flatMap((entry) => {
-    const credited = entry.payeeCredit?.credited ?? 0;
-    if (credited <= view.credited(bytesKey(entry.id)) || !view.registered(bytesKey(entry.payee))) return [];
-    const row = { ...reference(entry), credited: credited as Amount };
-    return view.blocked(row) ? [] : [{ entry, reference: row, payees: [] }];
-  });
+  const rows: PlannedRow[] = [];
+  for (const entry of book.entries) {
+    // Few have one, and this looks at every voucher that a channel ever signed.
+    if (entry.payeeCredit === undefined) continue;
+    const { credited } = entry.payeeCredit;
+    if (credited <= view.credited(bytesKey(entry.id)) || !view.registered(bytesKey(entry.payee))) continue;
+    const row = { ...reference(entry), credited };
+    if (!view.blocked(row)) rows.push({ entry, reference: row, payees: [] });
+  }
+  return rows;
 }
 
 function reference(entry: Entry): RowReference {

@@ -7,7 +7,12 @@ import type { HubRecord, RecordOf } from '../records.ts';
 import type { Books, ChannelBook, Entry, Known, Member } from './state.ts';
 import { bytesKey, numberKey, trieGet, trieSet } from './trie.ts';
 
-const emptyChannel: ChannelBook = { entries: [], claims: {}, lease: undefined, proof: undefined };
+export const emptyChannel: ChannelBook = {
+  entries: [],
+  claims: undefined,
+  lease: undefined,
+  proof: undefined,
+};
 
 export function channelBook(books: Books, channel: ChannelId): ChannelBook {
   return trieGet(books.channels, numberKey(channel)) ?? emptyChannel;
@@ -78,7 +83,7 @@ export function applyRecord(books: Books, record: HubRecord, token = -1, message
     case 'revocation':
       return { ...books, revoked: withRevoked(books.revoked, record) };
     case 'synced':
-      return { ...books, synced: { ...books.synced, [bytesKey(record.terminal)]: record } };
+      return { ...books, synced: trieSet(books.synced, bytesKey(record.terminal), record) };
     case 'batchIntent':
     case 'batchOutcome':
       return books;
@@ -175,11 +180,11 @@ function addVoucher(books: Books, entry: Entry, token: number): Books {
 function withClaim(claims: ChannelBook['claims'], entry: Entry): ChannelBook['claims'] {
   if (entry.voided) return claims;
   const key = bytesKey(entry.payee);
-  const best = claims[key];
+  const best = trieGet(claims, key);
   // Of two with the same top the newer one: it may come with a list that settles more lanes at once.
   if (best !== undefined && topOf(best) > topOf(entry)) return claims;
   if (best !== undefined && topOf(best) === topOf(entry) && best.seq > entry.seq) return claims;
-  return { ...claims, [key]: entry };
+  return trieSet(claims, key, entry);
 }
 
 function withEntry(books: Books, old: Entry, changed: Entry): Books {
@@ -189,7 +194,9 @@ function withEntry(books: Books, old: Entry, changed: Entry): Books {
     const key = bytesKey(old.payee);
     // The changed entry replaces itself; otherwise its new top competes.
     const claims =
-      book.claims[key] === old ? { ...book.claims, [key]: changed } : withClaim(book.claims, changed);
+      trieGet(book.claims, key) === old
+        ? trieSet(book.claims, key, changed)
+        : withClaim(book.claims, changed);
     return { ...book, entries, claims };
   });
 }

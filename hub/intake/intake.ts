@@ -252,7 +252,7 @@ class IntakeTurn {
       return this.#reject(device, ZERO_BYTES32, 'terminal_unknown');
     if (!this.#context.signing.signedBy('Synced', message, signature, terminal))
       return this.#reject(device, ZERO_BYTES32, 'signature');
-    if (at <= (this.state.books.synced[key]?.at ?? 0) || this.#room() !== undefined) return;
+    if (at <= (trieGet(this.state.books.synced, key)?.at ?? 0) || this.#room() !== undefined) return;
     this.#persist({ type: 'synced', terminal, at, signature });
   }
 

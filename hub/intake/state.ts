@@ -53,7 +53,7 @@ export interface ChannelBook {
   /** By seq, then by arrival; several of one seq are a proof of fraud. */
   readonly entries: readonly Entry[];
   /** Per payee (key), the entry that claims most. */
-  readonly claims: Readonly<Record<string, Entry>>;
+  readonly claims: Trie<Entry>;
   /** What the payer declared when it last got a lease. */
   readonly lease: RecordOf<'lease'> | undefined;
   /** The first proof against the payer. */
@@ -75,7 +75,7 @@ export interface Books {
   /** Members by scope (key). */
   readonly members: Readonly<Record<string, readonly Member[]>>;
   /** How far each terminal (key) said that it has handed everything in. */
-  readonly synced: Readonly<Record<string, RecordOf<'synced'>>>;
+  readonly synced: Trie<RecordOf<'synced'>>;
   /** Credits that terminals promised and payees have not countersigned in full, by voucher; undefined once they did. */
   readonly owed: Trie<OwedCredit | undefined>;
 }
@@ -204,7 +204,7 @@ export const emptyBooks: Books = {
   vouchers: 0,
   revoked: [],
   members: {},
-  synced: {},
+  synced: undefined,
   owed: undefined,
 };
 

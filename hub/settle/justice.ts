@@ -57,7 +57,7 @@ export class Justice {
       return;
     }
     if ((await vault.readClock()) < closesAt) return this.#register(vault, channel, book, amount);
-    for (const { payee } of Object.values(book.claims)) {
+    for (const [, { payee }] of trieEntries(book.claims)) {
       if ((await vault.readClaim(channel, payee)).shortfall === 0) continue;
       await this.#act('share of a bond collected', channel, (account) =>
         vault.collectShare(account, channel, payee),
@@ -76,7 +76,7 @@ export class Justice {
 
   async #register(vault: Vault, channel: number, book: Proved, bond: number): Promise<void> {
     const { deposited, credited } = await vault.readChannel(channel);
-    for (const [key, { payee }] of Object.entries(book.claims)) {
+    for (const [key, { payee }] of trieEntries(book.claims)) {
       const shortfall = shortfallOf(book, payee, deposited + credited - bond);
       if (shortfall === undefined || (await vault.payeeId(payee)) === undefined) continue;
       const { entries, top, overlap } = shortfall;

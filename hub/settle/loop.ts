@@ -309,7 +309,7 @@ export class SettleLoop {
     let lanes = 0;
     const books = this.#options.books();
     for (const [, book] of trieEntries(books.channels)) {
-      for (const [payee, claim] of Object.entries(book.claims)) {
+      for (const [payee, claim] of trieEntries(book.claims)) {
         const settled = heads[String(claim.channel)]?.settled[`0x${payee}`]?.paid ?? 0;
         if (claim.paid + (claim.stream?.k ?? 0) * (claim.stream?.tickValue ?? 0) > settled) lanes += 1;
       }

@@ -5,6 +5,7 @@
  */
 import { openedRowOf } from '../../hub/batch/batch.ts';
 import { channelBook } from '../../hub/intake/books.ts';
+import { trieEntries } from '../../hub/intake/trie.ts';
 import type { Entry } from '../../hub/intake/state.ts';
 import { shortfallOf } from '../../hub/watch/shortfall.ts';
 import { DEFAULT_TIMING } from '../../protocol/limits.ts';
@@ -55,7 +56,7 @@ export function aftermath(simulation: Simulation): Aftermath[] {
       const row = (entry: Entry) => openedRowOf(simulation.signing, entry);
       vault.proveFraud(row(find(proof.first)), row(find(proof.second)), now);
       const { credited } = vault.channel(channel);
-      for (const { payee } of Object.values(claims)) {
+      for (const [, { payee }] of trieEntries(claims)) {
         const shortfall = shortfallOf(book, payee, deposited + credited - bond);
         if (shortfall !== undefined) vault.registerShortfall(shortfall.entries.map(row), now);
       }

@@ -126,26 +126,33 @@ export class VaultModel {
     this.touched.add(id);
   }
 
-  topUp(id: number, deposit: number): void {
+  /** False when the channel takes no more: its owner leaves, or it was slashed. */
+  topUp(id: number, deposit: number): boolean {
     const channel = this.touch(this.channel(id));
-    if (channel.exitReady !== 0 || channel.potOpened !== 0) return;
+    if (channel.exitReady !== 0 || channel.potOpened !== 0) return false;
     const bond = shareOf(deposit as Amount, BOND_PER_10000);
     this.change(channel, 'deposited', channel.deposited + deposit);
     this.change(channel, 'bond', channel.bond + bond);
     this.change(channel, 'free', channel.free + deposit - bond);
+    return true;
   }
 
-  startExit(id: number, nowSeconds: number): void {
+  /** False when an exit runs already. */
+  startExit(id: number, nowSeconds: number): boolean {
     const channel = this.touch(this.channel(id));
-    if (channel.exitReady === 0) this.change(channel, 'exitReady', nowSeconds + this.timing.exitDelay);
+    if (channel.exitReady !== 0) return false;
+    this.change(channel, 'exitReady', nowSeconds + this.timing.exitDelay);
+    return true;
   }
 
-  finishExit(id: number, nowSeconds: number): void {
+  /** False when no exit runs, or its delay is not over. */
+  finishExit(id: number, nowSeconds: number): boolean {
     const channel = this.touch(this.channel(id));
-    if (channel.exitReady === 0 || nowSeconds < channel.exitReady) return;
+    if (channel.exitReady === 0 || nowSeconds < channel.exitReady) return false;
     this.change(channel, 'returned', channel.returned + channel.free + channel.bond);
     this.change(channel, 'free', 0);
     this.change(channel, 'bond', 0);
+    return true;
   }
 
   channel(id: number): VaultChannel {
@@ -385,9 +392,9 @@ export class VaultModel {
   }
 
   /** After the window: pro-rata shares, the rest into the reserve, never to the owner. */
-  closePot(id: number, nowSeconds: number): void {
+  closePot(id: number, nowSeconds: number): boolean {
     const channel = this.channel(id);
-    if (channel.pot === 0 || nowSeconds < channel.potClosesAt) return;
+    if (channel.pot === 0 || nowSeconds < channel.potClosesAt) return false;
     this.touch(channel);
     let sum = 0;
     for (const claim of channel.shortfalls.values()) sum += claim.shortfall;
@@ -409,5 +416,6 @@ export class VaultModel {
     this.change(channel, 'potKept', channel.potKept + left);
     this.change(channel, 'pot', 0);
     this.change(this, 'reserve', this.reserve + left);
+    return true;
   }
 }

@@ -1,5 +1,6 @@
 /** Rule 2 and 4: "approved" and a delivered tick stand in the terminal's storage, and no request is approved twice. */
-import { equalBytes, toHex } from '../../protocol/bytes.ts';
+import { bytesKey } from '../../hub/intake/trie.ts';
+import { equalBytes } from '../../protocol/bytes.ts';
 import type { MakeChecker } from './checker.ts';
 
 export const approvedIsStored: MakeChecker = (_simulation, report) => {
@@ -18,7 +19,7 @@ export const approvedIsStored: MakeChecker = (_simulation, report) => {
             (entry) => entry.kind === 'voucher' && equalBytes(entry.entry, notice.voucher),
           );
           if (!waits) report(`${name} approved a voucher that does not wait for the hub`);
-          const key = toHex(notice.voucher);
+          const key = bytesKey(notice.voucher);
           if (approved.has(key)) report(`${name} approved the same voucher twice`);
           approved.add(key);
           return;

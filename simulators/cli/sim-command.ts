@@ -1,5 +1,7 @@
 /** `sundial sim`: runs a fleet in virtual time. Only this file of the simulator touches the host: clock, files, screen. */
+import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { getHeapStatistics } from 'node:v8';
 import { type Command, InvalidArgumentError } from 'commander';
 import { loadCrypto } from '../../hub/crypto.ts';
 import { SundialError } from '../../protocol/errors.ts';
@@ -148,8 +150,24 @@ function parseFaults(text: string): FaultLevels | 'swarm' {
   );
 }
 
+/** Heap that a device takes in a day of the city, with room: see the table of `npm run bench:sim`. */
+const HEAP_PER_DEVICE = 1.5 * 2 ** 20;
+const HEAP_MAX_MB = 24 * 1024;
+
+/** Runs the same command with a larger heap when Node's own is too small for the fleet. False when it is not. */
+function ranWithMoreHeap(devices: number): boolean {
+  const wanted = Math.min(HEAP_MAX_MB, Math.ceil((devices * HEAP_PER_DEVICE) / 2 ** 20));
+  const isGiven = process.execArgv.some((flag) => flag.startsWith('--max-old-space-size'));
+  if (isGiven || wanted * 2 ** 20 <= getHeapStatistics().heap_size_limit) return false;
+  const flags = [`--max-old-space-size=${wanted}`, ...process.execArgv];
+  const { status } = spawnSync(process.execPath, [...flags, ...process.argv.slice(1)], { stdio: 'inherit' });
+  process.exitCode = status ?? 1;
+  return true;
+}
+
 function run(flags: SimFlags): void {
   const scenario = scenarioOf(flags);
+  if (ranWithMoreHeap(flags.devices ?? scenario.devices)) return;
   const options: SimulationOptions = {
     scenario,
     devices: flags.devices ?? scenario.devices,
@@ -184,7 +202,11 @@ function run(flags: SimFlags): void {
   if (flags.json) {
     const found = simulation.violations;
     const more = summary.ok ? {} : { found, reproducer: { ...reproducer, command } };
-    process.stdout.write(`${JSON.stringify({ ...summary, seconds, ...more })}\n`);
+    const rates = {
+      tapsPerDeviceDay: tapsPerDeviceDay(simulation),
+      eventsPerSecond: rateOf(simulation, seconds),
+    };
+    process.stdout.write(`${JSON.stringify({ ...summary, seconds, ...rates, ...more })}\n`);
   } else say(simulation, seconds, command);
   if (!summary.ok) process.exitCode = 1;
 }
@@ -218,15 +240,20 @@ function makeProgress(simulation: Simulation, json: boolean, startedMs: number):
   };
 }
 
+const rateOf = ({ world }: Simulation, seconds: number): number =>
+  Math.floor(world.events / Math.max(seconds, 0.001));
+
+/** Taps, each counted once, by devices and days. */
+const tapsPerDeviceDay = ({ accounts, fleet, options }: Simulation): number =>
+  Math.round((accounts.taps * 24 * 10) / (fleet.devices.length * options.scenario.hours)) / 10;
+
 function say(simulation: Simulation, seconds: number, command: string): void {
   const summary = summarise(simulation);
-  const rate = Math.floor(summary.events / Math.max(seconds, 0.001));
   const hours = simulation.options.scenario.hours;
-  const perDay = ((summary.taps + summary.ticks) * 24) / (summary.devices * hours);
   const lines = [
     `scenario ${summary.scenario}, ${summary.devices} devices, ${hours} h, seed ${summary.seed}`,
-    `  ${summary.taps} taps and ${summary.ticks} ticks, ${perDay.toFixed(0)} payments a device and day`,
-    `  ${summary.events} events in ${seconds.toFixed(1)} s, ${rate} events/s`,
+    `  ${summary.taps} taps, ${tapsPerDeviceDay(simulation)} a device-day, and ${summary.ticks} ticks`,
+    `  ${summary.events} events in ${seconds.toFixed(1)} s, ${rateOf(simulation, seconds)} events/s`,
     `  ${summary.faults} faults: ${summary.cuts} power cuts, ${summary.hubCrashes} hub crashes, ${summary.reorganisations} reorganisations`,
     `  ledger ${summary.ledger} records; ${summary.batches} settlements of ${summary.lanesSettled} lanes`,
     `  delivered ${formatMoney(summary.delivered)}, settled net of credits ${formatMoney(summary.settled)} TIME`,

@@ -9,6 +9,7 @@ import { intakeStep } from '../../hub/intake/intake.ts';
 import {
   type Books,
   emptyIntake,
+  type Entry,
   type IntakeContext,
   type IntakeEffect,
   type IntakeEvent,
@@ -16,10 +17,10 @@ import {
 } from '../../hub/intake/state.ts';
 import { bytesKey, keyNumber, trieEntries, trieGet } from '../../hub/intake/trie.ts';
 import { decodeRecord, encodeRecord, type HubRecord, type RecordOf } from '../../hub/records.ts';
-import { type Bytes32, concatBytes, uintBytes, ZERO_BYTES32 } from '../../protocol/bytes.ts';
+import { concatBytes, uintBytes, ZERO_BYTES32 } from '../../protocol/bytes.ts';
 import { height, seconds } from '../../protocol/integers.ts';
 import { refusalNumber, type RefusalName } from '../../protocol/refusals.ts';
-import { decodeOwn, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
+import type { Message, MessageOf } from '../../protocol/wire/messages.ts';
 import type { Chain } from '../chain/chain.ts';
 import type { Outcome, VaultModel } from '../chain/vault.ts';
 import type { Broker, HubEnd } from '../network/broker.ts';
@@ -49,8 +50,9 @@ export interface HubOptions {
 /** One group commit: fdatasync on a small server. */
 const SYNC_MS = { least: 2, most: 9 };
 const WATCH_MS = MINUTE;
-/** Rows of one settlement. */
+/** Rows of one settlement: what fits into a transaction's gas. And settlements that one plan may fill. */
 const ROWS_MAX = 1000;
+const SETTLEMENTS_MAX = 16;
 /** Gas of a plain row and of each lane that a list adds; the base of a transaction. Measured on the real vault. */
 const GAS = { transaction: 30_000, row: 11_500, listed: 4_500 };
 
@@ -71,12 +73,11 @@ export class SimulatedHub implements HubEnd {
   batches = 0;
   lanesSettled = 0;
   crashes = 0;
-  /** Vouchers whose credit may wait for the payee's own signature; the merchant takes out what is durable. */
-  readonly uncountersigned = new Set<string>();
   private queue: { readonly token: number; readonly record: HubRecord }[] = [];
   private syncPlanned = false;
   private epoch = 0;
-  private settling = false;
+  /** Settlements that are not final yet: nothing is planned meanwhile. */
+  private settling = 0;
   private readonly refusedRows = new Map<string, number>();
   private readonly terminals = new Map<string, MessageOf<'register'>>();
   private readonly byPayee = new Map<string, Set<string>>();
@@ -109,13 +110,10 @@ export class SimulatedHub implements HubEnd {
     this.state = emptyIntake;
     this.queue = [];
     this.syncPlanned = false;
-    this.uncountersigned.clear();
     this.refusedRows.clear();
     this.ledger.forEach((bytes, position) => {
       this.run({ type: 'replayed', record: decodeRecord(bytes, position), position });
     });
-    for (const [, book] of trieEntries(this.state.books.channels))
-      for (const entry of book.entries) this.noteCredit(entry.id);
     for (const message of this.terminals.values())
       this.run({ type: 'terminal', terminal: message.device, payee: message.payee! });
     this.watchBlock();
@@ -135,7 +133,7 @@ export class SimulatedHub implements HubEnd {
     this.isUp = false;
     this.epoch += 1;
     this.crashes += 1;
-    this.settling = false;
+    this.settling = 0;
     const torn = this.options.random.below(this.queue.length + 1);
     for (const { record } of this.queue.slice(0, torn)) this.append(record);
     this.queue = [];
@@ -209,7 +207,6 @@ export class SimulatedHub implements HubEnd {
     switch (effect.type) {
       case 'persist':
         this.queue.push(effect);
-        if (effect.record.type === 'entry') this.noteCredit(effect.record.id, effect.record);
         return this.planSync();
       case 'acknowledge': {
         const { device, entry, position, at } = effect;
@@ -254,18 +251,6 @@ export class SimulatedHub implements HubEnd {
     const terminals = this.byPayee.get(payee);
     if (terminals === undefined) this.byPayee.set(payee, new Set([id]));
     else terminals.add(id);
-  }
-
-  /** Remembers vouchers on which a terminal gave something back. */
-  private noteCredit(id: Bytes32, record?: RecordOf<'entry'>): void {
-    let entry = findEntry(this.state.books, id);
-    if (entry === undefined && record !== undefined) {
-      // A credit's own digest names no voucher; its message does.
-      const voucher = creditedVoucher(record.message);
-      entry = voucher && findEntry(this.state.books, voucher);
-    }
-    if (entry === undefined) return;
-    if (entry.credited > (entry.payeeCredit?.credited ?? 0)) this.uncountersigned.add(bytesKey(entry.id));
   }
 
   // ---- the disk ----
@@ -335,9 +320,9 @@ export class SimulatedHub implements HubEnd {
     this.run({ type: 'payee', payee: bytes });
   }
 
-  /** Plans and hands in one settlement; the next follows when it is final. */
+  /** Plans and hands in what is worth settling; the next plan follows when all of it is final. */
   settle(): void {
-    if (!this.isUp || this.settling || this.withholds || this.chain.isAway) return;
+    if (!this.isUp || this.settling > 0 || this.withholds || this.chain.isAway) return;
     const { signing } = this.options.context;
     const { books } = this;
     const { vault } = this.chain;
@@ -347,13 +332,17 @@ export class SimulatedHub implements HubEnd {
       credited: (voucher) => vault.creditedOn(voucher),
       blocked: (reference) => (this.refusedRows.get(rowKey(reference)) ?? 0) > 0,
     };
-    const planned = planRows(signing, books, view, ROWS_MAX);
+    const planned = planRows(signing, books, view, ROWS_MAX * SETTLEMENTS_MAX);
     // A refused row is left out of one plan, then tried again: a payee may have money by then.
     for (const [key, left] of this.refusedRows) {
       if (left <= 1) this.refusedRows.delete(key);
       else this.refusedRows.set(key, left - 1);
     }
-    if (planned.length === 0) return;
+    for (let i = 0; i < planned.length; i += ROWS_MAX) this.submit(planned.slice(i, i + ROWS_MAX));
+  }
+
+  private submit(planned: readonly PlannedRow[]): void {
+    const { signing } = this.options.context;
     const rows = planned.map(({ entry, reference }) => rowOf(signing, entry, reference));
     let outcomes: Outcome[] = [];
     const { epoch } = this;
@@ -363,7 +352,7 @@ export class SimulatedHub implements HubEnd {
         outcomes = model.settle(rows);
       },
       undone: (lost) => {
-        if (lost && this.epoch === epoch) this.settling = false;
+        if (lost && this.epoch === epoch) this.settling -= 1;
       },
       final: () => {
         const listed = planned.reduce((sum, { reference }) => sum + reference.lanes.length, 0);
@@ -373,11 +362,11 @@ export class SimulatedHub implements HubEnd {
         this.lanesSettled += outcomes.filter(({ moved }) => moved > 0).length;
         this.watcher.batched(planned, outcomes, gas);
         if (this.epoch !== epoch) return;
-        this.settling = false;
+        this.settling -= 1;
         this.afterSettlement(planned, outcomes);
       },
     });
-    this.settling = sent;
+    if (sent) this.settling += 1;
   }
 
   private afterSettlement(planned: readonly PlannedRow[], outcomes: readonly Outcome[]): void {
@@ -411,6 +400,16 @@ export class SimulatedHub implements HubEnd {
     if (this.isUp) this.run({ type: 'revoke', channel: channel as never, revoked: true });
   }
 
+  /** Vouchers on which a terminal promised something back and the payee has not signed for it, oldest channel first. */
+  owed(): Entry[] {
+    const entries: Entry[] = [];
+    for (const [, owed] of trieEntries(this.books.owed)) {
+      const entry = owed && findEntry(this.books, owed.voucher);
+      if (entry !== undefined) entries.push(entry);
+    }
+    return entries.sort((a, b) => a.channel - b.channel || a.seq - b.seq);
+  }
+
   /** Whether an entry stands in the durable books. */
   knows(entry: string): boolean {
     return trieGet(this.books.known, entry) !== undefined;
@@ -427,9 +426,3 @@ export class SimulatedHub implements HubEnd {
 
 /** Rounds for which a refused row is left out of plans. */
 const REFUSED_ROUNDS = 3;
-
-/** The voucher that a collected credit names, or undefined for other messages. */
-function creditedVoucher(bytes: Uint8Array): Bytes32 | undefined {
-  const message = decodeOwn(bytes);
-  return message.type === 'collectedCredit' ? message.voucher : undefined;
-}

@@ -1,5 +1,6 @@
 /** How a fleet spends its time: starting, having a network, selling and charging by the hour of the day, draining. */
 import basket from '../data/basket.json' with { type: 'json' };
+import type { VaultModel } from '../chain/vault.ts';
 import type { Simulation } from '../sim/simulation.ts';
 import { DRAIN_MS, WARMUP_MS } from '../sim/timing.ts';
 import type { Random } from '../world/random.ts';
@@ -47,6 +48,7 @@ export function planLife(simulation: Simulation): void {
     const perDay = terminal.role === 'pos' ? options.scenario.salesPerDay : options.scenario.sessionsPerDay;
     if (perDay > 0) nextSale(simulation, own, terminal, perDay);
   }
+  for (const payer of fleet.payers) planTopUp(simulation, payer);
   const merchants = (): void => {
     world.after(10 * MINUTE, () => {
       simulation.countersign();
@@ -54,6 +56,21 @@ export function planLife(simulation: Simulation): void {
     });
   };
   merchants();
+}
+
+function planTopUp(
+  { world, random, chain, hub, vault, options }: Simulation,
+  { channel, device }: PayerActor,
+): void {
+  const own = random.fork(`owner of ${device.name}`);
+  if (!own.chance(options.scenario.topUps ?? 0)) return;
+  const added = Math.floor(vault.channel(channel).deposited / 2);
+  const transaction = {
+    name: 'top-up',
+    run: (model: VaultModel) => void model.topUp(channel, added),
+    final: () => hub.watchChannel(channel),
+  };
+  world.at(WARMUP_MS + own.below(options.scenario.hours * HOUR), () => chain.submit(transaction));
 }
 
 function planWindow(

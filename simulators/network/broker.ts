@@ -25,8 +25,8 @@ export interface HubEnd {
 }
 
 const UP_MS = { least: 40, most: 180 };
-/** What the broker keeps for a hub that is away: mosquitto's own default is of this order. */
-const KEPT_MAX = 100_000;
+/** Messages that the broker keeps for a hub that is away: what mosquitto 2 queues for one client unless told otherwise. */
+const KEPT_MAX = 1000;
 
 /** One connection; messages of one direction arrive in the order in which they were sent. */
 interface Session {

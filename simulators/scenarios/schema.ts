@@ -36,6 +36,8 @@ export const scenarioSchema = z.strictObject({
   sessionTicks: z.tuple([z.int().min(1).max(10_000), z.int().min(1).max(10_000)]).optional(),
   /** Whole tokens in each channel. */
   deposit: z.int().min(10).max(1_000_000),
+  /** Channels, in 1,000, to which the owner adds half a deposit at some time; absent: none. */
+  topUps: share.optional(),
   /** Customers, in 1,000, that walk away in the middle of a tap, and cars that drive off. */
   hasty: share,
   /** Sales, in 1,000, that are paid back in part. */

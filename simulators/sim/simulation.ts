@@ -4,9 +4,9 @@
  */
 import type { Fault as RuntimeFault } from '../../device/runtime.ts';
 import { bytesKey } from '../../hub/intake/trie.ts';
-import { channelBook, findEntry } from '../../hub/intake/books.ts';
+import { channelBook } from '../../hub/intake/books.ts';
 import type { IntakeContext } from '../../hub/intake/state.ts';
-import { type Address, fromHex, toHex } from '../../protocol/bytes.ts';
+import { type Address, toHex } from '../../protocol/bytes.ts';
 import { type Seconds, seconds } from '../../protocol/integers.ts';
 import {
   CHANNEL_CAP_TAPS,
@@ -16,7 +16,7 @@ import {
   shareOf,
 } from '../../protocol/limits.ts';
 import type { Notice } from '../../protocol/machines/effects.ts';
-import { makeSigning, type Signing } from '../../protocol/signing/digests.ts';
+import { type Domain, makeSigning, type Signing } from '../../protocol/signing/digests.ts';
 import type { TerminalLane, TerminalRecord } from '../../protocol/machines/terminal/books.ts';
 import { refusalNumber } from '../../protocol/refusals.ts';
 import { encodeMessage, type Message } from '../../protocol/wire/messages.ts';
@@ -60,7 +60,13 @@ export interface SimulationOptions {
   /** Keeps every decision as a line. */
   readonly keepTrace?: boolean;
   readonly checkers?: readonly MakeChecker[];
+  /** What vouchers are signed for; absent: a chain and a vault that exist nowhere. */
+  readonly domain?: Domain;
+  /** Makes the vault's model; absent: one that keeps no journal. */
+  readonly makeVault?: (signing: Signing) => VaultModel;
 }
+
+const NOWHERE: Domain = { chainId: 31_337, vault: new Uint8Array(20).fill(0x5d) };
 
 export interface Loss {
   readonly channel: number;
@@ -106,8 +112,8 @@ export class Simulation implements Place {
     this.random = new Random(options.seed);
     this.wire = scenario.storage === 'journal';
     if (options.keepTrace) this.trace.lines = [];
-    this.signing = makeSigning(suite, { chainId: 31_337, vault: new Uint8Array(20).fill(0x5d) });
-    this.vault = new VaultModel(this.signing);
+    this.signing = makeSigning(suite, options.domain ?? NOWHERE);
+    this.vault = options.makeVault?.(this.signing) ?? new VaultModel(this.signing);
     const network = this.random.fork('network');
     this.chain = new Chain(this.world, this.random.fork('chain'), this.vault, (vault) => {
       if (vault.touched.size > 0) this.checkVault();
@@ -246,15 +252,7 @@ export class Simulation implements Place {
   /** A merchant looks through what its terminals gave back, and signs what it stands by (rule 4). */
   countersign(): void {
     if (!this.hub.isUp) return;
-    for (const key of [...this.hub.uncountersigned]) {
-      const entry = findEntry(this.hub.books, fromHex(key));
-      if (entry === undefined) continue;
-      if (entry.credited <= (entry.payeeCredit?.credited ?? 0)) {
-        // Done, unless a higher credit is on its way to the disk.
-        const newest = findEntry(this.hub.state.books, fromHex(key));
-        if (newest?.credited === entry.credited) this.hub.uncountersigned.delete(key);
-        continue;
-      }
+    for (const entry of this.hub.owed()) {
       const merchant = this.fleet.merchantOf(bytesKey(entry.payee));
       if (merchant === undefined || !merchant.givesCredits) continue;
       // Against a payer that was proved a cheat nothing is given back: its voided vouchers may overlap paid ones.

@@ -1,0 +1,45 @@
+/**
+ * One fleet in virtual time, measured: arguments are devices, hours, seed and scenario; one line of JSON on stdout.
+ * tools/bench-sim.mjs runs it once a size, each in a process of its own.
+ */
+import { SCENARIOS } from '../../simulators/scenarios/index.ts';
+import { Simulation } from '../../simulators/sim/simulation.ts';
+import { summarise } from '../../simulators/sim/summary.ts';
+import { standInSuite } from '../../simulators/world/suite.ts';
+import { HOUR } from '../../simulators/world/world.ts';
+
+const [devices, hours, seed, name] = process.argv.slice(2);
+const scenario = SCENARIOS.get(name!);
+if (scenario === undefined) throw new Error(`no scenario is called "${name}"`);
+
+const startedMs = performance.now();
+const simulation = new Simulation({
+  scenario: { ...scenario, hours: Number(hours) },
+  devices: Number(devices),
+  seed: Number(seed),
+  suite: standInSuite(),
+});
+for (let at = HOUR; simulation.runTo(at); at += HOUR) {
+  const share = Math.floor((100 * simulation.world.nowMs) / simulation.endMs);
+  if (process.stderr.isTTY) process.stderr.write(`\r${devices} devices: ${share} % `);
+}
+const seconds = (performance.now() - startedMs) / 1000;
+const { user, system } = process.cpuUsage();
+const { events, taps, ticks, violations, traceHash, ledger } = summarise(simulation);
+process.stdout.write(
+  `${JSON.stringify({
+    devices: Number(devices),
+    hours: Number(hours),
+    events,
+    taps,
+    ticks,
+    ledger,
+    violations,
+    found: simulation.violations.slice(0, 3).map(({ checker, words }) => `${checker}: ${words}`),
+    traceHash,
+    seconds,
+    cpuSeconds: (user + system) / 1e6,
+    memoryMb: Math.ceil(process.resourceUsage().maxRSS / 1024),
+  })}\n`,
+);
+process.exit(violations === 0 ? 0 : 1);

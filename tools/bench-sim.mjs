@@ -1,0 +1,85 @@
+// npm run bench:sim: what one event of the fleet simulator costs, from small fleets to large ones. Every size runs in a
+// process of its own, one after the other. Processor time is compared, not time on the wall: it is what the same work
+// costs on a machine that others use too.
+import { spawnSync } from 'node:child_process';
+import { parseArgs } from 'node:util';
+import { ensureInstalled, root } from './ensure.mjs';
+
+const help = `npm run bench:sim -- [options]
+  --sizes a,b,c   devices of each fleet (default 100,1000,10000)
+  --hours n       hours in which payments are made (default 24)
+  --seed n        which run (default 7)
+  --scenario name (default city)
+  --json          one JSON object instead of the table
+`;
+const { values: options } = parseArgs({
+  options: {
+    sizes: { type: 'string', default: '100,1000,10000' },
+    hours: { type: 'string', default: '24' },
+    seed: { type: 'string', default: '7' },
+    scenario: { type: 'string', default: 'city' },
+    json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+const sizes = options.sizes.split(',').map(Number);
+if (options.help || !sizes.every((size) => Number.isInteger(size) && size >= 2)) {
+  process.stdout.write(help);
+  process.exit(options.help ? 0 : 2);
+}
+ensureInstalled();
+const { bundle } = await import('./bundle.mjs');
+await bundle({ sim: 'test/bench/sim.ts' }, 'build/bench');
+
+/** Ten thousand devices must fit into this. */
+const MEMORY_MB = 24 * 1024;
+/** A fleet makes much that dies young: with room for it, less is copied. */
+const YOUNG_MB = 64;
+
+const runs = sizes.map((devices) => {
+  const flags = [`--max-old-space-size=${MEMORY_MB}`, `--max-semi-space-size=${YOUNG_MB}`];
+  const { stdout, status } = spawnSync(
+    process.execPath,
+    [
+      ...flags,
+      '--enable-source-maps',
+      'build/bench/sim.mjs',
+      devices,
+      options.hours,
+      options.seed,
+      options.scenario,
+    ].map(String),
+    { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8' },
+  );
+  if (status === null || stdout === '')
+    throw new Error(`the run of ${devices} devices ended without a result`);
+  const run = JSON.parse(stdout);
+  const days = (run.devices * run.hours) / 24;
+  return {
+    ...run,
+    tapsPerDeviceDay: run.taps / days,
+    microsecondsPerEvent: (1e6 * run.cpuSeconds) / run.events,
+    eventsPerSecond: run.events / run.seconds,
+  };
+});
+const [first] = runs;
+const table = runs.map((run) => ({ ...run, ratio: run.microsecondsPerEvent / first.microsecondsPerEvent }));
+const ok = runs.every(({ violations, memoryMb }) => violations === 0 && memoryMb <= MEMORY_MB);
+if (options.json) process.stdout.write(`${JSON.stringify({ ok, runs: table })}\n`);
+else {
+  const cell = (value, digits) =>
+    value.toLocaleString('en-US', { maximumFractionDigits: digits, minimumFractionDigits: digits });
+  process.stdout.write(
+    '| devices | taps a device-day | events | s | events/s | processor s | µs an event | ratio | MB | violations |\n' +
+      '|---|---|---|---|---|---|---|---|---|---|\n' +
+      table
+        .map(
+          (run) =>
+            `| ${cell(run.devices, 0)} | ${cell(run.tapsPerDeviceDay, 1)} | ${cell(run.events, 0)} | ${cell(run.seconds, 0)} | ` +
+            `${cell(run.eventsPerSecond, 0)} | ${cell(run.cpuSeconds, 0)} | ${cell(run.microsecondsPerEvent, 2)} | ` +
+            `${cell(run.ratio, 2)} | ${cell(run.memoryMb, 0)} | ${run.violations} |\n`,
+        )
+        .join(''),
+  );
+}
+process.exit(ok ? 0 : 1);
