@@ -128,22 +128,28 @@ const tapPair = new Pair(tapBench, ['pos', 'wearable']);
 taps.before(() => tapPair.prepare());
 taps.after(() => tapBench.close());
 
-/**
- * One more payment always goes through, and settles whatever the cut left open. A frame that the cut tore may have
- * cost the request; then the merchant asks again, as at any till.
- */
-async function payAgain(pair: Pair): Promise<void> {
+/** Asks until it is answered. A frame that a restart tore may have cost the request; then the merchant asks again. */
+async function asking<T>(
+  terminal: Emulator,
+  command: string,
+  answered: (timeoutMs: number) => Promise<T>,
+): Promise<T> {
   for (let attempt = 1; ; attempt++) {
-    const from = pair.marks[1]!;
-    pair.terminal.type(`sale ${attempt}`);
-    const paid = new RegExp(`"event":"paid".*"amount":${attempt},`);
+    terminal.type(command);
     try {
-      await pair.payer.line(paid, { from, timeoutMs: attempt < 4 ? 6_000 : 30_000 });
-      return;
+      return await answered(attempt < 4 ? 8_000 : 60_000);
     } catch (error) {
       if (attempt === 4) throw error;
     }
   }
+}
+
+/** One more payment always goes through, and settles whatever the cut left open. */
+async function payAgain(pair: Pair): Promise<void> {
+  const from = pair.marks[1]!;
+  await asking(pair.terminal, 'sale 1', (timeoutMs) =>
+    pair.payer.line(/"event":"paid".*"amount":1,/, { from, timeoutMs }),
+  );
 }
 
 const sides = [
@@ -157,8 +163,9 @@ async function wordsOfTap(side: 0 | 1): Promise<number> {
   const { memory } = tapPair.board(side);
   const before = memory.read('writes');
   const from = tapPair.marks;
-  tapPair.terminal.type('sale 1000');
-  await tapPair.payer.event('paid', { from: from[1]!, timeoutMs: 60_000 });
+  await asking(tapPair.terminal, 'sale 1000', (timeoutMs) =>
+    tapPair.payer.event('paid', { from: from[1]!, timeoutMs }),
+  );
   await tapPair.terminal.event('approved', { from: from[0]! });
   return memory.read('writes') - before;
 }
@@ -176,8 +183,9 @@ for (const [side, name] of sides)
       await tapPair.reset();
       const marks = tapPair.marks;
       memory.set('cutAfter', word);
-      tapPair.terminal.type('sale 1000');
-      await tapPair.board(side).event('ready', { from: marks[side]!, timeoutMs: 60_000 });
+      await asking(tapPair.terminal, 'sale 1000', (timeoutMs) =>
+        tapPair.board(side).event('ready', { from: marks[side]!, timeoutMs }),
+      );
       if (twice) memory.set('cutAfter', 1 + ((word * 7) % 40));
       // After a cut the till has forgotten what it asked; the wearable has not forgotten what it owes.
       await payAgain(tapPair);
@@ -198,12 +206,13 @@ taps(`kill -9 at ${kills} moments of a tap, on either side`, async () => {
     // A moment that no clock of the test decides: after so many words of this side's flash.
     const memory = tapPair.board(side).memory;
     const until = memory.read('writes') + 1 + ((round * 37) % 60);
-    tapPair.terminal.type('sale 1000');
-    const deadline = Date.now() + 60_000;
-    while (memory.read('writes') < until) {
-      if (Date.now() > deadline) throw new Error(`kill ${round}: the tap has not written so much`);
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+    await asking(tapPair.terminal, 'sale 1000', async (timeoutMs) => {
+      const deadline = Date.now() + timeoutMs;
+      while (memory.read('writes') < until) {
+        if (Date.now() > deadline) throw new Error(`kill ${round}: the tap has not written so much`);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    });
     await tapPair.board(side).kill();
     const again = tapPair.start(side);
     await again.event('ready');
@@ -225,17 +234,19 @@ ticks.after(() => tickBench.close());
 /** A fresh session in which `k` ticks were delivered. */
 async function charge(k: number): Promise<void> {
   const from = tickPair.marks[0]!;
-  tickPair.terminal.type('offer');
-  await tickPair.terminal.line(new RegExp(`"event":"deliver".*"k":${k},`), { from, timeoutMs: 60_000 });
+  await asking(tickPair.terminal, 'offer', (timeoutMs) =>
+    tickPair.terminal.line(new RegExp(`"event":"deliver".*"k":${k},`), { from, timeoutMs }),
+  );
 }
 
 /** Words that one tick writes on one side, as the mean of ten. */
 async function wordsOfTick(side: 0 | 1): Promise<number> {
   await tickPair.reset();
+  const from = tickPair.marks[0]!;
   await charge(3);
   const { memory } = tickPair.board(side);
   const before = memory.read('writes');
-  await tickPair.terminal.line(/"event":"deliver".*"k":13,/, { timeoutMs: 60_000 });
+  await tickPair.terminal.line(/"event":"deliver".*"k":13,/, { from, timeoutMs: 60_000 });
   return Math.round((memory.read('writes') - before) / 10);
 }
 
@@ -252,12 +263,11 @@ for (const [side, , name] of sides)
       const mark = tickPair.marks[side]!;
       tickPair.board(side).memory.set('cutAfter', word);
       await tickPair.board(side).event('ready', { from: mark, timeoutMs: 60_000 });
-      // A fresh session closes the broken one; its closing voucher settles the lane.
-      const from = tickPair.marks;
-      tickPair.terminal.type('offer');
-      await tickPair.terminal.event('deliver', { from: from[0]!, timeoutMs: 60_000 });
+      // A fresh session closes the broken one; its closing voucher, not the one that opened it, settles the lane.
+      await charge(1);
+      const closing = tickPair.marks[1]!;
       tickPair.terminal.type('end');
-      await tickPair.payer.event('paid', { from: from[1]!, timeoutMs: 60_000 });
+      await tickPair.payer.event('paid', { from: closing, timeoutMs: 60_000 });
       const what = `${name}, word ${word} after tick ${after}`;
       tickPair.check(what, marks);
       const delivered = tickPair.terminal.lines

@@ -233,9 +233,10 @@ async function run(): Promise<void> {
     close() {},
   };
   terminal.attachUplink(uplink);
+  // Until the terminal is idle again: turning the promise queue for longer would be counted too.
   let before = board.ticks();
   onConnected(true);
-  await settle(() => false);
+  await terminal.idle();
   let sync = board.ticks() - before;
   const uploaded = decodeMessage(packs.at(-1)!, 'sync');
   const pack = uploaded.ok ? (uploaded.message as MessageOf<'pack'>) : undefined;
@@ -249,7 +250,7 @@ async function run(): Promise<void> {
     const bytes = encodeMessage({ type: 'acknowledgement', ...fields, signature });
     before = board.ticks();
     onMessage(bytes);
-    await settle(() => false);
+    await terminal.idle();
     sync += board.ticks() - before;
   }
   counts.sync = sync * instructionsPerTick;

@@ -44,7 +44,7 @@ const flags = [
 // What a machine spends its time in is compiled for speed, all the rest for size. The interpreter also has a setjmp of
 // its own, see start.c.
 const interpreter = 'xsRun.c';
-const fast = ['xsMemory.c', 'xsProperty.c'];
+const fast = ['xsMemory.c', 'xsProperty.c', 'xsType.c', 'xsDataView.c'];
 
 /** Builders of built-ins that strip.c replaces. */
 const stripped = [
