@@ -215,6 +215,13 @@ export const MUTATIONS = [
     'if (key === undefined)',
     'protocol/terminal-refusals',
   ],
+  [
+    'a torn greeting silences the link',
+    'protocol/machines/terminal/request.ts',
+    'if (linkUp && greeted === undefined) turn.send(',
+    'if (linkUp && greeted !== undefined) turn.send(',
+    'protocol/terminal-table',
+  ],
   // ---- rule 6, streams ----
   ['the stream survives the next voucher', PAY, '  closeStream(turn);\n', '', 'protocol/payer-table'],
   [
@@ -314,7 +321,7 @@ export const MUTATIONS = [
   [
     'bytes behind a message are accepted',
     'protocol/wire/cbor.ts',
-    "if (this.offset !== this.buffer.length) this.fail('malformed', 'bytes follow the message');",
+    "if (this.at !== this.buffer.length) this.fail('malformed', 'bytes follow the message');",
     '',
     'protocol/vectors',
   ],
@@ -336,7 +343,7 @@ export const MUTATIONS = [
   [
     'a damaged committed record is read',
     JOURNAL,
-    'if (bodySum(payload) !== view.getUint32(4, true))',
+    'if (bodySum(head, payload) !== view.getUint32(4, true))',
     'if (false)',
     'device/journal',
   ],
@@ -364,8 +371,8 @@ export const MUTATIONS = [
   [
     'the runtime sends before it stores',
     'device/runtime.ts',
-    'for (const effect of effects) {',
-    'for (const effect of [...effects].reverse()) {',
+    'const effect = effects[i]!;',
+    'const effect = effects[effects.length - 1 - i]!;',
     'device/cuts',
   ],
 ].map(([name, file, from, to, caughtBy]) => ({ name, file, from, to, caughtBy }));
