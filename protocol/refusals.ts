@@ -66,7 +66,6 @@ export const REFUSALS = [
   ['stream_unknown', 74, 'a tick whose stream was never collected'],
   ['voucher_unknown', 75, 'a credit whose voucher was never collected'],
   ['credit_range', 76, "a credit above the voucher's amount or below an earlier credit"],
-  ['entry_unknown', 77, 'a digest that the ledger does not hold'],
   ['behind_ledger', 78, 'the device counts fewer vouchers than the ledger: restored or duplicated'],
   ['chain_stale', 79, "the hub's newest L2 block is too old to sign a lease"],
   ['exit_running', 80, 'the owner is leaving'],

@@ -19,6 +19,7 @@ const structs = {
   HubKey: 'address next,uint40 from,uint40 until',
   Receipt: 'bytes32 voucher',
   Acknowledgement: 'bytes32 entry,uint48 position,uint40 at',
+  Unknown: 'bytes32 entry,uint48 size',
   Credit: 'bytes32 voucher,uint48 credited',
   Beacon: 'uint40 at,uint48 height,bytes32 revocations,bytes32 checkpoint',
 };

@@ -195,7 +195,8 @@ class IntakeTurn {
 
   #query(device: string, id: Bytes32): void {
     const known = trieGet(this.state.books.known, bytesKey(id));
-    if (known === undefined) return this.#reject(device, id, 'entry_unknown');
+    if (known === undefined)
+      return void this.effects.push({ type: 'unknown', device, entry: id, size: this.state.size });
     const entry = findEntry(this.state.books, id);
     if (entry?.voided) return this.#passCredit(device, entry);
     this.#acknowledgeKnown(device, id, known.token);
@@ -319,7 +320,7 @@ class IntakeTurn {
     const [first] = this.state.pending;
     // Records that went down with an earlier one have no say any more.
     if (first === undefined || first.token !== token) return;
-    this.#set({ pending: this.state.pending.slice(1) });
+    this.#set({ pending: this.state.pending.slice(1), size: position + 1 });
     for (const answer of first.answers) {
       if (answer.type === 'acknowledge') this.#place(answer.entry, position);
       this.#answer(answer, position);
@@ -341,7 +342,7 @@ class IntakeTurn {
   }
 
   #replayed(record: HubRecord, position: number): void {
-    this.#set({ books: applyRecord(this.state.books, record) });
+    this.#set({ books: applyRecord(this.state.books, record), size: position + 1 });
     if (record.type === 'entry') this.#place(record.id, position);
   }
 

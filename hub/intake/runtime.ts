@@ -129,6 +129,8 @@ export class IntakeRuntime {
         return this.#sendLease(effect);
       case 'member':
         return this.#sendMember(effect);
+      case 'unknown':
+        return this.#sendUnknown(effect);
       case 'credit':
         this.#send(effect.device, effect.message);
         return undefined;
@@ -170,6 +172,16 @@ export class IntakeRuntime {
     const { type: _, ...fields } = member;
     const signature = await this.#host.key.sign(this.#context.signing.digest('Member', fields));
     this.#send(device, { type: 'member', ...fields, signature });
+  }
+
+  async #sendUnknown({
+    device,
+    entry,
+    ...effect
+  }: Extract<IntakeEffect, { type: 'unknown' }>): Promise<void> {
+    const fields = { entry, size: effect.size as Position };
+    const signature = await this.#host.key.sign(this.#context.signing.digest('Unknown', fields));
+    this.#send(device, { type: 'unknown', ...fields, signature });
   }
 
   #reject({ device, entry, code }: Extract<IntakeEffect, { type: 'reject' }>): void {

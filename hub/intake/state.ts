@@ -121,6 +121,8 @@ export type Answer =
 
 export interface IntakeState {
   readonly books: Books;
+  /** Records that are durable. An entry that `books` doesn't know stands in none of them. */
+  readonly size: number;
   /** Ledger positions of durable entries, by digest. */
   readonly positions: Trie<number>;
   readonly pending: readonly Pending[];
@@ -180,6 +182,8 @@ export type IntakeEffect =
   | { readonly type: 'lease'; readonly device: string; readonly lease: RecordOf<'lease'> }
   | { readonly type: 'member'; readonly device: string; readonly member: RecordOf<'member'> }
   | { readonly type: 'reject'; readonly device: string; readonly entry: Bytes32; readonly code: RefusalName }
+  /** Sign and send: the first `size` records hold no such entry, and nothing is on its way. */
+  | { readonly type: 'unknown'; readonly device: string; readonly entry: Bytes32; readonly size: number }
   /** The terminal's credit of a voided voucher, for the payer that asks. */
   | { readonly type: 'credit'; readonly device: string; readonly message: MessageOf<'credit'> }
   | {
@@ -210,6 +214,7 @@ export const emptyBooks: Books = {
 
 export const emptyIntake: IntakeState = {
   books: emptyBooks,
+  size: 0,
   positions: undefined,
   pending: [],
   nextToken: 0,

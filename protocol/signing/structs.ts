@@ -45,6 +45,7 @@ export const STRUCTS = {
   HubKey: { next: 'address', from: 'uint40', until: 'uint40' },
   Receipt: { voucher: 'bytes32' },
   Acknowledgement: { entry: 'bytes32', position: 'uint48', at: 'uint40' },
+  Unknown: { entry: 'bytes32', size: 'uint48' },
   Credit: { voucher: 'bytes32', credited: 'uint48' },
   Beacon: { at: 'uint40', height: 'uint48', revocations: 'bytes32', checkpoint: 'bytes32' },
 } as const satisfies Record<string, Record<string, FieldType>>;

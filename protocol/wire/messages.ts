@@ -170,6 +170,8 @@ export const MESSAGES = {
   refusal: row(30, 'both', { code: u8, subject: optional(bytes32Field), bound: optional(u48) }),
   end: row(32, 'payer to terminal', { channel: channelField, seq: seqField }),
   cancel: row(34, 'terminal to payer', { request: bytes32Field }),
+  /** The hub's word, which a payer carries to its terminal: a ledger of `size` entries holds no such entry. */
+  unknown: row(36, 'both', { entry: bytes32Field, size: positionField, signature: signatureField }),
 
   // ---- device and hub ----
   register: row(40, 'device to hub', {

@@ -1,4 +1,7 @@
-/** Rule 2 and 4: "approved" and a delivered tick stand in the terminal's storage, and no request is approved twice. */
+/**
+ * Rule 2 and 4: "approved" and a delivered tick stand in the terminal's storage, no request is approved twice, and what
+ * was approved is never voided.
+ */
 import { bytesKey } from '../../hub/intake/trie.ts';
 import { equalBytes } from '../../protocol/bytes.ts';
 import type { MakeChecker } from './checker.ts';
@@ -24,6 +27,10 @@ export const approvedIsStored: MakeChecker = (_simulation, report) => {
           approved.add(key);
           return;
         }
+        case 'voided':
+          if (approved.has(bytesKey(notice.voucher)))
+            report(`${name} approved a voucher, and voided it later`);
+          return;
         case 'deliver': {
           const lane = books.lanes.find((known) => known.channel === notice.channel);
           if (lane?.stream === undefined || lane.stream.k < notice.k)

@@ -24,6 +24,8 @@ export interface Checker {
   cancelled?(terminal: TerminalActor): void;
   /** The hub is about to send a signed acknowledgement. */
   acknowledged?(entry: string, position: number): void;
+  /** The hub is about to sign a lease. */
+  leased?(lease: RecordOf<'lease'>): void;
   hubStarted?(): void;
   evidence?(evidence: RecordOf<'evidence'>): void;
   /** The vault changed; `vault.touched` names the channels. */

@@ -9,12 +9,14 @@ import { lateIsVoid } from './late-is-void.ts';
 import { linksAreQuiet } from './links-are-quiet.ts';
 import { paidOrAttributed } from './paid-or-attributed.ts';
 import { uniqueSeq } from './unique-seq.ts';
+import { withinTheLease } from './within-the-lease.ts';
 
 export const CHECKERS: readonly MakeChecker[] = [
   conservation,
   uniqueSeq,
   approvedIsStored,
   lateIsVoid,
+  withinTheLease,
   linksAreQuiet,
   acknowledgedIsKept,
   equivocationProved,

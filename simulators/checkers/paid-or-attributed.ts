@@ -3,6 +3,7 @@
  * what was delivered. On the lanes of a dishonest one the loss is proved against its channel and stays within rule
  * 10. What stood only in a device whose flash was damaged is that device's loss, and counted as such.
  */
+import { findEntry } from '../../hub/intake/books.ts';
 import { bytesKey, trieEntries } from '../../hub/intake/trie.ts';
 import type { Simulation } from '../sim/simulation.ts';
 import type { MakeChecker } from './checker.ts';
@@ -27,7 +28,12 @@ export const paidOrAttributed: MakeChecker = (simulation, report) => ({
           if (payer.honest && !damaged)
             report(`${payer.device.name} paid merchant ${merchant.index} ${net}, got goods for ${delivered}`);
           lost += delivered - net;
-        } else if (payer.honest && !damaged && merchant.givesCredits) {
+        } else if (
+          payer.honest &&
+          !damaged &&
+          merchant.givesCredits &&
+          net - delivered > writtenOffTo(simulation, payer.channel, merchant.id)
+        ) {
           report(`${payer.device.name} was charged ${net} by merchant ${merchant.index} for ${delivered}`);
         }
         if (damaged)
@@ -47,6 +53,17 @@ export const paidOrAttributed: MakeChecker = (simulation, report) => ({
     }
   },
 });
+
+/** Worth of the ticks that a payer gave up at a merchant and that no charger had stored: decision 12 bounds them so. */
+function writtenOffTo({ accounts, hub }: Simulation, channel: number, merchant: string): number {
+  let sum = 0;
+  for (const tick of accounts.writtenOff) {
+    const entry = tick.channel === channel ? findEntry(hub.books, tick.stream) : undefined;
+    if (entry?.stream === undefined || bytesKey(entry.payee) !== merchant) continue;
+    if (entry.stream.k < tick.k) sum += entry.stream.tickValue;
+  }
+  return sum;
+}
 
 /**
  * What terminals gave back on goods that were delivered, by channel and merchant, as they signed it. Voided vouchers

@@ -16,6 +16,12 @@ export interface Config {
   readonly payerHub?: boolean;
   /** Leases run out at some moment, for good. */
   readonly expiry?: boolean;
+  /** There is an L2: the hub settles what it has written, and the owner may leave. */
+  readonly exit?: boolean;
+  /** There is an L2, and anyone carries there whatever voucher ever left the payer. */
+  readonly carry?: boolean;
+  /** Terminals forget lanes that the hub has acknowledged; the payer asks the hub, which says what it doesn't hold. */
+  readonly evicts?: boolean;
   /** Terminals may end a session with a closing request. */
   readonly closing?: boolean;
   /** The hub receives and writes in one step: fewer states where the hub is not the point. */
@@ -29,22 +35,39 @@ const stream = (ticks: number, at = 0): Ask => ({ at, ticks });
 
 const TWO_PAYEES = [0, 1];
 const ONE_PAYEE = [0, 0];
+/** The owner leaves, and leases run out. */
+const LEAVES = { exit: true, expiry: true } as const;
 
 /** c1 to c8 mirror the configurations of the reference model of the money rules; the others go beyond it. */
 export const CONFIGS: readonly Config[] = [
-  { name: 'c1', terminals: TWO_PAYEES, asks: [pay(1), pay(2), pay(1, 1)], expiry: true },
-  { name: 'c2', terminals: [0], asks: [pay(1), stream(2), pay(2)], expiry: true },
-  { name: 'c3', terminals: TWO_PAYEES, asks: [stream(2), pay(1, 1), pay(2)], hubAtomic: true },
-  { name: 'c4', terminals: TWO_PAYEES, asks: [pay(1), pay(2), pay(1, 1)], payerHub: true, hubAtomic: true },
-  { name: 'c5', terminals: ONE_PAYEE, asks: [pay(1), pay(2, 1), pay(1)], expiry: true },
+  { name: 'c1', terminals: TWO_PAYEES, asks: [pay(1), pay(2), pay(1, 1)], ...LEAVES },
+  { name: 'c2', terminals: [0], asks: [pay(1), stream(2), pay(2)], ...LEAVES },
+  { name: 'c3', terminals: TWO_PAYEES, asks: [stream(2), pay(1, 1), pay(2)], hubAtomic: true, ...LEAVES },
+  {
+    name: 'c4',
+    terminals: TWO_PAYEES,
+    asks: [pay(1), pay(2), pay(1, 1)],
+    payerHub: true,
+    hubAtomic: true,
+    carry: true,
+  },
+  { name: 'c5', terminals: ONE_PAYEE, asks: [pay(1), pay(2, 1), pay(1)], ...LEAVES },
   {
     name: 'c6',
     terminals: TWO_PAYEES,
     asks: [pay(1), stream(1), pay(2), pay(1, 1)],
     hubAtomic: true,
+    ...LEAVES,
   },
-  { name: 'c7', terminals: TWO_PAYEES, asks: [stream(2), pay(1, 1)], expiry: true, hubAtomic: true },
-  { name: 'c8', terminals: ONE_PAYEE, asks: [stream(2), pay(1, 1), pay(1)], hubAtomic: true },
+  {
+    name: 'c7',
+    terminals: TWO_PAYEES,
+    asks: [stream(2), pay(1, 1)],
+    hubAtomic: true,
+    carry: true,
+    ...LEAVES,
+  },
+  { name: 'c8', terminals: ONE_PAYEE, asks: [stream(2), pay(1, 1), pay(1)], hubAtomic: true, ...LEAVES },
   { name: 'c9 closing', terminals: TWO_PAYEES, asks: [stream(2), pay(1, 1)], closing: true, hubAtomic: true },
   { name: 'c10 repeated requests', terminals: ONE_PAYEE, asks: [pay(1), pay(2, 1)], repeats: 2 },
   {
@@ -54,6 +77,14 @@ export const CONFIGS: readonly Config[] = [
     hubAtomic: true,
   },
   { name: 'c12 payer with a hub', terminals: TWO_PAYEES, asks: [stream(1), pay(1, 1)], payerHub: true },
+  {
+    name: 'c13 forgetful terminals',
+    terminals: ONE_PAYEE,
+    asks: [pay(1), pay(2, 1)],
+    payerHub: true,
+    hubAtomic: true,
+    evicts: true,
+  },
 ];
 
 /** Small enough for every run of the tests; each rule that can be dropped fails in one of them. */
@@ -80,6 +111,29 @@ export const SMALL: readonly Config[] = [
     payerHub: true,
     hubAtomic: true,
   },
+  {
+    name: 's8 forgetful terminal',
+    terminals: [0],
+    asks: [pay(1), pay(2)],
+    payerHub: true,
+    hubAtomic: true,
+    evicts: true,
+  },
+  {
+    name: 's9 owner leaves',
+    terminals: TWO_PAYEES,
+    asks: [pay(1), pay(1, 1)],
+    expiry: true,
+    exit: true,
+    hubAtomic: true,
+  },
+  {
+    name: 's10 two terminals, two voids',
+    terminals: ONE_PAYEE,
+    asks: [pay(1), pay(1, 1), pay(1)],
+    hubAtomic: true,
+  },
+  { name: 's11 tight limit', terminals: [0], asks: [pay(2), pay(2)], spendLimit: 3, hubAtomic: true },
   { name: 's6 stream and closing', terminals: [0], asks: [stream(2)], closing: true, expiry: true },
 ];
 

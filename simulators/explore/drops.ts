@@ -3,6 +3,8 @@
  * swallowed, or a step is given books in which something is hidden. Nothing in protocol/ knows of this.
  */
 import { equalBytes } from '../../protocol/bytes.ts';
+import { amount } from '../../protocol/integers.ts';
+import { DEFAULT_TIMING, type Timing } from '../../protocol/limits.ts';
 import { applyRecord as applyPayer, type PayerRecord } from '../../protocol/machines/payer/books.ts';
 import type { PayerEvent } from '../../protocol/machines/payer/payer.ts';
 import type { PayerState } from '../../protocol/machines/payer/state.ts';
@@ -37,6 +39,10 @@ export interface Drop {
   ) => ReturnType<TerminalRun> | undefined;
   /** The outbox is cleared when the hub received an entry, written or not. */
   readonly transportAcknowledges?: boolean;
+  /** Other times than the protocol's: when an owner who leaves has the rest. */
+  readonly timing?: Timing;
+  /** Of the sums that terminals gave back on a lane only the highest counts. */
+  readonly creditsByLane?: boolean;
 }
 
 export const NO_DROP: Drop = { rule: 'none' };
@@ -71,6 +77,17 @@ function unanswered({ books, volatile }: PayerState): PayerState {
   const stream = books.stream && { ...books.stream, terminal: NOBODY };
   return { volatile, books: { ...books, unconfirmed, stream } };
 }
+
+/** Money of vouchers that were voided, and that no later one on their lanes has confirmed past. */
+function voided({ lanes, unconfirmed }: PayerState['books']): number {
+  const open = unconfirmed.reduce(
+    (sum, entry) => sum + (entry.kind === 'voucher' ? entry.request.amount : 0),
+    0,
+  );
+  return lanes.reduce((sum, lane) => sum + lane.paid - lane.confirmedPaid, 0) - open;
+}
+
+const { watchLag, leaseLifetime, clockError, payeeOfflineMax, claimMargin } = DEFAULT_TIMING;
 
 const isRequest = (event: PayerEvent): boolean =>
   event.type === 'message' && (event.message.type === 'request' || event.message.type === 'streamRequest');
@@ -115,6 +132,20 @@ export const DROPS: Readonly<Record<string, Drop>> = {
       return voids ? { state, trail: [] } : ran;
     },
   },
+  shortLedger: {
+    rule: '4, a terminal that forgot a lane believes a ledger that was shorter then',
+    terminal: ({ run }, state, event) => {
+      const { books, volatile } = state;
+      if (volatile.unknown === undefined || event.type !== 'message') return undefined;
+      const ran = run({ volatile, books: { ...books, evictedPosition: -1 as never } }, event);
+      return stores(ran.trail, 'answered') ? ran : undefined;
+    },
+  },
+  noHubWord: {
+    rule: "4, a terminal that forgot a lane takes no word of the hub's",
+    terminal: (_hands, state, event) =>
+      event.type === 'message' && event.message.type === 'unknown' ? { state, trail: [] } : undefined,
+  },
   foreignVoid: {
     rule: "4, a terminal voids a voucher for another terminal's request",
     terminal: ({ run, runAs, self }, state, event) => {
@@ -149,6 +180,27 @@ export const DROPS: Readonly<Record<string, Drop>> = {
       if (!stores(ran.trail, 'intent')) return { ...ran, state: { ...ran.state, books: state.books } };
       const folded = foldOnto(ran.state, state.books, ran.trail);
       return { ...ran, state: { ...folded, books: { ...folded.books, stream } } };
+    },
+  },
+  creditEarly: {
+    rule: '1, a credit can be spent before L2 has it',
+    payer: (run, state, event) => {
+      const { lease } = state.books;
+      if (!isRequest(event) || lease === undefined) return undefined;
+      const raised = { ...lease, spendLimit: amount(lease.spendLimit + voided(state.books)) };
+      const ran = run({ ...state, books: { ...state.books, lease: raised } }, event);
+      return { ...ran, state: foldOnto(ran.state, state.books, ran.trail) };
+    },
+  },
+  creditPerLane: {
+    rule: '8, a credit counts for the lane as a whole and not for its voucher',
+    creditsByLane: true,
+  },
+  exitDelay: {
+    rule: '11, the owner has the rest before the last voucher accepted within the rules is settled',
+    timing: {
+      ...DEFAULT_TIMING,
+      exitDelay: watchLag + leaseLifetime + clockError + payeeOfflineMax + claimMargin - 1,
     },
   },
   transportAck: {

@@ -10,6 +10,9 @@ export interface Reached {
   readonly approved: boolean;
   readonly voided: boolean;
   readonly lateTick: boolean;
+  readonly forgot: boolean;
+  /** The owner left after something was settled. */
+  readonly left: boolean;
   /** States with something approved and nothing waiting, whose lanes were added up. */
   readonly resolved: number;
 }

@@ -31,6 +31,7 @@ export class Healer {
     this.roots += 1;
     for (let round = 0; round < ROUNDS; round++) {
       if (world.resolved(start)) return true;
+      this.ask(start);
       for (let t = 0; t < world.terminals.length; t++) this.meet(start, t);
       this.sync(start);
     }
@@ -43,6 +44,13 @@ export class Healer {
     if (whole === undefined) return [];
     row[at] = whole.next;
     return whole.emits;
+  }
+
+  /** Where terminals forget, only the hub can say what it never had. */
+  private ask(row: Int32Array): void {
+    const { world } = this;
+    if (!world.scene.config.evicts) return;
+    for (const id of world.awaited(row[0]!)) this.become(row, 0, world.payerAsks(row, id));
   }
 
   private meet(row: Int32Array, t: number): void {

@@ -1,5 +1,5 @@
 /** What must hold in every state of a walk; the names are those of the reference model of the money rules. */
-import { equalBytes } from '../../protocol/bytes.ts';
+import { equalBytes, fromHex, toHex } from '../../protocol/bytes.ts';
 import { payerFault } from './actors/payer.ts';
 import { claimable } from './actors/terminal.ts';
 import type { Made } from './scene.ts';
@@ -29,6 +29,7 @@ export class Properties {
       this.payerFault(row[0]!) ??
       this.sentFault(row) ??
       this.hubFault(row) ??
+      this.vaultFault(row) ??
       this.claimFault(row) ??
       this.netFault(row)
     );
@@ -49,7 +50,8 @@ export class Properties {
       revealed[word] = row[world.sentAt + word]! & this.mask[word]!;
     const { low, high } = fingerprint(revealed);
     const key = low * 0x20_0000 + (high >>> 11);
-    if (!this.sentFaults.has(key)) this.sentFaults.set(key, this.overlap(revealed));
+    if (!this.sentFaults.has(key))
+      this.sentFaults.set(key, this.overlap(revealed) ?? this.answeredTwice(revealed));
     return this.sentFaults.get(key);
   }
 
@@ -58,7 +60,8 @@ export class Properties {
     const { values } = this.world.scene.sent;
     for (; this.masked < values.length; this.masked++) {
       const { voucher, message } = values[this.masked]!;
-      if (voucher !== undefined || message.type === 'tick')
+      const answer = message.type === 'receipt' || message.type === 'credit';
+      if (voucher !== undefined || message.type === 'tick' || (answer && this.world.scene.config.evicts))
         this.mask[this.masked >> 5]! |= 1 << (this.masked & 31);
     }
   }
@@ -90,9 +93,40 @@ export class Properties {
     return undefined;
   }
 
+  /** P4: what a terminal took it never gives back in full as if it had not. */
+  private answeredTwice(revealed: Int32Array): string | undefined {
+    const { scene } = this.world;
+    const taken = new Set<string>();
+    const given = new Set<string>();
+    scene.sent.values.forEach(({ message }, number) => {
+      if ((revealed[number >> 5]! & (1 << (number & 31))) === 0) return;
+      if (message.type === 'receipt') taken.add(toHex(message.voucher));
+      if (message.type === 'credit') given.add(toHex(message.voucher));
+    });
+    for (const voucher of given) {
+      const made = scene.voucher(fromHex(voucher))!;
+      if (taken.has(voucher) && made.voucher.kind === 'voucher')
+        return `P4 ${made.name} was approved, and voided later`;
+    }
+    return undefined;
+  }
+
   private hubFault(row: Int32Array): string | undefined {
     const { evidence } = this.world.hub.local(row[this.world.hubAt]!);
     return evidence ? 'P1b the hub holds evidence against an honest payer' : undefined;
+  }
+
+  /** P3 and P4: L2 pays what the payer signed, and nothing appears or is lost. */
+  private vaultFault(row: Int32Array): string | undefined {
+    const { world } = this;
+    const { settled, fault } = world.vault.local(row[world.vaultAt]!);
+    if (fault !== undefined) return fault;
+    const { lanes } = world.payer.local(row[0]!).state.books;
+    for (const [payee, sum] of settled.entries()) {
+      const paid = lanes.find((lane) => equalBytes(lane.payee, world.scene.payees[payee]!))?.paid ?? 0;
+      if (sum > paid) return `P3 payee ${payee} was settled ${sum}, the payer signed ${paid}`;
+    }
+    return undefined;
   }
 
   /** P2: what a receipt or a tick's answer promised can be claimed by what is stored. */
@@ -105,10 +139,24 @@ export class Properties {
       let top = this.hubTop(row[world.hubAt]!, payee);
       for (let t = 0; t < world.terminals.length; t++)
         if (world.scene.config.terminals[t] === payee) top = Math.max(top, this.terminalTop(t, row[1 + t]!));
+      const { phase, settled } = world.vault.local(row[world.vaultAt]!);
+      // The owner took the rest: nothing can be claimed any more. What came later was answered, and given back.
+      if (phase === 'left') top = settled[payee]! + this.lateTicks(row, payee);
       if (top < listed) return `P2 the payer lists payee ${payee} at ${listed}, and only ${top} was accepted`;
       if (top < promised) return `P2 payee ${payee} was promised ${promised}, and only ${top} can be claimed`;
     }
     return undefined;
+  }
+
+  /** Ticks, worth 1 each, that terminals of a payee credited because nothing was delivered for them. */
+  private lateTicks(row: Int32Array, payee: number): number {
+    const { world } = this;
+    let late = 0;
+    world.terminals.forEach((table, t) => {
+      if (world.scene.config.terminals[t] !== payee) return;
+      for (const stream of Object.values(table.local(row[1 + t]!).ghost.streams)) late += stream.late;
+    });
+    return late;
   }
 
   /** Where other vouchers of the payer would list the lane: claimable by whoever holds them. */
@@ -157,7 +205,7 @@ export class Properties {
         for (const { k, late } of Object.values(ghost.streams)) approved += k - late;
       });
       if (approved > 0) this.resolved += 1;
-      const net = world.hub.net(row[world.hubAt]!, payee);
+      const net = world.hub.net(row[world.hubAt]!, payee, world.drop.creditsByLane);
       if (net !== approved)
         return `P6 all is resolved, payee ${payee} nets ${net}, but ${approved} was approved`;
     }

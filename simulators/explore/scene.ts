@@ -1,6 +1,6 @@
 /** What all devices of a walk share: keys, leases, the messages that were ever sent, the vouchers ever made. */
 import { equalBytes, toHex } from '../../protocol/bytes.ts';
-import { amount, channelId, seconds } from '../../protocol/integers.ts';
+import { amount, channelId, type Position, seconds } from '../../protocol/integers.ts';
 import { makeSigning, type Signing } from '../../protocol/signing/digests.ts';
 import { detailHash, type Request, requestHash, SCOPE_ANY, type Voucher } from '../../protocol/vouchers.ts';
 import { encodeMessage, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
@@ -83,6 +83,19 @@ export class Scene {
     };
     const signature = standInSignature(fields.payee, this.signing.digest('Terminal', fields));
     return { type: 'certificate', ...fields, signature };
+  }
+
+  /** The hub's signed word. Where nobody looks at positions, all are 0, so that states are one. */
+  acknowledgement(entry: Uint8Array, position: number): MessageOf<'acknowledgement'> {
+    const fields = { entry, position: (this.config.evicts ? position : 0) as Position, at: START };
+    const digest = this.signing.digest('Acknowledgement', fields);
+    return { type: 'acknowledgement', ...fields, signature: standInSignature(this.hub, digest) };
+  }
+
+  unknown(entry: Uint8Array, size: number): MessageOf<'unknown'> {
+    const fields = { entry, size: size as Position };
+    const digest = this.signing.digest('Unknown', fields);
+    return { type: 'unknown', ...fields, signature: standInSignature(this.hub, digest) };
   }
 
   /** Remembers a voucher that a payer was about to sign. */
@@ -172,6 +185,10 @@ export class Scene {
       }
       case 'credit':
         return { ...base, name: `credit of ${message.credited} for ${this.voucher(message.voucher)?.name}` };
+      case 'unknown': {
+        const made = this.voucher(message.entry);
+        return { ...base, name: `the hub's word: no ${made?.name} in ${message.size} entries` };
+      }
       case 'tick':
         return { ...base, name: `tick ${message.k} of ${message.seq}` };
       case 'tickAnswer': {

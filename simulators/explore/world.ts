@@ -1,19 +1,20 @@
 /**
- * All transitions of a walk. A row is [payer, terminals..., hub, what payees were promised..., messages sent...]: numbers
+ * All transitions of a walk. A row is [payer, terminals..., hub, vault, what payees were promised..., messages sent...]: numbers
  * of local states, and one bit a message, since a message that was sent once may arrive never, once, or again, at any
  * time. Loss and order need no transitions of their own.
  */
-import { toHex } from '../../protocol/bytes.ts';
+import { fromHex, toHex } from '../../protocol/bytes.ts';
+import { DEFAULT_TIMING } from '../../protocol/limits.ts';
 import type { MessageOf } from '../../protocol/wire/messages.ts';
 import type { Outcome } from './actors/device.ts';
 import { HubTable } from './actors/hub.ts';
 import { awaitedByPayer, payerResolved, payerTable, type PayerTable, SEED, takes } from './actors/payer.ts';
 import { ownEvents, type TerminalTable, terminalTable, uploads } from './actors/terminal.ts';
+import { exitMayEnd, VaultTable } from './actors/vault.ts';
 import type { Config } from './config.ts';
 import type { Drop } from './drops.ts';
-import { Scene, START } from './scene.ts';
-import { Interner } from './space.ts';
-import { standInSignature } from './suite.ts';
+import { Scene } from './scene.ts';
+import { canonical, Interner } from './space.ts';
 
 /** Messages that one walk may hold: 32 a word. */
 const MESSAGE_WORDS = 24;
@@ -28,7 +29,7 @@ const KEY = {
   expire: 1200,
   opened: 4000,
   acknowledged: 2000,
-  credited: 3000,
+  answered: 3000,
 } as const;
 
 export type Emit = (name: () => string, row: Int32Array) => void;
@@ -38,13 +39,15 @@ export class World {
   readonly payer: PayerTable;
   readonly terminals: readonly TerminalTable[];
   readonly hub: HubTable;
+  readonly vault: VaultTable;
   readonly first: Int32Array;
   /** Places in a row. */
   readonly hubAt: number;
+  readonly vaultAt: number;
   readonly promisedAt: number;
   readonly sentAt: number;
   private readonly config: Config;
-  private readonly drop: Drop;
+  readonly drop: Drop;
   private readonly bytes = new Interner<Uint8Array>();
   private readonly ids = new Interner<string>();
   private readonly owned = new Map<string, ReturnType<typeof ownEvents>>();
@@ -61,8 +64,10 @@ export class World {
     this.payer = payer.table;
     this.terminals = terminals.map(({ table }) => table);
     this.hub = new HubTable(this.scene, drop.transportAcknowledges === true);
+    this.vault = new VaultTable(this.scene);
     this.hubAt = 1 + terminals.length;
-    this.promisedAt = this.hubAt + 1;
+    this.vaultAt = this.hubAt + 1;
+    this.promisedAt = this.vaultAt + 1;
     this.sentAt = this.promisedAt + 2;
     this.first = new Int32Array(this.sentAt + MESSAGE_WORDS);
     this.first[0] = payer.first;
@@ -70,6 +75,7 @@ export class World {
       this.first[1 + index] = first;
     });
     this.first[this.hubAt] = this.hub.first();
+    this.first[this.vaultAt] = this.vault.first();
     this.scratch = new Int32Array(this.first.length);
   }
 
@@ -78,6 +84,7 @@ export class World {
     this.payerSteps(row, emit);
     for (let t = 0; t < this.terminals.length; t++) this.terminalSteps(row, t, emit);
     this.hubSteps(row, emit);
+    if (this.config.exit || this.config.carry) this.vaultSteps(row, emit);
   }
 
   private copy(row: Int32Array): Int32Array {
@@ -168,45 +175,26 @@ export class World {
   }
 
   private payerAtHub(row: Int32Array, emit: Emit): void {
-    const number = row[0]!;
-    const { durable } = this.hub.local(row[this.hubAt]!);
-    for (const id of this.awaited(number)) {
-      if (!durable.has(id)) continue;
-      const credit = this.hub.creditOf(row[this.hubAt]!, id);
-      const outcomes = credit ? this.payerCredited(number, id, credit) : this.payerAcknowledged(number, id);
-      this.emitOutcomes(row, 0, outcomes, 'payer gets an answer of the hub', emit);
-    }
+    for (const id of this.awaited(row[0]!))
+      this.emitOutcomes(row, 0, this.payerAsks(row, id), 'payer gets an answer of the hub', emit);
   }
 
-  private payerCredited(number: number, id: string, message: MessageOf<'credit'>): readonly Outcome[] {
-    const key = KEY.credited + this.ids.number(id, () => id);
-    return this.payer.outcomes(number, key, () => ({ type: 'hubMessage', message }));
+  /** The hub answers the payer's question for an entry. That it has none matters only to terminals that forget. */
+  payerAsks(row: Int32Array, id: string): readonly Outcome[] {
+    const message = this.hub.answer(row[this.hubAt]!, id);
+    if (message === undefined || (message.type === 'unknown' && !this.config.evicts)) return [];
+    const text = canonical(message);
+    const key = KEY.answered + this.ids.number(text, () => text);
+    return this.payer.outcomes(row[0]!, key, () => ({ type: 'hubMessage', message }));
   }
 
-  private awaited(number: number): readonly string[] {
+  awaited(number: number): readonly string[] {
     let found = this.awaits.get(number);
     if (found === undefined) {
       found = awaitedByPayer(this.scene, this.payer.local(number).state);
       this.awaits.set(number, found);
     }
     return found;
-  }
-
-  payerAcknowledged(number: number, id: string): readonly Outcome[] {
-    const key = KEY.acknowledged + this.ids.number(id, () => id);
-    return this.payer.outcomes(number, key, () => ({
-      type: 'hubMessage',
-      message: this.acknowledgement(id),
-    }));
-  }
-
-  private acknowledgement(id: string): MessageOf<'acknowledgement'> {
-    const entry = Uint8Array.from({ length: 32 }, (_, i) =>
-      Number.parseInt(id.slice(2 + 2 * i, 4 + 2 * i), 16),
-    );
-    const fields = { entry, position: 0 as never, at: START };
-    const digest = this.scene.signing.digest('Acknowledgement', fields);
-    return { type: 'acknowledgement', ...fields, signature: standInSignature(this.scene.hub, digest) };
   }
 
   // ---- terminals ----
@@ -280,8 +268,10 @@ export class World {
     const acknowledges = this.drop.transportAcknowledges ? arrived : durable;
     for (const { id } of this.uploads(t, number)) {
       if (!acknowledges.has(id)) continue;
-      const key = KEY.acknowledged + this.ids.number(id, () => id);
-      const message = (): MessageOf<'acknowledgement'> => this.acknowledgement(id);
+      const position = this.config.evicts ? (durable.get(id) ?? 0) : 0;
+      const text = `${id}@${position}`;
+      const key = KEY.acknowledged + this.ids.number(text, () => text);
+      const message = (): MessageOf<'acknowledgement'> => this.scene.acknowledgement(fromHex(id), position);
       visit(this.terminals[t]!.outcomes(number, key, () => ({ type: 'acknowledged', message: message() })));
     }
   }
@@ -328,12 +318,47 @@ export class World {
     become(this.hub.cut(number), 'POWER CUT of the hub');
   }
 
+  // ---- L2 ----
+
+  private vaultSteps(row: Int32Array, emit: Emit): void {
+    const number = row[this.vaultAt]!;
+    const { phase } = this.vault.local(number);
+    if (phase === 'left') return;
+    const become = (next: number, name: string): void => {
+      if (next === number) return;
+      const after = this.copy(row);
+      after[this.vaultAt] = next;
+      emit(() => name, after);
+    };
+    const settled = this.vault.settle(number, this.hub.durableBooks(row[this.hubAt]!));
+    become(settled, 'the vault settles');
+    if (this.config.carry)
+      this.each(row, (message) => {
+        const { voucher, name } = this.scene.sent.values[message]!;
+        if (voucher !== undefined) become(this.vault.carry(number, voucher), `a stranger carries ${name}`);
+      });
+    if (!this.config.exit) return;
+    if (phase === 'open') return become(this.vault.step(number, 'exit'), 'the owner asks to leave');
+    const leasesOver = this.terminals.every((table, t) => table.local(row[1 + t]!).ghost.expired);
+    const stored = this.terminals.every(
+      (table, t) => table.local(row[1 + t]!).state.books.outbox.length === 0,
+    );
+    const handedIn = leasesOver && stored && this.hub.local(row[this.hubAt]!).inRam.length === 0;
+    const stages = { leasesOver, handedIn, settled: handedIn && settled === number };
+    if (exitMayEnd(this.drop.timing ?? DEFAULT_TIMING, stages))
+      become(this.vault.step(number, 'final'), 'the owner leaves with the rest');
+  }
+
   /** What some state of some terminal shows. */
-  reached(): { approved: boolean; voided: boolean; lateTick: boolean } {
+  reached(): { approved: boolean; voided: boolean; lateTick: boolean; forgot: boolean; left: boolean } {
     const locals = this.terminals.flatMap((table) => table.locals.values);
     return {
       approved: locals.some(({ ghost }) => ghost.approved > 0),
       voided: locals.some(({ state }) => state.books.lanes[0]?.answer === 'credit'),
+      forgot: locals.some(({ state }) => state.books.lanes.length === 0 && state.books.evictedAt > 0),
+      left: this.vault.locals.values.some(
+        ({ phase, settled }) => phase === 'left' && settled.some((sum) => sum > 0),
+      ),
       lateTick: locals.some(({ ghost }) => Object.values(ghost.streams).some(({ late }) => late > 0)),
     };
   }

@@ -1,4 +1,5 @@
 /** What really changed hands: goods handed over and energy delivered, by channel and merchant. The simulation's truth. */
+import type { Bytes32 } from '../../protocol/bytes.ts';
 import type { Merchant } from './actors.ts';
 
 const MERCHANTS_MAX = 65_536;
@@ -7,6 +8,8 @@ export class Accounts {
   private readonly goods = new Map<number, number>();
   /** By channel: terminals that handed something over. */
   readonly terminals = new Map<number, Set<number>>();
+  /** Ticks that payers gave up because the charger had forgotten the stream. */
+  readonly writtenOff: { readonly channel: number; readonly stream: Bytes32; readonly k: number }[] = [];
   taps = 0;
   ticks = 0;
   refunds = 0;

@@ -149,7 +149,7 @@ export function buildFleet(
   const surroundings = { world: ground.world, broker: ground.broker, watcher: ground.deviceWatcher };
   const roles = rolesOf(scenario.mix, options.devices);
   let index = FIRST_DEVICE;
-  const deviceOptions = (name: string): DeviceOptions => {
+  const deviceOptions = (name: string, realTimeClock = true): DeviceOptions => {
     const own = random.fork(`device ${name}`);
     const options: DeviceOptions = {
       index: index++,
@@ -160,7 +160,7 @@ export function buildFleet(
         flash: new RamFlash({ ...FLASH, seed: own.fork('flash').next() }),
       }),
       driftPpm: own.between(-50, 50),
-      realTimeClock: true,
+      realTimeClock,
     };
     return options;
   };
@@ -186,7 +186,7 @@ export function buildFleet(
   let channel = 1;
   for (const role of ['wearable', 'car'] as const) {
     for (let i = 0; i < roles[role]; i++, channel++) {
-      const options = deviceOptions(`${role}-${i + 1}`);
+      const options = deviceOptions(`${role}-${i + 1}`, scenario.clocklessPayers !== true);
       vault.open(channel, options.key.address, scenario.deposit * TOKEN);
       fleet.add(makePayer(signing, role, channel, hub, options, surroundings));
     }

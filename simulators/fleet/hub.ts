@@ -18,6 +18,7 @@ import {
 import { bytesKey, keyNumber, trieEntries, trieGet } from '../../hub/intake/trie.ts';
 import { decodeRecord, encodeRecord, type HubRecord, type RecordOf } from '../../hub/records.ts';
 import { concatBytes, uintBytes, ZERO_BYTES32 } from '../../protocol/bytes.ts';
+import { unreachable } from '../../protocol/errors.ts';
 import { height, seconds } from '../../protocol/integers.ts';
 import { refusalNumber, type RefusalName } from '../../protocol/refusals.ts';
 import type { Message, MessageOf } from '../../protocol/wire/messages.ts';
@@ -30,6 +31,7 @@ import { MINUTE, type World } from '../world/world.ts';
 
 export interface HubWatcher {
   acknowledged(device: string, entry: string, position: number): void;
+  leased(lease: RecordOf<'lease'>): void;
   accepted(kind: string): void;
   refused(code: RefusalName): void;
   evidence(evidence: RecordOf<'evidence'>): void;
@@ -216,9 +218,17 @@ export class SimulatedHub implements HubEnd {
         return this.broker.down(device, { type: 'acknowledgement', ...fields, signature });
       }
       case 'lease': {
+        this.watcher.leased(effect.lease);
         const { type: _, seq: __, ...fields } = effect.lease;
         const signature = key.sign(signing.digest('Lease', fields));
         return this.broker.down(effect.device, { type: 'lease', ...fields, signature });
+      }
+      case 'credit':
+        return this.broker.down(effect.device, effect.message);
+      case 'unknown': {
+        const fields = { entry: effect.entry, size: effect.size as never };
+        const signature = key.sign(signing.digest('Unknown', fields));
+        return this.broker.down(effect.device, { type: 'unknown', ...fields, signature });
       }
       case 'member': {
         const { type: _, ...fields } = effect.member;
@@ -240,6 +250,8 @@ export class SimulatedHub implements HubEnd {
         if (effect.what.type === 'accepted') this.watcher.accepted(effect.what.kind);
         if (effect.what.type === 'evidence') this.watcher.evidence(effect.what.evidence);
         return;
+      default:
+        return unreachable(effect);
     }
   }
 

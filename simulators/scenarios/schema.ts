@@ -58,6 +58,10 @@ export const scenarioSchema = z.strictObject({
       size: z.int().min(1).max(100).optional(),
     }),
   ),
+  /** How long a lease lives; absent: as long as the protocol's own. */
+  leaseMinutes: z.int().min(5).max(4320).optional(),
+  /** Payers keep no clock while they are without power. */
+  clocklessPayers: z.boolean().optional(),
   beaconMinutes: z.int().min(1).max(1440),
   batchMinutes: z.int().min(1).max(1440),
   /** Entries and lanes that a terminal's memory holds. */

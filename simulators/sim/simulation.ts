@@ -17,6 +17,7 @@ import {
 } from '../../protocol/limits.ts';
 import type { Notice } from '../../protocol/machines/effects.ts';
 import { type Domain, makeSigning, type Signing } from '../../protocol/signing/digests.ts';
+import type { PayerRecord } from '../../protocol/machines/payer/books.ts';
 import type { TerminalLane, TerminalRecord } from '../../protocol/machines/terminal/books.ts';
 import { refusalNumber } from '../../protocol/refusals.ts';
 import { encodeMessage, type Message } from '../../protocol/wire/messages.ts';
@@ -159,9 +160,11 @@ export class Simulation implements Place {
   }
 
   private intakeContext(): IntakeContext {
+    const { leaseMinutes } = this.options.scenario;
     return {
       signing: this.signing,
-      timing: DEFAULT_TIMING,
+      timing:
+        leaseMinutes === undefined ? DEFAULT_TIMING : { ...DEFAULT_TIMING, leaseLifetime: leaseMinutes * 60 },
       scopes: {},
       leaseAnyScope: true,
       development: false,
@@ -354,6 +357,7 @@ export class Simulation implements Place {
   /** A sale counts when its voucher is stored: that is when the till may say approved, even if the power goes then. */
   private onStored(device: AnyDevice, record: TerminalRecord): void {
     const actor = this.fleet?.actorOf(device);
+    if (actor?.kind === 'payer') this.noteWrittenOff(actor, record as unknown as PayerRecord);
     if (actor?.kind !== 'terminal') return;
     const { merchant } = actor;
     if (record.type === 'answered' && record.receipt !== undefined) {
@@ -364,6 +368,11 @@ export class Simulation implements Place {
       this.accounts.ticks += 1;
       this.accounts.add(record.channel, merchant, device.index, lane.stream.voucher.tickValue);
     }
+  }
+
+  /** A tick whose charger forgot the stream: the payer gave it up, whether it was delivered for or not. */
+  private noteWrittenOff({ channel }: PayerActor, record: PayerRecord): void {
+    if (record.type === 'tickForgotten') this.accounts.writtenOff.push({ channel, ...record });
   }
 
   private noteNotice(device: AnyDevice, notice: Notice): void {
@@ -416,6 +425,9 @@ export class Simulation implements Place {
     return {
       acknowledged: (_device, entry, position) => {
         for (const checker of this.checkers) checker.acknowledged?.(entry, position);
+      },
+      leased: (lease) => {
+        for (const checker of this.checkers) checker.leased?.(lease);
       },
       accepted: (kind) => note('hubAccepted', ENTRY_KINDS.indexOf(kind)),
       refused: (code) => note('hubRefused', refusalNumber(code)),

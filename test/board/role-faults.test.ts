@@ -7,7 +7,7 @@ import type { BoardMemory, Emulator } from '../../hardware/boards/mps2-an386/hos
 import { journalOf, storedBy } from '../../hardware/boards/mps2-an386/host/factory.ts';
 import { journalBanks } from '../../hardware/boards/mps2-an386/limits.ts';
 import { toHex } from '../../protocol/bytes.ts';
-import { channelId } from '../../protocol/integers.ts';
+import { channelId, seconds } from '../../protocol/integers.ts';
 import { applyRecord as applyPayer, EMPTY_PAYER, payerRecords } from '../../protocol/machines/payer/books.ts';
 import {
   applyRecord as applyTerminal,
@@ -234,6 +234,7 @@ test('a till goes on in another bank when a block of its flash is worn out', asy
   const filler = (channels: number) =>
     terminalRecords.encode({
       type: 'revoked',
+      at: seconds(1),
       channels: Array.from({ length: channels }, (_, i) => channelId(1_000_000 + i)),
     });
   while (journal.bytesFree > 5_500) journal.append(filler(1000), none);

@@ -5,7 +5,6 @@ const STREAM = 'protocol/machines/payer/stream.ts';
 const ANSWERS = 'protocol/machines/payer/answers.ts';
 const PAYER = 'protocol/machines/payer/payer.ts';
 const PAYER_BOOKS = 'protocol/machines/payer/books.ts';
-const PAYER_SYNC = 'protocol/machines/payer/sync.ts';
 const ACCEPT = 'protocol/machines/terminal/acceptance.ts';
 const ANSWER = 'protocol/machines/terminal/answer.ts';
 const SESSION = 'protocol/machines/terminal/session.ts';
@@ -99,7 +98,7 @@ export const MUTATIONS = [
   ],
   [
     'any acknowledgement is believed',
-    PAYER_SYNC,
+    ANSWERS,
     "if (!signedByHub(signing, turn.books.hubKeys, 'Acknowledgement', message, message.signature))",
     'if (false)',
     'protocol/payer-table',
@@ -143,21 +142,84 @@ export const MUTATIONS = [
   [
     'lanes with waiting entries are evicted',
     ANSWER,
-    'if (outbox.some((entry) => entry.channel === lane.channel)) continue;',
-    '',
+    'const waits = outbox.some((entry) => entry.channel === lane.channel);',
+    'const waits = false;',
     'protocol/terminal-table',
+  ],
+  [
+    'a lane is evicted while it is delivered on',
+    ANSWER,
+    'if (waits || turn.isSession(lane.channel, lane.digest)) continue;',
+    'if (waits) continue;',
+    'protocol/terminal-table',
+  ],
+  [
+    'a restart forgets when the revocation list was signed',
+    TERMINAL,
+    'beaconAt: books.revokedAt',
+    '',
+    'protocol/hub-link',
   ],
   [
     'an evicted lane leaves no trace',
     ACCEPT,
-    "if (lane === undefined && request.at <= turn.books.evictedAt) return 'ask_hub';",
+    "if (forgotten(turn, candidate) && !neverAccepted(turn, candidate)) return 'ask_hub';",
     '',
     'protocol/terminal-table',
   ],
   [
+    'a ledger too short to hold what was forgotten is believed',
+    ACCEPT,
+    '|| unknown.size <= evictedPosition',
+    '',
+    'protocol/forgotten',
+  ],
+  [
+    'an unknown of another voucher is believed',
+    ACCEPT,
+    '|| !equalBytes(unknown.entry, digest)',
+    '',
+    'protocol/forgotten',
+  ],
+  [
+    'an unknown by a key that ran out is believed',
+    ACCEPT,
+    "'Unknown', unknown, unknown.signature, turn.now)",
+    "'Unknown', unknown, unknown.signature)",
+    'protocol/forgotten',
+  ],
+  [
+    'a forgotten lane leaves no place in the ledger',
+    BOOKS,
+    'evictedPosition: higher(lane.position, books.evictedPosition),',
+    '',
+    'protocol/forgotten',
+  ],
+  [
+    'a later acknowledgement lowers the place of a lane',
+    BOOKS,
+    'position: higher(position, lane.position)',
+    'position',
+    'protocol/forgotten',
+  ],
+  [
+    'a tick that nobody can judge keeps the payer away for ever',
+    ANSWERS,
+    "if (tick !== undefined) turn.persist({ type: 'tickForgotten', stream: tick.stream, k: tick.k });",
+    '',
+    'protocol/forgotten',
+  ],
+  [
+    'a tick that was written off is listed as paid',
+    PAYER_BOOKS,
+    "type === 'tickConfirmed' ? confirmLane(books, found.payee, found.seq, found.top) : books.lanes,",
+    'confirmLane(books, found.payee, found.seq, found.top),',
+    'protocol/forgotten',
+  ],
+  [
     'a void dated long ago lowers the memory',
     BOOKS,
-    'at: old !== undefined && old.at > request.at ? old.at : request.at,',
+    'at: old === undefined ? request.at : higher(old.at, request.at),',
     'at: request.at,',
     'protocol/books',
   ],

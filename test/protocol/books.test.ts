@@ -215,13 +215,14 @@ test('a record that no longer applies changes nothing', async () => {
     { type: 'tickRevealed', k: 1 },
     { type: 'streamClosed' },
     { type: 'tickConfirmed', stream: unknown, k: 1 },
+    { type: 'tickForgotten', stream: unknown, k: 1 },
     { type: 'acknowledged', digest: unknown },
   ] as const)
     assert.is(payerText(applyPayer(books, record)), payerText(books), record.type);
   const terminal = (await makeTerminal()).state.books;
   for (const record of [
     { type: 'tick', channel: CHANNEL, k: 1, preimage: unknown, late: false },
-    { type: 'acknowledged', entry: unknown },
+    { type: 'acknowledged', entry: unknown, position: 3 as never },
     { type: 'tickAcknowledged', stream: unknown, k: 1 },
     { type: 'evicted', channel: CHANNEL },
     { type: 'settled', channel: CHANNEL, paid: amount(1) },

@@ -130,13 +130,24 @@ export async function greet(terminal: Terminal, change: Partial<MessageOf<'lease
 export async function acknowledgement(
   entry: Uint8Array,
   key: typeof keys.hub = keys.hub,
+  position = 5,
 ): Promise<MessageOf<'acknowledgement'>> {
-  const fields = { entry, position: 5 as never, at: START };
+  const fields = { entry, position: position as never, at: START };
   return {
     type: 'acknowledgement',
     ...fields,
     signature: await key.sign(signing.digest('Acknowledgement', fields)),
   };
+}
+
+/** The hub's word that a ledger of `size` entries holds no such entry. */
+export async function unknown(
+  entry: Uint8Array,
+  size: number,
+  key: typeof keys.hub = keys.hub,
+): Promise<MessageOf<'unknown'>> {
+  const fields = { entry, size: size as never };
+  return { type: 'unknown', ...fields, signature: await key.sign(signing.digest('Unknown', fields)) };
 }
 
 /** A beacon of the hub. */

@@ -241,6 +241,13 @@ test('an old beacon that is played again does not bring back an old revocation l
   await terminal.on({ type: 'hubMessage', message: await beacon(later(1), before.hash) });
   await terminal.on({ type: 'hubMessage', message: before.list });
   assert.equal(terminal.state.books.revoked, [7, 9]);
+  const restarted = await makeTerminal({ books: terminal.state.books });
+  await restarted.on({ type: 'hubMessage', message: await beacon(later(1), before.hash) });
+  await restarted.on({ type: 'hubMessage', message: before.list });
+  assert.equal(restarted.state.books.revoked, [7, 9], 'nor after a restart');
+  await restarted.on({ type: 'hubMessage', message: await beacon(later(3), before.hash) });
+  await restarted.on({ type: 'hubMessage', message: before.list });
+  assert.equal(restarted.state.books.revoked, [9], 'a newer beacon may name it again');
 });
 
 test('a next hub key is taken from a known one, and leases by it are accepted', async () => {

@@ -18,7 +18,7 @@ test('the largest form of every tap message fits one BLE packet of 244 bytes', (
 });
 
 test('what a terminal relays for a payer without a hub fits the tap link as well', () => {
-  for (const name of ['lease', 'leaseRequest'] as const)
+  for (const name of ['lease', 'leaseRequest', 'acknowledgement'] as const)
     assert.ok(messageBytesMax(name) <= TAP_MESSAGE_BYTES_MAX, `${name}: ${messageBytesMax(name)} bytes`);
 });
 

@@ -2,7 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { equalBytes } from '../../protocol/bytes.ts';
-import { amount } from '../../protocol/integers.ts';
+import { amount, seconds } from '../../protocol/integers.ts';
 import { REQUEST_OPEN_SECONDS } from '../../protocol/limits.ts';
 import { applyRecord } from '../../protocol/machines/terminal/books.ts';
 import { terminalPhase } from '../../protocol/machines/terminal/state.ts';
@@ -12,11 +12,13 @@ import {
   challenge,
   deliverTick,
   keys,
+  lease,
   link,
   makePayer,
   makeTerminal,
   restartTerminal,
   sale,
+  START,
   streamSale,
   tap,
   type Terminal,
@@ -200,6 +202,53 @@ test('a lane whose entries wait for the hub is never evicted', async () => {
   third.state = { ...third.state, books: { ...third.state.books, channel: 9 as never } };
   await tap(third, terminal, 100, 4);
   assert.equal(terminal.state.books.lanes.map((lane) => lane.channel).sort(), [7, 9]);
+});
+
+/** A late voucher of another channel: the terminal needs a place for its lane. */
+async function lateFrom(terminal: Terminal, channel: number, at = START): Promise<void> {
+  await terminal.on({ type: 'linkUp' });
+  await terminal.on(message({ type: 'hello', channel: channel as never, payer: keys.payer.address }));
+  await terminal.on(message(await lease({ channel: channel as never })));
+  await terminal.on(message(await resolveFor(closedRequest({ at }), { channel })));
+}
+
+test('a lane that is delivered on is never evicted; one whose stream may go on only when there is no other', async () => {
+  const terminal = await makeTerminal({ settings: { lanesMax: 2, outboxMax: 2 } });
+  await terminal.on(streamSale(10, 5));
+  await greet(terminal);
+  await terminal.on(message(await streamFor(terminal)));
+  const acknowledgeAll = async (): Promise<void> => {
+    for (const entry of terminal.state.books.outbox)
+      if (entry.kind === 'voucher')
+        await terminal.on({ type: 'hubMessage', message: await acknowledgement(entry.entry) });
+  };
+  const channels = (): number[] =>
+    terminal.state.books.lanes.map((lane) => Number(lane.channel)).sort((a, b) => a - b);
+  await acknowledgeAll();
+  await lateFrom(terminal, 8);
+  await lateFrom(terminal, 9);
+  assert.is(terminal.refused.at(-1), 'busy', 'one waits for the hub, the other is delivered on');
+  assert.equal(channels(), [7, 8]);
+  await greet(terminal);
+  await terminal.on(message(tickMessage(1, 5, 1)));
+  assert.is(terminal.said('deliver').length, 1);
+  await deliverTick(terminal);
+  await terminal.on({ type: 'closeSession', challenge: challenge(9) });
+  await terminal.on({ type: 'cancel' });
+  terminal.state = {
+    ...terminal.state,
+    books: applyRecord(terminal.state.books, {
+      type: 'tickAcknowledged',
+      stream: terminal.state.books.lanes[0]!.digest,
+      k: 1,
+    }),
+  };
+  await acknowledgeAll();
+  await lateFrom(terminal, 9);
+  assert.equal(channels(), [7, 9], 'the stream is older, and may still get a tick');
+  await acknowledgeAll();
+  await lateFrom(terminal, 10, seconds(START + 1));
+  assert.equal(channels(), [7, 10]);
 });
 
 for (const [name, end] of [

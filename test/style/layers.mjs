@@ -11,7 +11,15 @@ const LAYERS = {
   'hardware/boards/node': { folders: ['protocol', 'device', 'hardware/interfaces'], packages: '*' },
   hub: { folders: ['protocol', 'hardware/interfaces'], packages: '*' },
   'simulators/explore': {
-    folders: ['protocol', 'hub/intake', 'hub/records.ts', 'hardware/interfaces'],
+    folders: [
+      'protocol',
+      'hub/intake',
+      'hub/records.ts',
+      'hub/batch',
+      'hub/settle/rows.ts',
+      'simulators/chain/vault.ts',
+      'hardware/interfaces',
+    ],
     packages: [],
   },
   simulators: {

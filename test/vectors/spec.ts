@@ -33,6 +33,7 @@ export const SPEC: Readonly<Record<string, readonly [number: number, fields: str
   refusal: [30, 'code:u8 subject?:32 bound?:u48'],
   end: [32, 'channel:u32 seq:u32'],
   cancel: [34, 'request:32'],
+  unknown: [36, 'entry:32 size:u48 signature:64'],
   register: [
     40,
     'device:20 role:u8 channel?:u32 payee?:20 certificateExpiresAt?:u40 certificate?:64 entropyCertified:u8',

@@ -1,12 +1,14 @@
 /** What a terminal answers: receipts, credits, tick answers, certificates, refusals. Signatures are checked here. */
-import { equalBytes } from '../../bytes.ts';
+import { type Bytes32, equalBytes } from '../../bytes.ts';
+import { UNCONFIRMED_MAX } from '../../limits.ts';
 import { refusalName } from '../../refusals.ts';
-import { requestHash } from '../../vouchers.ts';
+import { requestHash, tickEntry } from '../../vouchers.ts';
 import { type Message, type MessageOf, NEED } from '../../wire/messages.ts';
-import type { UnconfirmedVoucher } from './books.ts';
-import { onRequest, resolveAt } from './pay.ts';
+import type { Unconfirmed, UnconfirmedVoucher } from './books.ts';
+import { onRequest, resolveAt, unresolvedAt } from './pay.ts';
+import { signedByHub } from '../hub-keys.ts';
 import type { PayerTurn } from './state.ts';
-import { onTickAnswer, revealNext } from './stream.ts';
+import { closeStream, onTickAnswer, revealNext } from './stream.ts';
 
 /** Greets the terminal: which channel, and which lease it may already hold. */
 export function sendHello(turn: PayerTurn): void {
@@ -81,6 +83,34 @@ export function onCredit(turn: PayerTurn, message: MessageOf<'credit'>): void {
   continuePending(turn);
 }
 
+/** The digest that the hub knows an unanswered voucher or tick by. */
+export function entryOf(turn: PayerTurn, entry: Unconfirmed): Bytes32 {
+  return entry.kind === 'voucher'
+    ? entry.digest
+    : tickEntry(turn.context.signing.suite, entry.stream, entry.k, entry.preimage);
+}
+
+/** The hub has it, in its own words or passed on by a terminal. */
+export function onAcknowledgement(turn: PayerTurn, message: MessageOf<'acknowledgement'>): void {
+  const { signing } = turn.context;
+  if (!signedByHub(signing, turn.books.hubKeys, 'Acknowledgement', message, message.signature))
+    return turn.notify({ type: 'refused', code: 'hub_key_unknown', by: 'us' });
+  const found = turn.books.unconfirmed.find((entry) => equalBytes(entryOf(turn, entry), message.entry));
+  if (found?.kind === 'voucher') confirm(turn, found);
+  else if (found?.kind === 'tick') turn.persist({ type: 'tickConfirmed', stream: found.stream, k: found.k });
+  if (turn.books.outbox.some((copy) => equalBytes(copy.digest, message.entry))) {
+    turn.persist({ type: 'acknowledged', digest: message.entry });
+    turn.notify({ type: 'acknowledged', entry: message.entry });
+  }
+}
+
+/** Kept for the terminal that forgot the voucher, which checks it: it may not take it without. */
+export function keepUnknown(turn: PayerTurn, message: MessageOf<'unknown'>): void {
+  if (findVoucher(turn, message.entry) === undefined) return;
+  const others = turn.volatile.unknowns.filter((word) => !equalBytes(word.entry, message.entry));
+  turn.set({ unknowns: [...others, message].slice(-UNCONFIRMED_MAX) });
+}
+
 /** A certificate is checked once and kept; it also says which terminal is there, so old vouchers are resolved. */
 function onCertificate(turn: PayerTurn, message: MessageOf<'certificate'>): void {
   const { pending } = turn.volatile;
@@ -112,9 +142,25 @@ function onNeed(turn: PayerTurn, what: number): void {
   else turn.refuse('lease_missing');
 }
 
+/**
+ * The terminal forgot the stream of an unanswered tick. Nobody can give the tick back without it, and the terminal asks
+ * for no more than the one tick that a drive-off leaves open: it is written off, so that payments go on here.
+ */
+function forgetTick(turn: PayerTurn): boolean {
+  const { peer } = turn.volatile;
+  if (peer === undefined) return false;
+  if (turn.books.stream !== undefined && equalBytes(turn.books.stream.terminal, peer)) closeStream(turn);
+  const tick = unresolvedAt(turn, peer).find((entry) => entry.kind === 'tick');
+  if (tick !== undefined) turn.persist({ type: 'tickForgotten', stream: tick.stream, k: tick.k });
+  return tick !== undefined;
+}
+
 function onRefusal(turn: PayerTurn, message: MessageOf<'refusal'>): void {
+  const code = refusalName(message.code) ?? 'unexpected_message';
+  // About a voucher `ask_hub` names it; without a subject the stream of a tick was forgotten.
+  if (code === 'ask_hub' && message.subject === undefined && forgetTick(turn)) return continuePending(turn);
   turn.set({ pending: undefined });
-  turn.notify({ type: 'refused', code: refusalName(message.code) ?? 'unexpected_message', by: 'peer' });
+  turn.notify({ type: 'refused', code, by: 'peer' });
 }
 
 /** One message from the terminal. */
@@ -139,6 +185,8 @@ export function onTapMessage(turn: PayerTurn, message: Message, random: Uint8Arr
     case 'cancel':
       // What was signed stays unconfirmed until it is answered; only the wish to pay ends.
       return turn.set({ pending: undefined });
+    case 'acknowledgement':
+      return onAcknowledgement(turn, message);
     case 'lease':
       // A terminal that has the hub relays a renewal.
       return turn.books.channel === undefined ? undefined : takeLease(turn, message);

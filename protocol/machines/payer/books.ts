@@ -143,6 +143,8 @@ const RECORDS = {
   /** No tick follows; `preimage` is that of the last one when it was never answered. */
   streamClosed: { number: 6, codec: struct({ preimage: optional(bytes32Field) }) },
   tickConfirmed: { number: 7, codec: struct({ stream: bytes32Field, k: u16 }) },
+  /** The terminal forgot the stream: nobody can say what became of its last tick, so it is written off. */
+  tickForgotten: { number: 13, codec: struct({ stream: bytes32Field, k: u16 }) },
   lease: { number: 8, codec: MESSAGES.lease.codec },
   hubKey: { number: 9, codec: struct({ address: addressField, from: secondsField, until: secondsField }) },
   certificate: {
@@ -193,6 +195,7 @@ const RECORDS = {
 
 export type PayerRecord = TaggedOf<typeof RECORDS>;
 type CopyRecord = Infer<(typeof RECORDS)['copy']['codec']>;
+type TickEnded = PayerRecord & { readonly type: 'tickConfirmed' | 'tickForgotten' };
 export const payerRecords = recordTable(RECORDS);
 
 /** The lane of a payee, or an empty one. */
@@ -301,7 +304,7 @@ function applyClosed(books: PayerBooks, preimage: Bytes32 | undefined): PayerBoo
   return { ...books, stream: undefined, unconfirmed: [...books.unconfirmed, tick] };
 }
 
-function applyTickConfirmed(books: PayerBooks, stream: Bytes32, k: number): PayerBooks {
+function applyTickEnded(books: PayerBooks, { type, stream, k }: TickEnded): PayerBooks {
   const found = books.unconfirmed.find(
     (entry): entry is UnconfirmedTick =>
       entry.kind === 'tick' && entry.k === k && equalBytes(entry.stream, stream),
@@ -310,7 +313,7 @@ function applyTickConfirmed(books: PayerBooks, stream: Bytes32, k: number): Paye
   return {
     ...books,
     unconfirmed: books.unconfirmed.filter((entry) => entry !== found),
-    lanes: confirmLane(books, found.payee, found.seq, found.top),
+    lanes: type === 'tickConfirmed' ? confirmLane(books, found.payee, found.seq, found.top) : books.lanes,
   };
 }
 
@@ -339,7 +342,8 @@ export function applyRecord(books: PayerBooks, record: PayerRecord): PayerBooks 
     case 'streamClosed':
       return applyClosed(books, record.preimage);
     case 'tickConfirmed':
-      return applyTickConfirmed(books, record.stream, record.k);
+    case 'tickForgotten':
+      return applyTickEnded(books, record);
     case 'lease':
       return { ...books, lease: record };
     case 'hubKey':

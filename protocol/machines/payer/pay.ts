@@ -47,6 +47,8 @@ export function sendVoucher(turn: PayerTurn, entry: UnconfirmedVoucher, form: 'v
     turn.sign(entry.digest);
     return;
   }
+  const unknown = turn.volatile.unknowns.find((word) => equalBytes(word.entry, entry.digest));
+  if (form === 'resolve' && unknown !== undefined) turn.send(unknown);
   turn.send(voucherMessage(entry, form, signature));
   turn.set({ sentAtMs: turn.nowMs });
 }

@@ -32,6 +32,7 @@ const AFTER_POWER_UP: PayerVolatile = {
   peer: undefined,
   pending: undefined,
   signatures: [],
+  unknowns: [],
   outgoing: [],
   chain: undefined,
   answered: 0,

@@ -43,6 +43,8 @@ export interface PayerVolatile {
   readonly pending: PendingRequest | undefined;
   /** Vouchers signed since power-up, so that a resend needs no second signature. At most UNCONFIRMED_MAX. */
   readonly signatures: readonly { readonly digest: Bytes32; readonly signature: Signature }[];
+  /** The hub's word that it has no such voucher, for the terminal that forgot it. At most UNCONFIRMED_MAX, newest last. */
+  readonly unknowns: readonly MessageOf<'unknown'>[];
   /** How each voucher that is being signed goes out, newest last. */
   readonly outgoing: readonly { readonly digest: Bytes32; readonly form: 'voucher' | 'resolve' }[];
   /** The whole chain of the open stream, 32 bytes a tick (8 KiB at most): values seed, keccak(seed), ... */

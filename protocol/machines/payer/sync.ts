@@ -1,14 +1,13 @@
 /** The payer and the hub: registering, renewing the lease, second copies out, acknowledgements in. */
-import { equalBytes } from '../../bytes.ts';
 import type { Seconds } from '../../integers.ts';
 import { PACK_ENTRIES_MAX, SYNC_RETRY_MS, TIME_STORE_SECONDS } from '../../limits.ts';
 import { refusalName } from '../../refusals.ts';
-import { SCOPE_ANY, tickEntry } from '../../vouchers.ts';
+import { SCOPE_ANY } from '../../vouchers.ts';
 import { encodeMessage, type Message, type MessageOf, ROLES } from '../../wire/messages.ts';
 import { collectedMessage } from '../collected.ts';
 import { signedByHub } from '../hub-keys.ts';
 import { timeFromHub } from '../time.ts';
-import { confirm, onCredit, takeLease } from './answers.ts';
+import { entryOf, keepUnknown, onAcknowledgement, onCredit, takeLease } from './answers.ts';
 import type { PayerTurn } from './state.ts';
 
 /** A connection to the hub stands: everything that waits goes up. */
@@ -64,31 +63,11 @@ export function uploadWaiting(turn: PayerTurn): void {
   }
 }
 
-function entryOf(turn: PayerTurn, entry: PayerTurn['books']['unconfirmed'][number]): Uint8Array {
-  return entry.kind === 'voucher'
-    ? entry.digest
-    : tickEntry(turn.context.signing.suite, entry.stream, entry.k, entry.preimage);
-}
-
 /** Tries again what the hub has not answered. */
 export function onClockSync(turn: PayerTurn): void {
   const { hubConnected, uploadedAtMs } = turn.volatile;
   const waiting = turn.books.outbox.length + turn.books.unconfirmed.length > 0;
   if (hubConnected && waiting && turn.nowMs - uploadedAtMs >= SYNC_RETRY_MS) uploadWaiting(turn);
-}
-
-function onAcknowledgement(turn: PayerTurn, message: MessageOf<'acknowledgement'>): void {
-  const { signing } = turn.context;
-  if (!signedByHub(signing, turn.books.hubKeys, 'Acknowledgement', message, message.signature))
-    return turn.notify({ type: 'refused', code: 'hub_key_unknown', by: 'us' });
-  const found = turn.books.unconfirmed.find((entry) => equalBytes(entryOf(turn, entry), message.entry));
-  if (found?.kind === 'voucher') confirm(turn, found);
-  else if (found?.kind === 'tick') turn.persist({ type: 'tickConfirmed', stream: found.stream, k: found.k });
-  if (turn.books.outbox.some((copy) => equalBytes(copy.digest, message.entry))) {
-    turn.persist({ type: 'acknowledged', digest: message.entry });
-    turn.notify({ type: 'acknowledged', entry: message.entry });
-    if (turn.books.outbox.length > 0) uploadWaiting(turn);
-  }
 }
 
 function onBeacon(turn: PayerTurn, message: MessageOf<'beacon'>): void {
@@ -115,10 +94,16 @@ function onHubKey(turn: PayerTurn, message: MessageOf<'hubKey'>): void {
 /** One message from the hub. */
 export function onHubMessage(turn: PayerTurn, message: Message): void {
   switch (message.type) {
-    case 'acknowledgement':
-      return onAcknowledgement(turn, message);
+    case 'acknowledgement': {
+      const waited = turn.books.outbox.length;
+      onAcknowledgement(turn, message);
+      const { length } = turn.books.outbox;
+      return length > 0 && length < waited ? uploadWaiting(turn) : undefined;
+    }
     case 'credit':
       return onCredit(turn, message);
+    case 'unknown':
+      return keepUnknown(turn, message);
     case 'lease':
       return takeLease(turn, message);
     case 'beacon':

@@ -8,6 +8,7 @@ import { CHANNEL_CAP_TAPS, DEFAULT_TIMING, TICK_VALUE_DIVISOR } from '../../limi
 import type { RefusalName } from '../../refusals.ts';
 import { type Request, SCOPE_ANY, type Voucher } from '../../vouchers.ts';
 import type { MessageOf } from '../../wire/messages.ts';
+import { signedByHub } from '../hub-keys.ts';
 import { exposureOf, type LaneStream, type TerminalLane } from './books.ts';
 import type { TerminalTurn } from './state.ts';
 
@@ -108,16 +109,32 @@ export function acceptanceRefusal(turn: TerminalTurn, candidate: Candidate): Ref
   return capRefusal(turn, voucher.channel, lease, amount);
 }
 
+/** May it have been answered here on a lane that was evicted since? */
+const forgotten = (turn: TerminalTurn, { request, lane }: Candidate): boolean =>
+  lane === undefined && request.at <= turn.books.evictedAt;
+
+/**
+ * Does the hub say that it has no such voucher, in a ledger that holds everything of all evicted lanes? Then it was never
+ * accepted here. An older statement, from before it was, names a shorter ledger. A key that ran out proves nothing.
+ */
+function neverAccepted(turn: TerminalTurn, { digest }: Candidate): boolean {
+  const { unknown } = turn.volatile;
+  const { hubKeys, evictedPosition } = turn.books;
+  if (unknown === undefined || !equalBytes(unknown.entry, digest) || unknown.size <= evictedPosition)
+    return false;
+  return signedByHub(turn.context.signing, hubKeys, 'Unknown', unknown, unknown.signature, turn.now);
+}
+
 /** Why a late voucher for a closed request is not voided, or undefined when it is (rule 4). */
 export function voidRefusal(turn: TerminalTurn, candidate: Candidate): RefusalName | undefined {
-  const { request, lane } = candidate;
+  const { request } = candidate;
   // The payer says when the request was made. A terminal never asked in its own future; taking such a time would
   // push what it remembers of evicted lanes, and so refuse everybody's late vouchers.
   const future = request.at > turn.now + DEFAULT_TIMING.clockError;
   if (turn.books.outbox.length >= turn.settings.outboxMax) return 'outbox_full';
   if (future) return turn.volatile.time.based ? 'not_mine' : 'no_time_basis';
   if (notSigned(turn, candidate)) return 'signature';
-  if (lane === undefined && request.at <= turn.books.evictedAt) return 'ask_hub';
+  if (forgotten(turn, candidate) && !neverAccepted(turn, candidate)) return 'ask_hub';
   return laneRefusal(candidate);
 }
 

@@ -4,7 +4,7 @@
  * persisted never leaves the terminal, so a cut before the record means that nothing happened.
  */
 import { type Bytes32, equalBytes } from '../../bytes.ts';
-import { type Amount, ZERO_AMOUNT } from '../../integers.ts';
+import { type Amount, type ChannelId, UINT40_MAX, ZERO_AMOUNT } from '../../integers.ts';
 import { requestHash, type Request, type Voucher, voucherDigest } from '../../vouchers.ts';
 import { type MessageOf, NEED } from '../../wire/messages.ts';
 import { acceptanceRefusal, type Candidate, voidRefusal } from './acceptance.ts';
@@ -87,8 +87,26 @@ export function onVoucher(turn: TerminalTurn, message: TapVoucherMessage): void 
   const candidate: Candidate = { voucher, request, signature: message.signature, digest, lease, lane };
   const isOpen = open !== undefined && equalBytes(open.hash, voucher.request);
   const refusal = isOpen ? acceptanceRefusal(turn, candidate) : voidRefusal(turn, candidate);
+  if (refusal === 'ask_hub' && asksHub(turn, message, digest)) return;
   if (refusal !== undefined) return turn.refuse(refusal, digest);
+  if (placeFor(turn, voucher.channel) === undefined) return turn.refuse('busy', digest);
   signAnswer(turn, candidate, isOpen ? 'receipt' : 'credit');
+}
+
+/** Asks the hub for a voucher that was answered on an evicted lane, or never: once a greeting, when it is there. */
+function asksHub(turn: TerminalTurn, message: TapVoucherMessage, digest: Bytes32): boolean {
+  const { hubConnected, asked } = turn.volatile;
+  if (!hubConnected || (asked !== undefined && equalBytes(asked, digest))) return false;
+  turn.set({ asked: digest, stashed: message });
+  turn.upload({ type: 'query', entry: digest });
+  return true;
+}
+
+/** What was waited for is here: the voucher is judged. */
+export function judgeStashed(turn: TerminalTurn): void {
+  const { stashed } = turn.volatile;
+  turn.set({ stashed: undefined });
+  if (stashed !== undefined) onVoucher(turn, stashed);
 }
 
 function signAnswer(turn: TerminalTurn, candidate: Candidate, answer: 'receipt' | 'credit'): void {
@@ -116,7 +134,8 @@ export function onAnswerSigned(turn: TerminalTurn, signature: Uint8Array): void 
   const { digest, answer, collected, payer } = turn.volatile.pending!;
   const { voucher, request } = collected;
   turn.set({ pending: undefined });
-  makeRoom(turn, voucher.channel);
+  const evicted = placeFor(turn, voucher.channel)?.evicted;
+  if (evicted !== undefined) turn.persist({ type: 'evicted', channel: evicted.channel });
   turn.persist({
     type: 'answered',
     digest,
@@ -143,21 +162,28 @@ export function onAnswerSigned(turn: TerminalTurn, signature: Uint8Array): void 
   turn.send({ type: 'receipt', voucher: digest, signature });
 }
 
-/** Evicts the oldest lane whose entries the hub has all acknowledged, when there is no room for a new one. */
-function makeRoom(turn: TerminalTurn, channel: number): void {
+/**
+ * How a lane of `channel` gets its place: at once, by evicting the oldest lane whose entries the hub has all
+ * acknowledged, or not at all (undefined). A lane whose stream may still get a tick goes only when there is no other;
+ * one that is delivered on never.
+ */
+function placeFor(turn: TerminalTurn, channel: ChannelId): { readonly evicted?: TerminalLane } | undefined {
   const { lanes, outbox } = turn.books;
-  if (lanes.length < turn.settings.lanesMax || lanes.some((lane) => lane.channel === channel)) return;
-  let oldest: TerminalLane | undefined;
+  if (lanes.length < turn.settings.lanesMax || turn.lane(channel) !== undefined) return {};
+  const rank = (lane: TerminalLane): number =>
+    lane.at + (lane.stream !== undefined && lane.stream.k < lane.stream.voucher.ticks ? UINT40_MAX : 0);
+  let first: TerminalLane | undefined;
   for (const lane of lanes) {
-    if (outbox.some((entry) => entry.channel === lane.channel)) continue;
-    if (oldest === undefined || lane.at < oldest.at) oldest = lane;
+    const waits = outbox.some((entry) => entry.channel === lane.channel);
+    if (waits || turn.isSession(lane.channel, lane.digest)) continue;
+    if (first === undefined || rank(lane) < rank(first)) first = lane;
   }
-  if (oldest !== undefined) turn.persist({ type: 'evicted', channel: oldest.channel });
+  return first && { evicted: first };
 }
 
 /** A lease: its signature is checked once, then it is kept in RAM. */
 export function onLease(turn: TerminalTurn, lease: MessageOf<'lease'>): void {
-  const { greeted, leases, stashed } = turn.volatile;
+  const { greeted, leases } = turn.volatile;
   const { signing } = turn.context;
   if (greeted === undefined) return turn.send({ type: 'need', what: NEED.hello });
   const digest = signing.digest('Lease', lease);
@@ -170,8 +196,7 @@ export function onLease(turn: TerminalTurn, lease: MessageOf<'lease'>): void {
       return turn.refuse('lease_mismatch');
     turn.set({ leases: [...leases, { lease, digest }].slice(-LEASES_MAX) });
   }
-  turn.set({ stashed: undefined });
-  if (stashed !== undefined) onVoucher(turn, stashed);
+  judgeStashed(turn);
 }
 
 /** True when this very lease is in RAM already. */

@@ -11,6 +11,7 @@ import {
   type ChannelId,
   channelId,
   multiplyAmount,
+  type Position,
   type Seconds,
   type Seq,
   ZERO_AMOUNT,
@@ -24,6 +25,7 @@ import {
   bytes32Field,
   channelField,
   list,
+  positionField,
   secondsField,
   seqField,
   signatureField,
@@ -66,6 +68,8 @@ export interface TerminalLane {
   readonly stream: LaneStream | undefined;
   /** What L2 has settled on the whole lane, as the hub told. */
   readonly settled: Amount;
+  /** Highest place in the ledger at which the hub acknowledged a voucher of this lane. */
+  readonly position: Position;
 }
 
 /** What waits for the hub's acknowledgement. `exposure` is what this terminal delivered on it. */
@@ -117,9 +121,13 @@ export interface TerminalBooks {
   readonly hubKeys: readonly HubKey[];
   readonly member: Membership | undefined;
   readonly revoked: readonly ChannelId[];
+  /** When the hub signed the beacon that named this list: an older beacon brings no list back, restart or not. */
+  readonly revokedAt: Seconds;
   readonly time: Seconds;
   /** Newest request of any lane that was evicted: older ones are the hub's to judge. */
   readonly evictedAt: Seconds;
+  /** Highest place in the ledger of any voucher on them: a longer ledger holds all that was accepted on them. */
+  readonly evictedPosition: Position;
 }
 
 export const EMPTY_TERMINAL: TerminalBooks = {
@@ -129,8 +137,10 @@ export const EMPTY_TERMINAL: TerminalBooks = {
   hubKeys: [],
   member: undefined,
   revoked: [],
+  revokedAt: 0 as Seconds,
   time: 0 as Seconds,
   evictedAt: 0 as Seconds,
+  evictedPosition: 0 as Position,
 };
 
 const RECORDS = {
@@ -151,12 +161,12 @@ const RECORDS = {
       signature: signatureField,
     }),
   },
-  acknowledged: { number: 4, codec: struct({ entry: bytes32Field }) },
+  acknowledged: { number: 4, codec: struct({ entry: bytes32Field, position: positionField }) },
   tickAcknowledged: { number: 5, codec: struct({ stream: bytes32Field, k: u16 }) },
   evicted: { number: 6, codec: struct({ channel: channelField }) },
   hubKey: { number: 7, codec: struct({ address: addressField, from: secondsField, until: secondsField }) },
   member: { number: 8, codec: struct({ scope: bytes32Field, expiresAt: secondsField }) },
-  revoked: { number: 9, codec: struct({ channels: list(u32, REVOCATIONS_MAX) }) },
+  revoked: { number: 9, codec: struct({ at: secondsField, channels: list(u32, REVOCATIONS_MAX) }) },
   time: { number: 10, codec: struct({ at: secondsField }) },
   settled: { number: 11, codec: struct({ channel: channelField, paid: amountField }) },
   // ---- only in snapshots ----
@@ -165,6 +175,7 @@ const RECORDS = {
     codec: struct({
       time: secondsField,
       evictedAt: secondsField,
+      evictedPosition: positionField,
       accepted: u32,
       ticks: u32,
       voided: u32,
@@ -186,6 +197,7 @@ const RECORDS = {
       credited: amountField,
       owed: amountField,
       settled: amountField,
+      position: positionField,
     }),
   },
   laneStream: {
@@ -227,6 +239,8 @@ const RECORDS = {
 
 export type TerminalRecord = TaggedOf<typeof RECORDS>;
 export const terminalRecords = recordTable(RECORDS);
+
+const higher = <N extends number>(a: N, b: N): N => (a > b ? a : b);
 
 export function findLane(books: TerminalBooks, channel: ChannelId): TerminalLane | undefined {
   return books.lanes.find((lane) => lane.channel === channel);
@@ -276,7 +290,7 @@ function applyAnswered(books: TerminalBooks, record: TerminalRecord & { type: 'a
     base: voucher.paid,
     seq: voucher.seq,
     // A payer may invent an old closed request: what this lane answered before must stay covered when it is evicted.
-    at: old !== undefined && old.at > request.at ? old.at : request.at,
+    at: old === undefined ? request.at : higher(old.at, request.at),
     digest,
     amount: request.amount,
     answer: accepted ? 'receipt' : 'credit',
@@ -288,6 +302,7 @@ function applyAnswered(books: TerminalBooks, record: TerminalRecord & { type: 'a
         ? { voucher, k: 0, late: 0, preimage: voucher.anchor }
         : undefined,
     settled: old?.settled ?? ZERO_AMOUNT,
+    position: old?.position ?? (0 as Position),
   };
   const waiting: OutboxEntry = {
     kind: 'voucher',
@@ -302,7 +317,7 @@ function applyAnswered(books: TerminalBooks, record: TerminalRecord & { type: 'a
     lanes: withLane(books, lane),
     outbox: [...books.outbox, waiting],
     // Only a request that was open says what time it is; a closed one is dated by the payer.
-    time: accepted && request.at > books.time ? request.at : books.time,
+    time: accepted ? higher(request.at, books.time) : books.time,
   };
 }
 
@@ -338,12 +353,12 @@ function applyTick(books: TerminalBooks, record: TerminalRecord & { type: 'tick'
   };
 }
 
-function applyAcknowledged(books: TerminalBooks, entry: Bytes32): TerminalBooks {
-  const outbox = books.outbox.filter(
-    (waiting) => waiting.kind === 'tick' || !equalBytes(waiting.entry, entry),
-  );
-  const cleared = books.outbox.length - outbox.length;
-  return { ...books, counts: counted(books, 'acknowledged', cleared), outbox };
+function applyAcknowledged(books: TerminalBooks, entry: Bytes32, position: Position): TerminalBooks {
+  const found = books.outbox.find((waiting) => waiting.kind !== 'tick' && equalBytes(waiting.entry, entry));
+  if (found === undefined) return books;
+  const outbox = books.outbox.filter((waiting) => waiting !== found);
+  const cleared = { ...books, counts: counted(books, 'acknowledged'), outbox };
+  return changeLane(cleared, found.channel, (lane) => ({ position: higher(position, lane.position) }));
 }
 
 function applyTickAcknowledged(books: TerminalBooks, stream: Bytes32, k: number): TerminalBooks {
@@ -367,7 +382,7 @@ function applyCredited(books: TerminalBooks, record: TerminalRecord & { type: 'c
   );
   return changeLane({ ...books, outbox: [...others, waiting] }, record.channel, (lane) =>
     equalBytes(lane.digest, record.voucher)
-      ? { credited: record.credited, owed: record.credited > lane.owed ? record.credited : lane.owed }
+      ? { credited: record.credited, owed: higher(record.credited, lane.owed) }
       : {},
   );
 }
@@ -382,7 +397,7 @@ export function applyRecord(books: TerminalBooks, record: TerminalRecord): Termi
     case 'credited':
       return applyCredited(books, record);
     case 'acknowledged':
-      return applyAcknowledged(books, record.entry);
+      return applyAcknowledged(books, record.entry, record.position);
     case 'tickAcknowledged':
       return applyTickAcknowledged(books, record.stream, record.k);
     case 'evicted': {
@@ -391,7 +406,8 @@ export function applyRecord(books: TerminalBooks, record: TerminalRecord): Termi
       return {
         ...books,
         lanes: books.lanes.filter((other) => other !== lane),
-        evictedAt: lane.at > books.evictedAt ? lane.at : books.evictedAt,
+        evictedAt: higher(lane.at, books.evictedAt),
+        evictedPosition: higher(lane.position, books.evictedPosition),
       };
     }
     case 'hubKey':
@@ -399,16 +415,22 @@ export function applyRecord(books: TerminalBooks, record: TerminalRecord): Termi
     case 'member':
       return { ...books, member: { scope: record.scope, expiresAt: record.expiresAt } };
     case 'revoked':
-      return { ...books, revoked: record.channels.map(channelId) };
+      return { ...books, revoked: record.channels.map(channelId), revokedAt: record.at };
     case 'time':
-      return { ...books, time: record.at > books.time ? record.at : books.time };
+      return { ...books, time: higher(record.at, books.time) };
     case 'settled':
       return changeLane(books, record.channel, (lane) => ({
-        settled: record.paid > lane.settled ? record.paid : lane.settled,
+        settled: higher(record.paid, lane.settled),
       }));
     case 'head': {
-      const { time, evictedAt, accepted, ticks, voided, acknowledged } = record;
-      return { ...books, time, evictedAt, counts: { accepted, ticks, voided, acknowledged } };
+      const { time, evictedAt, evictedPosition, accepted, ticks, voided, acknowledged } = record;
+      return {
+        ...books,
+        time,
+        evictedAt,
+        evictedPosition,
+        counts: { accepted, ticks, voided, acknowledged },
+      };
     }
     case 'lane': {
       const { type: _, receipt, ...fields } = record;
@@ -450,11 +472,17 @@ function laneSnapshot(lane: TerminalLane): TerminalRecord[] {
 /** Records that rebuild the books from EMPTY_TERMINAL. */
 export function snapshot(books: TerminalBooks): TerminalRecord[] {
   const records: TerminalRecord[] = [
-    { type: 'head', time: books.time, evictedAt: books.evictedAt, ...books.counts },
+    {
+      type: 'head',
+      time: books.time,
+      evictedAt: books.evictedAt,
+      evictedPosition: books.evictedPosition,
+      ...books.counts,
+    },
   ];
   for (const key of books.hubKeys) records.push({ ...key, type: 'hubKey' });
   if (books.member !== undefined) records.push({ ...books.member, type: 'member' });
-  if (books.revoked.length > 0) records.push({ type: 'revoked', channels: books.revoked });
+  if (books.revokedAt > 0) records.push({ type: 'revoked', at: books.revokedAt, channels: books.revoked });
   for (const lane of books.lanes) records.push(...laneSnapshot(lane));
   for (const entry of books.outbox) {
     if (entry.kind === 'voucher') {

@@ -94,7 +94,7 @@ export function dropStaleRequest(turn: TerminalTurn): void {
 /** A payer greets: it is offered what is open, a session that is under way, or who we are. */
 export function onHello(turn: TerminalTurn, message: MessageOf<'hello'>): void {
   const { channel, payer, key, lease } = message;
-  turn.set({ greeted: { channel, payer, key }, stashed: undefined });
+  turn.set({ greeted: { channel, payer, key }, stashed: undefined, asked: undefined });
   if (!holdsLease(turn, lease)) turn.send({ type: 'need', what: NEED.lease });
   const { open, session } = turn.volatile;
   if (open !== undefined) return turn.send(open.message);

@@ -98,8 +98,12 @@ export interface TerminalVolatile {
   readonly session: Session | undefined;
   /** Leases whose signature was checked, newest last: at most LEASES_MAX. */
   readonly leases: readonly { readonly lease: MessageOf<'lease'>; readonly digest: Bytes32 }[];
-  /** A voucher that came before its lease; judged when the lease comes. */
+  /** A voucher that came before its lease, or that the hub was asked for; judged when the lease or the answer comes. */
   readonly stashed: TapVoucherMessage | undefined;
+  /** Digest that the hub was asked for since the payer greeted. */
+  readonly asked: Bytes32 | undefined;
+  /** The hub's newest word that it has no such entry, by the payer or by itself; checked when it matters. */
+  readonly unknown: MessageOf<'unknown'> | undefined;
   /** Newest tick that was handed to the hub on each stream, so that its acknowledgement is recognised. */
   readonly uploadedTicks: readonly {
     readonly stream: Bytes32;

@@ -1,5 +1,5 @@
 /** The terminal and the hub: the outbox up, acknowledgements, time, keys and revocations down. */
-import { concatBytes, equalBytes, uintBytes } from '../../bytes.ts';
+import { type Bytes32, concatBytes, equalBytes, uintBytes } from '../../bytes.ts';
 import { type ChannelId, type Seconds, UINT40_MAX } from '../../integers.ts';
 import { PACK_ENTRIES_MAX, SYNC_RETRY_MS, TIME_STORE_SECONDS } from '../../limits.ts';
 import { refusalName } from '../../refusals.ts';
@@ -8,6 +8,7 @@ import { encodeMessage, type Message, type MessageOf, ROLES } from '../../wire/m
 import { collectedMessage } from '../collected.ts';
 import { signedByHub } from '../hub-keys.ts';
 import { timeFromHub } from '../time.ts';
+import { judgeStashed } from './answer.ts';
 import type { OutboxEntry } from './books.ts';
 import type { TerminalTurn } from './state.ts';
 
@@ -97,16 +98,22 @@ function notOurs(turn: TerminalTurn): void {
   turn.notify({ type: 'refused', code: 'hub_key_unknown', by: 'us' });
 }
 
+/** The hub was asked for a voucher on behalf of the payer on our link, and has it: the payer checks the answer. */
+function passOn(turn: TerminalTurn, message: Message, entry: Bytes32): void {
+  const { linkUp, asked } = turn.volatile;
+  if (linkUp && asked !== undefined && equalBytes(asked, entry)) turn.send(message);
+}
+
 /** Only the hub's signature over this very entry clears it; what a transport confirms means nothing (rule 12). */
 function onAcknowledgement(turn: TerminalTurn, message: MessageOf<'acknowledgement'>): void {
   const { entry } = message;
   const tick = turn.volatile.uploadedTicks.find((known) => equalBytes(known.entry, entry));
   const waiting = turn.books.outbox.some((known) => known.kind !== 'tick' && equalBytes(known.entry, entry));
-  if (tick === undefined && !waiting) return;
+  if (tick === undefined && !waiting) return passOn(turn, message, entry);
   const { signing } = turn.context;
   if (!signedByHub(signing, turn.books.hubKeys, 'Acknowledgement', message, message.signature))
     return notOurs(turn);
-  if (waiting) turn.persist({ type: 'acknowledged', entry });
+  if (waiting) turn.persist({ type: 'acknowledged', entry, position: message.position });
   if (tick !== undefined) {
     turn.set({ uploadedTicks: turn.volatile.uploadedTicks.filter((known) => known !== tick) });
     turn.persist({ type: 'tickAcknowledged', stream: tick.stream, k: tick.k });
@@ -133,12 +140,12 @@ function onBeacon(turn: TerminalTurn, message: MessageOf<'beacon'>): void {
 
 /** A revocation list counts when the newest beacon names its hash. */
 function onRevocations(turn: TerminalTurn, { channels }: MessageOf<'revocations'>): void {
-  const { revocations } = turn.volatile;
+  const { revocations, beaconAt } = turn.volatile;
   const hash = turn.context.signing.suite.keccak256(concatBytes(...channels.map((id) => uintBytes(id, 4))));
   if (revocations === undefined || !equalBytes(hash, revocations)) return;
   const { revoked } = turn.books;
   const same = revoked.length === channels.length && channels.every((id, i) => revoked[i] === id);
-  if (!same) turn.persist({ type: 'revoked', channels });
+  if (!same) turn.persist({ type: 'revoked', at: beaconAt, channels });
 }
 
 function onMember(turn: TerminalTurn, message: MessageOf<'member'>): void {
@@ -183,6 +190,11 @@ export function onHubMessage(turn: TerminalTurn, message: Message): void {
       return onHubKey(turn, message);
     case 'settled':
       return onSettled(turn, message);
+    case 'credit':
+      return passOn(turn, message, message.voucher);
+    case 'unknown':
+      turn.set({ unknown: message });
+      return judgeStashed(turn);
     case 'lease':
       // Asked for on behalf of the payer on our link.
       if (turn.volatile.linkUp && turn.volatile.greeted?.channel === message.channel) turn.send(message);

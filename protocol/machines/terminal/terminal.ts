@@ -63,6 +63,8 @@ const AFTER_POWER_UP: TerminalVolatile = {
   session: undefined,
   leases: [],
   stashed: undefined,
+  asked: undefined,
+  unknown: undefined,
   uploadedTicks: [],
   syncing: undefined,
   syncedAt: 0 as never,
@@ -75,7 +77,7 @@ const AFTER_POWER_UP: TerminalVolatile = {
 
 /** The state right after power-up, from books that were replayed. `frozen` when the journal can't be trusted. */
 export function terminalAfterPowerUp(books: TerminalBooks, frozen = false): TerminalState {
-  return { books, volatile: { ...AFTER_POWER_UP, frozen } };
+  return { books, volatile: { ...AFTER_POWER_UP, frozen, beaconAt: books.revokedAt } };
 }
 
 /** Returns the settings when they fit together; throws `terminal_settings` otherwise. */
@@ -108,6 +110,8 @@ function onTapMessage(turn: TerminalTurn, message: Message): void {
       return onVoucher(turn, message);
     case 'tick':
       return onTick(turn, message);
+    case 'unknown':
+      return turn.set({ unknown: message });
     case 'need':
       return sendCertificate(turn);
     case 'refusal':

@@ -36,6 +36,7 @@ const CARRIED: ReadonlySet<string> = new Set([
   'tickAnswer',
   'receipt',
   'credit',
+  'unknown',
 ]);
 
 /** A state of one device with what the walk remembers about it beside the books. */

@@ -1,10 +1,11 @@
 /** The hub's intake as a table: what is in RAM, what is written; the power cut leaves what is written. */
-import { equalBytes, toHex } from '../../../protocol/bytes.ts';
+import { equalBytes, fromHex, toHex } from '../../../protocol/bytes.ts';
 import { amount } from '../../../protocol/integers.ts';
 import { DEFAULT_TIMING } from '../../../protocol/limits.ts';
 import { channelBook } from '../../../hub/intake/books.ts';
 import { intakeStep } from '../../../hub/intake/intake.ts';
 import {
+  type Books,
   emptyIntake,
   type Entry,
   type IntakeContext,
@@ -21,7 +22,8 @@ export interface HubLocal {
   readonly written: readonly HubRecord[];
   /** Records handed over for writing, oldest first. */
   readonly inRam: readonly { readonly token: number; readonly record: HubRecord }[];
-  readonly durable: ReadonlySet<string>;
+  /** Where each written entry stands. */
+  readonly durable: ReadonlyMap<string, number>;
   readonly ram: ReadonlySet<string>;
   /** Everything that ever arrived, written or not. */
   readonly arrived: ReadonlySet<string>;
@@ -79,14 +81,16 @@ export class HubTable {
   }
 
   private number(parts: Pick<HubLocal, 'intake' | 'written' | 'inRam' | 'arrived'>): number {
-    const durable = new Set(parts.written.map(idOf));
+    const durable = new Map(parts.written.map((record, position) => [idOf(record), position]));
     const ram = new Set(parts.inRam.map(({ record }) => idOf(record)));
     const arrived = this.remembersArrivals ? parts.arrived : new Set<string>();
     const evidence = durable.has('evidence') || ram.has('evidence');
     // The same voucher may come with a receipt or with a credit, so the bytes count, not the digest.
     const bytes = (records: readonly HubRecord[]): string => records.map(textOf).sort().join();
     const inRam = parts.inRam.map(({ record }) => record);
-    const text = `${bytes(parts.written)}|${bytes(inRam)}|${[...arrived].sort().join()}`;
+    // In which order they were written shows only where somebody looks at positions.
+    const written = this.scene.config.evicts ? parts.written.map(textOf).join() : bytes(parts.written);
+    const text = `${written}|${bytes(inRam)}|${[...arrived].sort().join()}`;
     return this.locals.number(text, () => ({ ...parts, arrived, durable, ram, evidence }));
   }
 
@@ -116,8 +120,10 @@ export class HubTable {
     return this.memo(`${number}f`, () => {
       const local = this.local(number);
       let { intake } = local;
-      for (const { token } of local.inRam)
-        intake = intakeStep(this.context, intake, { type: 'persisted', token, position: 0 }).state;
+      local.inRam.forEach(({ token }, index) => {
+        const position = local.written.length + index;
+        intake = intakeStep(this.context, intake, { type: 'persisted', token, position }).state;
+      });
       const written = [...local.written, ...local.inRam.map(({ record }) => record)];
       return this.number({ ...local, intake, written, inRam: [] });
     });
@@ -128,26 +134,33 @@ export class HubTable {
     return this.memo(`${number}c`, () => {
       const local = this.local(number);
       const intake = local.written.reduce(
-        (state, record) => intakeStep(this.context, state, { type: 'replayed', record, position: 0 }).state,
+        (state, record, position) =>
+          intakeStep(this.context, state, { type: 'replayed', record, position }).state,
         this.start,
       );
       return this.number({ ...local, intake, inRam: [] });
     });
   }
 
-  /** What the hub tells a payer that asks for a voided voucher. */
-  creditOf(number: number, id: string): MessageOf<'credit'> | undefined {
-    const entry = this.entries(number).find((known) => toHex(known.id) === id);
-    if (!entry?.voided) return undefined;
-    const event: IntakeEvent = {
-      type: 'message',
-      device: 'any',
-      bytes: encodeMessage({ type: 'query', entry: entry.id }),
-      now: START,
-    };
+  /** What the hub tells a payer that asks for an entry; undefined while it is on its way to the disk. */
+  answer(
+    number: number,
+    id: string,
+  ): MessageOf<'acknowledgement'> | MessageOf<'credit'> | MessageOf<'unknown'> | undefined {
+    const bytes = encodeMessage({ type: 'query', entry: fromHex(id) });
+    const event: IntakeEvent = { type: 'message', device: 'any', bytes, now: START };
     const { effects } = intakeStep(this.context, this.local(number).intake, event);
-    for (const effect of effects) if (effect.type === 'credit') return effect.message;
+    for (const effect of effects) {
+      if (effect.type === 'credit') return effect.message;
+      if (effect.type === 'acknowledge') return this.scene.acknowledgement(effect.entry, effect.position);
+      if (effect.type === 'unknown') return this.scene.unknown(effect.entry, effect.size);
+    }
     return undefined;
+  }
+
+  durableBooks(number: number): Books {
+    const { pending, books } = this.local(number).intake;
+    return pending[0]?.before ?? books;
   }
 
   entries(number: number): readonly Entry[] {
@@ -164,16 +177,24 @@ export class HubTable {
     return top;
   }
 
-  /** What L2 nets on a payee's lane when everything in the ledger was settled and credited. */
-  net(number: number, payee: number): number {
+  /**
+   * What L2 nets on a payee's lane when everything in the ledger was settled and credited. `byLane`: the rule broken that
+   * a credit is bound to its voucher, so that of each terminal's sum over the lane only the highest counts.
+   */
+  net(number: number, payee: number, byLane = false): number {
     const settled = this.claimable(number, payee);
     const address = this.scene.payees[payee]!;
-    let credits = 0;
+    const sums = new Map<string, number>();
     for (const entry of this.entries(number)) {
       if (!equalBytes(entry.payee, address) || entry.paid > settled) continue;
       // A tick's credit counts as far as the tick itself was settled.
-      credits += entry.stream ? Math.min(entry.credited, settled - entry.paid) : entry.credited;
+      const credited = entry.stream ? Math.min(entry.credited, settled - entry.paid) : entry.credited;
+      const key = toHex(entry.terminal);
+      sums.set(key, (sums.get(key) ?? 0) + credited);
     }
+    const credits = byLane
+      ? Math.max(0, ...sums.values())
+      : [...sums.values()].reduce((sum, one) => sum + one, 0);
     return settled - credits;
   }
 }

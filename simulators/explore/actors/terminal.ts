@@ -36,6 +36,8 @@ export type TerminalWalkEvent =
   | TerminalEvent
   /** Leases run out. */
   | { readonly type: 'expire' }
+  /** The place of the lane is needed for somebody else; everything on it was acknowledged. */
+  | { readonly type: 'evict' }
   /** The hub is met, and its acknowledgement comes. */
   | { readonly type: 'acknowledged'; readonly message: MessageOf<'acknowledgement'> };
 export type TerminalTable = DeviceTable<
@@ -108,6 +110,11 @@ export function terminalTable(
   >({
     run: (state, event) => {
       if (event.type === 'expire') return { state, trail: [] };
+      if (event.type === 'evict') {
+        const record = { type: 'evicted', channel: CHANNEL } as const;
+        const books = applyRecord(state.books, record);
+        return { state: { ...state, books }, trail: [{ type: 'persist', record }] };
+      }
       // After the leases ran out time goes on, so that a request that nobody pays is dropped.
       if (event.type === 'clock' && nowMs > 0) nowMs = 2 * EXPIRED_MS;
       if (event.type === 'acknowledged') {
@@ -126,6 +133,7 @@ export function terminalTable(
         // The monotonic clock stands still before leases run out, and again after.
         time: { ...volatile.time, floor: START, sinceMs: 0 },
         stashed: undefined,
+        asked: undefined,
         hubConnected: false,
         uploadedTicks: [],
         uploadedAtMs: 0,
@@ -206,6 +214,8 @@ export function ownEvents(
     if (scene.config.closing) events.push({ type: 'closeSession', challenge: challenge(201) });
   }
   const lane = state.books.lanes[0];
+  if (scene.config.evicts && lane !== undefined && session === undefined && state.books.outbox.length === 0)
+    events.push({ type: 'evict' });
   if ((lane !== undefined && lane.owed > lane.credited) || (ghost.expired && open !== undefined))
     events.push({ type: 'clock' });
   return events;

@@ -1,0 +1,92 @@
+/**
+ * Rule 5, looked at from outside: whatever a terminal accepts or delivers stands on a lease that the hub signed for the
+ * channel, inside its window and its limits, while it lives; within the terminal's caps; and not on a channel that the
+ * terminal has heard to be revoked. Time is the world's: a terminal whose clock was tampered with may be off by
+ * clockError, as rule 7 allows.
+ */
+import type { RecordOf } from '../../hub/records.ts';
+import { equalBytes } from '../../protocol/bytes.ts';
+import { CHANNEL_CAP_TAPS, DEFAULT_TIMING } from '../../protocol/limits.ts';
+import type { TerminalBooks } from '../../protocol/machines/terminal/books.ts';
+import { spentTop } from '../../protocol/vouchers.ts';
+import type { TerminalActor } from '../fleet/actors.ts';
+import type { AnyDevice } from '../fleet/device.ts';
+import type { MakeChecker } from './checker.ts';
+
+/** Two whole seconds rounded apart, and 50 ppm of a few hours. */
+const STEADY_SECONDS = 5;
+
+interface Taken {
+  readonly channel: number;
+  /** Where the channel's spent stood before it, and stands with it. */
+  readonly from: number;
+  readonly to: number;
+  /** What one tap moved; 0 for a tick. */
+  readonly tap: number;
+}
+
+export const withinTheLease: MakeChecker = (simulation, report) => {
+  const leases = new Map<number, RecordOf<'lease'>[]>();
+  const tampered = new Set<AnyDevice>();
+
+  const errorOf = (device: AnyDevice): number => {
+    if (!device.clockRuns || device.clockOffset !== 0) tampered.add(device);
+    return STEADY_SECONDS + (tampered.has(device) ? DEFAULT_TIMING.clockError : 0);
+  };
+
+  const check = (terminal: TerminalActor, { channel, from, to, tap }: Taken): void => {
+    const { device } = terminal;
+    const { name, storedBooks: books } = device;
+    const now = simulation.world.nowSeconds;
+    const error = errorOf(device);
+    const bounded = (leases.get(channel) ?? []).filter(
+      (lease) => from >= lease.spentFrom && to <= lease.spendLimit && tap <= lease.tapLimit,
+    );
+    if (bounded.length === 0)
+      return report(`${name} took ${from} to ${to} on channel ${channel}, which no lease allows`);
+    const alive = bounded.filter(
+      ({ issuedAt, expiresAt }) =>
+        now <= expiresAt + error && now >= issuedAt - DEFAULT_TIMING.clockError - error,
+    );
+    if (alive.length === 0) {
+      const last = Math.max(...bounded.map(({ expiresAt }) => expiresAt));
+      return report(`${name} took a voucher of channel ${channel} ${now - last} s after its lease`);
+    }
+    if (books.revoked.some((revoked) => revoked === channel))
+      return report(`${name} took a voucher of channel ${channel}, which it knows to be revoked`);
+    const cap = Math.max(...alive.map(({ tapLimit }) => tapLimit * CHANNEL_CAP_TAPS));
+    const owed = exposure(books, channel);
+    if (owed > cap) report(`${name} lets channel ${channel} owe ${owed}, above the cap of ${cap}`);
+  };
+
+  return {
+    name: 'within the lease',
+    leased(lease) {
+      leases.set(lease.channel, [...(leases.get(lease.channel) ?? []), lease]);
+    },
+    terminalNotice(terminal, notice) {
+      const { storedBooks: books } = terminal.device;
+      if (notice.type === 'approved' || notice.type === 'streamOpened') {
+        const entry = books.outbox.findLast(
+          (known) => known.kind === 'voucher' && equalBytes(known.entry, notice.voucher),
+        );
+        if (entry?.kind !== 'voucher') return;
+        const { voucher, request } = entry.collected;
+        const from = voucher.spent - request.amount;
+        check(terminal, { channel: notice.channel, from, to: voucher.spent, tap: request.amount });
+      }
+      if (notice.type === 'deliver') {
+        const stream = books.lanes.find((lane) => lane.channel === notice.channel)?.stream;
+        if (stream === undefined) return;
+        const to = spentTop(stream.voucher, notice.k);
+        // A lease renewed in the middle of a stream begins above the stream's start: only its end is bounded.
+        check(terminal, { channel: notice.channel, from: to, to, tap: 0 });
+      }
+    },
+  };
+};
+
+/** What a terminal delivered to a channel and the hub has not acknowledged. */
+function exposure({ outbox }: TerminalBooks, channel: number): number {
+  return outbox.reduce((sum, entry) => sum + (entry.channel === channel ? entry.exposure : 0), 0);
+}

@@ -1,0 +1,288 @@
+/**
+ * What a terminal forgot: a lane that it evicted. A late voucher for it is void only on the hub's word that it has no
+ * such entry, in a ledger that holds everything of the evicted lanes (decision 12).
+ */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { equalBytes } from '../../protocol/bytes.ts';
+import { type ChannelId, seconds } from '../../protocol/integers.ts';
+import { applyRecord } from '../../protocol/machines/terminal/books.ts';
+import type { Message } from '../../protocol/wire/messages.ts';
+import {
+  CHANNEL,
+  deliverTick,
+  hubKey,
+  keys,
+  link,
+  makePayer,
+  makeTerminal,
+  type Payer,
+  restartPayer,
+  restartTerminal,
+  sale,
+  signing,
+  START,
+  streamSale,
+  tap,
+  type Terminal,
+  unlink,
+} from './bench.ts';
+import { acknowledgement, closedRequest, forge, greet, message, resolveFor, unknown } from './forge.ts';
+
+/** Where the hub's ledger holds what the terminal accepted from CHANNEL before it forgot the lane. */
+const POSITION = 9;
+
+const isVoucher = (sent: Message): boolean => sent.type === 'voucher' || sent.type === 'resolveVoucher';
+
+/** A payer of another channel. */
+async function payerOf(channel: number): Promise<Payer> {
+  const payer = await makePayer({ channel: channel as never });
+  payer.state = { ...payer.state, books: { ...payer.state.books, channel: channel as never } };
+  return payer;
+}
+
+async function acknowledgeAll(terminal: Terminal, position: number): Promise<void> {
+  for (const entry of terminal.state.books.outbox)
+    if (entry.kind !== 'tick')
+      await terminal.on({
+        type: 'hubMessage',
+        message: await acknowledgement(entry.entry, keys.hub, position),
+      });
+}
+
+/** Another channel pays a minute later and takes the place of the only lane. */
+async function evict(terminal: Terminal): Promise<void> {
+  terminal.nowMs += 60_000;
+  await tap(await payerOf(8), terminal, 100, 60);
+  assert.equal(
+    terminal.state.books.lanes.map((lane) => lane.channel),
+    [8 as ChannelId],
+  );
+}
+
+/** A terminal that accepted 900 from CHANNEL, told the hub, and forgot the lane. */
+async function forgetful(): Promise<Terminal> {
+  const terminal = await makeTerminal({ settings: { lanesMax: 1, outboxMax: 1 } });
+  await tap(await makePayer(), terminal, 900, 1);
+  await acknowledgeAll(terminal, POSITION);
+  await evict(terminal);
+  await acknowledgeAll(terminal, POSITION + 1);
+  await greet(terminal);
+  return terminal;
+}
+
+const late = { request: closedRequest(), numbers: { seq: 2, spent: 1900, paid: 1900 } };
+
+async function present(terminal: Terminal, word: Message | undefined): Promise<string | undefined> {
+  const { request, numbers } = late;
+  if (word !== undefined) await terminal.on(message(word));
+  await terminal.on(message(await resolveFor(request, numbers)));
+  const answer = terminal.sent.at(-1);
+  return answer?.type === 'refusal' ? terminal.refused.at(-1) : answer?.type;
+}
+
+test('a late voucher is void on the word of a ledger that holds everything of the forgotten lane', async () => {
+  const terminal = await forgetful();
+  const { digest } = await forge(late.request, late.numbers);
+  assert.is(await present(terminal, undefined), 'ask_hub');
+  assert.is(await present(terminal, await unknown(digest, POSITION)), 'ask_hub', 'it may have come after');
+  const from = terminal.order.length;
+  assert.is(await present(terminal, await unknown(digest, POSITION + 1)), 'credit');
+  assert.equal(terminal.order.slice(from), ['sign', 'persist', 'persist', 'notify', 'send']);
+  const [lane] = terminal.state.books.lanes;
+  assert.equal([lane?.answer, lane?.credited, lane?.base], ['credit', 1000, 1900]);
+  assert.is(await present(terminal, undefined), 'credit', 'and the answer stays');
+});
+
+test('what was accepted stays accepted: its old unknown names a ledger that is too short', async () => {
+  const terminal = await makeTerminal({ settings: { lanesMax: 1, outboxMax: 1 } });
+  const payer = await makePayer();
+  await tap(payer, terminal, 900, 1);
+  const [entry] = terminal.state.books.outbox;
+  if (entry?.kind !== 'voucher') throw new Error('no voucher waits');
+  const { voucher, request } = entry.collected;
+  // Asked before the terminal met the hub: true then.
+  const old = await unknown(entry.entry, POSITION);
+  await acknowledgeAll(terminal, POSITION);
+  await evict(terminal);
+  await acknowledgeAll(terminal, POSITION + 1);
+  for (const device of [
+    terminal,
+    await restartTerminal(terminal, { settings: { lanesMax: 1, outboxMax: 1 } }),
+  ]) {
+    await greet(device);
+    await device.on(message(old));
+    await device.on(message(await resolveFor(request, voucher)));
+    assert.is(device.refused.at(-1), 'ask_hub');
+    assert.is(device.said('voided').length, 0);
+  }
+});
+
+test('the highest place of all forgotten lanes counts, and of all vouchers of a lane', async () => {
+  const terminal = await makeTerminal({ settings: { lanesMax: 1, outboxMax: 1 } });
+  const payer = await makePayer();
+  for (const [n, position] of [POSITION, 3].entries()) {
+    await tap(payer, terminal, 100, n + 1);
+    await acknowledgeAll(terminal, position);
+  }
+  await evict(terminal);
+  await acknowledgeAll(terminal, 4);
+  terminal.nowMs += 60_000;
+  await tap(await payerOf(10), terminal, 100, 61);
+  assert.is(terminal.state.books.evictedPosition, POSITION);
+  const { evictedPosition } = (await restartTerminal(terminal)).state.books;
+  assert.is(evictedPosition, POSITION);
+});
+
+test("only the hub's word about this very voucher, by a key that is valid now, voids", async () => {
+  const terminal = await forgetful();
+  const { digest } = await forge(late.request, late.numbers);
+  assert.is(await present(terminal, await unknown(digest, POSITION + 1, keys.stranger)), 'ask_hub');
+  assert.is(await present(terminal, await unknown(new Uint8Array(32), POSITION + 1)), 'ask_hub');
+  const { books } = terminal.state;
+  const until = seconds(START + 30);
+  terminal.state = { ...terminal.state, books: applyRecord(books, { type: 'hubKey', ...hubKey, until }) };
+  assert.is(await present(terminal, await unknown(digest, POSITION + 1)), 'ask_hub', 'its key ran out');
+  terminal.state = { ...terminal.state, books: applyRecord(books, { type: 'hubKey', ...hubKey }) };
+  assert.is(await present(terminal, undefined), 'credit');
+});
+
+test('a terminal that has the hub asks by itself, once a greeting, and judges when the answer comes', async () => {
+  const terminal = await forgetful();
+  const { digest } = await forge(late.request, late.numbers);
+  await terminal.on({ type: 'hubConnected' });
+  const asked = (): number => terminal.uploads.filter((sent) => sent.type === 'query').length;
+  const refusals = terminal.refused.length;
+  await present(terminal, undefined);
+  assert.equal([asked(), terminal.refused.length], [1, refusals], 'the customer is not sent away');
+  await terminal.on({ type: 'hubMessage', message: await unknown(digest, 0) });
+  assert.equal(
+    [asked(), terminal.refused.at(-1)],
+    [1, 'ask_hub'],
+    'a hub that contradicts itself is not asked on',
+  );
+  await greet(terminal);
+  await present(terminal, undefined);
+  assert.is(asked(), 2);
+  await terminal.on({ type: 'hubMessage', message: await unknown(digest, POSITION + 5) });
+  assert.is(terminal.sent.at(-1)?.type, 'credit');
+});
+
+/** A payer whose voucher, or its answer, was lost at the terminal, and a terminal that forgot the lane since. */
+async function parted(lost: 'voucher' | 'receipt' | 'credit'): Promise<{ payer: Payer; terminal: Terminal }> {
+  const terminal = await makeTerminal({ settings: { lanesMax: 1, outboxMax: 1 } });
+  const payer = await makePayer();
+  await tap(payer, terminal, 900, 1);
+  await acknowledgeAll(terminal, POSITION);
+  await tap(payer, terminal, 700, 2, lost === 'receipt' ? (sent) => sent.type === 'receipt' : isVoucher);
+  await terminal.on({ type: 'cancel' });
+  if (lost === 'credit') {
+    await link(payer, terminal, (sent) => sent.type === 'credit');
+    await unlink(payer, terminal);
+    assert.is(terminal.said('voided').length, 1);
+  }
+  await acknowledgeAll(terminal, POSITION + 1);
+  await evict(terminal);
+  await acknowledgeAll(terminal, POSITION + 2);
+  assert.is(payer.state.books.unconfirmed.length, 1);
+  return { payer, terminal };
+}
+
+const digestOf = (payer: Payer): Uint8Array => {
+  const [entry] = payer.state.books.unconfirmed;
+  if (entry?.kind !== 'voucher') throw new Error('no voucher waits');
+  return entry.digest;
+};
+
+test("a payer carries the hub's word to the terminal, and then pays there again", async () => {
+  const { payer, terminal } = await parted('voucher');
+  await terminal.on(sale(500, 3));
+  await link(payer, terminal);
+  await unlink(payer, terminal);
+  assert.is(payer.said('refused').at(-1)?.code, 'ask_hub');
+  await payer.on({ type: 'hubMessage', message: await unknown(new Uint8Array(32), 99) });
+  assert.is(payer.state.volatile.unknowns.length, 0, 'of what it never asked it keeps nothing');
+  for (const size of [1, 2, 99])
+    await payer.on({ type: 'hubMessage', message: await unknown(digestOf(payer), size) });
+  assert.is(payer.state.volatile.unknowns.length, 1, 'the newest');
+  await terminal.on({ type: 'cancel' });
+  const sent = payer.sent.length;
+  await link(payer, terminal);
+  await unlink(payer, terminal);
+  assert.equal(
+    payer.sent.slice(sent).map((one) => one.type),
+    ['hello', 'unknown', 'resolveVoucher'],
+  );
+  assert.equal([terminal.said('voided').length, payer.said('voided').length], [1, 1]);
+  await acknowledgeAll(terminal, POSITION + 3);
+  await tap(payer, terminal, 500, 4);
+  assert.is(terminal.said('approved').at(-1)?.amount, 500);
+  assert.is(payer.state.books.unconfirmed.length, 0);
+});
+
+for (const answered of ['receipt', 'credit'] as const)
+  test(`a payer without a hub gets the hub's ${answered === 'receipt' ? 'acknowledgement' : 'credit'} through the terminal`, async () => {
+    const voided = answered === 'credit';
+    const { payer, terminal } = await parted(answered);
+    const digest = digestOf(payer);
+    const credited = 700 as never;
+    const answer: Message = voided
+      ? {
+          type: 'credit',
+          voucher: digest,
+          credited,
+          signature: await keys.terminal.sign(signing.digest('Credit', { voucher: digest, credited })),
+        }
+      : await acknowledgement(digest, keys.hub, POSITION + 1);
+    await terminal.on({ type: 'hubConnected' });
+    terminal.uplink = async (sent) => {
+      if (sent.type === 'query' && equalBytes(sent.entry, digest))
+        await terminal.on({ type: 'hubMessage', message: answer });
+    };
+    await terminal.on(sale(500, 3));
+    await link(payer, terminal);
+    await unlink(payer, terminal);
+    assert.is(payer.said('voided').length, voided ? 1 : 0);
+    assert.is(terminal.said('approved').at(-1)?.amount, 500, 'and the payment goes on');
+    assert.is(payer.state.books.unconfirmed.length, 0);
+  });
+
+test('an answer of the hub that nobody asked for is not passed on', async () => {
+  const terminal = await forgetful();
+  const sent = terminal.sent.length;
+  await terminal.on({ type: 'hubMessage', message: await acknowledgement(new Uint8Array(32)) });
+  assert.is(terminal.sent.length, sent);
+});
+
+for (const restarts of [false, true])
+  test(`a tick whose stream was forgotten is written off${restarts ? ', after a restart too' : ''}, and payments go on`, async () => {
+    const terminal = await makeTerminal({ settings: { lanesMax: 1, outboxMax: 1 } });
+    const payer = await makePayer();
+    await terminal.on(streamSale(10, 5));
+    await link(payer, terminal, (sent) => sent.type === 'tick' && sent.k === 2);
+    await acknowledgeAll(terminal, POSITION);
+    await deliverTick(terminal);
+    await unlink(payer, terminal);
+    const { lanes, outbox } = terminal.state.books;
+    assert.equal([lanes[0]?.stream?.k, outbox.length], [1, 1]);
+    const books = applyRecord(terminal.state.books, {
+      type: 'tickAcknowledged',
+      stream: lanes[0]!.digest,
+      k: 1,
+    });
+    terminal.state = { books, volatile: { ...terminal.state.volatile, session: undefined, open: undefined } };
+    await evict(terminal);
+    await acknowledgeAll(terminal, POSITION + 1);
+    const device = restarts ? await restartPayer(payer) : payer;
+    await terminal.on(sale(500, 3));
+    await link(device, terminal);
+    assert.is(device.records.filter((record) => record.type === 'tickForgotten').length, 1);
+    const { unconfirmed, stream, spent } = device.state.books;
+    assert.equal([unconfirmed.length, stream, spent], [0, undefined, 520], 'the numbers stay');
+    const [lane] = device.state.books.lanes;
+    assert.equal([lane?.paid, lane?.confirmedPaid], [520, 520]);
+    assert.is(terminal.said('approved').at(-1)?.amount, 500);
+    assert.equal([device.state.books.channel, terminal.state.books.lanes[0]?.channel], [CHANNEL, CHANNEL]);
+  });
+
+test.run();
