@@ -7,6 +7,7 @@ const PAYER = 'protocol/machines/payer/payer.ts';
 const PAYER_BOOKS = 'protocol/machines/payer/books.ts';
 const ACCEPT = 'protocol/machines/terminal/acceptance.ts';
 const ANSWER = 'protocol/machines/terminal/answer.ts';
+const REQUEST = 'protocol/machines/terminal/request.ts';
 const SESSION = 'protocol/machines/terminal/session.ts';
 const BOOKS = 'protocol/machines/terminal/books.ts';
 const SYNC = 'protocol/machines/terminal/sync.ts';
@@ -14,6 +15,21 @@ const JOURNAL = 'device/journal/journal.ts';
 const TERMINAL = 'protocol/machines/terminal/terminal.ts';
 
 export const MUTATIONS = [
+  // ---- schemes ----
+  [
+    'a key that the terminal cannot check is offered a request',
+    REQUEST,
+    'if (key !== undefined && !turn.context.signing.suite.p256) {',
+    'if (false) {',
+    'protocol/p256',
+  ],
+  [
+    "the key is left out of the hub's copy",
+    ANSWERS,
+    '    ...(receipt && signature && { signature, receipt }),\n    ...(key && { key }),',
+    '    ...(receipt && signature && { signature, receipt }),',
+    'protocol/p256',
+  ],
   // ---- rule 1, one line ----
   [
     'a voucher does not grow spent',

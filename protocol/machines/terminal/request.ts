@@ -94,6 +94,11 @@ export function dropStaleRequest(turn: TerminalTurn): void {
 /** A payer greets: it is offered what is open, a session that is under way, or who we are. */
 export function onHello(turn: TerminalTurn, message: MessageOf<'hello'>): void {
   const { channel, payer, key, lease } = message;
+  // Before it signs: a voucher that nobody here can check would never get an answer either.
+  if (key !== undefined && !turn.context.signing.suite.p256) {
+    turn.set({ greeted: undefined });
+    return turn.refuse('scheme_unsupported');
+  }
   turn.set({ greeted: { channel, payer, key }, stashed: undefined, asked: undefined });
   if (!holdsLease(turn, lease)) turn.send({ type: 'need', what: NEED.lease });
   const { open, session } = turn.volatile;
