@@ -36,7 +36,7 @@ interface BoardFlags extends CommonFlags {
 }
 
 const ROLES: readonly DeviceRole[] = ['wearable', 'car', 'pos', 'charger'];
-/** Effects that the image can halt before, in the order of its console's `halt` command. */
+/** Effects that an image for tests can halt before, in the order of its console's `halt` command. */
 const HALT_POINTS = ['', 'sign', 'send:receipt', 'send:voucher', 'persist:intent'];
 /** What a payee risks offline in all, as for the Node terminals. */
 const CAP_TOTAL = 2_000_000_000;
@@ -101,7 +101,8 @@ async function runBoard(role: DeviceRole, flags: BoardFlags): Promise<void> {
   const unlock = lockDevice(path);
   const output = makeOutput(folder.file.name, flags.json);
   const memory = provision(folder, flags);
-  const { image } = await buildImage(projectRoot(), role, flags.profile);
+  // Whoever steers it by --control may also ask it to halt: only images for tests can.
+  const { image } = await buildImage(projectRoot(), role, flags.profile, flags.control);
   const { tap } = deviceOptions({ ...flags, role });
   const listen = role === 'pos' || role === 'charger';
   if (listen && existsSync(tap)) unlinkSync(tap);

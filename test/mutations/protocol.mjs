@@ -179,7 +179,7 @@ export const MUTATIONS = [
   [
     'an evicted lane leaves no trace',
     ACCEPT,
-    "['ask_hub', () => forgotten(turn, candidate) && !neverAccepted(turn, candidate)],",
+    "if (forgotten(turn, candidate) && !neverAccepted(turn, candidate)) return 'ask_hub';",
     '',
     'protocol/terminal-table',
   ],
@@ -271,7 +271,7 @@ export const MUTATIONS = [
     'false',
     'protocol/edges',
   ],
-  ['an expired lease is accepted', ACCEPT, 'turn.now > lease.expiresAt', 'false', 'protocol/acceptance'],
+  ['an expired lease is accepted', ACCEPT, 'now > lease.expiresAt', 'false', 'protocol/acceptance'],
   [
     'a revoked channel is accepted',
     ACCEPT,
@@ -292,6 +292,13 @@ export const MUTATIONS = [
     'if (key === undefined || lease.issuedAt < key.from || lease.issuedAt > key.until)',
     'if (key === undefined)',
     'protocol/terminal-refusals',
+  ],
+  [
+    'a torn greeting silences the link',
+    'protocol/machines/terminal/request.ts',
+    'if (linkUp && greeted === undefined) turn.send(',
+    'if (linkUp && greeted !== undefined) turn.send(',
+    'protocol/terminal-table',
   ],
   // ---- rule 6, streams ----
   ['the stream survives the next voucher', PAY, '  closeStream(turn);\n', '', 'protocol/payer-table'],
@@ -392,7 +399,7 @@ export const MUTATIONS = [
   [
     'bytes behind a message are accepted',
     'protocol/wire/cbor.ts',
-    "if (this.offset !== this.buffer.length) this.fail('malformed', 'bytes follow the message');",
+    "if (this.at !== this.buffer.length) this.fail('malformed', 'bytes follow the message');",
     '',
     'protocol/vectors',
   ],
@@ -414,7 +421,7 @@ export const MUTATIONS = [
   [
     'a damaged committed record is read',
     JOURNAL,
-    'if (bodySum(payload) !== view.getUint32(4, true))',
+    'if (bodySum(head, payload) !== view.getUint32(4, true))',
     'if (false)',
     'device/journal',
   ],
@@ -442,8 +449,8 @@ export const MUTATIONS = [
   [
     'the runtime sends before it stores',
     'device/runtime.ts',
-    'for (const effect of effects) {',
-    'for (const effect of [...effects].reverse()) {',
+    'const effect = effects[i]!;',
+    'const effect = effects[effects.length - 1 - i]!;',
     'device/cuts',
   ],
 ].map(([name, file, from, to, caughtBy]) => ({ name, file, from, to, caughtBy }));

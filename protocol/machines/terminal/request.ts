@@ -64,7 +64,17 @@ export function openRequest(turn: TerminalTurn, sale: Sale | StreamSale): void {
   const hash = requestHash(context.signing, request);
   turn.set({ open: { message, request, hash, openedAtMs: turn.nowMs } });
   turn.notify({ type: 'requested', amount: request.amount, request: hash });
-  if (volatile.linkUp && volatile.greeted !== undefined) turn.send(message);
+  if (volatile.greeted !== undefined) turn.send(message);
+  else askWho(turn);
+}
+
+/**
+ * Somebody is on the link and has not greeted: the greeting was torn. Payers greet once a link, so that without this
+ * question both would wait until it ends.
+ */
+export function askWho(turn: TerminalTurn): void {
+  const { linkUp, greeted } = turn.volatile;
+  if (linkUp && greeted === undefined) turn.send({ type: 'need', what: NEED.hello });
 }
 
 /** Drops the open request: whatever comes for it later is void. */
