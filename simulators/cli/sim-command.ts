@@ -12,6 +12,7 @@ import { sweepPage, sweepTable } from '../report/sweep.ts';
 import { Sampler } from '../report/samples.ts';
 import { readScenario, SCENARIOS } from '../scenarios/index.ts';
 import type { Scenario } from '../scenarios/schema.ts';
+import { recordSome, type Replayed } from '../sim/replay.ts';
 import { type Reproducer, shrink } from '../sim/shrink.ts';
 import { Simulation, type SimulationOptions } from '../sim/simulation.ts';
 import { summarise } from '../sim/summary.ts';
@@ -37,6 +38,7 @@ interface SimFlags {
   readonly json: boolean;
   readonly report?: string;
   readonly trace?: string;
+  readonly realDevices: number;
   readonly shrink: boolean;
 }
 
@@ -58,13 +60,19 @@ export function addSimCommand(program: Command): void {
     .option('--keep <ids>', 'only these faults of the schedule, separated by commas; none for none')
     .option('--until <seconds>', 'virtual seconds after which payments and faults stop', whole)
     .option('--real', 'real signatures instead of the stand-in: the trace hash is the same', false)
+    .option(
+      '--real-devices <n>',
+      'play the day of so many devices again on the runtime of real devices',
+      whole,
+      0,
+    )
     .option('--no-shrink', 'do not look for the smallest run that shows a violation')
     .option('--report <file>', 'write an HTML report')
     .option('--trace <file>', 'write every decision as a line of JSON, for `sundial sim explain`')
     .option('--json', 'one JSON object on stdout', false)
-    .action((flags: SimFlags) => {
+    .action(async (flags: SimFlags) => {
       try {
-        run(flags);
+        await run(flags);
       } catch (error) {
         fail(error);
       }
@@ -165,7 +173,7 @@ function ranWithMoreHeap(devices: number): boolean {
   return true;
 }
 
-function run(flags: SimFlags): void {
+async function run(flags: SimFlags): Promise<void> {
   const scenario = scenarioOf(flags);
   if (ranWithMoreHeap(flags.devices ?? scenario.devices)) return;
   const options: SimulationOptions = {
@@ -181,6 +189,7 @@ function run(flags: SimFlags): void {
   };
   const startedMs = Date.now();
   const simulation = new Simulation(options);
+  const recorded = recordSome(simulation.fleet, flags.realDevices);
   const sampler = new Sampler(simulation);
   const progress = makeProgress(simulation, flags.json, startedMs);
   for (let at = 10 * MINUTE; simulation.runTo(at); at += 10 * MINUTE) {
@@ -189,6 +198,8 @@ function run(flags: SimFlags): void {
   }
   sampler.sample();
   const seconds = (Date.now() - startedMs) / 1000;
+  const replayed: Replayed[] = [];
+  for (const device of recorded) replayed.push(await device.replay());
   const summary = summarise(simulation);
   const reproducer =
     summary.ok || !flags.shrink || simulation.fleet.devices.length > SHRINK_DEVICES_MAX
@@ -199,16 +210,24 @@ function run(flags: SimFlags): void {
   if (flags.trace !== undefined)
     writeFileSync(flags.trace, simulation.trace.lines!.map((line) => JSON.stringify(line)).join('\n'));
   const command = commandOf(flags, simulation, reproducer);
+  const ok = summary.ok && replayed.every(({ difference }) => difference === undefined);
   if (flags.json) {
     const found = simulation.violations;
+    const real = replayed.length > 0 ? { realDevices: replayed } : {};
     const more = summary.ok ? {} : { found, reproducer: { ...reproducer, command } };
     const rates = {
       tapsPerDeviceDay: tapsPerDeviceDay(simulation),
       eventsPerSecond: rateOf(simulation, seconds),
     };
-    process.stdout.write(`${JSON.stringify({ ...summary, seconds, ...rates, ...more })}\n`);
-  } else say(simulation, seconds, command);
-  if (!summary.ok) process.exitCode = 1;
+    process.stdout.write(`${JSON.stringify({ ...summary, ok, seconds, ...rates, ...real, ...more })}\n`);
+  } else {
+    say(simulation, seconds, command);
+    for (const { device, events, effects, difference } of replayed)
+      process.stdout.write(
+        `  ${device} on the device runtime: ${events} events, ${effects} effects, ${difference ?? 'the same'}\n`,
+      );
+  }
+  if (!ok) process.exitCode = 1;
 }
 
 /** Above this a run is too long to be repeated dozens of times without being asked. */

@@ -15,6 +15,7 @@ import { PowerCut, type RamFlash } from '../flash/ram-flash.ts';
 import type { Broker, UplinkEnd } from '../network/broker.ts';
 import type { TapEnd, TapLink } from '../network/tap-link.ts';
 import type { Random } from '../world/random.ts';
+import type { Recorder } from './recorder.ts';
 import type { SimulatedKey } from '../world/suite.ts';
 import type { Planned, World } from '../world/world.ts';
 import { START_SECONDS } from '../world/world.ts';
@@ -98,7 +99,9 @@ export class Device<
   /** The power goes before the next effect of this kind. */
   private cutAt: Effect<R>['type'] | undefined;
   events = 0;
-  private readonly machine: Machine<B, S, E | DeviceEvent, R>;
+  readonly machine: Machine<B, S, E | DeviceEvent, R>;
+  /** Writes down what the device is told and does; absent: nobody does. */
+  recorder: Recorder | undefined;
   private readonly surroundings: Surroundings;
   private readonly random: Random;
   private readonly driftPpm: number;
@@ -237,6 +240,7 @@ export class Device<
     } catch (error) {
       this.handling = false;
       if (!(error instanceof PowerCut)) throw error;
+      this.recorder?.cut();
       this.powerOff(error.message);
       return;
     }
@@ -245,6 +249,7 @@ export class Device<
 
   private handle(event: E | DeviceEvent): void {
     this.events += 1;
+    this.recorder?.event(event, this.monotonicMs());
     try {
       this.run(event);
     } catch (error) {
@@ -265,6 +270,7 @@ export class Device<
         this.cutIn -= 1;
         if (this.cutIn === 0) throw new PowerCut(`effect ${effect.type}`);
       }
+      this.recorder?.effect(effect);
       this.execute(effect, folded);
     }
   }
