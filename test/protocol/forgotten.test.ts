@@ -27,7 +27,17 @@ import {
   type Terminal,
   unlink,
 } from './bench.ts';
-import { acknowledgement, closedRequest, forge, greet, message, resolveFor, unknown } from './forge.ts';
+import {
+  acknowledgement,
+  closedRequest,
+  forge,
+  greet,
+  message,
+  resolveFor,
+  streamFor,
+  tickMessage,
+  unknown,
+} from './forge.ts';
 
 /** Where the hub's ledger holds what the terminal accepted from CHANNEL before it forgot the lane. */
 const POSITION = 9;
@@ -252,6 +262,27 @@ test('an answer of the hub that nobody asked for is not passed on', async () => 
   const sent = terminal.sent.length;
   await terminal.on({ type: 'hubMessage', message: await acknowledgement(new Uint8Array(32)) });
   assert.is(terminal.sent.length, sent);
+});
+
+test('a lane is not forgotten while a late tick on it waits for its credit', async () => {
+  const terminal = await makeTerminal({ settings: { lanesMax: 1, outboxMax: 1 } });
+  await terminal.on(streamSale(10, 5));
+  await greet(terminal);
+  await terminal.on(message(await streamFor(terminal)));
+  await acknowledgeAll(terminal, POSITION);
+  const { books, volatile } = terminal.state;
+  const { preimage, k } = tickMessage(1, 5, 1);
+  const stream = books.lanes[0]!.digest;
+  // The credit waits for the key, which signs something else, and the hub is fast.
+  const late = applyRecord(books, { type: 'tick', channel: CHANNEL, k, preimage, late: true });
+  terminal.state = {
+    books: applyRecord(late, { type: 'tickAcknowledged', stream, k }),
+    volatile: { ...volatile, session: undefined },
+  };
+  await tap(await payerOf(8), terminal, 100, 60);
+  assert.is(terminal.refused.at(-1), 'busy');
+  await terminal.on({ type: 'clock' });
+  assert.is(terminal.state.books.lanes[0]?.credited, 10);
 });
 
 for (const restarts of [false, true])
