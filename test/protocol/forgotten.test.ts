@@ -305,13 +305,17 @@ for (const restarts of [false, true])
     await evict(terminal);
     await acknowledgeAll(terminal, POSITION + 1);
     const device = restarts ? await restartPayer(payer) : payer;
-    await terminal.on(sale(500, 3));
+    const lane = (): readonly unknown[] => {
+      const { paid, confirmedPaid } = device.state.books.lanes[0]!;
+      return [device.state.books.unconfirmed.length, device.state.books.stream, paid, confirmedPaid];
+    };
+    await terminal.on({ type: 'cancel' });
     await link(device, terminal);
+    await unlink(device, terminal);
     assert.is(device.records.filter((record) => record.type === 'tickForgotten').length, 1);
-    const { unconfirmed, stream, spent } = device.state.books;
-    assert.equal([unconfirmed.length, stream, spent], [0, undefined, 520], 'the numbers stay');
-    const [lane] = device.state.books.lanes;
-    assert.equal([lane?.paid, lane?.confirmedPaid], [520, 520]);
+    assert.equal(lane(), [0, undefined, 20, 10], 'it stays spent, and is listed nowhere');
+    await tap(device, terminal, 500, 3);
+    assert.equal(lane(), [0, undefined, 520, 520]);
     assert.is(terminal.said('approved').at(-1)?.amount, 500);
     assert.equal([device.state.books.channel, terminal.state.books.lanes[0]?.channel], [CHANNEL, CHANNEL]);
   });
