@@ -12,9 +12,9 @@ function makeTable(): Uint32Array {
   return table;
 }
 
-/** Unsigned 32-bit checksum of the bytes. */
-export function crc32(bytes: Uint8Array): number {
-  let value = 0xffffffff;
+/** Unsigned 32-bit checksum of the bytes; `before` is that of the bytes in front of them. */
+export function crc32(bytes: Uint8Array, before = 0): number {
+  let value = before ^ 0xffffffff;
   for (let i = 0; i < bytes.length; i++) value = (value >>> 8) ^ TABLE[(value ^ bytes[i]!) & 255]!;
   return (value ^ 0xffffffff) >>> 0;
 }

@@ -4,6 +4,7 @@
  * was not stored. The same runtime serves payers and terminals, on a chip and on Node.
  */
 import type { Clock, Entropy, Link, SecureKey, Uplink } from '../hardware/interfaces/index.ts';
+import type { Bytes32 } from '../protocol/bytes.ts';
 import { SundialError, unreachable } from '../protocol/errors.ts';
 import { seconds } from '../protocol/integers.ts';
 import { TAP_MESSAGE_BYTES_MAX } from '../protocol/limits.ts';
@@ -206,30 +207,40 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
   private async run(event: E | DeviceEvent, before: B, written: R[]): Promise<void> {
     const { state, effects } = this.machine.step(this.state, event, this.host.clock.monotonicMs());
     this.state = state;
-    for (const effect of effects) {
+    for (let i = 0; i < effects.length; i++) {
+      const effect = effects[i]!;
       this.observer.onEffect?.(effect);
-      await this.execute(effect, before, written);
+      const working = this.execute(effect, before, written);
+      if (working !== undefined) await working;
     }
   }
 
-  private async execute(effect: Effect<R>, before: B, written: R[]): Promise<void> {
+  /** Returns a promise only for an effect that takes time: a promise costs a chip more than most effects. */
+  private execute(effect: Effect<R>, before: B, written: R[]): Promise<void> | undefined {
     switch (effect.type) {
       case 'persist':
-        return this.persist(effect.record, before, written);
-      case 'sign': {
-        const signature = await this.host.key.sign(effect.digest);
-        // The answer is handled before any other event, so no machine has to wait in between.
-        return this.run({ type: 'signed', digest: effect.digest, signature }, before, written);
-      }
+        this.persist(effect.record, before, written);
+        return undefined;
+      case 'sign':
+        return this.sign(effect.digest, before, written);
       case 'send':
-        return this.link?.send(encodeFrame(encodeMessage(effect.message)));
+        this.link?.send(encodeFrame(encodeMessage(effect.message)));
+        return undefined;
       case 'upload':
-        return this.uplink?.send(encodeMessage(effect.message));
+        this.uplink?.send(encodeMessage(effect.message));
+        return undefined;
       case 'notify':
-        return this.observer.onNotice?.(effect.notice);
+        this.observer.onNotice?.(effect.notice);
+        return undefined;
       default:
         return unreachable(effect);
     }
+  }
+
+  private async sign(digest: Bytes32, before: B, written: R[]): Promise<void> {
+    const signature = await this.host.key.sign(digest);
+    // The answer is handled before any other event, so no machine has to wait in between.
+    return this.run({ type: 'signed', digest, signature }, before, written);
   }
 
   private persist(record: R, before: B, written: R[]): void {

@@ -42,6 +42,7 @@ export function loadCrypto(): HubCrypto {
 function nativeSuite(library: Secp256k1): CryptoSuite {
   const keccak256 = makeKeccak256() ?? nobleSuite.keccak256;
   return {
+    p256: true,
     keccak256,
     recover(digest, signature, publicKey) {
       if (publicKey !== undefined) return nobleSuite.recover(digest, signature, publicKey);

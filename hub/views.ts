@@ -1,6 +1,7 @@
 // The books as people and tools read them: hex for bytes, plain numbers for money, nothing secret.
 import { toHex } from '../protocol/bytes.ts';
 import { baseOf, channelBook, emptyChannel, findEntry, highest, spentTopOf, topOf } from './intake/books.ts';
+import { overspends } from './intake/fraud.ts';
 import { PROOFS } from './intake/fraud.ts';
 import type { Books, ChannelFacts, Entry, IntakeState } from './intake/state.ts';
 import { bytesKey, keyNumber, trieEntries, trieGet } from './intake/trie.ts';
@@ -121,13 +122,14 @@ export function creditViews(state: IntakeState, books: Books, payee: string) {
     const entry = findEntry(books, owed.voucher);
     if (entry === undefined) return [];
     const { id, channel, at, credited, payeeCredit } = entry;
+    const book = channelBook(books, channel);
     return {
       voucher: toHex(id),
       channel,
       requestAt: at,
       promised: credited,
       countersigned: payeeCredit?.credited ?? 0,
-      proved: channelBook(books, channel).proof !== undefined,
+      proved: book.proof !== undefined || overspends(book),
     };
   });
   return { now: state.block?.at ?? 0, terminals, credits };

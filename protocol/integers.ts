@@ -27,7 +27,8 @@ export const UINT48_MAX = 0xffff_ffff_ffff;
 
 /** Returns `value` when it is an integer from 0 to `max`; throws `out_of_range` with the field's name otherwise. */
 export function checkUint(value: number, max: number, field: string): number {
-  if (!Number.isSafeInteger(value) || value < 0 || value > max) {
+  // Every field of every message comes by here; no max is above what a number holds exactly.
+  if (!(value >= 0 && value <= max && value % 1 === 0)) {
     throw new SundialError('out_of_range', `${field} is ${value}, want an integer from 0 to ${max}`, {
       severity: 'call',
       remedy: `Give ${field} as a whole number from 0 to ${max}.`,

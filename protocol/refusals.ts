@@ -33,6 +33,7 @@ export const REFUSALS = [
   ['not_mine', 40, 'the request was issued by another terminal'],
   ['no_open_request', 41, 'no request is open and the voucher names none'],
   ['channel_mismatch', 42, 'another channel than the one that greeted'],
+  ['scheme_unsupported', 62, 'the payer has a P-256 key, and this terminal checks secp256k1 only'],
   // ---- terminal: the lease ----
   ['hub_key_unknown', 43, 'the lease was signed by a key that this terminal does not know'],
   ['lease_mismatch', 44, 'the lease is for another channel or payer'],

@@ -156,7 +156,7 @@ class BankedJournal implements Journal {
       if (view.getUint16(2, true) !== (~length & 0xffff) || at + size > limit)
         throw corrupt(at, 'a committed record without a length');
       const payload = flash.read(at + unit + RECORD_HEAD_BYTES, length);
-      if (bodySum(payload) !== view.getUint32(4, true))
+      if (bodySum(head, payload) !== view.getUint32(4, true))
         throw corrupt(at, 'a committed record with a wrong checksum');
       this.replayed.push(payload);
       tail = at;

@@ -79,6 +79,8 @@ export interface SecureKey {
 
 /** The pure functions that the machines compute with; noble everywhere, native C where a host has it. */
 export interface CryptoSuite {
+  /** Whether `recover` can check P-256; where not, a payer with such a key is refused before it signs. */
+  readonly p256: boolean;
   /** 32 bytes. */
   keccak256(bytes: Uint8Array): Uint8Array;
   /**

@@ -7,11 +7,12 @@ import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { root } from '../../tools/ensure.mjs';
+import { engineHeader } from './built-ins.mjs';
 
 const run = promisify(execFile);
 
 export const nativeFolder = join(root, 'hardware/native');
-const engine = join(root, 'node_modules/@agoric/xsnap/moddable/xs');
+const engineFolder = join(root, 'node_modules/@agoric/xsnap/moddable/xs');
 const curve = join(root, 'node_modules/secp256k1/src/secp256k1');
 
 // Debugger, snapshots and lockdown are left out: no board has them, and they are a tenth of the engine's flash.
@@ -20,7 +21,7 @@ const engineUnused = ['xsSnapshot.c', 'xsProfile.c', 'xsLockdown.c'];
 const engineParser = ['xsLexical.c', 'xsScope.c', 'xsSourceMap.c', 'xsSyntaxical.c', 'xsTree.c', 'xsCode.c'];
 
 /** Include paths as system headers, so that their warnings don't drown ours. */
-export const engineFlags = [
+const engineFlags = [
   '-DINCLUDE_XSPLATFORM',
   '-DXSPLATFORM="platform.h"',
   '-DmxRun=1',
@@ -29,22 +30,35 @@ export const engineFlags = [
   '-DmxNoConsole=1',
   '-DmxMinusZero=1',
   '-isystem',
-  join(engine, 'includes'),
+  join(engineFolder, 'includes'),
   '-isystem',
-  join(engine, 'platforms'),
+  join(engineFolder, 'platforms'),
   '-isystem',
-  join(engine, 'sources'),
+  join(engineFolder, 'sources'),
   '-I',
   nativeFolder,
 ];
+/**
+ * Flags for XS's sources, flags for ours that see XS's headers, and the bytes of the header that both are given.
+ * @param {boolean} lean leaves out the built-ins that no device uses
+ */
+export function engine(lean) {
+  const text = engineHeader(lean);
+  const header = join(root, `build/built-ins-${lean ? 'lean' : 'all'}.h`);
+  mkdirSync(join(root, 'build'), { recursive: true });
+  writeIfChanged(header, text);
+  const flags = ['-include', header, ...engineFlags];
+  return { flags, ourFlags: ['-DOWN_BUILT_INS', ...flags], inputs: [Buffer.from(text)] };
+}
+
 export const strictFlags = ['-Wall', '-Wextra', '-Werror'];
 export const curveFlags = ['-isystem', curve, '-isystem', join(curve, 'src')];
 
 export function engineSources({ parser }) {
-  return readdirSync(join(engine, 'sources'))
+  return readdirSync(join(engineFolder, 'sources'))
     .filter((name) => name.endsWith('.c') && !engineUnused.includes(name))
     .filter((name) => parser || !engineParser.includes(name))
-    .map((name) => join(engine, 'sources', name));
+    .map((name) => join(engineFolder, 'sources', name));
 }
 
 /** Runs a compiler; what it prints on failure becomes the error, with the command that failed. */

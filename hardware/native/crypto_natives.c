@@ -27,7 +27,8 @@ static void native_crc32(struct sxMachine *the)
 {
 	size_t size = 0;
 	const uint8_t *bytes = argument_bytes(the, 0, &size);
-	return_number(the, crc32(0, bytes, size));
+	uint32_t before = argument_count(the) > 1 ? argument_unsigned(the, 1) : 0;
+	return_number(the, crc32(before, bytes, size));
 }
 
 static void native_equal(struct sxMachine *the)
@@ -90,7 +91,7 @@ static void native_secp_recover(struct sxMachine *the)
 const struct native crypto_natives[] = {
 	{ "keccak256", native_keccak256, 2 },
 	{ "sha256", native_sha256, 2 },
-	{ "crc32", native_crc32, 1 },
+	{ "crc32", native_crc32, 2 },
 	{ "equal", native_equal, 2 },
 	{ "writeUint", native_write_uint, 3 },
 	{ "frameEncode", native_frame_encode, 2 },

@@ -3,7 +3,7 @@
  * P-256 stays in JavaScript: a board that must check such signatures hands in a fallback (and pays noble's price).
  */
 import type { CryptoSuite, SecureKey } from '../interfaces/index.ts';
-import { KeyFault } from './key-fault.ts';
+import { KeyFault } from '../keys/key-fault.ts';
 import { natives } from './natives.ts';
 
 export { KeyFault };
@@ -23,6 +23,7 @@ export function sha256(bytes: Uint8Array): Uint8Array {
 /** @param p256 checks signatures that come with a public key; without it those are refused. */
 export function nativeCrypto(p256?: CryptoSuite['recover']): CryptoSuite {
   return {
+    p256: p256 !== undefined,
     keccak256,
     recover(digest, signature, publicKey) {
       if (publicKey) return p256?.(digest, signature, publicKey);

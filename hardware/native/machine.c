@@ -152,20 +152,34 @@ uint32_t modMilliseconds(void)
 
 /* Arguments of natives. */
 
+bool slot_bytes(txSlot *slot, uint8_t **bytes, size_t *size)
+{
+	if (slot->kind != XS_REFERENCE_KIND) return false;
+	txSlot *dispatch = slot->value.reference->next;
+	if (!dispatch || dispatch->kind != XS_TYPED_ARRAY_KIND || dispatch->value.typedArray.dispatch->shift) return false;
+	txSlot *view = dispatch->next;
+	txSlot *buffer = view->next->value.reference->next;
+	*size = (size_t)view->value.dataView.size;
+	*bytes = (uint8_t *)buffer->value.arrayBuffer.address + view->value.dataView.offset;
+	return true;
+}
+
+bool slot_uint53(txSlot *slot, uint64_t *value)
+{
+	if (slot->kind == XS_INTEGER_KIND && slot->value.integer >= 0) {
+		*value = (uint64_t)slot->value.integer;
+		return true;
+	}
+	if (slot->kind != XS_NUMBER_KIND || !(slot->value.number >= 0 && slot->value.number < 9007199254740992.0)) return false;
+	*value = (uint64_t)slot->value.number;
+	return (double)*value == slot->value.number;
+}
+
 uint8_t *argument_bytes(txMachine *the, int index, size_t *size)
 {
-	txSlot *slot = index < mxArgc ? mxArgv(index) : NULL;
-	if (slot && slot->kind == XS_REFERENCE_KIND) {
-		txSlot *dispatch = slot->value.reference->next;
-		if (dispatch && dispatch->kind == XS_TYPED_ARRAY_KIND && dispatch->value.typedArray.dispatch->shift == 0) {
-			txSlot *view = dispatch->next;
-			txSlot *buffer = view->next->value.reference->next;
-			*size = (size_t)view->value.dataView.size;
-			return (uint8_t *)buffer->value.arrayBuffer.address + view->value.dataView.offset;
-		}
-	}
-	mxTypeError("argument %d is no Uint8Array", index);
-	return NULL;
+	uint8_t *bytes = NULL;
+	if (index >= mxArgc || !slot_bytes(mxArgv(index), &bytes, size)) mxTypeError("argument %d is no Uint8Array", index);
+	return bytes;
 }
 
 uint8_t *argument_bytes_of(txMachine *the, int index, size_t size)
@@ -176,6 +190,11 @@ uint8_t *argument_bytes_of(txMachine *the, int index, size_t size)
 	return bytes;
 }
 
+int argument_count(txMachine *the)
+{
+	return mxArgc;
+}
+
 uint32_t argument_unsigned(txMachine *the, int index)
 {
 	if (index >= mxArgc) mxTypeError("argument %d is missing", index);
@@ -184,12 +203,9 @@ uint32_t argument_unsigned(txMachine *the, int index)
 
 uint64_t argument_uint53(txMachine *the, int index)
 {
-	txSlot *slot = index < mxArgc ? mxArgv(index) : NULL;
-	if (slot && slot->kind == XS_INTEGER_KIND && slot->value.integer >= 0) return (uint64_t)slot->value.integer;
-	if (slot && slot->kind == XS_NUMBER_KIND && slot->value.number >= 0 && slot->value.number < 9007199254740992.0)
-		return (uint64_t)slot->value.number;
-	mxTypeError("argument %d is no integer from 0 to 2^53", index);
-	return 0;
+	uint64_t value = 0;
+	if (index >= mxArgc || !slot_uint53(mxArgv(index), &value)) mxTypeError("argument %d is no integer from 0 to 2^53", index);
+	return value;
 }
 
 const char *argument_string(txMachine *the, int index)
@@ -324,6 +340,7 @@ void machine_install_own(txMachine *the)
 	fxEndHost(the);
 	machine_install(the, own_natives, sizeof(own_natives) / sizeof(own_natives[0]));
 	machine_install(the, crypto_natives, crypto_natives_count);
+	machine_install(the, struct_natives, struct_natives_count);
 }
 
 static void run_jobs(txMachine *the)

@@ -77,16 +77,28 @@ void machine_exit(void); /* ends machine_loop after the current event */
 void archive_names(struct sxMachine *the, const uint8_t *archive);
 void archive_run(struct sxMachine *the, const uint8_t *archive);
 
+void unused_built_in(struct sxMachine *the); /* stands in an image for what built-ins.mjs leaves out; throws */
+
 /* Arguments of natives. They throw a TypeError into JavaScript when the caller got it wrong. */
 uint8_t *argument_bytes(struct sxMachine *the, int index, size_t *size);
 uint8_t *argument_bytes_of(struct sxMachine *the, int index, size_t size);
+int argument_count(struct sxMachine *the);
 uint32_t argument_unsigned(struct sxMachine *the, int index);
 uint64_t argument_uint53(struct sxMachine *the, int index); /* a safe integer, not negative */
 const char *argument_string(struct sxMachine *the, int index);
+
+/* Values wherever they lie. False when they are something else. */
+struct sxSlot;
+bool slot_bytes(struct sxSlot *slot, uint8_t **bytes, size_t *size);
+bool slot_uint53(struct sxSlot *slot, uint64_t *value);
+uint8_t *push_bytes(struct sxMachine *the, size_t size); /* a new, zeroed Uint8Array on the engine's stack: quick.c */
+
 void return_boolean(struct sxMachine *the, bool value);
 void return_number(struct sxMachine *the, double value);
 
 extern const struct native crypto_natives[];
 extern const size_t crypto_natives_count;
+extern const struct native struct_natives[];
+extern const size_t struct_natives_count;
 
 #endif

@@ -2,6 +2,8 @@
  * The functions that C offers to JavaScript, as `globalThis.natives`. Those of this file exist on every host of XS
  * here; a board's own stand beside its code. Functions with an `out` fill the array that the caller made.
  */
+import type { Reader, Writer } from '../../protocol/wire/cbor.ts';
+
 export interface Natives {
   print(text: string): void;
   /** Since power-up; wraps at 2^32. */
@@ -15,7 +17,7 @@ export interface Natives {
   idle(): void;
   keccak256(bytes: Uint8Array, out: Uint8Array): void;
   sha256(bytes: Uint8Array, out: Uint8Array): void;
-  crc32(bytes: Uint8Array): number;
+  crc32(bytes: Uint8Array, before?: number): number;
   equal(a: Uint8Array, b: Uint8Array): boolean;
   /** Writes `value` big-endian so that its last byte stands just before `end`; false when it does not fit. */
   writeUint(target: Uint8Array, end: number, value: number): boolean;
@@ -23,6 +25,13 @@ export interface Natives {
   frameEncode(message: Uint8Array, out: Uint8Array): number;
   /** Writes the message of a frame without its closing zero; returns its bytes, -1 for garbage. */
   frameDecode(frame: Uint8Array, out: Uint8Array): number;
+  /**
+   * Writes the fields that `codecs` names, laid out as struct.ts says; false when one does not fit its layout or the
+   * buffer is too small. Nothing is written then.
+   */
+  structWrite?(writer: Writer, layout: Uint8Array, codecs: object, values: object): boolean;
+  /** Reads them; undefined when the bytes are anything else. Nothing is read then. */
+  structRead?(reader: Reader, layout: Uint8Array, codecs: object): object | undefined;
   /** False when `secret` is no valid key. */
   secpAddress(secret: Uint8Array, out: Uint8Array): boolean;
   secpSign(digest: Uint8Array, secret: Uint8Array, out: Uint8Array): boolean;

@@ -70,6 +70,20 @@ static void each_slot(txMachine *the, void (*visit)(txSlot *))
 		for (txSlot *slot = heap + 1; slot < heap->value.reference; slot++) visit(slot);
 }
 
+/* A property whose function is left out of the image goes too: it would take 80 bytes of flash. */
+static void drop_unused(txSlot *slot)
+{
+	if (slot->kind != XS_INSTANCE_KIND) return;
+	for (txSlot *before = slot; before->next;) {
+		txSlot *property = before->next, *value = NULL;
+		if (property->kind == XS_REFERENCE_KIND) value = property->value.reference->next;
+		if (value && value->kind == XS_CALLBACK_KIND && value->value.callback.address == unused_built_in)
+			before->next = property->next;
+		else
+			before = property;
+	}
+}
+
 /* Items of arrays lie in chunks, where each_slot does not come. */
 static void make_constant_deep(txSlot *slot)
 {
@@ -106,6 +120,7 @@ static txMachine *make(uint8_t *at, uint8_t *scratch, const struct sizes *sizes,
 	limits.arena_size = sizes->chunks + sizeof(txBlock) + 32 + (size_t)sizes->slots * sizeof(txSlot);
 	bump = at;
 	txMachine *the = machine_create(&limits, NULL);
+	each_slot(the, drop_unused);
 	archive_names(the, input->archive);
 	used->tables = (size_t)(bump - at);
 	bump = NULL;

@@ -1,10 +1,19 @@
 /*
  * Built-ins that no bundle of a device uses, left out of an image: the linker's --wrap sends XS's builders here, and
  * what only they referred to falls away. The globals stay undefined, so a bundle that uses one fails at its start.
- * Saves about 110 KB of flash, and the slots of some 200 functions.
+ * Saves about 110 KB of flash, and the slots of some 200 functions. Single functions are left out by built-ins.mjs.
  */
 #include "xsAll.h"
 #include "xsScript.h"
+#include "machine.h"
+
+/* Every function of built-ins.mjs. Properties that hold it are dropped before the program starts, see prelink.c. */
+void unused_built_in(txMachine *the)
+{
+	mxTypeError("left out of this image");
+}
+#define ALIAS(name) void name(txMachine *the) __attribute__((alias("unused_built_in")));
+UNUSED_BUILT_INS(ALIAS)
 
 #define STRIPPED(name) \
 	void __wrap_##name(txMachine *the); \
@@ -31,10 +40,6 @@ double __wrap_pow(double base, double exponent)
 	for (int i = 0; i < (int)exponent; i++) result *= base;
 	return result;
 }
-
-/* Letters of all alphabets: 8 KB of tables. */
-STRIPPED(fx_String_prototype_toLowerCase)
-STRIPPED(fx_String_prototype_toUpperCase)
 
 /* Modules are bundled: nothing is imported, prepared or transferred at run time. */
 STRIPPED(fxPrepareTransfer)

@@ -3,8 +3,9 @@
 // without proof the numbers rise already, and after the first proof the channel is revoked.
 import { equalBytes } from '../../protocol/bytes.ts';
 import type { RecordOf } from '../records.ts';
-import { baseOf, firstFrom, spentBaseOf, spentTopOf, topOf } from './books.ts';
+import { baseOf, firstFrom, highest, spentBaseOf, spentTopOf, topOf } from './books.ts';
 import type { ChannelBook, Entry } from './state.ts';
+import { trieEntries } from './trie.ts';
 
 export const PROOFS = { E1: 1, E2: 2 } as const;
 
@@ -34,6 +35,17 @@ export function findProof(book: ChannelBook, entry: Entry): RecordOf<'evidence'>
     break;
   }
   return undefined;
+}
+
+/**
+ * E3: the lanes, each at the most that was signed for it, add up to more than the payer ever said it had spent. An
+ * honest payer's newest voucher covers all of them. Two messages needn't show it, so the ledger keeps no proof of it; a
+ * payee asks before it gives money back.
+ */
+export function overspends(book: ChannelBook): boolean {
+  let lanes = 0;
+  for (const [, claim] of trieEntries(book.claims)) lanes += topOf(claim);
+  return lanes > highest(book).spent;
 }
 
 /** E2 for i before j: j began below where i ended, on the channel or on the lane they share. */

@@ -42,6 +42,7 @@ function verifyP256(digest: Uint8Array, signature: Uint8Array, key: Uint8Array):
 
 /** CryptoSuite in plain JavaScript. */
 export const nobleSuite: CryptoSuite = {
+  p256: true,
   keccak256,
   recover(digest, signature, publicKey) {
     if (digest.length !== 32 || signature.length !== 64) return undefined;

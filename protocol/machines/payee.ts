@@ -12,7 +12,7 @@ export interface PromisedCredit {
   /** What the terminal promised on the voucher, and what the payee signed already. */
   readonly promised: Amount;
   readonly countersigned: Amount;
-  /** True when the channel's payer is proved to be dishonest. */
+  /** True when the channel's vouchers, as the ledger shows them, prove its payer dishonest: E1, E2 or E3. */
   readonly proved: boolean;
   /** When each of the payee's terminals last said that everything before is in the ledger; 0 for never. */
   readonly terminalsSyncedAt: readonly Seconds[];

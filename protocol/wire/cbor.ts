@@ -28,6 +28,10 @@ export class DecodeError extends SundialError {
   }
 }
 
+/** Bytes of the head of an integer, or of the length of a string or an array, up to `max`. */
+export const headSize = (max: number): number =>
+  max < 24 ? 1 : max < 0x100 ? 2 : max < 0x10000 ? 3 : max < TWO_32 ? 5 : 9;
+
 /** A tap's message fits; longer ones double it. */
 const BUFFER_BYTES = 256;
 /** The buffer of the last writer that finished, for the next one: most messages are written without allocating one. */
@@ -36,7 +40,8 @@ let spare: Uint8Array | undefined;
 /** Appends values to a growing buffer. */
 export class Writer {
   private buffer: Uint8Array;
-  private length = 0;
+  /** Bytes that were written. */
+  private at = 0;
 
   constructor() {
     this.buffer = spare ?? new Uint8Array(BUFFER_BYTES);
@@ -44,14 +49,14 @@ export class Writer {
   }
 
   private reserve(count: number): number {
-    const start = this.length;
+    const start = this.at;
     const end = start + count;
     if (end > this.buffer.length) {
       const larger = new Uint8Array(Math.max(end, this.buffer.length * 2));
       larger.set(this.buffer.subarray(0, start));
       this.buffer = larger;
     }
-    this.length = end;
+    this.at = end;
     return start;
   }
 
@@ -99,7 +104,7 @@ export class Writer {
 
   /** A copy of what was written. Ends the writer: its buffer is the next one's. */
   finish(): Uint8Array {
-    const written = this.buffer.slice(0, this.length);
+    const written = this.buffer.slice(0, this.at);
     // A chip keeps no large one.
     if (this.buffer.length === BUFFER_BYTES) spare = this.buffer;
     return written;
@@ -109,43 +114,43 @@ export class Writer {
 /** Reads values in order; every method throws DecodeError and leaves nothing half read that a caller would keep. */
 export class Reader {
   private readonly buffer: Uint8Array;
-  private offset = 0;
+  private at = 0;
 
   constructor(buffer: Uint8Array) {
     this.buffer = buffer;
   }
 
   private fail(fault: DecodeFault, message: string): never {
-    throw new DecodeError(fault, message, this.offset);
+    throw new DecodeError(fault, message, this.at);
   }
 
   private head(wanted: number): number {
     const buffer = this.buffer;
-    const first = buffer[this.offset];
+    const first = buffer[this.at];
     if (first === undefined) this.fail('malformed', 'the message ends early');
     if (first >> 5 !== wanted) this.fail('malformed', `major type ${first >> 5}, want ${wanted}`);
     const low = first & 31;
     if (low < 24) {
-      this.offset += 1;
+      this.at += 1;
       return low;
     }
     if (low > 27) this.fail('malformed', 'an indefinite or reserved length');
     const size = 1 << (low - 24);
-    if (this.offset + 1 + size > buffer.length) this.fail('malformed', 'the message ends early');
+    if (this.at + 1 + size > buffer.length) this.fail('malformed', 'the message ends early');
     let value = 0;
-    for (let i = 1; i <= size; i++) value = value * 256 + buffer[this.offset + i]!;
+    for (let i = 1; i <= size; i++) value = value * 256 + buffer[this.at + i]!;
     const least = size === 1 ? 24 : size === 2 ? 0x100 : size === 4 ? 0x10000 : TWO_32;
     if (value < least) this.fail('not_canonical', `${value} has a shorter form`);
     if (value > Number.MAX_SAFE_INTEGER) this.fail('field_range', 'an integer above 2^53');
-    this.offset += 1 + size;
+    this.at += 1 + size;
     return value;
   }
 
   private take(length: number): Uint8Array {
-    const start = this.offset;
+    const start = this.at;
     if (length > this.buffer.length - start) this.fail('malformed', 'a string runs past the end');
-    this.offset = start + length;
-    return this.buffer.slice(start, this.offset);
+    this.at = start + length;
+    return this.buffer.slice(start, this.at);
   }
 
   uint(max: number): number {
@@ -175,13 +180,13 @@ export class Reader {
 
   /** Consumes a null when one stands next. */
   null(): boolean {
-    if (this.buffer[this.offset] !== NULL) return false;
-    this.offset += 1;
+    if (this.buffer[this.at] !== NULL) return false;
+    this.at += 1;
     return true;
   }
 
   /** Skips nothing: throws unless all bytes were read. */
   finish(): void {
-    if (this.offset !== this.buffer.length) this.fail('malformed', 'bytes follow the message');
+    if (this.at !== this.buffer.length) this.fail('malformed', 'bytes follow the message');
   }
 }

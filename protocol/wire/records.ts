@@ -70,6 +70,7 @@ export const requestField: Codec<Request> = struct({
 export const flag: Codec<boolean> = {
   name: 'flag',
   sizeMax: u8.sizeMax,
+  item: { kind: 'flag' },
   write: (writer, value) => writer.uint(value ? 1 : 0),
   read: (reader) => reader.uint(1) === 1,
 };

@@ -12,18 +12,25 @@ import {
   type Position,
   type Seconds,
   type Seq,
-  UINT16_MAX,
-  UINT32_MAX,
-  UINT40_MAX,
-  UINT48_MAX,
 } from '../integers.ts';
-import { DecodeError, type Reader, type Writer } from './cbor.ts';
+import { DecodeError, headSize, type Reader, type Writer } from './cbor.ts';
+
+export { type StructOf, struct } from './struct.ts';
+
+/** A codec's one plain item: an unsigned integer of so many bits, a byte string of so many bytes, or true and false. */
+export type Item = (
+  | { readonly kind: 'uint'; readonly bits: number }
+  | { readonly kind: 'bytes'; readonly length: number }
+  | { readonly kind: 'flag' }
+) & { readonly optional?: boolean };
 
 export interface Codec<T> {
   /** Name of the type in the documentation. */
   readonly name: string;
   /** Bytes of the largest encoding. */
   readonly sizeMax: number;
+  /** What it stands for when that is one plain item. A struct of such fields alone can be read and written at once. */
+  readonly item?: Item;
   /** Throws SundialError `out_of_range` or `wrong_length` when the value can't be sent. */
   write(writer: Writer, value: T): void;
   /** Throws DecodeError. */
@@ -32,28 +39,27 @@ export interface Codec<T> {
 
 export type Infer<C> = C extends Codec<infer T> ? T : never;
 
-const headSize = (max: number): number =>
-  max < 24 ? 1 : max < 0x100 ? 2 : max < 0x10000 ? 3 : max <= UINT32_MAX ? 5 : 9;
-
-function uint<T extends number>(max: number, name: string, field = name): Codec<T> {
+function uint<T extends number>(bits: 8 | 16 | 32 | 40 | 48, field = `uint${bits}`): Codec<T> {
+  const max = 2 ** bits - 1;
   return {
-    name,
+    name: `uint${bits}`,
     sizeMax: headSize(max),
+    item: { kind: 'uint', bits },
     write: (writer, value) => writer.uint(checkUint(value, max, field)),
     read: (reader) => reader.uint(max) as T,
   };
 }
 
-export const u8: Codec<number> = uint(255, 'uint8');
-export const u16: Codec<number> = uint(UINT16_MAX, 'uint16');
-export const u32: Codec<number> = uint(UINT32_MAX, 'uint32');
-export const channelField: Codec<ChannelId> = uint(UINT32_MAX, 'uint32', 'channel');
-export const seqField: Codec<Seq> = uint(UINT32_MAX, 'uint32', 'seq');
-export const amountField: Codec<Amount> = uint(UINT48_MAX, 'uint48', 'amount');
-export const heightField: Codec<Height> = uint(UINT48_MAX, 'uint48', 'height');
-export const positionField: Codec<Position> = uint(UINT48_MAX, 'uint48', 'position');
-export const secondsField: Codec<Seconds> = uint(UINT40_MAX, 'uint40', 'seconds');
-export const u48: Codec<number> = uint(UINT48_MAX, 'uint48');
+export const u8: Codec<number> = uint(8);
+export const u16: Codec<number> = uint(16);
+export const u32: Codec<number> = uint(32);
+export const channelField: Codec<ChannelId> = uint(32, 'channel');
+export const seqField: Codec<Seq> = uint(32, 'seq');
+export const amountField: Codec<Amount> = uint(48, 'amount');
+export const heightField: Codec<Height> = uint(48, 'height');
+export const positionField: Codec<Position> = uint(48, 'position');
+export const secondsField: Codec<Seconds> = uint(40, 'seconds');
+export const u48: Codec<number> = uint(48);
 
 function wrongLength(length: number, min: number, max: number): never {
   throw new SundialError('wrong_length', `${length} bytes, want ${min} to ${max}`, {
@@ -67,6 +73,7 @@ export function bytesBetween(min: number, max: number): Codec<Uint8Array> {
   return {
     name: min === max ? `bytes${min}` : `bytes${min}..${max}`,
     sizeMax: headSize(max) + max,
+    ...(min === max && { item: { kind: 'bytes', length: max } as const }),
     write(writer, value) {
       if (value.length < min || value.length > max) wrongLength(value.length, min, max);
       writer.bytes(value);
@@ -120,6 +127,7 @@ export function optional<T>(codec: Codec<T>): Codec<T | undefined> {
   return {
     name: `${codec.name} or null`,
     sizeMax: codec.sizeMax,
+    ...(codec.item && { item: { ...codec.item, optional: true } }),
     write: (writer, value) => (value === undefined ? writer.null() : codec.write(writer, value)),
     read: (reader) => (reader.null() ? undefined : codec.read(reader)),
   };
@@ -139,38 +147,6 @@ export function list<T>(codec: Codec<T>, lengthMax: number): Codec<readonly T[]>
       const items: T[] = [];
       for (let i = 0; i < length; i++) items.push(codec.read(reader));
       return items;
-    },
-  };
-}
-
-type OptionalKeys<F> = { [K in keyof F]: undefined extends Infer<F[K]> ? K : never }[keyof F];
-/** The object type of a struct: fields whose codec is optional may be absent. */
-export type StructOf<F> = { readonly [K in Exclude<keyof F, OptionalKeys<F>>]: Infer<F[K]> } & {
-  readonly [K in OptionalKeys<F>]?: Infer<F[K]>;
-};
-
-/** A positional array with the fields in the order of the keys. */
-export function struct<const F extends Record<string, Codec<unknown>>>(fields: F): Codec<StructOf<F>> {
-  const entries = Object.entries(fields) as [string, Codec<unknown>][];
-  const count = entries.length;
-  let sizeMax = headSize(count);
-  for (const [, codec] of entries) sizeMax += codec.sizeMax;
-  return {
-    name: `(${entries.map(([name, codec]) => `${name} ${codec.name}`).join(', ')})`,
-    sizeMax,
-    write(writer, value) {
-      writer.array(count);
-      const source = value as Record<string, unknown>;
-      for (const [name, codec] of entries) codec.write(writer, source[name]);
-    },
-    read(reader) {
-      if (reader.array(count) !== count) throw new DecodeError('malformed', 'fields are missing', 0);
-      const target: Record<string, unknown> = {};
-      for (const [name, codec] of entries) {
-        const item = codec.read(reader);
-        if (item !== undefined) target[name] = item;
-      }
-      return target as StructOf<F>;
     },
   };
 }

@@ -9,6 +9,7 @@ import { BoardMemory, buildImage, Emulator } from '../../hardware/boards/mps2-an
 import { injectKey, journalOf, writeSettings } from '../../hardware/boards/mps2-an386/host/factory.ts';
 import { mqttUplink } from '../../hardware/boards/node/mqtt.ts';
 import { serialReader } from '../../hardware/boards/node/serial-reader.ts';
+import { KeyFault } from '../../hardware/keys/key-fault.ts';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import type { Notice } from '../../protocol/machines/effects.ts';
 import {
@@ -35,19 +36,24 @@ interface BoardFlags extends CommonFlags {
 }
 
 const ROLES: readonly DeviceRole[] = ['wearable', 'car', 'pos', 'charger'];
-/** Effects that the image can halt before, in the order of its console's `halt` command. */
+/** Effects that an image for tests can halt before, in the order of its console's `halt` command. */
 const HALT_POINTS = ['', 'sign', 'send:receipt', 'send:voucher', 'persist:intent'];
 /** What a payee risks offline in all, as for the Node terminals. */
 const CAP_TOTAL = 2_000_000_000;
 
-/** Writes key, settings and journal of a device folder into a board that is new. */
+/** Writes key, settings and journal of a device folder into a board that is new. Throws `key_unsupported`. */
 function provision(folder: DeviceFolder, flags: BoardFlags): BoardMemory {
+  const { file } = folder;
+  if (file.secret === undefined)
+    throw new KeyFault(
+      'key_unsupported',
+      'The emulated board signs with secp256k1; this device has a P-256 element.',
+    );
   const path = boardFolder(folder.path);
   const fresh = !existsSync(path);
   const stored = fresh ? folder.openJournal().replayed : [];
   const memory = new BoardMemory(path);
   if (!fresh) return memory;
-  const { file } = folder;
   injectKey(memory, fromHex(file.secret, 32));
   writeSettings(memory, {
     role: file.role,
@@ -95,7 +101,8 @@ async function runBoard(role: DeviceRole, flags: BoardFlags): Promise<void> {
   const unlock = lockDevice(path);
   const output = makeOutput(folder.file.name, flags.json);
   const memory = provision(folder, flags);
-  const { image } = await buildImage(projectRoot(), role, flags.profile);
+  // Whoever steers it by --control may also ask it to halt: only images for tests can.
+  const { image } = await buildImage(projectRoot(), role, flags.profile, flags.control);
   const { tap } = deviceOptions({ ...flags, role });
   const listen = role === 'pos' || role === 'charger';
   if (listen && existsSync(tap)) unlinkSync(tap);

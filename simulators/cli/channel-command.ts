@@ -1,12 +1,14 @@
 /** `sundial channel open|top-up|show|exit`: an owner's acts on L2. */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { erc20Abi } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { Vault } from '../../hub/settle/vault.ts';
 import { SundialError } from '../../protocol/errors.ts';
-import { readSite, type Site } from '../site/site.ts';
+import { addWearable, readSite, type Site } from '../site/site.ts';
 import { STATE_ROOT } from '../site/paths.ts';
 import { formatMoney, parseMoney } from '../site/money.ts';
+import { keyKind } from './flags.ts';
 import { fail } from './output.ts';
 
 interface Flags {
@@ -15,6 +17,8 @@ interface Flags {
   readonly channel?: string;
   readonly amount?: string;
   readonly payer?: string;
+  readonly device?: string;
+  readonly key: string;
   readonly finish?: boolean;
 }
 
@@ -56,16 +60,47 @@ async function show({ vault, flags }: Act): Promise<void> {
   });
 }
 
-async function open({ vault, owner, flags }: Act): Promise<void> {
-  const payer = need(flags.payer, '--payer', '0x<address of the device>').toLowerCase() as `0x${string}`;
+/** Throws `owner_funds` when the owner holds less than `amount`, in units. */
+async function requireFunds({ site, vault, owner }: Act, amount: number): Promise<void> {
+  const held = await vault.client.readContract({
+    address: site.token,
+    abi: erc20Abi,
+    functionName: 'balanceOf',
+    args: [owner.address],
+  });
+  if (held >= BigInt(amount)) return;
+  throw new SundialError('owner_funds', `the owner holds ${formatMoney(Number(held))} TIME`, {
+    severity: 'call',
+    remedy: `Give an --amount of at most ${formatMoney(Number(held))}.`,
+  });
+}
+
+async function open(act: Act): Promise<void> {
+  const { site, vault, owner, flags } = act;
   const deposit = parseMoney(need(flags.amount, '--amount', '300'));
-  const { channel } = await vault.openChannel(owner, { payer, amount: deposit });
-  print(flags, { channel, deposited: flags.json ? deposit : formatMoney(deposit) });
+  await requireFunds(act, deposit);
+  const facts = { deposited: flags.json ? deposit : formatMoney(deposit) };
+  if (flags.device === undefined) {
+    const payer = need(flags.payer, '--payer', '0x<address of the device>').toLowerCase() as `0x${string}`;
+    const { channel } = await vault.openChannel(owner, { payer, amount: deposit });
+    return print(flags, { channel, ...facts });
+  }
+  const device = await addWearable(
+    flags.site,
+    site,
+    vault,
+    resolve(flags.device),
+    keyKind(flags.key),
+    deposit,
+  );
+  print(flags, { channel: device.channel, payer: device.address, ...facts, device: device.state });
 }
 
 async function topUp(act: Act): Promise<void> {
   const { vault, owner, flags } = act;
-  await vault.topUp(owner, channelOf(flags), parseMoney(need(flags.amount, '--amount', '50')));
+  const amount = parseMoney(need(flags.amount, '--amount', '50'));
+  await requireFunds(act, amount);
+  await vault.topUp(owner, channelOf(flags), amount);
   await show(act);
 }
 
@@ -101,6 +136,8 @@ export function addChannelCommand(program: Command): void {
       });
   sub('open', 'opens a channel for a device', open)
     .option('--payer <address>', "the device's address")
+    .option('--device <folder>', 'instead of --payer: makes a wearable there that pays from the channel')
+    .option('--key <kind>', 'with --device: memory, or p256 for a (simulated) secure element', 'memory')
     .option('--amount <amount>', 'deposit, of which a fifth becomes the bond');
   sub('top-up', 'adds to the deposit', topUp)
     .option('--channel <number>', 'which channel')

@@ -1,7 +1,8 @@
 /** Flags that all device commands share. */
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { DeviceRole } from '../site/device-folder.ts';
+import { SundialError } from '../../protocol/errors.ts';
+import { type DeviceRole, KEYS, type KeyKind } from '../site/device-folder.ts';
 import { defaultTap, STATE_ROOT } from '../site/paths.ts';
 import type { DeviceOptions } from './device-process.ts';
 
@@ -31,8 +32,22 @@ export function addDeviceOptions(command: Command): Command {
     );
 }
 
-export function stateFolder(role: DeviceRole, flags: CommonFlags): string {
-  return resolve(flags.state ?? join(STATE_ROOT, 'bench', role));
+/** Where the workbench keeps a device: one folder a role, and one for each with a secure element. */
+export const benchFolder = (role: DeviceRole, key: KeyKind = 'memory'): string =>
+  resolve(STATE_ROOT, 'bench', key === 'memory' ? role : `${role}-${key}`);
+
+export function stateFolder(role: DeviceRole, flags: CommonFlags, key: KeyKind = 'memory'): string {
+  return flags.state === undefined ? benchFolder(role, key) : resolve(flags.state);
+}
+
+/** Reads --key. Throws `bad_key`. */
+export function keyKind(text: string): KeyKind {
+  const found = KEYS.find((kind) => kind === text);
+  if (found !== undefined) return found;
+  throw new SundialError('bad_key', `"${text}" is no kind of key`, {
+    severity: 'call',
+    remedy: `Give one of ${KEYS.join(', ')}.`,
+  });
 }
 
 export function deviceOptions(flags: CommonFlags & { readonly role?: DeviceRole }): DeviceOptions {

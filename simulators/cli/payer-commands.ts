@@ -5,25 +5,29 @@ import { fromHex } from '../../protocol/bytes.ts';
 import type { PayerEvent } from '../../protocol/machines/payer/payer.ts';
 import { readDevice } from '../site/device-folder.ts';
 import { DeviceProcess } from './device-process.ts';
-import { addDeviceOptions, type CommonFlags, deviceOptions, stateFolder } from './flags.ts';
+import { addDeviceOptions, type CommonFlags, deviceOptions, keyKind, stateFolder } from './flags.ts';
 import { formatMoney, parseMoney } from '../site/money.ts';
 import { fail } from './output.ts';
 import { ensureBench } from './workbench.ts';
 
 interface PayerFlags extends CommonFlags {
   readonly tapMax: string;
+  readonly key: string;
 }
 
 async function runPayer(role: 'wearable' | 'car', flags: PayerFlags): Promise<void> {
-  const path = stateFolder(role, flags);
-  await ensureBench(role, path, flags);
+  const kind = keyKind(flags.key);
+  const path = stateFolder(role, flags, kind);
+  await ensureBench(role, path, flags, kind);
   const process = new DeviceProcess(readDevice(path, role), deviceOptions({ ...flags, role }));
   const { folder } = process;
+  const { scheme, publicKey } = process.host.key;
   const runtime = payerDevice(
     folder.signing,
     {
       role,
-      scheme: 'secp256k1',
+      scheme,
+      ...(publicKey !== undefined && { key: publicKey }),
       tapMax: parseMoney(flags.tapMax),
       ...(folder.file.scope !== undefined && { scope: fromHex(folder.file.scope) }),
       entropyCertified: true,
@@ -69,6 +73,11 @@ export function addPayerCommands(program: Command): void {
   ] as const) {
     addDeviceOptions(program.command(role).description(words))
       .option('--tap-max <amount>', 'refuse taps above this amount', '50')
+      .option(
+        '--key <kind>',
+        'for a device that the workbench makes: memory, or p256 for a (simulated) secure element',
+        'memory',
+      )
       .action((flags: PayerFlags) => runPayer(role, flags).catch(fail));
   }
 }

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
 import { amount, channelId, seconds } from '../../protocol/integers.ts';
@@ -13,13 +13,22 @@ import { payerRecords } from '../../protocol/machines/payer/books.ts';
 import { makeSigning } from '../../protocol/signing/digests.ts';
 import { SCOPE_ANY } from '../../protocol/vouchers.ts';
 import type { MessageOf } from '../../protocol/wire/messages.ts';
-import { createDevice, type DeviceRole, hasDevice, payerBooksOf, readDevice } from '../site/device-folder.ts';
-import type { CommonFlags } from './flags.ts';
+import {
+  createDevice,
+  type DeviceRole,
+  hasDevice,
+  type KeyKind,
+  newKey,
+  payerBooksOf,
+  readDevice,
+} from '../site/device-folder.ts';
+import { benchFolder, type CommonFlags } from './flags.ts';
 import { STATE_ROOT } from '../site/paths.ts';
 
 const YEAR = 365 * 86_400;
 const DOMAIN = { chainId: 31337, vault: `0x${'be'.repeat(20)}` };
-const CHANNELS = { wearable: 1, car: 2 } as const;
+/** One for each role and kind of key. */
+const CHANNELS = { wearable: { memory: 1, p256: 3 }, car: { memory: 2, p256: 4 } } as const;
 /** What the workbench pretends was deposited: enough for a day of taps. */
 const DEPOSIT = amount(400_000_000);
 
@@ -65,8 +74,13 @@ async function benchLease(
  * Makes the device of the workbench when the default folder is empty, and renews its lease when that ran out.
  * Does nothing when a folder or a hub was named: such a device belongs to somebody.
  */
-export async function ensureBench(role: DeviceRole, path: string, flags: CommonFlags): Promise<void> {
-  if (path !== resolve(STATE_ROOT, 'bench', role) || flags.hub !== undefined) return;
+export async function ensureBench(
+  role: DeviceRole,
+  path: string,
+  flags: CommonFlags,
+  kind: KeyKind = 'memory',
+): Promise<void> {
+  if (path !== benchFolder(role, kind) || flags.hub !== undefined) return;
   const keys = benchKeys();
   const hubKey = nobleKey(fromHex(keys.hub)).address;
   const now = Math.floor(Date.now() / 1000);
@@ -76,19 +90,19 @@ export async function ensureBench(role: DeviceRole, path: string, flags: CommonF
     const folder = readDevice(path, role);
     const books = payerBooksOf(folder);
     if ((books.lease?.expiresAt ?? 0) > now) return;
-    const lease = await benchLease(keys, CHANNELS[role], folder.address, books.spent);
+    const lease = await benchLease(keys, CHANNELS[role][kind], folder.address, books.spent);
     folder.openJournal().append(payerRecords.encode(lease), () => []);
     return;
   }
   process.stderr.write(`Made a ${role} on the workbench (${path}): no deposit stands behind what it pays.\n`);
-  const secret = toHex(randomBytes(32));
-  const { address } = nobleKey(fromHex(secret));
-  const shared = { version: 1, role, name: role, secret, ...DOMAIN, hub: 'bench' } as const;
+  const key = newKey(kind);
+  const { address } = key;
+  const shared = { version: 1, role, name: role, ...DOMAIN, hub: 'bench' } as const;
   const keyUntil = seconds(now + 10 * YEAR);
   if (payer) {
-    const channel = channelId(CHANNELS[role]);
+    const channel = channelId(CHANNELS[role][kind]);
     const lease = await benchLease(keys, channel, address, 0);
-    createDevice(path, { ...shared, channel }, { hubKey, keyUntil, channel, lease });
+    createDevice(path, { ...shared, channel }, key, { hubKey, keyUntil, channel, lease });
     return;
   }
   const payee = nobleKey(fromHex(keys.payee));
@@ -97,5 +111,5 @@ export async function ensureBench(role: DeviceRole, path: string, flags: CommonF
     signing.digest('Terminal', { terminal: address, payee: payee.address, expiresAt }),
   );
   const certificate = { expiresAt, signature: toHex(signature) };
-  createDevice(path, { ...shared, payee: toHex(payee.address), certificate }, { hubKey, keyUntil });
+  createDevice(path, { ...shared, payee: toHex(payee.address), certificate }, key, { hubKey, keyUntil });
 }

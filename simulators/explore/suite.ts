@@ -20,6 +20,7 @@ export const signedDigest = (signature: Uint8Array): Bytes32 => signature.slice(
 const hashes = new Map<string, Uint8Array>();
 
 export const standInSuite: CryptoSuite = {
+  p256: false,
   keccak256(bytes) {
     const key = toHex(bytes);
     let found = hashes.get(key);

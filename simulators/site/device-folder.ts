@@ -1,15 +1,20 @@
 /**
- * A device's state folder: device.json (who it is, its key) and flash.img (its journal). One process at a time may use
- * it: two would be a duplicated device.
+ * A device's state folder: device.json (who it is, its key) and flash.img (its journal); with a secure element also the
+ * folder element (what is inside the part) and the file witness (its counter as the device has seen it). One process at
+ * a time may use it: two would be a duplicated device.
  */
+import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Journal, openJournal } from '../../device/journal/journal.ts';
 import { DEFAULT_GEOMETRY, FileFlash } from '../../hardware/boards/node/flash.ts';
+import { makeElement, openElement, readElement } from '../../hardware/boards/node/secure-element.ts';
 import { BoardMemory } from '../../hardware/boards/mps2-an386/host/emulator.ts';
 import { storedBy } from '../../hardware/boards/mps2-an386/host/factory.ts';
-import { fromHex } from '../../protocol/bytes.ts';
+import type { SecureKey } from '../../hardware/interfaces/index.ts';
+import { simulatedSecureElement } from '../../hardware/keys/secure-element.ts';
+import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { type ChannelId, type Seconds, seconds } from '../../protocol/integers.ts';
@@ -33,21 +38,32 @@ const hexOf = (bytes: number) =>
     .string()
     .regex(new RegExp(`^0x[0-9a-f]{${2 * bytes}}$`), `want 0x and ${2 * bytes} lower-case hex digits`);
 
-const schema = z.strictObject({
-  version: z.literal(1),
-  role: z.enum(['wearable', 'car', 'pos', 'charger']),
-  name: z.string().min(1).max(40),
-  secret: hexOf(32),
-  chainId: z.number().int().positive(),
-  vault: hexOf(20),
-  /** Name of the hub in MQTT topics. */
-  hub: z.string().min(1).max(40),
-  channel: z.number().int().nonnegative().optional(),
-  /** Payers: the group of terminals that leases are asked for; absent: any. */
-  scope: hexOf(32).optional(),
-  payee: hexOf(20).optional(),
-  certificate: z.strictObject({ expiresAt: z.number().int().positive(), signature: hexOf(64) }).optional(),
-});
+/** Where a device's key is: in its own memory, or in a secure element that knows P-256 only. */
+export const KEYS = ['memory', 'p256'] as const;
+export type KeyKind = (typeof KEYS)[number];
+
+const schema = z
+  .strictObject({
+    version: z.literal(1),
+    role: z.enum(['wearable', 'car', 'pos', 'charger']),
+    name: z.string().min(1).max(40),
+    key: z.enum(KEYS).default('memory'),
+    /** Of a key in memory; a secure element keeps its own. */
+    secret: hexOf(32).optional(),
+    chainId: z.number().int().positive(),
+    vault: hexOf(20),
+    /** Name of the hub in MQTT topics. */
+    hub: z.string().min(1).max(40),
+    channel: z.number().int().nonnegative().optional(),
+    /** Payers: the group of terminals that leases are asked for; absent: any. */
+    scope: hexOf(32).optional(),
+    payee: hexOf(20).optional(),
+    certificate: z.strictObject({ expiresAt: z.number().int().positive(), signature: hexOf(64) }).optional(),
+  })
+  .refine(({ key, secret }) => (key === 'memory') === (secret !== undefined), {
+    path: ['secret'],
+    message: 'a key in memory has one, a secure element keeps its own',
+  });
 
 export type DeviceFile = z.infer<typeof schema>;
 export type DeviceRole = DeviceFile['role'];
@@ -65,11 +81,14 @@ export class DeviceFolder {
     this.path = path;
     this.file = file;
     this.signing = makeSigning(nobleSuite, { chainId: file.chainId, vault: fromHex(file.vault, 20) });
-    this.address = this.key().address;
+    this.address = file.key === 'p256' ? readElement(elementPath(path)).address : this.key().address;
   }
 
-  key() {
-    return nobleKey(fromHex(this.file.secret, 32));
+  /** What the device signs with. Throws `counter_went_back` when its secure element is an earlier copy. */
+  key(): SecureKey {
+    return this.file.key === 'p256'
+      ? openElement(elementPath(this.path), witnessPath(this.path))
+      : nobleKey(fromHex(this.file.secret ?? '', 32));
   }
 
   private get flashPath(): string {
@@ -96,9 +115,20 @@ export class DeviceFolder {
 /** Where a device that runs as firmware on an emulated board keeps that board's flash. */
 export const boardFolder = (path: string): string => join(path, 'board');
 
+const elementPath = (path: string): string => join(path, 'element');
+const witnessPath = (path: string): string => join(path, 'witness');
 const devicePath = (path: string): string => join(path, 'device.json');
 
 export const hasDevice = (path: string): boolean => existsSync(devicePath(path));
+
+/** Throws `device_exists` when the folder holds one. */
+export function refuseExisting(path: string): void {
+  if (!hasDevice(path)) return;
+  throw new SundialError('device_exists', `${path} holds a device already`, {
+    severity: 'process',
+    remedy: 'Name another folder; a device with money is never overwritten.',
+  });
+}
 
 /** Reads a state folder. Throws `no_device` or `bad_device_file` with the field and the fix. */
 export function readDevice(path: string, role: DeviceRole): DeviceFolder {
@@ -137,16 +167,37 @@ export interface Provision {
   readonly lease?: MessageOf<'lease'>;
 }
 
-/** Makes a state folder with a fresh journal. Throws `device_exists` when there is one: a journal is never replaced. */
-export function createDevice(path: string, file: DeviceFile, provision: Provision): DeviceFolder {
-  if (hasDevice(path)) {
-    throw new SundialError('device_exists', `${path} holds a device already`, {
-      severity: 'process',
-      remedy: 'Name another folder; a device with money is never overwritten.',
-    });
-  }
+/** A key that was made for a new device. */
+export interface NewKey {
+  readonly key: KeyKind;
+  /** 32 bytes, as `0x` and hex. */
+  readonly secret: string;
+  readonly address: Uint8Array;
+}
+
+/** Makes a key for a new device. */
+export function newKey(key: KeyKind = 'memory'): NewKey {
+  const secret = new Uint8Array(randomBytes(32));
+  const { address } =
+    key === 'p256' ? simulatedSecureElement(secret, { read: () => 0, write() {} }) : nobleKey(secret);
+  return { key, secret: toHex(secret), address };
+}
+
+/**
+ * Makes a state folder with a fresh journal; a P-256 key goes into a secure element of its own. Throws `device_exists`
+ * when there is one: a journal is never replaced.
+ */
+export function createDevice(
+  path: string,
+  settings: Omit<DeviceFile, 'key' | 'secret'>,
+  { key: kind, secret }: NewKey,
+  provision: Provision,
+): DeviceFolder {
+  refuseExisting(path);
   mkdirSync(path, { recursive: true });
-  const folder = new DeviceFolder(path, schema.parse(file));
+  if (kind === 'p256') makeElement(elementPath(path), witnessPath(path), secret);
+  const file = schema.parse({ ...settings, key: kind, ...(kind === 'memory' && { secret }) });
+  const folder = new DeviceFolder(path, file);
   const journal = folder.openJournal();
   const none = (): never[] => [];
   const key = { address: provision.hubKey, from: seconds(0), until: provision.keyUntil };

@@ -14,9 +14,9 @@ import { Vault } from '../../hub/settle/vault.ts';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
 import { SundialError } from '../../protocol/errors.ts';
-import { channelId, seconds } from '../../protocol/integers.ts';
+import { type Amount, channelId, seconds } from '../../protocol/integers.ts';
 import { makeSigning } from '../../protocol/signing/digests.ts';
-import { createDevice, type DeviceRole } from './device-folder.ts';
+import { createDevice, type DeviceRole, type KeyKind, newKey, refuseExisting } from './device-folder.ts';
 import { projectRoot } from './paths.ts';
 import { parseMoney } from './money.ts';
 
@@ -80,6 +80,8 @@ export function writeSite(folder: string, site: Site): void {
 /** Deposits: a tap limit is 1.75 % of it, and a channel may owe two tap limits at one terminal while offline. */
 const DEPOSITS = { wearable: '300', car: '600' } as const;
 const YEAR = 365 * 86_400;
+/** When the hub's key of a demonstration ends; `now` in Unix seconds. */
+const keyUntilFrom = (now: number) => seconds(now + 10 * YEAR);
 
 /** Compiles the contracts when they changed, and reads them. */
 async function artifacts() {
@@ -112,27 +114,29 @@ export async function makeSite(
   const ownerAccount = privateKeyToAccount(owner);
   const deployment = await deploy(rpcUrl, deployerAccount, await artifacts());
   progress.say(`TIME and vault deployed at ${deployment.vault}`);
-  await fund(rpcUrl, deployerAccount, deployment.token, ownerAccount.address, parseMoney('1000'));
+  await fund(rpcUrl, deployerAccount, deployment.token, ownerAccount.address, parseMoney('2000'));
   const vault = await Vault.connect(rpcUrl, deployment.vault);
 
   const vaultHex = deployment.vault.toLowerCase() as `0x${string}`;
   const signing = makeSigning(nobleSuite, { chainId: deployment.chainId, vault: fromHex(vaultHex) });
   const hubKey = nobleKey(fromHex(hubSigning)).address;
   const now = Math.floor(Date.now() / 1000);
-  const keyUntil = seconds(now + 10 * YEAR);
+  const keyUntil = keyUntilFrom(now);
   const hubName = 'demo';
   const scope = toHex(randomBytes(32));
   const devices: Site['devices'] = [];
 
   for (const role of ['wearable', 'car'] as const) {
-    const { secret, address } = freshKey();
+    const key = newKey();
+    const { address } = key;
     const deposit = parseMoney(DEPOSITS[role]);
     const { channel } = await vault.openChannel(ownerAccount, { payer: toHex(address), amount: deposit });
     progress.say(`channel ${channel} opened for the ${role}: ${DEPOSITS[role]} TIME`);
     const state = join(folder, role);
     createDevice(
       state,
-      { ...base(role), secret, chainId: deployment.chainId, vault: vaultHex, hub: hubName, scope, channel },
+      { ...base(role), chainId: deployment.chainId, vault: vaultHex, hub: hubName, scope, channel },
+      key,
       { hubKey, keyUntil, channel: channelId(channel) },
     );
     devices.push({ role, name: role, state, address: toHex(address), channel });
@@ -141,7 +145,8 @@ export async function makeSite(
     ['pos', merchant],
     ['charger', operator],
   ] as const) {
-    const { secret, address } = freshKey();
+    const key = newKey();
+    const { address } = key;
     const payee = nobleKey(fromHex(payeeKey));
     // Accredited, so that a bond that is lost makes good what they gave to a copied payer.
     await vault.accredit(deployerAccount, payee.address);
@@ -153,13 +158,13 @@ export async function makeSite(
       state,
       {
         ...base(role),
-        secret,
         chainId: deployment.chainId,
         vault: vaultHex,
         hub: hubName,
         payee: toHex(payee.address),
         certificate,
       },
+      key,
       { hubKey, keyUntil },
     );
     progress.say(`payee of the ${role} registered: ${toHex(payee.address)}`);
@@ -180,9 +185,34 @@ export async function makeSite(
   return site;
 }
 
-function freshKey(): { secret: `0x${string}`; address: Uint8Array } {
-  const secret = toHex(randomBytes(32));
-  return { secret, address: nobleKey(fromHex(secret)).address };
+/**
+ * Opens a channel for a new wearable, makes its folder at `state`, and lists it in site.json, so that `reconcile` counts
+ * it. Throws `device_exists` before any money moves.
+ */
+export async function addWearable(
+  folder: string,
+  site: Site,
+  vault: Vault,
+  state: string,
+  kind: KeyKind,
+  deposit: Amount,
+): Promise<Site['devices'][number]> {
+  refuseExisting(state);
+  const key = newKey(kind);
+  const payer = toHex(key.address);
+  const { channel } = await vault.openChannel(privateKeyToAccount(site.keys.owner), {
+    payer,
+    amount: deposit,
+  });
+  const { chainId, vault: vaultHex, hubName: hub, scope } = site;
+  createDevice(state, { ...base('wearable'), chainId, vault: vaultHex, hub, scope, channel }, key, {
+    hubKey: nobleKey(fromHex(site.keys.hubSigning)).address,
+    keyUntil: keyUntilFrom(Math.floor(Date.now() / 1000)),
+    channel: channelId(channel),
+  });
+  const device = { role: 'wearable', name: 'wearable', state, address: payer, channel } as const;
+  writeSite(folder, { ...site, devices: [...site.devices, device] });
+  return device;
 }
 
 const base = (role: DeviceRole) => ({ version: 1, role, name: role }) as const;

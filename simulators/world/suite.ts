@@ -88,6 +88,7 @@ export function standInSuite(): SimulatedSuite {
   };
   return {
     kind: 'standIn',
+    p256: false,
     keccak256: standInHash,
     recover(digest, signature) {
       if (digest.length !== 32 || signature.length !== 64) return undefined;
@@ -117,6 +118,7 @@ export function standInSuite(): SimulatedSuite {
 export function realSuite(suite: CryptoSuite): SimulatedSuite {
   return {
     kind: 'real',
+    p256: suite.p256,
     keccak256: suite.keccak256,
     recover: suite.recover,
     key: (secret) => ({

@@ -37,9 +37,9 @@ export class Workbench {
   /** A board with settings and a first journal, switched off. */
   async provision(
     role: BoardRole,
-    { channel = 1, speed = 3600, profile = 'native' } = {},
+    { channel = 1, speed = 3600, profile = 'native', tests = false } = {},
   ): Promise<{ memory: BoardMemory; image: string }> {
-    const { image } = await buildImage(process.cwd(), role, profile);
+    const { image } = await buildImage(process.cwd(), role, profile, tests);
     const memory = new BoardMemory(join(this.folder, `${role}-${channel}`));
     const address = await addressOf(image, memory);
     const key = { address: hub.address, from: seconds(0), until: seconds(now + 1_000_000) };

@@ -3,6 +3,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { spawnSync } from 'node:child_process';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { BoardMemory, buildImage, Emulator } from '../../hardware/boards/mps2-an386/host/emulator.ts';
@@ -57,6 +58,30 @@ test('the images fit the flash that the committed file says, and every role its 
   }
   for (const [role, bytes] of Object.entries(committed.ramBytes))
     assert.ok(bytes <= 128 * 1024, `${role} takes ${bytes} bytes of RAM`);
+});
+
+test('an image that outgrows its flash or its RAM is not built, and the error says by how much', async () => {
+  const build = (...limit: string[]) =>
+    spawnSync(
+      process.execPath,
+      ['hardware/boards/mps2-an386/build.mjs', '--role', 'pos', '--profile', 'native', ...limit],
+      { encoding: 'utf8' },
+    );
+  const { flashBytes, ramCapBytes } = await buildImage(process.cwd(), 'pos');
+  assert.is(ramCapBytes, 192 * 1024);
+  assert.ok(flashBytes <= 640 * 1024);
+  const enough = build('--flash', String(flashBytes));
+  assert.is(enough.status, 0, enough.stderr);
+  const flash = build('--flash', String(flashBytes - 1));
+  assert.is(flash.status, 1);
+  assert.match(flash.stderr, `flash_budget: pos (native) takes ${flashBytes} bytes of flash, 1 more than`);
+  // Code alone outgrows this one: the linker finds it.
+  const linked = build('--flash', '200000');
+  assert.is(linked.status, 1);
+  assert.match(linked.stderr, /^flash_budget: /);
+  const ram = build('--ram', String(100 * 1024));
+  assert.is(ram.status, 1);
+  assert.match(ram.stderr, /^ram_budget: /);
 });
 
 test.run();

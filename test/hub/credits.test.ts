@@ -1,9 +1,10 @@
 /** Credits that terminals promised, what the payee needs to countersign them, and what happens when it doesn't. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { channelBook } from '../../hub/intake/books.ts';
 import { creditViews } from '../../hub/views.ts';
 import { toHex } from '../../protocol/bytes.ts';
-import { amount, height, seconds } from '../../protocol/integers.ts';
+import { amount, channelId, height, seconds } from '../../protocol/integers.ts';
 import type { Message } from '../../protocol/wire/messages.ts';
 import {
   Bench,
@@ -11,6 +12,7 @@ import {
   credit,
   key,
   NOW,
+  otherPayee,
   otherTerminal,
   payee,
   payer,
@@ -58,6 +60,22 @@ test('a voided voucher waits for the payee, until the payee signed for all of it
   bench.send(await credit(late.id, 100, payee, true));
   assert.equal(view(bench).credits, []);
   assert.equal(view(bench.restart()).credits, [], 'and so it is after a restart');
+});
+
+test('nothing is given back to a payer whose lanes add up to more than it ever spent, though no two vouchers conflict', async () => {
+  const bench = new Bench();
+  const paid = await tap({ seq: 1, amount: 100, spent: 100, paid: 100 });
+  // Its first voucher to this payee says that 50 were paid before.
+  const elsewhere = { payee: otherPayee, terminal: otherTerminal };
+  const above = await tap({ seq: 2, amount: 50, spent: 150, paid: 100, ...elsewhere });
+  const late = await tap({ seq: 3, amount: 30, spent: 180, paid: 130, answer: 'credit' });
+  bench.send(paid.bytes);
+  bench.send(late.bytes);
+  assert.is(view(bench).credits[0]?.proved, false, '130 are claimed, 180 were spent');
+  bench.send(above.bytes);
+  assert.is(channelBook(bench.state.books, channelId(7)).proof, undefined);
+  assert.is(view(bench).credits[0]?.proved, true, '230 are claimed, 180 were spent');
+  assert.is(view(bench.restart()).credits[0]?.proved, true);
 });
 
 test('how far a terminal has synced is kept when it says so itself, and never goes back', async () => {

@@ -102,10 +102,12 @@ export async function tap(fields: Tap): Promise<SignedTap> {
     : { kind: 'voucher', ...shared, lanes: lanesHash(suite, fields.list ?? []) };
   const id = voucherDigest(own, voucher);
   const answer = fields.answer ?? 'receipt';
+  const signer = fields.payer ?? payer;
   const message = collectedMessage({
     voucher,
     request,
-    signature: await (fields.payer ?? payer).sign(id),
+    signature: await signer.sign(id),
+    ...(signer.publicKey && { key: signer.publicKey }),
     ...(answer === 'receipt' && { receipt: await at.sign(own.digest('Receipt', { voucher: id })) }),
     ...(answer === 'credit' && {
       credit: await at.sign(own.digest('Credit', { voucher: id, credited: request.amount })),

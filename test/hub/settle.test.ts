@@ -359,7 +359,7 @@ test('a deposit counts only when it is final', () =>
     const wearable = new Connected(hub, key(50).address);
     try {
       await wearable.ready();
-      const { channel } = await vault.openChannel(site.owner, {
+      const { channel, receipt } = await vault.openChannel(site.owner, {
         payer: toHex(key(50).address),
         amount: 1_000,
       });
@@ -375,8 +375,7 @@ test('a deposit counts only when it is final', () =>
         ...request,
         signature: await key(50).sign(signing.digest('LeaseRequest', request)),
       } as const;
-      const { height } = hub.status().chain;
-      await until('the block is seen', () => hub.status().chain.height! > height!);
+      await until('the block is seen', () => hub.status().chain.height! >= Number(receipt.blockNumber));
       wearable.send(message);
       assert.is(refusalName((await wearable.next('rejection')).code), 'channel_unknown');
       const client = vault.client as unknown as { request(call: object): Promise<unknown> };

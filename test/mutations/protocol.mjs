@@ -7,6 +7,7 @@ const PAYER = 'protocol/machines/payer/payer.ts';
 const PAYER_BOOKS = 'protocol/machines/payer/books.ts';
 const ACCEPT = 'protocol/machines/terminal/acceptance.ts';
 const ANSWER = 'protocol/machines/terminal/answer.ts';
+const REQUEST = 'protocol/machines/terminal/request.ts';
 const SESSION = 'protocol/machines/terminal/session.ts';
 const BOOKS = 'protocol/machines/terminal/books.ts';
 const SYNC = 'protocol/machines/terminal/sync.ts';
@@ -14,6 +15,21 @@ const JOURNAL = 'device/journal/journal.ts';
 const TERMINAL = 'protocol/machines/terminal/terminal.ts';
 
 export const MUTATIONS = [
+  // ---- schemes ----
+  [
+    'a key that the terminal cannot check is offered a request',
+    REQUEST,
+    'if (key !== undefined && !turn.context.signing.suite.p256) {',
+    'if (false) {',
+    'protocol/p256',
+  ],
+  [
+    "the key is left out of the hub's copy",
+    ANSWERS,
+    '    ...(receipt && signature && { signature, receipt }),\n    ...(key && { key }),',
+    '    ...(receipt && signature && { signature, receipt }),',
+    'protocol/p256',
+  ],
   // ---- rule 1, one line ----
   [
     'a voucher does not grow spent',
@@ -170,7 +186,7 @@ export const MUTATIONS = [
   [
     'an evicted lane leaves no trace',
     ACCEPT,
-    "['ask_hub', () => forgotten(turn, candidate) && !neverAccepted(turn, candidate)],",
+    "if (forgotten(turn, candidate) && !neverAccepted(turn, candidate)) return 'ask_hub';",
     '',
     'protocol/terminal-table',
   ],
@@ -262,7 +278,7 @@ export const MUTATIONS = [
     'false',
     'protocol/edges',
   ],
-  ['an expired lease is accepted', ACCEPT, 'turn.now > lease.expiresAt', 'false', 'protocol/acceptance'],
+  ['an expired lease is accepted', ACCEPT, 'now > lease.expiresAt', 'false', 'protocol/acceptance'],
   [
     'a revoked channel is accepted',
     ACCEPT,
@@ -283,6 +299,13 @@ export const MUTATIONS = [
     'if (key === undefined || lease.issuedAt < key.from || lease.issuedAt > key.until)',
     'if (key === undefined)',
     'protocol/terminal-refusals',
+  ],
+  [
+    'a torn greeting silences the link',
+    'protocol/machines/terminal/request.ts',
+    'if (linkUp && greeted === undefined) turn.send(',
+    'if (linkUp && greeted !== undefined) turn.send(',
+    'protocol/terminal-table',
   ],
   // ---- rule 6, streams ----
   ['the stream survives the next voucher', PAY, '  closeStream(turn);\n', '', 'protocol/payer-table'],
@@ -383,7 +406,7 @@ export const MUTATIONS = [
   [
     'bytes behind a message are accepted',
     'protocol/wire/cbor.ts',
-    "if (this.offset !== this.buffer.length) this.fail('malformed', 'bytes follow the message');",
+    "if (this.at !== this.buffer.length) this.fail('malformed', 'bytes follow the message');",
     '',
     'protocol/vectors',
   ],
@@ -405,7 +428,7 @@ export const MUTATIONS = [
   [
     'a damaged committed record is read',
     JOURNAL,
-    'if (bodySum(payload) !== view.getUint32(4, true))',
+    'if (bodySum(head, payload) !== view.getUint32(4, true))',
     'if (false)',
     'device/journal',
   ],
@@ -433,8 +456,8 @@ export const MUTATIONS = [
   [
     'the runtime sends before it stores',
     'device/runtime.ts',
-    'for (const effect of effects) {',
-    'for (const effect of [...effects].reverse()) {',
+    'const effect = effects[i]!;',
+    'const effect = effects[effects.length - 1 - i]!;',
     'device/cuts',
   ],
 ].map(([name, file, from, to, caughtBy]) => ({ name, file, from, to, caughtBy }));

@@ -15,7 +15,7 @@ import {
   type TerminalEvent,
   terminalStep,
 } from '../../protocol/machines/terminal/terminal.ts';
-import { makeSigning } from '../../protocol/signing/digests.ts';
+import { makeSigning, type Signing } from '../../protocol/signing/digests.ts';
 import { SCOPE_ANY } from '../../protocol/vouchers.ts';
 import { decodeMessage, encodeMessage, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
 
@@ -212,6 +212,8 @@ export interface TerminalOptions {
   readonly realTime?: Seconds | undefined;
   readonly settings?: Partial<TerminalSettings>;
   readonly books?: TerminalBooks;
+  /** What it computes with; all of `signing` when absent. */
+  readonly signing?: Signing;
 }
 
 /** A provisioned terminal right after boot. */
@@ -219,7 +221,7 @@ export async function makeTerminal(options: TerminalOptions = {}): Promise<Termi
   const key = options.key ?? keys.terminal;
   const settings = { ...(await terminalSettings(key.address, options.payee)), ...options.settings };
   const books = options.books ?? applyTerminal(EMPTY_TERMINAL, { type: 'hubKey', ...hubKey });
-  const context = { signing, self: key.address };
+  const context = { signing: options.signing ?? signing, self: key.address };
   const actor: Terminal = new Actor<TerminalState, TerminalEvent, TerminalRecord>(
     terminalAfterPowerUp(books),
     (state, event, nowMs) => terminalStep(context, settings, state, event, nowMs),

@@ -47,6 +47,25 @@ test('idle, sale: a request is kept in RAM and offered', async () => {
   assert.is(terminal.said('requested')[0]?.amount, 1000);
 });
 
+for (const [what, ask] of [
+  ['the next sale', sale(1000)],
+  ['noise on the link', { type: 'garbage', code: 'malformed' } as const],
+] as const)
+  test(`open, nobody greeted although a link is up: ${what} asks who is there`, async () => {
+    const [payer, terminal] = [await makePayer(), await makeTerminal()];
+    await terminal.on(sale(1000));
+    let torn = false;
+    await link(payer, terminal, (sent) => {
+      const first = sent.type === 'hello' && !torn;
+      torn ||= first;
+      return first;
+    });
+    assert.is(payer.state.books.spent, 0, 'the greeting was torn, and payers greet once a link');
+    await terminal.on(ask);
+    assert.is(payer.state.books.spent, 1000);
+    assert.is(terminal.said('approved').length, 1);
+  });
+
 test('open, voucher: verified, signed, one record, then "approved", then the receipt', async () => {
   const terminal = await makeTerminal();
   await terminal.on(sale(1000));

@@ -75,6 +75,20 @@ export async function buildProgram({ root, execute, sdk, tools }) {
   return program;
 }
 
+/** A cable between two serial devices that it makes; resolves when both are there. */
+async function plug(...ends) {
+  const wire = new Lines(
+    'socat',
+    ends.map((end) => `PTY,link=${end},raw,echo=0`),
+  );
+  const deadline = Date.now() + waitMs;
+  while (!ends.every((end) => existsSync(end))) {
+    if (Date.now() > deadline) throw new Error('socat made no serial devices');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return wire;
+}
+
 export async function runLinux({ root, execute, check, sdk, tools }) {
   const program = await buildProgram({ root, execute, sdk, tools });
   const home = mkdtempSync(join(tmpdir(), 'sundial-sdk-'));
@@ -82,7 +96,7 @@ export async function runLinux({ root, execute, check, sdk, tools }) {
   const cli = join(root, 'tools/sundial.mjs');
   const demo = new Lines(process.execPath, [cli, 'demo', '--state', state]);
   const [tillTty, wearableTty] = [join(home, 'till'), join(home, 'wearable')];
-  const wire = new Lines('socat', [`PTY,link=${tillTty},raw,echo=0`, `PTY,link=${wearableTty},raw,echo=0`]);
+  let wire = await plug(tillTty, wearableTty);
   const running = new Set();
   const start = (...args) => {
     const device = new Lines(program, args);
@@ -114,6 +128,13 @@ export async function runLinux({ root, execute, check, sdk, tools }) {
     await second.ended;
     check('one folder, one process', second.seen.join().includes('device_in_use'));
     await pos.end();
+    const none = start(home, wearableTty);
+    await none.ended;
+    check('a folder without a device is named', none.seen.join().includes('no_device'));
+
+    // The cable is pulled and put back: the wearable opens its line again.
+    await wire.end();
+    wire = await plug(tillTty, wearableTty);
 
     // Killed with the intent stored: whatever left the chip, the same voucher is brought to its end.
     pos = till(700_000);
@@ -125,6 +146,35 @@ export async function runLinux({ root, execute, check, sdk, tools }) {
     // By the till's receipt or by the hub's acknowledgement, whichever it met first.
     await payer.next(new RegExp(`"paid".*${answered.voucher}`));
     await Promise.all([pos.end(), payer.end()]);
+
+    // A P-256 voucher: the till checks it in JavaScript, with the BigInts of this XS.
+    const element = join(home, 'element');
+    const open = [
+      'channel',
+      'open',
+      '--site',
+      state,
+      '--device',
+      element,
+      '--key',
+      'p256',
+      '--amount',
+      '100',
+    ];
+    const opened = await execute(process.execPath, [cli, ...open], { quiet: true });
+    check(`a channel for a secure element: ${opened.output}`, opened.code === 0);
+    const [tap, tty] = [join(home, 'tap'), join(home, 'tap-tty')];
+    const bridge = new Lines('socat', [`PTY,link=${tty},raw,echo=0`, `UNIX-LISTEN:${tap}`]);
+    running.add(bridge);
+    const args = ['wearable', '--state', element, '--tap', tap, '--hub', site.mqttUrl, '--json'];
+    const secure = new Lines(process.execPath, [cli, ...args]);
+    running.add(secure);
+    await secure.next(/"lease"/);
+    pos = start(join(state, 'pos'), tty, ...hub, '--sale', '400000');
+    const signed = JSON.parse(await pos.next(/"approved".*400000/)).voucher;
+    await pos.next(new RegExp(`"acknowledged".*${signed}`));
+    await Promise.all([pos.end(), secure.end()]);
+
     const books = await reconcile();
     check(
       `till, wearable, ledger and vault agree:\n${books}`,
@@ -132,6 +182,7 @@ export async function runLinux({ root, execute, check, sdk, tools }) {
     );
     // 8.85 of the story, 1.50 and 0.70.
     check(`and hold what was paid:\n${books}`, (books.match(/11\.05/g) ?? []).length === 4);
+    check(`and what the element paid:\n${books}`, (books.match(/ 0\.40/g) ?? []).length === 4);
   } catch (error) {
     check(error.message, false);
   } finally {

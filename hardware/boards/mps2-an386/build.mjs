@@ -1,5 +1,5 @@
 // Builds a firmware image for the emulated board: bundle, byte code, C, link. Prints what it made and its sizes.
-//   node hardware/boards/mps2-an386/build.mjs --role wearable [--profile noble] [--json]
+//   node hardware/boards/mps2-an386/build.mjs --role wearable [--profile noble] [--tests] [--flash BYTES] [--ram BYTES]
 import { spawn } from 'node:child_process';
 import {
   existsSync,
@@ -20,12 +20,13 @@ import {
   compile,
   curveFlags,
   curveTable,
-  engineFlags,
+  engine,
   engineSources,
   hash,
   nativeFolder,
   strictFlags,
 } from '../../native/build.mjs';
+import { checkUnused } from '../../native/built-ins.mjs';
 import { emulator } from './emulator.mjs';
 import { buildHost, bundleForEngine } from '../xs-host/build.mjs';
 
@@ -40,8 +41,10 @@ const flags = [
   '-ffunction-sections',
   '-fdata-sections',
 ];
-// The interpreter's loop and the arithmetic are compiled for speed, all the rest for size.
-const fast = ['xsRun.c', 'xsMemory.c', 'xsProperty.c'];
+// What a machine spends its time in is compiled for speed, all the rest for size. The interpreter also has a setjmp of
+// its own, see start.c.
+const interpreter = 'xsRun.c';
+const fast = ['xsMemory.c', 'xsProperty.c', 'xsType.c', 'xsDataView.c'];
 
 /** Builders of built-ins that strip.c replaces. */
 const stripped = [
@@ -54,16 +57,14 @@ const stripped = [
   'pow',
   'fxPrepareModule',
   'fxPrepareTransfer',
-  'fx_String_prototype_toLowerCase',
-  'fx_String_prototype_toUpperCase',
   'fxBuildRegExp',
 ];
 
-/** RAM and flash of each profile, bytes, and the engine's limits within that RAM. */
+/** What an image of each profile may take of RAM and flash, bytes, and the engine's limits within that RAM. */
 export const profiles = {
   native: {
     ramSize: 192 * 1024,
-    flashSize: 768 * 1024,
+    flashSize: 640 * 1024,
     heapSize: 16 * 1024,
     stackSize: 16 * 1024,
     defines: {
@@ -120,8 +121,9 @@ export const nativeModules = {
       'device/crc32.ts': 'crc32.ts',
       'device/links/framing.ts': 'framing.ts',
       'protocol/bytes.ts': 'bytes.ts',
+      'protocol/wire/struct.ts': 'struct.ts',
     };
-    build.onResolve({ filter: /(crc32|framing|bytes)\.ts$/ }, ({ path, resolveDir, importer }) => {
+    build.onResolve({ filter: /(crc32|framing|bytes|struct)\.ts$/ }, ({ path, resolveDir, importer }) => {
       const native = stand[relative(root, join(resolveDir, path))];
       return native && !importer.startsWith(nativeFolder) ? { path: join(nativeFolder, native) } : undefined;
     });
@@ -140,10 +142,14 @@ const nobleProfile = {
 
 async function compileAll(role, profile, archive) {
   const defines = definesOf(role, profile);
+  const lean = profile === 'native';
+  const { flags: engineFlags, ourFlags, inputs } = engine(lean);
   const table = await curveTable(4);
-  const engine = engineSources({ parser: false }).filter((path) => !path.endsWith('/xsDefaults.c')); // see strip.c
+  const sources = engineSources({ parser: false }).filter((path) => !path.endsWith('/xsDefaults.c')); // see strip.c
   const isFast = (path) => fast.some((name) => path.endsWith(`/${name}`));
+  const isInterpreter = (path) => path.endsWith(`/${interpreter}`);
   const isLinked = (path) => path.endsWith('/xsAPI.c');
+  const quick = [...flags, '-w', '-O2', ...engineFlags];
   const small = [...flags, '-w', '-Os'];
   const own = ['start.c', 'uart.c', 'timer.c', 'flash.c', 'key.c', 'fault.c'].map((name) =>
     join(folder, name),
@@ -151,26 +157,30 @@ async function compileAll(role, profile, archive) {
   const shared = ['machine.c', 'archive.c', 'crypto_natives.c', 'prelink.c', 'strip.c'].map((name) =>
     join(nativeFolder, name),
   );
+  const shortcuts = ['quick.c', 'struct.c'].map((name) => join(nativeFolder, name));
   const ours = [...flags, ...strictFlags];
   const numbers = Object.entries(defines).map(([name, value]) => `-D${name}=${value}`);
   const headers = { headers: [folder, nativeFolder] };
-  const none = { headers: [] };
+  const withEngine = { ...headers, inputs };
+  const none = { headers: [], inputs };
   return [
-    ...(await compile(cc, [...flags, '-w', '-O2', ...engineFlags], engine.filter(isFast), none)),
+    ...(await compile(cc, [...quick, '-Dc_setjmp=catch_point'], sources.filter(isInterpreter), none)),
+    ...(await compile(cc, quick, sources.filter(isFast), none)),
     ...(await compile(
       cc,
       [...small, ...engineFlags],
-      engine.filter((path) => !isFast(path) && !isLinked(path)),
+      sources.filter((path) => !isInterpreter(path) && !isFast(path) && !isLinked(path)),
       none,
     )),
     // As for XS's own linker: the global object that goes into flash is one that caches nothing in itself.
-    ...(await compile(cc, [...small, '-DmxLink=1', ...engineFlags], engine.filter(isLinked), none)),
+    ...(await compile(cc, [...small, '-DmxLink=1', ...engineFlags], sources.filter(isLinked), none)),
     ...(await compile(
       cc,
-      [...ours, '-Os', ...(profile === 'native' ? ['-DNO_BIGINT'] : []), ...engineFlags],
+      [...ours, '-Os', ...(lean ? ['-DNO_BIGINT'] : []), ...ourFlags],
       shared,
-      headers,
+      withEngine,
     )),
+    ...(await compile(cc, [...ours, '-O2', ...ourFlags], shortcuts, withEngine)),
     ...(await compile(cc, [...ours, '-Os', ...numbers], own, headers)),
     ...(await compile(
       cc,
@@ -204,6 +214,9 @@ async function compileAll(role, profile, archive) {
     })),
   ];
 }
+
+/** Bytes of one slot of the engine, its unit of memory. */
+const slotBytes = 16;
 
 /** Most slots that modules may need beside those that stay, and how closely the least is searched for. */
 const slotMargin = { most: 6000, step: 32 };
@@ -256,39 +269,73 @@ async function prelink(elf, image) {
   rmSync(memory);
 }
 
+/** An image that its board has no room for. `code` is `flash_budget` or `ram_budget`. */
+export class BudgetError extends Error {
+  constructor(code, what, remedy) {
+    super(`${code}: ${what} ${remedy}`);
+    this.code = code;
+  }
+}
+
+const flashFull = (what, bytes, limit) =>
+  new BudgetError(
+    'flash_budget',
+    `${what} takes ${bytes} bytes of flash, ${bytes - limit} more than the ${limit} that its board has.`,
+    'Leave something out (hardware/native/built-ins.mjs, strip.c), or compile more of it for size.',
+  );
+
+/** The linker's complaints about room, by name; any other failure stays what it is. */
+function linkFailure(what, error, limits) {
+  const over = /region `(FLASH|RAM)' overflowed by (\d+) bytes/.exec(error.message);
+  if (over?.[1] === 'FLASH') return flashFull(what, limits.flashSize + Number(over[2]), limits.flashSize);
+  if (over === null && !error.message.includes('ram_budget')) return error;
+  return new BudgetError(
+    'ram_budget',
+    `${what} leaves the engine less than its limits within ${limits.ramSize} bytes of RAM.`,
+    'Lower stackSize, heapSize, FIRST_CHUNKS or FIRST_SLOTS of the profile, or make buffers smaller.',
+  );
+}
+
 /**
- * Builds an image, or takes the one that is already there.
+ * Builds an image, or takes the one that is already there. Throws BudgetError when it is larger than the sizes say,
+ * which are its profile's unless they are given.
+ * @param {{ tests?: boolean, flashSize?: number, ramSize?: number }} options `tests` adds what crash tests tell a board
+ *   (crash.ts), which no product has; sizes in bytes
  * @returns {{ image: string, elf: string, flashBytes: number, archiveBytes: number, ramBytes: number }}
  */
-export async function buildImage(role, profile = 'native') {
+export async function buildImage(role, profile = 'native', options = {}) {
   if (!roles[role] || !profiles[profile])
     throw new Error(`There is no image ${role} with profile ${profile}.`);
   const out = join(root, 'build/mps2-an386');
   mkdirSync(out, { recursive: true });
-  const name = `${role}-${profile}`;
+  const tests = options.tests ?? false;
+  const name = `${role}-${profile}${tests ? '-tests' : ''}`;
   const bundle = join(out, `${name}.${process.pid}.js`);
   const archive = join(out, `${name}.archive`);
   const entry = `./hardware/boards/mps2-an386/${roles[role]}`;
   await bundleForEngine({ contents: `import ${JSON.stringify(entry)};`, resolveDir: root }, bundle, {
     // Shorter names of locals and no white space; property names stay, as they are the wire and the journal.
     minify: true,
-    define: { PROFILE: JSON.stringify(profile), ROLE: JSON.stringify(role) },
+    define: { PROFILE: JSON.stringify(profile), ROLE: JSON.stringify(role), TESTS: String(tests) },
     plugins: profile === 'noble' ? [nobleProfile] : [nativeModules],
   });
+  if (profile === 'native') checkUnused(readFileSync(bundle, 'utf8'));
   const host = await buildHost();
   await command(host, ['--archive', `${archive}.${process.pid}`, bundle]);
   renameSync(`${archive}.${process.pid}`, archive);
   renameSync(bundle, join(out, `${name}.js`));
   const objects = await compileAll(role, profile, archive);
   const { heapSize, stackSize } = profiles[profile];
-  const flashSize = flashOf(role, profile);
-  const ramSize = ramOf(role, profile);
+  const flashSize = options.flashSize ?? flashOf(role, profile);
+  const ramSize = options.ramSize ?? ramOf(role, profile);
+  const { STACK_SLOTS, FIRST_CHUNKS, FIRST_SLOTS } = definesOf(role, profile);
   const script = join(folder, 'board.ld');
   const symbols = Object.entries({
     FLASH_SIZE: flashSize,
     RAM_SIZE: ramSize,
     HEAP_SIZE: heapSize,
     STACK_SIZE: stackSize,
+    ARENA_LEAST: FIRST_CHUNKS + slotBytes * (STACK_SLOTS + FIRST_SLOTS),
   });
   const link = [
     ...flags,
@@ -305,7 +352,9 @@ export async function buildImage(role, profile = 'native') {
   const elf = `${base}.elf`;
   const image = `${base}.bin`;
   if (!existsSync(image)) {
-    await command(cc, [...link, ...objects, '-lm', '-o', `${elf}.${process.pid}`]);
+    await command(cc, [...link, ...objects, '-lm', '-o', `${elf}.${process.pid}`]).catch((error) => {
+      throw linkFailure(`${role} (${profile})`, error, { flashSize, ramSize });
+    });
     await command('arm-none-eabi-objcopy', [
       '-O',
       'binary',
@@ -317,8 +366,7 @@ export async function buildImage(role, profile = 'native') {
     renameSync(`${image}.${process.pid}`, image);
   }
   const flashBytes = statSync(image).size;
-  if (flashBytes > flashSize)
-    throw new Error(`${role} (${profile}) takes ${flashBytes} bytes of flash; its limit is ${flashSize}.`);
+  if (flashBytes > flashSize) throw flashFull(`${role} (${profile})`, flashBytes, flashSize);
   return {
     role,
     profile,
@@ -336,7 +384,21 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     options: {
       role: { type: 'string', default: 'wearable' },
       profile: { type: 'string', default: 'native' },
+      tests: { type: 'boolean', default: false },
+      flash: { type: 'string' },
+      ram: { type: 'string' },
     },
   });
-  process.stdout.write(`${JSON.stringify(await buildImage(values.role, values.profile))}\n`);
+  const options = {
+    tests: values.tests,
+    ...(values.flash && { flashSize: Number(values.flash) }),
+    ...(values.ram && { ramSize: Number(values.ram) }),
+  };
+  try {
+    process.stdout.write(`${JSON.stringify(await buildImage(values.role, values.profile, options))}\n`);
+  } catch (error) {
+    if (!(error instanceof BudgetError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(1);
+  }
 }

@@ -1,6 +1,7 @@
 /** The console: notices out as JSON lines, commands in, one a line. What a display and a keypad are on a product. */
 import type { Effect, Notice } from '../../../protocol/machines/effects.ts';
 import type { Fault } from '../../../device/runtime.ts';
+import { crashCommands, haltsBefore } from './crash.ts';
 import { openPort } from './link.ts';
 import { board, port } from './natives.ts';
 import { hex } from './settings.ts';
@@ -19,23 +20,15 @@ export function say(line: Readonly<Record<string, unknown>>): void {
   board.print(`${JSON.stringify(line, plain)}\n`);
 }
 
-/** Effects that a crash test may stop before, by the number of its `halt` command; 0: none. */
-const haltPoints = ['', 'sign', 'send:receipt', 'send:voucher', 'persist:intent'];
-let haltPoint = '';
-
-/** `sign`, `send:receipt`, `persist:intent`: what an effect is called in a crash test. */
-function effectName(effect: Effect<{ readonly type: string }>): string {
-  if (effect.type === 'persist') return `persist:${effect.record.type}`;
-  return effect.type === 'send' ? `send:${effect.message.type}` : effect.type;
-}
-
 export const observer = {
-  /** Stops dead where a crash test wants the power to fail. Nobody feeds the watchdog then. */
-  onEffect(effect: Effect<{ readonly type: string }>): void {
-    if (haltPoint === '' || effectName(effect) !== haltPoint) return;
-    say({ event: 'halted', at: haltPoint });
-    for (;;);
-  },
+  // Stops dead where a crash test wants the power to fail. Nobody feeds the watchdog then.
+  ...(haltsBefore && {
+    onEffect(effect: Effect<{ readonly type: string }>): void {
+      if (!haltsBefore!(effect)) return;
+      say({ event: 'halted' });
+      for (;;);
+    },
+  }),
   onNotice(notice: Notice): void {
     const { type, ...facts } = notice;
     say({ event: type, ...facts });
@@ -58,11 +51,7 @@ export function takeCommands(commands: Commands): void {
       }
       const [name, value] = line.split(' ');
       line = '';
-      if (name === 'halt') {
-        haltPoint = haltPoints[Number(value)] ?? '';
-        continue;
-      }
-      const command = commands[name ?? ''];
+      const command = commands[name ?? ''] ?? crashCommands[name ?? ''];
       if (command === undefined) say({ event: 'unknown_command' });
       else command(Number(value ?? 0));
     }

@@ -90,3 +90,14 @@ __attribute__((section(".vectors"), used)) static const void *const vectors[] = 
 	uart_console_interrupt, unexpected, uart_tap_interrupt, unexpected, uart_uplink_interrupt, unexpected,
 	unexpected, unexpected, timer_wrap_interrupt, timer_wake_interrupt,
 };
+
+/*
+ * setjmp for XS's interpreter (xsRun.c, see build.mjs) under a name that the compiler does not know: a function that
+ * calls setjmp by its name keeps none of its variables in registers, and the interpreter's are its whole speed. It
+ * may do without: after a jump it takes all of them from the machine, which never changes, before it goes on.
+ */
+__attribute__((naked)) int catch_point(void);
+__attribute__((naked)) int catch_point(void)
+{
+	__asm volatile("b setjmp");
+}

@@ -11,10 +11,10 @@ enum { TRANSMIT = 1, RECEIVE = 2, RECEIVE_INTERRUPT = 8 };
 /* Frames of a tap are at most 260 bytes, those of the uplink some 17 KB that are read as they come. */
 enum { RING = 2048, HELD = 4 };
 /*
- * A far end that takes nothing for this long is not there; the bytes are lost, as on any line. Whoever reads the
- * console may be a busy computer, and half a line is worth nothing to it.
+ * A far end that takes nothing for this long is not there; the bytes are lost, as on any line. One whose beats were
+ * heard may share a busy computer with us, as may whoever reads the console, where half a line is worth nothing.
  */
-enum { PATIENCE_MS = 50, CONSOLE_PATIENCE_MS = 3000 };
+enum { PATIENCE_MS = 50, PEER_PATIENCE_MS = 1000, CONSOLE_PATIENCE_MS = 3000 };
 
 /*
  * A wire does not say whether anyone is at its far end. So each side sends a beat, the frame of the single byte that
@@ -28,6 +28,7 @@ static struct peer {
 	bool inside;           /* in the middle of a frame that is none */
 	uint8_t name;          /* of the far end's start; 0: nobody is there */
 	uint8_t told;          /* what the loop was told last */
+	bool torn;             /* the last write was given up in the middle */
 	uint32_t heard_ms, beat_ms;
 } peers[PORT_COUNT];
 
@@ -172,16 +173,25 @@ uint32_t uart_lost(int port)
 	return rings[port].lost;
 }
 
+static bool send_byte(int port, uint8_t byte, uint32_t patience)
+{
+	uint32_t start = timer_milliseconds();
+	while (REGISTER(base[port] + STATE) & TRANSMIT_FULL)
+		if (timer_milliseconds() - start > patience) return false;
+	REGISTER(base[port] + DATA) = byte;
+	return true;
+}
+
 size_t uart_write(int port, const uint8_t *bytes, size_t size)
 {
-	uint32_t patience = port == PORT_CONSOLE ? CONSOLE_PATIENCE_MS : PATIENCE_MS;
-	for (size_t i = 0; i < size; i++) {
-		uint32_t start = timer_milliseconds();
-		while (REGISTER(base[port] + STATE) & TRANSMIT_FULL)
-			if (timer_milliseconds() - start > patience) return i;
-		REGISTER(base[port] + DATA) = bytes[i];
-	}
-	return size;
+	struct peer *peer = &peers[port];
+	uint32_t patience = port == PORT_CONSOLE ? CONSOLE_PATIENCE_MS : peer->name ? PEER_PATIENCE_MS : PATIENCE_MS;
+	size_t sent = 0;
+	/* The rest of a frame that was given up must not become the start of the next one. */
+	if (peer->torn && port != PORT_CONSOLE && !send_byte(port, 0, patience)) return 0;
+	while (sent < size && send_byte(port, bytes[sent], patience)) sent++;
+	peer->torn = sent < size;
+	return sent;
 }
 
 void board_print(const char *text, size_t size)

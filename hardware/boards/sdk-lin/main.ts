@@ -32,7 +32,8 @@ function refuse(code: string, message: string): never {
 /** device.json of a folder that `sundial` made; it was checked when it was written. */
 interface DeviceFile {
   readonly role: string;
-  readonly secret: string;
+  /** Absent where the key is in a secure element. */
+  readonly secret?: string;
   readonly chainId: number;
   readonly vault: string;
   readonly hub: string;
@@ -41,15 +42,17 @@ interface DeviceFile {
   readonly certificate?: { readonly expiresAt: number; readonly signature: string };
 }
 
-function readFolder(folder: string): DeviceFile {
+function readFolder(folder: string): DeviceFile & { readonly secret: string } {
   const text = linux.readText(`${folder}/device.json`);
   if (text === undefined) return refuse('no_device', `${folder} holds no device`);
   const file = JSON.parse(text) as DeviceFile;
   if (!['wearable', 'car', 'pos'].includes(file.role)) return refuse('wrong_role', `no ${file.role} here`);
+  const { secret } = file;
+  if (secret === undefined) return refuse('key_unsupported', 'this program signs with secp256k1 only');
   const holder = linux.lock(folder);
   if (holder > 0) return refuse('device_in_use', `process ${holder} runs this device`);
   if (holder < 0) return refuse('device_in_use', `${folder} can't be locked`);
-  return file;
+  return { ...file, secret };
 }
 
 /** Addresses are numeric here: a resolver would ask a network that a device on a bench may not have. */

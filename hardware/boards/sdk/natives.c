@@ -48,6 +48,11 @@ bool board_random(uint8_t *out, size_t size)
 #endif
 }
 
+int argument_count(xsMachine *the)
+{
+	return xsmcArgc;
+}
+
 uint8_t *argument_bytes(xsMachine *the, int index, size_t *size)
 {
 	void *data = NULL;

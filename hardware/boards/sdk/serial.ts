@@ -24,7 +24,10 @@ function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** Opens the line; calls back with a fresh link at once and after every silence. */
+/**
+ * Opens the line, and opens it again after an error (a converter was unplugged). Calls back with a fresh link at once and
+ * after every silence. Throws when it can't be opened the first time.
+ */
 export function serialLinks(
   place: SerialPlace,
   frameSizeMax: number,
@@ -36,25 +39,33 @@ export function serialLinks(
   let waiting = new Uint8Array(0);
   let room = 0;
   let heardMs = 0;
-  const options = {
-    ...place,
-    baud: 115_200,
-    format: 'buffer',
-    onReadable(this: Serial, count: number) {
-      const bytes = this.read(count);
-      if (!(bytes instanceof ArrayBuffer)) return;
-      heardMs = clock.monotonicMs();
-      onBytes?.(new Uint8Array(bytes));
-    },
-    onWritable(count: number) {
-      room = count;
-      pump();
-    },
-  };
-  // The typings know chips only; `device` is what the SDK's Linux port takes.
-  const serial = new Serial(options as unknown as ConstructorParameters<typeof Serial>[0]);
+  /** Undefined after an error: the SDK has closed it then, and a closed port must not be touched. */
+  let serial: Serial | undefined;
+  function open(): Serial {
+    const options = {
+      ...place,
+      baud: 115_200,
+      format: 'buffer',
+      onReadable(this: Serial, count: number) {
+        const bytes = this.read(count);
+        if (!(bytes instanceof ArrayBuffer)) return;
+        heardMs = clock.monotonicMs();
+        onBytes?.(new Uint8Array(bytes));
+      },
+      onWritable(count: number) {
+        room = count;
+        pump();
+      },
+      onError() {
+        serial = undefined;
+        end();
+      },
+    };
+    // The typings know chips only; `device` is what the SDK's Linux port takes.
+    return new Serial(options as unknown as ConstructorParameters<typeof Serial>[0]);
+  }
   function pump(): void {
-    while (waiting.length > 0 && room > 0) {
+    while (serial !== undefined && waiting.length > 0 && room > 0) {
       const part = waiting.slice(0, Math.min(room, partMax));
       try {
         // The Linux port takes no views.
@@ -68,13 +79,14 @@ export function serialLinks(
       room -= part.length;
     }
   }
-  const end = (): void => {
+  function end(): void {
     const closed = onClosed;
     onBytes = undefined;
     onClosed = undefined;
+    waiting = new Uint8Array(0);
     closed?.();
-  };
-  const begin = (): void => {
+  }
+  function begin(): void {
     heardMs = clock.monotonicMs();
     onLink({
       frameSizeMax,
@@ -89,14 +101,23 @@ export function serialLinks(
       },
       close: end,
     });
-  };
-  const watch = (): void => {
-    if (clock.monotonicMs() - heardMs >= quietMs) {
+  }
+  function watch(): void {
+    if (serial === undefined) {
+      try {
+        room = 0;
+        serial = open();
+        begin();
+      } catch {
+        // Still unplugged.
+      }
+    } else if (clock.monotonicMs() - heardMs >= quietMs) {
       end();
       begin();
     }
     clock.schedule(quietMs, watch);
-  };
+  }
+  serial = open();
   begin();
   clock.schedule(quietMs, watch);
 }

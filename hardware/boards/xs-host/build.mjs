@@ -8,7 +8,7 @@ import {
   compile,
   curveFlags,
   curveTable,
-  engineFlags,
+  engine,
   engineSources,
   hash,
   nativeFolder,
@@ -16,19 +16,30 @@ import {
 } from '../../native/build.mjs';
 
 const folder = join(root, 'hardware/boards/xs-host');
-const own = ['machine.c', 'archive.c', 'archive_make.c', 'keccak.c', 'frame.c', 'crypto_natives.c'].map(
-  (name) => join(nativeFolder, name),
-);
+const own = [
+  'machine.c',
+  'archive.c',
+  'archive_make.c',
+  'keccak.c',
+  'frame.c',
+  'crypto_natives.c',
+  'quick.c',
+  'struct.c',
+].map((name) => join(nativeFolder, name));
 
 /** Builds the host and returns its path. Takes about half a minute of a core the first time. */
 export async function buildHost() {
   const common = ['-O2', '-g', '-std=gnu11', '-D_GNU_SOURCE', '-DmxParse=1'];
   const table = await curveTable(4);
+  const { flags, ourFlags, inputs } = engine(false);
   const objects = [
-    ...(await compile('cc', [...common, '-w', ...engineFlags], engineSources({ parser: true }), {
+    ...(await compile('cc', [...common, '-w', ...flags], engineSources({ parser: true }), {
       headers: [],
+      inputs,
     })),
-    ...(await compile('cc', [...common, ...strictFlags, ...engineFlags], [...own, join(folder, 'main.c')])),
+    ...(await compile('cc', [...common, ...strictFlags, ...ourFlags], [...own, join(folder, 'main.c')], {
+      inputs,
+    })),
     ...(await compile(
       'cc',
       [
@@ -76,6 +87,8 @@ export async function bundleForEngine(entry, outfile, options = {}) {
     // XS 13.3 fails on a static initialiser that constructs its own class when that has instance fields; this
     // target turns such fields into plain statements.
     target: 'es2021',
+    // Plain assignments instead of Object.defineProperty for each field of each instance.
+    tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } },
     // Before anything else: noble looks for crypto.getRandomValues when it is imported.
     inject: [join(nativeFolder, 'prelude.ts')],
     legalComments: 'none',

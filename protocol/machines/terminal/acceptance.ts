@@ -13,7 +13,6 @@ import { exposureOf, type LaneStream, type TerminalLane } from './books.ts';
 import type { TerminalTurn } from './state.ts';
 
 type Lease = MessageOf<'lease'>;
-type Check = readonly [code: RefusalName, refused: boolean | (() => boolean)];
 
 /** A voucher that the terminal judges, with everything it is judged by. */
 export interface Candidate {
@@ -25,23 +24,17 @@ export interface Candidate {
   readonly lane: TerminalLane | undefined;
 }
 
-function first(checks: readonly Check[]): RefusalName | undefined {
-  for (const [code, refused] of checks) if (typeof refused === 'function' ? refused() : refused) return code;
-  return undefined;
-}
-
 /** Offline acceptance ends with the lease; the clock may be off by clockError at its beginning. */
-function leaseChecks(turn: TerminalTurn, lease: Lease): Check[] {
+function leaseRefusal(turn: TerminalTurn, lease: Lease): RefusalName | undefined {
   const { member, revoked } = turn.books;
+  const { now } = turn;
   const inScope =
     equalBytes(lease.scope, SCOPE_ANY) ||
-    (member !== undefined && equalBytes(lease.scope, member.scope) && turn.now <= member.expiresAt);
-  return [
-    ['lease_scope', !inScope],
-    ['lease_future', lease.issuedAt > turn.now + DEFAULT_TIMING.clockError],
-    ['lease_expired', turn.now > lease.expiresAt],
-    ['revoked', revoked.includes(lease.channel)],
-  ];
+    (member !== undefined && equalBytes(lease.scope, member.scope) && now <= member.expiresAt);
+  if (!inScope) return 'lease_scope';
+  if (lease.issuedAt > now + DEFAULT_TIMING.clockError) return 'lease_future';
+  if (now > lease.expiresAt) return 'lease_expired';
+  return revoked.includes(lease.channel) ? 'revoked' : undefined;
 }
 
 /** Did the lease's payer sign these very bytes? Costs one recovery. */
@@ -81,31 +74,39 @@ export function channelCap(turn: TerminalTurn, lease: Lease): number {
   return turn.settings.capChannel ?? lease.tapLimit * CHANNEL_CAP_TAPS;
 }
 
-function capChecks(turn: TerminalTurn, channel: ChannelId, lease: Lease, more: Amount): Check[] {
-  return [
-    ['cap_channel', exposureOf(turn.books, channel) + more > channelCap(turn, lease)],
-    ['cap_total', exposureOf(turn.books) + more > turn.settings.capTotal],
-  ];
+function capRefusal(
+  turn: TerminalTurn,
+  channel: ChannelId,
+  lease: Lease,
+  more: Amount,
+): RefusalName | undefined {
+  if (exposureOf(turn.books, channel) + more > channelCap(turn, lease)) return 'cap_channel';
+  return exposureOf(turn.books) + more > turn.settings.capTotal ? 'cap_total' : undefined;
+}
+
+/** What the lane alone says against a voucher. */
+function laneRefusal(candidate: Candidate): RefusalName | undefined {
+  if (seqStale(candidate)) return 'seq_stale';
+  if (baseStale(candidate)) return 'base_stale';
+  return sumWrong(candidate) ? 'sum_wrong' : undefined;
 }
 
 /** Why a voucher for the open request is not accepted, or undefined when it is. */
 export function acceptanceRefusal(turn: TerminalTurn, candidate: Candidate): RefusalName | undefined {
   const { voucher, request, lease } = candidate;
   const { amount } = request;
-  return first([
-    ['outbox_full', turn.books.outbox.length >= turn.settings.outboxMax],
-    ['no_time_basis', !turn.volatile.time.based],
-    ['stream_terms', tickTooDear(voucher, lease)],
-    ...leaseChecks(turn, lease),
-    ['signature', () => notSigned(turn, candidate)],
-    ['seq_stale', seqStale(candidate)],
-    ['base_stale', baseStale(candidate)],
-    ['sum_wrong', sumWrong(candidate)],
-    ['before_lease', voucher.spent - amount < lease.spentFrom],
-    ['terminal_over_tap_limit', amount > lease.tapLimit],
-    ['terminal_over_spend_limit', voucher.spent > lease.spendLimit || overflows(voucher)],
-    ...capChecks(turn, voucher.channel, lease, amount),
-  ]);
+  if (turn.books.outbox.length >= turn.settings.outboxMax) return 'outbox_full';
+  if (!turn.volatile.time.based) return 'no_time_basis';
+  if (tickTooDear(voucher, lease)) return 'stream_terms';
+  const ofLease = leaseRefusal(turn, lease);
+  if (ofLease !== undefined) return ofLease;
+  if (notSigned(turn, candidate)) return 'signature';
+  const ofLane = laneRefusal(candidate);
+  if (ofLane !== undefined) return ofLane;
+  if (voucher.spent - amount < lease.spentFrom) return 'before_lease';
+  if (amount > lease.tapLimit) return 'terminal_over_tap_limit';
+  if (voucher.spent > lease.spendLimit || overflows(voucher)) return 'terminal_over_spend_limit';
+  return capRefusal(turn, voucher.channel, lease, amount);
 }
 
 /** May it have been answered here on a lane that was evicted since? */
@@ -129,18 +130,12 @@ export function voidRefusal(turn: TerminalTurn, candidate: Candidate): RefusalNa
   const { request } = candidate;
   // The payer says when the request was made. A terminal never asked in its own future; taking such a time would
   // push what it remembers of evicted lanes, and so refuse everybody's late vouchers.
-  const { based } = turn.volatile.time;
   const future = request.at > turn.now + DEFAULT_TIMING.clockError;
-  return first([
-    ['outbox_full', turn.books.outbox.length >= turn.settings.outboxMax],
-    ['no_time_basis', future && !based],
-    ['not_mine', future],
-    ['signature', () => notSigned(turn, candidate)],
-    ['ask_hub', () => forgotten(turn, candidate) && !neverAccepted(turn, candidate)],
-    ['seq_stale', seqStale(candidate)],
-    ['base_stale', baseStale(candidate)],
-    ['sum_wrong', sumWrong(candidate)],
-  ]);
+  if (turn.books.outbox.length >= turn.settings.outboxMax) return 'outbox_full';
+  if (future) return turn.volatile.time.based ? 'not_mine' : 'no_time_basis';
+  if (notSigned(turn, candidate)) return 'signature';
+  if (forgotten(turn, candidate) && !neverAccepted(turn, candidate)) return 'ask_hub';
+  return laneRefusal(candidate);
 }
 
 /** Why the next tick of a stream would not be taken, or undefined when it would (rule 5, before every tick). */
@@ -152,10 +147,9 @@ export function nextTickRefusal(
   const lease = turn.leaseOf(channel);
   if (lease === undefined) return 'lease_missing';
   const { voucher, k } = stream;
-  return first([
-    ['no_time_basis', !turn.volatile.time.based],
-    ...leaseChecks(turn, lease),
-    ['terminal_over_spend_limit', spentWith(voucher, k + 1) > lease.spendLimit],
-    ...capChecks(turn, channel, lease, voucher.tickValue),
-  ]);
+  if (!turn.volatile.time.based) return 'no_time_basis';
+  const ofLease = leaseRefusal(turn, lease);
+  if (ofLease !== undefined) return ofLease;
+  if (spentWith(voucher, k + 1) > lease.spendLimit) return 'terminal_over_spend_limit';
+  return capRefusal(turn, channel, lease, voucher.tickValue);
 }

@@ -269,10 +269,13 @@ function counted(books: TerminalBooks, key: keyof TerminalCounts, by = 1): Termi
 }
 
 /** What this terminal delivered to a channel (or to all) that the hub has not acknowledged. */
-export function exposureOf(books: TerminalBooks, channel?: ChannelId): Amount {
+export function exposureOf({ outbox }: TerminalBooks, channel?: ChannelId): Amount {
   let sum: Amount = ZERO_AMOUNT;
-  for (const entry of books.outbox)
+  // By index: before every tick this runs on a chip, where an iterator costs more than what it brings.
+  for (let i = 0; i < outbox.length; i++) {
+    const entry = outbox[i]!;
     if (channel === undefined || entry.channel === channel) sum = addAmounts(sum, entry.exposure);
+  }
   return sum;
 }
 
@@ -324,12 +327,8 @@ function applyTick(books: TerminalBooks, record: TerminalRecord & { type: 'tick'
   const { voucher, late } = lane.stream;
   const { k, preimage } = record;
   const stream: LaneStream = { voucher, k, late: late + (record.late ? 1 : 0), preimage };
-  const others: OutboxEntry[] = [];
-  let before: Amount = ZERO_AMOUNT;
-  for (const entry of books.outbox) {
-    if (entry.kind === 'tick' && equalBytes(entry.stream, lane.digest)) before = entry.exposure;
-    else others.push(entry);
-  }
+  const last = books.outbox.find((entry) => entry.kind === 'tick' && equalBytes(entry.stream, lane.digest));
+  const before = last?.exposure ?? ZERO_AMOUNT;
   const waiting: OutboxEntry = {
     kind: 'tick',
     channel: lane.channel,
@@ -339,6 +338,8 @@ function applyTick(books: TerminalBooks, record: TerminalRecord & { type: 'tick'
     k,
     preimage,
   };
+  const outbox = books.outbox.filter((entry) => entry !== last);
+  outbox.push(waiting);
   return {
     ...books,
     counts: counted(books, 'ticks'),
@@ -348,7 +349,7 @@ function applyTick(books: TerminalBooks, record: TerminalRecord & { type: 'tick'
       owed: record.late ? addAmounts(lane.owed, voucher.tickValue) : lane.owed,
       stream,
     }),
-    outbox: [...others, waiting],
+    outbox,
   };
 }
 

@@ -64,7 +64,17 @@ export function openRequest(turn: TerminalTurn, sale: Sale | StreamSale): void {
   const hash = requestHash(context.signing, request);
   turn.set({ open: { message, request, hash, openedAtMs: turn.nowMs } });
   turn.notify({ type: 'requested', amount: request.amount, request: hash });
-  if (volatile.linkUp && volatile.greeted !== undefined) turn.send(message);
+  if (volatile.greeted !== undefined) turn.send(message);
+  else askWho(turn);
+}
+
+/**
+ * Somebody is on the link and has not greeted: the greeting was torn. Payers greet once a link, so that without this
+ * question both would wait until it ends.
+ */
+export function askWho(turn: TerminalTurn): void {
+  const { linkUp, greeted } = turn.volatile;
+  if (linkUp && greeted === undefined) turn.send({ type: 'need', what: NEED.hello });
 }
 
 /** Drops the open request: whatever comes for it later is void. */
@@ -84,6 +94,11 @@ export function dropStaleRequest(turn: TerminalTurn): void {
 /** A payer greets: it is offered what is open, a session that is under way, or who we are. */
 export function onHello(turn: TerminalTurn, message: MessageOf<'hello'>): void {
   const { channel, payer, key, lease } = message;
+  // Before it signs: a voucher that nobody here can check would never get an answer either.
+  if (key !== undefined && !turn.context.signing.suite.p256) {
+    turn.set({ greeted: undefined });
+    return turn.refuse('scheme_unsupported');
+  }
   turn.set({ greeted: { channel, payer, key }, stashed: undefined, asked: undefined });
   if (!holdsLease(turn, lease)) turn.send({ type: 'need', what: NEED.lease });
   const { open, session } = turn.volatile;

@@ -13,6 +13,7 @@ import { timeAtBoot } from '../time.ts';
 import { onAnswerSigned, onLease, onVoucher } from './answer.ts';
 import type { TerminalBooks, TerminalRecord } from './books.ts';
 import {
+  askWho,
   dropRequest,
   dropStaleRequest,
   onHello,
@@ -155,7 +156,8 @@ function dispatch(turn: TerminalTurn, event: Exclude<TerminalEvent, { type: 'boo
     case 'message':
       return onTapMessage(turn, event.message);
     case 'garbage':
-      return turn.refuse(event.code);
+      turn.refuse(event.code);
+      return askWho(turn);
     case 'signed':
       return onSigned(turn, event.digest, event.signature);
     case 'hubConnected':

@@ -18,12 +18,20 @@ export interface Image {
   readonly ramCapBytes: number;
 }
 
-/** Builds an image, or takes the one that is there. `root` is the project's folder. */
-export async function buildImage(root: string, role: string, profile = 'native'): Promise<Image> {
+/**
+ * Builds an image, or takes the one that is there. `root` is the project's folder; `tests` adds the commands of crash
+ * tests, which no product has.
+ */
+export async function buildImage(
+  root: string,
+  role: string,
+  profile = 'native',
+  tests = false,
+): Promise<Image> {
   const script = join(root, 'hardware/boards/mps2-an386/build.mjs');
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    [script, '--role', role, '--profile', profile],
+    [script, '--role', role, '--profile', profile, ...(tests ? ['--tests'] : [])],
     {
       cwd: root,
       maxBuffer: 1 << 24,

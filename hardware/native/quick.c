@@ -1,0 +1,201 @@
+/*
+ * Parts of XS that a device spends much of its time in, done at once where the engine takes one step an element:
+ * spreading an object, and making, cutting, filling and searching byte arrays. Each function knows the common case
+ * and leaves every other to the engine's own, which built-ins.mjs renames.
+ */
+#include "xsAll.h"
+#include "machine.h"
+
+void engine_fx_Object_copy(txMachine *the);
+void engine_fx_TypedArray(txMachine *the);
+void engine_fx_TypedArray_prototype_fill(txMachine *the);
+void engine_fx_TypedArray_prototype_indexOf(txMachine *the);
+void engine_fx_TypedArray_prototype_set(txMachine *the);
+void engine_fx_TypedArray_prototype_slice(txMachine *the);
+void engine_fx_TypedArray_prototype_subarray(txMachine *the);
+
+/* A byte array as it lies in the heap; `bytes` holds until the next allocation. */
+struct bytes {
+	txSlot *view, *buffer;
+	uint8_t *bytes;
+	int size;
+};
+
+/* False for whatever is no plain Uint8Array of a buffer that keeps its size. */
+static bool is_bytes(txSlot *slot, struct bytes *found)
+{
+	if (slot->kind != XS_REFERENCE_KIND) return false;
+	txSlot *dispatch = slot->value.reference->next;
+	if (!dispatch || dispatch->kind != XS_TYPED_ARRAY_KIND) return false;
+	if (dispatch->value.typedArray.dispatch->constructorID != _Uint8Array) return false;
+	found->view = dispatch->next;
+	found->buffer = found->view->next;
+	if (found->buffer->kind != XS_REFERENCE_KIND || found->buffer->next) return false;
+	txSlot *data = found->buffer->value.reference->next;
+	if (data->kind != XS_ARRAY_BUFFER_KIND || !data->value.arrayBuffer.address) return false;
+	if (data->next->value.bufferInfo.maxLength >= 0) return false;
+	found->bytes = (uint8_t *)data->value.arrayBuffer.address + found->view->value.dataView.offset;
+	found->size = found->view->value.dataView.size;
+	return found->size >= 0;
+}
+
+/* Pushes a Uint8Array without a buffer and returns its view: the slot of the buffer is the next. */
+static txSlot *push_view(txMachine *the)
+{
+	txSlot *constructor = mxUint8ArrayConstructor.value.reference;
+	mxPushSlot(mxBehaviorGetProperty(the, constructor, mxID(_prototype), 0, XS_OWN));
+	txSlot *instance = fxNewObjectInstance(the);
+	instance->flag |= XS_EXOTIC_FLAG;
+	txSlot *own = mxFunctionInstanceHome(constructor)->next;
+	txSlot *view = fxNextTypeDispatchProperty(the, instance, own->value.typedArray.dispatch,
+		own->value.typedArray.atomics, XS_TYPED_ARRAY_BEHAVIOR, XS_INTERNAL_FLAG);
+	view = view->next = fxNewSlot(the);
+	view->flag = XS_INTERNAL_FLAG;
+	view->kind = XS_DATA_VIEW_KIND;
+	view->value.dataView.offset = 0;
+	view->value.dataView.size = 0;
+	fxNextNullProperty(the, view, XS_NO_ID, XS_INTERNAL_FLAG);
+	return view;
+}
+
+uint8_t *push_bytes(txMachine *the, size_t size)
+{
+	txSlot *view = push_view(the);
+	view->value.dataView.size = (txInteger)size;
+	return fxArrayBuffer(the, view->next, NULL, (txInteger)size, -1);
+}
+
+/* An argument from 0 on; `absent` when there is none. False for anything else. */
+static bool is_index(txMachine *the, int index, int absent, int *found)
+{
+	*found = absent;
+	if (index >= mxArgc || mxArgv(index)->kind == XS_UNDEFINED_KIND) return true;
+	*found = mxArgv(index)->value.integer;
+	return mxArgv(index)->kind == XS_INTEGER_KIND && *found >= 0;
+}
+
+/* The part of `this` that two arguments name, as slice, subarray and fill take it. */
+static bool is_part(txMachine *the, int first, struct bytes *self, int *start, int *end)
+{
+	if (!is_bytes(mxThis, self)) return false;
+	if (!is_index(the, first, 0, start) || !is_index(the, first + 1, self->size, end)) return false;
+	if (*end > self->size) *end = self->size;
+	if (*start > *end) *start = *end;
+	return true;
+}
+
+/* new Uint8Array(length) */
+void fx_TypedArray(txMachine *the)
+{
+	int size;
+	txSlot *constructor = mxUint8ArrayConstructor.value.reference;
+	bool common = mxArgc == 1 && mxTarget->kind == XS_REFERENCE_KIND && mxTarget->value.reference == constructor
+		&& is_index(the, 0, -1, &size) && size >= 0;
+	if (!common) return engine_fx_TypedArray(the);
+	push_bytes(the, (size_t)size);
+	mxPullSlot(mxResult);
+}
+
+void fx_TypedArray_prototype_slice(txMachine *the)
+{
+	struct bytes self;
+	int start, end;
+	if (!is_part(the, 0, &self, &start, &end)) return engine_fx_TypedArray_prototype_slice(the);
+	uint8_t *bytes = push_bytes(the, (size_t)(end - start));
+	is_bytes(mxThis, &self); /* the allocation may have moved it */
+	memcpy(bytes, self.bytes + start, (size_t)(end - start));
+	mxPullSlot(mxResult);
+}
+
+void fx_TypedArray_prototype_subarray(txMachine *the)
+{
+	struct bytes self;
+	int start, end;
+	if (!is_part(the, 0, &self, &start, &end)) return engine_fx_TypedArray_prototype_subarray(the);
+	txSlot *view = push_view(the);
+	view->value.dataView.offset = self.view->value.dataView.offset + start;
+	view->value.dataView.size = end - start;
+	view->next->kind = XS_REFERENCE_KIND;
+	view->next->value.reference = self.buffer->value.reference;
+	mxPullSlot(mxResult);
+}
+
+void fx_TypedArray_prototype_fill(txMachine *the)
+{
+	struct bytes self;
+	int start, end, value;
+	bool common = mxArgc > 0 && is_index(the, 0, 0, &value) && is_part(the, 1, &self, &start, &end);
+	if (!common) return engine_fx_TypedArray_prototype_fill(the);
+	memset(self.bytes + start, value, (size_t)(end - start));
+	*mxResult = *mxThis;
+}
+
+void fx_TypedArray_prototype_indexOf(txMachine *the)
+{
+	struct bytes self;
+	int value, start;
+	bool common = mxArgc > 0 && is_index(the, 0, -1, &value) && (unsigned)value < 256
+		&& is_index(the, 1, 0, &start) && is_bytes(mxThis, &self);
+	if (!common) return engine_fx_TypedArray_prototype_indexOf(the);
+	uint8_t *found = start < self.size ? memchr(self.bytes + start, value, (size_t)(self.size - start)) : NULL;
+	return_number(the, found ? (double)(found - self.bytes) : -1);
+}
+
+void fx_TypedArray_prototype_set(txMachine *the)
+{
+	struct bytes self, source;
+	int at;
+	bool common = mxArgc > 0 && is_bytes(mxThis, &self) && is_bytes(mxArgv(0), &source) && is_index(the, 1, 0, &at)
+		&& at <= self.size - source.size;
+	if (!common) return engine_fx_TypedArray_prototype_set(the);
+	memmove(self.bytes + at, source.bytes, (size_t)source.size);
+}
+
+/* The first property by name of a plain object, or NULL with `plain` false when it is none. */
+static txSlot *first_property(txMachine *the, txSlot *slot, bool *plain)
+{
+	*plain = false;
+	if (slot->kind != XS_REFERENCE_KIND) return NULL;
+	txSlot *instance = slot->value.reference;
+	if (instance->ID && the->aliasArray[instance->ID]) instance = the->aliasArray[instance->ID];
+	if (instance->flag & XS_EXOTIC_FLAG) return NULL;
+	for (txSlot *property = instance->next; property; property = property->next) {
+		if (property->flag & (XS_INTERNAL_FLAG | XS_DONT_ENUM_FLAG)) return NULL;
+		if (property->kind == XS_ACCESSOR_KIND || property->kind == XS_UNINITIALIZED_KIND) return NULL;
+	}
+	*plain = true;
+	return instance->next;
+}
+
+static bool is_excluded(txMachine *the, txID id)
+{
+	for (int i = 2; i < mxArgc; i++)
+		if (mxArgv(i)->value.at.id == id) return true;
+	return false;
+}
+
+/* { ...source } and { a, ...rest }: the arguments are target, source, and the keys to leave out. */
+void fx_Object_copy(txMachine *the)
+{
+	bool plain = mxArgc > 1;
+	txSlot *property = plain ? first_property(the, mxArgv(1), &plain) : NULL;
+	txSlot *own = plain ? first_property(the, mxArgv(0), &plain) : NULL;
+	if (!plain || mxArgv(0)->value.reference->ID) return engine_fx_Object_copy(the);
+	txSlot *last = mxArgv(0)->value.reference, *behind;
+	while (last->next) last = last->next;
+	behind = last; /* properties of the source differ from one another: only those up to here can be met again */
+	for (; property; property = property->next) {
+		if (is_excluded(the, property->ID)) continue;
+		txSlot *target = NULL;
+		for (txSlot *met = own; met; met = met == behind ? NULL : met->next)
+			if (met->ID == property->ID) target = met;
+		if (!target) {
+			target = last->next = fxNewSlot(the);
+			target->ID = property->ID;
+			last = target;
+		}
+		target->kind = property->kind;
+		target->value = property->value;
+	}
+	*mxResult = *mxArgv(0);
+}

@@ -1,0 +1,53 @@
+/** Structs: positional arrays of fields, in the order of the table that names them. */
+import { DecodeError, headSize, type Reader, type Writer } from './cbor.ts';
+import type { Codec, Infer } from './schema.ts';
+
+type OptionalKeys<F> = { [K in keyof F]: undefined extends Infer<F[K]> ? K : never }[keyof F];
+/** The object type of a struct: fields whose codec is optional may be absent. */
+export type StructOf<F> = { readonly [K in Exclude<keyof F, OptionalKeys<F>>]: Infer<F[K]> } & {
+  readonly [K in OptionalKeys<F>]?: Infer<F[K]>;
+};
+
+type Fields = Readonly<Record<string, Codec<unknown>>>;
+
+/** A positional array with the fields in the order of the table that names them. */
+export class Struct<F extends Fields> implements Codec<StructOf<F>> {
+  readonly fields: F;
+  readonly sizeMax: number;
+  private readonly names: readonly string[];
+
+  constructor(fields: F) {
+    this.fields = fields;
+    this.names = Object.entries(fields).map(([name]) => name);
+    let sizeMax = headSize(this.names.length);
+    for (const name of this.names) sizeMax += fields[name]!.sizeMax;
+    this.sizeMax = sizeMax;
+  }
+
+  get name(): string {
+    return `(${this.names.map((name) => `${name} ${this.fields[name]!.name}`).join(', ')})`;
+  }
+
+  write(writer: Writer, value: StructOf<F>): void {
+    const { fields, names } = this;
+    const source = value as Record<string, unknown>;
+    writer.array(names.length);
+    for (let i = 0; i < names.length; i++) fields[names[i]!]!.write(writer, source[names[i]!]);
+  }
+
+  read(reader: Reader): StructOf<F> {
+    const { fields, names } = this;
+    if (reader.array(names.length) !== names.length)
+      throw new DecodeError('malformed', 'fields are missing', 0);
+    const target: Record<string, unknown> = {};
+    for (let i = 0; i < names.length; i++) {
+      const item = fields[names[i]!]!.read(reader);
+      if (item !== undefined) target[names[i]!] = item;
+    }
+    return target as StructOf<F>;
+  }
+}
+
+export function struct<const F extends Fields>(fields: F): Codec<StructOf<F>> {
+  return new Struct(fields);
+}
