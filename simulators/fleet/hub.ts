@@ -84,6 +84,8 @@ export class SimulatedHub implements HubEnd {
   private epoch = 0;
   /** Settlements that are not final yet: nothing is planned meanwhile. */
   private settling = 0;
+  /** Channel of the last row that was planned: the next plan starts behind it. */
+  private after: number | undefined;
   private readonly refusedRows = new Map<string, number>();
   private readonly terminals = new Map<string, MessageOf<'register'>>();
   private readonly byPayee = new Map<string, Set<string>>();
@@ -348,7 +350,8 @@ export class SimulatedHub implements HubEnd {
       credited: (voucher) => vault.creditedOn(voucher),
       blocked: (reference) => (this.refusedRows.get(rowKey(reference)) ?? 0) > 0,
     };
-    const planned = planRows(signing, books, view, ROWS_MAX * SETTLEMENTS_MAX);
+    const planned = planRows(signing, books, view, ROWS_MAX * SETTLEMENTS_MAX, this.after);
+    this.after = planned.at(-1)?.entry.channel;
     // A refused row is left out of one plan, then tried again: a payee may have money by then.
     for (const [key, left] of this.refusedRows) {
       if (left <= 1) this.refusedRows.delete(key);
