@@ -67,6 +67,10 @@ export class SimulatedHub implements HubEnd {
   diskFails = false;
   /** Stops answering although it runs: an operator that withholds. */
   withholds = false;
+  /** Lends as though deposits were so many times what they are; 1 is honest. */
+  lends = 1;
+  /** Acknowledges everything and brings nothing to L2 any more. */
+  buries = false;
   /** Encoded records that survive anything. */
   readonly ledger: Uint8Array[] = [];
   /** Entries by digest that stand in the ledger for certain, with their position. */
@@ -319,8 +323,8 @@ export class SimulatedHub implements HubEnd {
       channel: id as never,
       facts: {
         payer: found.payer,
-        deposited: found.deposited as never,
-        spendable: (found.deposited + found.credited - bond) as never,
+        deposited: (this.lends * found.deposited) as never,
+        spendable: (this.lends * (found.deposited + found.credited - bond)) as never,
         exiting: found.exitReady !== 0,
         slashed: found.potOpened !== 0,
       },
@@ -336,7 +340,7 @@ export class SimulatedHub implements HubEnd {
 
   /** Plans and hands in what is worth settling; the next plan follows when all of it is final. */
   settle(): void {
-    if (!this.isUp || this.settling > 0 || this.withholds || this.chain.isAway) return;
+    if (!this.isUp || this.settling > 0 || this.withholds || this.buries || this.chain.isAway) return;
     const { signing } = this.options.context;
     const { books } = this;
     const { vault } = this.chain;
