@@ -13,6 +13,10 @@ import type { MakeChecker } from './checker.ts';
 export const paidOrAttributed: MakeChecker = (simulation, report) => {
   /** The highest spend limit that the hub signed, by channel. */
   const lent = new Map<number, number>();
+  const overlentOn = ({ channel }: PayerActor): number => {
+    const { deposited, credited, bond, potOpened } = simulation.vault.channel(channel);
+    return Math.max(0, (lent.get(channel) ?? 0) - (deposited + credited - bond - potOpened));
+  };
   return {
     name: 'paid or attributed',
     leased({ channel, spendLimit }) {
@@ -30,13 +34,13 @@ export const paidOrAttributed: MakeChecker = (simulation, report) => {
             blame(simulation, payer, 'damage', Math.abs(difference));
           else if (difference < 0) short -= difference;
           else if (payer.honest) {
-            const fault = charged(simulation, payer, merchant, difference);
+            const fault = charged(simulation, payer, merchant, difference, overlentOn(payer));
             if (fault !== undefined) report(fault);
           }
         }
         if (short === 0) continue;
         const fault = payer.honest
-          ? shortOfHonest(simulation, payer, short, lent.get(payer.channel) ?? 0)
+          ? shortOfHonest(simulation, payer, short, overlentOn(payer))
           : shortOfCheat(simulation, payer, short);
         if (fault !== undefined) report(fault);
       }
@@ -63,20 +67,23 @@ const isDamaged = (simulation: Simulation, payer: PayerActor, merchant: Merchant
   payer.device.frozen || merchant.terminals.some((terminal) => simulation.isDamaged(terminal.device));
 
 /**
- * An honest payer was charged more than it got. Its own doing is a tick that it gave up; a payee that gives nothing back
- * keeps at most what its own terminals signed that it would.
+ * An honest payer was charged more than it got. Its own doing is a tick that it gave up. A payee that gives nothing back
+ * keeps at most what its own terminals signed that it would, and so does a hub that brings credits nowhere, or that lent
+ * so much that nothing is left to settle what they stand on.
  */
 function charged(
   simulation: Simulation,
   payer: PayerActor,
   merchant: Merchant,
   over: number,
+  overlent: number,
 ): string | undefined {
   const kept = over - writtenOffTo(simulation, payer.channel, merchant.id);
   if (kept <= 0) return undefined;
   const words = `${payer.device.name} was charged ${over} by merchant ${merchant.index} for nothing`;
-  if (merchant.givesCredits) return words;
-  blame(simulation, payer, 'payee', kept);
+  const byHub = simulation.hub.buries || overlent > 0;
+  if (merchant.givesCredits && !byHub) return words;
+  blame(simulation, payer, merchant.givesCredits ? 'hub' : 'payee', kept);
   const promised = promisedBy(simulation, payer.channel, merchant.id);
   return kept > promised ? `${words}; its terminals signed for ${promised}` : undefined;
 }
@@ -89,12 +96,9 @@ function shortOfHonest(
   simulation: Simulation,
   payer: PayerActor,
   short: number,
-  lent: number,
+  overlent: number,
 ): string | undefined {
-  const { vault, hub } = simulation;
-  const { deposited, credited, bond, potOpened } = vault.channel(payer.channel);
-  const overlent = Math.max(0, lent - (deposited + credited - bond - potOpened));
-  const buried = hub.buries ? unsettledOf(simulation, payer.channel) : 0;
+  const buried = simulation.hub.buries ? unsettledOf(simulation, payer.channel) : 0;
   if (overlent + buried === 0) return `${payer.device.name} got goods for ${short} that nobody was paid for`;
   blame(simulation, payer, 'hub', short);
   if (short <= overlent + buried) return undefined;
@@ -118,11 +122,11 @@ function unsettledOf({ hub, vault }: Simulation, channel: number): number {
   return sum;
 }
 
-/** What a merchant's terminals signed that it would give back on a channel, and it never did. */
-function promisedBy({ hub }: Simulation, channel: number, merchant: string): number {
+/** What a merchant's terminals signed that it would give back on a channel, and L2 never saw. */
+function promisedBy({ hub, vault }: Simulation, channel: number, merchant: string): number {
   let sum = 0;
-  for (const { payee, credited, payeeCredit } of channelBook(hub.books, channel as never).entries)
-    if (bytesKey(payee) === merchant) sum += credited - (payeeCredit?.credited ?? 0);
+  for (const { id, payee, credited } of channelBook(hub.books, channel as never).entries)
+    if (bytesKey(payee) === merchant) sum += credited - vault.creditedOn(bytesKey(id));
   return sum;
 }
 

@@ -226,6 +226,20 @@ export const MUTATIONS = [
     'protocol/forgotten',
   ],
   [
+    'an expired certificate is asked for for ever',
+    ANSWERS,
+    "if (wanted) return expired ? turn.refuse('certificate_expired') : continuePending(turn);",
+    'if (wanted) return continuePending(turn);',
+    'protocol/payer-refusals',
+  ],
+  [
+    "another terminal's request is asked about for ever",
+    ANSWERS,
+    'turn.set({ pending: undefined });\n  resolveAt(turn, message.terminal);',
+    'if (pending !== undefined) continuePending(turn);\n  else resolveAt(turn, message.terminal);',
+    'protocol/payer-refusals',
+  ],
+  [
     'a tick that nobody can judge keeps the payer away for ever',
     ANSWERS,
     "if (tick !== undefined) turn.persist({ type: 'tickForgotten', stream: tick.stream, k: tick.k });",

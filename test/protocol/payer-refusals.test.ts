@@ -262,6 +262,20 @@ test('an expired certificate is asked for again', async () => {
   await payer.on({ type: 'message', message: request() });
   assert.equal(payer.sent.at(-1), { type: 'need', what: 2 });
   assert.is(payer.state.books.seq, 0);
+  await payer.on({ type: 'message', message: await certificate({ expiresAt: seconds(START + 10) }) });
+  assert.is(payer.refused.at(-1), 'certificate_expired', 'and asked for once');
+  assert.is(payer.sent.at(-1)?.type, 'refusal');
+});
+
+test("another terminal's request that is played here is asked about once, and forgotten", async () => {
+  const payer = await startPayer(await provisioned());
+  await payer.on({ type: 'linkUp' });
+  await payer.on({ type: 'message', message: { ...request(), terminal: keys.terminal2.address } });
+  assert.equal(payer.sent.at(-1), { type: 'need', what: 2 });
+  const sent = payer.sent.length;
+  await payer.on({ type: 'message', message: await certificate() });
+  assert.is(payer.sent.length, sent, 'the two would echo one another for ever');
+  await goesOn(payer);
 });
 
 test('a receipt or credit that the terminal did not sign confirms nothing', async () => {

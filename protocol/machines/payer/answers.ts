@@ -116,6 +116,7 @@ function onCertificate(turn: PayerTurn, message: MessageOf<'certificate'>): void
   const { pending } = turn.volatile;
   const wanted = pending !== undefined && equalBytes(pending.message.terminal, message.terminal);
   if (wanted && !equalBytes(pending.message.payee, message.payee)) return turn.refuse('payee_mismatch');
+  const expired = turn.volatile.time.based && turn.now > message.expiresAt;
   const known = turn.books.certificates.find(
     (entry) =>
       equalBytes(entry.terminal, message.terminal) &&
@@ -126,13 +127,15 @@ function onCertificate(turn: PayerTurn, message: MessageOf<'certificate'>): void
     const { signing } = turn.context;
     if (!signing.signedBy('Terminal', message, message.signature, message.payee))
       return turn.refuse('certificate_invalid');
-    if (turn.volatile.time.based && turn.now > message.expiresAt) return turn.refuse('certificate_expired');
+    if (expired) return turn.refuse('certificate_expired');
     const { terminal, payee, expiresAt } = message;
     turn.persist({ type: 'certificate', terminal, payee, expiresAt });
   }
   turn.set({ peer: message.terminal });
-  if (pending !== undefined) continuePending(turn);
-  else resolveAt(turn, message.terminal);
+  // What a request waits for must not come from here again and again, or the two devices echo one another for ever.
+  if (wanted) return expired ? turn.refuse('certificate_expired') : continuePending(turn);
+  turn.set({ pending: undefined });
+  resolveAt(turn, message.terminal);
 }
 
 function onNeed(turn: PayerTurn, what: number): void {
