@@ -9,7 +9,7 @@ import { lanesHash, type ListedLane } from '../../protocol/vouchers.ts';
 import { decodeOwn, type MessageOf } from '../../protocol/wire/messages.ts';
 import { firstFrom, topOf } from '../intake/books.ts';
 import type { Books, ChannelBook, Entry } from '../intake/state.ts';
-import { bytesKey, keyNumber, trieEntries } from '../intake/trie.ts';
+import { bytesKey, keyNumber, numberKey, trieEntries } from '../intake/trie.ts';
 import type { RecordOf } from '../records.ts';
 import type { Row } from '../settle/rows.ts';
 
@@ -36,17 +36,36 @@ export interface SettledView {
   blocked(reference: RowReference): boolean;
 }
 
-/** All rows worth sending: settlements by channel, then the credits that need them. At most `rowsMax`. */
-export function planRows(signing: Signing, books: Books, view: SettledView, rowsMax: number): PlannedRow[] {
+/**
+ * All rows worth sending: settlements by channel, then the credits that need them. At most `rowsMax`; what is beyond
+ * comes next when the next plan starts behind the last row's channel (`after`), so that busy channels leave the others
+ * their turn.
+ */
+export function planRows(
+  signing: Signing,
+  books: Books,
+  view: SettledView,
+  rowsMax: number,
+  after?: number,
+): PlannedRow[] {
   const rows: PlannedRow[] = [];
   const credits: PlannedRow[] = [];
-  for (const [key, book] of trieEntries(books.channels)) {
-    if (rows.length >= rowsMax) break;
+  for (const [key, book] of channelsFrom(books, after)) {
+    if (rows.length + credits.length >= rowsMax) break;
     const channel = keyNumber(key);
     rows.push(...channelRows(signing, channel, book, view));
     credits.push(...creditRows(book, view));
   }
   return [...rows, ...credits].slice(0, rowsMax);
+}
+
+/** All channels, beginning behind one of them. */
+function channelsFrom(books: Books, after: number | undefined): [string, ChannelBook][] {
+  const channels = [...trieEntries(books.channels)];
+  if (after === undefined) return channels;
+  const last = numberKey(after);
+  const first = channels.findIndex(([key]) => key > last);
+  return first <= 0 ? channels : [...channels.slice(first), ...channels.slice(0, first)];
 }
 
 /** The rows of one channel: newest first, since a newer list covers what older vouchers would settle one by one. */

@@ -78,8 +78,13 @@ export function keyNumber(key: string): number {
   return value;
 }
 
-/** Key of bytes: lower-case hex without 0x. */
+/** Longer than anything that is a key here. */
+const KEY_BYTES_MAX = 64;
+const scratch = Buffer.alloc(KEY_BYTES_MAX);
+
+/** Key of at most KEY_BYTES_MAX bytes: lower-case hex without 0x. */
 export function bytesKey(bytes: Uint8Array): string {
   // In one piece: a text that was put together digit by digit takes ten times the memory while it is kept.
-  return Buffer.from(bytes).toString('hex');
+  scratch.set(bytes);
+  return scratch.toString('hex', 0, bytes.length);
 }

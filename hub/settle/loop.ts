@@ -59,6 +59,8 @@ export class SettleLoop {
   readonly #credited = new Map<string, number>();
   /** Rows of the next batch: halved when one would revert, until the bad row stands alone. */
   #rowsMax: number;
+  /** Channel of the last row that was settled: the next plan starts behind it. */
+  #after: number | undefined;
 
   constructor(options: SettleOptions) {
     this.#options = options;
@@ -183,6 +185,7 @@ export class SettleLoop {
       }
     }
     this.#rowsMax = this.#options.lanesMax;
+    this.#after = rows.at(-1)?.voucher.channel;
     this.#options.log.info(
       { batch: open.batch, transaction: receipt.transactionHash, rows: rows.length, gas, left: left.length },
       'batch settled',
@@ -202,7 +205,7 @@ export class SettleLoop {
       credited: (voucher) => this.#credited.get(voucher) ?? 0,
       blocked: (reference) => this.#isRefused(books, reference),
     };
-    return planRows(signing, books, view, this.#rowsMax);
+    return planRows(signing, books, view, this.#rowsMax, this.#after);
   }
 
   /** L2 remembers every credit; the hub asks about those that it doesn't know of, a bounded number at a time. */

@@ -8,9 +8,13 @@ import { WARMUP_MS } from '../sim/timing.ts';
 import type { Random } from '../world/random.ts';
 import { MINUTE } from '../world/world.ts';
 import { planDuplicate } from './duplicate.ts';
+import { planRelays } from './relay.ts';
+import { planReplays } from './replay.ts';
 
-/** Copies, or terminals that a thief visits in an hour, when the scenario names no size. */
+/** Copies, taps an hour of a thief or a relay, or how often a deposit is lent, when the scenario names no size. */
 const SIZE = 5;
+/** What a terminal never says that keeps its customers without an answer. */
+const ANSWERS: ReadonlySet<string> = new Set(['receipt', 'credit', 'tickAnswer']);
 
 export function planAdversaries(simulation: Simulation): void {
   for (const adversary of simulation.options.scenario.adversaries)
@@ -43,6 +47,29 @@ function plan(
       if (merchant !== undefined) merchant.givesCredits = false;
       return;
     }
+    case 'noReceipts': {
+      const merchant = fleet.merchants[number];
+      for (const { device } of merchant?.terminals ?? []) device.mutes = ANSWERS;
+      return;
+    }
+    case 'replay': {
+      const terminal = fleet.terminals[number];
+      if (terminal !== undefined) planReplays(simulation, random, terminal);
+      return;
+    }
+    case 'relay':
+      if (payer !== undefined) planRelays(simulation, random, payer, size);
+      return;
+    case 'hubBuries':
+      // It goes on acknowledging for the second half of the time, and for good.
+      world.at(WARMUP_MS + Math.floor(span / 2), () => {
+        hub.buries = true;
+      });
+      return;
+    case 'hubOverlends':
+      hub.lends = size;
+      for (const { channel } of fleet.payers) hub.watchChannel(channel);
+      return;
     case 'hubWithholds':
       // It answers nobody for the second half of the time; what payees hold stays theirs.
       world.at(WARMUP_MS + Math.floor(span / 2), () => {

@@ -1,58 +1,130 @@
 /**
  * The promise to payees and payers: on every lane of an honest payer the vault has settled, net of credits, exactly
  * what was delivered. On the lanes of a dishonest one the loss is proved against its channel and stays within rule
- * 10. What stood only in a device whose flash was damaged is that device's loss, and counted as such.
+ * 10. What a hub or a payee costs an honest payer's payees, or the payer, stays within what it signed itself. What stood
+ * only in a device whose flash was damaged is that device's loss, and counted as such.
  */
-import { findEntry } from '../../hub/intake/books.ts';
+import { channelBook, findEntry, topOf } from '../../hub/intake/books.ts';
 import { bytesKey, trieEntries } from '../../hub/intake/trie.ts';
-import type { Simulation } from '../sim/simulation.ts';
+import type { Merchant, PayerActor } from '../fleet/actors.ts';
+import type { Loss, Simulation } from '../sim/simulation.ts';
 import type { MakeChecker } from './checker.ts';
 
-export const paidOrAttributed: MakeChecker = (simulation, report) => ({
-  name: 'paid or attributed',
-  finished() {
-    const { accounts, vault, fleet } = simulation;
-    const refunds = refundsOf(simulation);
-    for (const payer of fleet.payers) {
-      const channel = vault.channel(payer.channel);
-      let lost = 0;
-      for (const merchant of fleet.merchants) {
-        const lane = channel.lanes.get(merchant.id);
-        const net = (lane?.settled ?? 0) - (lane?.credited ?? 0);
-        const refunded = refunds.get(`${payer.channel} ${merchant.id}`) ?? 0;
-        const delivered = accounts.delivered(payer.channel, merchant) - refunded;
-        if (net === delivered) continue;
-        const damaged =
-          payer.device.frozen || merchant.terminals.some((terminal) => simulation.isDamaged(terminal.device));
-        if (net < delivered) {
-          if (payer.honest && !damaged)
-            report(`${payer.device.name} paid merchant ${merchant.index} ${net}, got goods for ${delivered}`);
-          lost += delivered - net;
-        } else if (
-          payer.honest &&
-          !damaged &&
-          merchant.givesCredits &&
-          net - delivered > writtenOffTo(simulation, payer.channel, merchant.id)
-        ) {
-          report(`${payer.device.name} was charged ${net} by merchant ${merchant.index} for ${delivered}`);
+export const paidOrAttributed: MakeChecker = (simulation, report) => {
+  /** The highest spend limit that the hub signed, by channel. */
+  const lent = new Map<number, number>();
+  return {
+    name: 'paid or attributed',
+    leased({ channel, spendLimit }) {
+      lent.set(channel, Math.max(spendLimit, lent.get(channel) ?? 0));
+    },
+    finished() {
+      const refunds = refundsOf(simulation);
+      for (const payer of simulation.fleet.payers) {
+        let short = 0;
+        for (const merchant of simulation.fleet.merchants) {
+          const refunded = refunds.get(`${payer.channel} ${merchant.id}`) ?? 0;
+          const difference = netOf(simulation, payer, merchant) + refunded;
+          if (difference === 0) continue;
+          if (isDamaged(simulation, payer, merchant))
+            blame(simulation, payer, 'damage', Math.abs(difference));
+          else if (difference < 0) short -= difference;
+          else if (payer.honest) {
+            const fault = charged(simulation, payer, merchant, difference);
+            if (fault !== undefined) report(fault);
+          }
         }
-        if (damaged)
-          simulation.losses.push({
-            channel: payer.channel,
-            culprit: 'damage',
-            lost: Math.abs(delivered - net),
-          });
+        if (short === 0) continue;
+        const fault = payer.honest
+          ? shortOfHonest(simulation, payer, short, lent.get(payer.channel) ?? 0)
+          : shortOfCheat(simulation, payer, short);
+        if (fault !== undefined) report(fault);
       }
-      if (payer.honest || lost === 0) continue;
-      simulation.losses.push({ channel: payer.channel, culprit: 'payer', lost });
-      const bound = simulation.lossBoundOf(payer.channel);
-      if (!simulation.hub.proofs().has(payer.channel))
-        report(`${payer.device.name} cost ${lost} and nothing proves it`);
-      if (lost > bound.beforeBond)
-        report(`${payer.device.name} cost ${lost}, above the bound of ${bound.beforeBond} (rule 10)`);
-    }
-  },
-});
+    },
+  };
+};
+
+function blame(
+  simulation: Simulation,
+  { channel }: PayerActor,
+  culprit: Loss['culprit'],
+  lost: number,
+): void {
+  simulation.losses.push({ channel, culprit, lost });
+}
+
+/** What L2 has settled on a lane, net of credits, above what was handed over there. */
+function netOf({ vault, accounts }: Simulation, { channel }: PayerActor, merchant: Merchant): number {
+  const lane = vault.channel(channel).lanes.get(merchant.id);
+  return (lane?.settled ?? 0) - (lane?.credited ?? 0) - accounts.delivered(channel, merchant);
+}
+
+const isDamaged = (simulation: Simulation, payer: PayerActor, merchant: Merchant): boolean =>
+  payer.device.frozen || merchant.terminals.some((terminal) => simulation.isDamaged(terminal.device));
+
+/**
+ * An honest payer was charged more than it got. Its own doing is a tick that it gave up; a payee that gives nothing back
+ * keeps at most what its own terminals signed that it would.
+ */
+function charged(
+  simulation: Simulation,
+  payer: PayerActor,
+  merchant: Merchant,
+  over: number,
+): string | undefined {
+  const kept = over - writtenOffTo(simulation, payer.channel, merchant.id);
+  if (kept <= 0) return undefined;
+  const words = `${payer.device.name} was charged ${over} by merchant ${merchant.index} for nothing`;
+  if (merchant.givesCredits) return words;
+  blame(simulation, payer, 'payee', kept);
+  const promised = promisedBy(simulation, payer.channel, merchant.id);
+  return kept > promised ? `${words}; its terminals signed for ${promised}` : undefined;
+}
+
+/**
+ * Payees are short of what an honest payer got. Only the hub can do that: a lease above the deposit is its signed promise
+ * of money that is not there, and an acknowledgement that of an entry which it brings to L2.
+ */
+function shortOfHonest(
+  simulation: Simulation,
+  payer: PayerActor,
+  short: number,
+  lent: number,
+): string | undefined {
+  const { vault, hub } = simulation;
+  const { deposited, credited, bond, potOpened } = vault.channel(payer.channel);
+  const overlent = Math.max(0, lent - (deposited + credited - bond - potOpened));
+  const buried = hub.buries ? unsettledOf(simulation, payer.channel) : 0;
+  if (overlent + buried === 0) return `${payer.device.name} got goods for ${short} that nobody was paid for`;
+  blame(simulation, payer, 'hub', short);
+  if (short <= overlent + buried) return undefined;
+  return `the hub cost ${short} on ${payer.device.name}, lent ${overlent} too much and buried ${buried}`;
+}
+
+/** Payees are short of what a dishonest payer got: it is proved, and within rule 10. */
+function shortOfCheat(simulation: Simulation, payer: PayerActor, short: number): string | undefined {
+  blame(simulation, payer, 'payer', short);
+  const { name } = payer.device;
+  if (!simulation.hub.proofs().has(payer.channel)) return `${name} cost ${short} and nothing proves it`;
+  const { beforeBond } = simulation.lossBoundOf(payer.channel);
+  return short > beforeBond ? `${name} cost ${short}, above the bound of ${beforeBond} (rule 10)` : undefined;
+}
+
+/** What the hub's ledger claims of a channel and L2 never saw. */
+function unsettledOf({ hub, vault }: Simulation, channel: number): number {
+  let sum = 0;
+  for (const [payee, claim] of trieEntries(channelBook(hub.books, channel as never).claims))
+    sum += Math.max(0, topOf(claim) - vault.settledOf(channel, payee));
+  return sum;
+}
+
+/** What a merchant's terminals signed that it would give back on a channel, and it never did. */
+function promisedBy({ hub }: Simulation, channel: number, merchant: string): number {
+  let sum = 0;
+  for (const { payee, credited, payeeCredit } of channelBook(hub.books, channel as never).entries)
+    if (bytesKey(payee) === merchant) sum += credited - (payeeCredit?.credited ?? 0);
+  return sum;
+}
 
 /** Worth of the ticks that a payer gave up at a merchant and that no charger had stored: decision 12 bounds them so. */
 function writtenOffTo({ accounts, hub }: Simulation, channel: number, merchant: string): number {

@@ -1,7 +1,6 @@
 /** `sundial sim`: runs a fleet in virtual time. Only this file of the simulator touches the host: clock, files, screen. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { getHeapStatistics } from 'node:v8';
 import { type Command, InvalidArgumentError } from 'commander';
 import { loadCrypto } from '../../hub/crypto.ts';
 import { SundialError } from '../../protocol/errors.ts';
@@ -158,16 +157,20 @@ function parseFaults(text: string): FaultLevels | 'swarm' {
   );
 }
 
+/** From this size on a fleet gets a heap of its own measure. */
+const LARGE_FLEET = 500;
 /** Heap that a device takes in a day of the city, with room: see the table of `npm run bench:sim`. */
-const HEAP_PER_DEVICE = 1.5 * 2 ** 20;
-const HEAP_MAX_MB = 24 * 1024;
+const HEAP_MB_PER_DEVICE = 1.5;
+const HEAP_MB = { least: 4096, most: 24 * 1024 };
+/** A fleet makes much that dies young: with room for it, less is copied. */
+const YOUNG_MB = 64;
 
-/** Runs the same command with a larger heap when Node's own is too small for the fleet. False when it is not. */
+/** Runs the same command of a large fleet with the heap that it needs. False for a small one, or when it has it. */
 function ranWithMoreHeap(devices: number): boolean {
-  const wanted = Math.min(HEAP_MAX_MB, Math.ceil((devices * HEAP_PER_DEVICE) / 2 ** 20));
   const isGiven = process.execArgv.some((flag) => flag.startsWith('--max-old-space-size'));
-  if (isGiven || wanted * 2 ** 20 <= getHeapStatistics().heap_size_limit) return false;
-  const flags = [`--max-old-space-size=${wanted}`, ...process.execArgv];
+  if (isGiven || devices < LARGE_FLEET) return false;
+  const heap = Math.ceil(Math.min(HEAP_MB.most, Math.max(HEAP_MB.least, devices * HEAP_MB_PER_DEVICE)));
+  const flags = [`--max-old-space-size=${heap}`, `--max-semi-space-size=${YOUNG_MB}`, ...process.execArgv];
   const { status } = spawnSync(process.execPath, [...flags, ...process.argv.slice(1)], { stdio: 'inherit' });
   process.exitCode = status ?? 1;
   return true;

@@ -104,6 +104,7 @@ export const SMALL: readonly Config[] = [
     asks: [pay(1), stream(1), pay(2, 1)],
     hubAtomic: true,
   },
+  { name: 's6 stream and closing', terminals: [0], asks: [stream(2)], closing: true, expiry: true },
   {
     name: 's7 payer with a hub',
     terminals: TWO_PAYEES,
@@ -134,7 +135,6 @@ export const SMALL: readonly Config[] = [
     hubAtomic: true,
   },
   { name: 's11 tight limit', terminals: [0], asks: [pay(2), pay(2)], spendLimit: 3, hubAtomic: true },
-  { name: 's6 stream and closing', terminals: [0], asks: [stream(2)], closing: true, expiry: true },
 ];
 
 /** The configuration whose name begins with this word. Throws a RangeError that lists them otherwise. */

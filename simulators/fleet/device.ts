@@ -90,6 +90,8 @@ export class Device<
   clockOffset = 0;
   /** Its clock kept running since it was set; false after its battery was taken out. */
   clockRuns: boolean;
+  /** Types of messages that it never sends on a tap link; only for adversaries. */
+  mutes: ReadonlySet<string> | undefined;
   /** Called with every notice while the device acts out its role. */
   behaviour: ((notice: Notice) => void) | undefined;
   /** Effects until the power goes; 0: it stays. */
@@ -280,6 +282,7 @@ export class Device<
       case 'sign':
         return this.run({ type: 'signed', digest: effect.digest, signature: this.key.sign(effect.digest) });
       case 'send':
+        if (this.mutes?.has(effect.message.type)) return;
         this.surroundings.watcher.sent(this, effect.message);
         return this.link?.send(this, effect.message);
       case 'upload':
@@ -406,6 +409,11 @@ export class Device<
 
   tapGarbage(code: RefusalName): void {
     this.dispatch({ type: 'garbage', code });
+  }
+
+  /** Says on the tap link what its machine never said. Only for adversaries. */
+  inject(message: Message): void {
+    this.link?.send(this, message);
   }
 
   hubConnected(): void {

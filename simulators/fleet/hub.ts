@@ -67,6 +67,10 @@ export class SimulatedHub implements HubEnd {
   diskFails = false;
   /** Stops answering although it runs: an operator that withholds. */
   withholds = false;
+  /** Lends as though deposits were so many times what they are; 1 is honest. */
+  lends = 1;
+  /** Acknowledges everything and brings nothing to L2 any more. */
+  buries = false;
   /** Encoded records that survive anything. */
   readonly ledger: Uint8Array[] = [];
   /** Entries by digest that stand in the ledger for certain, with their position. */
@@ -80,6 +84,8 @@ export class SimulatedHub implements HubEnd {
   private epoch = 0;
   /** Settlements that are not final yet: nothing is planned meanwhile. */
   private settling = 0;
+  /** Channel of the last row that was planned: the next plan starts behind it. */
+  private after: number | undefined;
   private readonly refusedRows = new Map<string, number>();
   private readonly terminals = new Map<string, MessageOf<'register'>>();
   private readonly byPayee = new Map<string, Set<string>>();
@@ -317,8 +323,8 @@ export class SimulatedHub implements HubEnd {
       channel: id as never,
       facts: {
         payer: found.payer,
-        deposited: found.deposited as never,
-        spendable: (found.deposited + found.credited - bond) as never,
+        deposited: (this.lends * found.deposited) as never,
+        spendable: (this.lends * (found.deposited + found.credited - bond)) as never,
         exiting: found.exitReady !== 0,
         slashed: found.potOpened !== 0,
       },
@@ -334,7 +340,7 @@ export class SimulatedHub implements HubEnd {
 
   /** Plans and hands in what is worth settling; the next plan follows when all of it is final. */
   settle(): void {
-    if (!this.isUp || this.settling > 0 || this.withholds || this.chain.isAway) return;
+    if (!this.isUp || this.settling > 0 || this.withholds || this.buries || this.chain.isAway) return;
     const { signing } = this.options.context;
     const { books } = this;
     const { vault } = this.chain;
@@ -344,7 +350,8 @@ export class SimulatedHub implements HubEnd {
       credited: (voucher) => vault.creditedOn(voucher),
       blocked: (reference) => (this.refusedRows.get(rowKey(reference)) ?? 0) > 0,
     };
-    const planned = planRows(signing, books, view, ROWS_MAX * SETTLEMENTS_MAX);
+    const planned = planRows(signing, books, view, ROWS_MAX * SETTLEMENTS_MAX, this.after);
+    this.after = planned.at(-1)?.entry.channel;
     // A refused row is left out of one plan, then tried again: a payee may have money by then.
     for (const [key, left] of this.refusedRows) {
       if (left <= 1) this.refusedRows.delete(key);

@@ -38,6 +38,10 @@ interface Session {
 
 export class Broker {
   hub: HubEnd | undefined;
+  /** Somebody who hears all traffic and can change none of it. */
+  overhears:
+    | { readonly down: (message: Message) => void; readonly up: (message: Message) => void }
+    | undefined;
   private epoch = 0;
   private readonly sessions = new Map<string, Session>();
   private kept: { readonly device: string; readonly bytes: Uint8Array }[] = [];
@@ -93,6 +97,7 @@ export class Broker {
   up(device: string, message: Message): void {
     const session = this.sessions.get(device);
     if (session === undefined) return;
+    this.overhears?.up(message);
     const { random, conditions, world } = this;
     if (conditions.upLoss > 0 && random.chance(conditions.upLoss)) return;
     const bytes = encodeMessage(message);
@@ -129,6 +134,7 @@ export class Broker {
   down(device: string, message: Message): void {
     const session = this.sessions.get(device);
     if (session === undefined) return;
+    this.overhears?.down(message);
     const { random, conditions, world } = this;
     if (conditions.downLoss > 0 && random.chance(conditions.downLoss)) return;
     let delivered: Message | undefined = message;

@@ -1,8 +1,11 @@
 /** The scenarios that come with the project, and how one's own are read. */
 import { SundialError } from '../../protocol/errors.ts';
 import attackClones from './attack-clones.json' with { type: 'json' };
+import attackHub from './attack-hub.json' with { type: 'json' };
+import attackHubBuries from './attack-hub-buries.json' with { type: 'json' };
 import attackMixed from './attack-mixed.json' with { type: 'json' };
 import attackRollback from './attack-rollback.json' with { type: 'json' };
+import attackTerminals from './attack-terminals.json' with { type: 'json' };
 import badFlash from './bad-flash.json' with { type: 'json' };
 import chargeSession from './charge-session.json' with { type: 'json' };
 import city from './city.json' with { type: 'json' };
@@ -27,6 +30,9 @@ const FILES: readonly unknown[] = [
   attackClones,
   attackRollback,
   attackMixed,
+  attackTerminals,
+  attackHub,
+  attackHubBuries,
   hunt,
   huntOffline,
   huntFlash,

@@ -10,7 +10,19 @@ const share = z.int().min(0).max(1000);
 /** When a kind of device has a network. */
 const network = z.enum(['always', 'hourly', 'daily', 'never']);
 
-export const ADVERSARIES = ['clone', 'rollback', 'stolen', 'noCredits', 'exit', 'hubWithholds'] as const;
+export const ADVERSARIES = [
+  'clone',
+  'rollback',
+  'stolen',
+  'exit',
+  'noCredits',
+  'noReceipts',
+  'replay',
+  'relay',
+  'hubWithholds',
+  'hubBuries',
+  'hubOverlends',
+] as const;
 
 export const scenarioSchema = z.strictObject({
   name: z.string().regex(/^[a-z][a-z0-9-]{1,40}$/, 'lower-case letters, digits and dashes'),

@@ -71,7 +71,7 @@ const NOWHERE: Domain = { chainId: 31_337, vault: new Uint8Array(20).fill(0x5d) 
 
 export interface Loss {
   readonly channel: number;
-  readonly culprit: 'payer' | 'damage' | 'hub' | 'payee';
+  readonly culprit: 'payer' | 'damage' | 'hub' | 'payee' | 'relay';
   readonly lost: number;
 }
 
@@ -222,11 +222,11 @@ export class Simulation implements Place {
     return new TapLink(this.world, random, this.conditions, [payer, terminal], this.wire);
   }
 
-  /** Joins something that is no device of the fleet to a terminal. */
-  join(end: TapEnd, terminal: TerminalActor['device']): TapLink {
+  /** Joins something that is no device of the fleet to a device. */
+  join(end: TapEnd, device: TapEnd): TapLink {
     this.links += 1;
     const random = this.random.fork(`joined ${this.links}`);
-    return new TapLink(this.world, random, this.conditions, [end, terminal], this.wire);
+    return new TapLink(this.world, random, this.conditions, [end, device], this.wire);
   }
 
   /** Tells somebody every notice, and every message that a device sends on a tap link. */
@@ -235,6 +235,11 @@ export class Simulation implements Place {
   }
   overhear(listener: (device: AnyDevice, message: Message) => void): void {
     this.overhearers.push(listener);
+  }
+
+  /** Tells somebody every message that the hub sends, and every one that a device sends to it. */
+  overhearHub(down: (message: Message) => void, up: (message: Message) => void): void {
+    this.broker.overhears = { down, up };
   }
 
   cancel(terminal: TerminalActor): void {

@@ -3,8 +3,19 @@ import * as assert from 'uvu/assert';
 import { planRows, rowOf, type SettledView } from '../../hub/batch/batch.ts';
 import { bytesKey } from '../../hub/intake/trie.ts';
 import { encodeBatch, payeeKey } from '../../hub/settle/rows.ts';
-import { amount } from '../../protocol/integers.ts';
-import { Bench, credit, otherPayee, otherTerminal, payee, signing, suite, tap, tick } from './fleet.ts';
+import { amount, channelId } from '../../protocol/integers.ts';
+import {
+  Bench,
+  credit,
+  otherPayee,
+  otherTerminal,
+  payee,
+  payer,
+  signing,
+  suite,
+  tap,
+  tick,
+} from './fleet.ts';
 
 const seed = suite.keccak256(Uint8Array.of(3));
 const other = { payee: otherPayee, terminal: otherTerminal };
@@ -26,6 +37,36 @@ function plan(bench: Bench, change: Partial<SettledView> = {}, rowsMax = 100) {
 async function take(bench: Bench, ...taps: Parameters<typeof tap>[0][]): Promise<void> {
   for (const fields of taps) assert.is(bench.outcome((await tap(fields)).bytes), 'acknowledged');
 }
+
+test('busy channels leave the others their turn', async () => {
+  const bench = new Bench();
+  const channels = [1, 2, 3, 17];
+  const facts = {
+    payer: payer.address,
+    deposited: amount(100),
+    spendable: amount(80),
+    exiting: false,
+    slashed: false,
+  };
+  for (const channel of channels) {
+    bench.step({ type: 'channel', channel: channelId(channel), facts });
+    await take(bench, { channel, seq: 1, amount: 10, spent: 10, paid: 10 });
+  }
+  const settled: number[] = [];
+  let after: number | undefined;
+  // Nothing is ever settled here, as when every channel has something new each time.
+  for (let i = 0; i < 2 * channels.length; i++) {
+    const [row, ...more] = planRows(signing, bench.state.books, view(), 1, after);
+    assert.equal(more, []);
+    after = row!.entry.channel;
+    settled.push(after);
+  }
+  assert.equal(
+    settled.slice(0, 4).sort((a, b) => a - b),
+    channels,
+  );
+  assert.equal(settled.slice(4), settled.slice(0, 4));
+});
 
 test('of many vouchers on a lane only the newest is sent, whatever the order of arrival', async () => {
   const bench = new Bench();

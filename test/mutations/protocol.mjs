@@ -158,9 +158,16 @@ export const MUTATIONS = [
   [
     'lanes with waiting entries are evicted',
     ANSWER,
-    'const waits = outbox.some((entry) => entry.channel === lane.channel);',
-    'const waits = false;',
+    '|| outbox.some((entry) => entry.channel === lane.channel);',
+    ';',
     'protocol/terminal-table',
+  ],
+  [
+    'a lane is evicted while a late tick on it is not given back',
+    ANSWER,
+    'const waits = lane.owed > lane.credited ||',
+    'const waits =',
+    'protocol/forgotten',
   ],
   [
     'a lane is evicted while it is delivered on',

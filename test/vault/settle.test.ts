@@ -175,6 +175,36 @@ vaults('settles each kind of row and says what became of it', async () => {
   assert.is((await world.vault.readChannel(channel)).free, 800_000 - 120 - 300 - 344);
 });
 
+vaults(
+  'pays a stream above what is free as far as it goes, not tick by tick, and the rest when more is deposited',
+  async () => {
+    const payer = secpSigner('payer of a stream above its deposit');
+    const channel = await channelOf(payer);
+    const preimage = named('above the deposit');
+    const stream = {
+      kind: 'stream',
+      channel,
+      seq: 1,
+      spent: 0,
+      payee: bytes(kiosk.address),
+      paid: 0,
+      request: ZERO32,
+      anchor: keccak_256(keccak_256(preimage)),
+      tickValue: 450_001,
+      ticks: 2,
+    } as const;
+    const row = await rowOf(world.domain, payer, stream, { reveal: { k: 2, preimage } });
+    const settled = async () => {
+      const { outcomes } = await world.vault.settleBatch(world.rich, [row]);
+      return outcomes.map(({ reason, moved }) => [reason, moved]);
+    };
+    assert.equal(await settled(), [['partly', 800_000]]);
+    assert.equal(await settled(), [['no_funds', 0]]);
+    await world.vault.topUp(world.rich, channel, 500_000);
+    assert.equal(await settled(), [['applied', 100_002]]);
+  },
+);
+
 vaults('settles a P-256 payer', async () => {
   const payer = p256Signer('secure element');
   const channel = await channelOf(payer);

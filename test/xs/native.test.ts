@@ -7,6 +7,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { keccak256, nativeCrypto, nativeKey, sha256 } from '../../hardware/native/index.ts';
 import { natives } from '../../hardware/native/natives.ts';
+import { nobleSuite } from '../../protocol/crypto/noble.ts';
 
 const test = suite('native primitives');
 const crypto = nativeCrypto();
@@ -88,6 +89,8 @@ test('P-256 runs on noble and is refused where no fallback was handed in', () =>
   const publicKey = p256.getPublicKey(secret, false).slice(1);
   assert.ok(p256.verify(signature, digest, p256.getPublicKey(secret), { prehash: false }));
   assert.is(crypto.recover(digest, signature, publicKey), undefined);
+  assert.is(crypto.p256, false, 'and a terminal on it says so at the greeting');
+  assert.is(nativeCrypto(nobleSuite.recover).p256, true);
 });
 
 test.run();

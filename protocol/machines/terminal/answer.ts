@@ -164,7 +164,7 @@ export function onAnswerSigned(turn: TerminalTurn, signature: Uint8Array): void 
 
 /**
  * How a lane of `channel` gets its place: at once, by evicting the oldest lane whose entries the hub has all
- * acknowledged, or not at all (undefined). A lane whose stream may still get a tick goes only when there is no other;
+ * acknowledged and that owes nothing, or not at all (undefined). A lane whose stream may still get a tick goes only when there is no other;
  * one that is delivered on never.
  */
 function placeFor(turn: TerminalTurn, channel: ChannelId): { readonly evicted?: TerminalLane } | undefined {
@@ -174,7 +174,7 @@ function placeFor(turn: TerminalTurn, channel: ChannelId): { readonly evicted?: 
     lane.at + (lane.stream !== undefined && lane.stream.k < lane.stream.voucher.ticks ? UINT40_MAX : 0);
   let first: TerminalLane | undefined;
   for (const lane of lanes) {
-    const waits = outbox.some((entry) => entry.channel === lane.channel);
+    const waits = lane.owed > lane.credited || outbox.some((entry) => entry.channel === lane.channel);
     if (waits || turn.isSession(lane.channel, lane.digest)) continue;
     if (first === undefined || rank(lane) < rank(first)) first = lane;
   }
