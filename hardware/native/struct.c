@@ -32,12 +32,19 @@ static txSlot *first_field(txMachine *the, int index)
 	return mxArgv(index)->value.reference->next;
 }
 
+/* Where the bytes lie now: every allocation may move them. */
+static bool find_bytes(txMachine *the, struct cursor *cursor)
+{
+	txSlot *buffer = own(the, mxArgv(0), mxID(_buffer));
+	return buffer && slot_bytes(buffer, &cursor->bytes, &cursor->size);
+}
+
 static bool cursor_of(txMachine *the, struct cursor *cursor)
 {
-	txSlot *buffer = own(the, mxArgv(0), mxID(_buffer)), *at = own(the, mxArgv(0), mxID(_at));
-	if (!buffer || !at || at->kind != XS_INTEGER_KIND) return false;
+	txSlot *at = own(the, mxArgv(0), mxID(_at));
+	if (!at || at->kind != XS_INTEGER_KIND || !find_bytes(the, cursor)) return false;
 	cursor->at = (size_t)at->value.integer;
-	return slot_bytes(buffer, &cursor->bytes, &cursor->size) && cursor->at <= cursor->size;
+	return cursor->at <= cursor->size;
 }
 
 static void move_cursor(txMachine *the, size_t at)
@@ -115,11 +122,10 @@ static txSlot *read_item(txMachine *the, struct cursor *from, txSlot *last, txID
 		return fxNextNumberProperty(the, last, (txNumber)value, id, XS_NO_FLAG);
 	}
 	if (!read_head(from, MAJOR_BYTES, &value) || value != length || from->size - from->at < length) return NULL;
-	size_t start = from->at;
 	uint8_t *bytes = push_bytes(the, length);
-	if (!cursor_of(the, from)) return NULL; /* the allocation may have moved it */
-	memcpy(bytes, from->bytes + start, length);
-	from->at = start + length;
+	if (!find_bytes(the, from)) return NULL;
+	memcpy(bytes, from->bytes + from->at, length);
+	from->at += length;
 	last = fxNextSlotProperty(the, last, the->stack, id, XS_NO_FLAG);
 	mxPop();
 	return last;
@@ -138,7 +144,7 @@ static void native_struct_read(txMachine *the)
 	txSlot *last = fxNewObjectInstance(the);
 	for (size_t i = 0; last && field && i < size; i += 2, field = field->next) {
 		const uint8_t *layout = argument_bytes(the, 1, &size);
-		last = read_item(the, &from, last, field->ID, layout[i], layout[i + 1]);
+		last = !find_bytes(the, &from) ? NULL : read_item(the, &from, last, field->ID, layout[i], layout[i + 1]);
 	}
 	if (!last) return;
 	move_cursor(the, from.at);

@@ -7,15 +7,9 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { BoardMemory, Emulator } from '../../hardware/boards/mps2-an386/host/emulator.ts';
-import { storedBy } from '../../hardware/boards/mps2-an386/host/factory.ts';
-import { applyRecord as applyPayer, EMPTY_PAYER, payerRecords } from '../../protocol/machines/payer/books.ts';
 import { toHex } from '../../protocol/bytes.ts';
-import {
-  applyRecord as applyTerminal,
-  EMPTY_TERMINAL,
-  terminalRecords,
-} from '../../protocol/machines/terminal/books.ts';
 import { type BoardRole, Workbench } from './bench.ts';
+import { payerBooks, terminalBooks, untilQuiet } from './books.ts';
 
 const deep = process.env.SUNDIAL_DEEP === '1';
 const stride = deep ? 1 : 10;
@@ -29,14 +23,6 @@ const mine = <T>(cases: readonly T[]): T[] =>
 /** 1 to `words`. */
 const wordsOf = (words: number): number[] => Array.from({ length: words }, (_, i) => i + 1);
 const journalBytes = 64 * 4096;
-
-const payerBooks = (memory: BoardMemory) =>
-  storedBy(memory).reduce((books, bytes) => applyPayer(books, payerRecords.decode(bytes)), EMPTY_PAYER);
-const terminalBooks = (memory: BoardMemory) =>
-  storedBy(memory).reduce(
-    (books, bytes) => applyTerminal(books, terminalRecords.decode(bytes)),
-    EMPTY_TERMINAL,
-  );
 
 /** Two boards on one wire that can be set back to the state in which they first met. */
 class Pair {
@@ -92,7 +78,8 @@ class Pair {
   }
 
   /** Both journals tell the same story, and every approval or delivery stands in the terminal's. */
-  check(what: string, marks: readonly number[]): void {
+  async check(what: string, marks: readonly number[]): Promise<void> {
+    await untilQuiet(this.memories[0]!, this.memories[1]!);
     const payer = payerBooks(this.memories[1]!);
     const terminal = terminalBooks(this.memories[0]!);
     const lane = terminal.lanes[0]!;
@@ -189,7 +176,7 @@ for (const [side, name] of sides)
       if (twice) memory.set('cutAfter', 1 + ((word * 7) % 40));
       // After a cut the till has forgotten what it asked; the wearable has not forgotten what it owes.
       await payAgain(tapPair);
-      tapPair.check(`${name}, word ${word}${twice ? ', twice' : ''}`, marks);
+      await tapPair.check(`${name}, word ${word}${twice ? ', twice' : ''}`, marks);
     }
     const cuts = memory.read('cuts') - before;
     console.log(`  ${cuts} cuts on ${name}, which writes ${words} words a tap`);
@@ -218,7 +205,7 @@ taps(`kill -9 at ${kills} moments of a tap, on either side`, async () => {
     await again.event('ready');
     marks[side] = 0;
     await payAgain(tapPair);
-    tapPair.check(`kill ${round}`, marks);
+    await tapPair.check(`kill ${round}`, marks);
   }
   console.log(`  ${mineOf.length} times kill -9`);
 });
@@ -269,7 +256,7 @@ for (const [side, , name] of sides)
       tickPair.terminal.type('end');
       await tickPair.payer.event('paid', { from: closing, timeoutMs: 60_000 });
       const what = `${name}, word ${word} after tick ${after}`;
-      tickPair.check(what, marks);
+      await tickPair.check(what, marks);
       const delivered = tickPair.terminal.lines
         .slice(marks[0])
         .filter((line) => line.startsWith('{"event":"deliver"')).length;

@@ -9,7 +9,8 @@ import { rowOf } from '../../hub/batch/batch.ts';
 import { channelBook } from '../../hub/intake/books.ts';
 import { amount, channelId } from '../../protocol/integers.ts';
 import { decodeMessage, encodeMessage, type MessageOf } from '../../protocol/wire/messages.ts';
-import { Bench, signing, tap } from './fleet.ts';
+import { SCOPE_ANY } from '../../protocol/vouchers.ts';
+import { Bench, NOW, signing, tap } from './fleet.ts';
 
 const secret = new Uint8Array(32).fill(31);
 const elementOf = (bytes: Uint8Array): SecureKey & { publicKey: Uint8Array } => {
@@ -86,6 +87,19 @@ test('a wrong key, a key off the curve, no key and bent bytes are refused as not
   const { key: _, ...keyless } = decoded.message;
   cases.push(['no key', encodeMessage(keyless)]);
   for (const [why, bytes] of cases) assert.is(bench().outcome(bytes), 'signature', why);
+});
+
+test('asks for a lease with its key beside the request, and is refused without it or with another', async () => {
+  const fields = { channel: CHANNEL, seq: 0 as never, spent: amount(0), at: NOW, scope: SCOPE_ANY };
+  const signature = await element.sign(signing.digest('LeaseRequest', fields));
+  const request = { type: 'leaseRequest', ...fields, signature } as const;
+  assert.is(bench().outcome(request), 'signature', 'nobody can be recovered from it');
+  assert.is(bench().outcome({ ...request, key: stranger.publicKey }), 'signature');
+  const effects = bench().send({ ...request, key: element.publicKey });
+  assert.equal(
+    effects.map(({ type }) => type),
+    ['lease'],
+  );
 });
 
 test.run();

@@ -8,6 +8,7 @@ import { makeSigning } from '../../protocol/signing/digests.ts';
 import { encodeMessage } from '../../protocol/wire/messages.ts';
 import {
   CHANNEL,
+  deliverTick,
   lease,
   link,
   makeTerminal,
@@ -16,6 +17,7 @@ import {
   sale,
   secret,
   startPayer,
+  streamSale,
   tap,
   type Terminal,
 } from './bench.ts';
@@ -81,6 +83,23 @@ test('a cut between signature and answer: the same voucher is resolved, with the
   assert.is(again.state.books.unconfirmed.length, 0);
   assert.is(terminal.said('approved').length, 1);
   assert.is(own.counter > 0, true);
+});
+
+test('streams too: the key travels once, ticks are hashes, and the closing voucher is signed by the element', async () => {
+  const payer = await wearable();
+  const terminal = await makeTerminal();
+  await terminal.on(streamSale(10, 5));
+  await link(payer, terminal);
+  for (const k of [1, 2, 3]) assert.is(await deliverTick(terminal), k);
+  await payer.on({ type: 'stop' });
+  assert.is(await deliverTick(terminal), 4, 'the tick that was revealed before the stop');
+  await terminal.on(sale(0, 2));
+  assert.is(terminal.state.books.lanes[0]?.base, 40);
+  assert.is(payer.state.books.spent, 40);
+  assert.is(payer.state.books.stream, undefined);
+  assert.is(terminal.state.books.outbox.length > 0, true);
+  for (const message of [...payer.sent, ...terminal.sent])
+    assert.ok(encodeMessage(message).length <= TAP_MESSAGE_BYTES_MAX, message.type);
 });
 
 test('a key that did not sign, a key off the curve, and no key are refused as not signed', async () => {

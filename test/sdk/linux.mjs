@@ -75,18 +75,59 @@ export async function buildProgram({ root, execute, sdk, tools }) {
   return program;
 }
 
+/** Waits until these serial devices are there. */
+async function present(...devices) {
+  const deadline = Date.now() + waitMs;
+  while (!devices.every((device) => existsSync(device))) {
+    if (Date.now() > deadline) throw new Error(`socat did not make ${devices}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
 /** A cable between two serial devices that it makes; resolves when both are there. */
 async function plug(...ends) {
   const wire = new Lines(
     'socat',
     ends.map((end) => `PTY,link=${end},raw,echo=0`),
   );
-  const deadline = Date.now() + waitMs;
-  while (!ends.every((end) => existsSync(end))) {
-    if (Date.now() > deadline) throw new Error('socat made no serial devices');
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  await present(...ends);
   return wire;
+}
+
+/** A car charges tick by tick at a Node charger and loses its power: no tick is lost or delivered twice. */
+async function carSession({ home, state, cli, check, running, start }) {
+  const [plugTap, plugTty] = [join(home, 'plug'), join(home, 'plug-tty')];
+  const charger = new Lines(process.execPath, [
+    cli,
+    'charger',
+    '--state',
+    join(state, 'charger'),
+    '--tap',
+    plugTap,
+    '--json',
+  ]);
+  running.add(charger);
+  await charger.next(/"ready"/);
+  const car = async () => {
+    const cable = new Lines('socat', [`PTY,link=${plugTty},raw,echo=0`, `UNIX-CONNECT:${plugTap}`]);
+    running.add(cable);
+    await present(plugTty);
+    return { cable, device: start(join(state, 'car'), plugTty) };
+  };
+  const first = await car();
+  await first.device.next(/"tickPaid","k":12\b/);
+  await first.device.end('SIGKILL');
+  // The charger serves one car at a time: the cable is out before it is put in again.
+  await first.cable.end();
+  const again = await car();
+  // Its stream ends with the cut: the tick that was revealed last is answered, and no further one follows.
+  const answered = JSON.parse(await again.device.next(/"tickPaid"/)).k;
+  const ticks = charger.seen.map((line) => JSON.parse(line)).filter(({ event }) => event === 'deliver');
+  check(
+    `each tick is delivered once: ${ticks.map(({ k }) => k)}`,
+    ticks.every(({ k }, i) => k === i + 1),
+  );
+  check(`the car counts ${answered} ticks, as many as were delivered`, answered === ticks.length);
 }
 
 export async function runLinux({ root, execute, check, sdk, tools }) {
@@ -183,6 +224,8 @@ export async function runLinux({ root, execute, check, sdk, tools }) {
     // 8.85 of the story, 1.50 and 0.70.
     check(`and hold what was paid:\n${books}`, (books.match(/11\.05/g) ?? []).length === 4);
     check(`and what the element paid:\n${books}`, (books.match(/ 0\.40/g) ?? []).length === 4);
+
+    await carSession({ home, state, cli, check, running, start });
   } catch (error) {
     check(error.message, false);
   } finally {

@@ -53,15 +53,18 @@ const nativeCrypto = {
   },
 };
 
-async function bundleTest(root, path, outfile) {
+async function bundleTest(root, path, outfile, { curves = true } = {}) {
   const { bundleForEngine } = await import('../../hardware/boards/xs-host/build.mjs');
   const { nativeModules } = await import('../../hardware/boards/mps2-an386/build.mjs');
-  const contents = `
+  const tables = `
     import { secp256k1 } from '@noble/curves/secp256k1.js';
     import { p256 } from '@noble/curves/nist.js';
     // Tables of 50 KB a curve when one is used at all. Without this noble would build ten times as much.
     secp256k1.Point.BASE.precompute(2, true);
     p256.Point.BASE.precompute(2, true);
+  `;
+  const contents = `
+    ${curves ? tables : ''}
     import './hardware/native/uvu-start.ts';
     import ${JSON.stringify(`./${relative(root, path)}`)};
     import './hardware/native/uvu-run.ts';
@@ -69,8 +72,8 @@ async function bundleTest(root, path, outfile) {
   try {
     await bundleForEngine({ contents, resolveDir: root }, outfile, {
       logLevel: 'silent',
-      // xs/native.test.ts holds them against what they stand for.
-      plugins: path.endsWith('/xs/native.test.ts') ? [nativeCrypto] : [nativeCrypto, nativeModules],
+      // The tests of xs/ hold them against what they stand for.
+      plugins: path.includes('/test/xs/') ? [nativeCrypto] : [nativeCrypto, nativeModules],
     });
     return [];
   } catch (error) {
@@ -116,9 +119,20 @@ async function runTest(root, host, path, outfile) {
   return { passed, failed, skipped, text: `FAILED on XS\n${result.stdout}${result.stderr}` };
 }
 
+/** The functions that are done at once, on an engine that moves everything at each allocation. */
+async function runStress(root, out, counts) {
+  const { buildHost } = await import('../../hardware/boards/xs-host/build.mjs');
+  const outfile = join(out, 'stress.js');
+  await bundleTest(root, join(root, 'test/xs/shortcuts.test.ts'), outfile, { curves: false });
+  const { stdout, stderr, status } = await runHost(await buildHost({ stress: true }), 2048, outfile);
+  const good = status === 0 && /Passed:\s+[1-9]/.test(stdout);
+  counts[good ? 'passed' : 'failed'] += 1;
+  process.stdout.write(`  ${good ? 'ok' : `FAILED\n${stdout}${stderr}`}: a collection at every allocation\n`);
+}
+
 export default {
   needs: [{ program: 'cc', apt: 'gcc libc6-dev' }],
-  async run({ root }) {
+  async run({ root, deep, shard }) {
     const { buildHost } = await import('../../hardware/boards/xs-host/build.mjs');
     const host = await buildHost();
     const out = join(root, 'build/test/xs');
@@ -147,6 +161,7 @@ export default {
       }
     };
     await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, worker));
+    if (deep && shard === 1) await runStress(root, out, counts);
     process.stdout.write(`  can't run on XS:\n${unable.map((line) => `    ${line}\n`).join('')}`);
     return counts;
   },

@@ -27,9 +27,12 @@ const own = [
   'struct.c',
 ].map((name) => join(nativeFolder, name));
 
-/** Builds the host and returns its path. Takes about half a minute of a core the first time. */
-export async function buildHost() {
-  const common = ['-O2', '-g', '-std=gnu11', '-D_GNU_SOURCE', '-DmxParse=1'];
+/**
+ * Builds the host and returns its path. Takes about half a minute of a core the first time.
+ * @param {{ stress?: boolean }} options `stress` collects garbage and moves all chunks at every allocation
+ */
+export async function buildHost({ stress = false } = {}) {
+  const common = ['-O2', '-g', '-std=gnu11', '-D_GNU_SOURCE', '-DmxParse=1', `-DmxStress=${stress ? 1 : 0}`];
   const table = await curveTable(4);
   const { flags, ourFlags, inputs } = engine(false);
   const objects = [

@@ -143,6 +143,10 @@ int main(int count, char **arguments)
 		fprintf(stderr, "xs-host: %s does not parse\n", bundle);
 		return 1;
 	}
+#if mxStress
+	extern int gxStress; /* of xsMemory.c */
+	gxStress = 1;
+#endif
 	machine_loop(the);
 	return exit_code;
 }
