@@ -13,6 +13,7 @@ const help = `npm run sim:ci | npm run sim:hunt -- [options] | npm run sim:plant
   --from seed   first seed (default: behind the last one that was hunted in this checkout, or else from the clock)
   --seeds n     stop after this many seeds
   --workers n   processes (default 2)
+  --record file where what was hunted is written down (default build/sim/hunted.json)
   --totals      hunt nothing, print what was hunted in this checkout
   --only name   only this planted bug
 `;
@@ -23,6 +24,7 @@ const { values: options, positionals } = parseArgs({
     from: { type: 'string' },
     seeds: { type: 'string' },
     workers: { type: 'string' },
+    record: { type: 'string' },
     totals: { type: 'boolean', default: false },
     only: { type: 'string' },
     help: { type: 'boolean', default: false },
@@ -92,7 +94,7 @@ function knownSeeds() {
 }
 
 /** What was hunted in this checkout: a range of seeds a hunt, with the code that ran it. */
-const recordFile = join(root, 'build', 'sim', 'hunted.json');
+const recordFile = options.record ?? join(root, 'build', 'sim', 'hunted.json');
 const readRecord = () => (existsSync(recordFile) ? JSON.parse(readFileSync(recordFile, 'utf8')) : []);
 /** How often a running hunt is written down: what a killed one loses is run again. */
 const RECORD_MS = 10_000;
