@@ -58,7 +58,7 @@ export default {
     }
     check('nothing is preloaded, as noble holds BigInts', manifest.preload.length === 0);
 
-    const { findSdk, runLinux } = await import('./linux.mjs');
+    const { checkEsp32, findSdk, runLinux } = await import('./linux.mjs');
     const found = findSdk();
     const socat = spawnSync('socat', ['-V']).status === 0;
     if (found.missing || !socat) {
@@ -66,7 +66,10 @@ export default {
         `skipped, the Linux program: needs ${found.missing ?? 'socat (apt-get install socat)'}\n`,
       );
       counts.skipped += 1;
-    } else await runLinux({ root, execute, check, ...found });
+    } else {
+      await checkEsp32({ root, execute, check, ...found });
+      await runLinux({ root, execute, check, ...found });
+    }
     return counts;
   },
 };
