@@ -79,6 +79,7 @@ const SIGNED: Readonly<Record<string, readonly [StructName, Uint8Array]>> = {
   beacon: ['Beacon', HUB],
   hubKey: ['HubKey', HUB],
   member: ['Member', HUB],
+  unknown: ['Unknown', HUB],
 };
 
 /** A message with fields from `known` (what was seen before) or arbitrary ones, often rightly signed. */
