@@ -1,10 +1,12 @@
-/** Regressions of what the simulator found, each named by its symptom. */
+/** Regressions of what the simulator found, each named by its symptom; and the bugs that are planted can be planted. */
+import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { EMPTY_TERMINAL } from '../../protocol/machines/terminal/books.ts';
 import type { TerminalSettings } from '../../protocol/machines/terminal/state.ts';
 import { terminalAfterPowerUp, terminalStep } from '../../protocol/machines/terminal/terminal.ts';
 import { makeSigning } from '../../protocol/signing/digests.ts';
+import plants from '../../simulators/plants/plants.json' with { type: 'json' };
 import { standInSuite } from '../../simulators/world/suite.ts';
 
 test('a terminal goes on uploading after acknowledgements that come when its outbox is empty', () => {
@@ -27,6 +29,11 @@ test('a terminal goes on uploading after acknowledgements that come when its out
   const step = terminalStep({ signing, self }, settings, state, { type: 'hubMessage', message }, 1000);
   // Below zero, the next upload would begin before the outbox does and hold nothing.
   assert.is(step.state.volatile.inFlight, 0);
+});
+
+test('the line that each planted bug breaks stands exactly once', () => {
+  for (const { name, file, find } of plants)
+    assert.is(readFileSync(file, 'utf8').split(find).length - 1, 1, `${name} in ${file}`);
 });
 
 test.run();
