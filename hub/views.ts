@@ -1,8 +1,7 @@
 // The books as people and tools read them: hex for bytes, plain numbers for money, nothing secret.
 import { toHex } from '../protocol/bytes.ts';
 import { baseOf, channelBook, emptyChannel, findEntry, highest, spentTopOf, topOf } from './intake/books.ts';
-import { overspends } from './intake/fraud.ts';
-import { PROOFS } from './intake/fraud.ts';
+import { overspends, PROOFS } from './intake/fraud.ts';
 import type { Books, ChannelFacts, Entry, IntakeState } from './intake/state.ts';
 import { bytesKey, keyNumber, trieEntries, trieGet } from './intake/trie.ts';
 import type { RegistryState } from './registry/registry.ts';

@@ -1,4 +1,5 @@
 // Bundles TypeScript for Node with esbuild. One place for the options that all programs and tests share.
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './ensure.mjs';
 
@@ -6,8 +7,9 @@ import { root } from './ensure.mjs';
  * Bundles entry points into ESM files that Node runs; packages stay imports.
  * @param {Record<string, string>} entryPoints output path without ending -> source path, both relative to the root
  * @param {string} outdir relative to the root
+ * @param {import('esbuild').Plugin[]} plugins
  */
-export async function bundle(entryPoints, outdir) {
+export async function bundle(entryPoints, outdir, plugins = []) {
   const { build } = await import('esbuild');
   await build({
     absWorkingDir: root,
@@ -21,5 +23,30 @@ export async function bundle(entryPoints, outdir) {
     packages: 'external',
     sourcemap: 'inline',
     logLevel: 'error',
+    plugins,
   });
+}
+
+/**
+ * Bundles with one place of one source changed, to see that its test or checker notices. Throws when `find` doesn't
+ * stand exactly once in the file, or the file isn't in the bundle: the change is then out of date.
+ * @param {{ name: string, file: string, find: string, replace: string }} change `file` relative to the root
+ */
+export async function bundleChanged(entryPoints, outdir, { name, file, find, replace }) {
+  let changed = false;
+  const plugin = {
+    name: 'one change',
+    setup(setup) {
+      setup.onLoad({ filter: /\.ts$/ }, ({ path }) => {
+        if (path !== join(root, file)) return undefined;
+        const source = readFileSync(path, 'utf8');
+        const places = source.split(find).length - 1;
+        if (places !== 1) throw new Error(`${name}: ${places} places in ${file}, want 1`);
+        changed = true;
+        return { contents: source.replace(find, () => replace), loader: 'ts' };
+      });
+    },
+  };
+  await bundle(entryPoints, outdir, [plugin]);
+  if (!changed) throw new Error(`${name}: ${file} is not in the bundle`);
 }

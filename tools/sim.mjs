@@ -2,7 +2,7 @@
 // bugs put into the bundle one at a time, each to be found). Workers are processes, so that both cores are used.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -36,7 +36,7 @@ if (options.help || !['ci', 'hunt', 'plants'].includes(mode)) {
   process.exit(options.help ? 0 : 2);
 }
 ensureInstalled();
-const { bundle } = await import('./bundle.mjs');
+const { bundle, bundleChanged } = await import('./bundle.mjs');
 const WORKERS = Number(options.workers ?? Math.min(2, availableParallelism()));
 const WORKER = 'simulators/cli/hunt-worker.ts';
 /** Seeds within which each planted bug must be found. */
@@ -183,42 +183,7 @@ async function runCi() {
   return fixed.ok && failed === 0 && fixed.seeds === CI_SEEDS;
 }
 
-/** Puts one planted bug into the bundle: exactly one place of one file is changed, or the plant is out of date. */
-async function bundlePlant(plant) {
-  const { build } = await import('esbuild');
-  let planted = 0;
-  await build({
-    absWorkingDir: root,
-    entryPoints: { [plant.name]: WORKER },
-    outdir: join(root, 'build', 'plants'),
-    outExtension: { '.js': '.mjs' },
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    packages: 'external',
-    logLevel: 'error',
-    plugins: [
-      {
-        name: 'plant',
-        setup(setup) {
-          setup.onLoad({ filter: /\.ts$/ }, ({ path }) => {
-            if (path !== join(root, plant.file)) return undefined;
-            const source = readFileSync(path, 'utf8');
-            const places = source.split(plant.find).length - 1;
-            if (places !== 1) throw new Error(`${plant.name}: ${places} places in ${plant.file}, want 1`);
-            planted += 1;
-            return { contents: source.replace(plant.find, () => plant.replace), loader: 'ts' };
-          });
-        },
-      },
-    ],
-  });
-  if (planted !== 1) throw new Error(`${plant.name}: ${plant.file} is not in the bundle`);
-}
-
 async function runPlants() {
-  mkdirSync(join(root, 'build', 'plants'), { recursive: true });
   const plants = JSON.parse(readFileSync(join(root, 'simulators', 'plants', 'plants.json'), 'utf8')).filter(
     ({ name }) => options.only === undefined || name === options.only,
   );
@@ -226,7 +191,7 @@ async function runPlants() {
   const queue = [...plants];
   const worker = async () => {
     for (let plant = queue.shift(); plant !== undefined; plant = queue.shift()) {
-      await bundlePlant(plant);
+      await bundleChanged({ [plant.name]: WORKER }, 'build/plants', plant);
       let seeds = 0;
       let by = '';
       await work(`build/plants/${plant.name}.mjs`, [1, 1, PLANT_SEEDS, 30 * 60_000, 'stop'], (result) => {

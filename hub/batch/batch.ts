@@ -3,10 +3,10 @@
 import { equalBytes } from '../../protocol/bytes.ts';
 import type { Amount } from '../../protocol/integers.ts';
 import { LISTED_LANES_MAX } from '../../protocol/limits.ts';
-import { collectedFrom } from '../../protocol/machines/collected.ts';
+import { type Collected, collectedFrom } from '../../protocol/machines/collected.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
 import { lanesHash, type ListedLane } from '../../protocol/vouchers.ts';
-import { decodeOwn, type MessageOf } from '../../protocol/wire/messages.ts';
+import { decodeOwn } from '../../protocol/wire/messages.ts';
 import { firstFrom, topOf } from '../intake/books.ts';
 import type { Books, ChannelBook, Entry } from '../intake/state.ts';
 import { bytesKey, keyNumber, numberKey, trieEntries } from '../intake/trie.ts';
@@ -134,7 +134,28 @@ function reference(entry: Entry): RowReference {
 
 /** The row as the vault takes it. `entry` is the voucher that the reference names, with at least its ticks. */
 export function rowOf(signing: Signing, entry: Entry, reference: RowReference): Row {
-  const { voucher, signature, key, request } = collectedFrom(signing, collectedMessageOf(entry));
+  return rowFrom(collectedOf(signing, entry), entry, reference);
+}
+
+/** The row of an entry with its request opened: what proofs and shortfalls show. It lists no other lanes. */
+export function openedRowOf(signing: Signing, entry: Entry): Row {
+  const collected = collectedOf(signing, entry);
+  return { ...rowFrom(collected, entry, reference(entry)), opened: collected.request };
+}
+
+function collectedOf(signing: Signing, entry: Entry): Collected {
+  const message = decodeOwn(entry.message);
+  if (message.type !== 'collectedVoucher' && message.type !== 'collectedStream') {
+    throw new TypeError('an entry holds a collected voucher or stream');
+  }
+  return collectedFrom(signing, message);
+}
+
+function rowFrom(
+  { voucher, signature, key, request }: Collected,
+  entry: Entry,
+  reference: RowReference,
+): Row {
   const { payeeCredit, stream } = entry;
   return {
     voucher,
@@ -148,20 +169,6 @@ export function rowOf(signing: Signing, entry: Entry, reference: RowReference): 
         credit: { credited: payeeCredit.credited, signature: payeeCredit.signature },
       }),
   };
-}
-
-function collectedMessageOf(entry: Entry): MessageOf<'collectedVoucher'> | MessageOf<'collectedStream'> {
-  const message = decodeOwn(entry.message);
-  if (message.type !== 'collectedVoucher' && message.type !== 'collectedStream') {
-    throw new TypeError('an entry holds a collected voucher or stream');
-  }
-  return message;
-}
-
-/** The row of an entry with its request opened: what proofs and shortfalls show. It lists no other lanes. */
-export function openedRowOf(signing: Signing, entry: Entry): Row {
-  const row = rowOf(signing, entry, { entry: entry.id, k: entry.stream?.k ?? 0, lanes: [] });
-  return { ...row, opened: collectedFrom(signing, collectedMessageOf(entry)).request };
 }
 
 /** A text that is the same for the same row, to remember refused ones by. */

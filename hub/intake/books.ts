@@ -1,6 +1,6 @@
 // From records to books. The same function serves live records and replay, so a restart can't see anything else than
 // what was there. Records in the ledger were verified before they were written; nothing is verified here.
-import { type Bytes32, ZERO_BYTES16 } from '../../protocol/bytes.ts';
+import { type Bytes32, toHex, ZERO_BYTES16 } from '../../protocol/bytes.ts';
 import { type ChannelId, UINT48_MAX, ZERO_AMOUNT } from '../../protocol/integers.ts';
 import { decodeOwn, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
 import type { HubRecord, RecordOf } from '../records.ts';
@@ -28,6 +28,13 @@ export function findEntry(books: Books, id: Bytes32): Entry | undefined {
     if (bytesKey(entries[i]!.id) === key) return entries[i];
   }
   return undefined;
+}
+
+/** The voucher or stream that another durable record names. Throws when the ledger lost it. */
+export function namedEntry(books: Books, id: Bytes32): Entry {
+  const entry = findEntry(books, id);
+  if (entry === undefined) throw new Error(`the ledger lost ${toHex(id)}, which it names`);
+  return entry;
 }
 
 /** Index of the first entry whose seq is not below `seq`. */

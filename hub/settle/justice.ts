@@ -3,10 +3,9 @@
 // vouchers. L2 is asked before each act and remembers each, so nothing of this is kept here and a crash repeats at most
 // a question.
 import type { LocalAccount } from 'viem';
-import { SundialError } from '../../protocol/errors.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
 import { openedRowOf } from '../batch/batch.ts';
-import { findEntry } from '../intake/books.ts';
+import { namedEntry } from '../intake/books.ts';
 import type { Books, ChannelBook, Entry } from '../intake/state.ts';
 import { keyNumber, trieEntries } from '../intake/trie.ts';
 import type { Logger } from '../log.ts';
@@ -49,14 +48,15 @@ export class Justice {
   }
 
   async #bring(vault: Vault, channel: number, book: Proved): Promise<void> {
-    const { bond } = await vault.readChannel(channel);
+    const { bond, deposited, credited } = await vault.readChannel(channel);
     if (bond > 0) await this.#prove(vault, channel, book);
     const { amount, left, closesAt, claims } = await vault.readPot(channel);
     if (closesAt === 0 || left === 0) {
       this.#closed.add(channel);
       return;
     }
-    if ((await vault.readClock()) < closesAt) return this.#register(vault, channel, book, amount);
+    if ((await vault.readClock()) < closesAt)
+      return this.#register(vault, channel, book, deposited + credited - amount);
     for (const [, { payee }] of trieEntries(book.claims)) {
       if ((await vault.readClaim(channel, payee)).shortfall === 0) continue;
       await this.#act('share of a bond collected', channel, (account) =>
@@ -67,17 +67,16 @@ export class Justice {
   }
 
   async #prove(vault: Vault, channel: number, { proof }: Proved): Promise<void> {
-    const entries = [this.#entry(proof.first), this.#entry(proof.second)];
+    const entries = [proof.first, proof.second].map((id) => namedEntry(this.#options.books(), id));
     for (const { payee } of entries) await vault.registerPayee(this.#options.account, payee);
     await this.#act('fraud proved on L2', channel, (account) =>
       vault.proveFraud(account, proof.proof as 1 | 2, this.#rows(entries)),
     );
   }
 
-  async #register(vault: Vault, channel: number, book: Proved, bond: number): Promise<void> {
-    const { deposited, credited } = await vault.readChannel(channel);
+  async #register(vault: Vault, channel: number, book: Proved, leasable: number): Promise<void> {
     for (const [key, { payee }] of trieEntries(book.claims)) {
-      const shortfall = shortfallOf(book, payee, deposited + credited - bond);
+      const shortfall = shortfallOf(book, payee, leasable);
       if (shortfall === undefined || (await vault.payeeId(payee)) === undefined) continue;
       const { entries, top, overlap } = shortfall;
       const settled = await vault.readLane(channel, payee);
@@ -105,16 +104,6 @@ export class Justice {
       if (!isRevert(error)) throw error;
       log.warn({ channel, error: (error as Error).message.split('\n', 1)[0] }, `the vault refused: ${done}`);
     }
-  }
-
-  #entry(id: Uint8Array): Entry {
-    const entry = findEntry(this.#options.books(), id as Entry['id']);
-    if (entry !== undefined) return entry;
-    throw new SundialError('ledger_damaged', 'the ledger lost a message that proves fraud', {
-      severity: 'process',
-      remedy: 'Restore the ledger from its copy.',
-      facts: {},
-    });
   }
 
   #rows(entries: readonly Entry[]): Row[] {

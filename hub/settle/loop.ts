@@ -15,7 +15,7 @@ import {
   rowOf,
   type SettledView,
 } from '../batch/batch.ts';
-import { findEntry } from '../intake/books.ts';
+import { findEntry, namedEntry } from '../intake/books.ts';
 import type { Books } from '../intake/state.ts';
 import { bytesKey, trieEntries } from '../intake/trie.ts';
 import { creditRowsMax, replacementsMax, rowAttemptsMax } from '../limits.ts';
@@ -296,9 +296,7 @@ export class SettleLoop {
   }
 
   #row(books: Books, reference: RowReference): Row {
-    const entry = findEntry(books, reference.entry);
-    if (entry === undefined) throw new Error(`the ledger lost ${toHex(reference.entry)}, which it settled`);
-    return rowOf(this.#options.signing, entry, reference);
+    return rowOf(this.#options.signing, namedEntry(books, reference.entry), reference);
   }
 
   async #record(record: HubRecord): Promise<void> {

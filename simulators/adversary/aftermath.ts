@@ -4,7 +4,7 @@
  * one go when a run is over; weeks pass in between.
  */
 import { openedRowOf } from '../../hub/batch/batch.ts';
-import { channelBook } from '../../hub/intake/books.ts';
+import { channelBook, namedEntry } from '../../hub/intake/books.ts';
 import { trieEntries } from '../../hub/intake/trie.ts';
 import type { Entry } from '../../hub/intake/state.ts';
 import { shortfallOf } from '../../hub/watch/shortfall.ts';
@@ -50,13 +50,11 @@ export function aftermath(simulation: Simulation): Aftermath[] {
     const proof = proofs.get(channel);
     if (proof !== undefined) {
       const book = channelBook(hub.books, channel as never);
-      const { entries, claims } = book;
-      const find = (id: Uint8Array): Entry =>
-        entries.find((entry) => entry.id.every((byte, i) => byte === id[i]))!;
       const row = (entry: Entry) => openedRowOf(simulation.signing, entry);
-      vault.proveFraud(row(find(proof.first)), row(find(proof.second)), now);
+      const shown = (id: Entry['id']) => row(namedEntry(hub.books, id));
+      vault.proveFraud(shown(proof.first), shown(proof.second), now);
       const { credited } = vault.channel(channel);
-      for (const [, { payee }] of trieEntries(claims)) {
+      for (const [, { payee }] of trieEntries(book.claims)) {
         const shortfall = shortfallOf(book, payee, deposited + credited - bond);
         if (shortfall !== undefined) vault.registerShortfall(shortfall.entries.map(row), now);
       }

@@ -3,39 +3,8 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { bundleChanged } from '../../tools/bundle.mjs';
 import { MUTATIONS } from './protocol.mjs';
-
-/** Bundles one test file with one line of one source file changed. */
-async function bundleBroken(root, mutation, outfile) {
-  const { build } = await import('esbuild');
-  const target = join(root, mutation.file);
-  await build({
-    absWorkingDir: root,
-    entryPoints: [`test/${mutation.caughtBy}.test.ts`],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    packages: 'external',
-    logLevel: 'error',
-    plugins: [
-      {
-        name: 'break one line',
-        setup({ onLoad }) {
-          onLoad({ filter: /\.ts$/ }, ({ path }) =>
-            path === target
-              ? {
-                  contents: readFileSync(path, 'utf8').replace(mutation.from, () => mutation.to),
-                  loader: 'ts',
-                }
-              : undefined,
-          );
-        },
-      },
-    ],
-  });
-}
 
 export default {
   name: 'mutations',
@@ -57,10 +26,12 @@ export default {
       (mutation, index) => !missing.includes(mutation) && index % shards === shard - 1,
     );
     for (const mutation of mine) {
+      const { name, file, from: find, to: replace, caughtBy } = mutation;
+      const entryPoints = { broken: `test/${caughtBy}.test.ts` };
+      await bundleChanged(entryPoints, 'build/test/mutations', { name, file, find, replace });
       const outfile = 'build/test/mutations/broken.mjs';
-      await bundleBroken(root, mutation, join(root, outfile));
       const { status } = spawnSync(process.execPath, [outfile], { cwd: root, timeout: 120_000 });
-      judge(status !== 0, `${mutation.name}: caught by ${mutation.caughtBy}`);
+      judge(status !== 0, `${name}: caught by ${caughtBy}`);
     }
     return counts;
   },
