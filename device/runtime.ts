@@ -2,6 +2,8 @@
  * The only executor of effects on a device. One event at a time: step, then every effect in order, each completed
  * before the next; then the next event. An effect that fails drops the rest of its list, so nothing is revealed that
  * was not stored. The same runtime serves payers and terminals, on a chip and on Node.
+ *
+ * Only signing takes time, so there is a promise only while something signs: on a chip one costs more than most events.
  */
 import type { Clock, Entropy, Link, SecureKey, Uplink } from '../hardware/interfaces/index.ts';
 import type { Bytes32 } from '../protocol/bytes.ts';
@@ -60,8 +62,15 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
   private journal: Journal | undefined;
   private link: Link | undefined;
   private uplink: Uplink | undefined;
+  /** Events that came while another one is handled. */
   private readonly queue: (E | DeviceEvent)[] = [];
+  /** True while an event is handled. */
+  private busy = false;
+  /** Ends with the queue; there is one while something signs. */
   private draining: Promise<void> | undefined;
+  /** The books before the event that is handled, and what was stored since: together they are what is stored. */
+  private before: B;
+  private written: R[] = [];
   private stopClock: (() => void) | undefined;
 
   /** `openJournal` throws when the journal can't be trusted; the device then starts frozen and says so. */
@@ -86,6 +95,7 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
       frozen = true;
       observer.onFault?.({ code: error.code, message: error.message, frozen });
     }
+    this.before = books;
     this.state = machine.afterPowerUp(books, frozen);
   }
 
@@ -103,7 +113,7 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
       });
     };
     tick();
-    return done;
+    return done ?? Promise.resolve();
   }
 
   private bootEvent(): DeviceEvent {
@@ -117,16 +127,14 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
     this.uplink?.close();
   }
 
-  /** Queues an event; resolves when the queue is drained. Rejects only for faults of the host itself. */
-  dispatch(event: E | DeviceEvent): Promise<void> {
-    if (this.queue.length >= QUEUE_MAX) {
-      this.observer.onFault?.({ code: 'queue_full', message: 'an event was dropped', frozen: false });
-      return this.draining ?? Promise.resolve();
-    }
-    this.queue.push(event);
-    this.draining ??= this.drain().finally(() => {
-      this.draining = undefined;
-    });
+  /**
+   * Handles an event, at once unless another one is being handled. The promise ends when the queue is empty, and
+   * rejects only for faults of the host itself; undefined when there is nothing to wait for.
+   */
+  dispatch(event: E | DeviceEvent): Promise<void> | undefined {
+    if (!this.busy) return this.drain(event);
+    if (this.queue.length < QUEUE_MAX) this.queue.push(event);
+    else this.observer.onFault?.({ code: 'queue_full', message: 'an event was dropped', frozen: false });
     return this.draining;
   }
 
@@ -170,8 +178,8 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
     }
     const { message } = decoded;
     if (message === undefined) return;
-    const random = message.type === 'streamRequest' ? this.host.entropy.random(32) : undefined;
-    void this.dispatch({ type: 'message', message, ...(random && { random }) });
+    if (message.type !== 'streamRequest') void this.dispatch({ type: 'message', message });
+    else void this.dispatch({ type: 'message', message, random: this.host.entropy.random(32) });
   }
 
   /** Resolves when nothing is being handled. */
@@ -179,93 +187,127 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
     return this.draining ?? Promise.resolve();
   }
 
-  private async drain(): Promise<void> {
+  /** Handles `first` and what is queued behind it. */
+  private drain(first: E | DeviceEvent): Promise<void> | undefined {
+    this.busy = true;
     try {
-      for (let event = this.queue.shift(); event !== undefined; event = this.queue.shift()) {
-        await this.handle(event);
+      let working = this.handle(first);
+      while (working === undefined && this.queue.length > 0) working = this.handle(this.queue.shift()!);
+      if (working !== undefined) {
+        this.draining = this.drainAfter(working);
+        return this.draining;
       }
+      this.busy = false;
     } catch (error) {
-      this.stopClock?.();
-      this.queue.length = 0;
-      if (this.observer.onCrash === undefined) throw error;
-      this.observer.onCrash(error);
+      return this.crash(error);
     }
+    return undefined;
   }
 
-  private async handle(event: E | DeviceEvent): Promise<void> {
-    const before = this.state.books;
-    const written: R[] = [];
+  /** Goes on with the queue when a key has signed. */
+  private async drainAfter(signing: Promise<void>): Promise<void> {
     try {
-      await this.run(event, before, written);
+      await signing;
+      while (this.queue.length > 0) {
+        const working = this.handle(this.queue.shift()!);
+        if (working !== undefined) await working;
+      }
+      this.busy = false;
     } catch (error) {
-      if (!(error instanceof SundialError)) throw error;
-      this.restart(error, before, written);
+      await this.crash(error);
+    } finally {
+      this.draining = undefined;
     }
   }
 
-  /** `before` and `written` together are what is stored: the books before the event and the records since. */
-  private async run(event: E | DeviceEvent, before: B, written: R[]): Promise<void> {
+  private async crash(error: unknown): Promise<void> {
+    this.busy = false;
+    this.stopClock?.();
+    this.queue.length = 0;
+    if (this.observer.onCrash === undefined) throw error;
+    this.observer.onCrash(error);
+  }
+
+  /** Steps and executes; an error that a device may meet ends in a restart of the machine. */
+  private handle(event: E | DeviceEvent): Promise<void> | undefined {
+    this.before = this.state.books;
+    if (this.written.length > 0) this.written = [];
+    try {
+      return this.run(event)?.catch((error) => this.restart(error));
+    } catch (error) {
+      this.restart(error);
+    }
+    return undefined;
+  }
+
+  private run(event: E | DeviceEvent): Promise<void> | undefined {
     const { state, effects } = this.machine.step(this.state, event, this.host.clock.monotonicMs());
     this.state = state;
-    for (let i = 0; i < effects.length; i++) {
+    return this.execute(effects, 0);
+  }
+
+  /** Executes the effects from `first` on. */
+  private execute(effects: readonly Effect<R>[], first: number): Promise<void> | undefined {
+    for (let i = first; i < effects.length; i++) {
       const effect = effects[i]!;
       this.observer.onEffect?.(effect);
-      const working = this.execute(effect, before, written);
-      if (working !== undefined) await working;
+      switch (effect.type) {
+        case 'persist':
+          this.persist(effect.record);
+          break;
+        case 'sign':
+          return this.sign(effect.digest).then(() => this.execute(effects, i + 1));
+        case 'send':
+          this.link?.send(encodeFrame(encodeMessage(effect.message)));
+          break;
+        case 'upload':
+          this.uplink?.send(encodeMessage(effect.message));
+          break;
+        case 'notify':
+          this.observer.onNotice?.(effect.notice);
+          break;
+        default:
+          unreachable(effect);
+      }
     }
+    return undefined;
   }
 
-  /** Returns a promise only for an effect that takes time: a promise costs a chip more than most effects. */
-  private execute(effect: Effect<R>, before: B, written: R[]): Promise<void> | undefined {
-    switch (effect.type) {
-      case 'persist':
-        this.persist(effect.record, before, written);
-        return undefined;
-      case 'sign':
-        return this.sign(effect.digest, before, written);
-      case 'send':
-        this.link?.send(encodeFrame(encodeMessage(effect.message)));
-        return undefined;
-      case 'upload':
-        this.uplink?.send(encodeMessage(effect.message));
-        return undefined;
-      case 'notify':
-        this.observer.onNotice?.(effect.notice);
-        return undefined;
-      default:
-        return unreachable(effect);
-    }
-  }
-
-  private async sign(digest: Bytes32, before: B, written: R[]): Promise<void> {
+  private async sign(digest: Bytes32): Promise<void> {
     const signature = await this.host.key.sign(digest);
     // The answer is handled before any other event, so no machine has to wait in between.
-    return this.run({ type: 'signed', digest, signature }, before, written);
+    return this.run({ type: 'signed', digest, signature });
   }
 
-  private persist(record: R, before: B, written: R[]): void {
+  private persist(record: R): void {
     if (this.journal === undefined) {
       throw new SundialError('journal_corrupt', 'a frozen device was asked to store', {
         severity: 'device',
         remedy: 'Report this with the version that you run.',
       });
     }
-    const { machine } = this;
-    this.journal.append(machine.records.encode(record), () =>
-      machine.snapshot(written.reduce(machine.apply, before)).map((entry) => machine.records.encode(entry)),
-    );
-    written.push(record);
+    this.journal.append(this.machine.records.encode(record), this.snapshot);
+    this.written.push(record);
+  }
+
+  /** Records that stand for everything that is stored. */
+  private readonly snapshot = (): Uint8Array[] =>
+    this.machine.snapshot(this.stored()).map((entry) => this.machine.records.encode(entry));
+
+  private stored(): B {
+    return this.written.reduce(this.machine.apply, this.before);
   }
 
   /**
    * A failed effect: what was not stored never happened. The machine goes on from what is stored, as after a power
    * cut; when the flash itself failed it goes on frozen.
    */
-  private restart(error: SundialError, before: B, written: readonly R[]): void {
+  private restart(error: unknown): void {
+    if (!(error instanceof SundialError)) throw error;
     const frozen = this.journal === undefined || FLASH_FAULTS.has(error.code);
     if (frozen) this.journal = undefined;
     this.observer.onFault?.({ code: error.code, message: error.message, frozen });
-    this.state = this.machine.afterPowerUp(written.reduce(this.machine.apply, before), frozen);
+    this.state = this.machine.afterPowerUp(this.stored(), frozen);
     const events: DeviceEvent[] = [this.bootEvent()];
     if (this.link !== undefined) events.push({ type: 'linkUp' });
     this.queue.unshift(...events);

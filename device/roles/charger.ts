@@ -40,13 +40,13 @@ export class Charger {
   }
 
   /** Offers a session to the car that is plugged in. */
-  offer(): Promise<void> {
+  offer(): Promise<void> | undefined {
     this.paidWh = 0;
     this.meter.start();
     return this.ask();
   }
 
-  private ask(): Promise<void> {
+  private ask(): Promise<void> | undefined {
     return this.device.dispatch({
       type: 'streamSale',
       tickValue: this.tariff.tickValue,

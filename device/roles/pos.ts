@@ -15,7 +15,7 @@ export class Pos {
   }
 
   /** Asks for `amount`; the outcome comes as a notice: approved, or refused with its code. */
-  sale(amount: Amount): Promise<void> {
+  sale(amount: Amount): Promise<void> | undefined {
     return this.device.dispatch({
       type: 'sale',
       amount,
@@ -25,7 +25,7 @@ export class Pos {
   }
 
   /** Drops the open sale; whoever paid it too late gets a full credit. */
-  cancel(): Promise<void> {
+  cancel(): Promise<void> | undefined {
     return this.device.dispatch({ type: 'cancel' });
   }
 }

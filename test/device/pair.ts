@@ -279,7 +279,7 @@ export class Pair {
     await this.settle();
   }
 
-  sale(units: number): Promise<void> {
+  sale(units: number): Promise<void> | undefined {
     this.seeds += 1;
     return this.terminal.dispatch({
       type: 'sale',
