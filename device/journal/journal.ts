@@ -64,17 +64,21 @@ class BankedJournal implements Journal {
   generation = 0;
   private readonly flash: Flash;
   private readonly unit: number;
+  /** Next free byte of the active bank, and the first behind it, from the start of the flash. */
+  private end = 0;
+  private limit = 0;
+  private active = -1;
+  /** A written mark. */
+  private readonly marked: Uint8Array;
   private readonly bankBytes: number;
   private readonly banks: number;
   private readonly version: number;
   private readonly minReader: number;
-  private active = -1;
-  /** Next free byte of the active bank, from the start of the flash. */
-  private end = 0;
 
   constructor(flash: Flash, options: JournalOptions) {
     this.flash = flash;
     this.unit = Math.max(4, flash.wordSize);
+    this.marked = new Uint8Array(this.unit);
     this.banks = options.banks;
     this.version = options.version ?? RECORD_VERSION;
     this.minReader = options.minReader ?? RECORD_MIN_READER;
@@ -105,7 +109,7 @@ class BankedJournal implements Journal {
 
   /** False when the flash does not take the mark. */
   private mark(offset: number): boolean {
-    return this.writeChecked(offset, new Uint8Array(this.unit));
+    return this.writeChecked(offset, this.marked);
   }
 
   private readyHead(bank: number): BankHead | undefined {
@@ -120,7 +124,7 @@ class BankedJournal implements Journal {
       const head = this.readyHead(bank);
       if (head === undefined || (newest !== undefined && head.generation < newest.generation)) continue;
       newest = head;
-      this.active = bank;
+      this.enter(bank);
     }
     if (newest === undefined) {
       // No bank was ever completed, so nothing was ever promised.
@@ -142,9 +146,8 @@ class BankedJournal implements Journal {
 
   /** Reads all records of the active bank. False when a torn or weak one stands at the end. */
   private scan(): boolean {
-    const { flash, unit } = this;
-    const limit = this.start(this.active) + this.bankBytes;
-    let at = this.marks(this.active).records;
+    const { flash, unit, limit } = this;
+    let at = this.end;
     let tail = -1;
     while (at + unit + RECORD_HEAD_BYTES <= limit) {
       const mark = flash.read(at, unit);
@@ -169,20 +172,25 @@ class BankedJournal implements Journal {
   }
 
   get bytesFree(): number {
-    return this.start(this.active) + this.bankBytes - this.end;
-  }
-
-  private sizeOf(payload: Uint8Array): number {
-    return this.unit + padded(RECORD_HEAD_BYTES + payload.length, this.unit);
+    return this.limit - this.end;
   }
 
   append(payload: Uint8Array, snapshot: () => Iterable<Uint8Array>): void {
-    if (payload.length > RECORD_BYTES_MAX) throw corrupt(this.end, `a record of ${payload.length} bytes`);
-    if (this.sizeOf(payload) <= this.bytesFree && this.write(payload)) return;
+    const body = this.bodyOf(payload);
+    if (this.write(body)) return;
     // The bank is full, or a word of it would not take its value: go on in the next one.
     this.begin(snapshot());
-    if (this.sizeOf(payload) > this.bytesFree) throw this.full();
-    if (!this.write(payload)) throw this.worn();
+    if (this.write(body)) return;
+    throw this.fits(body) ? this.worn() : this.full();
+  }
+
+  private bodyOf(payload: Uint8Array): Uint8Array {
+    if (payload.length > RECORD_BYTES_MAX) throw corrupt(this.end, `a record of ${payload.length} bytes`);
+    return encodeBody(payload, this.unit);
+  }
+
+  private fits(body: Uint8Array): boolean {
+    return this.end + this.unit + body.length <= this.limit;
   }
 
   private full(): SundialError {
@@ -200,13 +208,15 @@ class BankedJournal implements Journal {
     });
   }
 
-  /** Body, then mark, then read back. False when the flash did not take it: the caller leaves this bank. */
-  private write(payload: Uint8Array): boolean {
-    const body = encodeBody(payload, this.unit);
+  /** Body, then mark, each read back. False when there is no room or the flash did not take it. */
+  private write(body: Uint8Array): boolean {
     const at = this.end;
-    if (!this.writeChecked(at + this.unit, body)) return false;
+    const bodyAt = at + this.unit;
+    const next = bodyAt + body.length;
+    if (next > this.limit) return false;
+    if (!this.writeChecked(bodyAt, body)) return false;
     if (!this.mark(at)) return false;
-    this.end = at + this.unit + body.length;
+    this.end = next;
     return true;
   }
 
@@ -244,24 +254,27 @@ class BankedJournal implements Journal {
       throw error;
     }
     const head = { generation: this.generation + 1, version: this.version, minReader: this.minReader };
-    const { ready, records: first } = this.marks(bank);
-    const before = { active: this.active, end: this.end };
     if (!this.writeChecked(start, encodeHead(head, this.unit))) return false;
-    this.active = bank;
-    this.end = first;
+    const { active, end, limit } = this;
+    this.enter(bank);
     for (const record of records) {
-      if (this.sizeOf(record) > this.bytesFree) {
-        Object.assign(this, before);
-        throw this.full();
-      }
-      if (!this.write(record)) {
-        Object.assign(this, before);
-        return false;
-      }
+      const body = this.bodyOf(record);
+      if (this.write(body)) continue;
+      const full = !this.fits(body);
+      Object.assign(this, { active, end, limit });
+      if (full) throw this.full();
+      return false;
     }
-    if (this.mark(ready)) return true;
-    Object.assign(this, before);
+    if (this.mark(this.marks(bank).ready)) return true;
+    Object.assign(this, { active, end, limit });
     return false;
+  }
+
+  /** Goes on behind the marks of a bank. */
+  private enter(bank: number): void {
+    this.active = bank;
+    this.end = this.marks(bank).records;
+    this.limit = this.start(bank) + this.bankBytes;
   }
 
   /** Marks every other bank as replaced, so that none of them is ever taken for the newest again. */

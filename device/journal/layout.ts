@@ -23,7 +23,10 @@ export interface BankHead {
 }
 
 /** Rounds up to whole units. */
-export const padded = (bytes: number, unit: number): number => Math.ceil(bytes / unit) * unit;
+export function padded(bytes: number, unit: number): number {
+  const over = bytes % unit;
+  return over === 0 ? bytes : bytes + unit - over;
+}
 
 export function encodeHead({ generation, version, minReader }: BankHead, unit: number): Uint8Array {
   const bytes = new Uint8Array(padded(HEAD_BYTES, unit)).fill(0xff);

@@ -9,6 +9,7 @@
 void keccak256(const uint8_t *bytes, size_t size, uint8_t hash[32]);
 void sha256(const uint8_t *bytes, size_t size, uint8_t hash[32]);
 size_t frame_encode(const uint8_t *message, size_t size, uint8_t *out);
+void record_encode(const uint8_t *payload, size_t size, uint8_t *out, size_t room);
 int frame_decode(const uint8_t *frame, size_t size, uint8_t *out);
 uint32_t crc32(uint32_t before, const uint8_t *bytes, size_t size);
 

@@ -68,6 +68,16 @@ static void native_frame_decode(struct sxMachine *the)
 	return_number(the, room >= size ? (double)frame_decode(frame, size, out) : -1);
 }
 
+static void native_record_encode(struct sxMachine *the)
+{
+	size_t size = 0, room = 0;
+	const uint8_t *payload = argument_bytes(the, 0, &size);
+	uint8_t *out = argument_bytes(the, 1, &room);
+	bool fits = room >= size + 8;
+	if (fits) record_encode(payload, size, out, room);
+	return_boolean(the, fits);
+}
+
 static void native_secp_address(struct sxMachine *the)
 {
 	uint8_t *address = argument_bytes_of(the, 1, 20);
@@ -96,6 +106,7 @@ const struct native crypto_natives[] = {
 	{ "writeUint", native_write_uint, 3 },
 	{ "frameEncode", native_frame_encode, 2 },
 	{ "frameDecode", native_frame_decode, 2 },
+	{ "recordEncode", native_record_encode, 2 },
 	{ "secpAddress", native_secp_address, 2 },
 	{ "secpSign", native_secp_sign, 3 },
 	{ "secpRecover", native_secp_recover, 3 },

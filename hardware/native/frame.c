@@ -1,4 +1,7 @@
-/* The tap link's frames: COBS around message and CRC-32, as device/links/framing.ts defines them. */
+/*
+ * The tap link's frames, COBS around message and CRC-32, as device/links/framing.ts defines them, and the journal's
+ * records, as device/journal/layout.ts does.
+ */
 #include <string.h>
 
 #include "crypto.h"
@@ -43,4 +46,15 @@ int frame_decode(const uint8_t *frame, size_t size, uint8_t *out)
 	for (int i = 0; i < 4; i++)
 		if (out[length - 4 + (size_t)i] != (uint8_t)(sum >> (8 * i))) return -1;
 	return (int)(length - 4);
+}
+
+/* Head and payload of a record, then 0xff to the end; `out` holds at least 8 bytes more than the payload. */
+void record_encode(const uint8_t *payload, size_t size, uint8_t *out, size_t room)
+{
+	uint8_t head[4] = { (uint8_t)size, (uint8_t)(size >> 8), (uint8_t)~size, (uint8_t)(~size >> 8) };
+	uint32_t sum = crc32(crc32(0, head, 2), payload, size);
+	memcpy(out, head, 4);
+	for (int i = 0; i < 4; i++) out[4 + i] = (uint8_t)(sum >> (8 * i));
+	memcpy(out + 8, payload, size);
+	memset(out + 8 + size, 0xff, room - 8 - size);
 }

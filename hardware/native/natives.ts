@@ -25,6 +25,8 @@ export interface Natives {
   frameEncode(message: Uint8Array, out: Uint8Array): number;
   /** Writes the message of a frame without its closing zero; returns its bytes, -1 for garbage. */
   frameDecode(frame: Uint8Array, out: Uint8Array): number;
+  /** Writes a record of the journal but its commit mark, with 0xff to the end of `out`; false when it is too small. */
+  recordEncode(payload: Uint8Array, out: Uint8Array): boolean;
   /**
    * Writes the fields that `codecs` names, laid out as struct.ts says; false when one does not fit its layout or the
    * buffer is too small. Nothing is written then.

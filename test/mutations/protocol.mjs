@@ -449,8 +449,8 @@ export const MUTATIONS = [
   [
     'the mark is written before the body',
     JOURNAL,
-    '    if (!this.writeChecked(at + this.unit, body)) return false;\n    if (!this.mark(at)) return false;',
-    '    if (!this.mark(at)) return false;\n    if (!this.writeChecked(at + this.unit, body)) return false;',
+    '    if (!this.writeChecked(bodyAt, body)) return false;\n    if (!this.mark(at)) return false;',
+    '    if (!this.mark(at)) return false;\n    if (!this.writeChecked(bodyAt, body)) return false;',
     'device/cuts',
   ],
   [

@@ -5,7 +5,9 @@ import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js';
 import { keccak_256 } from '@noble/hashes/sha3.js';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { encodeBody as inSteps } from '../../device/journal/layout.ts';
 import { keccak256, nativeCrypto, nativeKey, sha256 } from '../../hardware/native/index.ts';
+import { encodeBody } from '../../hardware/native/layout.ts';
 import { natives } from '../../hardware/native/natives.ts';
 import { nobleSuite } from '../../protocol/crypto/noble.ts';
 
@@ -44,6 +46,16 @@ test('keccak256 and sha256 agree with noble around every block edge', () => {
 
 test('crc32 has the check value of the standard', () => {
   assert.is(natives.crc32(new Uint8Array([...'123456789'].map((c) => c.charCodeAt(0)))), 0xcbf43926);
+});
+
+test('a record of the journal is the one that JavaScript writes', () => {
+  for (const size of [0, 1, 3, 4, 255, 256, 6144])
+    for (const unit of [4, 8, 12])
+      assert.equal(
+        encodeBody(bytesOf(size, unit), unit),
+        inSteps(bytesOf(size, unit), unit),
+        `${size} bytes`,
+      );
 });
 
 test('signatures are byte-identical to noble and recover to the same address', async () => {

@@ -14,7 +14,7 @@ import { terminalRecords } from '../../../protocol/machines/terminal/books.ts';
 import { makeSigning } from '../../../protocol/signing/digests.ts';
 import { SCOPE_ANY, voucherDigest } from '../../../protocol/vouchers.ts';
 import { decodeMessage, encodeMessage, type MessageOf } from '../../../protocol/wire/messages.ts';
-import type { Entropy, Flash, Link, Uplink } from '../../interfaces/index.ts';
+import type { Entropy, Link, Uplink } from '../../interfaces/index.ts';
 import { onStart } from '../../native/prelude.ts';
 import { crypto } from './crypto.ts';
 import { boardFlash } from './flash.ts';
@@ -31,19 +31,7 @@ const patience = 200;
 declare const PROFILE: string;
 
 /** Half of the flash for each of the two devices. */
-function halfOf(flash: Flash, half: 0 | 1): Flash {
-  const size = flash.size / 2;
-  const base = half * size;
-  return {
-    size,
-    blockSize: flash.blockSize,
-    wordSize: flash.wordSize,
-    rewritable: flash.rewritable,
-    read: (offset, length) => flash.read(base + offset, length),
-    write: (offset, bytes) => flash.write(base + offset, bytes),
-    erase: (offset) => flash.erase(base + offset),
-  };
-}
+const halves = [boardFlash(0, 32), boardFlash(32, 32)] as const;
 
 /** One side of the wire: frames wait until the bench delivers them. */
 class End implements Link {
@@ -96,7 +84,7 @@ async function run(): Promise<void> {
     until: seconds(start + 1e6),
   } as const;
 
-  const payerJournal = openJournal(halfOf(boardFlash, 0), { banks: 4 });
+  const payerJournal = openJournal(halves[0], { banks: 4 });
   const terms = {
     channel,
     payer: payerKey!.address,
@@ -119,14 +107,14 @@ async function run(): Promise<void> {
     signing,
     { role: 'wearable', scheme: 'secp256k1', tapMax: amount(50_000_000), entropyCertified: false },
     { key: payerKey!, clock, entropy: counter() },
-    () => openJournal(halfOf(boardFlash, 0), { banks: 4 }),
+    () => openJournal(halves[0], { banks: 4 }),
     observer,
   );
 
   const expiresAt = seconds(start + 1e6);
   const named = { terminal: terminalKey!.address, payee: payee!.address, expiresAt };
   const certificate = { expiresAt, signature: await payee!.sign(signing.digest('Terminal', named)) };
-  openJournal(halfOf(boardFlash, 1), { banks: 4 }).append(terminalRecords.encode(hubKey), none);
+  openJournal(halves[1], { banks: 4 }).append(terminalRecords.encode(hubKey), none);
   const terminal: TerminalDevice = terminalDevice(
     signing,
     {
@@ -141,7 +129,7 @@ async function run(): Promise<void> {
       entropyCertified: false,
     },
     { key: terminalKey!, clock, entropy: counter() },
-    () => openJournal(halfOf(boardFlash, 1), { banks: 4 }),
+    () => openJournal(halves[1], { banks: 4 }),
     observer,
   );
   await payer.start();
@@ -304,7 +292,7 @@ async function run(): Promise<void> {
   const hash = alone(() => crypto.keccak256(preimage));
   const tick = { type: 'tick', channel, k, preimage, late: false } as const;
   const record = alone(() => terminalRecords.encode(tick));
-  const journal = openJournal(halfOf(boardFlash, 1), { banks: 4 });
+  const journal = openJournal(halves[1], { banks: 4 });
   const payload = terminalRecords.encode(tick);
   const store = alone(() => journal.append(payload, none));
   const parts = { frame, decode, hash, record, store };

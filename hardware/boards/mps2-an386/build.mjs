@@ -120,13 +120,19 @@ export const nativeModules = {
     const stand = {
       'device/crc32.ts': 'crc32.ts',
       'device/links/framing.ts': 'framing.ts',
+      'device/journal/layout.ts': 'layout.ts',
       'protocol/bytes.ts': 'bytes.ts',
       'protocol/wire/struct.ts': 'struct.ts',
     };
-    build.onResolve({ filter: /(crc32|framing|bytes|struct)\.ts$/ }, ({ path, resolveDir, importer }) => {
-      const native = stand[relative(root, join(resolveDir, path))];
-      return native && !importer.startsWith(nativeFolder) ? { path: join(nativeFolder, native) } : undefined;
-    });
+    build.onResolve(
+      { filter: /(crc32|framing|layout|bytes|struct)\.ts$/ },
+      ({ path, resolveDir, importer }) => {
+        const native = stand[relative(root, join(resolveDir, path))];
+        return native && !importer.startsWith(nativeFolder)
+          ? { path: join(nativeFolder, native) }
+          : undefined;
+      },
+    );
   },
 };
 

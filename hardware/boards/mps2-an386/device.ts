@@ -35,7 +35,7 @@ export function startBoard(...roles: readonly BoardSettings['role'][]): Board | 
     settings,
     signing: makeSigning(crypto, { chainId: settings.chainId, vault: settings.vault }),
     host: { key, clock: boardClock, entropy: boardEntropy },
-    openJournal: () => openJournal(boardFlash, { banks: journalBanks }),
+    openJournal: () => openJournal(boardFlash(), { banks: journalBanks }),
   };
 }
 

@@ -4,8 +4,7 @@ import { SundialError } from '../../../protocol/errors.ts';
 import { board, flashResult } from './natives.ts';
 
 /** `flash_fault` is the part's failure, which the journal survives; `flash_address` is the caller's. */
-function check(result: number, offset: number, length: number): void {
-  if (result === 0) return;
+function fail(result: number, offset: number, length: number): never {
   const reason = flashResult[result] ?? 'flash_range';
   const facts = { offset, length, reason };
   if (reason === 'flash_range') {
@@ -22,21 +21,30 @@ function check(result: number, offset: number, length: number): void {
   });
 }
 
-/** 64 blocks of 4 KB, as in board.h. */
-export const boardFlash: Flash = {
-  size: 64 * 4096,
-  blockSize: 4096,
-  wordSize: 4,
-  rewritable: true,
-  read(offset, length) {
-    const bytes = new Uint8Array(length);
-    check(board.flashRead(offset, bytes), offset, length);
-    return bytes;
-  },
-  write(offset, bytes) {
-    check(board.flashWrite(offset, bytes), offset, bytes.length);
-  },
-  erase(offset) {
-    check(board.flashErase(offset), offset, this.blockSize);
-  },
-};
+/** Bytes of a block, and blocks of the part, as in board.h. */
+const blockSize = 4096;
+const blocks = 64;
+
+/** The blocks from `first` on: all of them, unless two devices share the part. */
+export function boardFlash(first = 0, count = blocks - first): Flash {
+  const base = first * blockSize;
+  return {
+    size: count * blockSize,
+    blockSize,
+    wordSize: 4,
+    rewritable: true,
+    read(offset, length) {
+      const bytes = new Uint8Array(length);
+      const result = board.flashRead(base + offset, bytes);
+      return result === 0 ? bytes : fail(result, offset, length);
+    },
+    write(offset, bytes) {
+      const result = board.flashWrite(base + offset, bytes);
+      if (result !== 0) fail(result, offset, bytes.length);
+    },
+    erase(offset) {
+      const result = board.flashErase(base + offset);
+      if (result !== 0) fail(result, offset, blockSize);
+    },
+  };
+}

@@ -9,6 +9,8 @@ import { boardEntropy, boardKey } from './key.ts';
 import { openPort } from './link.ts';
 import { board, port } from './natives.ts';
 
+const flash = boardFlash();
+
 /** A line longer than this is noise. */
 const lineMax = 1400;
 
@@ -59,13 +61,13 @@ const operations: Record<string, (...values: Uint8Array[]) => Uint8Array | strin
   recover: (digest, signature) => counted(() => crypto.recover(digest!, signature!)) ?? 'none',
   address: () => boardKey().address,
   random: (length) => boardEntropy.random(number(length)),
-  read: (offset, length) => boardFlash.read(number(offset), number(length)),
+  read: (offset, length) => flash.read(number(offset), number(length)),
   write: (offset, bytes) => {
-    boardFlash.write(number(offset), bytes!);
+    flash.write(number(offset), bytes!);
     return '';
   },
   erase: (offset) => {
-    boardFlash.erase(number(offset));
+    flash.erase(number(offset));
     return '';
   },
   ticks: () => String(ticks),
