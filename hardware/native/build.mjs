@@ -16,7 +16,8 @@ const engineFolder = join(root, 'node_modules/@agoric/xsnap/moddable/xs');
 const curve = join(root, 'node_modules/secp256k1/src/secp256k1');
 
 // Debugger, snapshots and lockdown are left out: no board has them, and they are a tenth of the engine's flash.
-const engineUnused = ['xsSnapshot.c', 'xsProfile.c', 'xsLockdown.c'];
+// The interpreter is compiled as part of run.c.
+const engineUnused = ['xsSnapshot.c', 'xsProfile.c', 'xsLockdown.c', 'xsRun.c'];
 // The parser only runs on the build machine.
 const engineParser = ['xsLexical.c', 'xsScope.c', 'xsSourceMap.c', 'xsSyntaxical.c', 'xsTree.c', 'xsCode.c'];
 

@@ -43,7 +43,6 @@ const flags = [
 ];
 // What a machine spends its time in is compiled for speed, all the rest for size. The interpreter also has a setjmp of
 // its own, see start.c.
-const interpreter = 'xsRun.c';
 const fast = ['xsMemory.c', 'xsProperty.c', 'xsType.c', 'xsDataView.c'];
 
 /** Builders of built-ins that strip.c replaces. */
@@ -153,7 +152,6 @@ async function compileAll(role, profile, archive) {
   const table = await curveTable(4);
   const sources = engineSources({ parser: false }).filter((path) => !path.endsWith('/xsDefaults.c')); // see strip.c
   const isFast = (path) => fast.some((name) => path.endsWith(`/${name}`));
-  const isInterpreter = (path) => path.endsWith(`/${interpreter}`);
   const isLinked = (path) => path.endsWith('/xsAPI.c');
   const quick = [...flags, '-w', '-O2', ...engineFlags];
   const small = [...flags, '-w', '-Os'];
@@ -163,19 +161,18 @@ async function compileAll(role, profile, archive) {
   const shared = ['machine.c', 'archive.c', 'crypto_natives.c', 'prelink.c', 'strip.c'].map((name) =>
     join(nativeFolder, name),
   );
-  const shortcuts = ['quick.c', 'struct.c'].map((name) => join(nativeFolder, name));
+  const shortcuts = ['run.c', 'quick.c', 'struct.c'].map((name) => join(nativeFolder, name));
   const ours = [...flags, ...strictFlags];
   const numbers = Object.entries(defines).map(([name, value]) => `-D${name}=${value}`);
   const headers = { headers: [folder, nativeFolder] };
   const withEngine = { ...headers, inputs };
   const none = { headers: [], inputs };
   return [
-    ...(await compile(cc, [...quick, '-Dc_setjmp=catch_point'], sources.filter(isInterpreter), none)),
     ...(await compile(cc, quick, sources.filter(isFast), none)),
     ...(await compile(
       cc,
       [...small, ...engineFlags],
-      sources.filter((path) => !isInterpreter(path) && !isFast(path) && !isLinked(path)),
+      sources.filter((path) => !isFast(path) && !isLinked(path)),
       none,
     )),
     // As for XS's own linker: the global object that goes into flash is one that caches nothing in itself.

@@ -92,7 +92,7 @@ __attribute__((section(".vectors"), used)) static const void *const vectors[] = 
 };
 
 /*
- * setjmp for XS's interpreter (xsRun.c, see build.mjs) under a name that the compiler does not know: a function that
+ * setjmp for XS's interpreter (native/run.c) under a name that the compiler does not know: a function that
  * calls setjmp by its name keeps none of its variables in registers, and the interpreter's are its whole speed. It
  * may do without: after a jump it takes all of them from the machine, which never changes, before it goes on.
  */

@@ -24,6 +24,7 @@ const own = [
   'frame.c',
   'crypto_natives.c',
   'quick.c',
+  'run.c',
   'struct.c',
 ].map((name) => join(nativeFolder, name));
 
