@@ -45,17 +45,24 @@ export const seconds = (value: number): Seconds => checkUint(value, UINT40_MAX, 
 export const height = (value: number): Height => checkUint(value, UINT48_MAX, 'height') as Height;
 export const position = (value: number): Position => checkUint(value, UINT48_MAX, 'position') as Position;
 
-/** a + b; throws `out_of_range` above uint48. */
-export const addAmounts = (a: Amount, b: Amount): Amount => amount(a + b);
+/** a + b; throws `out_of_range` above uint48. Two amounts are whole and not negative, so only that can happen. */
+export function addAmounts(a: Amount, b: Amount): Amount {
+  const sum = a + b;
+  return sum <= UINT48_MAX ? (sum as Amount) : amount(sum);
+}
 
 /** a - b; throws `out_of_range` below zero. */
 export const subtractAmounts = (a: Amount, b: Amount): Amount => amount(a - b);
 
-/** a * count, checked by division before it is computed, so that a product never loses low digits. */
+/**
+ * a * count, for a whole count from 0 to 2^32 - 1. A product up to uint48 is exact; a larger one may lose low digits, but
+ * never comes out below 2^48, so it is always seen.
+ */
 export function multiplyAmount(a: Amount, count: number): Amount {
+  const product = a * count;
+  if (product <= UINT48_MAX && count >= 0 && count <= UINT32_MAX && count % 1 === 0) return product as Amount;
   checkUint(count, UINT32_MAX, 'count');
-  if (a !== 0 && count > Math.floor(UINT48_MAX / a)) return amount(Number.POSITIVE_INFINITY);
-  return (a * count) as Amount;
+  return amount(product);
 }
 
 /** seq + 1; throws `out_of_range` when a channel has used up its 2^32 - 1 vouchers. */

@@ -65,7 +65,8 @@ static void native_frame_decode(struct sxMachine *the)
 	size_t size = 0, room = 0;
 	const uint8_t *frame = argument_bytes(the, 0, &size);
 	uint8_t *out = argument_bytes(the, 1, &room);
-	return_number(the, room >= size ? (double)frame_decode(frame, size, out) : -1);
+	size_t used = argument_unsigned(the, 2);
+	return_number(the, size >= used && room >= used ? (double)frame_decode(frame, used, out) : -1);
 }
 
 static void native_record_encode(struct sxMachine *the)
@@ -105,7 +106,7 @@ const struct native crypto_natives[] = {
 	{ "equal", native_equal, 2 },
 	{ "writeUint", native_write_uint, 3 },
 	{ "frameEncode", native_frame_encode, 2 },
-	{ "frameDecode", native_frame_decode, 2 },
+	{ "frameDecode", native_frame_decode, 3 },
 	{ "recordEncode", native_record_encode, 2 },
 	{ "secpAddress", native_secp_address, 2 },
 	{ "secpSign", native_secp_sign, 3 },

@@ -29,14 +29,17 @@ size_t frame_encode(const uint8_t *message, size_t size, uint8_t *out)
 	return at;
 }
 
-/* The message of a frame without its closing zero, into `out` of the frame's size. Returns its size, -1 for garbage. */
+/*
+ * The message of a frame without its closing zero, into `out` of the frame's size, which may be the frame itself. Returns
+ * its size, -1 for garbage.
+ */
 int frame_decode(const uint8_t *frame, size_t size, uint8_t *out)
 {
 	size_t length = 0, at = 0;
 	while (at < size) {
 		uint8_t code = frame[at];
 		if (code == 0 || at + code > size) return -1;
-		memcpy(out + length, frame + at + 1, code - 1u);
+		memmove(out + length, frame + at + 1, code - 1u); /* the two may be one */
 		length += code - 1u;
 		at += code;
 		if (code != 0xff && at < size) out[length++] = 0;

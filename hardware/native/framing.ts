@@ -11,7 +11,7 @@ export function encodeFrame(message: Uint8Array): Uint8Array {
 
 export function decodeFrame(frame: Uint8Array): Uint8Array | undefined {
   const message = new Uint8Array(frame.length);
-  const length = natives.frameDecode(frame, message);
+  const length = natives.frameDecode(frame, message, frame.length);
   return length < 0 ? undefined : message.slice(0, length);
 }
 
@@ -33,16 +33,19 @@ export class Deframer {
   }
 
   push(bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.length; ) {
-      const zero = bytes.indexOf(0, at);
+    let zero = bytes.indexOf(0);
+    // Most links deliver frame by frame.
+    const whole = zero === bytes.length - 1 && this.length === 0 && !this.skipping;
+    if (whole && zero <= this.buffer.length) return this.end(bytes, zero);
+    for (let at = 0; at < bytes.length; at = zero + 1) {
+      zero = bytes.indexOf(0, at);
       const end = zero < 0 ? bytes.length : zero;
       const room = this.buffer.length - this.length;
       if (end - at > room) this.skipping = true;
       this.buffer.set(bytes.subarray(at, Math.min(end, at + room)), this.length);
       this.length += Math.min(end - at, room);
       if (zero < 0) return;
-      this.end();
-      at = zero + 1;
+      this.end(this.buffer, this.length);
     }
   }
 
@@ -51,13 +54,14 @@ export class Deframer {
     this.skipping = false;
   }
 
-  private end(): void {
-    const { length, skipping } = this;
+  /** Hands on the frame in the first `length` bytes. */
+  private end(frame: Uint8Array, length: number): void {
+    const { skipping } = this;
     this.reset();
     if (skipping) return this.onGarbage('too_large');
     if (length === 0) return;
-    const message = decodeFrame(this.buffer.subarray(0, length));
-    if (message === undefined) this.onGarbage('malformed');
-    else this.onMessage(message);
+    const size = natives.frameDecode(frame, this.buffer, length);
+    if (size < 0) this.onGarbage('malformed');
+    else this.onMessage(this.buffer.slice(0, size));
   }
 }

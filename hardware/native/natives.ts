@@ -23,8 +23,11 @@ export interface Natives {
   writeUint(target: Uint8Array, end: number, value: number): boolean;
   /** Writes the frame of a message; returns its bytes, 0 when `out` is too small. */
   frameEncode(message: Uint8Array, out: Uint8Array): number;
-  /** Writes the message of a frame without its closing zero; returns its bytes, -1 for garbage. */
-  frameDecode(frame: Uint8Array, out: Uint8Array): number;
+  /**
+   * Writes the message of the frame in the first `size` bytes, its closing zero left out; `out` may be the frame itself.
+   * Returns the message's bytes, -1 for garbage.
+   */
+  frameDecode(frame: Uint8Array, out: Uint8Array, size: number): number;
   /** Writes a record of the journal but its commit mark, with 0xff to the end of `out`; false when it is too small. */
   recordEncode(payload: Uint8Array, out: Uint8Array): boolean;
   /**
@@ -32,8 +35,8 @@ export interface Natives {
    * buffer is too small. Nothing is written then.
    */
   structWrite?(writer: Writer, layout: Uint8Array, codecs: object, values: object): boolean;
-  /** Reads them; undefined when the bytes are anything else. Nothing is read then. */
-  structRead?(reader: Reader, layout: Uint8Array, codecs: object): object | undefined;
+  /** Reads them, behind a `type` when one is given; undefined when the bytes are anything else. Nothing is read then. */
+  structRead?(reader: Reader, layout: Uint8Array, codecs: object, type?: string): object | undefined;
   /** False when `secret` is no valid key. */
   secpAddress(secret: Uint8Array, out: Uint8Array): boolean;
   secpSign(digest: Uint8Array, secret: Uint8Array, out: Uint8Array): boolean;

@@ -131,7 +131,7 @@ static txSlot *read_item(txMachine *the, struct cursor *from, txSlot *last, txID
 	return last;
 }
 
-/* structRead(reader, layout, codecs): the struct, or undefined when it has to be done field by field. */
+/* structRead(reader, layout, codecs, type): the struct, or undefined when it has to be done field by field. */
 static void native_struct_read(txMachine *the)
 {
 	struct cursor from;
@@ -142,6 +142,7 @@ static void native_struct_read(txMachine *the)
 	if (!cursor_of(the, &from) || !read_head(&from, MAJOR_ARRAY, &count) || count != size / 2) return;
 	mxPush(mxObjectPrototype);
 	txSlot *last = fxNewObjectInstance(the);
+	if (mxArgc > 3) last = fxNextSlotProperty(the, last, mxArgv(3), fxNewNameX(the, "type"), XS_NO_FLAG);
 	for (size_t i = 0; last && field && i < size; i += 2, field = field->next) {
 		const uint8_t *layout = argument_bytes(the, 1, &size);
 		last = !find_bytes(the, &from) ? NULL : read_item(the, &from, last, field->ID, layout[i], layout[i + 1]);
@@ -153,6 +154,6 @@ static void native_struct_read(txMachine *the)
 
 const struct native struct_natives[] = {
 	{ "structWrite", native_struct_write, 4 },
-	{ "structRead", native_struct_read, 3 },
+	{ "structRead", native_struct_read, 4 },
 };
 const size_t struct_natives_count = sizeof(struct_natives) / sizeof(struct_natives[0]);

@@ -1,7 +1,7 @@
 /** protocol/wire/struct.ts with structs of plain items read and written at once, in C. */
 import { Struct, type StructOf } from '../../protocol/wire/struct.ts';
 import type { Reader, Writer } from '../../protocol/wire/cbor.ts';
-import type { Codec, Item } from '../../protocol/wire/schema.ts';
+import type { Codec, Item, StructCodec } from '../../protocol/wire/schema.ts';
 import { natives } from './natives.ts';
 
 export type { StructOf };
@@ -34,11 +34,16 @@ class PlainStruct<F extends Readonly<Record<string, Codec<unknown>>>> extends St
   override read(reader: Reader): StructOf<F> {
     return (natives.structRead!(reader, this.layout, this.fields) as StructOf<F>) ?? super.read(reader);
   }
+
+  override readAs<N extends string>(reader: Reader, type: N): { readonly type: N } & StructOf<F> {
+    const value = natives.structRead!(reader, this.layout, this.fields, type);
+    return (value as { readonly type: N } & StructOf<F>) ?? super.readAs(reader, type);
+  }
 }
 
 export function struct<const F extends Readonly<Record<string, Codec<unknown>>>>(
   fields: F,
-): Codec<StructOf<F>> {
+): StructCodec<StructOf<F>> {
   // Only where the engine's sources are ours to build with: the SDK's natives don't see inside of it.
   const layout = natives.structRead && layoutOf(Object.entries(fields).map(([, codec]) => codec.item));
   return layout === undefined ? new Struct(fields) : new PlainStruct(fields, layout);

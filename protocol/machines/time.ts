@@ -22,8 +22,10 @@ export function timeAtBoot(stored: Seconds, realTime: Seconds | undefined, nowMs
 
 /** Seconds now; never going back while the timer doesn't. */
 export function timeNow(time: DeviceTime, nowMs: number): Seconds {
-  const elapsed = Math.floor(Math.max(0, nowMs - time.sinceMs) / 1000);
-  return seconds(Math.min(UINT40_MAX, time.floor + elapsed));
+  const elapsedMs = nowMs - time.sinceMs;
+  if (!(elapsedMs >= 1000)) return time.floor;
+  const now = time.floor + (elapsedMs - (elapsedMs % 1000)) / 1000;
+  return (now < UINT40_MAX ? now : UINT40_MAX) as Seconds;
 }
 
 /** Takes a time that the hub signed. An older one moves nothing, but still shows that the hub is there. */

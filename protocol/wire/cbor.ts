@@ -76,6 +76,12 @@ export class Writer {
     }
   }
 
+  /** Bytes that are encoded already. */
+  encoded(bytes: Uint8Array): void {
+    const start = this.reserve(bytes.length);
+    this.buffer.set(bytes, start);
+  }
+
   uint(value: number): void {
     this.head(UINT, value);
   }
@@ -116,8 +122,10 @@ export class Reader {
   private readonly buffer: Uint8Array;
   private at = 0;
 
-  constructor(buffer: Uint8Array) {
+  /** Begins at byte `start`. */
+  constructor(buffer: Uint8Array, start = 0) {
     this.buffer = buffer;
+    this.at = start;
   }
 
   private fail(fault: DecodeFault, message: string): never {

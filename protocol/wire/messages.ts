@@ -18,6 +18,7 @@ import { DecodeError, Reader, Writer } from './cbor.ts';
 import {
   addressField,
   amountField,
+  arrayStart,
   asciiText,
   bytes16Field,
   bytes32Field,
@@ -33,6 +34,7 @@ import {
   secondsField,
   seqField,
   signatureField,
+  type StructCodec,
   struct,
   type TaggedOf,
   u8,
@@ -82,7 +84,9 @@ export type Direction =
 interface Row {
   readonly number: number;
   readonly direction: Direction;
-  readonly codec: Codec<unknown>;
+  readonly codec: StructCodec<unknown>;
+  /** The envelope's bytes in front of the fields. */
+  readonly start: Uint8Array;
 }
 
 function row<const F extends Record<string, Codec<unknown>>>(
@@ -90,7 +94,8 @@ function row<const F extends Record<string, Codec<unknown>>>(
   direction: Direction,
   fields: F,
 ) {
-  return { number, direction, codec: struct(fields) } as const;
+  const start = arrayStart(3, WIRE_VERSION, number);
+  return { number, direction, codec: struct(fields), start } as const;
 }
 
 export const MESSAGES = {
@@ -275,12 +280,9 @@ export const NEED = { hello: 1, certificate: 2, lease: 3 } as const;
 /** What a device says it is when it registers. */
 export const ROLES = { wearable: 1, pos: 2, charger: 3, car: 4 } as const;
 
-const byNumber = new Map<number, { name: MessageName; row: Row }>(
-  (Object.entries(MESSAGES) as [MessageName, Row][]).map(([name, entry]) => [
-    entry.number,
-    { name, row: entry },
-  ]),
-);
+const byNumber: { readonly name: MessageName; readonly codec: StructCodec<unknown> }[] = [];
+for (const [name, { number, codec }] of Object.entries(MESSAGES) as [MessageName, Row][])
+  byNumber[number] = { name, codec };
 
 /** Heads of [version, number, ...]: the array head that the struct's size counts already, version, number. */
 const ENVELOPE_BYTES = 1 + 3;
@@ -294,9 +296,7 @@ export function messageBytesMax(name: MessageName): number {
 export function encodeMessage(message: Message): Uint8Array {
   const writer = new Writer();
   const entry: Row = MESSAGES[message.type];
-  writer.array(3);
-  writer.uint(WIRE_VERSION);
-  writer.uint(entry.number);
+  writer.encoded(entry.start);
   entry.codec.write(writer, message);
   return writer.finish();
 }
@@ -310,21 +310,33 @@ export type Decoded =
 /** Which link the bytes came over: it bounds their size before anything is parsed. */
 export type Medium = 'tap' | 'sync';
 
+/**
+ * Where the fields stand behind an envelope of this version and a number of one byte, which is in front of them; 0 for
+ * whatever is to be read head by head.
+ */
+function startOfFields(bytes: Uint8Array): number {
+  if (bytes[0] !== 0x83 || bytes[1] !== WIRE_VERSION) return 0;
+  const low = bytes[2]!;
+  if (low < 24) return 3;
+  return low === 24 && bytes[3]! >= 24 ? 4 : 0;
+}
+
 /** Strictly decodes one message; never throws on bytes from outside, names the refusal instead. */
 export function decodeMessage(bytes: Uint8Array, medium: Medium): Decoded {
   if (bytes.length > (medium === 'tap' ? TAP_MESSAGE_BYTES_MAX : SYNC_MESSAGE_BYTES_MAX))
     return { ok: false, code: 'too_large' };
   try {
-    const reader = new Reader(bytes);
-    if (reader.array(3) !== 3) return { ok: false, code: 'malformed' };
-    if (reader.uint(255) !== WIRE_VERSION) return { ok: false, code: 'version_unknown' };
-    const number = reader.uint(0xffff);
-    const found = byNumber.get(number);
+    const start = startOfFields(bytes);
+    const reader = new Reader(bytes, start);
+    if (start === 0 && reader.array(3) !== 3) return { ok: false, code: 'malformed' };
+    if (start === 0 && reader.uint(255) !== WIRE_VERSION) return { ok: false, code: 'version_unknown' };
+    const number = start > 0 ? bytes[start - 1]! : reader.uint(0xffff);
+    const found = byNumber[number];
     if (found === undefined)
       return number % 2 === 1 ? { ok: true, message: undefined } : { ok: false, code: 'message_unknown' };
-    const fields = found.row.codec.read(reader) as object;
+    const message = found.codec.readAs(reader, found.name) as Message;
     reader.finish();
-    return { ok: true, message: { type: found.name, ...fields } as Message };
+    return { ok: true, message };
   } catch (error) {
     if (error instanceof DecodeError) return { ok: false, code: error.fault };
     throw error;

@@ -8,6 +8,7 @@ import { DecodeError, Reader, Writer } from './cbor.ts';
 import {
   addressField,
   amountField,
+  arrayStart,
   bytes16Field,
   bytes32Field,
   type Codec,
@@ -84,18 +85,17 @@ export interface RecordTable<R extends { readonly type: string }> {
 
 /** Makes the codec of a table of records. */
 export function recordTable<const T extends Record<string, Variant>>(table: T): RecordTable<TaggedOf<T>> {
-  const byNumber = new Map(
-    Object.entries(table).map(([name, row]) => [row.number, { name, codec: row.codec }]),
-  );
+  const byNumber = new Map<number, { name: string; codec: Variant['codec'] }>();
+  const starts: Record<string, Uint8Array> = {};
+  for (const [name, { number, codec }] of Object.entries(table)) {
+    byNumber.set(number, { name, codec });
+    starts[name] = arrayStart(4, RECORD_VERSION, RECORD_MIN_READER, number);
+  }
   return {
     encode(record) {
       const writer = new Writer();
-      const row = table[record.type]!;
-      writer.array(4);
-      writer.uint(RECORD_VERSION);
-      writer.uint(RECORD_MIN_READER);
-      writer.uint(row.number);
-      row.codec.write(writer, record);
+      writer.encoded(starts[record.type]!);
+      table[record.type]!.codec.write(writer, record);
       return writer.finish();
     },
     decode(bytes) {
@@ -107,9 +107,9 @@ export function recordTable<const T extends Record<string, Variant>>(table: T): 
         if (minReader > RECORD_VERSION) throw newerJournal(version, minReader);
         const row = byNumber.get(reader.uint(0xffff));
         if (row === undefined) throw new DecodeError('malformed', 'an unknown record', 0);
-        const fields = row.codec.read(reader) as object;
+        const record = row.codec.readAs(reader, row.name);
         reader.finish();
-        return { type: row.name, ...fields } as TaggedOf<T>;
+        return record as TaggedOf<T>;
       } catch (error) {
         if (!(error instanceof DecodeError)) throw error;
         throw new SundialError('journal_corrupt', 'a stored record does not decode', {

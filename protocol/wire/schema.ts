@@ -37,6 +37,12 @@ export interface Codec<T> {
   read(reader: Reader): T;
 }
 
+/** A codec of objects that can also name what it reads. */
+export interface StructCodec<T> extends Codec<T> {
+  /** Reads like `read`, with `type` as the first property. Throws DecodeError. */
+  readAs<N extends string>(reader: Reader, type: N): { readonly type: N } & T;
+}
+
 export type Infer<C> = C extends Codec<infer T> ? T : never;
 
 function uint<T extends number>(bits: 8 | 16 | 32 | 40 | 48, field = `uint${bits}`): Codec<T> {
@@ -154,7 +160,17 @@ export function list<T>(codec: Codec<T>, lengthMax: number): Codec<readonly T[]>
 /** One row of a table of tagged structs. */
 export interface Variant {
   readonly number: number;
-  readonly codec: Codec<unknown>;
+  readonly codec: StructCodec<unknown>;
+}
+
+/** The encoded start of an array of `length` items: its head and its first items, integers below 256. */
+export function arrayStart(length: number, ...first: readonly number[]): Uint8Array {
+  const bytes = [0x80 + length];
+  for (const value of first) {
+    if (value >= 24) bytes.push(24);
+    bytes.push(value);
+  }
+  return Uint8Array.from(bytes);
 }
 
 /** `{ type: name, ...fields }` for each row of a table: what `tagged` reads and writes. */

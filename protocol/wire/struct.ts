@@ -1,6 +1,6 @@
 /** Structs: positional arrays of fields, in the order of the table that names them. */
 import { DecodeError, headSize, type Reader, type Writer } from './cbor.ts';
-import type { Codec, Infer } from './schema.ts';
+import type { Codec, Infer, StructCodec } from './schema.ts';
 
 type OptionalKeys<F> = { [K in keyof F]: undefined extends Infer<F[K]> ? K : never }[keyof F];
 /** The object type of a struct: fields whose codec is optional may be absent. */
@@ -11,7 +11,7 @@ export type StructOf<F> = { readonly [K in Exclude<keyof F, OptionalKeys<F>>]: I
 type Fields = Readonly<Record<string, Codec<unknown>>>;
 
 /** A positional array with the fields in the order of the table that names them. */
-export class Struct<F extends Fields> implements Codec<StructOf<F>> {
+export class Struct<F extends Fields> implements StructCodec<StructOf<F>> {
   readonly fields: F;
   readonly sizeMax: number;
   private readonly names: readonly string[];
@@ -36,18 +36,26 @@ export class Struct<F extends Fields> implements Codec<StructOf<F>> {
   }
 
   read(reader: Reader): StructOf<F> {
+    return this.readInto({}, reader);
+  }
+
+  readAs<N extends string>(reader: Reader, type: N): { readonly type: N } & StructOf<F> {
+    return this.readInto({ type }, reader);
+  }
+
+  private readInto<T extends object>(start: T, reader: Reader): T & StructOf<F> {
     const { fields, names } = this;
     if (reader.array(names.length) !== names.length)
       throw new DecodeError('malformed', 'fields are missing', 0);
-    const target: Record<string, unknown> = {};
+    const target = start as Record<string, unknown>;
     for (let i = 0; i < names.length; i++) {
       const item = fields[names[i]!]!.read(reader);
       if (item !== undefined) target[names[i]!] = item;
     }
-    return target as StructOf<F>;
+    return target as T & StructOf<F>;
   }
 }
 
-export function struct<const F extends Fields>(fields: F): Codec<StructOf<F>> {
+export function struct<const F extends Fields>(fields: F): StructCodec<StructOf<F>> {
   return new Struct(fields);
 }

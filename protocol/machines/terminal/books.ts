@@ -242,15 +242,21 @@ export const terminalRecords = recordTable(RECORDS);
 
 const higher = <N extends number>(a: N, b: N): N => (a > b ? a : b);
 
-export function findLane(books: TerminalBooks, channel: ChannelId): TerminalLane | undefined {
-  return books.lanes.find((lane) => lane.channel === channel);
+// Here and where the outbox is walked, by index: before every tick this runs on a chip, where a callback or an iterator
+// costs more than what it does.
+export function findLane({ lanes }: TerminalBooks, channel: ChannelId): TerminalLane | undefined {
+  for (let i = 0; i < lanes.length; i++) {
+    const lane = lanes[i]!;
+    if (lane.channel === channel) return lane;
+  }
+  return undefined;
 }
 
-function withLane(books: TerminalBooks, lane: TerminalLane): readonly TerminalLane[] {
-  const index = books.lanes.findIndex((other) => other.channel === lane.channel);
-  const next = books.lanes.slice();
-  if (index < 0) next.push(lane);
-  else next[index] = lane;
+function withLane({ lanes }: TerminalBooks, lane: TerminalLane): readonly TerminalLane[] {
+  const next = lanes.slice();
+  let at = 0;
+  while (at < lanes.length && lanes[at]!.channel !== lane.channel) at += 1;
+  next[at] = lane;
   return next;
 }
 
@@ -271,7 +277,6 @@ function counted(books: TerminalBooks, key: keyof TerminalCounts, by = 1): Termi
 /** What this terminal delivered to a channel (or to all) that the hub has not acknowledged. */
 export function exposureOf({ outbox }: TerminalBooks, channel?: ChannelId): Amount {
   let sum: Amount = ZERO_AMOUNT;
-  // By index: before every tick this runs on a chip, where an iterator costs more than what it brings.
   for (let i = 0; i < outbox.length; i++) {
     const entry = outbox[i]!;
     if (channel === undefined || entry.channel === channel) sum = addAmounts(sum, entry.exposure);
@@ -322,35 +327,29 @@ function applyAnswered(books: TerminalBooks, record: TerminalRecord & { type: 'a
 }
 
 function applyTick(books: TerminalBooks, record: TerminalRecord & { type: 'tick' }): TerminalBooks {
-  const lane = findLane(books, record.channel as ChannelId);
+  const { channel, k, preimage } = record;
+  const lane = findLane(books, channel);
   if (lane?.stream === undefined) return books;
+  const { digest } = lane;
   const { voucher, late } = lane.stream;
-  const { k, preimage } = record;
-  const stream: LaneStream = { voucher, k, late: late + (record.late ? 1 : 0), preimage };
-  const last = books.outbox.find((entry) => entry.kind === 'tick' && equalBytes(entry.stream, lane.digest));
-  const before = last?.exposure ?? ZERO_AMOUNT;
-  const waiting: OutboxEntry = {
-    kind: 'tick',
-    channel: lane.channel,
-    stream: lane.digest,
-    exposure: record.late ? before : addAmounts(before, voucher.tickValue),
-    tickValue: voucher.tickValue,
-    k,
-    preimage,
+  const { tickValue } = voucher;
+  // One entry a stream stands for all of its ticks.
+  let exposure: Amount = ZERO_AMOUNT;
+  const outbox: OutboxEntry[] = [];
+  for (let i = 0; i < books.outbox.length; i++) {
+    const entry = books.outbox[i]!;
+    if (entry.kind === 'tick' && equalBytes(entry.stream, digest)) exposure = entry.exposure;
+    else outbox[outbox.length] = entry;
+  }
+  if (!record.late) exposure = addAmounts(exposure, tickValue);
+  outbox[outbox.length] = { kind: 'tick', channel, stream: digest, exposure, tickValue, k, preimage };
+  const changed = {
+    ...lane,
+    base: topOf(voucher, k),
+    owed: record.late ? addAmounts(lane.owed, tickValue) : lane.owed,
+    stream: { voucher, k, late: record.late ? late + 1 : late, preimage },
   };
-  const outbox = books.outbox.filter((entry) => entry !== last);
-  outbox.push(waiting);
-  return {
-    ...books,
-    counts: counted(books, 'ticks'),
-    lanes: withLane(books, {
-      ...lane,
-      base: topOf(voucher, k),
-      owed: record.late ? addAmounts(lane.owed, voucher.tickValue) : lane.owed,
-      stream,
-    }),
-    outbox,
-  };
+  return { ...books, counts: counted(books, 'ticks'), lanes: withLane(books, changed), outbox };
 }
 
 function applyAcknowledged(books: TerminalBooks, entry: Bytes32, position: Position): TerminalBooks {

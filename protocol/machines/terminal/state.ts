@@ -169,7 +169,12 @@ export class TerminalTurn extends Turn<TerminalBooks, TerminalRecord> {
 
   /** A lease of this channel and payer whose signature was checked. */
   leaseOf(channel: ChannelId): MessageOf<'lease'> | undefined {
-    return this.volatile.leases.findLast((entry) => entry.lease.channel === channel)?.lease;
+    const { leases } = this.volatile;
+    for (let i = leases.length - 1; i >= 0; i--) {
+      const { lease } = leases[i]!;
+      if (lease.channel === channel) return lease;
+    }
+    return undefined;
   }
 
   /** Tells the other device and the display why not. `subject`: the voucher's digest, where there is one. */
