@@ -3,66 +3,126 @@
 
 #include "crypto.h"
 
-static const uint64_t round_constants[24] = {
-	0x0000000000000001, 0x0000000000008082, 0x800000000000808a, 0x8000000080008000, 0x000000000000808b,
-	0x0000000080000001, 0x8000000080008081, 0x8000000000008009, 0x000000000000008a, 0x0000000000000088,
-	0x0000000080008009, 0x000000008000000a, 0x000000008000808b, 0x800000000000008b, 0x8000000000008089,
-	0x8000000000008003, 0x8000000000008002, 0x8000000000000080, 0x000000000000800a, 0x800000008000000a,
-	0x8000000080008081, 0x8000000000008080, 0x0000000080000001, 0x8000000080008008,
+/*
+ * The even bits of a lane of 64 in one word and the odd ones in another, so that to rotate a lane is to rotate two words,
+ * which costs an Arm processor nothing.
+ */
+struct lane {
+	uint32_t half[2];
 };
 
-static inline uint64_t rotate(uint64_t value, int by)
+static const struct lane round_constants[24] = {
+	{ { 0x1, 0x0 } }, { { 0x0, 0x89 } }, { { 0x0, 0x8000008b } }, { { 0x0, 0x80008080 } },
+	{ { 0x1, 0x8b } }, { { 0x1, 0x8000 } }, { { 0x1, 0x80008088 } }, { { 0x1, 0x80000082 } },
+	{ { 0x0, 0xb } }, { { 0x0, 0xa } }, { { 0x1, 0x8082 } }, { { 0x0, 0x8003 } },
+	{ { 0x1, 0x808b } }, { { 0x1, 0x8000000b } }, { { 0x1, 0x8000008a } }, { { 0x1, 0x80000081 } },
+	{ { 0x0, 0x80000081 } }, { { 0x0, 0x80000008 } }, { { 0x0, 0x83 } }, { { 0x0, 0x80008003 } },
+	{ { 0x1, 0x80008088 } }, { { 0x0, 0x80000088 } }, { { 0x1, 0x8000 } }, { { 0x0, 0x80008082 } },
+};
+
+static inline uint32_t rotate(uint32_t value, unsigned by)
 {
-	return (value << by) | (value >> (64 - by));
+	return value << by | value >> ((32 - by) & 31);
 }
 
-static void permute(uint64_t state[25])
+/* Half of lane `from`, mixed with its column's sums and rotated by `by`: an odd distance exchanges the halves. */
+static inline uint32_t take(const struct lane *state, const struct lane *mix, int half, int from, unsigned by)
 {
-	for (int round = 0; round < 24; round++) {
-		uint64_t column[5], moved[25];
-		/* Written out: with indices modulo five the same steps take twice the instructions. */
-#define SUM(x) column[x] = state[x] ^ state[x + 5] ^ state[x + 10] ^ state[x + 15] ^ state[x + 20]
-		SUM(0), SUM(1), SUM(2), SUM(3), SUM(4);
-#undef SUM
-#define MOVE(from, to, by) moved[to] = rotate(state[from] ^ mix, by)
-		uint64_t mix = column[4] ^ rotate(column[1], 1);
-		moved[0] = state[0] ^ mix;
-		MOVE(5, 16, 36), MOVE(10, 7, 3), MOVE(15, 23, 41), MOVE(20, 14, 18);
-		mix = column[0] ^ rotate(column[2], 1);
-		MOVE(1, 10, 1), MOVE(6, 1, 44), MOVE(11, 17, 10), MOVE(16, 8, 45), MOVE(21, 24, 2);
-		mix = column[1] ^ rotate(column[3], 1);
-		MOVE(2, 20, 62), MOVE(7, 11, 6), MOVE(12, 2, 43), MOVE(17, 18, 15), MOVE(22, 9, 61);
-		mix = column[2] ^ rotate(column[4], 1);
-		MOVE(3, 5, 28), MOVE(8, 21, 55), MOVE(13, 12, 25), MOVE(18, 3, 21), MOVE(23, 19, 56);
-		mix = column[3] ^ rotate(column[0], 1);
-		MOVE(4, 15, 27), MOVE(9, 6, 20), MOVE(14, 22, 39), MOVE(19, 13, 8), MOVE(24, 4, 14);
-#undef MOVE
-		for (int y = 0; y < 25; y += 5) {
-			uint64_t a = moved[y], b = moved[y + 1], c = moved[y + 2], d = moved[y + 3], e = moved[y + 4];
-			state[y] = a ^ (~b & c);
-			state[y + 1] = b ^ (~c & d);
-			state[y + 2] = c ^ (~d & e);
-			state[y + 3] = d ^ (~e & a);
-			state[y + 4] = e ^ (~a & b);
-		}
-		state[0] ^= round_constants[round];
+	int other = half ^ (int)(by & 1);
+	return rotate(state[from].half[other] ^ mix[from % 5].half[other], (by + !half) / 2);
+}
+
+/* Half of the five lanes of a plane, from the lanes that move there; with constants it is straight code. */
+__attribute__((always_inline)) static inline void plane(struct lane *to, const struct lane *from, const struct lane *mix,
+	int half, int a, unsigned by_a, int b, unsigned by_b, int c, unsigned by_c, int d, unsigned by_d, int e, unsigned by_e)
+{
+	uint32_t t0 = take(from, mix, half, a, by_a), t1 = take(from, mix, half, b, by_b);
+	uint32_t t2 = take(from, mix, half, c, by_c), t3 = take(from, mix, half, d, by_d);
+	uint32_t t4 = take(from, mix, half, e, by_e);
+	to[0].half[half] = t0 ^ (~t1 & t2);
+	to[1].half[half] = t1 ^ (~t2 & t3);
+	to[2].half[half] = t2 ^ (~t3 & t4);
+	to[3].half[half] = t3 ^ (~t4 & t0);
+	to[4].half[half] = t4 ^ (~t0 & t1);
+}
+#define PLANE(to, ...) plane(to, from, mix, 0, __VA_ARGS__), plane(to, from, mix, 1, __VA_ARGS__)
+
+static void round_of(const struct lane *from, struct lane *to, const struct lane *constant)
+{
+	struct lane sum[5], mix[5];
+	for (int x = 0; x < 5; x++)
+		for (int half = 0; half < 2; half++)
+			sum[x].half[half] = from[x].half[half] ^ from[x + 5].half[half] ^ from[x + 10].half[half]
+				^ from[x + 15].half[half] ^ from[x + 20].half[half];
+#define MIX(x, before, after) \
+	mix[x].half[0] = sum[before].half[0] ^ rotate(sum[after].half[1], 1); \
+	mix[x].half[1] = sum[before].half[1] ^ sum[after].half[0]
+	MIX(0, 4, 1); MIX(1, 0, 2); MIX(2, 1, 3); MIX(3, 2, 4); MIX(4, 3, 0);
+#undef MIX
+	PLANE(to, 0, 0, 6, 44, 12, 43, 18, 21, 24, 14);
+	PLANE(to + 5, 3, 28, 9, 20, 10, 3, 16, 45, 22, 61);
+	PLANE(to + 10, 1, 1, 7, 6, 13, 25, 19, 8, 20, 18);
+	PLANE(to + 15, 4, 27, 5, 36, 11, 10, 17, 15, 23, 56);
+	PLANE(to + 20, 2, 62, 8, 55, 14, 39, 15, 41, 21, 2);
+	to[0].half[0] ^= constant->half[0];
+	to[0].half[1] ^= constant->half[1];
+}
+
+/* Exchanges two groups of bits of a word, which stand `by` apart. */
+static inline uint32_t swap_bits(uint32_t word, uint32_t mask, int by)
+{
+	uint32_t changed = (word ^ word >> by) & mask;
+	return word ^ changed ^ changed << by;
+}
+
+/* Even bits down, odd bits up. */
+static uint32_t split(uint32_t word)
+{
+	word = swap_bits(swap_bits(word, 0x22222222, 1), 0x0c0c0c0c, 2);
+	return swap_bits(swap_bits(word, 0x00f000f0, 4), 0x0000ff00, 8);
+}
+
+static uint32_t join(uint32_t word)
+{
+	word = swap_bits(swap_bits(word, 0x0000ff00, 8), 0x00f000f0, 4);
+	return swap_bits(swap_bits(word, 0x0c0c0c0c, 2), 0x22222222, 1);
+}
+
+enum { RATE = 136 }; /* bytes a block for 256 bits of security */
+
+/* Both hosts are little-endian, as keccak's lanes are. */
+static void absorb(struct lane state[25], const uint8_t block[RATE])
+{
+	struct lane other[25];
+	for (int i = 0; i < RATE / 8; i++) {
+		uint32_t words[2];
+		memcpy(words, block + 8 * i, 8);
+		if ((words[0] | words[1]) == 0) continue;
+		uint32_t low = split(words[0]), high = split(words[1]);
+		state[i].half[0] ^= (low & 0xffff) | high << 16;
+		state[i].half[1] ^= low >> 16 | (high & 0xffff0000);
+	}
+	for (int round = 0; round < 24; round += 2) {
+		round_of(state, other, round_constants + round);
+		round_of(other, state, round_constants + round + 1);
 	}
 }
 
 void keccak256(const uint8_t *bytes, size_t size, uint8_t hash[32])
 {
-	enum { RATE = 136 }; /* bytes a block for 256 bits of security */
-	uint64_t state[25] = { 0 };
-	uint8_t *lanes = (uint8_t *)state; /* both hosts are little-endian, as keccak's lanes are */
-	for (; size >= RATE; bytes += RATE, size -= RATE) {
-		for (int i = 0; i < RATE; i++) lanes[i] ^= bytes[i];
-		permute(state);
+	struct lane state[25] = { 0 };
+	uint8_t last[RATE] = { 0 };
+	for (; size >= RATE; bytes += RATE, size -= RATE) absorb(state, bytes);
+	memcpy(last, bytes, size);
+	last[size] ^= 0x01;
+	last[RATE - 1] ^= 0x80;
+	absorb(state, last);
+	for (int i = 0; i < 4; i++) {
+		uint32_t low = join((state[i].half[0] & 0xffff) | state[i].half[1] << 16);
+		uint32_t high = join(state[i].half[0] >> 16 | (state[i].half[1] & 0xffff0000));
+		memcpy(hash + 8 * i, &low, 4);
+		memcpy(hash + 8 * i + 4, &high, 4);
 	}
-	for (size_t i = 0; i < size; i++) lanes[i] ^= bytes[i];
-	lanes[size] ^= 0x01;
-	lanes[RATE - 1] ^= 0x80;
-	permute(state);
-	memcpy(hash, lanes, 32);
 }
 
 /* Reflected polynomial 0xedb88320, four bits at a time: a 64-byte table instead of 1 KB. */
