@@ -49,6 +49,27 @@ static inline txSlot **own_property(txSlot *instance, txID id)
 	return at;
 }
 
+/*
+ * The same for an object that others inherit from. One in flash never changes, unless it was copied, so where a name was
+ * found in it, or that it was not, is remembered: prototypes have up to forty properties, one behind the other.
+ */
+static txSlot *inherited_property(txMachine *the, txSlot *instance, txID id)
+{
+	static struct {
+		txSlot *instance, *property;
+		txID id;
+	} known[128];
+	txSlot *holder = current(the, instance);
+	if (!instance->ID || holder != instance) return *own_property(holder, id);
+	size_t at = (((size_t)instance >> 4) + (size_t)id) % (sizeof(known) / sizeof(known[0]));
+	if (known[at].instance != instance || known[at].id != id) {
+		known[at].instance = instance;
+		known[at].id = id;
+		known[at].property = *own_property(instance, id);
+	}
+	return known[at].property;
+}
+
 /* Arrays and byte arrays keep what has a name as every object does. */
 static bool is_named_as_usual(txSlot *instance, txID id)
 {
@@ -62,9 +83,8 @@ static txSlot *find_on(txMachine *the, txSlot *instance, txID id, txIndex index,
 {
 	txSlot *start = instance, *found = find_exotic(the, instance, id, index);
 	for (; !found && instance; instance = any ? instance->value.instance.prototype : NULL) {
-		instance = current(the, instance);
 		if (!is_named_as_usual(instance, id)) return (*mxBehavior(instance)->getProperty)(the, instance, id, index, any);
-		found = *own_property(instance, id);
+		found = inherited_property(the, instance, id);
 	}
 	/* Names that read as a number mean an element of a byte array. */
 	if (!found && start->flag & XS_EXOTIC_FLAG) return (*mxBehavior(start)->getProperty)(the, start, id, index, any);
@@ -87,6 +107,15 @@ static txSlot *append(txMachine *the, txSlot **at, txID id)
 	return *at = added;
 }
 
+/* The length of an array is set to what it is: so begins every array literal. */
+static bool keeps_length(txMachine *the, txSlot *instance, txID id)
+{
+	txSlot *array = instance->next, *value = the->stack;
+	return id == mxID(_length) && instance->flag & XS_EXOTIC_FLAG && array->ID == XS_ARRAY_BEHAVIOR && !instance->ID
+		&& value->kind == XS_INTEGER_KIND && (txIndex)value->value.integer == array->value.array.length
+		&& !(array->flag & XS_DONT_SET_FLAG);
+}
+
 /* A property of an object that was made at run time: one that is there, or a new one that no prototype forbids. */
 static txSlot *find_to_set(txMachine *the, txSlot *instance, txID id, txIndex index, txFlag any)
 {
@@ -97,6 +126,7 @@ static txSlot *find_to_set(txMachine *the, txSlot *instance, txID id, txIndex in
 		txSlot *other = any && prototype ? find_on(the, prototype, id, 0, XS_ANY) : NULL;
 		if (!other) return append(the, at, id);
 	}
+	if (any && keeps_length(the, instance, id)) return computed_integer(0);
 	return (*mxBehavior(instance)->setProperty)(the, instance, id, index, any);
 }
 
