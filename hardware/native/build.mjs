@@ -8,6 +8,7 @@ import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { root } from '../../tools/ensure.mjs';
 import { engineHeader } from './built-ins.mjs';
+import { interpreter } from './interpreter.mjs';
 
 const run = promisify(execFile);
 
@@ -36,6 +37,8 @@ const engineFlags = [
   join(engineFolder, 'platforms'),
   '-isystem',
   join(engineFolder, 'sources'),
+  '-isystem',
+  join(root, 'build'),
   '-I',
   nativeFolder,
 ];
@@ -48,8 +51,10 @@ export function engine(lean) {
   const header = join(root, `build/built-ins-${lean ? 'lean' : 'all'}.h`);
   mkdirSync(join(root, 'build'), { recursive: true });
   writeIfChanged(header, text);
+  const run = interpreter(engineFolder);
+  writeIfChanged(join(root, 'build/interpreter.c'), run);
   const flags = ['-include', header, ...engineFlags];
-  return { flags, ourFlags: ['-DOWN_BUILT_INS', ...flags], inputs: [Buffer.from(text)] };
+  return { flags, ourFlags: ['-DOWN_BUILT_INS', ...flags], inputs: [Buffer.from(text), Buffer.from(run)] };
 }
 
 export const strictFlags = ['-Wall', '-Wextra', '-Werror'];

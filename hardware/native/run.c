@@ -1,6 +1,7 @@
 /*
- * XS's interpreter, xsRun.c as it is, with shorter ways to what it does most: finding a property, adding one to a new
- * object, clearing the variables of a call. Each knows the common case and leaves every other to the engine's own.
+ * XS's interpreter, xsRun.c with the few lines changed that interpreter.mjs lists, with shorter ways to what it does most:
+ * finding a property, adding one to a new object, clearing the variables of a call. Each knows the common case and leaves
+ * every other to the engine's own.
  */
 #include "xsAll.h"
 
@@ -130,19 +131,16 @@ static txSlot *find_to_set(txMachine *the, txSlot *instance, txID id, txIndex in
 	return (*mxBehavior(instance)->setProperty)(the, instance, id, index, any);
 }
 
-/* A plain value under a name of its own. */
-static txBoolean define(txMachine *the, txSlot *instance, txID id, txIndex index, txSlot *slot, txFlag mask)
+/* A plain value under a name, in an object that was made at run time. False for anything else: then nothing was done. */
+static bool define(txMachine *the, txSlot *instance, txID id, txSlot *slot, txFlag flags)
 {
-	if (id && mask == XS_GET_ONLY && slot->flag == XS_NO_FLAG && slot->kind != XS_UNINITIALIZED_KIND
-		&& !instance->ID && !(instance->flag & (XS_EXOTIC_FLAG | XS_DONT_PATCH_FLAG))) {
-		txSlot **at = own_property(instance, id), *own = *at ? *at : append(the, at, id);
-		if (own->flag == XS_NO_FLAG && own->kind != XS_ACCESSOR_KIND) {
-			own->kind = slot->kind;
-			own->value = slot->value;
-			return 1;
-		}
-	}
-	return (*mxBehavior(instance)->defineOwnProperty)(the, instance, id, index, slot, mask);
+	if (!id || flags || instance->ID || instance->flag & (XS_EXOTIC_FLAG | XS_DONT_PATCH_FLAG)) return false;
+	if (slot->kind == XS_UNINITIALIZED_KIND) return false;
+	txSlot **at = own_property(instance, id), *own = *at ? *at : append(the, at, id);
+	if (own->flag != XS_NO_FLAG || own->kind == XS_ACCESSOR_KIND) return false;
+	own->kind = slot->kind;
+	own->value = slot->value;
+	return true;
 }
 
 /* Variables start as undefined; what their value holds then does not matter. */
@@ -158,8 +156,6 @@ static inline void clear(txSlot *slot, size_t size)
 #define mxBehaviorGetProperty find
 #undef mxBehaviorSetProperty
 #define mxBehaviorSetProperty find_to_set
-#undef mxBehaviorDefineOwnProperty
-#define mxBehaviorDefineOwnProperty define
 #ifdef __arm__
 /* See start.c of the board. */
 int catch_point(jmp_buf buffer);
@@ -168,4 +164,4 @@ int catch_point(jmp_buf buffer);
 #endif
 #undef c_memset
 #define c_memset(SLOTS, ZERO, SIZE) clear(SLOTS, SIZE)
-#include "xsRun.c"
+#include "interpreter.c"
