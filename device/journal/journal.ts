@@ -227,7 +227,10 @@ class BankedJournal implements Journal {
       if (error instanceof SundialError && error.code === 'flash_fault') return false;
       throw error;
     }
-    return equalBytes(this.flash.read(offset, bytes.length), bytes);
+    const { flash } = this;
+    return flash.holds === undefined
+      ? equalBytes(flash.read(offset, bytes.length), bytes)
+      : flash.holds(offset, bytes);
   }
 
   /** Starts the next bank with a snapshot. Until its ready mark is written the old bank stays the truth. */

@@ -24,6 +24,8 @@ export interface Flash {
   write(offset: number, bytes: Uint8Array): void;
   /** Erases the block that starts at `offset`. */
   erase(offset: number): void;
+  /** Whether these very bytes are read at `offset`; a part without it is read and compared. */
+  holds?(offset: number, bytes: Uint8Array): boolean;
 }
 
 /**

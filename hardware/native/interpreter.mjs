@@ -22,7 +22,10 @@ const changes = {
   'typeof of what is not there': ['if (byte != XS_CODE_TYPEOF)', `if (${opcode} != XS_CODE_TYPEOF)`],
   'equal, strictly or not': ['(XS_CODE_EQUAL == byte)', `(XS_CODE_EQUAL == ${opcode})`],
   'not equal, strictly or not': ['(XS_CODE_NOT_EQUAL == byte)', `(XS_CODE_NOT_EQUAL == ${opcode})`],
-  'what `this` a variable has': ['(XS_CODE_GET_THIS_VARIABLE == byte)', `(XS_CODE_GET_THIS_VARIABLE == ${opcode})`],
+  'what `this` a variable has': [
+    '(XS_CODE_GET_THIS_VARIABLE == byte)',
+    `(XS_CODE_GET_THIS_VARIABLE == ${opcode})`,
+  ],
   // A property of an object literal.
   'defines a property': [
     '\t\t\tindex = fxRunDefine(the, variable, slot, (txID)offset, index, mxStack, byte | XS_GET_ONLY);',
@@ -43,6 +46,7 @@ export function interpreter(engineFolder) {
     source = source.replace(from, () => to);
   }
   const uses = source.match(/\bbyte\b/g).length;
-  if (uses !== usesOfByte) throw new Error(`xsRun.c of this XS uses "byte" ${uses} times, not ${usesOfByte}.`);
+  if (uses !== usesOfByte)
+    throw new Error(`xsRun.c of this XS uses "byte" ${uses} times, not ${usesOfByte}.`);
   return source;
 }

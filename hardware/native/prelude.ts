@@ -6,6 +6,10 @@ import { natives } from './natives.ts';
 
 const scope = globalThis as unknown as Record<string, unknown>;
 
+/** For the whole bundle: a variable of it is found sooner than a property of the global object. */
+const Bytes = globalThis.Uint8Array;
+export { Bytes as Uint8Array };
+
 /** A device runs a handful of timers; far more means that something schedules without end. */
 const timersMax = 256;
 

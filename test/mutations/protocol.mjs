@@ -303,7 +303,7 @@ export const MUTATIONS = [
   [
     'the cap of a channel is ignored',
     ACCEPT,
-    'exposureOf(turn.books, channel) + more > channelCap(turn, lease)',
+    'ofChannel > channelCap(turn, lease)',
     'false',
     'protocol/acceptance',
   ],

@@ -36,6 +36,7 @@ enum flash_result { FLASH_OK, FLASH_RANGE, FLASH_BIT_SET, FLASH_WORN };
 enum { FLASH_BLOCK = 4096, FLASH_WORD = 4, FLASH_BLOCKS = 64 };
 void flash_start(void);
 enum flash_result flash_read(uint32_t offset, uint8_t *out, size_t size);
+bool flash_holds(uint32_t offset, const uint8_t *bytes, size_t size); /* whether these very bytes are read there */
 enum flash_result flash_write(uint32_t offset, const uint8_t *bytes, size_t size);
 enum flash_result flash_erase(uint32_t offset);
 

@@ -43,6 +43,7 @@ const flags = [
 ];
 // What a machine spends its time in is compiled for speed, all the rest for size. The interpreter also has a setjmp of
 // its own, see start.c.
+const interpreter = ['-O2', '-fira-region=one', '-fno-reorder-blocks'];
 const fast = ['xsMemory.c', 'xsProperty.c', 'xsType.c', 'xsDataView.c'];
 
 /** Builders of built-ins that strip.c replaces. */
@@ -161,7 +162,7 @@ async function compileAll(role, profile, archive) {
   const shared = ['machine.c', 'archive.c', 'crypto_natives.c', 'prelink.c', 'strip.c'].map((name) =>
     join(nativeFolder, name),
   );
-  const shortcuts = ['run.c', 'quick.c', 'struct.c'].map((name) => join(nativeFolder, name));
+  const shortcuts = ['quick.c', 'struct.c'].map((name) => join(nativeFolder, name));
   const ours = [...flags, ...strictFlags];
   const numbers = Object.entries(defines).map(([name, value]) => `-D${name}=${value}`);
   const headers = { headers: [folder, nativeFolder] };
@@ -184,6 +185,7 @@ async function compileAll(role, profile, archive) {
       withEngine,
     )),
     ...(await compile(cc, [...ours, '-O2', ...ourFlags], shortcuts, withEngine)),
+    ...(await compile(cc, [...ours, ...interpreter, ...ourFlags], [join(nativeFolder, 'run.c')], withEngine)),
     ...(await compile(cc, [...ours, '-Os', ...numbers], own, headers)),
     ...(await compile(
       cc,

@@ -39,6 +39,14 @@ enum flash_result flash_read(uint32_t offset, uint8_t *out, size_t size)
 	return FLASH_OK;
 }
 
+bool flash_holds(uint32_t offset, const uint8_t *bytes, size_t size)
+{
+	if (!inside(offset, size)) return false;
+	for (size_t i = 0; i < size; i++)
+		if ((bytes[i] ^ at(offset)[i]) != 0xff) return false;
+	return true;
+}
+
 enum flash_result flash_write(uint32_t offset, const uint8_t *bytes, size_t size)
 {
 	if (!inside(offset, size) || offset % FLASH_WORD || size % FLASH_WORD) return FLASH_RANGE;

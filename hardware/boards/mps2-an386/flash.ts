@@ -42,6 +42,7 @@ export function boardFlash(first = 0, count = blocks - first): Flash {
       const result = board.flashWrite(base + offset, bytes);
       if (result !== 0) fail(result, offset, bytes.length);
     },
+    holds: (offset, bytes) => board.flashHolds(base + offset, bytes),
     erase(offset) {
       const result = board.flashErase(base + offset);
       if (result !== 0) fail(result, offset, blockSize);

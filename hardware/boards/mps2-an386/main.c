@@ -89,6 +89,14 @@ static void native_flash_read(struct sxMachine *the)
 	return_number(the, flash_read(offset, out, size));
 }
 
+static void native_flash_holds(struct sxMachine *the)
+{
+	size_t size = 0;
+	uint32_t offset = argument_unsigned(the, 0);
+	const uint8_t *bytes = argument_bytes(the, 1, &size);
+	return_boolean(the, flash_holds(offset, bytes, size));
+}
+
 static void native_flash_write(struct sxMachine *the)
 {
 	size_t size = 0;
@@ -159,6 +167,7 @@ static const struct native natives[] = {
 	{ "uartWrite", native_uart_write, 2 },
 	{ "uartLost", native_uart_lost, 1 },
 	{ "flashRead", native_flash_read, 2 },
+	{ "flashHolds", native_flash_holds, 2 },
 	{ "flashWrite", native_flash_write, 2 },
 	{ "flashErase", native_flash_erase, 1 },
 	{ "settings", native_settings, 1 },

@@ -21,6 +21,8 @@ export interface BoardNatives extends Natives {
   /** Unix seconds of a clock that ran while the power was off; 0 when there is none. */
   rtc(): number;
   flashRead(offset: number, out: Uint8Array): number;
+  /** Whether `bytes` are read at `offset`. */
+  flashHolds(offset: number, bytes: Uint8Array): boolean;
   flashWrite(offset: number, bytes: Uint8Array): number;
   flashErase(offset: number): number;
   keyAddress(out: Uint8Array): void;

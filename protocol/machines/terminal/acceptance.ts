@@ -9,7 +9,8 @@ import type { RefusalName } from '../../refusals.ts';
 import { type Request, SCOPE_ANY, type Voucher } from '../../vouchers.ts';
 import type { MessageOf } from '../../wire/messages.ts';
 import { signedByHub } from '../hub-keys.ts';
-import { exposureOf, type LaneStream, type TerminalLane } from './books.ts';
+import { timeNow } from '../time.ts';
+import type { LaneStream, TerminalLane } from './books.ts';
 import type { TerminalTurn } from './state.ts';
 
 type Lease = MessageOf<'lease'>;
@@ -27,7 +28,7 @@ export interface Candidate {
 /** Offline acceptance ends with the lease; the clock may be off by clockError at its beginning. */
 function leaseRefusal(turn: TerminalTurn, lease: Lease): RefusalName | undefined {
   const { member, revoked } = turn.books;
-  const { now } = turn;
+  const now = timeNow(turn.volatile.time, turn.nowMs);
   const inScope =
     equalBytes(lease.scope, SCOPE_ANY) ||
     (member !== undefined && equalBytes(lease.scope, member.scope) && now <= member.expiresAt);
@@ -80,8 +81,18 @@ function capRefusal(
   lease: Lease,
   more: Amount,
 ): RefusalName | undefined {
-  if (exposureOf(turn.books, channel) + more > channelCap(turn, lease)) return 'cap_channel';
-  return exposureOf(turn.books) + more > turn.settings.capTotal ? 'cap_total' : undefined;
+  const { outbox } = turn.books;
+  // Sums that are compared with limits only: far above them a lost low digit changes nothing.
+  let ofChannel: number = more;
+  let ofAll: number = more;
+  for (let i = 0; i < outbox.length; i++) {
+    const entry = outbox[i]!;
+    const { exposure } = entry;
+    ofAll += exposure;
+    if (entry.channel === channel) ofChannel += exposure;
+  }
+  if (ofChannel > channelCap(turn, lease)) return 'cap_channel';
+  return ofAll > turn.settings.capTotal ? 'cap_total' : undefined;
 }
 
 /** What the lane alone says against a voucher. */

@@ -17,7 +17,7 @@ import {
   ZERO_AMOUNT,
 } from '../../integers.ts';
 import { REVOCATIONS_MAX } from '../../limits.ts';
-import { type StreamVoucher, topOf } from '../../vouchers.ts';
+import type { StreamVoucher } from '../../vouchers.ts';
 import { flag, recordTable, voucherField } from '../../wire/records.ts';
 import {
   addressField,
@@ -130,13 +130,14 @@ export interface TerminalBooks {
   readonly evictedPosition: Position;
 }
 
+/** What a tick needs comes first: XS searches the properties of an object in their order. */
 export const EMPTY_TERMINAL: TerminalBooks = {
-  counts: { accepted: 0, ticks: 0, voided: 0, acknowledged: 0 },
   lanes: [],
   outbox: [],
-  hubKeys: [],
   member: undefined,
   revoked: [],
+  counts: { accepted: 0, ticks: 0, voided: 0, acknowledged: 0 },
+  hubKeys: [],
   revokedAt: 0 as Seconds,
   time: 0 as Seconds,
   evictedAt: 0 as Seconds,
@@ -274,13 +275,10 @@ function counted(books: TerminalBooks, key: keyof TerminalCounts, by = 1): Termi
   return { ...books.counts, [key]: books.counts[key] + by };
 }
 
-/** What this terminal delivered to a channel (or to all) that the hub has not acknowledged. */
-export function exposureOf({ outbox }: TerminalBooks, channel?: ChannelId): Amount {
+/** What this terminal delivered that the hub has not acknowledged. */
+export function exposureOf({ outbox }: TerminalBooks): Amount {
   let sum: Amount = ZERO_AMOUNT;
-  for (let i = 0; i < outbox.length; i++) {
-    const entry = outbox[i]!;
-    if (channel === undefined || entry.channel === channel) sum = addAmounts(sum, entry.exposure);
-  }
+  for (const entry of outbox) sum = addAmounts(sum, entry.exposure);
   return sum;
 }
 
@@ -291,21 +289,21 @@ function applyAnswered(books: TerminalBooks, record: TerminalRecord & { type: 'a
   const old = findLane(books, voucher.channel);
   const lane: TerminalLane = {
     channel: voucher.channel,
-    payer,
-    base: voucher.paid,
-    seq: voucher.seq,
-    // A payer may invent an old closed request: what this lane answered before must stay covered when it is evicted.
-    at: old === undefined ? request.at : higher(old.at, request.at),
-    digest,
-    amount: request.amount,
-    answer: accepted ? 'receipt' : 'credit',
-    signature: (receipt ?? credit)!,
-    credited: accepted ? ZERO_AMOUNT : request.amount,
-    owed: accepted ? ZERO_AMOUNT : request.amount,
     stream:
       voucher.kind === 'stream' && accepted
         ? { voucher, k: 0, late: 0, preimage: voucher.anchor }
         : undefined,
+    digest,
+    seq: voucher.seq,
+    base: voucher.paid,
+    owed: accepted ? ZERO_AMOUNT : request.amount,
+    payer,
+    // A payer may invent an old closed request: what this lane answered before must stay covered when it is evicted.
+    at: old === undefined ? request.at : higher(old.at, request.at),
+    amount: request.amount,
+    answer: accepted ? 'receipt' : 'credit',
+    signature: (receipt ?? credit)!,
+    credited: accepted ? ZERO_AMOUNT : request.amount,
     settled: old?.settled ?? ZERO_AMOUNT,
     position: old?.position ?? (0 as Position),
   };
@@ -345,7 +343,7 @@ function applyTick(books: TerminalBooks, record: TerminalRecord & { type: 'tick'
   outbox[outbox.length] = { kind: 'tick', channel, stream: digest, exposure, tickValue, k, preimage };
   const changed = {
     ...lane,
-    base: topOf(voucher, k),
+    base: addAmounts(voucher.paid, multiplyAmount(tickValue, k)),
     owed: record.late ? addAmounts(lane.owed, tickValue) : lane.owed,
     stream: { voucher, k, late: record.late ? late + 1 : late, preimage },
   };

@@ -50,9 +50,12 @@ export type TerminalEvent =
   /** Gives back `credited` in all on the newest voucher of a channel. */
   | { readonly type: 'refund'; readonly channel: ChannelId; readonly credited: Amount };
 
+/** What a tick needs comes first, as in the books. */
 const AFTER_POWER_UP: TerminalVolatile = {
   frozen: false,
   time: timeAtBoot(0 as never, undefined, 0),
+  session: undefined,
+  leases: [],
   linkUp: false,
   linkLostAtMs: 0,
   hubConnected: false,
@@ -60,8 +63,6 @@ const AFTER_POWER_UP: TerminalVolatile = {
   open: undefined,
   pending: undefined,
   pendingCredit: undefined,
-  session: undefined,
-  leases: [],
   stashed: undefined,
   asked: undefined,
   unknown: undefined,
