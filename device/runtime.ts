@@ -255,16 +255,16 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
         case 'persist':
           this.persist(effect.record);
           break;
+        case 'notify':
+          this.observer.onNotice?.(effect.notice);
+          break;
         case 'sign':
-          return this.sign(effect.digest).then(() => this.execute(effects, i + 1));
+          return this.sign(effect.digest, effects, i + 1);
         case 'send':
           this.link?.send(encodeFrame(encodeMessage(effect.message)));
           break;
         case 'upload':
           this.uplink?.send(encodeMessage(effect.message));
-          break;
-        case 'notify':
-          this.observer.onNotice?.(effect.notice);
           break;
         default:
           unreachable(effect);
@@ -273,10 +273,12 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
     return undefined;
   }
 
-  private async sign(digest: Bytes32): Promise<void> {
+  /** Signs, and goes on with the effects from `next` on. */
+  private async sign(digest: Bytes32, effects: readonly Effect<R>[], next: number): Promise<void> {
     const signature = await this.host.key.sign(digest);
     // The answer is handled before any other event, so no machine has to wait in between.
-    return this.run({ type: 'signed', digest, signature });
+    await this.run({ type: 'signed', digest, signature });
+    return this.execute(effects, next);
   }
 
   private persist(record: R): void {

@@ -63,6 +63,7 @@ class BankedJournal implements Journal {
   replayed: Uint8Array[] = [];
   generation = 0;
   private readonly flash: Flash;
+  private readonly holds: (offset: number, bytes: Uint8Array) => boolean;
   private readonly unit: number;
   /** Next free byte of the active bank, and the first behind it, from the start of the flash. */
   private end = 0;
@@ -77,6 +78,8 @@ class BankedJournal implements Journal {
 
   constructor(flash: Flash, options: JournalOptions) {
     this.flash = flash;
+    this.holds =
+      flash.holds ?? ((offset, bytes) => equalBytes(flash.read(offset, bytes.length), bytes));
     this.unit = Math.max(4, flash.wordSize);
     this.marked = new Uint8Array(this.unit);
     this.banks = options.banks;
@@ -227,10 +230,7 @@ class BankedJournal implements Journal {
       if (error instanceof SundialError && error.code === 'flash_fault') return false;
       throw error;
     }
-    const { flash } = this;
-    return flash.holds === undefined
-      ? equalBytes(flash.read(offset, bytes.length), bytes)
-      : flash.holds(offset, bytes);
+    return this.holds(offset, bytes);
   }
 
   /** Starts the next bank with a snapshot. Until its ready mark is written the old bank stays the truth. */

@@ -25,7 +25,7 @@ export interface Flash {
   /** Erases the block that starts at `offset`. */
   erase(offset: number): void;
   /** Whether these very bytes are read at `offset`; a part without it is read and compared. */
-  holds?(offset: number, bytes: Uint8Array): boolean;
+  readonly holds?: (offset: number, bytes: Uint8Array) => boolean;
 }
 
 /**

@@ -52,6 +52,8 @@ export const unusedFunctions = [
 
 /** Functions of which quick.c has a faster form for the common case. */
 const quickFunctions = [
+  'fx_Array_prototype_fill',
+  'fx_Array_prototype_slice',
   'fx_Object_copy',
   'fx_TypedArray',
   ...words('fill indexOf set slice subarray').map((name) => `fx_TypedArray_prototype_${name}`),

@@ -50,10 +50,10 @@ __attribute__((always_inline)) static inline void plane(struct lane *to, const s
 static void round_of(const struct lane *from, struct lane *to, const struct lane *constant)
 {
 	struct lane sum[5], mix[5];
-	for (int x = 0; x < 5; x++)
-		for (int half = 0; half < 2; half++)
-			sum[x].half[half] = from[x].half[half] ^ from[x + 5].half[half] ^ from[x + 10].half[half]
-				^ from[x + 15].half[half] ^ from[x + 20].half[half];
+#define SUM(x, h) sum[x].half[h] = from[x].half[h] ^ from[x + 5].half[h] ^ from[x + 10].half[h] \
+	^ from[x + 15].half[h] ^ from[x + 20].half[h]
+	SUM(0, 0); SUM(0, 1); SUM(1, 0); SUM(1, 1); SUM(2, 0); SUM(2, 1); SUM(3, 0); SUM(3, 1); SUM(4, 0); SUM(4, 1);
+#undef SUM
 #define MIX(x, before, after) \
 	mix[x].half[0] = sum[before].half[0] ^ rotate(sum[after].half[1], 1); \
 	mix[x].half[1] = sum[before].half[1] ^ sum[after].half[0]

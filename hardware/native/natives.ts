@@ -35,6 +35,8 @@ export interface Natives {
    * buffer is too small. Nothing is written then.
    */
   structWrite?(writer: Writer, layout: Uint8Array, codecs: object, values: object): boolean;
+  /** `start` and the fields behind it; undefined where structWrite is false, and for more than a tap's message. */
+  structEncode?(start: Uint8Array, layout: Uint8Array, codecs: object, values: object): Uint8Array | undefined;
   /** Reads them, behind a `type` when one is given; undefined when the bytes are anything else. Nothing is read then. */
   structRead?(reader: Reader, layout: Uint8Array, codecs: object, type?: string): object | undefined;
   /** False when `secret` is no valid key. */

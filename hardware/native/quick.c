@@ -1,11 +1,14 @@
 /*
  * Parts of XS that a device spends much of its time in, done at once where the engine takes one step an element:
- * spreading an object, and making, cutting, filling and searching byte arrays. Each function knows the common case
+ * spreading an object, copying an array, and making, cutting, filling and searching byte arrays. Each function knows the common case
  * and leaves every other to the engine's own, which built-ins.mjs renames.
  */
 #include "xsAll.h"
 #include "machine.h"
 
+void fxIndexArray(txMachine *the, txSlot *array); /* numbers the items; no header of XS has it */
+void engine_fx_Array_prototype_fill(txMachine *the);
+void engine_fx_Array_prototype_slice(txMachine *the);
 void engine_fx_Object_copy(txMachine *the);
 void engine_fx_TypedArray(txMachine *the);
 void engine_fx_TypedArray_prototype_fill(txMachine *the);
@@ -70,8 +73,11 @@ static bool is_index(txMachine *the, int index, int absent, int *found)
 {
 	*found = absent;
 	if (index >= mxArgc || mxArgv(index)->kind == XS_UNDEFINED_KIND) return true;
-	*found = mxArgv(index)->value.integer;
-	return mxArgv(index)->kind == XS_INTEGER_KIND && *found >= 0;
+	txSlot *slot = mxArgv(index);
+	/* What was divided or rounded is a double, though it is whole. */
+	*found = slot->kind == XS_NUMBER_KIND ? (int)slot->value.number : slot->value.integer;
+	if (slot->kind == XS_NUMBER_KIND) return (double)*found == slot->value.number && *found >= 0;
+	return slot->kind == XS_INTEGER_KIND && *found >= 0;
 }
 
 /* The part of `this` that two arguments name, as slice, subarray and fill take it. */
@@ -149,6 +155,41 @@ void fx_TypedArray_prototype_set(txMachine *the)
 		&& at <= self.size - source.size;
 	if (!common) return engine_fx_TypedArray_prototype_set(the);
 	memmove(self.bytes + at, source.bytes, (size_t)source.size);
+}
+
+/* The items of an array that was made at run time and has neither holes nor properties; NULL for any other. */
+static txSlot *plain_array(txMachine *the, txSlot *slot)
+{
+	if (slot->kind != XS_REFERENCE_KIND) return NULL;
+	txSlot *instance = slot->value.reference, *array = instance->next;
+	if (instance->ID || !(instance->flag & XS_EXOTIC_FLAG) || array->kind != XS_ARRAY_KIND || array->next) return NULL;
+	if (instance->value.instance.prototype != mxArrayPrototype.value.reference) return NULL;
+	txSlot *items = array->value.array.address;
+	txSize size = items ? ((txChunk *)((txByte *)items - sizeof(txChunk)))->size / (txSize)sizeof(txSlot) : 0;
+	return (txIndex)size == array->value.array.length ? array : NULL;
+}
+
+/* Every array literal is filled when it begins, though it is empty. */
+void fx_Array_prototype_fill(txMachine *the)
+{
+	txSlot *array = mxArgc == 0 ? plain_array(the, mxThis) : NULL;
+	if (!array || array->value.array.length > 0) return engine_fx_Array_prototype_fill(the);
+	*mxResult = *mxThis;
+}
+
+/* The whole array. */
+void fx_Array_prototype_slice(txMachine *the)
+{
+	txSlot *array = mxArgc == 0 ? plain_array(the, mxThis) : NULL;
+	txIndex length = array ? array->value.array.length : 0;
+	if (length == 0) return engine_fx_Array_prototype_slice(the);
+	mxPush(mxArrayPrototype);
+	txSlot *copy = fxNewArrayInstance(the)->next;
+	fxSetIndexSize(the, copy, length, XS_CHUNK);
+	copy->value.array.length = length;
+	memcpy(copy->value.array.address, array->value.array.address, length * sizeof(txSlot));
+	fxIndexArray(the, copy);
+	mxPullSlot(mxResult);
 }
 
 /* The first property by name of a plain object, or NULL with `plain` false when it is none. */

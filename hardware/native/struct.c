@@ -79,18 +79,38 @@ static bool write_item(struct cursor *to, txSlot *slot, uint8_t kind, uint8_t le
 	}
 }
 
+/* The fields that the arguments name: layout, codecs, values. */
+static bool write_fields(txMachine *the, struct cursor *to)
+{
+	size_t size;
+	const uint8_t *layout = argument_bytes(the, 1, &size);
+	txSlot *field = first_field(the, 2);
+	bool done = mxArgc > 3 && write_head(to, MAJOR_ARRAY, size / 2);
+	for (size_t i = 0; done && field && i < size; i += 2, field = field->next)
+		done = write_item(to, own(the, mxArgv(3), field->ID), layout[i], layout[i + 1]);
+	return done;
+}
+
 /* structWrite(writer, layout, codecs, values): false when it has to be done field by field. */
 static void native_struct_write(txMachine *the)
 {
 	struct cursor to;
-	size_t size;
-	const uint8_t *layout = argument_bytes(the, 1, &size);
-	txSlot *field = first_field(the, 2);
-	bool done = mxArgc > 3 && cursor_of(the, &to) && write_head(&to, MAJOR_ARRAY, size / 2);
-	for (size_t i = 0; done && field && i < size; i += 2, field = field->next)
-		done = write_item(&to, own(the, mxArgv(3), field->ID), layout[i], layout[i + 1]);
+	bool done = cursor_of(the, &to) && write_fields(the, &to);
 	if (done) move_cursor(the, to.at);
 	return_boolean(the, done);
+}
+
+/* structEncode(start, layout, codecs, values): the bytes, or undefined when it has to be done field by field. */
+static void native_struct_encode(txMachine *the)
+{
+	uint8_t bytes[256]; /* a message of a tap */
+	struct cursor to = { .bytes = bytes, .size = sizeof(bytes) };
+	const uint8_t *start = argument_bytes(the, 0, &to.at);
+	if (to.at > sizeof(bytes)) return;
+	memcpy(bytes, start, to.at);
+	if (!write_fields(the, &to)) return;
+	memcpy(push_bytes(the, to.at), bytes, to.at);
+	mxPullSlot(mxResult);
 }
 
 /* Takes the shortest form only. */
@@ -154,6 +174,7 @@ static void native_struct_read(txMachine *the)
 
 const struct native struct_natives[] = {
 	{ "structWrite", native_struct_write, 4 },
+	{ "structEncode", native_struct_encode, 4 },
 	{ "structRead", native_struct_read, 4 },
 };
 const size_t struct_natives_count = sizeof(struct_natives) / sizeof(struct_natives[0]);

@@ -31,6 +31,10 @@ class PlainStruct<F extends Readonly<Record<string, Codec<unknown>>>> extends St
     if (!natives.structWrite!(writer, this.layout, this.fields, value)) super.write(writer, value);
   }
 
+  override encode(start: Uint8Array, value: StructOf<F>): Uint8Array {
+    return natives.structEncode!(start, this.layout, this.fields, value) ?? super.encode(start, value);
+  }
+
   override read(reader: Reader): StructOf<F> {
     return (natives.structRead!(reader, this.layout, this.fields) as StructOf<F>) ?? super.read(reader);
   }

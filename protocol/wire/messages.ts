@@ -14,7 +14,7 @@ import {
   TAP_MESSAGE_BYTES_MAX,
 } from '../limits.ts';
 import type { RefusalName } from '../refusals.ts';
-import { DecodeError, Reader, Writer } from './cbor.ts';
+import { DecodeError, Reader } from './cbor.ts';
 import {
   addressField,
   amountField,
@@ -294,11 +294,8 @@ export function messageBytesMax(name: MessageName): number {
 
 /** The bytes of a message. Throws SundialError when a field is out of its range. */
 export function encodeMessage(message: Message): Uint8Array {
-  const writer = new Writer();
-  const entry: Row = MESSAGES[message.type];
-  writer.encoded(entry.start);
-  entry.codec.write(writer, message);
-  return writer.finish();
+  const { codec, start }: Row = MESSAGES[message.type];
+  return codec.encode(start, message);
 }
 
 export type Decoded =

@@ -4,7 +4,7 @@
  */
 import { SundialError } from '../errors.ts';
 import type { PlainVoucher, Request, StreamVoucher, Voucher } from '../vouchers.ts';
-import { DecodeError, Reader, Writer } from './cbor.ts';
+import { DecodeError, Reader } from './cbor.ts';
 import {
   addressField,
   amountField,
@@ -92,12 +92,7 @@ export function recordTable<const T extends Record<string, Variant>>(table: T): 
     starts[name] = arrayStart(4, RECORD_VERSION, RECORD_MIN_READER, number);
   }
   return {
-    encode(record) {
-      const writer = new Writer();
-      writer.encoded(starts[record.type]!);
-      table[record.type]!.codec.write(writer, record);
-      return writer.finish();
-    },
+    encode: (record) => table[record.type]!.codec.encode(starts[record.type]!, record),
     decode(bytes) {
       try {
         const reader = new Reader(bytes);

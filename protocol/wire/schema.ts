@@ -37,8 +37,10 @@ export interface Codec<T> {
   read(reader: Reader): T;
 }
 
-/** A codec of objects that can also name what it reads. */
+/** A codec of objects that can also name what it reads, and write a whole message. */
 export interface StructCodec<T> extends Codec<T> {
+  /** The bytes of `start`, then the value's. Throws as `write` does. */
+  encode(start: Uint8Array, value: T): Uint8Array;
   /** Reads like `read`, with `type` as the first property. Throws DecodeError. */
   readAs<N extends string>(reader: Reader, type: N): { readonly type: N } & T;
 }

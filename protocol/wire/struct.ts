@@ -1,5 +1,5 @@
 /** Structs: positional arrays of fields, in the order of the table that names them. */
-import { DecodeError, headSize, type Reader, type Writer } from './cbor.ts';
+import { DecodeError, headSize, type Reader, Writer } from './cbor.ts';
 import type { Codec, Infer, StructCodec } from './schema.ts';
 
 type OptionalKeys<F> = { [K in keyof F]: undefined extends Infer<F[K]> ? K : never }[keyof F];
@@ -33,6 +33,13 @@ export class Struct<F extends Fields> implements StructCodec<StructOf<F>> {
     const source = value as Record<string, unknown>;
     writer.array(names.length);
     for (let i = 0; i < names.length; i++) fields[names[i]!]!.write(writer, source[names[i]!]);
+  }
+
+  encode(start: Uint8Array, value: StructOf<F>): Uint8Array {
+    const writer = new Writer();
+    writer.encoded(start);
+    this.write(writer, value);
+    return writer.finish();
   }
 
   read(reader: Reader): StructOf<F> {

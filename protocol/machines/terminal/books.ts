@@ -324,6 +324,9 @@ function applyAnswered(books: TerminalBooks, record: TerminalRecord & { type: 'a
   };
 }
 
+const isTickOf = (entry: OutboxEntry, stream: Bytes32): boolean =>
+  entry.kind === 'tick' && equalBytes(entry.stream, stream);
+
 function applyTick(books: TerminalBooks, record: TerminalRecord & { type: 'tick' }): TerminalBooks {
   const { channel, k, preimage } = record;
   const lane = findLane(books, channel);
@@ -331,16 +334,18 @@ function applyTick(books: TerminalBooks, record: TerminalRecord & { type: 'tick'
   const { digest } = lane;
   const { voucher, late } = lane.stream;
   const { tickValue } = voucher;
-  // One entry a stream stands for all of its ticks.
-  let exposure: Amount = ZERO_AMOUNT;
-  const outbox: OutboxEntry[] = [];
-  for (let i = 0; i < books.outbox.length; i++) {
-    const entry = books.outbox[i]!;
-    if (entry.kind === 'tick' && equalBytes(entry.stream, digest)) exposure = entry.exposure;
-    else outbox[outbox.length] = entry;
-  }
+  // One entry a stream stands for all of its ticks: the newest of the outbox, unless somebody else paid meanwhile.
+  const outbox = books.outbox.slice();
+  let at = outbox.length - 1;
+  while (at >= 0 && !isTickOf(outbox[at]!, digest)) at -= 1;
+  let exposure = at < 0 ? ZERO_AMOUNT : outbox[at]!.exposure;
   if (!record.late) exposure = addAmounts(exposure, tickValue);
-  outbox[outbox.length] = { kind: 'tick', channel, stream: digest, exposure, tickValue, k, preimage };
+  if (at >= 0 && at < outbox.length - 1) {
+    outbox.splice(at, 1);
+    at = -1;
+  }
+  if (at < 0) at = outbox.length;
+  outbox[at] = { kind: 'tick', channel, stream: digest, exposure, tickValue, k, preimage };
   const changed = {
     ...lane,
     base: addAmounts(voucher.paid, multiplyAmount(tickValue, k)),

@@ -9,7 +9,7 @@ import type { RefusalName } from '../../refusals.ts';
 import { creditEntry } from '../../vouchers.ts';
 import type { MessageOf } from '../../wire/messages.ts';
 import { nextTickRefusal } from './acceptance.ts';
-import type { LaneStream, TerminalLane } from './books.ts';
+import { findLane, type LaneStream, type TerminalLane } from './books.ts';
 import { openRequest } from './request.ts';
 import type { TerminalTurn } from './state.ts';
 
@@ -19,26 +19,22 @@ function answer(turn: TerminalTurn, lane: StreamLane): void {
   turn.send({ type: 'tickAnswer', channel: lane.channel, seq: lane.seq, k: lane.stream.k });
 }
 
-/** The lane whose newest voucher is the stream that the tick names. */
-function streamLane(turn: TerminalTurn, channel: ChannelId, seq: number): StreamLane | undefined {
-  const lane = turn.lane(channel);
-  return lane?.stream !== undefined && lane.seq === seq ? (lane as StreamLane) : undefined;
-}
-
 /** A preimage from the payer. */
 export function onTick(turn: TerminalTurn, message: MessageOf<'tick'>): void {
   const { channel, k, preimage } = message;
-  const lane = streamLane(turn, channel, message.seq);
-  if (lane === undefined) {
-    const forgotten = turn.lane(channel) === undefined && turn.books.evictedAt > 0;
+  const lane = findLane(turn.books, channel);
+  const stream = lane?.stream;
+  // The stream must be the newest voucher of the lane.
+  if (stream === undefined || lane!.seq !== message.seq) {
+    const forgotten = lane === undefined && turn.books.evictedAt > 0;
     return turn.refuse(forgotten ? 'ask_hub' : 'no_session');
   }
-  const { stream, digest } = lane;
+  const { digest } = lane!;
   const live = turn.isSession(channel, digest);
   if (k >= 1 && k <= stream.k) {
     // Seen before. While its worth is still being delivered the answer waits for that.
     const delivering = live && turn.volatile.session!.delivering === stream.k;
-    return delivering ? undefined : answer(turn, lane);
+    return delivering ? undefined : answer(turn, lane as StreamLane);
   }
   if (k !== stream.k + 1 || k > stream.voucher.ticks) return turn.refuse('tick_order', digest);
   if (!equalBytes(turn.context.signing.suite.keccak256(preimage), stream.preimage))
@@ -49,7 +45,7 @@ export function onTick(turn: TerminalTurn, message: MessageOf<'tick'>): void {
     return turn.notify({ type: 'deliver', channel, k, value: stream.voucher.tickValue });
   }
   turn.persist({ type: 'tick', channel, k, preimage, late: true });
-  answer(turn, streamLane(turn, channel, message.seq)!);
+  answer(turn, findLane(turn.books, channel) as StreamLane);
   creditLate(turn, channel);
 }
 

@@ -99,7 +99,10 @@ function creditAllLate(turn: TerminalTurn): void {
 }
 
 function onTapMessage(turn: TerminalTurn, message: Message): void {
+  // Cases are compared one after the other, here and in dispatch: what comes most often is the first.
   switch (message.type) {
+    case 'tick':
+      return onTick(turn, message);
     case 'hello':
       return onHello(turn, message);
     case 'lease':
@@ -109,8 +112,6 @@ function onTapMessage(turn: TerminalTurn, message: Message): void {
     case 'resolveVoucher':
     case 'resolveStream':
       return onVoucher(turn, message);
-    case 'tick':
-      return onTick(turn, message);
     case 'unknown':
       return turn.set({ unknown: message });
     case 'need':
@@ -140,6 +141,8 @@ function onSigned(turn: TerminalTurn, digest: Uint8Array, signature: Uint8Array)
 
 function dispatch(turn: TerminalTurn, event: Exclude<TerminalEvent, { type: 'boot' }>): void {
   switch (event.type) {
+    case 'message':
+      return onTapMessage(turn, event.message);
     case 'clock':
       dropStaleRequest(turn);
       dropLostSession(turn);
@@ -154,8 +157,6 @@ function dispatch(turn: TerminalTurn, event: Exclude<TerminalEvent, { type: 'boo
         greeted: undefined,
         stashed: undefined,
       });
-    case 'message':
-      return onTapMessage(turn, event.message);
     case 'garbage':
       turn.refuse(event.code);
       return askWho(turn);
