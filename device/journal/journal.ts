@@ -36,8 +36,8 @@ export interface JournalOptions {
 }
 
 export interface Journal {
-  /** Payloads in the order they were written, read once at start. */
-  readonly replayed: readonly Uint8Array[];
+  /** Payloads in the order they were written, read once at start; whoever has read them may take them out. */
+  readonly replayed: Uint8Array[];
   /**
    * Durable when it returns. `snapshot` gives the records that stand for everything before this one; it is called
    * only when the bank is full. Throws `journal_full` or `flash_worn`: then nothing of the record counts.

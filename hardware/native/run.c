@@ -59,7 +59,7 @@ static txSlot *inherited_property(txMachine *the, txSlot *instance, txID id)
 	static struct {
 		txSlot *instance, *property;
 		txID id;
-	} known[128];
+	} known[64];
 	txSlot *holder = current(the, instance);
 	if (!instance->ID || holder != instance) return *own_property(holder, id);
 	size_t at = (((size_t)instance >> 4) + (size_t)id) % (sizeof(known) / sizeof(known[0]));

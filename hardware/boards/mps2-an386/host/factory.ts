@@ -48,7 +48,7 @@ class StoppedFlash implements Flash {
 }
 
 /** What a board has stored, read from a copy: it may be running meanwhile. */
-export function storedBy(memory: BoardMemory): readonly Uint8Array[] {
+export function storedBy(memory: BoardMemory): Uint8Array[] {
   const content = new Uint8Array(memory.flash(0, blocks * blockSize));
   const copy: Flash = {
     size: content.length,
