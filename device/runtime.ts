@@ -137,10 +137,24 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
    * rejects only for faults of the host itself; undefined when there is nothing to wait for.
    */
   dispatch(event: E | DeviceEvent): Promise<void> | undefined {
-    if (!this.busy) return this.drain(event);
-    if (this.queue.length < QUEUE_MAX) this.queue.push(event);
-    else this.observer.onFault?.({ code: 'queue_full', message: 'an event was dropped', frozen: false });
-    return this.draining;
+    if (this.busy) {
+      if (this.queue.length < QUEUE_MAX) this.queue.push(event);
+      else this.observer.onFault?.({ code: 'queue_full', message: 'an event was dropped', frozen: false });
+      return this.draining;
+    }
+    this.busy = true;
+    try {
+      let working = this.handle(event);
+      while (working === undefined && this.queue.length > 0) working = this.handle(this.queue.shift()!);
+      if (working !== undefined) {
+        this.draining = this.drainAfter(working);
+        return this.draining;
+      }
+      this.busy = false;
+    } catch (error) {
+      return this.crash(error);
+    }
+    return undefined;
   }
 
   /** Connects the tap link; messages flow until it closes. */
@@ -190,23 +204,6 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
   /** Resolves when nothing is being handled. */
   idle(): Promise<void> {
     return this.draining ?? Promise.resolve();
-  }
-
-  /** Handles `first` and what is queued behind it. */
-  private drain(first: E | DeviceEvent): Promise<void> | undefined {
-    this.busy = true;
-    try {
-      let working = this.handle(first);
-      while (working === undefined && this.queue.length > 0) working = this.handle(this.queue.shift()!);
-      if (working !== undefined) {
-        this.draining = this.drainAfter(working);
-        return this.draining;
-      }
-      this.busy = false;
-    } catch (error) {
-      return this.crash(error);
-    }
-    return undefined;
   }
 
   /** Goes on with the queue when a key has signed. */

@@ -60,7 +60,7 @@ export const subtractAmounts = (a: Amount, b: Amount): Amount => amount(a - b);
  */
 export function multiplyAmount(a: Amount, count: number): Amount {
   const product = a * count;
-  if (product <= UINT48_MAX && count >= 0 && count <= UINT32_MAX && count % 1 === 0) return product as Amount;
+  if (product <= UINT48_MAX && count >>> 0 === count) return product as Amount;
   checkUint(count, UINT32_MAX, 'count');
   return amount(product);
 }

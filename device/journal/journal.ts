@@ -57,6 +57,12 @@ function corrupt(position: number, what: string): SundialError {
   });
 }
 
+/** False when the part itself gave up, which the journal survives; anything else is thrown on. */
+function refused(error: unknown): false {
+  if (error instanceof SundialError && error.code === 'flash_fault') return false;
+  throw error;
+}
+
 const TRIES_PER_BANK = 2;
 
 class BankedJournal implements Journal {
@@ -179,7 +185,8 @@ class BankedJournal implements Journal {
   }
 
   append(payload: Uint8Array, snapshot: () => Iterable<Uint8Array>): void {
-    const body = this.bodyOf(payload);
+    if (payload.length > RECORD_BYTES_MAX) throw this.tooLong(payload);
+    const body = encodeBody(payload, this.unit);
     if (this.write(body)) return;
     // The bank is full, or a word of it would not take its value: go on in the next one.
     this.begin(snapshot());
@@ -187,13 +194,12 @@ class BankedJournal implements Journal {
     throw this.fits(body) ? this.worn() : this.full();
   }
 
-  private bodyOf(payload: Uint8Array): Uint8Array {
-    if (payload.length > RECORD_BYTES_MAX) throw corrupt(this.end, `a record of ${payload.length} bytes`);
-    return encodeBody(payload, this.unit);
-  }
-
   private fits(body: Uint8Array): boolean {
     return this.end + this.unit + body.length <= this.limit;
+  }
+
+  private tooLong(payload: Uint8Array): SundialError {
+    return corrupt(this.end, `a record of ${payload.length} bytes`);
   }
 
   private full(): SundialError {
@@ -217,8 +223,15 @@ class BankedJournal implements Journal {
     const bodyAt = at + this.unit;
     const next = bodyAt + body.length;
     if (next > this.limit) return false;
-    if (!this.writeChecked(bodyAt, body)) return false;
-    if (!this.mark(at)) return false;
+    const { flash, marked } = this;
+    try {
+      flash.write(bodyAt, body);
+      if (!this.holds(bodyAt, body)) return false;
+      flash.write(at, marked);
+      if (!this.holds(at, marked)) return false;
+    } catch (error) {
+      return refused(error);
+    }
     this.end = next;
     return true;
   }
@@ -227,8 +240,7 @@ class BankedJournal implements Journal {
     try {
       this.flash.write(offset, bytes);
     } catch (error) {
-      if (error instanceof SundialError && error.code === 'flash_fault') return false;
-      throw error;
+      return refused(error);
     }
     return this.holds(offset, bytes);
   }
@@ -253,15 +265,15 @@ class BankedJournal implements Journal {
     try {
       for (let at = start; at < start + this.bankBytes; at += this.flash.blockSize) this.flash.erase(at);
     } catch (error) {
-      if (error instanceof SundialError && error.code === 'flash_fault') return false;
-      throw error;
+      return refused(error);
     }
     const head = { generation: this.generation + 1, version: this.version, minReader: this.minReader };
     if (!this.writeChecked(start, encodeHead(head, this.unit))) return false;
     const { active, end, limit } = this;
     this.enter(bank);
     for (const record of records) {
-      const body = this.bodyOf(record);
+      if (record.length > RECORD_BYTES_MAX) throw this.tooLong(record);
+      const body = encodeBody(record, this.unit);
       if (this.write(body)) continue;
       const full = !this.fits(body);
       Object.assign(this, { active, end, limit });

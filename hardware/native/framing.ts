@@ -36,7 +36,7 @@ export class Deframer {
     let zero = bytes.indexOf(0);
     // Most links deliver frame by frame.
     const whole = zero === bytes.length - 1 && this.length === 0 && !this.skipping;
-    if (whole && zero <= this.buffer.length) return this.end(bytes, zero);
+    if (whole && zero <= this.buffer.length) return this.take(bytes, zero);
     for (let at = 0; at < bytes.length; at = zero + 1) {
       zero = bytes.indexOf(0, at);
       const end = zero < 0 ? bytes.length : zero;
@@ -45,7 +45,10 @@ export class Deframer {
       this.buffer.set(bytes.subarray(at, Math.min(end, at + room)), this.length);
       this.length += Math.min(end - at, room);
       if (zero < 0) return;
-      this.end(this.buffer, this.length);
+      const { length, skipping } = this;
+      this.reset();
+      if (skipping) this.onGarbage('too_large');
+      else this.take(this.buffer, length);
     }
   }
 
@@ -55,10 +58,7 @@ export class Deframer {
   }
 
   /** Hands on the frame in the first `length` bytes. */
-  private end(frame: Uint8Array, length: number): void {
-    const { skipping } = this;
-    this.reset();
-    if (skipping) return this.onGarbage('too_large');
+  private take(frame: Uint8Array, length: number): void {
     if (length === 0) return;
     const size = natives.frameDecode(frame, this.buffer, length);
     if (size < 0) this.onGarbage('malformed');

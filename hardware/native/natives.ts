@@ -37,8 +37,16 @@ export interface Natives {
   structWrite?(writer: Writer, layout: Uint8Array, codecs: object, values: object): boolean;
   /** `start` and the fields behind it; undefined where structWrite is false, and for more than a tap's message. */
   structEncode?(start: Uint8Array, layout: Uint8Array, codecs: object, values: object): Uint8Array | undefined;
-  /** Reads them, behind a `type` when one is given; undefined when the bytes are anything else. Nothing is read then. */
-  structRead?(reader: Reader, layout: Uint8Array, codecs: object, type?: string): object | undefined;
+  /** Reads them; undefined when the bytes are anything else. Nothing is read then. */
+  structRead?(reader: Reader, layout: Uint8Array, codecs: object): object | undefined;
+  /** The same from `start` to the end of the bytes, behind a property `type`. */
+  structDecode?(
+    bytes: Uint8Array,
+    layout: Uint8Array,
+    codecs: object,
+    start: number,
+    type: string,
+  ): object | undefined;
   /** False when `secret` is no valid key. */
   secpAddress(secret: Uint8Array, out: Uint8Array): boolean;
   secpSign(digest: Uint8Array, secret: Uint8Array, out: Uint8Array): boolean;

@@ -32,9 +32,10 @@ static txSlot *first_field(txMachine *the, int index)
 	return mxArgv(index)->value.reference->next;
 }
 
-/* Where the bytes lie now: every allocation may move them. */
+/* Where the bytes lie now, of a reader or alone: every allocation may move them. */
 static bool find_bytes(txMachine *the, struct cursor *cursor)
 {
+	if (slot_bytes(mxArgv(0), &cursor->bytes, &cursor->size)) return true;
 	txSlot *buffer = own(the, mxArgv(0), mxID(_buffer));
 	return buffer && slot_bytes(buffer, &cursor->bytes, &cursor->size);
 }
@@ -151,30 +152,45 @@ static txSlot *read_item(txMachine *the, struct cursor *from, txSlot *last, txID
 	return last;
 }
 
-/* structRead(reader, layout, codecs, type): the struct, or undefined when it has to be done field by field. */
-static void native_struct_read(txMachine *the)
+/* Pushes the struct that the arguments name, layout and codecs; `type` is its first property, if any. */
+static bool read_fields(txMachine *the, struct cursor *from, txSlot *type)
 {
-	struct cursor from;
 	uint64_t count;
 	size_t size;
 	argument_bytes(the, 1, &size);
 	txSlot *field = first_field(the, 2);
-	if (!cursor_of(the, &from) || !read_head(&from, MAJOR_ARRAY, &count) || count != size / 2) return;
+	if (!read_head(from, MAJOR_ARRAY, &count) || count != size / 2) return false;
 	mxPush(mxObjectPrototype);
 	txSlot *last = fxNewObjectInstance(the);
-	if (mxArgc > 3) last = fxNextSlotProperty(the, last, mxArgv(3), fxNewNameX(the, "type"), XS_NO_FLAG);
+	if (type) last = fxNextSlotProperty(the, last, type, fxNewNameX(the, "type"), XS_NO_FLAG);
 	for (size_t i = 0; last && field && i < size; i += 2, field = field->next) {
 		const uint8_t *layout = argument_bytes(the, 1, &size);
-		last = !find_bytes(the, &from) ? NULL : read_item(the, &from, last, field->ID, layout[i], layout[i + 1]);
+		last = !find_bytes(the, from) ? NULL : read_item(the, from, last, field->ID, layout[i], layout[i + 1]);
 	}
-	if (!last) return;
+	return last != NULL;
+}
+
+/* structRead(reader, layout, codecs): the struct, or undefined when it has to be done field by field. */
+static void native_struct_read(txMachine *the)
+{
+	struct cursor from;
+	if (!cursor_of(the, &from) || !read_fields(the, &from, NULL)) return;
 	move_cursor(the, from.at);
+	mxPullSlot(mxResult);
+}
+
+/* structDecode(bytes, layout, codecs, start, type): the same of all bytes from `start` on. */
+static void native_struct_decode(txMachine *the)
+{
+	struct cursor from = { .at = argument_unsigned(the, 3) };
+	if (mxArgc < 5 || !find_bytes(the, &from) || !read_fields(the, &from, mxArgv(4)) || from.at != from.size) return;
 	mxPullSlot(mxResult);
 }
 
 const struct native struct_natives[] = {
 	{ "structWrite", native_struct_write, 4 },
 	{ "structEncode", native_struct_encode, 4 },
-	{ "structRead", native_struct_read, 4 },
+	{ "structRead", native_struct_read, 3 },
+	{ "structDecode", native_struct_decode, 5 },
 };
 const size_t struct_natives_count = sizeof(struct_natives) / sizeof(struct_natives[0]);

@@ -39,9 +39,13 @@ class PlainStruct<F extends Readonly<Record<string, Codec<unknown>>>> extends St
     return (natives.structRead!(reader, this.layout, this.fields) as StructOf<F>) ?? super.read(reader);
   }
 
-  override readAs<N extends string>(reader: Reader, type: N): { readonly type: N } & StructOf<F> {
-    const value = natives.structRead!(reader, this.layout, this.fields, type);
-    return (value as { readonly type: N } & StructOf<F>) ?? super.readAs(reader, type);
+  override decode<N extends string>(
+    bytes: Uint8Array,
+    start: number,
+    type: N,
+  ): { readonly type: N } & StructOf<F> {
+    const value = natives.structDecode!(bytes, this.layout, this.fields, start, type);
+    return (value as { readonly type: N } & StructOf<F>) ?? super.decode(bytes, start, type);
   }
 }
 

@@ -193,6 +193,11 @@ export class Reader {
     return true;
   }
 
+  /** Bytes that were read, from the start of the buffer. */
+  get position(): number {
+    return this.at;
+  }
+
   /** Skips nothing: throws unless all bytes were read. */
   finish(): void {
     if (this.at !== this.buffer.length) this.fail('malformed', 'bytes follow the message');

@@ -307,33 +307,29 @@ export type Decoded =
 /** Which link the bytes came over: it bounds their size before anything is parsed. */
 export type Medium = 'tap' | 'sync';
 
-/**
- * Where the fields stand behind an envelope of this version and a number of one byte, which is in front of them; 0 for
- * whatever is to be read head by head.
- */
-function startOfFields(bytes: Uint8Array): number {
-  if (bytes[0] !== 0x83 || bytes[1] !== WIRE_VERSION) return 0;
-  const low = bytes[2]!;
-  if (low < 24) return 3;
-  return low === 24 && bytes[3]! >= 24 ? 4 : 0;
-}
-
 /** Strictly decodes one message; never throws on bytes from outside, names the refusal instead. */
 export function decodeMessage(bytes: Uint8Array, medium: Medium): Decoded {
   if (bytes.length > (medium === 'tap' ? TAP_MESSAGE_BYTES_MAX : SYNC_MESSAGE_BYTES_MAX))
     return { ok: false, code: 'too_large' };
   try {
-    const start = startOfFields(bytes);
-    const reader = new Reader(bytes, start);
-    if (start === 0 && reader.array(3) !== 3) return { ok: false, code: 'malformed' };
-    if (start === 0 && reader.uint(255) !== WIRE_VERSION) return { ok: false, code: 'version_unknown' };
-    const number = start > 0 ? bytes[start - 1]! : reader.uint(0xffff);
+    // Almost always an envelope of this version and a number of one byte; what is not is read head by head.
+    let number = bytes[2]!;
+    let start = 3;
+    if (number === 24) {
+      number = bytes[3]!;
+      start = 4;
+    }
+    if (bytes[0] !== 0x83 || bytes[1] !== WIRE_VERSION || !(start === 3 ? number < 24 : number >= 24)) {
+      const reader = new Reader(bytes);
+      if (reader.array(3) !== 3) return { ok: false, code: 'malformed' };
+      if (reader.uint(255) !== WIRE_VERSION) return { ok: false, code: 'version_unknown' };
+      number = reader.uint(0xffff);
+      start = reader.position;
+    }
     const found = byNumber[number];
     if (found === undefined)
       return number % 2 === 1 ? { ok: true, message: undefined } : { ok: false, code: 'message_unknown' };
-    const message = found.codec.readAs(reader, found.name) as Message;
-    reader.finish();
-    return { ok: true, message };
+    return { ok: true, message: found.codec.decode(bytes, start, found.name) as Message };
   } catch (error) {
     if (error instanceof DecodeError) return { ok: false, code: error.fault };
     throw error;

@@ -102,9 +102,7 @@ export function recordTable<const T extends Record<string, Variant>>(table: T): 
         if (minReader > RECORD_VERSION) throw newerJournal(version, minReader);
         const row = byNumber.get(reader.uint(0xffff));
         if (row === undefined) throw new DecodeError('malformed', 'an unknown record', 0);
-        const record = row.codec.readAs(reader, row.name);
-        reader.finish();
-        return record as TaggedOf<T>;
+        return row.codec.decode(bytes, reader.position, row.name) as TaggedOf<T>;
       } catch (error) {
         if (!(error instanceof DecodeError)) throw error;
         throw new SundialError('journal_corrupt', 'a stored record does not decode', {

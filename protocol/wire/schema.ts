@@ -41,8 +41,8 @@ export interface Codec<T> {
 export interface StructCodec<T> extends Codec<T> {
   /** The bytes of `start`, then the value's. Throws as `write` does. */
   encode(start: Uint8Array, value: T): Uint8Array;
-  /** Reads like `read`, with `type` as the first property. Throws DecodeError. */
-  readAs<N extends string>(reader: Reader, type: N): { readonly type: N } & T;
+  /** What the bytes from `start` to their end hold, with `type` as the first property. Throws DecodeError. */
+  decode<N extends string>(bytes: Uint8Array, start: number, type: N): { readonly type: N } & T;
 }
 
 export type Infer<C> = C extends Codec<infer T> ? T : never;

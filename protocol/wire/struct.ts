@@ -1,5 +1,5 @@
 /** Structs: positional arrays of fields, in the order of the table that names them. */
-import { DecodeError, headSize, type Reader, Writer } from './cbor.ts';
+import { DecodeError, headSize, Reader, Writer } from './cbor.ts';
 import type { Codec, Infer, StructCodec } from './schema.ts';
 
 type OptionalKeys<F> = { [K in keyof F]: undefined extends Infer<F[K]> ? K : never }[keyof F];
@@ -46,8 +46,11 @@ export class Struct<F extends Fields> implements StructCodec<StructOf<F>> {
     return this.readInto({}, reader);
   }
 
-  readAs<N extends string>(reader: Reader, type: N): { readonly type: N } & StructOf<F> {
-    return this.readInto({ type }, reader);
+  decode<N extends string>(bytes: Uint8Array, start: number, type: N): { readonly type: N } & StructOf<F> {
+    const reader = new Reader(bytes, start);
+    const value = this.readInto({ type }, reader);
+    reader.finish();
+    return value;
   }
 
   private readInto<T extends object>(start: T, reader: Reader): T & StructOf<F> {

@@ -288,7 +288,7 @@ export const MUTATIONS = [
   [
     "the lease's limit is ignored by ticks",
     ACCEPT,
-    'spentWith(voucher, k + 1) > lease.spendLimit',
+    'voucher.spent + voucher.tickValue * (k + 1) > lease.spendLimit',
     'false',
     'protocol/edges',
   ],
@@ -449,8 +449,8 @@ export const MUTATIONS = [
   [
     'the mark is written before the body',
     JOURNAL,
-    '    if (!this.writeChecked(bodyAt, body)) return false;\n    if (!this.mark(at)) return false;',
-    '    if (!this.mark(at)) return false;\n    if (!this.writeChecked(bodyAt, body)) return false;',
+    '      flash.write(bodyAt, body);\n      if (!this.holds(bodyAt, body)) return false;\n      flash.write(at, marked);',
+    '      flash.write(at, marked);\n      flash.write(bodyAt, body);\n      if (!this.holds(bodyAt, body)) return false;',
     'device/cuts',
   ],
   [

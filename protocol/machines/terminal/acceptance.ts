@@ -161,6 +161,6 @@ export function nextTickRefusal(
   if (!turn.volatile.time.based) return 'no_time_basis';
   const ofLease = leaseRefusal(turn, lease);
   if (ofLease !== undefined) return ofLease;
-  if (spentWith(voucher, k + 1) > lease.spendLimit) return 'terminal_over_spend_limit';
+  if (voucher.spent + voucher.tickValue * (k + 1) > lease.spendLimit) return 'terminal_over_spend_limit';
   return capRefusal(turn, channel, lease, voucher.tickValue);
 }

@@ -30,10 +30,11 @@ export function onTick(turn: TerminalTurn, message: MessageOf<'tick'>): void {
     return turn.refuse(forgotten ? 'ask_hub' : 'no_session');
   }
   const { digest } = lane!;
-  const live = turn.isSession(channel, digest);
+  const { session } = turn.volatile;
+  const live = session !== undefined && session.channel === channel && equalBytes(session.stream, digest);
   if (k >= 1 && k <= stream.k) {
     // Seen before. While its worth is still being delivered the answer waits for that.
-    const delivering = live && turn.volatile.session!.delivering === stream.k;
+    const delivering = live && session.delivering === stream.k;
     return delivering ? undefined : answer(turn, lane as StreamLane);
   }
   if (k !== stream.k + 1 || k > stream.voucher.ticks) return turn.refuse('tick_order', digest);
