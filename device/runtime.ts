@@ -243,9 +243,9 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
   }
 
   private run(event: E | DeviceEvent): Promise<void> | undefined {
-    const { state, effects } = this.machine.step(this.state, event, this.host.clock.monotonicMs());
-    this.state = state;
-    return this.execute(effects, 0);
+    const step = this.machine.step(this.state, event, this.host.clock.monotonicMs());
+    this.state = step.state;
+    return this.execute(step.effects, 0);
   }
 
   /** Executes the effects from `first` on. */

@@ -84,8 +84,7 @@ class BankedJournal implements Journal {
 
   constructor(flash: Flash, options: JournalOptions) {
     this.flash = flash;
-    this.holds =
-      flash.holds ?? ((offset, bytes) => equalBytes(flash.read(offset, bytes.length), bytes));
+    this.holds = flash.holds ?? ((offset, bytes) => equalBytes(flash.read(offset, bytes.length), bytes));
     this.unit = Math.max(4, flash.wordSize);
     this.marked = new Uint8Array(this.unit);
     this.banks = options.banks;

@@ -33,22 +33,23 @@ export class Deframer {
   }
 
   push(bytes: Uint8Array): void {
+    const { length } = bytes;
     let zero = bytes.indexOf(0);
     // Most links deliver frame by frame.
-    const whole = zero === bytes.length - 1 && this.length === 0 && !this.skipping;
-    if (whole && zero <= this.buffer.length) return this.take(bytes, zero);
-    for (let at = 0; at < bytes.length; at = zero + 1) {
+    if (zero === length - 1 && this.length === 0 && !this.skipping && zero <= this.buffer.length)
+      return this.take(bytes, zero);
+    for (let at = 0; at < length; at = zero + 1) {
       zero = bytes.indexOf(0, at);
-      const end = zero < 0 ? bytes.length : zero;
+      const end = zero < 0 ? length : zero;
       const room = this.buffer.length - this.length;
       if (end - at > room) this.skipping = true;
       this.buffer.set(bytes.subarray(at, Math.min(end, at + room)), this.length);
       this.length += Math.min(end - at, room);
       if (zero < 0) return;
-      const { length, skipping } = this;
+      const { length: held, skipping } = this;
       this.reset();
       if (skipping) this.onGarbage('too_large');
-      else this.take(this.buffer, length);
+      else this.take(this.buffer, held);
     }
   }
 

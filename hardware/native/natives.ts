@@ -36,7 +36,12 @@ export interface Natives {
    */
   structWrite?(writer: Writer, layout: Uint8Array, codecs: object, values: object): boolean;
   /** `start` and the fields behind it; undefined where structWrite is false, and for more than a tap's message. */
-  structEncode?(start: Uint8Array, layout: Uint8Array, codecs: object, values: object): Uint8Array | undefined;
+  structEncode?(
+    start: Uint8Array,
+    layout: Uint8Array,
+    codecs: object,
+    values: object,
+  ): Uint8Array | undefined;
   /** Reads them; undefined when the bytes are anything else. Nothing is read then. */
   structRead?(reader: Reader, layout: Uint8Array, codecs: object): object | undefined;
   /** The same from `start` to the end of the bytes, behind a property `type`. */

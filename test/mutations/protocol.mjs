@@ -288,7 +288,7 @@ export const MUTATIONS = [
   [
     "the lease's limit is ignored by ticks",
     ACCEPT,
-    'voucher.spent + voucher.tickValue * (k + 1) > lease.spendLimit',
+    'voucher.spent + voucher.tickValue * (stream.k + 1) > lease.spendLimit',
     'false',
     'protocol/edges',
   ],

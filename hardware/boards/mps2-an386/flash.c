@@ -39,28 +39,44 @@ enum flash_result flash_read(uint32_t offset, uint8_t *out, size_t size)
 	return FLASH_OK;
 }
 
+static uint32_t word_at(uint32_t offset)
+{
+	uint32_t word;
+	memcpy(&word, at(offset), FLASH_WORD);
+	return ~word;
+}
+
+static uint32_t word_of(const uint8_t *bytes)
+{
+	uint32_t word;
+	memcpy(&word, bytes, FLASH_WORD);
+	return word;
+}
+
+static bool whole_words(uint32_t offset, size_t size)
+{
+	return inside(offset, size) && offset % FLASH_WORD == 0 && size % FLASH_WORD == 0;
+}
+
 bool flash_holds(uint32_t offset, const uint8_t *bytes, size_t size)
 {
-	if (!inside(offset, size)) return false;
-	for (size_t i = 0; i < size; i++)
-		if ((bytes[i] ^ at(offset)[i]) != 0xff) return false;
+	if (!whole_words(offset, size)) return false;
+	for (size_t i = 0; i < size; i += FLASH_WORD)
+		if (word_at(offset + i) != word_of(bytes + i)) return false;
 	return true;
 }
 
 enum flash_result flash_write(uint32_t offset, const uint8_t *bytes, size_t size)
 {
-	if (!inside(offset, size) || offset % FLASH_WORD || size % FLASH_WORD) return FLASH_RANGE;
+	if (!whole_words(offset, size)) return FLASH_RANGE;
 	for (size_t i = 0; i < size; i += FLASH_WORD) {
-		uint32_t wanted, stored;
-		memcpy(&wanted, bytes + i, FLASH_WORD);
-		memcpy(&stored, at(offset) + i, FLASH_WORD);
-		stored = ~stored;
+		uint32_t stored = word_at(offset + i), wanted = word_of(bytes + i);
 		if (wanted & ~stored) return FLASH_BIT_SET;
 		bool cut = cut_now();
 		/* A torn word has some of its bits cleared: here, those of its upper half. */
 		if (cut) wanted |= stored & 0x0000ffff;
 		wanted = ~wanted;
-		memcpy(at(offset) + i, &wanted, FLASH_WORD);
+		memcpy(at(offset + i), &wanted, FLASH_WORD);
 		if (cut) power_cut();
 	}
 	return FLASH_OK;

@@ -27,7 +27,7 @@ export interface Candidate {
 
 /** Offline acceptance ends with the lease; the clock may be off by clockError at its beginning. */
 function leaseRefusal(turn: TerminalTurn, lease: Lease): RefusalName | undefined {
-  const { member, revoked } = turn.books;
+  const member = turn.books.member;
   const now = timeNow(turn.volatile.time, turn.nowMs);
   const inScope =
     equalBytes(lease.scope, SCOPE_ANY) ||
@@ -35,7 +35,7 @@ function leaseRefusal(turn: TerminalTurn, lease: Lease): RefusalName | undefined
   if (!inScope) return 'lease_scope';
   if (lease.issuedAt > now + DEFAULT_TIMING.clockError) return 'lease_future';
   if (now > lease.expiresAt) return 'lease_expired';
-  return revoked.includes(lease.channel) ? 'revoked' : undefined;
+  return turn.books.revoked.includes(lease.channel) ? 'revoked' : undefined;
 }
 
 /** Did the lease's payer sign these very bytes? Costs one recovery. */
@@ -85,11 +85,10 @@ function capRefusal(
   // Sums that are compared with limits only: far above them a lost low digit changes nothing.
   let ofChannel: number = more;
   let ofAll: number = more;
-  for (let i = 0; i < outbox.length; i++) {
+  for (let i = outbox.length - 1; i >= 0; i--) {
     const entry = outbox[i]!;
-    const { exposure } = entry;
-    ofAll += exposure;
-    if (entry.channel === channel) ofChannel += exposure;
+    ofAll += entry.exposure;
+    if (entry.channel === channel) ofChannel += entry.exposure;
   }
   if (ofChannel > channelCap(turn, lease)) return 'cap_channel';
   return ofAll > turn.settings.capTotal ? 'cap_total' : undefined;
@@ -157,10 +156,11 @@ export function nextTickRefusal(
 ): RefusalName | undefined {
   const lease = turn.leaseOf(channel);
   if (lease === undefined) return 'lease_missing';
-  const { voucher, k } = stream;
+  const voucher = stream.voucher;
   if (!turn.volatile.time.based) return 'no_time_basis';
   const ofLease = leaseRefusal(turn, lease);
   if (ofLease !== undefined) return ofLease;
-  if (voucher.spent + voucher.tickValue * (k + 1) > lease.spendLimit) return 'terminal_over_spend_limit';
+  if (voucher.spent + voucher.tickValue * (stream.k + 1) > lease.spendLimit)
+    return 'terminal_over_spend_limit';
   return capRefusal(turn, channel, lease, voucher.tickValue);
 }

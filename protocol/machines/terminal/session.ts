@@ -29,8 +29,8 @@ export function onTick(turn: TerminalTurn, message: MessageOf<'tick'>): void {
     const forgotten = lane === undefined && turn.books.evictedAt > 0;
     return turn.refuse(forgotten ? 'ask_hub' : 'no_session');
   }
-  const { digest } = lane!;
-  const { session } = turn.volatile;
+  const digest = lane!.digest;
+  const session = turn.volatile.session;
   const live = session !== undefined && session.channel === channel && equalBytes(session.stream, digest);
   if (k >= 1 && k <= stream.k) {
     // Seen before. While its worth is still being delivered the answer waits for that.
