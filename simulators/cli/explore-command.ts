@@ -10,6 +10,7 @@ interface Flags {
   readonly config: string;
   readonly drop?: string;
   readonly maxStates?: string;
+  readonly full: boolean;
   readonly json: boolean;
 }
 
@@ -36,9 +37,10 @@ function run(flags: Flags): void {
     flags.drop === undefined
       ? undefined
       : named('dropped rule', Object.keys(DROPS).join(', '), () => DROPS[flags.drop!]);
-  const { ok, states, transitions, seconds, fault, trace, capped } = explore({
+  const { ok, states, ledgers, transitions, seconds, fault, trace, capped } = explore({
     config,
     now: () => performance.now(),
+    full: flags.full,
     ...(drop && { drop }),
     ...(flags.maxStates !== undefined && { maxStates: Number(flags.maxStates) }),
     onProgress: ({ states: seen, waiting }) => {
@@ -49,7 +51,9 @@ function run(flags: Flags): void {
   });
   process.stderr.write('\n');
   if (flags.json) {
-    process.stdout.write(`${JSON.stringify({ ok, states, seconds, transitions, capped, fault, trace })}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ ok, states, ledgers, seconds, transitions, capped, fault, trace })}\n`,
+    );
   } else {
     process.stdout.write(
       `${config.name}: ${states.toLocaleString('en')} states, ${transitions.toLocaleString('en')} transitions, ${seconds.toFixed(1)} s: ${fault ?? (capped ? 'not all states were seen' : 'all properties hold')}\n`,
@@ -67,6 +71,7 @@ export function addExploreCommand(sim: Command): void {
     .description('walk all interleavings of payer, terminals and hub in a small configuration')
     .requiredOption('--config <name>', `one of ${names}`)
     .option('--drop <rule>', `break one rule on purpose: ${Object.keys(DROPS).join(', ')}`)
+    .option('--full', 'let hub and L2 take part in every interleaving, also where no device can tell', false)
     .option('--max-states <n>', 'stop after so many states')
     .action((_flags: unknown, command: Command) => {
       try {

@@ -79,8 +79,7 @@ export class Court {
   /** The hub after all ends were handed in. */
   ledger(ends: readonly End[]): number {
     let number = this.hub.first();
-    for (const { entries } of ends)
-      for (const entry of entries) number = this.hub.receive(number, entry.number, entry.bytes, entry.id);
+    for (const { entries } of ends) for (const entry of entries) number = this.hub.receive(number, entry);
     return this.hub.fsync(number);
   }
 

@@ -16,6 +16,12 @@ import type { HubRecord } from '../../../hub/records.ts';
 import { encodeMessage, type MessageOf } from '../../../protocol/wire/messages.ts';
 import { CHANNEL, type Scene, START } from '../scene.ts';
 import { canonical, Interner } from '../space.ts';
+import type { Upload } from './terminal.ts';
+
+/** An entry that a terminal hands in; `number` is that of its bytes. */
+export interface Handed extends Upload {
+  readonly number: number;
+}
 
 export interface HubLocal {
   readonly intake: IntakeState;
@@ -104,7 +110,7 @@ export class HubTable {
   }
 
   /** Bytes arrive. They are in RAM then, unless refused or known. */
-  receive(number: number, bytesNumber: number, bytes: Uint8Array, id: string): number {
+  receive(number: number, { number: bytesNumber, bytes, id }: Handed): number {
     return this.memo(`${number}r${bytesNumber}`, () => {
       const local = this.local(number);
       const event: IntakeEvent = { type: 'message', device: 'any', bytes, now: START };
