@@ -40,15 +40,10 @@ function provedByAccomplice(
   });
 }
 
-/** Rows that don't fit are skipped whole, so the highest claim that fits is settled; a stream also with fewer ticks. */
+/** The lane's highest claim; of one that doesn't fit L2 pays what is left. */
 function settleable(own: readonly Entry[], left: number): number {
-  let best = 0;
-  for (const entry of own) {
-    if (entry.voided) continue;
-    for (let k = 0; k <= ticksOf(entry); k++)
-      if (entry.paid + k <= left) best = Math.max(best, entry.paid + k);
-  }
-  return best;
+  const claims = own.filter(({ voided }) => !voided).map((entry) => entry.paid + ticksOf(entry));
+  return Math.min(left, Math.max(0, ...claims));
 }
 
 /** A credit needs its voucher's top settled, and the payee's own signature. */
@@ -109,7 +104,7 @@ export class Court {
       return { loss: 0, proved: false, fault: 'the hub and a comparison of all pairs disagree on a proof' };
     let left = theft.funds;
     let claimed = x?.paid ?? 0;
-    left -= x !== undefined && x.paid <= left ? x.paid : 0;
+    left -= Math.min(left, claimed);
     let loss = 0;
     let cost: string | undefined;
     for (let payee = 0; payee < this.payees; payee++) {
