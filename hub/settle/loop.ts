@@ -5,6 +5,7 @@
 // its channel changes, not sent again.
 import { type LocalAccount, parseTransaction, type TransactionReceipt } from 'viem';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
+import { SundialError } from '../../protocol/errors.ts';
 import { height } from '../../protocol/integers.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
 import {
@@ -100,7 +101,7 @@ export class SettleLoop {
       return 'waiting';
     await this.#finish(intent, receipt.status === 'success' ? 'mined' : 'reverted', receipt);
     if (receipt.status === 'success') this.#readOutcomes(vault, intent, receipt);
-    else this.#isolate(intent.rows);
+    else if ((await vault.frozenUntil(receipt.blockNumber)) === undefined) this.#isolate(intent.rows);
     return 'finished';
   }
 
@@ -246,15 +247,25 @@ export class SettleLoop {
     return 'sent';
   }
 
-  /** The first batch within the bounds of a transaction, signed; undefined when the vault would refuse the whole. */
+  /**
+   * The first batch within the bounds of a transaction, signed; undefined when the vault would refuse the whole. Throws
+   * `vault_frozen` while it would refuse any.
+   */
   async #prepare(vault: Vault, rows: readonly Row[]): Promise<PreparedSettlement | undefined> {
     const { account } = this.#options;
     try {
       const [first] = await vault.planBatches(account, rows);
       return await vault.prepareSettle(account, first!);
     } catch (error) {
-      if (isRevert(error)) return undefined;
-      throw error;
+      if (!isRevert(error)) throw error;
+      const until = await vault.frozenUntil();
+      if (until === undefined) return undefined;
+      throw new SundialError('vault_frozen', 'the vault is frozen by its guardian', {
+        severity: 'call',
+        remedy:
+          'Nothing is lost: vouchers stay in the ledger, and settling goes on by itself when the freeze ends.',
+        facts: { until },
+      });
     }
   }
 
