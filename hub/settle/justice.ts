@@ -9,6 +9,7 @@ import { namedEntry } from '../intake/books.ts';
 import type { Books, ChannelBook, Entry } from '../intake/state.ts';
 import { keyNumber, trieEntries } from '../intake/trie.ts';
 import type { Logger } from '../log.ts';
+import type { Rule } from '../watch/fraud.ts';
 import { shortfallOf } from '../watch/shortfall.ts';
 import type { ChainLink } from '../watch/chain-link.ts';
 import { isRevert } from './chain.ts';
@@ -67,10 +68,10 @@ export class Justice {
   }
 
   async #prove(vault: Vault, channel: number, { proof }: Proved): Promise<void> {
-    const entries = [proof.first, proof.second].map((id) => namedEntry(this.#options.books(), id));
+    const entries = proof.entries.map((id) => namedEntry(this.#options.books(), id));
     for (const { payee } of entries) await vault.registerPayee(this.#options.account, payee);
     await this.#act('fraud proved on L2', channel, (account) =>
-      vault.proveFraud(account, proof.proof as 1 | 2, this.#rows(entries)),
+      vault.proveFraud(account, proof.proof as Rule, this.#rows(entries)),
     );
   }
 

@@ -388,6 +388,18 @@ const frauds: [string, object, object, number | undefined][] = [
     2,
   ],
   ['a lane that went back', { ...sample, spent: 500 }, { seq: 2, amount: 50, spent: 600, paid: 60 }, 2],
+  [
+    'a lane that begins above what was ever spent',
+    sample,
+    { seq: 2, amount: 50, spent: 150, paid: 101, payee: otherPayee, terminal: otherTerminal },
+    3,
+  ],
+  [
+    'a lane that begins as high as what was spent elsewhere allows',
+    sample,
+    { seq: 2, amount: 50, spent: 250, paid: 150, payee: otherPayee, terminal: otherTerminal },
+    undefined,
+  ],
   ['an honest next voucher', sample, { seq: 2, amount: 50, spent: 150, paid: 150 }, undefined],
   [
     'an honest voucher elsewhere',

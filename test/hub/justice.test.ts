@@ -114,6 +114,32 @@ test('copies at tills of two payees: what the channel can’t pay comes from the
     await hub.stop();
   }));
 
+test('lanes above what was spent are proved on L2 by as few vouchers as show it', () =>
+  inTemporaryFolder(async (folder) => {
+    const payer = key(63);
+    const channel = await openFor(payer);
+    const taps = { channel, payer, on: site.signing };
+    const elsewhere = { ...taps, terminal: otherTerminal, payee: otherPayee };
+    const hub = await site.start(folder);
+    const till = await startTerminal(site, hub);
+    const other = await startTerminal(site, hub, otherTerminal, otherPayee);
+    const honest = await tap({ ...taps, seq: 1, amount: 100_000, spent: 100_000, paid: 100_000 });
+    // No two vouchers conflict: this lane begins where no voucher ever brought it.
+    const above = await tap({ ...elsewhere, seq: 2, amount: 50_000, spent: 150_000, paid: 50_001 });
+    await upload(till, [honest]);
+    await upload(other, [above]);
+    await hub.settleNow();
+    assert.ok((await site.vault.readChannel(channel)).slashed);
+    const response = await fetch(`${hub.statusUrl}/channels`);
+    const view = ((await response.json()) as { channel: number; proof?: unknown }[]).find(
+      (one) => one.channel === channel,
+    );
+    assert.equal(view?.proof, { kind: 'E3', entries: [toHex(honest.id), toHex(above.id)] });
+    till.close();
+    other.close();
+    await hub.stop();
+  }));
+
 /** Books that hold these taps. */
 const booksOf = (taps: readonly SignedTap[]) =>
   taps.reduce(
