@@ -402,12 +402,13 @@ export class Vault {
   }
 
   /** The pot of a channel; `amount` is 0 while no fraud was proved. */
-  async readPot(channel: number) {
+  async readPot(channel: number, at: ReadAt = {}) {
     return this.client.readContract({
       address: this.address,
       abi: vaultAbi,
       functionName: 'readPot',
       args: [channel],
+      ...(at as object),
     });
   }
 
