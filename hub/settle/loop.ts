@@ -26,7 +26,7 @@ import type { Registry } from '../registry/registry.ts';
 import type { ChainLink } from '../watch/chain-link.ts';
 import { applyBatchRecord, type BatchHistory, emptyHistory, OUTCOME_STATES } from './batches.ts';
 import { isRevert, receiptOf, submit } from './chain.ts';
-import type { Outcome, Reason, Row } from './rows.ts';
+import type { Reason, Row } from './rows.ts';
 import type { PreparedSettlement, Vault } from './vault.ts';
 
 export interface SettleOptions {
@@ -49,6 +49,7 @@ interface Refused {
   readonly reason: Reason | 'would_revert';
   /** What the channel had when the row was refused: the row may do better when this changes. */
   readonly spendable: number;
+  /** Times in a row that it moved nothing. */
   readonly attempts: number;
 }
 
@@ -275,17 +276,18 @@ export class SettleLoop {
     if (rows.length > 1) {
       this.#rowsMax = Math.max(1, Math.floor(rows.length / 2));
     } else if (only !== undefined) {
-      this.#refuse(only, { reason: 'would_revert' });
+      this.#refuse(only, { reason: 'would_revert', moved: 0 });
       this.#rowsMax = this.#options.lanesMax;
     }
   }
 
   // ---- rows that the vault skips ----
 
-  #refuse(reference: RowReference, { reason }: Pick<Outcome, 'reason'> | { reason: 'would_revert' }): void {
+  #refuse(reference: RowReference, { reason, moved }: Pick<Refused, 'reason'> & { moved: number }): void {
     const key = rowKey(reference);
     const entry = findEntry(this.#options.books(), reference.entry);
-    const attempts = (this.refused.get(key)?.attempts ?? 0) + 1;
+    // A row that was paid in part is worth its gas, however often money comes.
+    const attempts = moved > 0 ? 0 : (this.refused.get(key)?.attempts ?? 0) + 1;
     this.refused.set(key, { reason, spendable: this.#spendable(entry?.channel), attempts });
     this.#options.log.warn(
       { entry: toHex(reference.entry), channel: entry?.channel, reason, attempts },

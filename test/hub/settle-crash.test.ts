@@ -286,12 +286,16 @@ test('a row that the vault skips is reported, holds up nothing, and is not sent 
     const sent = (await transactions()) - before;
     for (let again = 0; again < 3; again += 1) await bench.run();
     assert.is((await transactions()) - before, sent);
+    // Money comes a little at a time, more often than a row that moves nothing is tried.
+    for (let time = 0; time <= rowAttemptsMax; time += 1) {
+      await site.vault.topUp(site.owner, channel, 100);
+      await bench.run();
+    }
     // More money comes: the row is tried again, and goes through.
     await site.vault.topUp(site.owner, channel, 10_000);
     await bench.run();
     assert.is(await site.vault.readLane(channel, otherPayee.address), 5_000);
     assert.is(bench.loop.refused.size, 0);
-    assert.ok(rowAttemptsMax > 1);
     await bench.close();
   }));
 
