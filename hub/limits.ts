@@ -54,11 +54,14 @@ export const watchBlocksMax = 2_000;
 /** Longest pause between attempts while L2 is out of reach, milliseconds: it is found again within that time. */
 export const chainRetryMsMax = 30_000;
 
-/** Times that a row which the vault skipped is sent again when something about its channel changed. */
+/** Times in a row that a row which moved nothing is sent again when something about its channel changed. */
 export const rowAttemptsMax = 5;
 
 /** Vouchers with a payee's credit that one batch asks L2 about. */
 export const creditRowsMax = 100;
+
+/** Vouchers that prove one fraud: two, or of lanes above what was spent as many as fit one transaction. */
+export const evidenceMax = 500;
 
 /** Vouchers that show one shortfall: some 180 bytes and 15,000 gas each, so that all fit one transaction. */
 export const shortfallRowsMax = 500;
