@@ -1,6 +1,6 @@
 /** What L2 pays and a judge can prove once everything was handed in: rules 4, 8 and 9. */
 import type { Entry } from '../../hub/intake/state.ts';
-import { equalBytes } from '../../protocol/bytes.ts';
+import { equalBytes, toHex } from '../../protocol/bytes.ts';
 import { amount, seconds } from '../../protocol/integers.ts';
 import { DEFAULT_TIMING } from '../../protocol/limits.ts';
 import { countersign } from '../../protocol/machines/payee.ts';
@@ -25,6 +25,30 @@ function provedByPair(entries: readonly Entry[], without: Theft['without'] = [])
       if (equalBytes(a.payee, b.payee) && b.paid - b.amount < a.paid + ticksOf(a)) return true;
     }
   return false;
+}
+
+/** What all lanes claim by those of these entries up to which no more than `shown` was spent. */
+function claimedUpTo(entries: readonly Entry[], shown: number): number {
+  const tops = new Map<string, number>();
+  for (const entry of entries) {
+    if (entry.voided || spentTop(entry) > shown) continue;
+    const payee = toHex(entry.payee);
+    tops.set(payee, Math.max(entry.paid + ticksOf(entry), tops.get(payee) ?? 0));
+  }
+  return [...tops.values()].reduce((sum, top) => sum + top, 0);
+}
+
+/**
+ * What is wrong with the hub's having or not having evidence, by comparing everything in its ledger. It looks for E3 when
+ * an entry comes, so the order decides whether it sees one that a later voucher makes good.
+ */
+function evidenceFault(entries: readonly Entry[], evidence: boolean): string | undefined {
+  const spents = entries.map(spentTop);
+  const highest = Math.max(0, ...spents);
+  const proves = provedByPair(entries) || claimedUpTo(entries, highest) > highest;
+  const mayProve = proves || spents.some((shown) => claimedUpTo(entries, shown) > shown);
+  if (proves && !evidence) return 'the hub found no proof, a comparison of all entries does';
+  return evidence && !mayProve ? 'the hub found a proof, a comparison of all entries does not' : undefined;
 }
 
 /** E1 or E2 against the accomplice's voucher, whose amount nobody knows. */
@@ -100,8 +124,8 @@ export class Court {
     const { theft, hub } = this;
     const entries = hub.entries(ledger);
     const { evidence } = hub.local(ledger);
-    if (evidence !== provedByPair(entries))
-      return { loss: 0, proved: false, fault: 'the hub and a comparison of all pairs disagree on a proof' };
+    const fault = evidenceFault(entries, evidence);
+    if (fault !== undefined) return { loss: 0, proved: false, fault };
     let left = theft.funds;
     let claimed = x?.paid ?? 0;
     left -= Math.min(left, claimed);
