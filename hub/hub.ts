@@ -173,6 +173,25 @@ async function start(
     onBatch: (outcome) => metrics.batches.inc({ outcome }),
   });
 
+  // Before the past is read: an owner who is leaving makes a batch due.
+  const rounds = new Rounds({
+    config,
+    watch,
+    settle,
+    justice,
+    log,
+    publish: async () => {
+      const signed = await signBeacon(signing, key, intake.state, journal);
+      if (signed === undefined) return;
+      ingest?.retain('beacon', signed.beacon);
+      ingest?.retain('revocations', signed.revocations);
+      if (signed.size === registry.state.ledgerSize) return;
+      await registry.update((state) => {
+        state.ledgerSize = signed.size;
+      });
+    },
+  });
+
   // ---- the past ----
 
   for (const [device, { payee }] of Object.entries(registry.state.devices)) {
@@ -220,23 +239,6 @@ async function start(
   });
   closers.push(() => ingest!.close());
 
-  const rounds = new Rounds({
-    config,
-    watch,
-    settle,
-    justice,
-    log,
-    publish: async () => {
-      const signed = await signBeacon(signing, key, intake.state, journal);
-      if (signed === undefined) return;
-      ingest?.retain('beacon', signed.beacon);
-      ingest?.retain('revocations', signed.revocations);
-      if (signed.size === registry.state.ledgerSize) return;
-      await registry.update((state) => {
-        state.ledgerSize = signed.size;
-      });
-    },
-  });
   closers.push(() => rounds.stop());
 
   const parts: Parts = {

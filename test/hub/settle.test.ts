@@ -332,6 +332,30 @@ test('L2 goes away and comes back: vouchers are taken all the while, and settlin
     }
   }));
 
+test('an owner who leaves: the hub settles what the channel owes unasked, also when it starts only then', () =>
+  inTemporaryFolder(async (folder) => {
+    const { signing, vault, owner } = site;
+    const leaver = key(51);
+    const { channel } = await vault.openChannel(owner, { payer: toHex(leaver.address), amount: 1_000 });
+    const taps = { on: signing, channel, payer: leaver };
+    let hub = await site.start(folder);
+    let pos = await startTerminal(site, hub);
+    pos.send((await tap({ ...taps, seq: 1, amount: 10, spent: 10, paid: 10 })).bytes);
+    await pos.next('acknowledgement');
+    pos.close();
+    await hub.stop();
+    await vault.startExit(owner, channel);
+
+    hub = await site.start(folder);
+    pos = await startTerminal(site, hub);
+    await until('it is settled', async () => (await vault.readLane(channel, payee.address)) === 10);
+    pos.close();
+    await hub.stop();
+    hub = await site.start(folder);
+    assert.is(hub.status().chain.trouble, undefined, 'a third start knows of the exit before it sees L2');
+    await hub.stop();
+  }));
+
 test('a hub that starts without L2 takes vouchers of the channels that it knows', () =>
   inTemporaryFolder(async (folder) => {
     const { signing, channel } = site;
