@@ -286,7 +286,18 @@ test('a revoked channel stands in the list that the next beacon names, and gets 
     const wearable = new Connected(hub, payer.address);
     try {
       await wearable.ready();
-      await hub.revoke(channel, true);
+      const say = (word: string, of: number | string, headers = {}) =>
+        fetch(`${hub.statusUrl}/${word}?channel=${of}`, { method: 'POST', headers });
+      const refusals = await Promise.all([
+        say('revoke', 'all'),
+        say('revoke', 999),
+        say('revoke', channel, { origin: 'https://evil.example' }),
+      ]);
+      assert.equal(
+        refusals.map(({ status }) => status),
+        [400, 400, 403],
+      );
+      assert.is((await say('revoke', channel)).status, 200);
       const { channels } = await wearable.next('revocations', (found) => found.channels.length > 0);
       assert.equal(channels, [channel]);
       const hash = suite.keccak256(concatBytes(uintBytes(channel, 4)));
@@ -301,6 +312,10 @@ test('a revoked channel stands in the list that the next beacon names, and gets 
       const signature = await payer.sign(signing.digest('LeaseRequest', request));
       wearable.send({ type: 'leaseRequest', ...request, signature });
       assert.is((await wearable.next('rejection')).code, 48);
+      assert.is((await say('allow', channel)).status, 200);
+      await wearable.next('revocations', (found) => found.channels.length === 0);
+      wearable.send({ type: 'leaseRequest', ...request, signature });
+      await wearable.next('lease');
     } finally {
       wearable.close();
       await hub.stop();
