@@ -11,6 +11,7 @@ import { Devices } from './devices.ts';
 import { type EmbeddedBroker, startBroker } from './ingest/broker.ts';
 import { MqttIngest } from './ingest/mqtt.ts';
 import { IntakeRuntime } from './intake/runtime.ts';
+import { Edit } from './intake/trie.ts';
 import { Journal } from './journal.ts';
 import { memoryKey } from './keys.ts';
 import { openFileLedger } from './ledger/file-ledger.ts';
@@ -180,8 +181,9 @@ async function start(
     await intake.handle({ type: 'terminal', terminal: fromHex(device, 20), payee: fromHex(payee, 20) });
   }
   watch.restore();
+  const edit = new Edit();
   await journal.replay((record, position) => {
-    void intake.handle({ type: 'replayed', record, position });
+    void intake.handle({ type: 'replayed', record, position, edit });
     settle.replay(record);
   });
   if (fatalError !== undefined) throw fatalError;

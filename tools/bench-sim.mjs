@@ -34,7 +34,7 @@ await bundle({ sim: 'test/bench/sim.ts' }, 'build/bench');
 /** Ten thousand devices must fit into this. */
 const MEMORY_MB = 24 * 1024;
 /** A fleet makes much that dies young: with room for it, less is copied. */
-const YOUNG_MB = 64;
+const YOUNG_MB = 256;
 
 const runs = sizes.map((devices) => {
   const flags = [`--max-old-space-size=${MEMORY_MB}`, `--max-semi-space-size=${YOUNG_MB}`];

@@ -26,7 +26,7 @@ import type {
   IntakeState,
   Pending,
 } from './state.ts';
-import { bytesKey, numberKey, trieGet, trieSet } from './trie.ts';
+import { bytesKey, type Edit, numberKey, trieGet, trieSet } from './trie.ts';
 import { type Candidate, creditCandidate, tickCandidate, voucherCandidate } from './verify.ts';
 
 export interface IntakeStep {
@@ -64,7 +64,7 @@ class IntakeTurn {
       case 'persistFailed':
         return this.#persistFailed(event.token, event.code);
       case 'replayed':
-        return this.#replayed(event.record, event.position);
+        return this.#replayed(event.record, event.position, event.edit);
       case 'block':
         // A node that falls back shows older blocks; time that was signed can't be taken back.
         if (this.state.block !== undefined && event.at < this.state.block.at) return;
@@ -309,7 +309,7 @@ class IntakeTurn {
   #persist(record: HubRecord, answers: readonly Answer[] = [], message?: Message): void {
     const { books, pending, nextToken: token } = this.state;
     this.#set({
-      books: applyRecord(books, record, token, message),
+      books: applyRecord(books, record, { token, ...(message && { message }) }),
       pending: [...pending, { token, before: books, answers }],
       nextToken: token + 1,
     });
@@ -341,13 +341,13 @@ class IntakeTurn {
     }
   }
 
-  #replayed(record: HubRecord, position: number): void {
-    this.#set({ books: applyRecord(this.state.books, record), size: position + 1 });
-    if (record.type === 'entry') this.#place(record.id, position);
+  #replayed(record: HubRecord, position: number, edit: Edit | undefined): void {
+    this.#set({ books: applyRecord(this.state.books, record, { edit }), size: position + 1 });
+    if (record.type === 'entry') this.#place(record.id, position, edit);
   }
 
-  #place(id: Bytes32, position: number): void {
-    this.#set({ positions: trieSet(this.state.positions, bytesKey(id), position) });
+  #place(id: Bytes32, position: number, edit?: Edit): void {
+    this.#set({ positions: trieSet(this.state.positions, bytesKey(id), position, edit) });
   }
 
   // ---- answers ----

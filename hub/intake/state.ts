@@ -10,7 +10,7 @@ import type { ListedLane } from '../../protocol/vouchers.ts';
 import type { Message, MessageName, MessageOf } from '../../protocol/wire/messages.ts';
 import type { HubRecord, RecordOf } from '../records.ts';
 import type { Prepared } from './prepare.ts';
-import type { Trie } from './trie.ts';
+import type { Edit, Trie } from './trie.ts';
 
 /** One voucher or stream in the ledger. */
 export interface Entry {
@@ -160,8 +160,16 @@ export type IntakeEvent =
     }
   | { readonly type: 'persisted'; readonly token: number; readonly position: number }
   | { readonly type: 'persistFailed'; readonly token: number; readonly code: 'queue_full' | 'storage_failed' }
-  /** A record of the ledger at the start, in order. */
-  | { readonly type: 'replayed'; readonly record: HubRecord; readonly position: number }
+  /**
+   * A record of the ledger at the start, in order. With an `edit`, the same for all of them, the books grow in place:
+   * nobody may hold a state from in between.
+   */
+  | {
+      readonly type: 'replayed';
+      readonly record: HubRecord;
+      readonly position: number;
+      readonly edit?: Edit;
+    }
   | { readonly type: 'block'; readonly at: Seconds; readonly height: Height }
   | { readonly type: 'channel'; readonly channel: ChannelId; readonly facts: ChannelFacts }
   | { readonly type: 'payee'; readonly payee: Address }

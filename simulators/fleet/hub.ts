@@ -15,7 +15,7 @@ import {
   type IntakeEvent,
   type IntakeState,
 } from '../../hub/intake/state.ts';
-import { bytesKey, keyNumber, trieEntries, trieGet } from '../../hub/intake/trie.ts';
+import { bytesKey, Edit, keyNumber, trieEntries, trieGet } from '../../hub/intake/trie.ts';
 import { decodeRecord, encodeRecord, type HubRecord, type RecordOf } from '../../hub/records.ts';
 import { concatBytes, uintBytes, ZERO_BYTES32 } from '../../protocol/bytes.ts';
 import { unreachable } from '../../protocol/errors.ts';
@@ -28,6 +28,7 @@ import type { Broker, HubEnd } from '../network/broker.ts';
 import type { Random } from '../world/random.ts';
 import type { SimulatedKey } from '../world/suite.ts';
 import { MINUTE, type World } from '../world/world.ts';
+import { HubDisk } from './hub-disk.ts';
 
 export interface HubWatcher {
   acknowledged(device: string, entry: string, position: number): void;
@@ -72,7 +73,7 @@ export class SimulatedHub implements HubEnd {
   /** Acknowledges everything and brings nothing to L2 any more. */
   buries = false;
   /** Encoded records that survive anything. */
-  readonly ledger: Uint8Array[] = [];
+  readonly ledger = new HubDisk();
   /** Entries by digest that stand in the ledger for certain, with their position. */
   readonly durable = new Map<string, number>();
   gas = 0;
@@ -119,9 +120,9 @@ export class SimulatedHub implements HubEnd {
     this.queue = [];
     this.syncPlanned = false;
     this.refusedRows.clear();
-    this.ledger.forEach((bytes, position) => {
-      this.run({ type: 'replayed', record: decodeRecord(bytes, position), position });
-    });
+    const edit = new Edit();
+    for (const [position, bytes] of this.ledger.records())
+      this.run({ type: 'replayed', record: decodeRecord(bytes, position), position, edit });
     for (const message of this.terminals.values())
       this.run({ type: 'terminal', terminal: message.device, payee: message.payee! });
     this.watchBlock();
@@ -300,8 +301,7 @@ export class SimulatedHub implements HubEnd {
   }
 
   private append(record: HubRecord): number {
-    const position = this.ledger.length;
-    this.ledger.push(encodeRecord(record));
+    const position = this.ledger.append(encodeRecord(record));
     if (record.type === 'entry') this.durable.set(bytesKey(record.id), position);
     return position;
   }
