@@ -1,5 +1,6 @@
 // The hub, put together: broker, intake, ledger, watch, settlement, status. `startHub` is the whole public face.
 // Order of start: ledger and registry first (they may refuse), then the books from replay, then what talks to others.
+import { getHeapStatistics } from 'node:v8';
 import { privateKeyToAccount } from 'viem/accounts';
 import { fromHex, toHex } from '../protocol/bytes.ts';
 import { channelId, seconds } from '../protocol/integers.ts';
@@ -15,6 +16,7 @@ import { Edit } from './intake/trie.ts';
 import { Journal } from './journal.ts';
 import { memoryKey } from './keys.ts';
 import { openFileLedger } from './ledger/file-ledger.ts';
+import { indexedMaxFor } from './limits.ts';
 import { createLogger, errorFields, type Logger } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { type HubStatus, jsonRoutes, type Parts, statusOf } from './pages.ts';
@@ -123,6 +125,7 @@ async function start(
         config.scopes.map(({ id, payees }) => [id.slice(2), payees.map((payee) => payee.slice(2))]),
       ),
       leaseAnyScope: config.leaseAnyScope,
+      indexedMax: indexedMaxFor(getHeapStatistics().heap_size_limit),
       development: config.development,
     },
     {
@@ -210,6 +213,7 @@ async function start(
   });
   if (fatalError !== undefined) throw fatalError;
   metrics.ledgerSize.set(journal.tree.size);
+  intake.watchRoom();
 
   // ---- the others ----
 

@@ -256,7 +256,9 @@ function withChannel(
 }
 
 function withKnown(books: Books, id: Bytes32, known: Known, edit: Edit | undefined): Books {
-  return { ...books, known: trieSet(books.known, bytesKey(id), known, edit) };
+  const key = bytesKey(id);
+  const indexed = trieGet(books.known, key) === undefined ? books.indexed + 1 : books.indexed;
+  return { ...books, known: trieSet(books.known, key, known, edit), indexed };
 }
 
 function withMember(books: Books, { scope, terminal, expiresAt }: RecordOf<'member'>): Books {

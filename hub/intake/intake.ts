@@ -10,7 +10,7 @@ import { type ChannelId, type Seconds, ZERO_AMOUNT } from '../../protocol/intege
 import type { RefusalName } from '../../protocol/refusals.ts';
 import { lanesHash } from '../../protocol/vouchers.ts';
 import { decodeOwn, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
-import { indexedVouchersMax, pendingRecordsMax, waitersMax } from '../limits.ts';
+import { pendingRecordsMax, waitersMax } from '../limits.ts';
 import type { HubRecord } from '../records.ts';
 import { applyRecord, channelBook, findEntry, firstFrom } from './books.ts';
 import { findProof } from './fraud.ts';
@@ -165,7 +165,7 @@ class IntakeTurn {
       this.#count({ type: 'repeated' });
       return this.#acknowledgeKnown(device, id, known.token);
     }
-    const refusal = candidate.refusal() ?? this.#room();
+    const refusal = candidate.refusal() ?? this.#indexRoom() ?? this.#room();
     if (refusal !== undefined) return this.#reject(device, id, refusal);
     const at = this.state.block?.at ?? (0 as Seconds);
     this.#count({ type: 'accepted', kind });
@@ -299,10 +299,12 @@ class IntakeTurn {
   }
 
   #room(): RefusalName | undefined {
-    const { pending, books } = this.state;
-    return pending.length >= pendingRecordsMax || books.vouchers >= indexedVouchersMax
-      ? 'queue_full'
-      : undefined;
+    return this.state.pending.length >= pendingRecordsMax ? 'queue_full' : undefined;
+  }
+
+  /** Whoever is refused keeps the entry and sends it again: it is taken when the hub has been given more room. */
+  #indexRoom(): RefusalName | undefined {
+    return this.state.books.indexed >= this.#context.indexedMax ? 'index_full' : undefined;
   }
 
   /** `message`: what the record's bytes say, where it was read already. */

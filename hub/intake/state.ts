@@ -73,6 +73,8 @@ export interface Books {
   /** Every acknowledged entry by its digest; vouchers and streams with where they stand. */
   readonly known: Trie<Known>;
   readonly vouchers: number;
+  /** Vouchers, ticks and credits in `known`. */
+  readonly indexed: number;
   readonly revoked: readonly ChannelId[];
   /** Members by scope (key). */
   readonly members: Readonly<Record<string, readonly Member[]>>;
@@ -145,6 +147,8 @@ export interface IntakeContext {
   /** Payees whose terminals may become members, by scope key. */
   readonly scopes: Readonly<Record<string, readonly string[]>>;
   readonly leaseAnyScope: boolean;
+  /** Entries that the books have room for; what the ledger holds already is taken whatever its number. */
+  readonly indexedMax: number;
   readonly development: boolean;
 }
 
@@ -216,6 +220,7 @@ export const emptyBooks: Books = {
   channels: undefined,
   known: undefined,
   vouchers: 0,
+  indexed: 0,
   revoked: [],
   members: {},
   synced: undefined,

@@ -92,6 +92,7 @@ export class SimulatedHub implements HubEnd {
   private readonly terminals = new Map<string, MessageOf<'register'>>();
   private readonly byPayee = new Map<string, Set<string>>();
   private readonly leaving = new Map<number, boolean>();
+  private context: IntakeContext;
   private readonly options: HubOptions;
   private readonly world: World;
   private readonly broker: Broker;
@@ -100,6 +101,7 @@ export class SimulatedHub implements HubEnd {
 
   constructor(options: HubOptions, world: World, broker: Broker, chain: Chain, watcher: HubWatcher) {
     this.options = options;
+    this.context = options.context;
     this.world = world;
     this.broker = broker;
     this.chain = chain;
@@ -148,6 +150,11 @@ export class SimulatedHub implements HubEnd {
     for (const { record } of this.queue.slice(0, torn)) this.append(record);
     this.queue = [];
     this.watcher.crashed();
+  }
+
+  /** An operator gives it room for so many entries. */
+  giveRoom(indexedMax: number): void {
+    this.context = { ...this.context, indexedMax };
   }
 
   private loop(everyMs: number, action: () => void): void {
@@ -206,14 +213,14 @@ export class SimulatedHub implements HubEnd {
   // ---- the intake's effects ----
 
   private run(event: IntakeEvent): void {
-    const { state, effects } = intakeStep(this.options.context, this.state, event);
+    const { state, effects } = intakeStep(this.context, this.state, event);
     this.state = state;
     for (const effect of effects) this.execute(effect);
   }
 
   private execute(effect: IntakeEffect): void {
-    const { context, key } = this.options;
-    const { signing } = context;
+    const { key } = this.options;
+    const { signing } = this.context;
     switch (effect.type) {
       case 'persist':
         this.queue.push(effect);
@@ -342,7 +349,7 @@ export class SimulatedHub implements HubEnd {
   /** Plans and hands in what is worth settling; the next plan follows when all of it is final. */
   settle(): void {
     if (!this.isUp || this.settling > 0 || this.withholds || this.buries || this.chain.isAway) return;
-    const { signing } = this.options.context;
+    const { signing } = this.context;
     const { books } = this;
     const { vault } = this.chain;
     const view: SettledView = {
@@ -362,7 +369,7 @@ export class SimulatedHub implements HubEnd {
   }
 
   private submit(planned: readonly PlannedRow[]): void {
-    const { signing } = this.options.context;
+    const { signing } = this.context;
     const rows = planned.map(({ entry, reference }) => rowOf(signing, entry, reference));
     let outcomes: Outcome[] = [];
     const { epoch } = this;
