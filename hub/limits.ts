@@ -60,6 +60,9 @@ export const rowAttemptsMax = 5;
 /** Vouchers with a payee's credit that one batch asks L2 about. */
 export const creditRowsMax = 100;
 
+/** Vouchers that prove one fraud: two, or of lanes above what was spent as many as fit one transaction. */
+export const evidenceMax = 500;
+
 /** Vouchers that show one shortfall: some 180 bytes and 15,000 gas each, so that all fit one transaction. */
 export const shortfallRowsMax = 500;
 

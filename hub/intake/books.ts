@@ -10,6 +10,7 @@ import { bytesKey, numberKey, trieGet, trieSet } from './trie.ts';
 export const emptyChannel: ChannelBook = {
   entries: [],
   claims: undefined,
+  claimed: 0,
   lease: undefined,
   proof: undefined,
 };
@@ -178,33 +179,31 @@ function addVoucher(books: Books, entry: Entry, token: number): Books {
     const at = firstFrom(book.entries, seq + 1);
     const entries = book.entries.slice();
     entries.splice(at, 0, entry);
-    return { ...book, entries, claims: withClaim(book.claims, entry) };
+    return withClaim({ ...book, entries }, entry);
   });
   const known = withKnown(added, entry.id, { token, voucher: { channel, seq } });
   return withOwed({ ...known, vouchers: known.vouchers + 1 }, entry);
 }
 
-function withClaim(claims: ChannelBook['claims'], entry: Entry): ChannelBook['claims'] {
-  if (entry.voided) return claims;
+/** The book with `entry` as its payee's claim when it claims most. `old` is what the entry was before it changed. */
+function withClaim(book: ChannelBook, entry: Entry, old?: Entry): ChannelBook {
+  if (entry.voided) return book;
   const key = bytesKey(entry.payee);
-  const best = trieGet(claims, key);
-  // Of two with the same top the newer one: it may come with a list that settles more lanes at once.
-  if (best !== undefined && topOf(best) > topOf(entry)) return claims;
-  if (best !== undefined && topOf(best) === topOf(entry) && best.seq > entry.seq) return claims;
-  return trieSet(claims, key, entry);
+  const best = trieGet(book.claims, key);
+  if (best !== undefined && best !== old) {
+    // Of two with the same top the newer one: it may come with a list that settles more lanes at once.
+    if (topOf(best) > topOf(entry)) return book;
+    if (topOf(best) === topOf(entry) && best.seq > entry.seq) return book;
+  }
+  const claimed = book.claimed + topOf(entry) - (best === undefined ? 0 : topOf(best));
+  return { ...book, claims: trieSet(book.claims, key, entry), claimed };
 }
 
 function withEntry(books: Books, old: Entry, changed: Entry): Books {
   return withChannel(books, old.channel, (book) => {
     const entries = book.entries.slice();
     entries[entries.indexOf(old)] = changed;
-    const key = bytesKey(old.payee);
-    // The changed entry replaces itself; otherwise its new top competes.
-    const claims =
-      trieGet(book.claims, key) === old
-        ? trieSet(book.claims, key, changed)
-        : withClaim(book.claims, changed);
-    return { ...book, entries, claims };
+    return withClaim({ ...book, entries }, changed, old);
   });
 }
 

@@ -233,9 +233,9 @@ export class IntakeRuntime {
         metrics.repeated.inc();
         return;
       case 'evidence': {
-        const { proof, channel, first, second } = what.evidence;
+        const { proof, channel, entries } = what.evidence;
         metrics.equivocations.inc({ proof: `E${proof}` });
-        log.warn({ channel, proof: `E${proof}`, first: toHex(first), second: toHex(second) }, 'fraud proved');
+        log.warn({ channel, proof: `E${proof}`, entries: entries.map(toHex) }, 'fraud proved');
         return;
       }
     }

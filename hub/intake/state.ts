@@ -54,6 +54,8 @@ export interface ChannelBook {
   readonly entries: readonly Entry[];
   /** Per payee (key), the entry that claims most. */
   readonly claims: Trie<Entry>;
+  /** Units that all claims add up to. */
+  readonly claimed: number;
   /** What the payer declared when it last got a lease. */
   readonly lease: RecordOf<'lease'> | undefined;
   /** The first proof against the payer. */

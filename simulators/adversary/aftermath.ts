@@ -7,6 +7,7 @@ import { openedRowOf } from '../../hub/batch/batch.ts';
 import { channelBook, namedEntry } from '../../hub/intake/books.ts';
 import { trieEntries } from '../../hub/intake/trie.ts';
 import type { Entry } from '../../hub/intake/state.ts';
+import type { Rule } from '../../hub/watch/fraud.ts';
 import { shortfallOf } from '../../hub/watch/shortfall.ts';
 import { DEFAULT_TIMING } from '../../protocol/limits.ts';
 import type { Simulation } from '../sim/simulation.ts';
@@ -51,8 +52,8 @@ export function aftermath(simulation: Simulation): Aftermath[] {
     if (proof !== undefined) {
       const book = channelBook(hub.books, channel as never);
       const row = (entry: Entry) => openedRowOf(simulation.signing, entry);
-      const shown = (id: Entry['id']) => row(namedEntry(hub.books, id));
-      vault.proveFraud(shown(proof.first), shown(proof.second), now);
+      const shown = proof.entries.map((id) => row(namedEntry(hub.books, id)));
+      vault.proveFraud(proof.proof as Rule, shown, now);
       const { credited } = vault.channel(channel);
       for (const [, { payee }] of trieEntries(book.claims)) {
         const shortfall = shortfallOf(book, payee, deposited + credited - bond);

@@ -64,10 +64,14 @@ const SESSION_LOST_MS = SESSION_LOST_SECONDS * 1000;
 function payerClockDue({ books, volatile }: PayerState): number | undefined {
   if (volatile.frozen) return undefined;
   const resend = volatile.linkUp && waitsForTerminal(books, volatile);
-  const upload = volatile.hubConnected && books.outbox.length + books.unconfirmed.length > 0;
+  const upload = volatile.hubConnected && books.outbox.length > 0;
+  const ask = volatile.hubConnected && books.unconfirmed.length > 0;
   return earlier(
     resend ? volatile.sentAtMs + RESEND_MS : undefined,
-    upload ? volatile.uploadedAtMs + SYNC_RETRY_MS : undefined,
+    earlier(
+      upload ? volatile.uploadedAtMs + SYNC_RETRY_MS : undefined,
+      ask ? volatile.askedAtMs + volatile.askPauseMs : undefined,
+    ),
   );
 }
 

@@ -388,6 +388,18 @@ const frauds: [string, object, object, number | undefined][] = [
     2,
   ],
   ['a lane that went back', { ...sample, spent: 500 }, { seq: 2, amount: 50, spent: 600, paid: 60 }, 2],
+  [
+    'a lane that begins above what was ever spent',
+    sample,
+    { seq: 2, amount: 50, spent: 150, paid: 101, payee: otherPayee, terminal: otherTerminal },
+    3,
+  ],
+  [
+    'a lane that begins as high as what was spent elsewhere allows',
+    sample,
+    { seq: 2, amount: 50, spent: 250, paid: 150, payee: otherPayee, terminal: otherTerminal },
+    undefined,
+  ],
   ['an honest next voucher', sample, { seq: 2, amount: 50, spent: 150, paid: 150 }, undefined],
   [
     'an honest voucher elsewhere',
@@ -410,6 +422,30 @@ for (const [name, first, second, proof] of frauds) {
     });
   }
 }
+
+test('the operator takes a channel’s leases away and gives them back', async () => {
+  const bench = new Bench();
+  const word = (revoked: boolean) => {
+    bench.step({ type: 'revoke', channel: channelId(7), revoked });
+    bench.write();
+  };
+  const asked = await leaseRequest({ seq: 1, spent: 100 });
+  word(true);
+  assert.is(bench.outcome(asked), 'revoked');
+  assert.is(bench.restart().outcome(asked), 'revoked', 'also after a restart');
+  word(false);
+  assert.is(bench.outcome(asked), 'nothing');
+});
+
+test('of two vouchers on a lane the higher one is claimed, in whatever order they come', async () => {
+  const pair = [await tap(sample), await tap({ seq: 2, amount: 50, spent: 150, paid: 150 })];
+  for (const order of [pair, [...pair].reverse()]) {
+    const bench = new Bench();
+    for (const { bytes } of order) bench.send(bytes);
+    assert.is(trieGet(book(bench).claims, bytesKey(payee.address))?.seq, 2);
+    assert.is(book(bench).claimed, 150);
+  }
+});
 
 test('a tick that overlaps a later voucher is fraud, and revokes the channel for everyone', async () => {
   const bench = new Bench();

@@ -1,10 +1,13 @@
-// Breaks protocol/ one line at a time, in memory, and runs the test that must notice. Deep only; an ordinary run
+// Breaks protocol/, device/ and hub/ one line at a time, in memory, and runs the test that must notice. Deep only; an ordinary run
 // checks that every line is still there to be broken. `npm run mutate:protocol` does the deep part alone.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bundleChanged } from '../../tools/bundle.mjs';
-import { MUTATIONS } from './protocol.mjs';
+import { HUB_MUTATIONS } from './hub.mjs';
+import { MUTATIONS as RULE_MUTATIONS } from './protocol.mjs';
+
+const MUTATIONS = [...RULE_MUTATIONS, ...HUB_MUTATIONS];
 
 export default {
   name: 'mutations',

@@ -117,11 +117,8 @@ class Replay {
         assert.equal(real, [...expected], at);
         return;
       }
-      case 'proveFraud': {
-        const [first, second] = call.rows;
-        const rule = first.voucher.seq === second.voucher.seq ? 1 : 2;
-        return this.done(call, () => vault.proveFraud(account, rule, call.rows));
-      }
+      case 'proveFraud':
+        return this.done(call, () => vault.proveFraud(account, call.rule, call.rows));
       case 'registerShortfall':
         return this.done(call, () => vault.registerShortfall(account, call.rows));
       case 'closePot':
