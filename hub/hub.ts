@@ -19,6 +19,7 @@ import { createMetrics } from './metrics.ts';
 import { type HubStatus, jsonRoutes, type Parts, statusOf } from './pages.ts';
 import { RecoverPool } from './recover-pool.ts';
 import { Registry } from './registry/registry.ts';
+import { setRevoked } from './revocations.ts';
 import { Rounds } from './rounds.ts';
 import { Justice } from './settle/justice.ts';
 import { SettleLoop } from './settle/loop.ts';
@@ -173,6 +174,27 @@ async function start(
     onBatch: (outcome) => metrics.batches.inc({ outcome }),
   });
 
+  // Before the past is read: an owner who is leaving makes a batch due.
+  const rounds = new Rounds({
+    config,
+    watch,
+    settle,
+    justice,
+    log,
+    publish: async () => {
+      const signed = await signBeacon(signing, key, intake.state, journal, config.timing);
+      if (signed === undefined) return;
+      if (signed.unlisted > 0)
+        log.error({ channels: signed.unlisted }, 'the revocation list has no room for them');
+      ingest?.retain('beacon', signed.beacon);
+      ingest?.retain('revocations', signed.revocations);
+      if (signed.size === registry.state.ledgerSize) return;
+      await registry.update((state) => {
+        state.ledgerSize = signed.size;
+      });
+    },
+  });
+
   // ---- the past ----
 
   for (const [device, { payee }] of Object.entries(registry.state.devices)) {
@@ -220,27 +242,15 @@ async function start(
   });
   closers.push(() => ingest!.close());
 
-  const rounds = new Rounds({
-    config,
-    watch,
-    settle,
-    justice,
-    log,
-    publish: async () => {
-      const signed = await signBeacon(signing, key, intake.state, journal);
-      if (signed === undefined) return;
-      ingest?.retain('beacon', signed.beacon);
-      ingest?.retain('revocations', signed.revocations);
-      if (signed.size === registry.state.ledgerSize) return;
-      await registry.update((state) => {
-        state.ledgerSize = signed.size;
-      });
-    },
-  });
   closers.push(() => rounds.stop());
 
+  const revoke = async (channel: number, revoked: boolean): Promise<void> => {
+    await setRevoked(intake, channelId(channel), revoked);
+    await rounds.publishNow();
+  };
   const parts: Parts = {
     config,
+    revoke,
     address,
     mqttUrl,
     crypto: crypto.kind,
@@ -273,10 +283,7 @@ async function start(
     statusUrl: status.url,
     status: () => statusOf(parts),
     settleNow: () => rounds.settleNow(),
-    revoke: async (channel, revoked) => {
-      await intake.handle({ type: 'revoke', channel: channelId(channel), revoked });
-      await rounds.publishNow();
-    },
+    revoke,
     stop: () => {
       stopping ??= close();
       return stopping;

@@ -54,7 +54,7 @@ export const watchBlocksMax = 2_000;
 /** Longest pause between attempts while L2 is out of reach, milliseconds: it is found again within that time. */
 export const chainRetryMsMax = 30_000;
 
-/** Times that a row which the vault skipped is sent again when something about its channel changed. */
+/** Times in a row that a row which moved nothing is sent again when something about its channel changed. */
 export const rowAttemptsMax = 5;
 
 /** Vouchers with a payee's credit that one batch asks L2 about. */

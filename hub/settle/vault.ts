@@ -185,6 +185,18 @@ export class Vault {
     return this.client.readContract({ address: this.address, abi: vaultAbi, functionName: 'clock' });
   }
 
+  /** End of the freeze that ran at a block, in seconds of chain time; undefined when none did. */
+  async frozenUntil(blockNumber?: bigint): Promise<number | undefined> {
+    const block = await this.client.getBlock(blockNumber === undefined ? {} : { blockNumber });
+    const { until } = await this.client.readContract({
+      address: this.address,
+      abi: vaultAbi,
+      functionName: 'readFreeze',
+      blockNumber: block.number,
+    });
+    return block.timestamp < until ? until : undefined;
+  }
+
   /** The smallest bond for a deposit, in units. */
   async bondNeeded(amount: number): Promise<number> {
     return Number(

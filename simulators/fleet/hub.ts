@@ -17,6 +17,7 @@ import {
 } from '../../hub/intake/state.ts';
 import { bytesKey, keyNumber, trieEntries, trieGet } from '../../hub/intake/trie.ts';
 import { decodeRecord, encodeRecord, type HubRecord, type RecordOf } from '../../hub/records.ts';
+import { listedRevocations } from '../../hub/revocations.ts';
 import { concatBytes, uintBytes, ZERO_BYTES32 } from '../../protocol/bytes.ts';
 import { unreachable } from '../../protocol/errors.ts';
 import { height, seconds } from '../../protocol/integers.ts';
@@ -177,8 +178,8 @@ export class SimulatedHub implements HubEnd {
   private signedBeacon(): { beacon: Message; revocations: MessageOf<'revocations'> } | undefined {
     const { block } = this.state;
     if (block === undefined) return undefined;
-    const { signing } = this.options.context;
-    const channels = this.books.revoked;
+    const { signing, timing } = this.options.context;
+    const { channels } = listedRevocations(this.books, timing, block.at);
     const fields = {
       at: block.at,
       height: block.height,

@@ -12,10 +12,17 @@ import {
   type IntakeEvent,
   type IntakeState,
 } from '../../../hub/intake/state.ts';
+import { trieEntries } from '../../../hub/intake/trie.ts';
 import type { HubRecord } from '../../../hub/records.ts';
 import { encodeMessage, type MessageOf } from '../../../protocol/wire/messages.ts';
 import { CHANNEL, type Scene, START } from '../scene.ts';
 import { canonical, Interner } from '../space.ts';
+import type { Upload } from './terminal.ts';
+
+/** An entry that a terminal hands in; `number` is that of its bytes. */
+export interface Handed extends Upload {
+  readonly number: number;
+}
 
 export interface HubLocal {
   readonly intake: IntakeState;
@@ -90,7 +97,10 @@ export class HubTable {
     const inRam = parts.inRam.map(({ record }) => record);
     // In which order they were written shows only where somebody looks at positions.
     const written = this.scene.config.evicts ? parts.written.map(textOf).join() : bytes(parts.written);
-    const text = `${written}|${bytes(inRam)}|${[...arrived].sort().join()}`;
+    const { entries, claims } = channelBook(parts.intake.books, CHANNEL);
+    // Books that came to something else by the order of arrival are another state, and are judged as such.
+    const books = canonical([entries, [...trieEntries(claims)].map(([payee, { id }]) => [payee, id])]);
+    const text = `${written}|${bytes(inRam)}|${[...arrived].sort().join()}|${books}`;
     return this.locals.number(text, () => ({ ...parts, arrived, durable, ram, evidence }));
   }
 
@@ -104,7 +114,7 @@ export class HubTable {
   }
 
   /** Bytes arrive. They are in RAM then, unless refused or known. */
-  receive(number: number, bytesNumber: number, bytes: Uint8Array, id: string): number {
+  receive(number: number, { number: bytesNumber, bytes, id }: Handed): number {
     return this.memo(`${number}r${bytesNumber}`, () => {
       const local = this.local(number);
       const event: IntakeEvent = { type: 'message', device: 'any', bytes, now: START };
