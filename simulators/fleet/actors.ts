@@ -38,6 +38,7 @@ export interface Merchant {
 export interface PayerActor {
   readonly kind: 'payer';
   readonly role: 'wearable' | 'car';
+  readonly settings: PayerSettings;
   readonly device: PayerDevice;
   readonly channel: number;
   /** False for a duplicated or restored device: its vouchers may contradict each other. */
@@ -48,6 +49,7 @@ export interface PayerActor {
 export interface TerminalActor {
   readonly kind: 'terminal';
   readonly role: 'pos' | 'charger';
+  readonly settings: TerminalSettings;
   readonly device: TerminalDevice;
   readonly merchant: Merchant;
   honest: boolean;
@@ -142,7 +144,7 @@ export function makePayer(
   );
   device.provision({ type: 'channelOpened', channel: channel as never });
   device.provision({ type: 'hubKey', ...hub });
-  return { kind: 'payer', role, device, channel, honest: true, busy: false };
+  return { kind: 'payer', role, settings, device, channel, honest: true, busy: false };
 }
 
 export interface TerminalLimits {
@@ -187,7 +189,15 @@ export function makeTerminal(
     role === 'charger' ? chargerClockDue : terminalClockDue,
   );
   device.provision({ type: 'hubKey', ...hub });
-  const actor: TerminalActor = { kind: 'terminal', role, device, merchant, honest: true, busy: false };
+  const actor: TerminalActor = {
+    kind: 'terminal',
+    role,
+    settings,
+    device,
+    merchant,
+    honest: true,
+    busy: false,
+  };
   merchant.terminals.push(actor);
   return actor;
 }

@@ -11,7 +11,7 @@ import { type Journal, openJournal } from '../../device/journal/journal.ts';
 import { DEFAULT_GEOMETRY, FileFlash } from '../../hardware/boards/node/flash.ts';
 import { makeElement, openElement, readElement } from '../../hardware/boards/node/secure-element.ts';
 import { BoardMemory } from '../../hardware/boards/mps2-an386/host/emulator.ts';
-import { storedBy } from '../../hardware/boards/mps2-an386/host/factory.ts';
+import { journalOf, storedBy } from '../../hardware/boards/mps2-an386/host/factory.ts';
 import type { SecureKey } from '../../hardware/interfaces/index.ts';
 import { simulatedSecureElement } from '../../hardware/keys/secure-element.ts';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
@@ -97,6 +97,21 @@ export class DeviceFolder {
 
   openJournal(): Journal {
     return openJournal(new FileFlash(this.flashPath), { banks: JOURNAL_BANKS });
+  }
+
+  /** Throws `device_on_board` when the device went on on a board: from this older journal it would be a duplicate. */
+  refuseOnBoard(): void {
+    if (!existsSync(boardFolder(this.path))) return;
+    throw new SundialError('device_on_board', `${this.path} is a device that runs on a board`, {
+      severity: 'process',
+      remedy: `Run \`sundial board ${this.file.role}\`, or name another folder with --state.`,
+    });
+  }
+
+  /** The journal of a device that is off, on a board or not. */
+  openJournalOff(): Journal {
+    const board = boardFolder(this.path);
+    return existsSync(board) ? journalOf(new BoardMemory(board)) : this.openJournal();
   }
 
   /** What the journal holds, without touching the file. A device that runs on a board keeps it in the board. */

@@ -8,6 +8,7 @@ const LAYERS = {
   'hardware/interfaces': { folders: [], packages: [] },
   protocol: { folders: ['hardware/interfaces'], packages: ['@noble/', 'cbor-x'] },
   device: { folders: ['protocol', 'hardware/interfaces'], packages: ['zod/mini'] },
+  'hardware/replay': { folders: ['protocol', 'device', 'hardware/interfaces'], packages: [] },
   'hardware/keys': { folders: ['protocol', 'hardware/interfaces'], packages: ['@noble/'] },
   'hardware/boards/node': {
     folders: ['protocol', 'device', 'hardware/interfaces', 'hardware/keys'],
