@@ -207,6 +207,16 @@ test('a late voucher is void, its payee countersigns, and the money is back in t
     for (let look = 0; back === 0 && look < 5; look++) back = await credited();
     assert.is(back, 2_000_000);
 
+    const cash = ['withdraw', '--site', state, '--json'] as const;
+    const { withdrawn, left } = JSON.parse((await sundial(...cash, '--amount', '1')).stdout);
+    assert.is(withdrawn, 1_000_000);
+    assert.ok(left > 0);
+    const tooMuch = await sundial(...cash, '--amount', '9000');
+    assert.match(tooMuch.stderr, /payee_funds: the vault holds [\d.]+ TIME/);
+    assert.match((await sundial(...cash, '--to', '0x12')).stderr, /address: 0x12 is no address/);
+    assert.is(JSON.parse((await sundial(...cash)).stdout).withdrawn, left, 'all of it');
+    assert.is((await sundial('reconcile', '--site', state)).code, 0, 'and the sums hold');
+
     const lost = ['--site', state, '--channel', '1', '--json'] as const;
     const revoked = async (): Promise<unknown> => {
       const status = await (await fetch(`${site.statusUrl}/status`)).json();
