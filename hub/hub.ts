@@ -1,5 +1,6 @@
 // The hub, put together: broker, intake, ledger, watch, settlement, status. `startHub` is the whole public face.
 // Order of start: ledger and registry first (they may refuse), then the books from replay, then what talks to others.
+import { getHeapStatistics } from 'node:v8';
 import { privateKeyToAccount } from 'viem/accounts';
 import { fromHex, toHex } from '../protocol/bytes.ts';
 import { channelId, seconds } from '../protocol/integers.ts';
@@ -11,9 +12,11 @@ import { Devices } from './devices.ts';
 import { type EmbeddedBroker, startBroker } from './ingest/broker.ts';
 import { MqttIngest } from './ingest/mqtt.ts';
 import { IntakeRuntime } from './intake/runtime.ts';
+import { Edit } from './intake/trie.ts';
 import { Journal } from './journal.ts';
 import { memoryKey } from './keys.ts';
 import { openFileLedger } from './ledger/file-ledger.ts';
+import { indexedMaxFor } from './limits.ts';
 import { createLogger, errorFields, type Logger } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { type HubStatus, jsonRoutes, type Parts, statusOf } from './pages.ts';
@@ -122,6 +125,7 @@ async function start(
         config.scopes.map(({ id, payees }) => [id.slice(2), payees.map((payee) => payee.slice(2))]),
       ),
       leaseAnyScope: config.leaseAnyScope,
+      indexedMax: indexedMaxFor(getHeapStatistics().heap_size_limit),
       development: config.development,
     },
     {
@@ -202,12 +206,14 @@ async function start(
     await intake.handle({ type: 'terminal', terminal: fromHex(device, 20), payee: fromHex(payee, 20) });
   }
   watch.restore();
+  const edit = new Edit();
   await journal.replay((record, position) => {
-    void intake.handle({ type: 'replayed', record, position });
+    void intake.handle({ type: 'replayed', record, position, edit });
     settle.replay(record);
   });
   if (fatalError !== undefined) throw fatalError;
   metrics.ledgerSize.set(journal.tree.size);
+  intake.watchRoom();
 
   // ---- the others ----
 

@@ -42,8 +42,23 @@ export const downInFlightMax = 8_192;
 /** Records handed to the ledger and not yet durable. Below the ledger's own bound, so that its refusals mean faults. */
 export const pendingRecordsMax = 8_192;
 
-/** Vouchers that one hub keeps an index of: some 1.5 KiB of memory each. Beyond it, settled channels must be closed. */
-export const indexedVouchersMax = 1_000_000;
+/** Memory of one indexed entry, bytes: what `npm run bench:hub` prints for a voucher, and what lies between collections. */
+const indexedEntryBytes = 2_560;
+
+/**
+ * Entries (vouchers, ticks, credits) that a hub with so large a heap keeps in its index. A heap that overflows ends the
+ * process and every start after it, so the bound comes first: half the heap stays for everything else.
+ */
+export const indexedMaxFor = (heapBytes: number): number => Math.floor(heapBytes / 2 / indexedEntryBytes);
+
+/**
+ * Entries from which on a hub with room for `indexedMax` signs no lease: the last eighth is for what terminals still
+ * hold, and accept on leases that are out.
+ */
+export const leasedEntriesMax = (indexedMax: number): number => indexedMax - Math.ceil(indexedMax / 8);
+
+/** Entries from which on the log warns: while leases are still signed. */
+export const indexWarningFor = (indexedMax: number): number => Math.floor((indexedMax * 3) / 4);
 
 /** Devices waiting for one acknowledgement: a terminal, its payer, and some that retry. */
 export const waitersMax = 8;

@@ -99,6 +99,7 @@ export function statusOf(parts: Parts) {
     crypto: parts.crypto,
     ledger: { size: journal.ledger.size, phase: journal.ledger.phase },
     vouchers: books.vouchers,
+    index: { entries: books.indexed, max: intake.indexedMax },
     revoked: books.revoked,
     counts: { ...intake.counts },
     devices: { online: parts.online.size },

@@ -46,6 +46,9 @@ import { DRAIN_MS, WARMUP_MS } from './timing.ts';
 import { Trace } from '../world/trace.ts';
 import { DAY, HOUR, MINUTE, START_SECONDS, World } from '../world/world.ts';
 
+/** Entries that the simulated hub has room for: a city of 10,000 makes some two million a day. */
+const HUB_INDEXED_MAX = 16_000_000;
+
 /** Violations after which a run ends: the first one is what matters. */
 const VIOLATIONS_MAX = 20;
 
@@ -167,6 +170,7 @@ export class Simulation implements Place {
         leaseMinutes === undefined ? DEFAULT_TIMING : { ...DEFAULT_TIMING, leaseLifetime: leaseMinutes * 60 },
       scopes: {},
       leaseAnyScope: true,
+      indexedMax: HUB_INDEXED_MAX,
       development: false,
     };
   }

@@ -5,11 +5,34 @@ const FRAUD = 'hub/intake/fraud.ts';
 const INTAKE = 'hub/intake/intake.ts';
 const LEASES = 'hub/intake/leases.ts';
 const VERIFY = 'hub/intake/verify.ts';
+const TRIE = 'hub/intake/trie.ts';
 const BATCH = 'hub/batch/batch.ts';
 const SHORTFALL = 'hub/watch/shortfall.ts';
 const LEDGER = 'hub/ledger/file-ledger.ts';
 
 export const HUB_MUTATIONS = [
+  // ---- how much is taken ----
+  [
+    'a hub without room signs leases',
+    LEASES,
+    'state.books.indexed >= leasedEntriesMax(context.indexedMax)',
+    'state.books.indexed >= context.indexedMax',
+    'hub/intake',
+  ],
+  [
+    'a hub without room takes entries',
+    INTAKE,
+    'candidate.refusal() ?? this.#indexRoom() ?? this.#room()',
+    'candidate.refusal() ?? this.#room()',
+    'hub/intake',
+  ],
+  [
+    'an edit changes what others hold',
+    TRIE,
+    'if (this.#made.has(list)) return list as T[];',
+    'return list as T[];',
+    'hub/intake',
+  ],
   // ---- what is taken ----
   [
     "a voucher of another payer's key is taken",

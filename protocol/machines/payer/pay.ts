@@ -190,10 +190,10 @@ function intend(turn: PayerTurn, pending: PendingRequest, request: Request, hash
   }
   const digest = voucherDigest(context.signing, voucher);
   turn.persist({ type: 'intent', digest, voucher, request, ...(seed && { seed }) });
-  // Something new to ask about, should no answer come.
-  turn.set({ askPauseMs: SYNC_RETRY_MS });
   turn.notify({ type: 'signing', seq: voucher.seq, amount: amount(request.amount), payee: voucher.payee });
   sendVoucher(turn, { kind: 'voucher', digest, voucher, request }, 'voucher');
+  // Something new to ask about, should no answer come.
+  turn.set({ askPauseMs: SYNC_RETRY_MS });
 }
 
 /** The key answered: the voucher goes out, if anyone is there. Nothing is lost if not: it stays unconfirmed. */

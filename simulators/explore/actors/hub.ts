@@ -60,6 +60,7 @@ export class HubTable {
       timing: DEFAULT_TIMING,
       scopes: {},
       leaseAnyScope: true,
+      indexedMax: 1_000_000,
       development: true,
     };
     const spendable = amount(scene.config.spendLimit ?? 6);
