@@ -71,7 +71,7 @@ export const MUTATIONS = [
   [
     'the intent is stored after the signature',
     PAY,
-    "  turn.persist({ type: 'intent', digest, voucher, request, ...(seed && { seed }) });\n  // Something new to ask about, should no answer come.\n  turn.set({ askPauseMs: SYNC_RETRY_MS });\n  turn.notify({ type: 'signing', seq: voucher.seq, amount: amount(request.amount), payee: voucher.payee });\n  sendVoucher(turn, { kind: 'voucher', digest, voucher, request }, 'voucher');",
+    "  turn.persist({ type: 'intent', digest, voucher, request, ...(seed && { seed }) });\n  turn.notify({ type: 'signing', seq: voucher.seq, amount: amount(request.amount), payee: voucher.payee });\n  sendVoucher(turn, { kind: 'voucher', digest, voucher, request }, 'voucher');",
     "  sendVoucher(turn, { kind: 'voucher', digest, voucher, request }, 'voucher');\n  turn.persist({ type: 'intent', digest, voucher, request, ...(seed && { seed }) });",
     'protocol/payer-table',
   ],
