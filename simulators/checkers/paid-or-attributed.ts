@@ -26,9 +26,9 @@ export const paidOrAttributed: MakeChecker = (simulation, report) => {
       const refunds = refundsOf(simulation);
       for (const payer of simulation.fleet.payers) {
         let short = 0;
-        for (const merchant of simulation.fleet.merchants) {
-          const refunded = refunds.get(`${payer.channel} ${merchant.id}`) ?? 0;
-          const difference = netOf(simulation, payer, merchant) + refunded;
+        const refunded = refunds.get(payer.channel);
+        for (const merchant of merchantsOf(simulation, payer, refunded?.keys() ?? [])) {
+          const difference = netOf(simulation, payer, merchant) + (refunded?.get(merchant.id) ?? 0);
           if (difference === 0) continue;
           if (isDamaged(simulation, payer, merchant))
             blame(simulation, payer, 'damage', Math.abs(difference));
@@ -55,6 +55,21 @@ function blame(
   lost: number,
 ): void {
   simulation.losses.push({ channel, culprit, lost });
+}
+
+/** Merchants that a channel has anything to do with: they gave something, L2 settled, or their terminals refunded. */
+function merchantsOf(
+  { vault, accounts, fleet }: Simulation,
+  { channel }: PayerActor,
+  refunding: Iterable<string>,
+): Set<Merchant> {
+  const merchants = new Set(accounts.merchantsOf(channel));
+  for (const ids of [vault.channel(channel).lanes.keys(), refunding])
+    for (const id of ids) {
+      const merchant = fleet.merchantOf(id);
+      if (merchant !== undefined) merchants.add(merchant);
+    }
+  return merchants;
 }
 
 /** What L2 has settled on a lane, net of credits, above what was handed over there. */
@@ -145,13 +160,15 @@ function writtenOffTo({ accounts, hub }: Simulation, channel: number, merchant: 
  * What terminals gave back on goods that were delivered, by channel and merchant, as they signed it. Voided vouchers
  * and late ticks never counted as delivered.
  */
-function refundsOf(simulation: Simulation): Map<string, number> {
-  const refunds = new Map<string, number>();
+function refundsOf(simulation: Simulation): Map<number, Map<string, number>> {
+  const refunds = new Map<number, Map<string, number>>();
   for (const [, book] of trieEntries(simulation.hub.books.channels)) {
     for (const { voided, kind, credited, channel, payee } of book.entries) {
       if (voided || kind === 'stream' || credited === 0) continue;
-      const key = `${channel} ${bytesKey(payee)}`;
-      refunds.set(key, (refunds.get(key) ?? 0) + credited);
+      const byMerchant = refunds.get(channel) ?? new Map<string, number>();
+      refunds.set(channel, byMerchant);
+      const id = bytesKey(payee);
+      byMerchant.set(id, (byMerchant.get(id) ?? 0) + credited);
     }
   }
   return refunds;
