@@ -211,7 +211,7 @@ export class NodeEngine implements Engine {
   }
 
   async stored(): Promise<readonly Uint8Array[]> {
-    return openJournal(this.flash, BANKS).replayed;
+    return [...openJournal(this.flash, BANKS).replayed];
   }
 
   async close(): Promise<void> {}

@@ -114,13 +114,13 @@ export class DeviceFolder {
     return existsSync(board) ? journalOf(new BoardMemory(board)) : this.openJournal();
   }
 
-  /** What the journal holds, without touching the file. A device that runs on a board keeps it in the board. */
-  readJournal(): Pick<Journal, 'replayed'> {
+  /** Payloads of the journal, without touching the file. A device that runs on a board keeps it in the board. */
+  readJournal(): readonly Uint8Array[] {
     const board = boardFolder(this.path);
-    if (existsSync(board)) return { replayed: storedBy(new BoardMemory(board)) };
+    if (existsSync(board)) return storedBy(new BoardMemory(board));
     const flash = new FileFlash(this.flashPath, DEFAULT_GEOMETRY, true);
     try {
-      return openJournal(flash, { banks: JOURNAL_BANKS });
+      return [...openJournal(flash, { banks: JOURNAL_BANKS }).replayed];
     } finally {
       flash.close();
     }
@@ -232,14 +232,14 @@ export function createDevice(
 export function payerBooksOf(folder: DeviceFolder): PayerBooks {
   return folder
     .readJournal()
-    .replayed.reduce((books, bytes) => applyRecord(books, payerRecords.decode(bytes)), EMPTY_PAYER);
+    .reduce((books, bytes) => applyRecord(books, payerRecords.decode(bytes)), EMPTY_PAYER);
 }
 
 /** The books of a terminal, replayed from its journal; the device may be running. */
 export function terminalBooksOf(folder: DeviceFolder): TerminalBooks {
   return folder
     .readJournal()
-    .replayed.reduce((books, bytes) => applyTerminal(books, terminalRecords.decode(bytes)), EMPTY_TERMINAL);
+    .reduce((books, bytes) => applyTerminal(books, terminalRecords.decode(bytes)), EMPTY_TERMINAL);
 }
 
 /** When the process started, so that a reused process id is not taken for the one that locked. */

@@ -66,9 +66,9 @@ test('every rule that can be dropped has its counterexample here', () => {
 
 for (const [name, config, expected] of BROKEN) {
   const drop = DROPS[name]!;
-  for (const full of [false, true])
-    test(`without rule ${drop.rule}: the ${full ? 'full ' : ''}walk fails`, () => {
-      const { ok, fault, trace, states } = explore({ config: configNamed(config), drop, full, now });
+  for (const apart of [false, true])
+    test(`without rule ${drop.rule}: the walk ${apart ? 'apart ' : ''}fails`, () => {
+      const { ok, fault, trace, states } = explore({ config: configNamed(config), drop, apart, now });
       assert.not.ok(ok);
       assert.match(fault ?? 'nothing', expected);
       assert.ok(trace!.length > 0);
