@@ -152,6 +152,7 @@ export const SMALL: readonly Config[] = [
     hubAtomic: true,
   },
   { name: 's11 tight limit', terminals: [0], asks: [pay(2), pay(2)], spendLimit: 3, hubAtomic: true },
+  { name: 's12 owner leaves a stream', terminals: [0], asks: [stream(2)], ...LEAVES },
 ];
 
 /** The configuration whose name begins with this word. Throws a RangeError that lists them otherwise. */
