@@ -63,8 +63,11 @@ export function serveReplay(chip: Chip): (bytes: Uint8Array) => void {
       const tooLong = length > LINE_BYTES_MAX;
       pieces = [];
       length = 0;
-      if (tooLong) say('fault line_too_long');
-      else obey(line);
+      if (!tooLong) obey(line);
+      else {
+        say('fault line_too_long');
+        say('done');
+      }
     }
     take(bytes.subarray(at));
   };
