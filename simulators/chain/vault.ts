@@ -361,10 +361,12 @@ export class VaultModel {
     if (shown === undefined) return 0;
     const { top } = shown;
     const overlap = Math.min(shown.overlap, channel.potOpened);
-    this.raise(channel, payee, top);
-    const shortfall = Math.max(0, top - this.lane(channel, payee).settled) + overlap;
+    const missing = Math.max(0, top - this.settledOf(channel.id, payee) - channel.free);
+    const shortfall = missing + overlap;
+    // Whoever is short of nothing more gets nothing settled by the way: the call is refused as a whole.
     if (shortfall <= (channel.shortfalls.get(payee)?.shortfall ?? 0)) return 0;
     this.touch(channel);
+    this.raise(channel, payee, top);
     this.put(channel.shortfalls, payee, { top, shortfall, overlap });
     return shortfall;
   }

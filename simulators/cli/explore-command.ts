@@ -12,7 +12,7 @@ interface Flags {
   readonly all: boolean;
   readonly drop?: string;
   readonly maxStates?: string;
-  readonly full: boolean;
+  readonly apart?: boolean;
   readonly json: boolean;
 }
 
@@ -49,7 +49,7 @@ function run(flags: Flags): void {
   const found = explore({
     config,
     now: () => performance.now(),
-    full: flags.full,
+    ...(flags.apart !== undefined && { apart: flags.apart }),
     ...(drop && { drop }),
     ...(flags.maxStates !== undefined && { maxStates: Number(flags.maxStates) }),
     onProgress: ({ states: seen, waiting }) => {
@@ -79,13 +79,13 @@ function wordsOf(
 }
 
 /** All of the reference model's, each in a process of its own, so that the memory of each is its own. */
-function runAll({ json, full }: Flags): void {
+function runAll({ json }: Flags): void {
   if (!json)
     process.stdout.write(
       '| configuration | states | of hub and L2 apart | transitions | seconds | MB | |\n|---|---|---|---|---|---|---|\n',
     );
   for (const config of REFERENCE) {
-    const more = ['sim', 'explore', '--config', config, '--json', ...(full ? ['--full'] : [])];
+    const more = ['sim', 'explore', '--config', config, '--json'];
     const flags = [...process.execArgv, process.argv[1]!, ...more];
     const { stdout, status } = spawnSync(process.execPath, flags, {
       encoding: 'utf8',
@@ -113,7 +113,8 @@ export function addExploreCommand(sim: Command): void {
     .option('--config <name>', `one of ${names}`)
     .option('--all', `${REFERENCE[0]} to ${REFERENCE.at(-1)}, one after the other, as a table`, false)
     .option('--drop <rule>', `break one rule on purpose: ${Object.keys(DROPS).join(', ')}`)
-    .option('--full', 'let hub and L2 take part in every interleaving, also where no device can tell', false)
+    .option('--apart', 'walk hub and L2 apart from the devices, if no device can tell what they do')
+    .option('--no-apart', 'let hub and L2 take part in every interleaving')
     .option('--max-states <n>', 'stop after so many states')
     .action((_flags: unknown, command: Command) => {
       try {

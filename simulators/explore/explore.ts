@@ -40,8 +40,8 @@ export interface ExploreOptions {
   readonly config: Config;
   /** A rule broken from outside; see drops.ts. */
   readonly drop?: Drop;
-  /** Hub and L2 take part in every interleaving, also where no device can tell what they do. */
-  readonly full?: boolean;
+  /** Hub and L2 apart from the devices or not, whatever the configuration says. */
+  readonly apart?: boolean;
   /** Stop after this many states. */
   readonly maxStates?: number;
   /** Called about every 100,000 states. */
@@ -93,16 +93,9 @@ interface Path {
 
 /** Walks until all states are seen, one breaks a property, or `maxStates` were seen. */
 export function explore(options: ExploreOptions): Exploration {
-  const {
-    config,
-    drop = NO_DROP,
-    full = false,
-    maxStates = Number.POSITIVE_INFINITY,
-    onProgress,
-    now = () => 0,
-  } = options;
+  const { config, drop = NO_DROP, maxStates = Number.POSITIVE_INFINITY, onProgress, now = () => 0 } = options;
   const started = now();
-  const world = new World(config, drop, full);
+  const world = new World(config, drop, options.apart ?? config.apart);
   const properties = new Properties(world);
   const healer = new Healer(world);
   const seen = new FingerprintSet();

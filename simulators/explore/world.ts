@@ -59,8 +59,8 @@ export class World {
   /** What was handed in, when devices are walked without the hub; see ledgers.ts. */
   readonly ledgers: Ledgers | undefined;
 
-  /** `full`: hub and L2 take part in every interleaving, also where no device can tell. */
-  constructor(config: Config, drop: Drop, full = false) {
+  /** `apart`: hub and L2 take no part in the interleavings of the devices, if no device can tell what they do. */
+  constructor(config: Config, drop: Drop, apart = false) {
     this.config = config;
     this.drop = drop;
     this.scene = new Scene(config);
@@ -82,7 +82,7 @@ export class World {
     this.first[this.hubAt] = this.hub.first();
     this.first[this.vaultAt] = this.vault.first();
     this.scratch = new Int32Array(this.first.length);
-    if (!full && devicesAreAlone(config, drop)) this.ledgers = new Ledgers(config, this.hub, this.vault);
+    if (apart && devicesAreAlone(config, drop)) this.ledgers = new Ledgers(config, this.hub, this.vault);
   }
 
   /** Every row that one step leads to. `emit` gets a row that it must copy to keep. */

@@ -7,7 +7,6 @@ import { env } from 'node:process';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Config, CONFIGS, configNamed, SMALL } from '../../simulators/explore/config.ts';
-import { DROPS } from '../../simulators/explore/drops.ts';
 import { explore } from '../../simulators/explore/explore.ts';
 
 const deep = env.SUNDIAL_DEEP === '1';
@@ -41,40 +40,6 @@ const walked = deep
   ? [...SMALL, ...CONFIGS].filter((_, index) => index % shards === shard - 1)
   : [...SMALL, ...['c1', 'c2', 'c3', 'c5', 'c6', 'c8', 'c10'].map(configNamed)];
 for (const config of walked) test(`every state of ${config.name} keeps the money rules`, () => holds(config));
-
-/** Which configuration shows which dropped rule, and how. */
-const BROKEN: readonly (readonly [drop: string, config: string, fault: RegExp])[] = [
-  ['payerPersist', 's1', /^P1 two different vouchers/],
-  ['payeePersist', 's1', /^P2 /],
-  ['tickPersist', 's2', /^P1b /],
-  ['unconfirmed', 's1', /^P5 /],
-  ['noVoid', 's1', /^P5 /],
-  ['shortLedger', 's8', /^P4 /],
-  ['noHubWord', 's8', /^P5 /],
-  ['foreignVoid', 's4', /^P[56] /],
-  ['exactBase', 's4', /^P5 /],
-  ['streamSurvives', 's2', /^P[13]b? /],
-  ['transportAck', 's1', /^P2 /],
-  ['creditEarly', 's11', /^P3 /],
-  ['creditPerLane', 's10', /^P6 /],
-  ['exitDelay', 's9', /^P2 /],
-];
-
-test('every rule that can be dropped has its counterexample here', () => {
-  assert.equal(BROKEN.map(([drop]) => drop).sort(), Object.keys(DROPS).sort());
-});
-
-for (const [name, config, expected] of BROKEN) {
-  const drop = DROPS[name]!;
-  for (const full of [false, true])
-    test(`without rule ${drop.rule}: the ${full ? 'full ' : ''}walk fails`, () => {
-      const { ok, fault, trace, states } = explore({ config: configNamed(config), drop, full, now });
-      assert.not.ok(ok);
-      assert.match(fault ?? 'nothing', expected);
-      assert.ok(trace!.length > 0);
-      console.log(`${name}: ${fault} (${trace!.length} steps, ${figure(states)} states)`);
-    });
-}
 
 test('a walk that is stopped early says so', () => {
   const { ok, capped, states } = explore({ config: configNamed('s2'), maxStates: 1000 });
