@@ -209,7 +209,9 @@ function addVoucher(books: Books, entry: Entry, token: number, edit: Edit | unde
     return withClaim({ ...book, entries }, entry, undefined, edit);
   });
   const known = withKnown(added, entry.id, { token, voucher: { channel, seq } }, edit);
-  return withOwed({ ...known, vouchers: known.vouchers + 1 }, entry, edit);
+  const counted = { ...known, vouchers: known.vouchers + 1 };
+  // What was just taken owes something only when it came voided.
+  return entry.voided ? withOwed(counted, entry, edit) : counted;
 }
 
 /** The entries of a book in a list that may be changed. */

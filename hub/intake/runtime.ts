@@ -65,7 +65,7 @@ export class IntakeRuntime {
   /** Shows how full the index is, and says once when it is time to give the hub a larger heap. */
   watchRoom(): void {
     const { metrics, log } = this.#host;
-    const { indexed } = this.durableBooks;
+    const { indexed } = this.state.books;
     metrics.indexed.set(indexed);
     metrics.indexedMax.set(this.indexedMax);
     if (this.#warned || indexed < indexWarningFor(this.indexedMax)) return;

@@ -13,22 +13,25 @@ type Node<V> = Leaf<V> | Branch<V>;
 /** Empty is undefined. */
 export type Trie<V> = Node<V> | undefined;
 
+interface Marked {
+  madeWith?: Edit;
+}
+
 /**
  * Lists that were made with it and that nobody else holds: these are changed where they stand instead of copied. For
  * building something large in one go, such as the books at a start; whoever drops it has made everything immutable.
  */
 export class Edit {
-  readonly #made = new Set<readonly unknown[]>();
-
   /** `list` itself when it was made with this, else a copy that is from now on. */
   own<T>(list: readonly T[]): T[] {
-    if (this.#made.has(list)) return list as T[];
+    // The mark is a property beside the items: whoever walks or copies the list doesn't meet it.
+    if ((list as Marked).madeWith === this) return list as T[];
     return this.made(list.slice());
   }
 
   /** `list`, which is nobody else's yet. */
   made<T>(list: T[]): T[] {
-    this.#made.add(list);
+    (list as Marked).madeWith = this;
     return list;
   }
 

@@ -10,7 +10,7 @@ import type { Entry } from '../../hub/intake/state.ts';
 import type { Rule } from '../../hub/watch/fraud.ts';
 import { shortfallOf } from '../../hub/watch/shortfall.ts';
 import { DEFAULT_TIMING } from '../../protocol/limits.ts';
-import type { Simulation } from '../sim/simulation.ts';
+import type { Run } from '../sim/run.ts';
 
 export interface Aftermath {
   readonly channel: number;
@@ -25,7 +25,7 @@ export interface Aftermath {
 }
 
 /** Units that the merchants of a channel were not paid. */
-function lostOn(simulation: Simulation, channel: number): number {
+function lostOn(simulation: Run, channel: number): number {
   const { lanes } = simulation.vault.channel(channel);
   let lost = 0;
   for (const merchant of simulation.fleet.merchants) {
@@ -38,7 +38,7 @@ function lostOn(simulation: Simulation, channel: number): number {
 }
 
 /** Runs the vault's justice over every channel of a dishonest payer. */
-export function aftermath(simulation: Simulation): Aftermath[] {
+export function aftermath(simulation: Run): Aftermath[] {
   const { vault, hub, world } = simulation;
   const results: Aftermath[] = [];
   const now = world.nowSeconds;
@@ -80,7 +80,7 @@ export function aftermath(simulation: Simulation): Aftermath[] {
 }
 
 function boundsOf(
-  simulation: Simulation,
+  simulation: Run,
   channel: number,
   bond: number,
 ): { boundBefore: number; boundAfter: number; terminals: number } {

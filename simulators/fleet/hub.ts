@@ -310,7 +310,10 @@ export class SimulatedHub implements HubEnd {
 
   private append(record: HubRecord): number {
     const position = this.ledger.append(encodeRecord(record));
-    if (record.type === 'entry') this.durable.set(bytesKey(record.id), position);
+    if (record.type !== 'entry') return position;
+    const key = bytesKey(record.id);
+    // What turns up twice stands where it stood first.
+    if (!this.durable.has(key)) this.durable.set(key, position);
     return position;
   }
 

@@ -29,7 +29,7 @@ export const HUB_MUTATIONS = [
   [
     'an edit changes what others hold',
     TRIE,
-    'if (this.#made.has(list)) return list as T[];',
+    'if ((list as Marked).madeWith === this) return list as T[];',
     'return list as T[];',
     'hub/intake',
   ],
