@@ -87,13 +87,8 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
     let frozen = false;
     try {
       this.journal = openJournal();
-      const { replayed } = this.journal;
-      for (let i = 0; i < replayed.length; i++) {
-        books = machine.apply(books, machine.records.decode(replayed[i]!));
-        // Let go at once: together they may be as large as a bank, and a chip needs that room for the next one.
-        replayed[i] = READ;
-      }
-      replayed.length = 0;
+      for (const payload of this.journal.replayed)
+        books = machine.apply(books, machine.records.decode(payload));
     } catch (error) {
       if (!(error instanceof SundialError)) throw error;
       this.journal = undefined;
@@ -317,9 +312,6 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
     this.queue.unshift(...events);
   }
 }
-
-/** Stands for a record that is in the books. */
-const READ = new Uint8Array();
 
 const FLASH_FAULTS: ReadonlySet<string> = new Set([
   'flash_worn',

@@ -1,23 +1,20 @@
 // What the hub says to everyone: L2 time and height, the revoked channels, and a checkpoint of its ledger.
 import type { SecureKey } from '../hardware/interfaces/index.ts';
 import { concatBytes, uintBytes } from '../protocol/bytes.ts';
-import type { ChannelId } from '../protocol/integers.ts';
-import { REVOCATIONS_MAX } from '../protocol/limits.ts';
+import type { Timing } from '../protocol/limits.ts';
 import type { Signing } from '../protocol/signing/digests.ts';
 import { encodeMessage } from '../protocol/wire/messages.ts';
 import type { IntakeState } from './intake/state.ts';
 import type { Journal } from './journal.ts';
+import { listedRevocations } from './revocations.ts';
 
 export interface SignedBeacon {
   readonly beacon: Uint8Array;
   readonly revocations: Uint8Array;
   /** Ledger records that the checkpoint covers. */
   readonly size: number;
-}
-
-/** The channels that fit one list; the operator has to end the exits of the others first. */
-export function listedRevocations(revoked: readonly ChannelId[]): readonly ChannelId[] {
-  return revoked.slice(0, REVOCATIONS_MAX);
+  /** Revoked channels for which the list has no room. */
+  readonly unlisted: number;
 }
 
 /** The present beacon and the list it commits to, or undefined before the first L2 block was seen. */
@@ -26,10 +23,12 @@ export async function signBeacon(
   key: SecureKey,
   state: IntakeState,
   journal: Journal,
+  timing: Timing,
 ): Promise<SignedBeacon | undefined> {
   if (state.block === undefined) return undefined;
   // Only what is durable is published: a revocation that is still being written follows with the next beacon.
-  const channels = listedRevocations((state.pending[0]?.before ?? state.books).revoked);
+  const books = state.pending[0]?.before ?? state.books;
+  const { channels, left: unlisted } = listedRevocations(books, timing, state.block.at);
   const { size, hash } = journal.checkpoint();
   const fields = {
     at: state.block.at,
@@ -42,5 +41,6 @@ export async function signBeacon(
     beacon: encodeMessage({ type: 'beacon', ...fields, signature }),
     revocations: encodeMessage({ type: 'revocations', channels }),
     size,
+    unlisted,
   };
 }

@@ -1,5 +1,6 @@
 // The hub, put together: broker, intake, ledger, watch, settlement, status. `startHub` is the whole public face.
 // Order of start: ledger and registry first (they may refuse), then the books from replay, then what talks to others.
+import { getHeapStatistics } from 'node:v8';
 import { privateKeyToAccount } from 'viem/accounts';
 import { fromHex, toHex } from '../protocol/bytes.ts';
 import { channelId, seconds } from '../protocol/integers.ts';
@@ -11,14 +12,17 @@ import { Devices } from './devices.ts';
 import { type EmbeddedBroker, startBroker } from './ingest/broker.ts';
 import { MqttIngest } from './ingest/mqtt.ts';
 import { IntakeRuntime } from './intake/runtime.ts';
+import { Edit } from './intake/trie.ts';
 import { Journal } from './journal.ts';
 import { memoryKey } from './keys.ts';
 import { openFileLedger } from './ledger/file-ledger.ts';
+import { indexedMaxFor } from './limits.ts';
 import { createLogger, errorFields, type Logger } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { type HubStatus, jsonRoutes, type Parts, statusOf } from './pages.ts';
 import { RecoverPool } from './recover-pool.ts';
 import { Registry } from './registry/registry.ts';
+import { setRevoked } from './revocations.ts';
 import { Rounds } from './rounds.ts';
 import { Justice } from './settle/justice.ts';
 import { SettleLoop } from './settle/loop.ts';
@@ -121,6 +125,7 @@ async function start(
         config.scopes.map(({ id, payees }) => [id.slice(2), payees.map((payee) => payee.slice(2))]),
       ),
       leaseAnyScope: config.leaseAnyScope,
+      indexedMax: indexedMaxFor(getHeapStatistics().heap_size_limit),
       development: config.development,
     },
     {
@@ -173,6 +178,27 @@ async function start(
     onBatch: (outcome) => metrics.batches.inc({ outcome }),
   });
 
+  // Before the past is read: an owner who is leaving makes a batch due.
+  const rounds = new Rounds({
+    config,
+    watch,
+    settle,
+    justice,
+    log,
+    publish: async () => {
+      const signed = await signBeacon(signing, key, intake.state, journal, config.timing);
+      if (signed === undefined) return;
+      if (signed.unlisted > 0)
+        log.error({ channels: signed.unlisted }, 'the revocation list has no room for them');
+      ingest?.retain('beacon', signed.beacon);
+      ingest?.retain('revocations', signed.revocations);
+      if (signed.size === registry.state.ledgerSize) return;
+      await registry.update((state) => {
+        state.ledgerSize = signed.size;
+      });
+    },
+  });
+
   // ---- the past ----
 
   for (const [device, { payee }] of Object.entries(registry.state.devices)) {
@@ -180,12 +206,14 @@ async function start(
     await intake.handle({ type: 'terminal', terminal: fromHex(device, 20), payee: fromHex(payee, 20) });
   }
   watch.restore();
+  const edit = new Edit();
   await journal.replay((record, position) => {
-    void intake.handle({ type: 'replayed', record, position });
+    void intake.handle({ type: 'replayed', record, position, edit });
     settle.replay(record);
   });
   if (fatalError !== undefined) throw fatalError;
   metrics.ledgerSize.set(journal.tree.size);
+  intake.watchRoom();
 
   // ---- the others ----
 
@@ -220,27 +248,15 @@ async function start(
   });
   closers.push(() => ingest!.close());
 
-  const rounds = new Rounds({
-    config,
-    watch,
-    settle,
-    justice,
-    log,
-    publish: async () => {
-      const signed = await signBeacon(signing, key, intake.state, journal);
-      if (signed === undefined) return;
-      ingest?.retain('beacon', signed.beacon);
-      ingest?.retain('revocations', signed.revocations);
-      if (signed.size === registry.state.ledgerSize) return;
-      await registry.update((state) => {
-        state.ledgerSize = signed.size;
-      });
-    },
-  });
   closers.push(() => rounds.stop());
 
+  const revoke = async (channel: number, revoked: boolean): Promise<void> => {
+    await setRevoked(intake, channelId(channel), revoked);
+    await rounds.publishNow();
+  };
   const parts: Parts = {
     config,
+    revoke,
     address,
     mqttUrl,
     crypto: crypto.kind,
@@ -273,10 +289,7 @@ async function start(
     statusUrl: status.url,
     status: () => statusOf(parts),
     settleNow: () => rounds.settleNow(),
-    revoke: async (channel, revoked) => {
-      await intake.handle({ type: 'revoke', channel: channelId(channel), revoked });
-      await rounds.publishNow();
-    },
+    revoke,
     stop: () => {
       stopping ??= close();
       return stopping;

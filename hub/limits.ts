@@ -42,8 +42,23 @@ export const downInFlightMax = 8_192;
 /** Records handed to the ledger and not yet durable. Below the ledger's own bound, so that its refusals mean faults. */
 export const pendingRecordsMax = 8_192;
 
-/** Vouchers that one hub keeps an index of: some 1.5 KiB of memory each. Beyond it, settled channels must be closed. */
-export const indexedVouchersMax = 1_000_000;
+/** Memory of one indexed entry, bytes: what `npm run bench:hub` prints for a voucher, and what lies between collections. */
+const indexedEntryBytes = 2_560;
+
+/**
+ * Entries (vouchers, ticks, credits) that a hub with so large a heap keeps in its index. A heap that overflows ends the
+ * process and every start after it, so the bound comes first: half the heap stays for everything else.
+ */
+export const indexedMaxFor = (heapBytes: number): number => Math.floor(heapBytes / 2 / indexedEntryBytes);
+
+/**
+ * Entries from which on a hub with room for `indexedMax` signs no lease: the last eighth is for what terminals still
+ * hold, and accept on leases that are out.
+ */
+export const leasedEntriesMax = (indexedMax: number): number => indexedMax - Math.ceil(indexedMax / 8);
+
+/** Entries from which on the log warns: while leases are still signed. */
+export const indexWarningFor = (indexedMax: number): number => Math.floor((indexedMax * 3) / 4);
 
 /** Devices waiting for one acknowledgement: a terminal, its payer, and some that retry. */
 export const waitersMax = 8;
@@ -54,11 +69,14 @@ export const watchBlocksMax = 2_000;
 /** Longest pause between attempts while L2 is out of reach, milliseconds: it is found again within that time. */
 export const chainRetryMsMax = 30_000;
 
-/** Times that a row which the vault skipped is sent again when something about its channel changed. */
+/** Times in a row that a row which moved nothing is sent again when something about its channel changed. */
 export const rowAttemptsMax = 5;
 
 /** Vouchers with a payee's credit that one batch asks L2 about. */
 export const creditRowsMax = 100;
+
+/** Vouchers that prove one fraud: two, or of lanes above what was spent as many as fit one transaction. */
+export const evidenceMax = 500;
 
 /** Vouchers that show one shortfall: some 180 bytes and 15,000 gas each, so that all fit one transaction. */
 export const shortfallRowsMax = 500;

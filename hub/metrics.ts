@@ -22,6 +22,8 @@ export function createMetrics() {
     ]),
     leases: counter('sundial_hub_leases_total', 'Leases signed'),
     ledgerSize: gauge('sundial_hub_ledger_records', 'Durable records in the ledger'),
+    indexed: gauge('sundial_hub_index_entries', 'Vouchers, ticks and credits in memory'),
+    indexedMax: gauge('sundial_hub_index_entries_max', 'How many of them the heap has room for'),
     ledgerWriting: gauge(
       'sundial_hub_ledger_writing',
       '1 while the ledger takes records, 0 while the disk fails',

@@ -1,7 +1,7 @@
-// The pages of the status server: what each question is answered with. Nothing here changes anything.
+// The pages of the status server: what each question is answered with, and the operator's wishes.
 import { toHex } from '../protocol/bytes.ts';
 import { SundialError } from '../protocol/errors.ts';
-import type { ChannelId } from '../protocol/integers.ts';
+import { type ChannelId, UINT32_MAX } from '../protocol/integers.ts';
 import type { HubConfig } from './config.ts';
 import type { MqttIngest } from './ingest/mqtt.ts';
 import { channelBook, firstFrom } from './intake/books.ts';
@@ -29,6 +29,7 @@ export interface Parts {
   readonly watch: Watch;
   readonly settle: SettleLoop;
   readonly rounds: Rounds;
+  revoke(channel: number, revoked: boolean): Promise<void>;
 }
 
 export type HubStatus = ReturnType<typeof statusOf>;
@@ -49,11 +50,24 @@ export function jsonRoutes(parts: Parts): StatusRoutes['json'] {
       creditViews(intake.state, intake.durableBooks, (query.get('payee') ?? '').toLowerCase()),
     'GET /devices': () => registry.state.devices,
     'GET /proof': (query) => proofOf(journal, Number(query.get('position'))),
+    'POST /revoke': (query) => revoke(parts, query, true),
+    'POST /allow': (query) => revoke(parts, query, false),
     'POST /settle': async () => {
       await parts.rounds.settleNow();
       return statusOf(parts);
     },
   };
+}
+
+async function revoke({ revoke: act }: Parts, query: URLSearchParams, revoked: boolean) {
+  const channel = Number(query.get('channel') ?? Number.NaN);
+  if (!Number.isInteger(channel) || channel < 0 || channel > UINT32_MAX)
+    throw new SundialError('channel_range', `channel ${query.get('channel')} is not a number of 32 bits`, {
+      severity: 'call',
+      remedy: 'Give ?channel= with its number on L2.',
+    });
+  await act(channel, revoked);
+  return { channel, revoked };
 }
 
 function proofOf(journal: Journal, position: number) {
@@ -85,6 +99,7 @@ export function statusOf(parts: Parts) {
     crypto: parts.crypto,
     ledger: { size: journal.ledger.size, phase: journal.ledger.phase },
     vouchers: books.vouchers,
+    index: { entries: books.indexed, max: intake.indexedMax },
     revoked: books.revoked,
     counts: { ...intake.counts },
     devices: { online: parts.online.size },

@@ -22,7 +22,7 @@ import {
   u16,
   u32,
 } from '../protocol/wire/schema.ts';
-import { batchLanesMax, transactionBytesMax } from './limits.ts';
+import { batchLanesMax, evidenceMax, transactionBytesMax } from './limits.ts';
 
 const listedLane = struct({ payee: addressField, paid: amountField });
 
@@ -40,10 +40,13 @@ export const RECORDS = {
     number: 1,
     codec: struct({ id: bytes32Field, at: secondsField, message: bytesBetween(1, PACK_ENTRY_BYTES_MAX) }),
   },
-  /** Two vouchers of one channel that prove fraud; `proof` 1: same seq (E1), 2: amounts that overlap (E2). */
+  /**
+   * Vouchers of one channel that prove fraud; `proof` 1: two with one seq (E1), 2: two whose amounts overlap (E2),
+   * 3: as many as show lanes above what was spent (E3).
+   */
   evidence: {
     number: 2,
-    codec: struct({ proof: u8, channel: channelField, first: bytes32Field, second: bytes32Field }),
+    codec: struct({ proof: u8, channel: channelField, entries: list(bytes32Field, evidenceMax) }),
   },
   /** A lease before it is signed; `seq` is what the payer declared. */
   lease: {

@@ -1,5 +1,6 @@
 // The hub's small HTTP face on loopback: metrics for Prometheus and the books as JSON, for reconciling and for
-// looking on. It changes nothing except that POST /settle looks for lanes to settle at once.
+// looking on. Beyond questions it takes the operator's three wishes: settle now, revoke a channel, allow
+// it again; whoever can reach loopback on this machine is the operator.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { SundialError } from '../protocol/errors.ts';
@@ -70,6 +71,10 @@ async function answer(
   // A browser page from elsewhere must not reach the hub by a name that it made resolve to loopback.
   if (!/^(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/.test(request.headers.host ?? '')) {
     return send(response, 403, { error: 'ask by the loopback address' });
+  }
+  // Nor may such a page send anything without reading the answer: browsers name where a POST comes from.
+  if (request.method !== 'GET' && request.headers.origin !== undefined) {
+    return send(response, 403, { error: 'not from a web page' });
   }
   if (request.method === 'GET' && url.pathname === '/metrics') {
     const { type, text } = await routes.metrics();

@@ -1,7 +1,6 @@
 // The books as people and tools read them: hex for bytes, plain numbers for money, nothing secret.
 import { toHex } from '../protocol/bytes.ts';
 import { baseOf, channelBook, emptyChannel, findEntry, highest, spentTopOf, topOf } from './intake/books.ts';
-import { overspends, PROOFS } from './intake/fraud.ts';
 import type { Books, ChannelFacts, Entry, IntakeState } from './intake/state.ts';
 import { bytesKey, keyNumber, trieEntries, trieGet } from './intake/trie.ts';
 import type { RegistryState } from './registry/registry.ts';
@@ -25,7 +24,8 @@ export interface ChannelView {
   readonly exiting: boolean | undefined;
   readonly revoked: boolean;
   /** The pair of vouchers that proves fraud of the payer: E1 one seq, E2 amounts that overlap. */
-  readonly proof: { readonly kind: 'E1' | 'E2'; readonly first: string; readonly second: string } | undefined;
+  /** The rule that was broken, and digests of the vouchers that show it. */
+  readonly proof: { readonly kind: string; readonly entries: readonly string[] } | undefined;
   readonly seq: number;
   readonly spent: number;
   readonly vouchers: number;
@@ -54,9 +54,8 @@ export function channelViews(state: IntakeState, books: Books, registry: Registr
         exiting: l2?.exiting,
         revoked: books.revoked.some((revoked) => revoked === channel),
         proof: book.proof && {
-          kind: book.proof.proof === PROOFS.E1 ? 'E1' : 'E2',
-          first: toHex(book.proof.first),
-          second: toHex(book.proof.second),
+          kind: `E${book.proof.proof}`,
+          entries: book.proof.entries.map(toHex),
         },
         seq,
         spent,
@@ -128,7 +127,7 @@ export function creditViews(state: IntakeState, books: Books, payee: string) {
       requestAt: at,
       promised: credited,
       countersigned: payeeCredit?.credited ?? 0,
-      proved: book.proof !== undefined || overspends(book),
+      proved: book.proof !== undefined,
     };
   });
   return { now: state.block?.at ?? 0, terminals, credits };

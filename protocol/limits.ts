@@ -56,6 +56,11 @@ export const SCOPE_TERMINALS_MAX = 5;
 
 /** Milliseconds after which a device sends again what the hub has not answered. */
 export const SYNC_RETRY_MS = 5000;
+/**
+ * Longest pause, milliseconds, between two questions to the hub about a voucher that it does not know: its terminal may
+ * hand it in days later, and every answer costs the hub a signature.
+ */
+export const ASK_PAUSE_MAX_MS = 600_000;
 /** A device stores the hub's time at most this often, so that beacons don't wear out the flash. */
 export const TIME_STORE_SECONDS = 3600;
 

@@ -27,7 +27,7 @@ export const sdkModules = [
 /** Bundles the program of one platform; returns esbuild's result. */
 export async function bundleForSdk(platform) {
   const { build } = await import('esbuild');
-  const { nativeModules } = await import('../hardware/boards/mps2-an386/build.mjs');
+  const { nativeModules } = await import('../hardware/native/modules.mjs');
   return build({
     absWorkingDir: root,
     entryPoints: [sdkPrograms[platform]],

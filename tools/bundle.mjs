@@ -28,15 +28,15 @@ export async function bundle(entryPoints, outdir, plugins = []) {
 }
 
 /**
- * Bundles with one place of one source changed, to see that its test or checker notices. Throws when `find` doesn't
- * stand exactly once in the file, or the file isn't in the bundle: the change is then out of date.
+ * A plugin for esbuild that changes one place of one source, to see that its test or checker notices. The build throws
+ * when `find` doesn't stand exactly once in the file, or the file isn't in the bundle: the change is then out of date.
  * @param {{ name: string, file: string, find: string, replace: string }} change `file` relative to the root
  */
-export async function bundleChanged(entryPoints, outdir, { name, file, find, replace }) {
-  let changed = false;
-  const plugin = {
+export function oneChange({ name, file, find, replace }) {
+  return {
     name: 'one change',
     setup(setup) {
+      let changed = false;
       setup.onLoad({ filter: /\.ts$/ }, ({ path }) => {
         if (path !== join(root, file)) return undefined;
         const source = readFileSync(path, 'utf8');
@@ -45,8 +45,13 @@ export async function bundleChanged(entryPoints, outdir, { name, file, find, rep
         changed = true;
         return { contents: source.replace(find, () => replace), loader: 'ts' };
       });
+      setup.onEnd(() => {
+        if (!changed) throw new Error(`${name}: ${file} is not in the bundle`);
+      });
     },
   };
-  await bundle(entryPoints, outdir, [plugin]);
-  if (!changed) throw new Error(`${name}: ${file} is not in the bundle`);
 }
+
+/** Bundles with that one change. */
+export const bundleChanged = (entryPoints, outdir, change) =>
+  bundle(entryPoints, outdir, [oneChange(change)]);

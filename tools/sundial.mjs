@@ -6,15 +6,7 @@ import { ensureInstalled, root } from './ensure.mjs';
 
 ensureInstalled();
 
-const SOURCES = [
-  'protocol',
-  'device',
-  'hardware/interfaces',
-  'hardware/boards',
-  'hub',
-  'simulators',
-  'contracts',
-];
+const SOURCES = ['protocol', 'device', 'hardware', 'hub', 'simulators', 'contracts'];
 const target = join(root, 'build', 'cli', 'sundial.mjs');
 
 /** Newest change of any source file, milliseconds. */

@@ -36,8 +36,11 @@ export interface JournalOptions {
 }
 
 export interface Journal {
-  /** Payloads in the order they were written, read once at start; whoever has read them may take them out. */
-  readonly replayed: Uint8Array[];
+  /**
+   * Payloads in the order they were written, each read from flash when its turn comes: a bank holds more small records
+   * than a chip's RAM does. To be read before the first append; throws `journal_replay` after a bank was started.
+   */
+  readonly replayed: Iterable<Uint8Array>;
   /**
    * Durable when it returns. `snapshot` gives the records that stand for everything before this one; it is called
    * only when the bank is full. Throws `journal_full` or `flash_worn`: then nothing of the record counts.
@@ -63,10 +66,16 @@ function refused(error: unknown): false {
   throw error;
 }
 
+const replayOver = (): SundialError =>
+  new SundialError('journal_replay', 'what was stored is read after another bank was started', {
+    severity: 'process',
+    remedy: 'Read it to the end before the first append.',
+  });
+
 const TRIES_PER_BANK = 2;
 
 class BankedJournal implements Journal {
-  replayed: Uint8Array[] = [];
+  replayed: Iterable<Uint8Array> = [];
   generation = 0;
   private readonly flash: Flash;
   private readonly holds: (offset: number, bytes: Uint8Array) => boolean;
@@ -136,7 +145,6 @@ class BankedJournal implements Journal {
     }
     if (newest === undefined) {
       // No bank was ever completed, so nothing was ever promised.
-      this.replayed = [];
       this.begin([]);
       return;
     }
@@ -148,8 +156,31 @@ class BankedJournal implements Journal {
     const marked = !this.flash.rewritable || this.mark(ready);
     const clean = this.scan();
     const older = newest.version < this.version;
-    if (older || !clean || !marked || !this.flash.rewritable) this.begin(this.replayed);
+    if (older || !clean || !marked || !this.flash.rewritable) this.begin(this.stored());
     else this.supersedeOthers();
+    this.replayed = this.stored();
+  }
+
+  /** The records that now stand in the active bank, which has been scanned. */
+  private stored(): Iterable<Uint8Array> {
+    const { active, end, generation } = this;
+    return { [Symbol.iterator]: () => this.reader(active, end, generation) };
+  }
+
+  private reader(bank: number, end: number, generation: number): Iterator<Uint8Array> {
+    const { flash, unit } = this;
+    let at = this.marks(bank).records;
+    return {
+      next: () => {
+        if (at >= end) return { done: true, value: undefined };
+        if (this.generation !== generation) throw replayOver();
+        const head = flash.read(at + unit, RECORD_HEAD_BYTES);
+        const length = head[0]! | (head[1]! << 8);
+        const value = flash.read(at + unit + RECORD_HEAD_BYTES, length);
+        at += unit + padded(RECORD_HEAD_BYTES + length, unit);
+        return { done: false, value };
+      },
+    };
   }
 
   /** Reads all records of the active bank. False when a torn or weak one stands at the end. */
@@ -169,7 +200,6 @@ class BankedJournal implements Journal {
       const payload = flash.read(at + unit + RECORD_HEAD_BYTES, length);
       if (bodySum(head, payload) !== view.getUint32(4, true))
         throw corrupt(at, 'a committed record with a wrong checksum');
-      this.replayed.push(payload);
       tail = at;
       at += size;
     }
@@ -245,8 +275,7 @@ class BankedJournal implements Journal {
   }
 
   /** Starts the next bank with a snapshot. Until its ready mark is written the old bank stays the truth. */
-  private begin(snapshot: Iterable<Uint8Array>): void {
-    const records = [...snapshot];
+  private begin(records: Iterable<Uint8Array>): void {
     const old = this.active;
     for (let step = 1; step <= this.banks * TRIES_PER_BANK; step++) {
       const bank = (old + step + this.banks) % this.banks;
@@ -259,7 +288,7 @@ class BankedJournal implements Journal {
     throw this.worn();
   }
 
-  private fill(bank: number, records: readonly Uint8Array[]): boolean {
+  private fill(bank: number, records: Iterable<Uint8Array>): boolean {
     const start = this.start(bank);
     try {
       for (let at = start; at < start + this.bankBytes; at += this.flash.blockSize) this.flash.erase(at);

@@ -5,11 +5,12 @@ import { type ChannelId, UINT48_MAX, ZERO_AMOUNT } from '../../protocol/integers
 import { decodeOwn, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
 import type { HubRecord, RecordOf } from '../records.ts';
 import type { Books, ChannelBook, Entry, Known, Member } from './state.ts';
-import { bytesKey, numberKey, trieGet, trieSet } from './trie.ts';
+import { bytesKey, type Edit, numberKey, trieGet, trieSet } from './trie.ts';
 
 export const emptyChannel: ChannelBook = {
   entries: [],
   claims: undefined,
+  claimed: 0,
   lease: undefined,
   proof: undefined,
 };
@@ -72,25 +73,36 @@ export function highest(book: ChannelBook): { seq: number; spent: number } {
   return { seq, spent };
 }
 
-/** The books with one more record. `token` marks records of this run; `message` is an entry's, if already read. */
-export function applyRecord(books: Books, record: HubRecord, token = -1, message?: Message): Books {
+/** How a record comes into the books. */
+export interface Applying {
+  /** Serial number of a record of this run; absent when it is replayed. */
+  readonly token?: number;
+  /** What an entry's bytes say, where they were read already. */
+  readonly message?: Message;
+  /** The books so far are nobody else's: what was made with it is changed in place. */
+  readonly edit?: Edit | undefined;
+}
+
+/** The books with one more record. */
+export function applyRecord(books: Books, record: HubRecord, how: Applying = {}): Books {
+  const { token = -1, edit } = how;
   switch (record.type) {
     case 'entry':
-      return applyEntry(books, record, token, message ?? decodeOwn(record.message));
+      return applyEntry(books, record, token, how.message ?? decodeOwn(record.message), edit);
     case 'evidence':
-      return withChannel(books, record.channel, (book) => ({ ...book, proof: book.proof ?? record }));
+      return withChannel(books, record.channel, edit, (book) => ({ ...book, proof: book.proof ?? record }));
     case 'lease':
-      return withChannel(books, record.channel, (book) => ({ ...book, lease: record }));
+      return withChannel(books, record.channel, edit, (book) => ({ ...book, lease: record }));
     case 'statement': {
       const entry = findEntry(books, record.voucher);
-      return entry === undefined ? books : withEntry(books, entry, { ...entry, list: record.lanes });
+      return entry === undefined ? books : withEntry(books, entry, { ...entry, list: record.lanes }, edit);
     }
     case 'member':
       return withMember(books, record);
     case 'revocation':
       return { ...books, revoked: withRevoked(books.revoked, record) };
     case 'synced':
-      return { ...books, synced: trieSet(books.synced, bytesKey(record.terminal), record) };
+      return { ...books, synced: trieSet(books.synced, bytesKey(record.terminal), record, edit) };
     case 'batchIntent':
     case 'batchOutcome':
       return books;
@@ -98,15 +110,22 @@ export function applyRecord(books: Books, record: HubRecord, token = -1, message
 }
 
 /** The books with the voucher among the credits that are owed, or no longer. */
-function withOwed(books: Books, { id, payee, at, credited, payeeCredit }: Entry): Books {
+function withOwed(books: Books, entry: Entry, edit: Edit | undefined): Books {
+  const { id, payee, at, credited, payeeCredit } = entry;
   const isOwed = credited > (payeeCredit?.credited ?? 0);
   const key = bytesKey(id);
   if (!isOwed && trieGet(books.owed, key) === undefined) return books;
   const owed = isOwed ? { voucher: id, payee, requestAt: at } : undefined;
-  return { ...books, owed: trieSet(books.owed, key, owed) };
+  return { ...books, owed: trieSet(books.owed, key, owed, edit) };
 }
 
-function applyEntry(books: Books, record: RecordOf<'entry'>, token: number, message: Message): Books {
+function applyEntry(
+  books: Books,
+  record: RecordOf<'entry'>,
+  token: number,
+  message: Message,
+  edit: Edit | undefined,
+): Books {
   // A record whose failure was reported can turn up all the same, and its sender has sent it again.
   const known = trieGet(books.known, bytesKey(record.id)) !== undefined;
   const countersigned = message.type === 'collectedCredit' && message.byPayee === 1;
@@ -114,27 +133,32 @@ function applyEntry(books: Books, record: RecordOf<'entry'>, token: number, mess
   switch (message.type) {
     case 'collectedVoucher':
     case 'collectedStream':
-      return addVoucher(books, entryOf(record, message), token);
+      return addVoucher(
+        books,
+        entryOf(record, edit === undefined ? message : shared(message, edit)),
+        token,
+        edit,
+      );
     case 'collectedTick': {
       const entry = findEntry(books, message.stream);
       // Without its voucher it is as if it had never come: it will be sent again behind the voucher.
       if (entry?.stream === undefined) return books;
-      const marked = withKnown(books, record.id, { token, voucher: undefined });
+      const marked = withKnown(books, record.id, { token, voucher: undefined }, edit);
       if (message.k <= entry.stream.k) return marked;
       const { k, preimage } = message;
-      return withEntry(marked, entry, { ...entry, stream: { ...entry.stream, k, preimage } });
+      return withEntry(marked, entry, { ...entry, stream: { ...entry.stream, k, preimage } }, edit);
     }
     case 'collectedCredit': {
       const entry = findEntry(books, message.voucher);
       if (entry === undefined) return books;
-      const marked = withKnown(books, record.id, { token, voucher: undefined });
+      const marked = withKnown(books, record.id, { token, voucher: undefined }, edit);
       const { credited, signature } = message;
       const higher = credited > entry.credited ? credited : entry.credited;
       const own = entry.payeeCredit;
       const payeeCredit =
         message.byPayee === 1 && credited > (own?.credited ?? -1) ? { credited, signature } : own;
       const changed = { ...entry, credited: higher, payeeCredit };
-      return withOwed(withEntry(marked, entry, changed), changed);
+      return withOwed(withEntry(marked, entry, changed, edit), changed, edit);
     }
     default:
       return books;
@@ -142,6 +166,11 @@ function applyEntry(books: Books, record: RecordOf<'entry'>, token: number, mess
 }
 
 type CollectedMessage = MessageOf<'collectedVoucher'> | MessageOf<'collectedStream'>;
+
+/** The message with the addresses that others name too. */
+function shared<M extends CollectedMessage>(message: M, edit: Edit): M {
+  return { ...message, payee: edit.share(message.payee), terminal: edit.share(message.terminal) };
+}
 
 /** The entry that a collected message stands for. */
 export function entryOf(record: { id: Bytes32; message: Uint8Array }, message: CollectedMessage): Entry {
@@ -171,51 +200,67 @@ export function entryOf(record: { id: Bytes32; message: Uint8Array }, message: C
   };
 }
 
-function addVoucher(books: Books, entry: Entry, token: number): Books {
+function addVoucher(books: Books, entry: Entry, token: number, edit: Edit | undefined): Books {
   const { channel, seq } = entry;
-  const added = withChannel(books, channel, (book) => {
+  const added = withChannel(books, channel, edit, (book) => {
+    const entries = ownEntries(book, edit);
     // Usually at the end; otherwise behind the last entry of the same seq.
-    const at = firstFrom(book.entries, seq + 1);
-    const entries = book.entries.slice();
-    entries.splice(at, 0, entry);
-    return { ...book, entries, claims: withClaim(book.claims, entry) };
+    entries.splice(firstFrom(entries, seq + 1), 0, entry);
+    return withClaim({ ...book, entries }, entry, undefined, edit);
   });
-  const known = withKnown(added, entry.id, { token, voucher: { channel, seq } });
-  return withOwed({ ...known, vouchers: known.vouchers + 1 }, entry);
+  const known = withKnown(added, entry.id, { token, voucher: { channel, seq } }, edit);
+  const counted = { ...known, vouchers: known.vouchers + 1 };
+  // What was just taken owes something only when it came voided.
+  return entry.voided ? withOwed(counted, entry, edit) : counted;
 }
 
-function withClaim(claims: ChannelBook['claims'], entry: Entry): ChannelBook['claims'] {
-  if (entry.voided) return claims;
+/** The entries of a book in a list that may be changed. */
+function ownEntries({ entries }: ChannelBook, edit: Edit | undefined): Entry[] {
+  return edit === undefined ? entries.slice() : edit.own(entries);
+}
+
+/** The book with `entry` as its payee's claim when it claims most. `old` is what the entry was before it changed. */
+function withClaim(
+  book: ChannelBook,
+  entry: Entry,
+  old: Entry | undefined,
+  edit: Edit | undefined,
+): ChannelBook {
+  if (entry.voided) return book;
   const key = bytesKey(entry.payee);
-  const best = trieGet(claims, key);
-  // Of two with the same top the newer one: it may come with a list that settles more lanes at once.
-  if (best !== undefined && topOf(best) > topOf(entry)) return claims;
-  if (best !== undefined && topOf(best) === topOf(entry) && best.seq > entry.seq) return claims;
-  return trieSet(claims, key, entry);
+  const best = trieGet(book.claims, key);
+  if (best !== undefined && best !== old) {
+    // Of two with the same top the newer one: it may come with a list that settles more lanes at once.
+    if (topOf(best) > topOf(entry)) return book;
+    if (topOf(best) === topOf(entry) && best.seq > entry.seq) return book;
+  }
+  const claimed = book.claimed + topOf(entry) - (best === undefined ? 0 : topOf(best));
+  return { ...book, claims: trieSet(book.claims, key, entry, edit), claimed };
 }
 
-function withEntry(books: Books, old: Entry, changed: Entry): Books {
-  return withChannel(books, old.channel, (book) => {
-    const entries = book.entries.slice();
-    entries[entries.indexOf(old)] = changed;
-    const key = bytesKey(old.payee);
-    // The changed entry replaces itself; otherwise its new top competes.
-    const claims =
-      trieGet(book.claims, key) === old
-        ? trieSet(book.claims, key, changed)
-        : withClaim(book.claims, changed);
-    return { ...book, entries, claims };
+function withEntry(books: Books, old: Entry, changed: Entry, edit: Edit | undefined): Books {
+  return withChannel(books, old.channel, edit, (book) => {
+    const entries = ownEntries(book, edit);
+    entries[entries.indexOf(old, firstFrom(entries, old.seq))] = changed;
+    return withClaim({ ...book, entries }, changed, old, edit);
   });
 }
 
-function withChannel(books: Books, channel: ChannelId, change: (book: ChannelBook) => ChannelBook): Books {
+function withChannel(
+  books: Books,
+  channel: ChannelId,
+  edit: Edit | undefined,
+  change: (book: ChannelBook) => ChannelBook,
+): Books {
   const key = numberKey(channel);
   const book = trieGet(books.channels, key) ?? emptyChannel;
-  return { ...books, channels: trieSet(books.channels, key, change(book)) };
+  return { ...books, channels: trieSet(books.channels, key, change(book), edit) };
 }
 
-function withKnown(books: Books, id: Bytes32, known: Known): Books {
-  return { ...books, known: trieSet(books.known, bytesKey(id), known) };
+function withKnown(books: Books, id: Bytes32, known: Known, edit: Edit | undefined): Books {
+  const key = bytesKey(id);
+  const indexed = trieGet(books.known, key) === undefined ? books.indexed + 1 : books.indexed;
+  return { ...books, known: trieSet(books.known, key, known, edit), indexed };
 }
 
 function withMember(books: Books, { scope, terminal, expiresAt }: RecordOf<'member'>): Books {

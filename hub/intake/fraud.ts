@@ -2,12 +2,12 @@
 // the ledger. An honest payer's numbers rise along the one line of its seqs, so neighbours suffice: among entries
 // without proof the numbers rise already, and after the first proof the channel is revoked.
 import { equalBytes } from '../../protocol/bytes.ts';
+import { evidenceMax } from '../limits.ts';
 import type { RecordOf } from '../records.ts';
+import { type Rule, RULES } from '../watch/fraud.ts';
 import { baseOf, firstFrom, highest, spentBaseOf, spentTopOf, topOf } from './books.ts';
 import type { ChannelBook, Entry } from './state.ts';
 import { trieEntries } from './trie.ts';
-
-export const PROOFS = { E1: 1, E2: 2 } as const;
 
 /** The first proof of fraud that `entry` gives together with what the book holds, or undefined. */
 export function findProof(book: ChannelBook, entry: Entry): RecordOf<'evidence'> | undefined {
@@ -16,36 +16,41 @@ export function findProof(book: ChannelBook, entry: Entry): RecordOf<'evidence'>
   const end = firstFrom(entries, entry.seq + 1);
   for (let i = start; i < end; i += 1) {
     const other = entries[i]!;
-    if (!equalBytes(other.id, entry.id)) return evidence(PROOFS.E1, other, entry);
+    if (!equalBytes(other.id, entry.id)) return evidence(RULES.equivocation, [other, entry]);
   }
   const before = entries[start - 1];
-  if (before !== undefined && overlaps(before, entry)) return evidence(PROOFS.E2, before, entry);
+  if (before !== undefined && overlaps(before, entry)) return evidence(RULES.regression, [before, entry]);
   const after = entries[end];
-  if (after !== undefined && overlaps(entry, after)) return evidence(PROOFS.E2, entry, after);
+  if (after !== undefined && overlaps(entry, after)) return evidence(RULES.regression, [entry, after]);
   for (let i = start - 1; i >= 0; i -= 1) {
     const other = entries[i]!;
     if (!equalBytes(other.payee, entry.payee)) continue;
-    if (overlaps(other, entry)) return evidence(PROOFS.E2, other, entry);
+    if (overlaps(other, entry)) return evidence(RULES.regression, [other, entry]);
     break;
   }
   for (let i = end; i < entries.length; i += 1) {
     const other = entries[i]!;
     if (!equalBytes(other.payee, entry.payee)) continue;
-    if (overlaps(entry, other)) return evidence(PROOFS.E2, entry, other);
+    if (overlaps(entry, other)) return evidence(RULES.regression, [entry, other]);
     break;
   }
-  return undefined;
+  return book.claimed > highest(book).spent ? overspent(book) : undefined;
 }
 
 /**
  * E3: the lanes, each at the most that was signed for it, add up to more than the payer ever said it had spent. An
- * honest payer's newest voucher covers all of them. Two messages needn't show it, so the ledger keeps no proof of it; a
- * payee asks before it gives money back.
+ * honest payer's newest voucher covers all of them. Shown are the claims that had spent least, as few as suffice: the
+ * last of them says how much was spent. All claims together suffice, but may not fit a transaction.
  */
-export function overspends(book: ChannelBook): boolean {
+function overspent(book: ChannelBook): RecordOf<'evidence'> | undefined {
+  const claims = [...trieEntries(book.claims)].map(([, claim]) => claim);
+  claims.sort((a, b) => spentTopOf(a) - spentTopOf(b));
   let lanes = 0;
-  for (const [, claim] of trieEntries(book.claims)) lanes += topOf(claim);
-  return lanes > highest(book).spent;
+  for (const [index, claim] of claims.slice(0, evidenceMax).entries()) {
+    lanes += topOf(claim);
+    if (lanes > spentTopOf(claim)) return evidence(RULES.overspent, claims.slice(0, index + 1));
+  }
+  return undefined;
 }
 
 /** E2 for i before j: j began below where i ended, on the channel or on the lane they share. */
@@ -54,6 +59,6 @@ function overlaps(i: Entry, j: Entry): boolean {
   return equalBytes(i.payee, j.payee) && baseOf(j) < topOf(i);
 }
 
-function evidence(proof: number, first: Entry, second: Entry): RecordOf<'evidence'> {
-  return { type: 'evidence', proof, channel: first.channel, first: first.id, second: second.id };
+function evidence(proof: Rule, entries: readonly Entry[]): RecordOf<'evidence'> {
+  return { type: 'evidence', proof, channel: entries[0]!.channel, entries: entries.map(({ id }) => id) };
 }

@@ -10,7 +10,7 @@ import { type ChannelId, type Seconds, ZERO_AMOUNT } from '../../protocol/intege
 import type { RefusalName } from '../../protocol/refusals.ts';
 import { lanesHash } from '../../protocol/vouchers.ts';
 import { decodeOwn, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
-import { indexedVouchersMax, pendingRecordsMax, waitersMax } from '../limits.ts';
+import { pendingRecordsMax, waitersMax } from '../limits.ts';
 import type { HubRecord } from '../records.ts';
 import { applyRecord, channelBook, findEntry, firstFrom } from './books.ts';
 import { findProof } from './fraud.ts';
@@ -26,7 +26,7 @@ import type {
   IntakeState,
   Pending,
 } from './state.ts';
-import { bytesKey, numberKey, trieGet, trieSet } from './trie.ts';
+import { bytesKey, type Edit, numberKey, trieGet, trieSet } from './trie.ts';
 import { type Candidate, creditCandidate, tickCandidate, voucherCandidate } from './verify.ts';
 
 export interface IntakeStep {
@@ -64,7 +64,7 @@ class IntakeTurn {
       case 'persistFailed':
         return this.#persistFailed(event.token, event.code);
       case 'replayed':
-        return this.#replayed(event.record, event.position);
+        return this.#replayed(event.record, event.position, event.edit);
       case 'block':
         // A node that falls back shows older blocks; time that was signed can't be taken back.
         if (this.state.block !== undefined && event.at < this.state.block.at) return;
@@ -165,7 +165,7 @@ class IntakeTurn {
       this.#count({ type: 'repeated' });
       return this.#acknowledgeKnown(device, id, known.token);
     }
-    const refusal = candidate.refusal() ?? this.#room();
+    const refusal = candidate.refusal() ?? this.#indexRoom() ?? this.#room();
     if (refusal !== undefined) return this.#reject(device, id, refusal);
     const at = this.state.block?.at ?? (0 as Seconds);
     this.#count({ type: 'accepted', kind });
@@ -299,17 +299,19 @@ class IntakeTurn {
   }
 
   #room(): RefusalName | undefined {
-    const { pending, books } = this.state;
-    return pending.length >= pendingRecordsMax || books.vouchers >= indexedVouchersMax
-      ? 'queue_full'
-      : undefined;
+    return this.state.pending.length >= pendingRecordsMax ? 'queue_full' : undefined;
+  }
+
+  /** Whoever is refused keeps the entry and sends it again: it is taken when the hub has been given more room. */
+  #indexRoom(): RefusalName | undefined {
+    return this.state.books.indexed >= this.#context.indexedMax ? 'index_full' : undefined;
   }
 
   /** `message`: what the record's bytes say, where it was read already. */
   #persist(record: HubRecord, answers: readonly Answer[] = [], message?: Message): void {
     const { books, pending, nextToken: token } = this.state;
     this.#set({
-      books: applyRecord(books, record, token, message),
+      books: applyRecord(books, record, { token, ...(message && { message }) }),
       pending: [...pending, { token, before: books, answers }],
       nextToken: token + 1,
     });
@@ -341,13 +343,13 @@ class IntakeTurn {
     }
   }
 
-  #replayed(record: HubRecord, position: number): void {
-    this.#set({ books: applyRecord(this.state.books, record), size: position + 1 });
-    if (record.type === 'entry') this.#place(record.id, position);
+  #replayed(record: HubRecord, position: number, edit: Edit | undefined): void {
+    this.#set({ books: applyRecord(this.state.books, record, { edit }), size: position + 1 });
+    if (record.type === 'entry') this.#place(record.id, position, edit);
   }
 
-  #place(id: Bytes32, position: number): void {
-    this.#set({ positions: trieSet(this.state.positions, bytesKey(id), position) });
+  #place(id: Bytes32, position: number, edit?: Edit): void {
+    this.#set({ positions: trieSet(this.state.positions, bytesKey(id), position, edit) });
   }
 
   // ---- answers ----

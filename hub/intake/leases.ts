@@ -6,6 +6,7 @@ import { shareOf, TAP_LIMIT_PER_10000 } from '../../protocol/limits.ts';
 import { firstRefusal, type RefusalName } from '../../protocol/refusals.ts';
 import { SCOPE_ANY } from '../../protocol/vouchers.ts';
 import type { MessageOf } from '../../protocol/wire/messages.ts';
+import { leasedEntriesMax } from '../limits.ts';
 import type { RecordOf } from '../records.ts';
 import { channelBook, highest } from './books.ts';
 import type { ChannelFacts, IntakeContext, IntakeState } from './state.ts';
@@ -47,6 +48,7 @@ export function answerLeaseRequest(
     request.seq < seen.seq || request.spent < seen.spent ? 'behind_ledger' : undefined,
     block === undefined || now - block.at > context.timing.watchLag ? 'chain_stale' : undefined,
     facts.exiting ? 'exit_running' : undefined,
+    state.books.indexed >= leasedEntriesMax(context.indexedMax) ? 'index_full' : undefined,
   ]);
   if (refusal !== undefined) return { refusal };
   const lease: RecordOf<'lease'> = {

@@ -7,6 +7,7 @@ import type { Position, Seconds } from '../../protocol/integers.ts';
 import { refusalNumber } from '../../protocol/refusals.ts';
 import { encodeMessage, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
 import { causeText, isError } from '../errors.ts';
+import { indexWarningFor } from '../limits.ts';
 import type { RecoverPool } from '../recover-pool.ts';
 import type { Journal } from '../journal.ts';
 import type { Logger } from '../log.ts';
@@ -52,6 +53,27 @@ export class IntakeRuntime {
   constructor(context: IntakeContext, host: IntakeHost) {
     this.#context = context;
     this.#host = host;
+  }
+
+  /** Entries that the books have room for. */
+  get indexedMax(): number {
+    return this.#context.indexedMax;
+  }
+
+  #warned = false;
+
+  /** Shows how full the index is, and says once when it is time to give the hub a larger heap. */
+  watchRoom(): void {
+    const { metrics, log } = this.#host;
+    const { indexed } = this.state.books;
+    metrics.indexed.set(indexed);
+    metrics.indexedMax.set(this.indexedMax);
+    if (this.#warned || indexed < indexWarningFor(this.indexedMax)) return;
+    this.#warned = true;
+    log.warn(
+      { indexed, indexedMax: this.indexedMax },
+      'the index fills up: start the hub with a larger heap (NODE_OPTIONS=--max-old-space-size), or it signs no more leases',
+    );
   }
 
   /** What the ledger holds for certain: without records that are still on their way to the disk. */
@@ -211,6 +233,7 @@ export class IntakeRuntime {
     }
     done();
     metrics.ledgerSize.set(position + 1);
+    this.watchRoom();
     return this.handle({ type: 'persisted', token, position });
   }
 
@@ -233,9 +256,9 @@ export class IntakeRuntime {
         metrics.repeated.inc();
         return;
       case 'evidence': {
-        const { proof, channel, first, second } = what.evidence;
+        const { proof, channel, entries } = what.evidence;
         metrics.equivocations.inc({ proof: `E${proof}` });
-        log.warn({ channel, proof: `E${proof}`, first: toHex(first), second: toHex(second) }, 'fraud proved');
+        log.warn({ channel, proof: `E${proof}`, entries: entries.map(toHex) }, 'fraud proved');
         return;
       }
     }

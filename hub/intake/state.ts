@@ -10,7 +10,7 @@ import type { ListedLane } from '../../protocol/vouchers.ts';
 import type { Message, MessageName, MessageOf } from '../../protocol/wire/messages.ts';
 import type { HubRecord, RecordOf } from '../records.ts';
 import type { Prepared } from './prepare.ts';
-import type { Trie } from './trie.ts';
+import type { Edit, Trie } from './trie.ts';
 
 /** One voucher or stream in the ledger. */
 export interface Entry {
@@ -54,6 +54,8 @@ export interface ChannelBook {
   readonly entries: readonly Entry[];
   /** Per payee (key), the entry that claims most. */
   readonly claims: Trie<Entry>;
+  /** Units that all claims add up to. */
+  readonly claimed: number;
   /** What the payer declared when it last got a lease. */
   readonly lease: RecordOf<'lease'> | undefined;
   /** The first proof against the payer. */
@@ -71,6 +73,8 @@ export interface Books {
   /** Every acknowledged entry by its digest; vouchers and streams with where they stand. */
   readonly known: Trie<Known>;
   readonly vouchers: number;
+  /** Vouchers, ticks and credits in `known`. */
+  readonly indexed: number;
   readonly revoked: readonly ChannelId[];
   /** Members by scope (key). */
   readonly members: Readonly<Record<string, readonly Member[]>>;
@@ -143,6 +147,8 @@ export interface IntakeContext {
   /** Payees whose terminals may become members, by scope key. */
   readonly scopes: Readonly<Record<string, readonly string[]>>;
   readonly leaseAnyScope: boolean;
+  /** Entries that the books have room for; what the ledger holds already is taken whatever its number. */
+  readonly indexedMax: number;
   readonly development: boolean;
 }
 
@@ -158,8 +164,16 @@ export type IntakeEvent =
     }
   | { readonly type: 'persisted'; readonly token: number; readonly position: number }
   | { readonly type: 'persistFailed'; readonly token: number; readonly code: 'queue_full' | 'storage_failed' }
-  /** A record of the ledger at the start, in order. */
-  | { readonly type: 'replayed'; readonly record: HubRecord; readonly position: number }
+  /**
+   * A record of the ledger at the start, in order. With an `edit`, the same for all of them, the books grow in place:
+   * nobody may hold a state from in between.
+   */
+  | {
+      readonly type: 'replayed';
+      readonly record: HubRecord;
+      readonly position: number;
+      readonly edit?: Edit;
+    }
   | { readonly type: 'block'; readonly at: Seconds; readonly height: Height }
   | { readonly type: 'channel'; readonly channel: ChannelId; readonly facts: ChannelFacts }
   | { readonly type: 'payee'; readonly payee: Address }
@@ -206,6 +220,7 @@ export const emptyBooks: Books = {
   channels: undefined,
   known: undefined,
   vouchers: 0,
+  indexed: 0,
   revoked: [],
   members: {},
   synced: undefined,

@@ -13,6 +13,40 @@ type Node<V> = Leaf<V> | Branch<V>;
 /** Empty is undefined. */
 export type Trie<V> = Node<V> | undefined;
 
+interface Marked {
+  madeWith?: Edit;
+}
+
+/**
+ * Lists that were made with it and that nobody else holds: these are changed where they stand instead of copied. For
+ * building something large in one go, such as the books at a start; whoever drops it has made everything immutable.
+ */
+export class Edit {
+  /** `list` itself when it was made with this, else a copy that is from now on. */
+  own<T>(list: readonly T[]): T[] {
+    // The mark is a property beside the items: whoever walks or copies the list doesn't meet it.
+    if ((list as Marked).madeWith === this) return list as T[];
+    return this.made(list.slice());
+  }
+
+  /** `list`, which is nobody else's yet. */
+  made<T>(list: T[]): T[] {
+    (list as Marked).madeWith = this;
+    return list;
+  }
+
+  readonly #shared = new Map<string, Uint8Array>();
+
+  /** The same bytes, kept once: a small array costs ten times what is in it. For what many entries name. */
+  share(bytes: Uint8Array): Uint8Array {
+    const key = bytesKey(bytes);
+    const found = this.#shared.get(key);
+    if (found !== undefined) return found;
+    this.#shared.set(key, bytes);
+    return bytes;
+  }
+}
+
 const isBranch = <V>(node: Node<V>): node is Branch<V> => Array.isArray(node);
 
 /** Code of '0' to '9' and 'a' to 'f' as 0 to 15. */
@@ -31,23 +65,23 @@ export function trieGet<V>(trie: Trie<V>, key: string): V | undefined {
   return undefined;
 }
 
-/** The map with `key` set to `value`; the old map stays as it was. */
-export function trieSet<V>(trie: Trie<V>, key: string, value: V): Trie<V> {
-  return insert(trie, { key, value }, 0);
+/** The map with `key` set to `value`; the old map stays as it was, apart from what was made with `edit`. */
+export function trieSet<V>(trie: Trie<V>, key: string, value: V, edit?: Edit): Trie<V> {
+  return insert(trie, { key, value }, 0, edit);
 }
 
-function insert<V>(node: Node<V> | undefined, leaf: Leaf<V>, depth: number): Node<V> {
+function insert<V>(node: Node<V> | undefined, leaf: Leaf<V>, depth: number, edit: Edit | undefined): Node<V> {
   if (node === undefined) return leaf;
   if (isBranch(node)) {
-    const copy = node.slice();
+    const own = edit === undefined ? node.slice() : edit.own(node);
     const index = digit(leaf.key, depth);
-    copy[index] = insert(node[index], leaf, depth + 1);
-    return copy;
+    own[index] = insert(node[index], leaf, depth + 1, edit);
+    return own;
   }
   if (node.key === leaf.key) return leaf;
   const branch: (Node<V> | undefined)[] = new Array(16).fill(undefined);
   branch[digit(node.key, depth)] = node;
-  return insert(branch, leaf, depth);
+  return insert(edit === undefined ? branch : edit.made(branch), leaf, depth, edit);
 }
 
 /** All entries, in the order of their keys' digits. */

@@ -9,6 +9,7 @@ import { namedEntry } from '../intake/books.ts';
 import type { Books, ChannelBook, Entry } from '../intake/state.ts';
 import { keyNumber, trieEntries } from '../intake/trie.ts';
 import type { Logger } from '../log.ts';
+import type { Rule } from '../watch/fraud.ts';
 import { shortfallOf } from '../watch/shortfall.ts';
 import type { ChainLink } from '../watch/chain-link.ts';
 import { isRevert } from './chain.ts';
@@ -29,10 +30,10 @@ type Proved = ChannelBook & { readonly proof: NonNullable<ChannelBook['proof']> 
 
 export class Justice {
   readonly #options: JusticeOptions;
-  /** Channels with nothing left to do: the pot is shared out, or the owner had left before the proof. */
+  /** Channels with nothing left to do, at finality: the pot is shared out, or the owner had left before the proof. */
   readonly #closed = new Set<number>();
-  /** What was last shown for a lane, whether the vault took it or not. A restart shows it once more. */
-  readonly #shown = new Map<string, string>();
+  /** What the vault last refused, by channel and act: said once, tried again with every look. */
+  readonly #refused = new Map<string, string>();
 
   constructor(options: JusticeOptions) {
     this.#options = options;
@@ -50,59 +51,78 @@ export class Justice {
   async #bring(vault: Vault, channel: number, book: Proved): Promise<void> {
     const { bond, deposited, credited } = await vault.readChannel(channel);
     if (bond > 0) await this.#prove(vault, channel, book);
-    const { amount, left, closesAt, claims } = await vault.readPot(channel);
-    if (closesAt === 0 || left === 0) {
-      this.#closed.add(channel);
+    const pot = await vault.readPot(channel);
+    if (pot.closesAt === 0 || pot.left === 0) {
+      if (await this.#isOver(vault, channel)) this.#closed.add(channel);
       return;
     }
-    if ((await vault.readClock()) < closesAt)
-      return this.#register(vault, channel, book, deposited + credited - amount);
+    if ((await vault.readClock()) < pot.closesAt)
+      return this.#register(vault, channel, book, deposited + credited - pot.amount, pot.amount);
     for (const [, { payee }] of trieEntries(book.claims)) {
       if ((await vault.readClaim(channel, payee)).shortfall === 0) continue;
       await this.#act('share of a bond collected', channel, (account) =>
         vault.collectShare(account, channel, payee),
       );
     }
-    if (claims === 0) await this.#act('pot closed', channel, (account) => vault.closePot(account, channel));
+    if (pot.claims === 0)
+      await this.#act('pot closed', channel, (account) => vault.closePot(account, channel));
+  }
+
+  /** Whether no block that can still be taken back leaves anything to prove, register or share out. */
+  async #isOver(vault: Vault, channel: number): Promise<boolean> {
+    const newest = await vault.client.getBlockNumber();
+    const final = newest - BigInt(this.#options.link.finalityBlocks);
+    const at = { blockNumber: final < 0n ? 0n : final };
+    const { bond } = await vault.readChannel(channel, at);
+    const { closesAt, left } = await vault.readPot(channel, at);
+    return bond === 0 && (closesAt === 0 || left === 0);
   }
 
   async #prove(vault: Vault, channel: number, { proof }: Proved): Promise<void> {
-    const entries = [proof.first, proof.second].map((id) => namedEntry(this.#options.books(), id));
+    const entries = proof.entries.map((id) => namedEntry(this.#options.books(), id));
     for (const { payee } of entries) await vault.registerPayee(this.#options.account, payee);
     await this.#act('fraud proved on L2', channel, (account) =>
-      vault.proveFraud(account, proof.proof as 1 | 2, this.#rows(entries)),
+      vault.proveFraud(account, proof.proof as Rule, this.#rows(entries)),
     );
   }
 
-  async #register(vault: Vault, channel: number, book: Proved, leasable: number): Promise<void> {
-    for (const [key, { payee }] of trieEntries(book.claims)) {
+  async #register(
+    vault: Vault,
+    channel: number,
+    book: Proved,
+    leasable: number,
+    bond: number,
+  ): Promise<void> {
+    for (const [, { payee }] of trieEntries(book.claims)) {
       const shortfall = shortfallOf(book, payee, leasable);
       if (shortfall === undefined || (await vault.payeeId(payee)) === undefined) continue;
       const { entries, top, overlap } = shortfall;
-      const settled = await vault.readLane(channel, payee);
-      const shown = `${top}/${overlap}/${settled}`;
-      if (top <= settled && overlap === 0) continue;
-      if (this.#shown.get(`${channel}/${key}`) === shown) continue;
-      this.#shown.set(`${channel}/${key}`, shown);
+      const short = Math.max(0, top - (await vault.readLane(channel, payee))) + Math.min(overlap, bond);
+      if (short <= (await vault.readClaim(channel, payee)).shortfall) continue;
       await this.#act('shortfall registered', channel, (account) =>
         vault.registerShortfall(account, this.#rows(entries)),
       );
     }
   }
 
-  /** One transaction. What the vault refuses (somebody else was faster, a payee isn't accredited) is said and left. */
+  /** One transaction. What the vault refuses (it is frozen, a payee isn't accredited) is said, and tried again. */
   async #act(
     done: string,
     channel: number,
     act: (account: LocalAccount) => Promise<{ transactionHash: string }>,
-  ) {
+  ): Promise<void> {
     const { account, log } = this.#options;
+    const key = `${channel}/${done}`;
     try {
       const { transactionHash } = await act(account);
+      this.#refused.delete(key);
       log.info({ channel, transaction: transactionHash }, done);
     } catch (error) {
       if (!isRevert(error)) throw error;
-      log.warn({ channel, error: (error as Error).message.split('\n', 1)[0] }, `the vault refused: ${done}`);
+      const reason = (error as Error).message.split('\n', 1)[0]!;
+      if (this.#refused.get(key) === reason) return;
+      this.#refused.set(key, reason);
+      log.warn({ channel, error: reason }, `the vault refused: ${done}`);
     }
   }
 

@@ -5,6 +5,7 @@
 // its channel changes, not sent again.
 import { type LocalAccount, parseTransaction, type TransactionReceipt } from 'viem';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
+import { SundialError } from '../../protocol/errors.ts';
 import { height } from '../../protocol/integers.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
 import {
@@ -25,7 +26,7 @@ import type { Registry } from '../registry/registry.ts';
 import type { ChainLink } from '../watch/chain-link.ts';
 import { applyBatchRecord, type BatchHistory, emptyHistory, OUTCOME_STATES } from './batches.ts';
 import { isRevert, receiptOf, submit } from './chain.ts';
-import type { Outcome, Reason, Row } from './rows.ts';
+import type { Reason, Row } from './rows.ts';
 import type { PreparedSettlement, Vault } from './vault.ts';
 
 export interface SettleOptions {
@@ -48,6 +49,7 @@ interface Refused {
   readonly reason: Reason | 'would_revert';
   /** What the channel had when the row was refused: the row may do better when this changes. */
   readonly spendable: number;
+  /** Times in a row that it moved nothing. */
   readonly attempts: number;
 }
 
@@ -100,7 +102,7 @@ export class SettleLoop {
       return 'waiting';
     await this.#finish(intent, receipt.status === 'success' ? 'mined' : 'reverted', receipt);
     if (receipt.status === 'success') this.#readOutcomes(vault, intent, receipt);
-    else this.#isolate(intent.rows);
+    else if ((await vault.frozenUntil(receipt.blockNumber)) === undefined) this.#isolate(intent.rows);
     return 'finished';
   }
 
@@ -246,15 +248,25 @@ export class SettleLoop {
     return 'sent';
   }
 
-  /** The first batch within the bounds of a transaction, signed; undefined when the vault would refuse the whole. */
+  /**
+   * The first batch within the bounds of a transaction, signed; undefined when the vault would refuse the whole. Throws
+   * `vault_frozen` while it would refuse any.
+   */
   async #prepare(vault: Vault, rows: readonly Row[]): Promise<PreparedSettlement | undefined> {
     const { account } = this.#options;
     try {
       const [first] = await vault.planBatches(account, rows);
       return await vault.prepareSettle(account, first!);
     } catch (error) {
-      if (isRevert(error)) return undefined;
-      throw error;
+      if (!isRevert(error)) throw error;
+      const until = await vault.frozenUntil();
+      if (until === undefined) return undefined;
+      throw new SundialError('vault_frozen', 'the vault is frozen by its guardian', {
+        severity: 'call',
+        remedy:
+          'Nothing is lost: vouchers stay in the ledger, and settling goes on by itself when the freeze ends.',
+        facts: { until },
+      });
     }
   }
 
@@ -264,17 +276,18 @@ export class SettleLoop {
     if (rows.length > 1) {
       this.#rowsMax = Math.max(1, Math.floor(rows.length / 2));
     } else if (only !== undefined) {
-      this.#refuse(only, { reason: 'would_revert' });
+      this.#refuse(only, { reason: 'would_revert', moved: 0 });
       this.#rowsMax = this.#options.lanesMax;
     }
   }
 
   // ---- rows that the vault skips ----
 
-  #refuse(reference: RowReference, { reason }: Pick<Outcome, 'reason'> | { reason: 'would_revert' }): void {
+  #refuse(reference: RowReference, { reason, moved }: Pick<Refused, 'reason'> & { moved: number }): void {
     const key = rowKey(reference);
     const entry = findEntry(this.#options.books(), reference.entry);
-    const attempts = (this.refused.get(key)?.attempts ?? 0) + 1;
+    // A row that was paid in part is worth its gas, however often money comes.
+    const attempts = moved > 0 ? 0 : (this.refused.get(key)?.attempts ?? 0) + 1;
     this.refused.set(key, { reason, spendable: this.#spendable(entry?.channel), attempts });
     this.#options.log.warn(
       { entry: toHex(reference.entry), channel: entry?.channel, reason, attempts },

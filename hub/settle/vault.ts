@@ -15,6 +15,7 @@ import {
   type TransactionReceipt,
 } from 'viem';
 import { timeAbi, vaultAbi } from './abi.ts';
+import type { Rule } from '../watch/fraud.ts';
 import { connect, type PreparedTransaction, prepare, send } from './chain.ts';
 import {
   BATCH_GAS_MAX,
@@ -182,6 +183,18 @@ export class Vault {
   /** The vault's clock in seconds: chain time less the time it was frozen. */
   async readClock(): Promise<number> {
     return this.client.readContract({ address: this.address, abi: vaultAbi, functionName: 'clock' });
+  }
+
+  /** End of the freeze that ran at a block, in seconds of chain time; undefined when none did. */
+  async frozenUntil(blockNumber?: bigint): Promise<number | undefined> {
+    const block = await this.client.getBlock(blockNumber === undefined ? {} : { blockNumber });
+    const { until } = await this.client.readContract({
+      address: this.address,
+      abi: vaultAbi,
+      functionName: 'readFreeze',
+      blockNumber: block.number,
+    });
+    return block.timestamp < until ? until : undefined;
   }
 
   /** The smallest bond for a deposit, in units. */
@@ -380,11 +393,7 @@ export class Vault {
    * Brings a proof: the channel's bond moves to a pot. Reverts with `NotProved` when the messages can be honest.
    * @param rule see RULES in hub/watch/fraud.ts: 1 one seq twice, 2 a later message starts lower, 3 lanes above spent
    */
-  async proveFraud(
-    account: LocalAccount,
-    rule: 1 | 2 | 3,
-    rows: readonly Row[],
-  ): Promise<TransactionReceipt> {
+  async proveFraud(account: LocalAccount, rule: Rule, rows: readonly Row[]): Promise<TransactionReceipt> {
     return this.call(account, { functionName: 'proveFraud', args: [rule, await this.encodeRows(rows)] });
   }
 
@@ -405,12 +414,13 @@ export class Vault {
   }
 
   /** The pot of a channel; `amount` is 0 while no fraud was proved. */
-  async readPot(channel: number) {
+  async readPot(channel: number, at: ReadAt = {}) {
     return this.client.readContract({
       address: this.address,
       abi: vaultAbi,
       functionName: 'readPot',
       args: [channel],
+      ...(at as object),
     });
   }
 

@@ -61,6 +61,14 @@ export function overspends(messages: readonly Shown[]): boolean {
   return sum > spent;
 }
 
+/** Whether these messages break the rule: two of them for E1 and E2. */
+export function proves(rule: Rule, messages: readonly Shown[]): boolean {
+  if (rule === RULES.overspent) return overspends(messages);
+  const [a, b] = messages;
+  if (a === undefined || b === undefined || messages.length > 2) return false;
+  return rule === RULES.equivocation ? equivocates(a, b) : regresses(a, b);
+}
+
 /**
  * The messages that show lanes above the highest `spent` among them, or undefined. Tries, for each message in turn,
  * only messages that spent no more than it did: a higher `spent` never helps E3.

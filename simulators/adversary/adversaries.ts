@@ -3,7 +3,7 @@ import { unreachable } from '../../protocol/errors.ts';
 import type { PayerActor } from '../fleet/actors.ts';
 import { tap } from '../fleet/tap.ts';
 import type { Scenario } from '../scenarios/schema.ts';
-import type { Simulation } from '../sim/simulation.ts';
+import type { Run } from '../sim/run.ts';
 import { WARMUP_MS } from '../sim/timing.ts';
 import type { Random } from '../world/random.ts';
 import { MINUTE } from '../world/world.ts';
@@ -16,7 +16,7 @@ const SIZE = 5;
 /** What a terminal never says that keeps its customers without an answer. */
 const ANSWERS: ReadonlySet<string> = new Set(['receipt', 'credit', 'tickAnswer']);
 
-export function planAdversaries(simulation: Simulation): void {
+export function planAdversaries(simulation: Run): void {
   for (const adversary of simulation.options.scenario.adversaries)
     for (let i = 0; i < adversary.count; i++) {
       const random = simulation.random.fork(`${adversary.kind} ${i}`);
@@ -25,7 +25,7 @@ export function planAdversaries(simulation: Simulation): void {
 }
 
 function plan(
-  simulation: Simulation,
+  simulation: Run,
   random: Random,
   adversary: Scenario['adversaries'][number],
   number: number,
@@ -92,7 +92,7 @@ function plan(
 }
 
 /** Someone finds a wearable and pays with it until its owner's call to the hub has reached the tills. */
-function planThief(simulation: Simulation, random: Random, payer: PayerActor, perHour: number): void {
+function planThief(simulation: Run, random: Random, payer: PayerActor, perHour: number): void {
   const { world, fleet, hub } = simulation;
   const start = WARMUP_MS + MINUTE;
   const gap = Math.floor((60 * MINUTE) / perHour);

@@ -7,9 +7,10 @@ import { openedRowOf } from '../../hub/batch/batch.ts';
 import { channelBook, namedEntry } from '../../hub/intake/books.ts';
 import { trieEntries } from '../../hub/intake/trie.ts';
 import type { Entry } from '../../hub/intake/state.ts';
+import type { Rule } from '../../hub/watch/fraud.ts';
 import { shortfallOf } from '../../hub/watch/shortfall.ts';
 import { DEFAULT_TIMING } from '../../protocol/limits.ts';
-import type { Simulation } from '../sim/simulation.ts';
+import type { Run } from '../sim/run.ts';
 
 export interface Aftermath {
   readonly channel: number;
@@ -24,7 +25,7 @@ export interface Aftermath {
 }
 
 /** Units that the merchants of a channel were not paid. */
-function lostOn(simulation: Simulation, channel: number): number {
+function lostOn(simulation: Run, channel: number): number {
   const { lanes } = simulation.vault.channel(channel);
   let lost = 0;
   for (const merchant of simulation.fleet.merchants) {
@@ -37,7 +38,7 @@ function lostOn(simulation: Simulation, channel: number): number {
 }
 
 /** Runs the vault's justice over every channel of a dishonest payer. */
-export function aftermath(simulation: Simulation): Aftermath[] {
+export function aftermath(simulation: Run): Aftermath[] {
   const { vault, hub, world } = simulation;
   const results: Aftermath[] = [];
   const now = world.nowSeconds;
@@ -51,8 +52,8 @@ export function aftermath(simulation: Simulation): Aftermath[] {
     if (proof !== undefined) {
       const book = channelBook(hub.books, channel as never);
       const row = (entry: Entry) => openedRowOf(simulation.signing, entry);
-      const shown = (id: Entry['id']) => row(namedEntry(hub.books, id));
-      vault.proveFraud(shown(proof.first), shown(proof.second), now);
+      const shown = proof.entries.map((id) => row(namedEntry(hub.books, id)));
+      vault.proveFraud(proof.proof as Rule, shown, now);
       const { credited } = vault.channel(channel);
       for (const [, { payee }] of trieEntries(book.claims)) {
         const shortfall = shortfallOf(book, payee, deposited + credited - bond);
@@ -79,7 +80,7 @@ export function aftermath(simulation: Simulation): Aftermath[] {
 }
 
 function boundsOf(
-  simulation: Simulation,
+  simulation: Run,
   channel: number,
   bond: number,
 ): { boundBefore: number; boundAfter: number; terminals: number } {

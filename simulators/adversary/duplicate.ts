@@ -6,7 +6,7 @@
 import { CHANNEL_CAP_TAPS, shareOf, TAP_LIMIT_PER_10000 } from '../../protocol/limits.ts';
 import type { PayerActor, TerminalActor } from '../fleet/actors.ts';
 import { tap } from '../fleet/tap.ts';
-import type { Simulation } from '../sim/simulation.ts';
+import type { Run } from '../sim/run.ts';
 import { WARMUP_MS } from '../sim/timing.ts';
 import type { Random } from '../world/random.ts';
 import { MINUTE, SECOND } from '../world/world.ts';
@@ -17,7 +17,7 @@ const FENCE_MS = 40 * SECOND;
 const AGAIN_MS = 30 * SECOND;
 
 export function planDuplicate(
-  simulation: Simulation,
+  simulation: Run,
   random: Random,
   payer: PayerActor,
   size: number,
@@ -53,7 +53,7 @@ export function planDuplicate(
 }
 
 function attack(
-  simulation: Simulation,
+  simulation: Run,
   random: Random,
   payer: PayerActor,
   terminals: readonly TerminalActor[],
@@ -82,7 +82,7 @@ function attack(
 }
 
 function spend(
-  simulation: Simulation,
+  simulation: Run,
   random: Random,
   device: PayerActor,
   victim: TerminalActor,

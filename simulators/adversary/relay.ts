@@ -7,7 +7,7 @@ import { amount } from '../../protocol/integers.ts';
 import type { Message } from '../../protocol/wire/messages.ts';
 import type { PayerActor, TerminalActor } from '../fleet/actors.ts';
 import type { TapEnd, TapLink } from '../network/tap-link.ts';
-import type { Simulation } from '../sim/simulation.ts';
+import type { Run } from '../sim/run.ts';
 import { WARMUP_MS } from '../sim/timing.ts';
 import type { Random } from '../world/random.ts';
 import { MINUTE, SECOND, type World } from '../world/world.ts';
@@ -69,12 +69,7 @@ const fuller: Tampering = (message) =>
 const TAMPERINGS = [faithfully, faithfully, dearer, fuller];
 
 /** Relays a tap every few minutes. What was taken so is the victim's loss, and the pair's doing. */
-export function planRelays(
-  simulation: Simulation,
-  random: Random,
-  victim: PayerActor,
-  perHour: number,
-): void {
+export function planRelays(simulation: Run, random: Random, victim: PayerActor, perHour: number): void {
   const { world, fleet } = simulation;
   const gap = Math.floor((60 * MINUTE) / perHour);
   const again = (): void => {
@@ -87,7 +82,7 @@ export function planRelays(
   world.at(WARMUP_MS + random.between(MINUTE, gap), again);
 }
 
-function relay(simulation: Simulation, random: Random, victim: PayerActor, till: TerminalActor): void {
+function relay(simulation: Run, random: Random, victim: PayerActor, till: TerminalActor): void {
   const { world } = simulation;
   const units = random.between(1_000_000, 20_000_000);
   const tamper = random.pick(TAMPERINGS);

@@ -5,7 +5,7 @@
 import { TAP_MESSAGE_BYTES_MAX } from '../../protocol/limits.ts';
 import { encodeMessage, type Message } from '../../protocol/wire/messages.ts';
 import type { TerminalActor } from '../fleet/actors.ts';
-import type { Simulation } from '../sim/simulation.ts';
+import type { Run } from '../sim/run.ts';
 import type { Random } from '../world/random.ts';
 import { MINUTE, SECOND } from '../world/world.ts';
 
@@ -28,7 +28,7 @@ class Memory {
   }
 }
 
-export function planReplays(simulation: Simulation, random: Random, terminal: TerminalActor): void {
+export function planReplays(simulation: Run, random: Random, terminal: TerminalActor): void {
   const { world, broker } = simulation;
   const { device } = terminal;
   const onTap = new Memory();

@@ -4,6 +4,7 @@
  */
 import type { Address } from '../../protocol/bytes.ts';
 import type { Row } from '../../hub/settle/rows.ts';
+import type { Rule } from '../../hub/watch/fraud.ts';
 import { type Outcome, VaultModel } from './vault.ts';
 
 /** A call of the vault, with the model's answer. `at`: seconds of its block, where the vault's clock matters. */
@@ -16,7 +17,8 @@ export type VaultCall =
   | { readonly type: 'settle'; readonly rows: readonly Row[]; readonly outcomes: readonly Outcome[] }
   | {
       readonly type: 'proveFraud';
-      readonly rows: readonly [Row, Row];
+      readonly rule: Rule;
+      readonly rows: readonly Row[];
       readonly at: number;
       readonly done: boolean;
     }
@@ -102,9 +104,9 @@ export class VaultJournal extends VaultModel {
     return outcomes;
   }
 
-  override proveFraud(first: Row, second: Row, at: number): boolean {
-    const done = super.proveFraud(first, second, at);
-    this.note({ type: 'proveFraud', rows: [first, second], at, done });
+  override proveFraud(rule: Rule, rows: readonly Row[], at: number): boolean {
+    const done = super.proveFraud(rule, rows, at);
+    this.note({ type: 'proveFraud', rule, rows, at, done });
     return done;
   }
 

@@ -7,6 +7,7 @@ import { BOND_PER_10000, DEFAULT_TIMING, shareOf, TICKS_MAX, type Timing } from 
 import type { Signing } from '../../protocol/signing/digests.ts';
 import { hashChain, lanesHash, requestHash, voucherDigest } from '../../protocol/vouchers.ts';
 import type { Reason, Row, SignedVoucher } from '../../hub/settle/rows.ts';
+import { proves, type Rule, type Shown } from '../../hub/watch/fraud.ts';
 import type { Amount } from '../../protocol/integers.ts';
 
 export interface VaultLane {
@@ -303,13 +304,17 @@ export class VaultModel {
 
   // ---- fraud ----
 
-  /** Two rows of one payer that an honest one never signs; moves the bond into a pot. */
-  proveFraud(first: Row, second: Row, nowSeconds: number): boolean {
-    const a = this.read(first);
-    const b = this.read(second);
-    if (typeof a === 'string' || typeof b === 'string' || a.channel !== b.channel) return false;
-    const { channel } = a;
-    if (channel.bond === 0 || !this.contradict(first, a, second, b)) return false;
+  /** Rows of one payer that an honest one never signs, by the rule they break; moves the bond into a pot. */
+  proveFraud(rule: Rule, rows: readonly Row[], nowSeconds: number): boolean {
+    const shown: Shown[] = [];
+    let channel: VaultChannel | undefined;
+    for (const row of rows) {
+      const read = this.read(row);
+      if (typeof read === 'string' || (channel !== undefined && read.channel !== channel)) return false;
+      channel = read.channel;
+      shown.push(this.shown(row, read));
+    }
+    if (channel === undefined || channel.bond === 0 || !proves(rule, shown)) return false;
     this.touch(channel);
     this.change(channel, 'pot', channel.bond);
     this.change(channel, 'potOpened', channel.bond);
@@ -319,18 +324,18 @@ export class VaultModel {
     return true;
   }
 
-  private contradict(
-    first: Row,
-    a: { top: number; digest: Bytes32 },
-    second: Row,
-    b: { top: number; digest: Bytes32 },
-  ): boolean {
-    if (first.voucher.seq === second.voucher.seq) return !equalBytes(a.digest, b.digest);
-    if (first.voucher.seq > second.voucher.seq) return this.contradict(second, b, first, a);
-    const amount = this.openedAmount(second);
-    const earlierSpent = first.voucher.spent + a.top - first.voucher.paid;
-    if (second.voucher.spent - amount < earlierSpent) return true;
-    return equalBytes(first.voucher.payee, second.voucher.payee) && second.voucher.paid - amount < a.top;
+  private shown(row: Row, { top, digest }: { top: number; digest: Bytes32 }): Shown {
+    const { seq, spent, payee, paid } = row.voucher;
+    const ticks = top - paid;
+    return {
+      id: digest,
+      seq,
+      spent: spent + ticks,
+      payee,
+      paid: top,
+      moved: ticks + this.openedAmount(row),
+      ...(row.list !== undefined && { list: row.list }),
+    };
   }
 
   /** The amount of an opened request, when it is the one that was signed. */
@@ -356,10 +361,12 @@ export class VaultModel {
     if (shown === undefined) return 0;
     const { top } = shown;
     const overlap = Math.min(shown.overlap, channel.potOpened);
-    this.raise(channel, payee, top);
-    const shortfall = Math.max(0, top - this.lane(channel, payee).settled) + overlap;
+    const missing = Math.max(0, top - this.settledOf(channel.id, payee) - channel.free);
+    const shortfall = missing + overlap;
+    // Whoever is short of nothing more gets nothing settled by the way: the call is refused as a whole.
     if (shortfall <= (channel.shortfalls.get(payee)?.shortfall ?? 0)) return 0;
     this.touch(channel);
+    this.raise(channel, payee, top);
     this.put(channel.shortfalls, payee, { top, shortfall, overlap });
     return shortfall;
   }

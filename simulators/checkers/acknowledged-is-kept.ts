@@ -2,25 +2,28 @@
 import type { MakeChecker } from './checker.ts';
 
 export const acknowledgedIsKept: MakeChecker = (simulation, report) => {
-  const promised = new Set<string>();
+  /** Positions of what was acknowledged: numbers, since a large fleet has millions of them. */
+  const promised = new Set<number>();
+  /** Whether the hub has everything that it acknowledged; otherwise reports the first that it has not. */
+  const look = (words: string): void => {
+    const { hub } = simulation;
+    for (const [entry, position] of hub.durable)
+      if (promised.has(position) && !hub.knows(entry)) return report(`${words} ${entry.slice(0, 8)}`);
+  };
   return {
     name: 'acknowledged is kept',
     acknowledged(entry, position) {
-      promised.add(entry);
-      const at = simulation.hub.durable.get(entry);
-      if (at === undefined) report(`the hub acknowledged ${entry.slice(0, 8)} before it was durable`);
-      else if (position >= simulation.hub.ledger.length) report(`position ${position} is beyond the ledger`);
+      const { durable, ledger } = simulation.hub;
+      const at = durable.get(entry);
+      if (at === undefined) return report(`the hub acknowledged ${entry.slice(0, 8)} before it was durable`);
+      if (position >= ledger.length) report(`position ${position} is beyond the ledger`);
+      promised.add(at);
     },
     hubStarted() {
-      const { hub } = simulation;
-      if (!promised.size) return;
-      for (const entry of promised) {
-        if (!hub.knows(entry)) return report(`after its restart the hub has no ${entry.slice(0, 8)}`);
-      }
+      if (promised.size > 0) look('after its restart the hub has no');
     },
     finished() {
-      for (const entry of promised)
-        if (!simulation.hub.knows(entry)) return report(`the hub lost acknowledged ${entry.slice(0, 8)}`);
+      look('the hub lost acknowledged');
     },
   };
 };

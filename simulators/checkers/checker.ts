@@ -7,7 +7,7 @@ import type { Notice } from '../../protocol/machines/effects.ts';
 import type { Message } from '../../protocol/wire/messages.ts';
 import type { VaultModel } from '../chain/vault.ts';
 import type { PayerActor, TerminalActor } from '../fleet/actors.ts';
-import type { Simulation } from '../sim/simulation.ts';
+import type { Run } from '../sim/run.ts';
 
 export interface Violation {
   readonly checker: string;
@@ -34,4 +34,4 @@ export interface Checker {
   finished?(): void;
 }
 
-export type MakeChecker = (simulation: Simulation, report: (words: string) => void) => Checker;
+export type MakeChecker = (simulation: Run, report: (words: string) => void) => Checker;

@@ -7,7 +7,7 @@
 import { channelBook, findEntry, topOf } from '../../hub/intake/books.ts';
 import { bytesKey, trieEntries } from '../../hub/intake/trie.ts';
 import type { Merchant, PayerActor } from '../fleet/actors.ts';
-import type { Loss, Simulation } from '../sim/simulation.ts';
+import type { Loss, Run } from '../sim/run.ts';
 import type { MakeChecker } from './checker.ts';
 
 export const paidOrAttributed: MakeChecker = (simulation, report) => {
@@ -26,9 +26,9 @@ export const paidOrAttributed: MakeChecker = (simulation, report) => {
       const refunds = refundsOf(simulation);
       for (const payer of simulation.fleet.payers) {
         let short = 0;
-        for (const merchant of simulation.fleet.merchants) {
-          const refunded = refunds.get(`${payer.channel} ${merchant.id}`) ?? 0;
-          const difference = netOf(simulation, payer, merchant) + refunded;
+        const refunded = refunds.get(payer.channel);
+        for (const merchant of merchantsOf(simulation, payer, refunded?.keys() ?? [])) {
+          const difference = netOf(simulation, payer, merchant) + (refunded?.get(merchant.id) ?? 0);
           if (difference === 0) continue;
           if (isDamaged(simulation, payer, merchant))
             blame(simulation, payer, 'damage', Math.abs(difference));
@@ -48,22 +48,32 @@ export const paidOrAttributed: MakeChecker = (simulation, report) => {
   };
 };
 
-function blame(
-  simulation: Simulation,
-  { channel }: PayerActor,
-  culprit: Loss['culprit'],
-  lost: number,
-): void {
+function blame(simulation: Run, { channel }: PayerActor, culprit: Loss['culprit'], lost: number): void {
   simulation.losses.push({ channel, culprit, lost });
 }
 
+/** Merchants that a channel has anything to do with: they gave something, L2 settled, or their terminals refunded. */
+function merchantsOf(
+  { vault, accounts, fleet }: Run,
+  { channel }: PayerActor,
+  refunding: Iterable<string>,
+): Set<Merchant> {
+  const merchants = new Set(accounts.merchantsOf(channel));
+  for (const ids of [vault.channel(channel).lanes.keys(), refunding])
+    for (const id of ids) {
+      const merchant = fleet.merchantOf(id);
+      if (merchant !== undefined) merchants.add(merchant);
+    }
+  return merchants;
+}
+
 /** What L2 has settled on a lane, net of credits, above what was handed over there. */
-function netOf({ vault, accounts }: Simulation, { channel }: PayerActor, merchant: Merchant): number {
+function netOf({ vault, accounts }: Run, { channel }: PayerActor, merchant: Merchant): number {
   const lane = vault.channel(channel).lanes.get(merchant.id);
   return (lane?.settled ?? 0) - (lane?.credited ?? 0) - accounts.delivered(channel, merchant);
 }
 
-const isDamaged = (simulation: Simulation, payer: PayerActor, merchant: Merchant): boolean =>
+const isDamaged = (simulation: Run, payer: PayerActor, merchant: Merchant): boolean =>
   payer.device.frozen || merchant.terminals.some((terminal) => simulation.isDamaged(terminal.device));
 
 /**
@@ -72,7 +82,7 @@ const isDamaged = (simulation: Simulation, payer: PayerActor, merchant: Merchant
  * so much that nothing is left to settle what they stand on.
  */
 function charged(
-  simulation: Simulation,
+  simulation: Run,
   payer: PayerActor,
   merchant: Merchant,
   over: number,
@@ -93,7 +103,7 @@ function charged(
  * of money that is not there, and an acknowledgement that of an entry which it brings to L2.
  */
 function shortOfHonest(
-  simulation: Simulation,
+  simulation: Run,
   payer: PayerActor,
   short: number,
   overlent: number,
@@ -106,7 +116,7 @@ function shortOfHonest(
 }
 
 /** Payees are short of what a dishonest payer got: it is proved, and within rule 10. */
-function shortOfCheat(simulation: Simulation, payer: PayerActor, short: number): string | undefined {
+function shortOfCheat(simulation: Run, payer: PayerActor, short: number): string | undefined {
   blame(simulation, payer, 'payer', short);
   const { name } = payer.device;
   if (!simulation.hub.proofs().has(payer.channel)) return `${name} cost ${short} and nothing proves it`;
@@ -115,7 +125,7 @@ function shortOfCheat(simulation: Simulation, payer: PayerActor, short: number):
 }
 
 /** What the hub's ledger claims of a channel and L2 never saw. */
-function unsettledOf({ hub, vault }: Simulation, channel: number): number {
+function unsettledOf({ hub, vault }: Run, channel: number): number {
   let sum = 0;
   for (const [payee, claim] of trieEntries(channelBook(hub.books, channel as never).claims))
     sum += Math.max(0, topOf(claim) - vault.settledOf(channel, payee));
@@ -123,7 +133,7 @@ function unsettledOf({ hub, vault }: Simulation, channel: number): number {
 }
 
 /** What a merchant's terminals signed that it would give back on a channel, and L2 never saw. */
-function promisedBy({ hub, vault }: Simulation, channel: number, merchant: string): number {
+function promisedBy({ hub, vault }: Run, channel: number, merchant: string): number {
   let sum = 0;
   for (const { id, payee, credited } of channelBook(hub.books, channel as never).entries)
     if (bytesKey(payee) === merchant) sum += credited - vault.creditedOn(bytesKey(id));
@@ -131,7 +141,7 @@ function promisedBy({ hub, vault }: Simulation, channel: number, merchant: strin
 }
 
 /** Worth of the ticks that a payer gave up at a merchant and that no charger had stored: decision 12 bounds them so. */
-function writtenOffTo({ accounts, hub }: Simulation, channel: number, merchant: string): number {
+function writtenOffTo({ accounts, hub }: Run, channel: number, merchant: string): number {
   let sum = 0;
   for (const tick of accounts.writtenOff) {
     const entry = tick.channel === channel ? findEntry(hub.books, tick.stream) : undefined;
@@ -145,13 +155,15 @@ function writtenOffTo({ accounts, hub }: Simulation, channel: number, merchant: 
  * What terminals gave back on goods that were delivered, by channel and merchant, as they signed it. Voided vouchers
  * and late ticks never counted as delivered.
  */
-function refundsOf(simulation: Simulation): Map<string, number> {
-  const refunds = new Map<string, number>();
+function refundsOf(simulation: Run): Map<number, Map<string, number>> {
+  const refunds = new Map<number, Map<string, number>>();
   for (const [, book] of trieEntries(simulation.hub.books.channels)) {
     for (const { voided, kind, credited, channel, payee } of book.entries) {
       if (voided || kind === 'stream' || credited === 0) continue;
-      const key = `${channel} ${bytesKey(payee)}`;
-      refunds.set(key, (refunds.get(key) ?? 0) + credited);
+      const byMerchant = refunds.get(channel) ?? new Map<string, number>();
+      refunds.set(channel, byMerchant);
+      const id = bytesKey(payee);
+      byMerchant.set(id, (byMerchant.get(id) ?? 0) + credited);
     }
   }
   return refunds;

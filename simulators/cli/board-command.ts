@@ -2,7 +2,8 @@
  * `sundial board`: a device as firmware on an emulated Cortex-M4. Same state folders, flags and lines as the Node
  * devices, so that the demonstration can take either. The board is provisioned from its folder when it is first used.
  */
-import { existsSync, unlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, unlinkSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
 import { BoardMemory, buildImage, Emulator } from '../../hardware/boards/mps2-an386/host/emulator.ts';
@@ -104,13 +105,16 @@ async function runBoard(role: DeviceRole, flags: BoardFlags): Promise<void> {
   // Whoever steers it by --control may also ask it to halt: only images for tests can.
   const { image } = await buildImage(projectRoot(), role, flags.profile, flags.control);
   const { tap } = deviceOptions({ ...flags, role });
+  const isPty = tap === 'pty';
   const listen = role === 'pos' || role === 'charger';
-  if (listen && existsSync(tap)) unlinkSync(tap);
-  const board = new Emulator({ image, memory, tap: { path: tap, listen }, uplink: true });
+  if (!isPty) mkdirSync(dirname(tap), { recursive: true });
+  if (listen && !isPty && existsSync(tap)) unlinkSync(tap);
+  const board = new Emulator({ image, memory, tap: isPty ? 'pty' : { path: tap, listen }, uplink: true });
   board.onLine((line) => show(output, line));
   const { address } = await board.event('board');
   await board.event('ready', { timeoutMs: 60_000 });
   const uplinkPath = await board.uplinkPath();
+  const tapPath = isPty ? await board.tapPath() : tap;
 
   let disconnect: (() => void) | undefined;
   const connect = (url: unknown): void => {
@@ -146,7 +150,12 @@ async function runBoard(role: DeviceRole, flags: BoardFlags): Promise<void> {
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop(0));
   void board.closed.then(() => process.exit(1));
-  output.say(`ready: ${image}, uplink at ${uplinkPath}`, { event: 'ready', address, uplink: uplinkPath });
+  output.say(`ready: ${image}, tap link at ${tapPath}, uplink at ${uplinkPath}`, {
+    event: 'ready',
+    address,
+    tap: tapPath,
+    uplink: uplinkPath,
+  });
   if (flags.hub !== undefined) connect(flags.hub);
   if (flags.amount !== undefined) controls.sale!(flags.amount);
   if (role === 'charger' && flags.start) controls.offer!(true);
@@ -167,7 +176,8 @@ export function addBoardCommand(program: Command): void {
       .command('board')
       .argument('<role>', ROLES.join(', '))
       .description(
-        'a device as firmware on an emulated Cortex-M4 (needs gcc-arm-none-eabi and qemu-system-arm)',
+        'a device as firmware on an emulated Cortex-M4 (needs gcc-arm-none-eabi and qemu-system-arm). It taps other ' +
+          'boards and the devices of the other commands; `--tap pty` gives its tap link a pseudo terminal.',
       ),
   )
     .option('--profile <name>', 'native: curves and hashes in C; noble: in JavaScript', 'native')

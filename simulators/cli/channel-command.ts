@@ -1,4 +1,4 @@
-/** `sundial channel open|top-up|show|exit`: an owner's acts on L2. */
+/** `sundial channel open|top-up|show|exit`: an owner's acts on L2; `revoke|allow`: what the operator does for it. */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { erc20Abi } from 'viem';
@@ -104,6 +104,27 @@ async function topUp(act: Act): Promise<void> {
   await show(act);
 }
 
+/** The operator's word to the running hub. Throws `hub_away`, and what the hub refuses by its own code. */
+async function tellHub({ site, flags }: Act, word: 'revoke' | 'allow'): Promise<void> {
+  const url = `${site.statusUrl}/${word}?channel=${channelOf(flags)}`;
+  const response = await fetch(url, { method: 'POST' }).catch((cause: unknown) => {
+    throw new SundialError('hub_away', `the hub at ${site.statusUrl} does not answer`, {
+      severity: 'call',
+      remedy: 'Start it: `npm start` keeps one running.',
+      cause,
+    });
+  });
+  const answer = (await response.json()) as Record<string, string>;
+  if (response.ok) return print(flags, answer);
+  throw new SundialError(answer.error ?? 'hub', answer.message ?? response.statusText, {
+    severity: 'call',
+    remedy: answer.remedy ?? 'See the log of the hub.',
+  });
+}
+
+const revoke = (act: Act): Promise<void> => tellHub(act, 'revoke');
+const allow = (act: Act): Promise<void> => tellHub(act, 'allow');
+
 async function exit(act: Act): Promise<void> {
   const { vault, owner, flags } = act;
   const channel = channelOf(flags);
@@ -143,6 +164,11 @@ export function addChannelCommand(program: Command): void {
     .option('--channel <number>', 'which channel')
     .option('--amount <amount>', 'what to add');
   sub('show', 'prints what L2 knows of a channel', show).option('--channel <number>', 'which channel');
+  sub('revoke', 'a lost device: terminals that hear of it refuse it, and it gets no lease', revoke).option(
+    '--channel <number>',
+    'which channel',
+  );
+  sub('allow', 'takes a revocation back', allow).option('--channel <number>', 'which channel');
   sub('exit', 'starts leaving; with --finish takes the rest home once the delay is over', exit)
     .option('--channel <number>', 'which channel')
     .option('--finish', 'finish an exit whose delay is over', false);

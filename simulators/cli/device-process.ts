@@ -2,10 +2,12 @@
  * One device as a process: its folder is locked, its machine runs on the device runtime, notices are printed, and with
  * --control it takes commands as JSON lines on stdin. It may be killed at any moment and started again.
  */
+import { statSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Runtime } from '../../device/runtime.ts';
 import { nodeClock, nodeEntropy } from '../../hardware/boards/node/host.ts';
 import { mqttUplink } from '../../hardware/boards/node/mqtt.ts';
+import { serialLinks } from '../../hardware/boards/node/serial-link.ts';
 import { listenForTaps, seekTerminal } from '../../hardware/boards/node/socket-link.ts';
 import type { Link, Uplink } from '../../hardware/interfaces/index.ts';
 import { toHex } from '../../protocol/bytes.ts';
@@ -20,7 +22,7 @@ export interface DeviceOptions {
   readonly control: boolean;
   /** mqtt:// address of a broker; absent: no network. */
   readonly hub?: string | undefined;
-  /** Path of the tap link's socket. */
+  /** The tap link: path of its socket, or of a serial port. */
   readonly tap: string;
   /** Stops dead before the first effect of this kind (`persist:intent`, `send:receipt`, ...), for crash tests. */
   readonly haltAt?: string | undefined;
@@ -48,6 +50,10 @@ export function effectName(effect: Effect<{ readonly type: string }>): string {
       return 'sign';
   }
 }
+
+/** Whether a path is that of a serial port or pseudo terminal. */
+const isPort = (path: string): boolean =>
+  statSync(path, { throwIfNoEntry: false })?.isCharacterDevice() ?? false;
 
 /** Blocks this thread for good: nothing runs any more, as if the power were gone. Only SIGKILL ends it. */
 function stopDead(): void {
@@ -101,7 +107,9 @@ export class DeviceProcess {
   private timeSaid = false;
   private listeners: ((notice: Notice) => void)[] = [];
 
+  /** Throws `device_on_board` and `device_in_use`. */
   constructor(folder: DeviceFolder, options: DeviceOptions) {
+    folder.refuseOnBoard();
     this.folder = folder;
     this.options = options;
     this.haltAt = options.haltAt;
@@ -149,7 +157,9 @@ export class DeviceProcess {
       runtime.attachLink(link);
       onLink();
     };
-    if (side === 'terminal') {
+    if (isPort(this.options.tap)) {
+      this.closers.push(serialLinks(this.options.tap, attach));
+    } else if (side === 'terminal') {
       const server = await listenForTaps(this.options.tap, attach);
       this.closers.push(() => server.close());
     } else {

@@ -1,19 +1,25 @@
 /** `sundial sim explore`: every interleaving of the real step functions in a small configuration. */
+import { spawnSync } from 'node:child_process';
 import type { Command } from 'commander';
 import { SundialError } from '../../protocol/errors.ts';
 import { type Config, CONFIGS, configNamed, SMALL } from '../explore/config.ts';
 import { type Drop, DROPS } from '../explore/drops.ts';
-import { explore } from '../explore/explore.ts';
+import { type Exploration, explore } from '../explore/explore.ts';
 import { fail } from './output.ts';
 
 interface Flags {
-  readonly config: string;
+  readonly config?: string;
+  readonly all: boolean;
   readonly drop?: string;
   readonly maxStates?: string;
+  readonly apart?: boolean;
   readonly json: boolean;
 }
 
-const names = [...SMALL, ...CONFIGS].map((config) => config.name.split(' ')[0]).join(', ');
+const nameOf = (config: Config): string => config.name.split(' ')[0]!;
+const names = [...SMALL, ...CONFIGS].map(nameOf).join(', ');
+/** Those of the money rules' reference model. */
+const REFERENCE = CONFIGS.slice(0, 8).map(nameOf);
 
 function named<T>(what: string, known: string, find: () => T | undefined): T {
   let found: T | undefined;
@@ -30,34 +36,73 @@ function named<T>(what: string, known: string, find: () => T | undefined): T {
   });
 }
 
+const figure = (value: number): string => value.toLocaleString('en');
+/** The most memory that this process ever held, MB. */
+const peakMb = (): number => Math.ceil(process.resourceUsage().maxRSS / 1024);
+
 function run(flags: Flags): void {
-  const config: Config = named('configuration', names, () => configNamed(flags.config));
+  const config: Config = named('configuration', names, () => configNamed(flags.config!));
   const drop: Drop | undefined =
     flags.drop === undefined
       ? undefined
       : named('dropped rule', Object.keys(DROPS).join(', '), () => DROPS[flags.drop!]);
-  const { ok, states, transitions, seconds, fault, trace, capped } = explore({
+  const found = explore({
     config,
     now: () => performance.now(),
+    ...(flags.apart !== undefined && { apart: flags.apart }),
     ...(drop && { drop }),
     ...(flags.maxStates !== undefined && { maxStates: Number(flags.maxStates) }),
     onProgress: ({ states: seen, waiting }) => {
-      process.stderr.write(
-        `\r${config.name}: ${seen.toLocaleString('en')} states, ${waiting.toLocaleString('en')} to go `,
-      );
+      process.stderr.write(`\r${config.name}: ${figure(seen)} states, ${figure(waiting)} to go `);
     },
   });
   process.stderr.write('\n');
+  const { ok, states, ledgers, transitions, seconds, fault, trace, capped } = found;
   if (flags.json) {
-    process.stdout.write(`${JSON.stringify({ ok, states, seconds, transitions, capped, fault, trace })}\n`);
+    const line = { ok, states, seconds, ledgers, transitions, peakMb: peakMb(), capped, fault, trace };
+    process.stdout.write(`${JSON.stringify({ config: nameOf(config), ...line })}\n`);
   } else {
-    process.stdout.write(
-      `${config.name}: ${states.toLocaleString('en')} states, ${transitions.toLocaleString('en')} transitions, ${seconds.toFixed(1)} s: ${fault ?? (capped ? 'not all states were seen' : 'all properties hold')}\n`,
-    );
+    process.stdout.write(`${wordsOf(config, found)}\n`);
     if (trace !== undefined) process.stdout.write(`  ${trace.join('\n  ')}\n`);
   }
   // A violation prints its shortest trace; it is a failure even where a rule was dropped on purpose.
   process.exitCode = ok ? 0 : 1;
+}
+
+function wordsOf(
+  config: Config,
+  { states, ledgers, transitions, seconds, fault, capped }: Exploration,
+): string {
+  const apart = ledgers > 0 ? ` and ${figure(ledgers)} of hub and L2` : '';
+  const end = fault ?? (capped ? 'not all states were seen' : 'all properties hold');
+  return `${config.name}: ${figure(states)} states${apart}, ${figure(transitions)} transitions, ${seconds.toFixed(1)} s: ${end}`;
+}
+
+/** All of the reference model's, each in a process of its own, so that the memory of each is its own. */
+function runAll({ json }: Flags): void {
+  if (!json)
+    process.stdout.write(
+      '| configuration | states | of hub and L2 apart | transitions | seconds | MB | |\n|---|---|---|---|---|---|---|\n',
+    );
+  for (const config of REFERENCE) {
+    const more = ['sim', 'explore', '--config', config, '--json'];
+    const flags = [...process.execArgv, process.argv[1]!, ...more];
+    const { stdout, status } = spawnSync(process.execPath, flags, {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    if (status !== 0) process.exitCode = 1;
+    if (json) process.stdout.write(stdout);
+    else process.stdout.write(`${tableRow(config, stdout)}\n`);
+  }
+}
+
+/** One row of the table; a walk that ended with no answer says so. */
+function tableRow(config: string, answer: string): string {
+  if (answer === '') return `| ${config} | | | | | | ended with no answer |`;
+  const { ok, states, ledgers, transitions, seconds, peakMb: mb, fault } = JSON.parse(answer);
+  const figures = [states, ledgers, transitions, Math.ceil(seconds), mb].map(figure);
+  return `| ${[config, ...figures, ok ? 'holds' : fault].join(' | ')} |`;
 }
 
 /** Below `sim`, whose --json it shares. */
@@ -65,12 +110,22 @@ export function addExploreCommand(sim: Command): void {
   sim
     .command('explore')
     .description('walk all interleavings of payer, terminals and hub in a small configuration')
-    .requiredOption('--config <name>', `one of ${names}`)
+    .option('--config <name>', `one of ${names}`)
+    .option('--all', `${REFERENCE[0]} to ${REFERENCE.at(-1)}, one after the other, as a table`, false)
     .option('--drop <rule>', `break one rule on purpose: ${Object.keys(DROPS).join(', ')}`)
+    .option('--apart', 'walk hub and L2 apart from the devices, if no device can tell what they do')
+    .option('--no-apart', 'let hub and L2 take part in every interleaving')
     .option('--max-states <n>', 'stop after so many states')
     .action((_flags: unknown, command: Command) => {
       try {
-        run(command.optsWithGlobals<Flags>());
+        const flags = command.optsWithGlobals<Flags>();
+        if (flags.all) runAll(flags);
+        else if (flags.config === undefined)
+          throw new SundialError('missing_flag', 'no configuration was named', {
+            severity: 'call',
+            remedy: `Name one with --config (${names}), or walk c1 to c8 with --all.`,
+          });
+        else run(flags);
       } catch (error) {
         fail(error);
       }

@@ -18,7 +18,10 @@ export interface CommonFlags {
 export function addDeviceOptions(command: Command): Command {
   return command
     .option('--state <folder>', 'state folder of this device (default: state/bench/<role>)')
-    .option('--tap <path>', 'socket of the tap link; both devices name the same one')
+    .option(
+      '--tap <path>',
+      'the tap link: a socket that both devices name, or a serial port such as /dev/ttyACM0',
+    )
     .option('--hub <url>', 'mqtt:// address of the hub; without it the device has no network')
     .option('--json', 'one JSON object a line on stdout', false)
     .option(

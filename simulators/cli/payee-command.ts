@@ -1,10 +1,14 @@
 /**
  * `sundial payee`: the payee's back office. It countersigns what its terminals promised as soon as nothing can
- * contradict it any more (rule 4); only then does the money move back to the channel on L2.
+ * contradict it any more (rule 4); only then does the money move back to the channel on L2. `sundial withdraw` takes
+ * what was settled out of the vault.
  */
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { isAddress } from 'viem';
+import { privateKeyToAccount } from 'viem/accounts';
 import { z } from 'zod';
+import { Vault } from '../../hub/settle/vault.ts';
 import { mqttUplink } from '../../hardware/boards/node/mqtt.ts';
 import { equalBytes, fromHex, toHex } from '../../protocol/bytes.ts';
 import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
@@ -15,7 +19,7 @@ import { type CountersignAnswer, countersign } from '../../protocol/machines/pay
 import { makeSigning, type Signing } from '../../protocol/signing/digests.ts';
 import { creditEntry } from '../../protocol/vouchers.ts';
 import { decodeMessage, encodeMessage, type Message } from '../../protocol/wire/messages.ts';
-import { formatMoney } from '../site/money.ts';
+import { formatMoney, parseMoney } from '../site/money.ts';
 import { STATE_ROOT } from '../site/paths.ts';
 import { readSite } from '../site/site.ts';
 import { fail } from './output.ts';
@@ -142,12 +146,59 @@ async function run(flags: Flags): Promise<void> {
   else if (answers.length === 0) process.stdout.write('no credit waits for a signature\n');
 }
 
-export function addPayeeCommand(program: Command): void {
-  program
-    .command('payee')
-    .description("a payee's back office: countersigns the credits that its terminals promised")
-    .option('--site <folder>', 'folder of a site that `npm start` made', join(STATE_ROOT, 'demo'))
-    .option('--as <payee>', 'merchant (the till) or operator (the charger)', 'merchant')
-    .option('--json', 'one JSON object on stdout', false)
-    .action((flags: Flags) => run(flags).then(() => process.exit(0), fail));
+interface WithdrawFlags extends Flags {
+  readonly amount?: string;
+  readonly to?: string;
+}
+
+/** Takes settled money out of the vault. Throws `payee_funds` when there is less, or nothing. */
+async function withdraw(flags: WithdrawFlags): Promise<void> {
+  const site = readSite(flags.site);
+  const vault = await Vault.connect(site.rpcUrl, site.vault);
+  const account = privateKeyToAccount(site.keys[flags.as]);
+  const payee = fromHex(account.address.toLowerCase(), 20);
+  const balance = await vault.readPayeeBalance(payee);
+  const units = flags.amount === undefined ? balance : parseMoney(flags.amount);
+  if (units > balance || units === 0)
+    throw new SundialError(
+      'payee_funds',
+      `the vault holds ${formatMoney(balance)} TIME for ${toHex(payee)}`,
+      {
+        severity: 'call',
+        remedy: `Give an --amount of at most ${formatMoney(balance)}; what is not settled yet comes with the hub's next batch.`,
+      },
+    );
+  const to = flags.to ?? account.address;
+  if (!isAddress(to))
+    throw new SundialError('address', `${to} is no address on L2`, {
+      severity: 'call',
+      remedy: 'Give --to 0x and 40 hex digits; a mixed-case one must have the right checksum.',
+    });
+  const { transactionHash } = await vault.withdraw(account, units, to);
+  const facts = {
+    payee: toHex(payee),
+    to,
+    withdrawn: units,
+    left: balance - units,
+    transaction: transactionHash,
+  };
+  if (flags.json) process.stdout.write(`${JSON.stringify(facts)}\n`);
+  else process.stdout.write(`${formatMoney(units)} TIME to ${to}, ${formatMoney(balance - units)} left\n`);
+}
+
+export function addPayeeCommands(program: Command): void {
+  const command = (name: string, description: string): Command =>
+    program
+      .command(name)
+      .description(description)
+      .option('--site <folder>', 'folder of a site that `npm start` made', join(STATE_ROOT, 'demo'))
+      .option('--as <payee>', 'merchant (the till) or operator (the charger)', 'merchant')
+      .option('--json', 'one JSON object on stdout', false);
+  command('payee', "a payee's back office: countersigns the credits that its terminals promised").action(
+    (flags: Flags) => run(flags).then(() => process.exit(0), fail),
+  );
+  command('withdraw', "takes a payee's settled money out of the vault")
+    .option('--amount <amount>', 'how much; all of it when absent')
+    .option('--to <address>', "an account on L2; the payee's own when absent")
+    .action((flags: WithdrawFlags) => withdraw(flags).then(() => process.exit(0), fail));
 }

@@ -1,9 +1,10 @@
 /** `sundial sim`: runs a fleet in virtual time. Only this file of the simulator touches the host: clock, files, screen. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { loadCrypto } from '../../hub/crypto.ts';
 import { SundialError } from '../../protocol/errors.ts';
+import { CHIPS, chipEngines, type ChipName, fitForChips } from '../chips/chips.ts';
 import { FAULT_KINDS, type FaultKind, type FaultLevel, type FaultLevels } from '../faults/schedule.ts';
 import { playMagic } from '../magic/magic.ts';
 import { htmlReport } from '../report/html.ts';
@@ -11,7 +12,7 @@ import { sweepPage, sweepTable } from '../report/sweep.ts';
 import { Sampler } from '../report/samples.ts';
 import { readScenario, SCENARIOS } from '../scenarios/index.ts';
 import type { Scenario } from '../scenarios/schema.ts';
-import { recordSome, type Replayed } from '../sim/replay.ts';
+import { type Living, NodeEngine, type RecordedDevice, recordSome, type Replayed } from '../sim/replay.ts';
 import { type Reproducer, shrink } from '../sim/shrink.ts';
 import { Simulation, type SimulationOptions } from '../sim/simulation.ts';
 import { summarise } from '../sim/summary.ts';
@@ -21,6 +22,7 @@ import type { TraceLine } from '../world/trace.ts';
 import { realSuite, standInSuite } from '../world/suite.ts';
 import { HOUR, MINUTE, SECOND } from '../world/world.ts';
 import { formatMoney } from '../site/money.ts';
+import { projectRoot } from '../site/paths.ts';
 import { addExploreCommand } from './explore-command.ts';
 import { fail } from './output.ts';
 
@@ -38,6 +40,7 @@ interface SimFlags {
   readonly report?: string;
   readonly trace?: string;
   readonly realDevices: number;
+  readonly on: 'node' | ChipName;
   readonly shrink: boolean;
 }
 
@@ -64,6 +67,15 @@ export function addSimCommand(program: Command): void {
       'play the day of so many devices again on the runtime of real devices',
       whole,
       0,
+    )
+    .addOption(
+      new Option(
+        '--on <engine>',
+        "what they run on: this process, XS processes with a chip's memory, or firmware images under QEMU " +
+          "(both with real signatures and terminals of a chip's size)",
+      )
+        .choices(['node', ...CHIPS])
+        .default('node'),
     )
     .option('--no-shrink', 'do not look for the smallest run that shows a violation')
     .option('--report <file>', 'write an HTML report')
@@ -125,7 +137,8 @@ function scenarioOf(flags: SimFlags): Scenario {
   const base = builtIn ?? readScenario(readJson(flags.scenario), flags.scenario);
   const hours = flags.hours ?? (flags.days === undefined ? base.hours : flags.days * 24);
   const faults = flags.faults === undefined ? base.faults : parseFaults(flags.faults);
-  return readScenario({ ...base, hours, faults }, flags.scenario);
+  const scenario = readScenario({ ...base, hours, faults }, flags.scenario);
+  return flags.on === 'node' ? scenario : fitForChips(scenario);
 }
 
 function readJson(file: string): unknown {
@@ -177,13 +190,19 @@ function ranWithMoreHeap(devices: number): boolean {
 }
 
 async function run(flags: SimFlags): Promise<void> {
+  if (flags.on !== 'node' && flags.realDevices === 0) {
+    throw new SundialError('no_devices', `nothing is to run on ${flags.on}`, {
+      severity: 'call',
+      remedy: 'Say how many devices with --real-devices.',
+    });
+  }
   const scenario = scenarioOf(flags);
   if (ranWithMoreHeap(flags.devices ?? scenario.devices)) return;
   const options: SimulationOptions = {
     scenario,
     devices: flags.devices ?? scenario.devices,
     seed: flags.seed,
-    suite: flags.real ? realSuite(loadCrypto().suite) : standInSuite(),
+    suite: flags.real || flags.on !== 'node' ? realSuite(loadCrypto().suite) : standInSuite(),
     keepTrace: flags.trace !== undefined,
     ...(flags.keep !== undefined && {
       keepFaults: new Set(flags.keep === 'none' ? [] : flags.keep.split(',').map(whole)),
@@ -192,7 +211,7 @@ async function run(flags: SimFlags): Promise<void> {
   };
   const startedMs = Date.now();
   const simulation = new Simulation(options);
-  const recorded = recordSome(simulation.fleet, flags.realDevices);
+  const recorded = recordSome(simulation.fleet, simulation.signing.domain, flags.realDevices);
   const sampler = new Sampler(simulation);
   const progress = makeProgress(simulation, flags.json, startedMs);
   for (let at = 10 * MINUTE; simulation.runTo(at); at += 10 * MINUTE) {
@@ -201,8 +220,7 @@ async function run(flags: SimFlags): Promise<void> {
   }
   sampler.sample();
   const seconds = (Date.now() - startedMs) / 1000;
-  const replayed: Replayed[] = [];
-  for (const device of recorded) replayed.push(await device.replay());
+  const replayed = await replayAll(recorded, flags);
   const summary = summarise(simulation);
   const reproducer =
     summary.ok || !flags.shrink || simulation.fleet.devices.length > SHRINK_DEVICES_MAX
@@ -216,7 +234,7 @@ async function run(flags: SimFlags): Promise<void> {
   const ok = summary.ok && replayed.every(({ difference }) => difference === undefined);
   if (flags.json) {
     const found = simulation.violations;
-    const real = replayed.length > 0 ? { realDevices: replayed } : {};
+    const real = replayed.length > 0 ? { realDevices: replayed, onChip: onChip(replayed, flags.on) } : {};
     const more = summary.ok ? {} : { found, reproducer: { ...reproducer, command } };
     const rates = {
       tapsPerDeviceDay: tapsPerDeviceDay(simulation),
@@ -227,10 +245,49 @@ async function run(flags: SimFlags): Promise<void> {
     say(simulation, seconds, command);
     for (const { device, events, effects, difference } of replayed)
       process.stdout.write(
-        `  ${device} on the device runtime: ${events} events, ${effects} effects, ${difference ?? 'the same'}\n`,
+        `  ${device} on the device runtime (${flags.on}): ${events} events, ${effects} effects, ` +
+          `${difference ?? 'the same'}\n`,
       );
   }
   if (!ok) process.exitCode = 1;
+}
+
+/** Lets each recorded device live its day again, one after the other. */
+async function replayAll(recorded: readonly RecordedDevice[], flags: SimFlags): Promise<Replayed[]> {
+  const replayed: Replayed[] = [];
+  if (recorded.length === 0) return replayed;
+  const { on } = flags;
+  const engineFor =
+    on === 'node' ? (living: Living) => new NodeEngine(living) : await chipEngines(on, projectRoot());
+  for (const device of recorded) {
+    const { name } = device.living;
+    const progress = (played: number): void => {
+      if (flags.json || !process.stderr.isTTY) return;
+      process.stderr.write(`\r${name} on ${on}: ${played} of ${device.events} events `);
+      if (played === device.events) process.stderr.write('\n');
+    };
+    const engine = engineFor(device.living);
+    try {
+      replayed.push(await device.replay(engine, progress));
+    } finally {
+      await engine.close();
+    }
+  }
+  return replayed;
+}
+
+/** The sums of devices that lived their day on chips; undefined when they did so on Node. */
+function onChip(replayed: readonly Replayed[], engine: SimFlags['on']): object | undefined {
+  if (engine === 'node') return undefined;
+  const sum = (of: (one: Replayed) => number): number => replayed.reduce((total, one) => total + of(one), 0);
+  return {
+    engine,
+    devices: replayed.length,
+    events: sum(({ events }) => events),
+    effects: sum(({ effects }) => effects),
+    cuts: sum(({ cuts }) => cuts),
+    differences: sum(({ difference }) => (difference === undefined ? 0 : 1)),
+  };
 }
 
 /** Above this a run is too long to be repeated dozens of times without being asked. */

@@ -91,7 +91,7 @@ export async function ensureBench(
     const books = payerBooksOf(folder);
     if ((books.lease?.expiresAt ?? 0) > now) return;
     const lease = await benchLease(keys, CHANNELS[role][kind], folder.address, books.spent);
-    folder.openJournal().append(payerRecords.encode(lease), () => []);
+    folder.openJournalOff().append(payerRecords.encode(lease), () => []);
     return;
   }
   process.stderr.write(`Made a ${role} on the workbench (${path}): no deposit stands behind what it pays.\n`);

@@ -1,6 +1,6 @@
 /** What L2 pays and a judge can prove once everything was handed in: rules 4, 8 and 9. */
 import type { Entry } from '../../hub/intake/state.ts';
-import { equalBytes } from '../../protocol/bytes.ts';
+import { equalBytes, toHex } from '../../protocol/bytes.ts';
 import { amount, seconds } from '../../protocol/integers.ts';
 import { DEFAULT_TIMING } from '../../protocol/limits.ts';
 import { countersign } from '../../protocol/machines/payee.ts';
@@ -27,6 +27,30 @@ function provedByPair(entries: readonly Entry[], without: Theft['without'] = [])
   return false;
 }
 
+/** What all lanes claim by those of these entries up to which no more than `shown` was spent. */
+function claimedUpTo(entries: readonly Entry[], shown: number): number {
+  const tops = new Map<string, number>();
+  for (const entry of entries) {
+    if (entry.voided || spentTop(entry) > shown) continue;
+    const payee = toHex(entry.payee);
+    tops.set(payee, Math.max(entry.paid + ticksOf(entry), tops.get(payee) ?? 0));
+  }
+  return [...tops.values()].reduce((sum, top) => sum + top, 0);
+}
+
+/**
+ * What is wrong with the hub's having or not having evidence, by comparing everything in its ledger. It looks for E3 when
+ * an entry comes, so the order decides whether it sees one that a later voucher makes good.
+ */
+function evidenceFault(entries: readonly Entry[], evidence: boolean): string | undefined {
+  const spents = entries.map(spentTop);
+  const highest = Math.max(0, ...spents);
+  const proves = provedByPair(entries) || claimedUpTo(entries, highest) > highest;
+  const mayProve = proves || spents.some((shown) => claimedUpTo(entries, shown) > shown);
+  if (proves && !evidence) return 'the hub found no proof, a comparison of all entries does';
+  return evidence && !mayProve ? 'the hub found a proof, a comparison of all entries does not' : undefined;
+}
+
 /** E1 or E2 against the accomplice's voucher, whose amount nobody knows. */
 function provedByAccomplice(
   entries: readonly Entry[],
@@ -40,15 +64,10 @@ function provedByAccomplice(
   });
 }
 
-/** Rows that don't fit are skipped whole, so the highest claim that fits is settled; a stream also with fewer ticks. */
+/** The lane's highest claim; of one that doesn't fit L2 pays what is left. */
 function settleable(own: readonly Entry[], left: number): number {
-  let best = 0;
-  for (const entry of own) {
-    if (entry.voided) continue;
-    for (let k = 0; k <= ticksOf(entry); k++)
-      if (entry.paid + k <= left) best = Math.max(best, entry.paid + k);
-  }
-  return best;
+  const claims = own.filter(({ voided }) => !voided).map((entry) => entry.paid + ticksOf(entry));
+  return Math.min(left, Math.max(0, ...claims));
 }
 
 /** A credit needs its voucher's top settled, and the payee's own signature. */
@@ -79,8 +98,7 @@ export class Court {
   /** The hub after all ends were handed in. */
   ledger(ends: readonly End[]): number {
     let number = this.hub.first();
-    for (const { entries } of ends)
-      for (const entry of entries) number = this.hub.receive(number, entry.number, entry.bytes, entry.id);
+    for (const { entries } of ends) for (const entry of entries) number = this.hub.receive(number, entry);
     return this.hub.fsync(number);
   }
 
@@ -106,11 +124,11 @@ export class Court {
     const { theft, hub } = this;
     const entries = hub.entries(ledger);
     const { evidence } = hub.local(ledger);
-    if (evidence !== provedByPair(entries))
-      return { loss: 0, proved: false, fault: 'the hub and a comparison of all pairs disagree on a proof' };
+    const fault = evidenceFault(entries, evidence);
+    if (fault !== undefined) return { loss: 0, proved: false, fault };
     let left = theft.funds;
     let claimed = x?.paid ?? 0;
-    left -= x !== undefined && x.paid <= left ? x.paid : 0;
+    left -= Math.min(left, claimed);
     let loss = 0;
     let cost: string | undefined;
     for (let payee = 0; payee < this.payees; payee++) {

@@ -21,6 +21,8 @@ export interface Exploration {
   /** No state breaks a property, and every state was seen. */
   readonly ok: boolean;
   readonly states: number;
+  /** States of hub and L2 alone, where they were walked apart from the devices. */
+  readonly ledgers: number;
   readonly transitions: number;
   /** States from which progress was shown after losing all messages. */
   readonly roots: number;
@@ -38,6 +40,8 @@ export interface ExploreOptions {
   readonly config: Config;
   /** A rule broken from outside; see drops.ts. */
   readonly drop?: Drop;
+  /** Hub and L2 apart from the devices or not, whatever the configuration says. */
+  readonly apart?: boolean;
   /** Stop after this many states. */
   readonly maxStates?: number;
   /** Called about every 100,000 states. */
@@ -91,7 +95,7 @@ interface Path {
 export function explore(options: ExploreOptions): Exploration {
   const { config, drop = NO_DROP, maxStates = Number.POSITIVE_INFINITY, onProgress, now = () => 0 } = options;
   const started = now();
-  const world = new World(config, drop);
+  const world = new World(config, drop, options.apart ?? config.apart);
   const properties = new Properties(world);
   const healer = new Healer(world);
   const seen = new FingerprintSet();
@@ -111,15 +115,16 @@ export function explore(options: ExploreOptions): Exploration {
     path.highs.push(high | 0);
     states += 1;
   };
-  const result = (fault?: string): Exploration => ({
+  const result = (fault?: string, trace?: readonly string[]): Exploration => ({
     ok: fault === undefined && frontier.waiting === 0,
     states,
+    ledgers: world.ledgers?.states ?? 0,
     transitions,
     roots: healer.roots,
     reached: { ...world.reached(), resolved: properties.resolved },
     seconds: (now() - started) / 1000,
     capped: fault === undefined && frontier.waiting > 0,
-    ...(fault !== undefined && { fault, trace: traceTo(world, path, current) }),
+    ...(fault !== undefined && { fault, trace: trace ?? traceTo(world, path, current) }),
   });
 
   visit(world.first);
@@ -140,7 +145,8 @@ export function explore(options: ExploreOptions): Exploration {
     if (onProgress !== undefined && current % 100_000 === 0 && current > 0)
       onProgress({ states, waiting: frontier.waiting });
   }
-  return result();
+  const found = world.ledgers?.walk();
+  return result(found?.fault, found?.trace);
 }
 
 /** Names each step from the start: rows were let go, so each is made again and known by its fingerprint. */

@@ -85,17 +85,8 @@ export class Healer {
     const { world } = this;
     let hub = row[world.hubAt]!;
     for (let t = 0; t < world.terminals.length; t++)
-      for (const { bytes, entry, id } of world.uploads(t, row[1 + t]!))
-        hub = world.hub.receive(hub, bytes, entry, id);
+      for (const upload of world.uploads(t, row[1 + t]!)) hub = world.hub.receive(hub, upload);
     row[world.hubAt] = world.hub.fsync(hub);
-    for (let t = 0; t < world.terminals.length; t++) {
-      for (;;) {
-        const before = row[1 + t]!;
-        world.acknowledged(row, t, (outcomes) => {
-          if (row[1 + t] === before) this.become(row, 1 + t, outcomes);
-        });
-        if (row[1 + t] === before) break;
-      }
-    }
+    world.takeAcknowledgements(row);
   }
 }

@@ -119,7 +119,12 @@ export class Properties {
   /** P3 and P4: L2 pays what the payer signed, and nothing appears or is lost. */
   private vaultFault(row: Int32Array): string | undefined {
     const { world } = this;
-    const { settled, fault } = world.vault.local(row[world.vaultAt]!);
+    let number = row[world.vaultAt]!;
+    // Where L2 is walked apart, no state has more settled than what this one would have settled by now.
+    const isApart = world.ledgers !== undefined && world.scene.config.exit === true;
+    if (isApart && world.vault.local(number).phase !== 'left')
+      number = world.vault.settle(number, world.hub.durableBooks(row[world.hubAt]!));
+    const { settled, fault } = world.vault.local(number);
     if (fault !== undefined) return fault;
     const { lanes } = world.payer.local(row[0]!).state.books;
     for (const [payee, sum] of settled.entries()) {

@@ -9,6 +9,7 @@ import {
   voucherDigest,
 } from '../../protocol/vouchers.ts';
 import type { Message } from '../../protocol/wire/messages.ts';
+import type { Handed } from './actors/hub.ts';
 import { ownEvents, type TerminalTable, terminalTable, uploads } from './actors/terminal.ts';
 import type { Config } from './config.ts';
 import { NO_DROP } from './drops.ts';
@@ -34,7 +35,7 @@ export interface Theft {
 
 /** What one terminal may end up with: its outbox, and what it gave away for it. */
 export interface End {
-  readonly entries: readonly { readonly number: number; readonly bytes: Uint8Array; readonly id: string }[];
+  readonly entries: readonly Handed[];
   readonly due: number;
 }
 
@@ -194,13 +195,11 @@ function endOf(
   bytes: Interner<Uint8Array>,
 ): End {
   const { state, ghost } = table.local(number);
-  const { entries, ids } = uploads(scene, index, state);
   const ticks = Object.values(ghost.streams).reduce((sum, { k, late }) => sum + k - late, 0);
   return {
-    entries: entries.map((entry, at) => ({
-      number: bytes.number(canonical(entry), () => entry),
-      bytes: entry,
-      id: ids[at]!,
+    entries: uploads(scene, index, state).map((upload) => ({
+      ...upload,
+      number: bytes.number(canonical(upload.bytes), () => upload.bytes),
     })),
     due: ghost.approved + ticks,
   };

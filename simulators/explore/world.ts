@@ -5,14 +5,14 @@
  */
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { DEFAULT_TIMING } from '../../protocol/limits.ts';
-import type { MessageOf } from '../../protocol/wire/messages.ts';
 import type { Outcome } from './actors/device.ts';
-import { HubTable } from './actors/hub.ts';
+import { type Handed, type HubLocal, HubTable } from './actors/hub.ts';
 import { awaitedByPayer, payerResolved, payerTable, type PayerTable, SEED, takes } from './actors/payer.ts';
-import { ownEvents, type TerminalTable, terminalTable, uploads } from './actors/terminal.ts';
-import { exitMayEnd, VaultTable } from './actors/vault.ts';
+import { ownEvents, type TerminalTable, terminalTable, tickPlace, uploads } from './actors/terminal.ts';
+import { exitMayEnd, type Stages, VaultTable } from './actors/vault.ts';
 import type { Config } from './config.ts';
 import type { Drop } from './drops.ts';
+import { Ledgers } from './ledgers.ts';
 import { Scene } from './scene.ts';
 import { canonical, Interner } from './space.ts';
 
@@ -51,11 +51,15 @@ export class World {
   private readonly bytes = new Interner<Uint8Array>();
   private readonly ids = new Interner<string>();
   private readonly owned = new Map<string, ReturnType<typeof ownEvents>>();
-  private readonly handed = new Map<string, { bytes: number; entry: Uint8Array; id: string }[]>();
+  private readonly handed = new Map<string, readonly Handed[]>();
   private readonly awaits = new Map<number, readonly string[]>();
   private readonly scratch: Int32Array;
 
-  constructor(config: Config, drop: Drop) {
+  /** What was handed in, when devices are walked without the hub; see ledgers.ts. */
+  readonly ledgers: Ledgers | undefined;
+
+  /** `apart`: hub and L2 take no part in the interleavings of the devices, if no device can tell what they do. */
+  constructor(config: Config, drop: Drop, apart = false) {
     this.config = config;
     this.drop = drop;
     this.scene = new Scene(config);
@@ -77,14 +81,31 @@ export class World {
     this.first[this.hubAt] = this.hub.first();
     this.first[this.vaultAt] = this.vault.first();
     this.scratch = new Int32Array(this.first.length);
+    if (apart && devicesAreAlone(config, drop)) this.ledgers = new Ledgers(config, this.hub, this.vault);
   }
 
   /** Every row that one step leads to. `emit` gets a row that it must copy to keep. */
   next(row: Int32Array, emit: Emit): void {
+    if (this.ledgers !== undefined) return this.nextOfDevices(row, this.ledgers, emit);
     this.payerSteps(row, emit);
-    for (let t = 0; t < this.terminals.length; t++) this.terminalSteps(row, t, emit);
+    for (let t = 0; t < this.terminals.length; t++) {
+      this.terminalSteps(row, t, emit);
+      this.acknowledgements(row, t, emit);
+    }
     this.hubSteps(row, emit);
     if (this.config.exit || this.config.carry) this.vaultSteps(row, emit);
+  }
+
+  /** The same where no device can tell what hub and L2 do: what was stored is handed in before anything else happens. */
+  private nextOfDevices(row: Int32Array, ledgers: Ledgers, emit: Emit): void {
+    // An acknowledgement that is late comes before the next one; it must clear nothing that is newer.
+    for (let t = 0; t < this.terminals.length; t++) this.acknowledgements(row, t, emit);
+    const after = this.handIn(row, ledgers);
+    if (after !== undefined)
+      return emit(() => 'what is stored is handed in, written and acknowledged', after);
+    this.payerSteps(row, emit);
+    for (let t = 0; t < this.terminals.length; t++) this.terminalSteps(row, t, emit);
+    if (this.config.exit) this.leave(row, emit);
   }
 
   private copy(row: Int32Array): Int32Array {
@@ -213,9 +234,6 @@ export class World {
     });
     const { ghost } = table.local(number);
     if (this.config.expiry && !ghost.expired) this.expire(row, emit);
-    this.acknowledged(row, t, (outcomes) =>
-      this.emitOutcomes(row, at, outcomes, `terminal ${t} gets an acknowledgement`, emit),
-    );
     emit(
       () => `POWER CUT of terminal ${t}`,
       this.apply(row, at, { next: table.cut(number), emits: [], cutAfter: 0 }),
@@ -261,37 +279,79 @@ export class World {
     emit(() => 'leases run out', after);
   }
 
-  /** Outcomes of each acknowledgement that the hub has for what stands in the outbox. */
+  private acknowledgements(row: Int32Array, t: number, emit: Emit): void {
+    this.acknowledged(row, t, (outcomes) =>
+      this.emitOutcomes(row, 1 + t, outcomes, `terminal ${t} gets an acknowledgement`, emit),
+    );
+  }
+
+  /** Outcomes of each acknowledgement that the hub has for what stands in the outbox, and of late ones. */
   acknowledged(row: Int32Array, t: number, visit: (outcomes: readonly Outcome[]) => void): void {
     const number = row[1 + t]!;
-    const { durable, arrived } = this.hub.local(row[this.hubAt]!);
+    const { durable, arrived, ticks } = this.hub.local(row[this.hubAt]!);
     const acknowledges = this.drop.transportAcknowledges ? arrived : durable;
-    for (const { id } of this.uploads(t, number)) {
-      if (!acknowledges.has(id)) continue;
-      const position = this.config.evicts ? (durable.get(id) ?? 0) : 0;
-      const text = `${id}@${position}`;
-      const key = KEY.acknowledged + this.ids.number(text, () => text);
-      const message = (): MessageOf<'acknowledgement'> => this.scene.acknowledgement(fromHex(id), position);
-      visit(this.terminals[t]!.outcomes(number, key, () => ({ type: 'acknowledged', message: message() })));
+    for (const { id, place } of this.uploads(t, number)) {
+      if (acknowledges.has(id)) visit(this.acknowledgement(t, number, id, durable.get(id) ?? 0, []));
+      for (const tick of ticks)
+        if (place.name === tickPlace(tick.stream) && place.rank > tick.k)
+          visit(this.acknowledgement(t, number, toHex(tick.entry), 0, [tick]));
     }
+  }
+
+  private acknowledgement(
+    t: number,
+    number: number,
+    id: string,
+    at: number,
+    late: HubLocal['ticks'],
+  ): readonly Outcome[] {
+    const position = this.config.evicts ? at : 0;
+    const text = `${id}@${position}`;
+    const key = KEY.acknowledged + this.ids.number(text, () => text);
+    return this.terminals[t]!.outcomes(number, key, () => {
+      const message = this.scene.acknowledgement(fromHex(id), position);
+      return { type: 'acknowledged', message, late };
+    });
   }
 
   // ---- hub ----
 
-  /** What a terminal would upload, with the number of its bytes and the digest that is acknowledged. */
-  uploads(t: number, number: number): readonly { bytes: number; entry: Uint8Array; id: string }[] {
+  /** What a terminal would upload, with the number of its bytes. */
+  uploads(t: number, number: number): readonly Handed[] {
     const key = `${t}:${number}`;
     let found = this.handed.get(key);
     if (found === undefined) {
-      const { entries, ids } = uploads(this.scene, t, this.terminals[t]!.local(number).state);
-      found = entries.map((entry, index) => ({
-        bytes: this.bytes.number(toHex(entry), () => entry),
-        entry,
-        id: ids[index]!,
+      found = uploads(this.scene, t, this.terminals[t]!.local(number).state).map((upload) => ({
+        ...upload,
+        number: this.bytes.number(toHex(upload.bytes), () => upload.bytes),
       }));
       this.handed.set(key, found);
     }
     return found;
+  }
+
+  /** The row once the hub has written and acknowledged what the terminals hold; undefined when that changes nothing. */
+  private handIn(row: Int32Array, ledgers: Ledgers): Int32Array | undefined {
+    const all = this.terminals.flatMap((_, t) => this.uploads(t, row[1 + t]!));
+    if (all.length === 0) return undefined;
+    const after = this.copy(row);
+    after[this.hubAt] = ledgers.handIn(row[this.hubAt]!, all);
+    this.takeAcknowledgements(after);
+    return after.every((word, index) => word === row[index]) ? undefined : after;
+  }
+
+  /** Every terminal takes every acknowledgement that the hub has for it, uncut. */
+  takeAcknowledgements(row: Int32Array): void {
+    for (let t = 0; t < this.terminals.length; t++) {
+      for (;;) {
+        const before = row[1 + t]!;
+        this.acknowledged(row, t, (outcomes) => {
+          const whole = outcomes.find(({ cutAfter }) => cutAfter < 0);
+          if (row[1 + t] === before && whole !== undefined) row[1 + t] = whole.next;
+        });
+        if (row[1 + t] === before) break;
+      }
+    }
   }
 
   private hubSteps(row: Int32Array, emit: Emit): void {
@@ -305,9 +365,9 @@ export class World {
       emit(() => name, after);
     };
     for (let t = 0; t < this.terminals.length; t++)
-      for (const { bytes, entry, id } of this.uploads(t, row[1 + t]!)) {
-        if (durable.has(id) || ram.has(id)) continue;
-        const received = this.hub.receive(number, bytes, entry, id);
+      for (const upload of this.uploads(t, row[1 + t]!)) {
+        if (durable.has(upload.id) || ram.has(upload.id)) continue;
+        const received = this.hub.receive(number, upload);
         become(
           this.config.hubAtomic ? this.hub.fsync(received) : received,
           `hub receives from terminal ${t}`,
@@ -339,14 +399,28 @@ export class World {
       });
     if (!this.config.exit) return;
     if (phase === 'open') return become(this.vault.step(number, 'exit'), 'the owner asks to leave');
-    const leasesOver = this.terminals.every((table, t) => table.local(row[1 + t]!).ghost.expired);
-    const stored = this.terminals.every(
-      (table, t) => table.local(row[1 + t]!).state.books.outbox.length === 0,
-    );
-    const handedIn = leasesOver && stored && this.hub.local(row[this.hubAt]!).inRam.length === 0;
-    const stages = { leasesOver, handedIn, settled: handedIn && settled === number };
-    if (exitMayEnd(this.drop.timing ?? DEFAULT_TIMING, stages))
+    if (exitMayEnd(this.drop.timing ?? DEFAULT_TIMING, this.stages(row, settled === number)))
       become(this.vault.step(number, 'final'), 'the owner leaves with the rest');
+  }
+
+  /** What of an exit's delay is over. */
+  private stages(row: Int32Array, isSettled: boolean): Stages {
+    const locals = this.terminals.map((table, t) => table.local(row[1 + t]!));
+    const leasesOver = locals.every(({ ghost }) => ghost.expired);
+    const stored = locals.every(({ state }) => state.books.outbox.length === 0);
+    const handedIn = leasesOver && stored && this.hub.local(row[this.hubAt]!).inRam.length === 0;
+    return { leasesOver, handedIn, settled: handedIn && isSettled };
+  }
+
+  /** The owner asks, all is settled, the owner leaves: what happens in between nobody in this walk sees. */
+  private leave(row: Int32Array, emit: Emit): void {
+    const number = row[this.vaultAt]!;
+    if (this.vault.local(number).phase === 'left') return;
+    if (!exitMayEnd(DEFAULT_TIMING, this.stages(row, true))) return;
+    const books = this.hub.durableBooks(row[this.hubAt]!);
+    const after = this.copy(row);
+    after[this.vaultAt] = this.vault.step(this.vault.settle(this.vault.step(number, 'exit'), books), 'final');
+    emit(() => 'the owner asks to leave, all is settled, the owner leaves with the rest', after);
   }
 
   /** What some state of some terminal shows. */
@@ -373,4 +447,13 @@ export class World {
       return books.outbox.length === 0 && (volatile.session?.delivering ?? 0) === 0 && !owes;
     });
   }
+}
+
+/**
+ * No device can tell what hub and L2 do, beyond that what it stored is acknowledged at some time: then these need not take
+ * part in the interleavings of the devices. The README says why that loses nothing.
+ */
+function devicesAreAlone({ payerHub, carry, evicts }: Config, drop: Drop): boolean {
+  const heard = payerHub === true || evicts === true || drop.transportAcknowledges === true;
+  return !heard && carry !== true && drop.timing === undefined;
 }

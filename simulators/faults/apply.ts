@@ -2,12 +2,12 @@
 import { unreachable } from '../../protocol/errors.ts';
 import type { AnyDevice } from '../fleet/device.ts';
 import { calm, type Conditions } from '../network/conditions.ts';
-import type { Simulation } from '../sim/simulation.ts';
+import type { Run } from '../sim/run.ts';
 import { HOUR } from '../world/world.ts';
 import type { Fault } from './schedule.ts';
 
 /** Raises a condition for a while. */
-function window(simulation: Simulation, fault: Fault, key: keyof Conditions): void {
+function window(simulation: Run, fault: Fault, key: keyof Conditions): void {
   const { conditions } = simulation;
   conditions[key] += fault.size;
   end(simulation, fault, () => {
@@ -16,12 +16,12 @@ function window(simulation: Simulation, fault: Fault, key: keyof Conditions): vo
 }
 
 /** Plans the end of a fault, unless healing comes first. */
-function end(simulation: Simulation, fault: Fault, action: () => void): void {
+function end(simulation: Run, fault: Fault, action: () => void): void {
   const at = simulation.world.nowMs + fault.forMs;
   if (at < simulation.activeUntilMs) simulation.world.at(at, action);
 }
 
-export function applyFault(simulation: Simulation, fault: Fault): void {
+export function applyFault(simulation: Run, fault: Fault): void {
   const { world, hub, chain, broker, fleet } = simulation;
   const device = fleet.devices[fault.device]!;
   switch (fault.kind) {
@@ -111,7 +111,7 @@ export function applyFault(simulation: Simulation, fault: Fault): void {
       return unreachable(fault.kind);
   }
 
-  function restartLater(where: Simulation, cut: AnyDevice, planned: Fault): void {
+  function restartLater(where: Run, cut: AnyDevice, planned: Fault): void {
     const look = (): void => {
       if (cut.power === 'on') {
         if (world.nowMs >= where.activeUntilMs) return;
@@ -125,13 +125,13 @@ export function applyFault(simulation: Simulation, fault: Fault): void {
   }
 }
 
-function bootOnline(simulation: Simulation, device: AnyDevice): void {
+function bootOnline(simulation: Run, device: AnyDevice): void {
   device.boot();
   if (simulation.fleet.isOnline(device, simulation.world.nowMs)) device.goOnline();
 }
 
 /** The time of faults is over: power, networks, hub and chain are there again, and stay. */
-export function heal(simulation: Simulation): void {
+export function heal(simulation: Run): void {
   const { conditions, broker, chain, hub, fleet } = simulation;
   Object.assign(conditions, calm());
   broker.cutOff.clear();

@@ -2,10 +2,9 @@
 import type { Bytes32 } from '../../protocol/bytes.ts';
 import type { Merchant } from './actors.ts';
 
-const MERCHANTS_MAX = 65_536;
-
 export class Accounts {
-  private readonly goods = new Map<number, number>();
+  /** Worth of what was handed over, by channel and merchant. */
+  private readonly goods = new Map<number, Map<Merchant, number>>();
   /** By channel: terminals that handed something over. */
   readonly terminals = new Map<number, Set<number>>();
   /** Ticks that payers gave up because the charger had forgotten the stream. */
@@ -14,14 +13,11 @@ export class Accounts {
   ticks = 0;
   refunds = 0;
 
-  private static key(channel: number, merchant: number): number {
-    return channel * MERCHANTS_MAX + merchant;
-  }
-
   /** `value` may be negative: a refund. */
   add(channel: number, merchant: Merchant, terminal: number, value: number): void {
-    const key = Accounts.key(channel, merchant.index);
-    this.goods.set(key, (this.goods.get(key) ?? 0) + value);
+    const goods = this.goods.get(channel) ?? new Map<Merchant, number>();
+    this.goods.set(channel, goods);
+    goods.set(merchant, (goods.get(merchant) ?? 0) + value);
     let met = this.terminals.get(channel);
     if (met === undefined) {
       met = new Set();
@@ -31,12 +27,17 @@ export class Accounts {
   }
 
   delivered(channel: number, merchant: Merchant): number {
-    return this.goods.get(Accounts.key(channel, merchant.index)) ?? 0;
+    return this.goods.get(channel)?.get(merchant) ?? 0;
+  }
+
+  /** Merchants that handed anything to a channel. */
+  merchantsOf(channel: number): Iterable<Merchant> {
+    return this.goods.get(channel)?.keys() ?? [];
   }
 
   get total(): number {
     let sum = 0;
-    for (const value of this.goods.values()) sum += value;
+    for (const goods of this.goods.values()) for (const value of goods.values()) sum += value;
     return sum;
   }
 }

@@ -38,6 +38,7 @@ export interface Merchant {
 export interface PayerActor {
   readonly kind: 'payer';
   readonly role: 'wearable' | 'car';
+  readonly settings: PayerSettings;
   readonly device: PayerDevice;
   readonly channel: number;
   /** False for a duplicated or restored device: its vouchers may contradict each other. */
@@ -48,6 +49,7 @@ export interface PayerActor {
 export interface TerminalActor {
   readonly kind: 'terminal';
   readonly role: 'pos' | 'charger';
+  readonly settings: TerminalSettings;
   readonly device: TerminalDevice;
   readonly merchant: Merchant;
   honest: boolean;
@@ -62,10 +64,14 @@ const SESSION_LOST_MS = SESSION_LOST_SECONDS * 1000;
 function payerClockDue({ books, volatile }: PayerState): number | undefined {
   if (volatile.frozen) return undefined;
   const resend = volatile.linkUp && waitsForTerminal(books, volatile);
-  const upload = volatile.hubConnected && books.outbox.length + books.unconfirmed.length > 0;
+  const upload = volatile.hubConnected && books.outbox.length > 0;
+  const ask = volatile.hubConnected && books.unconfirmed.length > 0;
   return earlier(
     resend ? volatile.sentAtMs + RESEND_MS : undefined,
-    upload ? volatile.uploadedAtMs + SYNC_RETRY_MS : undefined,
+    earlier(
+      upload ? volatile.uploadedAtMs + SYNC_RETRY_MS : undefined,
+      ask ? volatile.askedAtMs + volatile.askPauseMs : undefined,
+    ),
   );
 }
 
@@ -138,7 +144,7 @@ export function makePayer(
   );
   device.provision({ type: 'channelOpened', channel: channel as never });
   device.provision({ type: 'hubKey', ...hub });
-  return { kind: 'payer', role, device, channel, honest: true, busy: false };
+  return { kind: 'payer', role, settings, device, channel, honest: true, busy: false };
 }
 
 export interface TerminalLimits {
@@ -183,7 +189,15 @@ export function makeTerminal(
     role === 'charger' ? chargerClockDue : terminalClockDue,
   );
   device.provision({ type: 'hubKey', ...hub });
-  const actor: TerminalActor = { kind: 'terminal', role, device, merchant, honest: true, busy: false };
+  const actor: TerminalActor = {
+    kind: 'terminal',
+    role,
+    settings,
+    device,
+    merchant,
+    honest: true,
+    busy: false,
+  };
   merchant.terminals.push(actor);
   return actor;
 }

@@ -15,8 +15,9 @@ import {
   type IntakeEvent,
   type IntakeState,
 } from '../../hub/intake/state.ts';
-import { bytesKey, keyNumber, trieEntries, trieGet } from '../../hub/intake/trie.ts';
+import { bytesKey, Edit, keyNumber, trieEntries, trieGet } from '../../hub/intake/trie.ts';
 import { decodeRecord, encodeRecord, type HubRecord, type RecordOf } from '../../hub/records.ts';
+import { listedRevocations } from '../../hub/revocations.ts';
 import { concatBytes, uintBytes, ZERO_BYTES32 } from '../../protocol/bytes.ts';
 import { unreachable } from '../../protocol/errors.ts';
 import { height, seconds } from '../../protocol/integers.ts';
@@ -28,6 +29,7 @@ import type { Broker, HubEnd } from '../network/broker.ts';
 import type { Random } from '../world/random.ts';
 import type { SimulatedKey } from '../world/suite.ts';
 import { MINUTE, type World } from '../world/world.ts';
+import { HubDisk } from './hub-disk.ts';
 
 export interface HubWatcher {
   acknowledged(device: string, entry: string, position: number): void;
@@ -72,7 +74,7 @@ export class SimulatedHub implements HubEnd {
   /** Acknowledges everything and brings nothing to L2 any more. */
   buries = false;
   /** Encoded records that survive anything. */
-  readonly ledger: Uint8Array[] = [];
+  readonly ledger = new HubDisk();
   /** Entries by digest that stand in the ledger for certain, with their position. */
   readonly durable = new Map<string, number>();
   gas = 0;
@@ -90,6 +92,7 @@ export class SimulatedHub implements HubEnd {
   private readonly terminals = new Map<string, MessageOf<'register'>>();
   private readonly byPayee = new Map<string, Set<string>>();
   private readonly leaving = new Map<number, boolean>();
+  private context: IntakeContext;
   private readonly options: HubOptions;
   private readonly world: World;
   private readonly broker: Broker;
@@ -98,6 +101,7 @@ export class SimulatedHub implements HubEnd {
 
   constructor(options: HubOptions, world: World, broker: Broker, chain: Chain, watcher: HubWatcher) {
     this.options = options;
+    this.context = options.context;
     this.world = world;
     this.broker = broker;
     this.chain = chain;
@@ -119,9 +123,9 @@ export class SimulatedHub implements HubEnd {
     this.queue = [];
     this.syncPlanned = false;
     this.refusedRows.clear();
-    this.ledger.forEach((bytes, position) => {
-      this.run({ type: 'replayed', record: decodeRecord(bytes, position), position });
-    });
+    const edit = new Edit();
+    for (const [position, bytes] of this.ledger.records())
+      this.run({ type: 'replayed', record: decodeRecord(bytes, position), position, edit });
     for (const message of this.terminals.values())
       this.run({ type: 'terminal', terminal: message.device, payee: message.payee! });
     this.watchBlock();
@@ -146,6 +150,11 @@ export class SimulatedHub implements HubEnd {
     for (const { record } of this.queue.slice(0, torn)) this.append(record);
     this.queue = [];
     this.watcher.crashed();
+  }
+
+  /** An operator gives it room for so many entries. */
+  giveRoom(indexedMax: number): void {
+    this.context = { ...this.context, indexedMax };
   }
 
   private loop(everyMs: number, action: () => void): void {
@@ -177,8 +186,8 @@ export class SimulatedHub implements HubEnd {
   private signedBeacon(): { beacon: Message; revocations: MessageOf<'revocations'> } | undefined {
     const { block } = this.state;
     if (block === undefined) return undefined;
-    const { signing } = this.options.context;
-    const channels = this.books.revoked;
+    const { signing, timing } = this.options.context;
+    const { channels } = listedRevocations(this.books, timing, block.at);
     const fields = {
       at: block.at,
       height: block.height,
@@ -204,14 +213,14 @@ export class SimulatedHub implements HubEnd {
   // ---- the intake's effects ----
 
   private run(event: IntakeEvent): void {
-    const { state, effects } = intakeStep(this.options.context, this.state, event);
+    const { state, effects } = intakeStep(this.context, this.state, event);
     this.state = state;
     for (const effect of effects) this.execute(effect);
   }
 
   private execute(effect: IntakeEffect): void {
-    const { context, key } = this.options;
-    const { signing } = context;
+    const { key } = this.options;
+    const { signing } = this.context;
     switch (effect.type) {
       case 'persist':
         this.queue.push(effect);
@@ -300,9 +309,11 @@ export class SimulatedHub implements HubEnd {
   }
 
   private append(record: HubRecord): number {
-    const position = this.ledger.length;
-    this.ledger.push(encodeRecord(record));
-    if (record.type === 'entry') this.durable.set(bytesKey(record.id), position);
+    const position = this.ledger.append(encodeRecord(record));
+    if (record.type !== 'entry') return position;
+    const key = bytesKey(record.id);
+    // What turns up twice stands where it stood first.
+    if (!this.durable.has(key)) this.durable.set(key, position);
     return position;
   }
 
@@ -341,7 +352,7 @@ export class SimulatedHub implements HubEnd {
   /** Plans and hands in what is worth settling; the next plan follows when all of it is final. */
   settle(): void {
     if (!this.isUp || this.settling > 0 || this.withholds || this.buries || this.chain.isAway) return;
-    const { signing } = this.options.context;
+    const { signing } = this.context;
     const { books } = this;
     const { vault } = this.chain;
     const view: SettledView = {
@@ -361,7 +372,7 @@ export class SimulatedHub implements HubEnd {
   }
 
   private submit(planned: readonly PlannedRow[]): void {
-    const { signing } = this.options.context;
+    const { signing } = this.context;
     const rows = planned.map(({ entry, reference }) => rowOf(signing, entry, reference));
     let outcomes: Outcome[] = [];
     const { epoch } = this;

@@ -1,7 +1,7 @@
 /** How a fleet spends its time: starting, having a network, selling and charging by the hour of the day, draining. */
 import basket from '../data/basket.json' with { type: 'json' };
 import type { VaultModel } from '../chain/vault.ts';
-import type { Simulation } from '../sim/simulation.ts';
+import type { Run } from '../sim/run.ts';
 import { DRAIN_MS, WARMUP_MS } from '../sim/timing.ts';
 import type { Random } from '../world/random.ts';
 import { HOUR, MINUTE, SECOND } from '../world/world.ts';
@@ -25,7 +25,7 @@ const unitsOf = (price: string): number => {
 };
 const PRICES = basket.items.map(({ price }) => unitsOf(price));
 
-export function planLife(simulation: Simulation): void {
+export function planLife(simulation: Run): void {
   const { world, random, fleet, options } = simulation;
   const { network } = options.scenario;
   const start = random.fork('start');
@@ -59,7 +59,7 @@ export function planLife(simulation: Simulation): void {
 }
 
 function planTopUp(
-  { world, random, chain, hub, vault, options }: Simulation,
+  { world, random, chain, hub, vault, options }: Run,
   { channel, device }: PayerActor,
 ): void {
   const own = random.fork(`owner of ${device.name}`);
@@ -74,7 +74,7 @@ function planTopUp(
 }
 
 function planWindow(
-  simulation: Simulation,
+  simulation: Run,
   own: Random,
   device: AnyDevice,
   role: 'wearable' | 'pos' | 'car' | 'charger',
@@ -102,7 +102,7 @@ function gapMs(own: Random, nowMs: number, perDay: number): number {
   return own.between(1, Math.min(2 * mean, 10 * HOUR));
 }
 
-function nextSale(simulation: Simulation, own: Random, terminal: TerminalActor, perDay: number): void {
+function nextSale(simulation: Run, own: Random, terminal: TerminalActor, perDay: number): void {
   const { world, activeUntilMs } = simulation;
   const at = Math.max(world.nowMs, WARMUP_MS) + gapMs(own, world.nowMs, perDay);
   if (at >= activeUntilMs) return;
@@ -112,7 +112,7 @@ function nextSale(simulation: Simulation, own: Random, terminal: TerminalActor, 
   });
 }
 
-function sell(simulation: Simulation, own: Random, terminal: TerminalActor): void {
+function sell(simulation: Run, own: Random, terminal: TerminalActor): void {
   const { fleet, options, world } = simulation;
   const { scenario } = options;
   if (terminal.busy || terminal.device.power === 'off') return;
@@ -142,7 +142,7 @@ function freePayer(payers: readonly PayerActor[], own: Random): PayerActor | und
 }
 
 /** Everyone is online; whoever has a voucher without an answer goes back to where it was paid. */
-export function planDrain(simulation: Simulation): void {
+export function planDrain(simulation: Run): void {
   const { world, fleet, hub, random } = simulation;
   const own = random.fork('drain');
   fleet.drained = true;
@@ -158,7 +158,7 @@ export function planDrain(simulation: Simulation): void {
   round();
 }
 
-function comeBack(simulation: Simulation, own: Random, payer: PayerActor): void {
+function comeBack(simulation: Run, own: Random, payer: PayerActor): void {
   // Who carries a frozen device has nothing to gain at the till.
   if (payer.busy || payer.device.frozen) return;
   const { unconfirmed } = payer.device.books;

@@ -35,16 +35,19 @@ import type { AnyDevice, DeviceWatcher } from '../fleet/device.ts';
 import { buildFleet, type Fleet } from '../fleet/fleet.ts';
 import { SimulatedHub } from '../fleet/hub.ts';
 import { planDrain, planLife } from '../fleet/life.ts';
-import type { Place } from '../fleet/place.ts';
 import { Broker } from '../network/broker.ts';
 import { calm, type Conditions } from '../network/conditions.ts';
 import { type TapEnd, TapLink } from '../network/tap-link.ts';
 import type { Scenario } from '../scenarios/schema.ts';
 import { Random } from '../world/random.ts';
 import type { SimulatedSuite } from '../world/suite.ts';
+import type { Loss, Run } from './run.ts';
 import { DRAIN_MS, WARMUP_MS } from './timing.ts';
 import { Trace } from '../world/trace.ts';
 import { DAY, HOUR, MINUTE, START_SECONDS, World } from '../world/world.ts';
+
+/** Entries that the simulated hub has room for: a city of 10,000 makes some two million a day. */
+const HUB_INDEXED_MAX = 16_000_000;
 
 /** Violations after which a run ends: the first one is what matters. */
 const VIOLATIONS_MAX = 20;
@@ -69,15 +72,9 @@ export interface SimulationOptions {
 
 const NOWHERE: Domain = { chainId: 31_337, vault: new Uint8Array(20).fill(0x5d) };
 
-export interface Loss {
-  readonly channel: number;
-  readonly culprit: 'payer' | 'damage' | 'hub' | 'payee' | 'relay';
-  readonly lost: number;
-}
-
 const ACTORS = { hub: { index: 0, name: 'hub' }, chain: { index: 1, name: 'chain' } } as const;
 
-export class Simulation implements Place {
+export class Simulation implements Run {
   readonly world = new World();
   readonly trace = new Trace();
   readonly conditions: Conditions = calm();
@@ -167,6 +164,7 @@ export class Simulation implements Place {
         leaseMinutes === undefined ? DEFAULT_TIMING : { ...DEFAULT_TIMING, leaseLifetime: leaseMinutes * 60 },
       scopes: {},
       leaseAnyScope: true,
+      indexedMax: HUB_INDEXED_MAX,
       development: false,
     };
   }

@@ -11,7 +11,7 @@ import { type Journal, openJournal } from '../../device/journal/journal.ts';
 import { DEFAULT_GEOMETRY, FileFlash } from '../../hardware/boards/node/flash.ts';
 import { makeElement, openElement, readElement } from '../../hardware/boards/node/secure-element.ts';
 import { BoardMemory } from '../../hardware/boards/mps2-an386/host/emulator.ts';
-import { storedBy } from '../../hardware/boards/mps2-an386/host/factory.ts';
+import { journalOf, storedBy } from '../../hardware/boards/mps2-an386/host/factory.ts';
 import type { SecureKey } from '../../hardware/interfaces/index.ts';
 import { simulatedSecureElement } from '../../hardware/keys/secure-element.ts';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
@@ -99,13 +99,28 @@ export class DeviceFolder {
     return openJournal(new FileFlash(this.flashPath), { banks: JOURNAL_BANKS });
   }
 
-  /** What the journal holds, without touching the file. A device that runs on a board keeps it in the board. */
-  readJournal(): Pick<Journal, 'replayed'> {
+  /** Throws `device_on_board` when the device went on on a board: from this older journal it would be a duplicate. */
+  refuseOnBoard(): void {
+    if (!existsSync(boardFolder(this.path))) return;
+    throw new SundialError('device_on_board', `${this.path} is a device that runs on a board`, {
+      severity: 'process',
+      remedy: `Run \`sundial board ${this.file.role}\`, or name another folder with --state.`,
+    });
+  }
+
+  /** The journal of a device that is off, on a board or not. */
+  openJournalOff(): Journal {
     const board = boardFolder(this.path);
-    if (existsSync(board)) return { replayed: storedBy(new BoardMemory(board)) };
+    return existsSync(board) ? journalOf(new BoardMemory(board)) : this.openJournal();
+  }
+
+  /** Payloads of the journal, without touching the file. A device that runs on a board keeps it in the board. */
+  readJournal(): readonly Uint8Array[] {
+    const board = boardFolder(this.path);
+    if (existsSync(board)) return storedBy(new BoardMemory(board));
     const flash = new FileFlash(this.flashPath, DEFAULT_GEOMETRY, true);
     try {
-      return openJournal(flash, { banks: JOURNAL_BANKS });
+      return [...openJournal(flash, { banks: JOURNAL_BANKS }).replayed];
     } finally {
       flash.close();
     }
@@ -217,14 +232,14 @@ export function createDevice(
 export function payerBooksOf(folder: DeviceFolder): PayerBooks {
   return folder
     .readJournal()
-    .replayed.reduce((books, bytes) => applyRecord(books, payerRecords.decode(bytes)), EMPTY_PAYER);
+    .reduce((books, bytes) => applyRecord(books, payerRecords.decode(bytes)), EMPTY_PAYER);
 }
 
 /** The books of a terminal, replayed from its journal; the device may be running. */
 export function terminalBooksOf(folder: DeviceFolder): TerminalBooks {
   return folder
     .readJournal()
-    .replayed.reduce((books, bytes) => applyTerminal(books, terminalRecords.decode(bytes)), EMPTY_TERMINAL);
+    .reduce((books, bytes) => applyTerminal(books, terminalRecords.decode(bytes)), EMPTY_TERMINAL);
 }
 
 /** When the process started, so that a reused process id is not taken for the one that locked. */

@@ -10,6 +10,8 @@ import { addressOfKey } from '../../protocol/crypto/noble.ts';
 
 /** A key whose signature is there at once: virtual time stands still meanwhile. */
 export interface SimulatedKey {
+  /** 32 bytes: for a chip that lives the same day with the same key. */
+  readonly secret: Uint8Array;
   readonly address: Uint8Array;
   sign(digest: Uint8Array): Uint8Array;
 }
@@ -102,6 +104,7 @@ export function standInSuite(): SimulatedSuite {
       const address = standInHash(secret).slice(12);
       secrets.push({ secret, address });
       return {
+        secret,
         address,
         sign(digest) {
           const signature = new Uint8Array(64);
@@ -122,6 +125,7 @@ export function realSuite(suite: CryptoSuite): SimulatedSuite {
     keccak256: suite.keccak256,
     recover: suite.recover,
     key: (secret) => ({
+      secret,
       address: addressOfKey(secp256k1.getPublicKey(secret, false).slice(1)),
       sign(digest) {
         const recovered = secp256k1.sign(digest, secret, { prehash: false, format: 'recovered' });

@@ -1,7 +1,8 @@
 /**
  * What the hub takes in, measured in one process, with the threads that it has and without: packs of vouchers from their bytes to the signed
  * acknowledgement after the fsync, against how fast the same machine recovers signers and does nothing else. Each
- * voucher costs two recoveries (payer, terminal's receipt), so the ratio counts signatures. Options: --json, --vouchers N.
+ * voucher costs two recoveries (payer, terminal's receipt), so the ratio counts signatures. And how fast a start reads its
+ * ledger back into the books. Options: --json, --vouchers N.
  */
 import { createRequire } from 'node:module';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -22,6 +23,7 @@ import { amount, channelId } from '../../protocol/integers.ts';
 import { PACK_ENTRIES_MAX } from '../../protocol/limits.ts';
 import { encodeMessage, type MessageOf } from '../../protocol/wire/messages.ts';
 import { context, key, NOW, preparedState, suite, tap } from '../hub/fleet.ts';
+import { replayRates } from './replay.ts';
 
 const json = process.argv.includes('--json');
 const wanted = Number(process.argv[process.argv.indexOf('--vouchers') + 1]);
@@ -29,6 +31,8 @@ const vouchers = process.argv.includes('--vouchers') && wanted > 0 ? wanted : 12
 const CHANNELS = 50;
 /** Packs under way at once: what a broker hands over while the disk works. */
 const IN_FLIGHT = 16;
+/** Records of the ledger that is read back: a few days of a site. */
+const REPLAYED = 200_000;
 
 const crypto = loadCrypto();
 const say = (text: string) => process.stderr.write(`${text}\n`);
@@ -184,6 +188,7 @@ for (let round = 0; round < 3; round += 1) {
   });
 }
 await pool?.close();
+const replayed = replayRates(REPLAYED);
 
 const median = (values: number[]) => values.slice().sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 const perSecond = (what: 'raw' | 'all' | 'alone' | 'durable') =>
@@ -211,6 +216,7 @@ const result = {
     voucherMicros: micros('durable'),
     ratio: share(2 * micros('raw'), micros('durable')),
   },
+  replay: replayed,
 };
 if (json) process.stdout.write(`${JSON.stringify(result)}\n`);
 else {
@@ -222,6 +228,8 @@ else {
       `vouchers to the signed acknowledgement   ${result.vouchersPerSecond}/s with threads, ${percent(result.ratio)} by the clock`,
       `  on one thread                          ${oneThread.vouchersPerSecond}/s, ${oneThread.voucherMicros} us, ${percent(oneThread.ratio)} by processor time`,
       `  without signing acknowledgements       ${verifiedAndDurable.vouchersPerSecond}/s, ${verifiedAndDurable.voucherMicros} us, ${percent(verifiedAndDurable.ratio)}`,
+      `books from ${replayed.records} records           ${replayed.perSecond}/s, ${replayed.micros} us; copied at each record ${replayed.copiedMicros} us, ratio ${replayed.ratio}`,
+      `  memory of an indexed voucher           ${replayed.voucherBytes} bytes`,
       '',
     ].join('\n'),
   );

@@ -20,8 +20,8 @@ import { SCOPE_ANY } from '../../protocol/vouchers.ts';
 export type BoardRole = 'wearable' | 'car' | 'pos' | 'charger';
 
 const domain = { chainId: 31337, vault: new Uint8Array(20).fill(0xbe) };
-const signing = makeSigning(nobleSuite, domain);
-const hub = nobleKey(new Uint8Array(32).fill(0x11));
+export const signing = makeSigning(nobleSuite, domain);
+export const hub = nobleKey(new Uint8Array(32).fill(0x11));
 const payee = nobleKey(new Uint8Array(32).fill(0x22));
 export const payeeAddress = toHex(payee.address);
 const none = (): never[] => [];

@@ -10,16 +10,15 @@ import type { BoardMemory, Emulator } from '../../hardware/boards/mps2-an386/hos
 import { toHex } from '../../protocol/bytes.ts';
 import { type BoardRole, Workbench } from './bench.ts';
 import { payerBooks, terminalBooks, untilQuiet } from './books.ts';
+import { takeShard } from './shard.ts';
 
 const deep = process.env.SUNDIAL_DEEP === '1';
 const stride = deep ? 1 : 10;
 const offset = deep ? 0 : Number(process.env.SUNDIAL_CUT_OFFSET ?? 0) % stride;
-const [shard, shards] = (process.env.SUNDIAL_SHARD || '1/1').split('/').map(Number) as [number, number];
 const kills = deep ? 20 : 2;
 
 /** The cases that this run takes: every tenth, or all of this shard. */
-const mine = <T>(cases: readonly T[]): T[] =>
-  cases.filter((_, i) => i % stride === offset).filter((_, i) => i % shards === shard - 1);
+const mine = <T>(cases: readonly T[]): T[] => takeShard(cases.filter((_, i) => i % stride === offset));
 /** 1 to `words`. */
 const wordsOf = (words: number): number[] => Array.from({ length: words }, (_, i) => i + 1);
 const journalBytes = 64 * 4096;
@@ -185,7 +184,7 @@ for (const [side, name] of sides)
 
 taps(`kill -9 at ${kills} moments of a tap, on either side`, async () => {
   const rounds = Array.from({ length: kills }, (_, round) => round);
-  const mineOf = deep ? rounds.filter((round) => round % shards === shard - 1) : rounds;
+  const mineOf = deep ? takeShard(rounds) : rounds;
   for (const round of mineOf) {
     await tapPair.reset();
     const side = (round % 2) as 0 | 1;

@@ -47,7 +47,7 @@ for (const rewritable of [true, false]) {
       let pending: number | undefined;
       try {
         const journal = openJournal(flash, BANKS);
-        const found = journal.replayed.map(numberOf);
+        const found = [...journal.replayed].map(numberOf);
         const tail = found.slice(-kept.length);
         if (kept.length > 0)
           assert.equal(tail.slice(-1), kept.slice(-1), `life ${life}: the last record is lost`);
@@ -64,7 +64,7 @@ for (const rewritable of [true, false]) {
         cuts += 1;
       }
       flash.cutAt = undefined;
-      const after = openJournal(flash, BANKS).replayed.map(numberOf);
+      const after = [...openJournal(flash, BANKS).replayed].map(numberOf);
       const last = after.at(-1);
       if (pending !== undefined && last === pending) kept = [...kept, pending].slice(-KEPT);
     }
@@ -112,14 +112,14 @@ test('a journal of the first version is read by a later one, and then refused by
   const first = openJournal(flash, { ...BANKS, version: 1, minReader: 1 });
   append(first, [], 1, 40);
   const later = openJournal(flash, { ...BANKS, version: 2, minReader: 2 });
-  assert.equal(later.replayed.map(numberOf), [1]);
+  assert.equal([...later.replayed].map(numberOf), [1]);
   append(later, [1], 2, 40);
   assert.is(
     codeOf(() => openJournal(flash, { ...BANKS, version: 1, minReader: 1 })),
     'journal_newer',
   );
   const again = openJournal(flash, { ...BANKS, version: 2, minReader: 2 });
-  assert.equal(again.replayed.map(numberOf), [1, 2], 'the refusal changed nothing');
+  assert.equal([...again.replayed].map(numberOf), [1, 2], 'the refusal changed nothing');
 });
 
 test('an upgrade that is cut anywhere leaves a journal that one of the two versions reads in full', () => {
@@ -140,7 +140,7 @@ test('an upgrade that is cut anywhere leaves a journal that one of the two versi
   const { operations } = upgrade(undefined);
   for (let cutAt = 1; cutAt <= operations; cutAt++) {
     const later = openJournal(upgrade(cutAt), { ...BANKS, version: 2, minReader: 2 });
-    assert.equal(later.replayed.map(numberOf), [1, 2, 3, 4], `cut at ${cutAt} of ${operations}`);
+    assert.equal([...later.replayed].map(numberOf), [1, 2, 3, 4], `cut at ${cutAt} of ${operations}`);
   }
 });
 
@@ -152,7 +152,7 @@ test('a worn word sends the journal to the next bank, and nothing is lost', () =
   for (let offset = 0; offset < 1024; offset += 4) flash.stuck.add(offset);
   append(journal, [1], 2, 40);
   assert.is(journal.generation, generation + 1);
-  assert.equal(openJournal(flash, BANKS).replayed.map(numberOf), [1, 2]);
+  assert.equal([...openJournal(flash, BANKS).replayed].map(numberOf), [1, 2]);
 });
 
 test('a part that takes no write any more is named, and what was stored stays readable', () => {
@@ -183,7 +183,32 @@ test('a snapshot that fills a bank is refused before anything is promised', () =
     }),
     'journal_full',
   );
-  assert.equal(openJournal(flash, BANKS).replayed.map(numberOf), kept);
+  assert.equal([...openJournal(flash, BANKS).replayed].map(numberOf), kept);
+});
+
+test('what was stored is read record by record, as often as wanted, and not after another bank was started', () => {
+  const flash = new RamFlash(GEOMETRY);
+  const journal = openJournal(flash, BANKS);
+  for (let number = 1; number <= 40; number++) journal.append(payloadOf(number, 8), () => []);
+  const { generation, replayed } = openJournal(flash, BANKS);
+  assert.is(generation, journal.generation);
+  let read = 0;
+  const read1 = flash.read.bind(flash);
+  flash.read = (offset, length) => {
+    read += length;
+    return read1(offset, length);
+  };
+  const [first] = replayed;
+  assert.is(numberOf(first!), 1);
+  assert.ok(read < 100, `${read} bytes read for one record`);
+  assert.equal([...replayed].map(numberOf), [...replayed].map(numberOf));
+  assert.is([...replayed].length, 40);
+  const again = openJournal(flash, BANKS);
+  while (again.generation === generation) again.append(payloadOf(41, 8), () => []);
+  assert.is(
+    codeOf(() => [...again.replayed]),
+    'journal_replay',
+  );
 });
 
 test.run();

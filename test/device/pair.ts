@@ -144,7 +144,7 @@ export class Pair {
   /** Approved goods without a stored voucher, or a delivered tick that is not stored, end the test. */
   private checkStored(notice: Notice): void {
     if (notice.type !== 'approved' && notice.type !== 'deliver') return;
-    const stored = openJournal(copyOf(this.flash.terminal), BANKS).replayed.map(terminalRecords.decode);
+    const stored = [...openJournal(copyOf(this.flash.terminal), BANKS).replayed].map(terminalRecords.decode);
     const found =
       notice.type === 'approved'
         ? stored.some(

@@ -8,6 +8,7 @@ import {
   type IntakeEvent,
   type IntakeState,
 } from '../../hub/intake/state.ts';
+import { Edit } from '../../hub/intake/trie.ts';
 import type { HubRecord } from '../../hub/records.ts';
 import type { Bytes32 } from '../../protocol/bytes.ts';
 import { nobleKey } from '../../protocol/crypto/noble.ts';
@@ -45,6 +46,7 @@ export const context: IntakeContext = {
   timing: DEFAULT_TIMING,
   scopes: {},
   leaseAnyScope: true,
+  indexedMax: 1_000_000,
   development: false,
 };
 
@@ -207,12 +209,13 @@ export class Bench {
   }
 
   /** The state after a restart: only records are left, and what L2 and the registry say. */
-  restart(): Bench {
+  restart(context = this.context): Bench {
     let state = preparedState();
+    const edit = new Edit();
     for (const [position, record] of this.records.entries()) {
-      state = intakeStep(this.context, state, { type: 'replayed', record, position }).state;
+      state = intakeStep(context, state, { type: 'replayed', record, position, edit }).state;
     }
-    const next = new Bench(state, this.context);
+    const next = new Bench(state, context);
     next.records.push(...this.records);
     return next;
   }

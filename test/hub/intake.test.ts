@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { channelBook, topOf } from '../../hub/intake/books.ts';
 import type { IntakeEffect } from '../../hub/intake/state.ts';
-import { bytesKey, trieGet } from '../../hub/intake/trie.ts';
+import { bytesKey, Edit, type Trie, trieGet, trieSet } from '../../hub/intake/trie.ts';
 import { pendingRecordsMax, waitersMax } from '../../hub/limits.ts';
 import { decodeRecord, encodeRecord } from '../../hub/records.ts';
 import { amount, channelId, seconds } from '../../protocol/integers.ts';
@@ -388,6 +388,18 @@ const frauds: [string, object, object, number | undefined][] = [
     2,
   ],
   ['a lane that went back', { ...sample, spent: 500 }, { seq: 2, amount: 50, spent: 600, paid: 60 }, 2],
+  [
+    'a lane that begins above what was ever spent',
+    sample,
+    { seq: 2, amount: 50, spent: 150, paid: 101, payee: otherPayee, terminal: otherTerminal },
+    3,
+  ],
+  [
+    'a lane that begins as high as what was spent elsewhere allows',
+    sample,
+    { seq: 2, amount: 50, spent: 250, paid: 150, payee: otherPayee, terminal: otherTerminal },
+    undefined,
+  ],
   ['an honest next voucher', sample, { seq: 2, amount: 50, spent: 150, paid: 150 }, undefined],
   [
     'an honest voucher elsewhere',
@@ -411,6 +423,30 @@ for (const [name, first, second, proof] of frauds) {
   }
 }
 
+test('the operator takes a channel’s leases away and gives them back', async () => {
+  const bench = new Bench();
+  const word = (revoked: boolean) => {
+    bench.step({ type: 'revoke', channel: channelId(7), revoked });
+    bench.write();
+  };
+  const asked = await leaseRequest({ seq: 1, spent: 100 });
+  word(true);
+  assert.is(bench.outcome(asked), 'revoked');
+  assert.is(bench.restart().outcome(asked), 'revoked', 'also after a restart');
+  word(false);
+  assert.is(bench.outcome(asked), 'nothing');
+});
+
+test('of two vouchers on a lane the higher one is claimed, in whatever order they come', async () => {
+  const pair = [await tap(sample), await tap({ seq: 2, amount: 50, spent: 150, paid: 150 })];
+  for (const order of [pair, [...pair].reverse()]) {
+    const bench = new Bench();
+    for (const { bytes } of order) bench.send(bytes);
+    assert.is(trieGet(book(bench).claims, bytesKey(payee.address))?.seq, 2);
+    assert.is(book(bench).claimed, 150);
+  }
+});
+
 test('a tick that overlaps a later voucher is fraud, and revokes the channel for everyone', async () => {
   const bench = new Bench();
   const stream = await tap({
@@ -430,6 +466,59 @@ test('a tick that overlaps a later voucher is fraud, and revokes the channel for
     effects.filter((effect) => effect.type === 'revocations'),
     [{ type: 'revocations', channels: [7] }],
   );
+});
+
+test('a hub without room signs no lease first, then takes no entry; with more room it takes each once', async () => {
+  const full = new Bench(undefined, { ...context, indexedMax: 8 });
+  const taps = [];
+  for (let seq = 1; seq <= 10; seq += 1)
+    taps.push(await tap({ seq, amount: 10, spent: 10 * seq, paid: 10 * seq }));
+  const asking = (spent: number) => leaseRequest({ seq: spent / 10, spent });
+  for (const { bytes } of taps.slice(0, 6)) assert.is(full.outcome(bytes), 'acknowledged');
+  assert.is(full.send(await asking(60))[0]?.type, 'lease');
+  assert.is(full.outcome(taps[6]!.bytes), 'acknowledged');
+  assert.is(
+    full.outcome(await asking(70)),
+    'index_full',
+    'what is out already may still fill the last eighth',
+  );
+  assert.is(full.outcome(taps[7]!.bytes), 'acknowledged');
+  const { books } = full.state;
+  assert.is(books.indexed, 8);
+  const refund = encodeMessage(await credit(taps[0]!.id, 5, terminal, false));
+  for (const bytes of [taps[8]!.bytes, refund]) assert.is(full.outcome(bytes), 'index_full');
+  assert.is(full.state.books, books, 'a refusal changes nothing');
+  assert.is(full.outcome(taps[0]!.bytes), 'acknowledged', 'what it holds it goes on acknowledging');
+  const again = full.restart();
+  assert.is(again.state.books.indexed, 8, 'what the ledger holds is never left out');
+  assert.is(again.outcome(taps[8]!.bytes), 'index_full');
+  const larger = full.restart({ ...context, indexedMax: 100 });
+  for (const { bytes } of taps) assert.is(larger.outcome(bytes), 'acknowledged');
+  assert.is(larger.outcome(refund), 'acknowledged');
+  assert.equal(
+    book(larger).entries.map(({ seq }) => seq),
+    [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+  );
+  assert.is(book(larger).claimed, 100);
+});
+
+test('ticks and credits take room as vouchers do, and what is known none', async () => {
+  const bench = new Bench();
+  const stream = await tap({
+    seq: 1,
+    amount: 0,
+    spent: 0,
+    paid: 0,
+    stream: { tickValue: 3, ticks: 20, seed },
+  });
+  bench.send(stream.bytes);
+  for (const k of [2, 5, 2]) bench.send(tick(stream, seed, 20, k));
+  assert.is(bench.state.books.indexed, 3);
+  bench.send(encodeMessage(await credit(stream.id, 6, terminal, false)));
+  // The same credit by the payee is one entry with the terminal's.
+  bench.send(encodeMessage(await credit(stream.id, 6, payee, true)));
+  assert.is(bench.state.books.indexed, 4);
+  assert.is(bench.restart().state.books.indexed, 4);
 });
 
 test('a lease promises what L2 holds, from where the payer stands, in L2 time', async () => {
@@ -556,6 +645,35 @@ test('after a restart the books and all positions are the same', async () => {
   for (const [position, record] of bench.records.entries()) {
     assert.equal(decodeRecord(encodeRecord(record), position), record);
   }
+});
+
+test('books that grew in place change no more once the ledger was read', async () => {
+  const bench = new Bench();
+  for (let seq = 1; seq <= 40; seq += 1)
+    bench.send((await tap({ seq, amount: 1, spent: seq, paid: seq })).bytes);
+  const again = bench.restart();
+  const { books, positions } = again.state;
+  const text = JSON.stringify([books, positions]);
+  for (let seq = 41; seq <= 80; seq += 1)
+    again.send((await tap({ seq, amount: 1, spent: seq, paid: seq })).bytes);
+  assert.is(book(again).entries.length, 80);
+  assert.is(JSON.stringify([books, positions]), text);
+});
+
+test('a map that is changed with an edit leaves alone what was made before it', () => {
+  const keys = Array.from({ length: 400 }, (_, n) =>
+    bytesKey(suite.keccak256(Uint8Array.of(n >> 8, n & 255))),
+  );
+  let before: Trie<number>;
+  for (const [n, key] of keys.slice(0, 200).entries()) before = trieSet(before, key, n);
+  const text = JSON.stringify(before);
+  const edit = new Edit();
+  let after = before;
+  for (const [n, key] of keys.entries()) after = trieSet(after, key, n + 1000, edit);
+  assert.is(JSON.stringify(before), text);
+  let copied: Trie<number>;
+  for (const [n, key] of keys.entries()) copied = trieSet(copied, key, n + 1000);
+  assert.equal(after, copied, 'the same content has the same shape');
 });
 
 test('a record that was reported as failed and turns up twice counts once', async () => {

@@ -1,9 +1,14 @@
+import { encodeFunctionData } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { emptyBooks } from '../../hub/intake/state.ts';
 import { applyRecord, channelBook } from '../../hub/intake/books.ts';
 import { shortfallRowsMax } from '../../hub/limits.ts';
+import { createLogger } from '../../hub/log.ts';
+import { vaultAbi } from '../../hub/settle/abi.ts';
+import { send } from '../../hub/settle/chain.ts';
+import { Justice } from '../../hub/settle/justice.ts';
 import { shortfallOf } from '../../hub/watch/shortfall.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { channelId } from '../../protocol/integers.ts';
@@ -114,12 +119,103 @@ test('copies at tills of two payees: what the channel can’t pay comes from the
     await hub.stop();
   }));
 
+test('lanes above what was spent are proved on L2 by as few vouchers as show it', () =>
+  inTemporaryFolder(async (folder) => {
+    const payer = key(63);
+    const channel = await openFor(payer);
+    const taps = { channel, payer, on: site.signing };
+    const elsewhere = { ...taps, terminal: otherTerminal, payee: otherPayee };
+    const hub = await site.start(folder);
+    const till = await startTerminal(site, hub);
+    const other = await startTerminal(site, hub, otherTerminal, otherPayee);
+    const honest = await tap({ ...taps, seq: 1, amount: 100_000, spent: 100_000, paid: 100_000 });
+    // No two vouchers conflict: this lane begins where no voucher ever brought it.
+    const above = await tap({ ...elsewhere, seq: 2, amount: 50_000, spent: 150_000, paid: 50_001 });
+    await upload(till, [honest]);
+    await upload(other, [above]);
+    await hub.settleNow();
+    assert.ok((await site.vault.readChannel(channel)).slashed);
+    const response = await fetch(`${hub.statusUrl}/channels`);
+    const view = ((await response.json()) as { channel: number; proof?: unknown }[]).find(
+      (one) => one.channel === channel,
+    );
+    assert.equal(view?.proof, { kind: 'E3', entries: [toHex(honest.id), toHex(above.id)] });
+    till.close();
+    other.close();
+    await hub.stop();
+  }));
+
 /** Books that hold these taps. */
 const booksOf = (taps: readonly SignedTap[]) =>
   taps.reduce(
     (books, { bytes, id }) => applyRecord(books, { type: 'entry', id, at: 0, message: bytes } as never),
     emptyBooks,
   );
+
+/** A payer of two copies that a till each gave 900,000 and 300,000 on one lane; what justice is done with no hub. */
+async function copies(payer: ReturnType<typeof key>, finalityBlocks: number) {
+  const channel = await openFor(payer);
+  const taps = { channel, payer, on: site.signing };
+  const pair = [
+    await tap({ ...taps, seq: 1, amount: 900_000, spent: 900_000, paid: 900_000 }),
+    await tap({ ...taps, terminal: otherTerminal, seq: 1, amount: 300_000, spent: 300_000, paid: 300_000 }),
+  ];
+  const evidence = { type: 'evidence', proof: 1, channel, entries: pair.map(({ id }) => id) } as never;
+  const books = applyRecord(booksOf(pair), evidence);
+  const link = { vault: async () => site.vault, finalityBlocks } as never;
+  const account = privateKeyToAccount(site.anvil.keys[4]!);
+  const log = createLogger('silent');
+  return {
+    channel,
+    justice: new Justice({ signing: site.signing, link, account, books: () => books, log }),
+    pot: () => site.vault.readPot(channel),
+    short: async () => (await site.vault.readClaim(channel, payee.address)).shortfall,
+  };
+}
+
+const rpc = (method: string, ...params: unknown[]) =>
+  (site.vault.client as unknown as { request(call: object): Promise<unknown> }).request({ method, params });
+
+test('what a frozen vault refused is registered when it is open again', async () => {
+  const { justice, short, pot } = await copies(key(64), 0);
+  const guardian = privateKeyToAccount(site.anvil.keys[0]!);
+  const { client, address } = site.vault;
+  const data = encodeFunctionData({ abi: vaultAbi, functionName: 'freeze', args: [3600] });
+  await send(client, guardian, { to: address, data });
+  await justice.step();
+  assert.is((await pot()).claims, 0, 'the proof stands, the claim was refused');
+  await justice.step();
+  await pass(3601);
+  await justice.step();
+  assert.is(await short(), 300_000);
+  // Known on L2, so nothing is sent for it again.
+  const sent = await site.vault.client.getBlockNumber();
+  await justice.step();
+  assert.is(await site.vault.client.getBlockNumber(), sent);
+});
+
+test('proof, claim and share come back after the blocks that held them were taken back', async () => {
+  const { justice, short, pot } = await copies(key(65), 3);
+  const before = await rpc('evm_snapshot');
+  await justice.step();
+  assert.is(await short(), 300_000);
+  await rpc('evm_revert', before);
+  assert.is((await pot()).closesAt, 0);
+  await justice.step();
+  assert.is(await short(), 300_000);
+
+  await pass(WINDOW);
+  const open = await rpc('evm_snapshot');
+  const balance = await site.vault.readPayeeBalance(payee.address);
+  await justice.step();
+  await justice.step();
+  assert.is((await pot()).left, 0);
+  await rpc('evm_revert', open);
+  assert.is(await site.vault.readPayeeBalance(payee.address), balance);
+  await justice.step();
+  assert.is((await pot()).left, 0);
+  assert.is(await site.vault.readPayeeBalance(payee.address), balance + 300_000);
+});
 
 /** Stretches of one lane, each a voucher of its own: [paid before, amount, answer]. */
 async function lane(stretches: readonly (readonly [number, number, ('receipt' | 'credit')?])[]) {

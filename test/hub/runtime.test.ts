@@ -18,18 +18,22 @@ import { seededRandom } from './random.ts';
 
 const crypto = loadCrypto();
 
-function start(ledger: FileLedger): {
+function start(
+  ledger: FileLedger,
+  own = context,
+  log = createLogger('silent'),
+): {
   runtime: IntakeRuntime;
   sent: Message[];
   metrics: ReturnType<typeof createMetrics>;
 } {
   const sent: Message[] = [];
   const metrics = createMetrics();
-  const runtime = new IntakeRuntime(context, {
+  const runtime = new IntakeRuntime(own, {
     journal: new Journal(ledger, crypto.suite),
     key: memoryKey(`0x${'5a'.repeat(32)}`, crypto),
     metrics,
-    log: createLogger('silent'),
+    log,
     send: (_device, bytes) => sent.push(decodeOwn(bytes)),
     registered: () => {},
     revocations: () => {},
@@ -88,6 +92,26 @@ for (const fault of ['write', 'sync'] as const) {
     assert.equal(refusals?.values, [{ value: 2, labels: { code: 'storage_failed' } }]);
   });
 }
+
+test('a hub whose index fills up says so once, in time, and shows how full it is', async () => {
+  const ledger = await FileLedger.open({ files: new FaultyDisk(seededRandom(1)).files() });
+  const log = createLogger('silent');
+  const warnings: object[] = [];
+  log.warn = ((facts: object) => warnings.push(facts)) as typeof log.warn;
+  const { runtime, metrics } = start(ledger, { ...context, indexedMax: 8 }, log);
+  const warned: number[] = [];
+  for (let n = 1; n <= 8; n += 1) {
+    await runtime.message('d', (await tap({ seq: n, amount: 5, spent: 5 * n, paid: 5 * n })).bytes, NOW);
+    warned.push(warnings.length);
+  }
+  assert.equal(warned, [0, 0, 0, 0, 0, 1, 1, 1]);
+  assert.equal(warnings, [{ indexed: 6, indexedMax: 8 }]);
+  const shown = async (name: string) =>
+    (await metrics.registry.getSingleMetric(name)!.get()).values[0]!.value;
+  assert.is(await shown('sundial_hub_index_entries'), 8);
+  assert.is(await shown('sundial_hub_index_entries_max'), 8);
+  await ledger.close();
+});
 
 const hubAddress = memoryKey(`0x${'5a'.repeat(32)}`, crypto).address;
 

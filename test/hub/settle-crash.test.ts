@@ -1,5 +1,6 @@
 // The settle loop cut at every point where it touches the ledger or the chain, on a real chain: after a restart the
 // lane is settled once, by one transaction, and nothing is forgotten.
+import { encodeFunctionData } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -10,11 +11,14 @@ import { rowAttemptsMax } from '../../hub/limits.ts';
 import { createLogger } from '../../hub/log.ts';
 import { decodeRecord, encodeRecord, type HubRecord } from '../../hub/records.ts';
 import { Registry, type RegistryState } from '../../hub/registry/registry.ts';
+import { vaultAbi } from '../../hub/settle/abi.ts';
+import { prepare, submit } from '../../hub/settle/chain.ts';
 import { SettleLoop } from '../../hub/settle/loop.ts';
 import { ChainLink } from '../../hub/watch/chain-link.ts';
 import { Watch } from '../../hub/watch/watch.ts';
 import { parseConfig } from '../../hub/config.ts';
 import { toHex } from '../../protocol/bytes.ts';
+import { SundialError } from '../../protocol/errors.ts';
 import { otherPayee, otherTerminal, payee, payer, type SignedTap, tap } from './fleet.ts';
 import { type Site, startSite } from './site.ts';
 import { inTemporaryFolder } from './temporary.ts';
@@ -282,12 +286,48 @@ test('a row that the vault skips is reported, holds up nothing, and is not sent 
     const sent = (await transactions()) - before;
     for (let again = 0; again < 3; again += 1) await bench.run();
     assert.is((await transactions()) - before, sent);
+    // Money comes a little at a time, more often than a row that moves nothing is tried.
+    for (let time = 0; time <= rowAttemptsMax; time += 1) {
+      await site.vault.topUp(site.owner, channel, 100);
+      await bench.run();
+    }
     // More money comes: the row is tried again, and goes through.
     await site.vault.topUp(site.owner, channel, 10_000);
     await bench.run();
     assert.is(await site.vault.readLane(channel, otherPayee.address), 5_000);
     assert.is(bench.loop.refused.size, 0);
-    assert.ok(rowAttemptsMax > 1);
+    await bench.close();
+  }));
+
+test('a frozen vault: no row is blamed, and all settle when the freeze is over', () =>
+  inTemporaryFolder(async (folder) => {
+    const bench = await Bench.open(folder);
+    const { client, address } = site.vault;
+    const rpc = client as unknown as { request(call: object): Promise<unknown> };
+    const guardian = privateKeyToAccount(site.anvil.keys[0]!);
+    const freeze = encodeFunctionData({ abi: vaultAbi, functionName: 'freeze', args: [3600] });
+    bench.take([await nextTap()]);
+    // One batch is on its way when the freeze begins, and reverts.
+    await rpc.request({ method: 'evm_setAutomine', params: [false] });
+    assert.is(await bench.loop.step(true), 'sent');
+    const first = { priorityFeeMin: 10n ** 11n };
+    await submit(client, await prepare(client, guardian, { to: address, data: freeze }, first));
+    await rpc.request({ method: 'evm_mine', params: [] });
+    await rpc.request({ method: 'evm_setAutomine', params: [true] });
+    await bench.look();
+    assert.is(await bench.loop.step(true), 'finished');
+    for (let again = 0; again < 3; again += 1) {
+      const error = await bench.loop.step(true).then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      );
+      assert.is(error instanceof SundialError && error.code, 'vault_frozen');
+    }
+    assert.is(bench.loop.refused.size, 0);
+    await rpc.request({ method: 'evm_increaseTime', params: [3601] });
+    await rpc.request({ method: 'evm_mine', params: [] });
+    await bench.run();
+    assert.is(await site.vault.readLane(site.channel, payee.address), paid);
     await bench.close();
   }));
 

@@ -286,7 +286,18 @@ test('a revoked channel stands in the list that the next beacon names, and gets 
     const wearable = new Connected(hub, payer.address);
     try {
       await wearable.ready();
-      await hub.revoke(channel, true);
+      const say = (word: string, of: number | string, headers = {}) =>
+        fetch(`${hub.statusUrl}/${word}?channel=${of}`, { method: 'POST', headers });
+      const refusals = await Promise.all([
+        say('revoke', 'all'),
+        say('revoke', 999),
+        say('revoke', channel, { origin: 'https://evil.example' }),
+      ]);
+      assert.equal(
+        refusals.map(({ status }) => status),
+        [400, 400, 403],
+      );
+      assert.is((await say('revoke', channel)).status, 200);
       const { channels } = await wearable.next('revocations', (found) => found.channels.length > 0);
       assert.equal(channels, [channel]);
       const hash = suite.keccak256(concatBytes(uintBytes(channel, 4)));
@@ -301,6 +312,10 @@ test('a revoked channel stands in the list that the next beacon names, and gets 
       const signature = await payer.sign(signing.digest('LeaseRequest', request));
       wearable.send({ type: 'leaseRequest', ...request, signature });
       assert.is((await wearable.next('rejection')).code, 48);
+      assert.is((await say('allow', channel)).status, 200);
+      await wearable.next('revocations', (found) => found.channels.length === 0);
+      wearable.send({ type: 'leaseRequest', ...request, signature });
+      await wearable.next('lease');
     } finally {
       wearable.close();
       await hub.stop();
@@ -330,6 +345,30 @@ test('L2 goes away and comes back: vouchers are taken all the while, and settlin
       await hub.stop();
       await road.close();
     }
+  }));
+
+test('an owner who leaves: the hub settles what the channel owes unasked, also when it starts only then', () =>
+  inTemporaryFolder(async (folder) => {
+    const { signing, vault, owner } = site;
+    const leaver = key(51);
+    const { channel } = await vault.openChannel(owner, { payer: toHex(leaver.address), amount: 1_000 });
+    const taps = { on: signing, channel, payer: leaver };
+    let hub = await site.start(folder);
+    let pos = await startTerminal(site, hub);
+    pos.send((await tap({ ...taps, seq: 1, amount: 10, spent: 10, paid: 10 })).bytes);
+    await pos.next('acknowledgement');
+    pos.close();
+    await hub.stop();
+    await vault.startExit(owner, channel);
+
+    hub = await site.start(folder);
+    pos = await startTerminal(site, hub);
+    await until('it is settled', async () => (await vault.readLane(channel, payee.address)) === 10);
+    pos.close();
+    await hub.stop();
+    hub = await site.start(folder);
+    assert.is(hub.status().chain.trouble, undefined, 'a third start knows of the exit before it sees L2');
+    await hub.stop();
   }));
 
 test('a hub that starts without L2 takes vouchers of the channels that it knows', () =>

@@ -468,6 +468,13 @@ export const MUTATIONS = [
     'device/journal',
   ],
   [
+    'a payer asks the hub about an unknown voucher as often as ever',
+    'protocol/machines/payer/sync.ts',
+    'Math.min(2 * askPauseMs, ASK_PAUSE_MAX_MS)',
+    'askPauseMs',
+    'protocol/hub-link',
+  ],
+  [
     'the runtime sends before it stores',
     'device/runtime.ts',
     'const effect = effects[i]!;',

@@ -1,10 +1,16 @@
-// Breaks protocol/ one line at a time, in memory, and runs the test that must notice. Deep only; an ordinary run
-// checks that every line is still there to be broken. `npm run mutate:protocol` does the deep part alone.
+// Breaks protocol/, device/, hub/ and the simulator's model of the vault one line at a time, in memory, and runs the test
+// that must notice. An ordinary run breaks a few (`inCi`) and checks that every other line is still there to be broken;
+// `npm run mutate:protocol` does the deep part alone. Each test is run unbroken first: one that fails anyway notices nothing.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bundleChanged } from '../../tools/bundle.mjs';
-import { MUTATIONS } from './protocol.mjs';
+import { bundle, bundleChanged } from '../../tools/bundle.mjs';
+import { compileContracts } from '../../tools/contracts.mjs';
+import { HUB_MUTATIONS } from './hub.mjs';
+import { MUTATIONS as RULE_MUTATIONS } from './protocol.mjs';
+import { VAULT_MUTATIONS } from './vault.mjs';
+
+const MUTATIONS = [...RULE_MUTATIONS, ...HUB_MUTATIONS, ...VAULT_MUTATIONS];
 
 export default {
   name: 'mutations',
@@ -21,17 +27,22 @@ export default {
     });
     for (const { name, file } of missing) process.stdout.write(`not exactly once in ${file}: ${name}\n`);
     judge(missing.length === 0, `each of ${MUTATIONS.length} lines to break stands exactly once`);
-    if (!deep) return counts;
     const mine = MUTATIONS.filter(
-      (mutation, index) => !missing.includes(mutation) && index % shards === shard - 1,
+      (mutation, index) =>
+        !missing.includes(mutation) && (deep ? index % shards === shard - 1 : mutation.inCi === true),
     );
-    for (const mutation of mine) {
-      const { name, file, from: find, to: replace, caughtBy } = mutation;
-      const entryPoints = { broken: `test/${caughtBy}.test.ts` };
-      await bundleChanged(entryPoints, 'build/test/mutations', { name, file, find, replace });
-      const outfile = 'build/test/mutations/broken.mjs';
-      const { status } = spawnSync(process.execPath, [outfile], { cwd: root, timeout: 120_000 });
-      judge(status !== 0, `${name}: caught by ${caughtBy}`);
+    // What a chain's tests deploy.
+    compileContracts();
+    const outdir = 'build/test/mutations';
+    const passes = () =>
+      spawnSync(process.execPath, [`${outdir}/broken.mjs`], { cwd: root, timeout: 120_000 }).status === 0;
+    for (const test of new Set(mine.map(({ caughtBy }) => caughtBy))) {
+      await bundle({ broken: `test/${test}.test.ts` }, outdir);
+      judge(passes(), `${test} passes with nothing broken`);
+    }
+    for (const { name, file, from: find, to: replace, caughtBy } of mine) {
+      await bundleChanged({ broken: `test/${caughtBy}.test.ts` }, outdir, { name, file, find, replace });
+      judge(!passes(), `${name}: caught by ${caughtBy}`);
     }
     return counts;
   },

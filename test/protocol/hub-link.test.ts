@@ -125,6 +125,38 @@ test('a transport that confirms, and a hub that says nothing, clear nothing: all
   assert.is(packs(), 2, 'nothing goes up without a hub');
 });
 
+test('a payer asks ever more rarely about a voucher that the hub does not know, and at once about a new one', async () => {
+  const payer = await makePayer();
+  const terminal = await makeTerminal();
+  const isReceipt = ({ type }: Message): boolean => type === 'receipt';
+  await tap(payer, terminal, 100, 1, isReceipt);
+  const asked: number[] = [];
+  payer.uplink = async (sent) => {
+    if (sent.type === 'query') asked.push(payer.nowMs / 1000);
+  };
+  const clockTo = async (untilSeconds: number): Promise<void> => {
+    while (payer.nowMs < untilSeconds * 1000) {
+      payer.nowMs += 1000;
+      await payer.on({ type: 'clock' });
+    }
+  };
+  await payer.on({ type: 'hubConnected' });
+  await clockTo(2500);
+  assert.equal(asked, [0, 5, 15, 35, 75, 155, 315, 635, 1235, 1835, 2435], 'every ten minutes in the end');
+  asked.length = 0;
+  await payer.on({ type: 'hubLost' });
+  await clockTo(2600);
+  await payer.on({ type: 'hubConnected' });
+  await clockTo(2620);
+  assert.equal(asked, [2600, 2605, 2615], 'a new connection starts over');
+  await clockTo(4300);
+  asked.length = 0;
+  const other = await makeTerminal({ key: keys.terminal2 });
+  await tap(payer, other, 100, 2, isReceipt);
+  await clockTo(4301);
+  assert.equal(asked, [4301, 4301], 'and so does a new voucher');
+});
+
 test('a payer hands in its second copies with their receipts, and keeps none that was acknowledged', async () => {
   const payer = await makePayer();
   const terminal = await makeTerminal();

@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadCrypto } from '../../hub/crypto.ts';
 import { readScenario, SCENARIOS } from '../../simulators/scenarios/index.ts';
-import { RecordedDevice } from '../../simulators/sim/replay.ts';
+import { NodeEngine, RecordedDevice } from '../../simulators/sim/replay.ts';
 import { Simulation } from '../../simulators/sim/simulation.ts';
 import { realSuite, standInSuite } from '../../simulators/world/suite.ts';
 
@@ -21,14 +21,16 @@ for (const [name, change, real] of [
       seed: 5,
       suite: real ? realSuite(loadCrypto().suite) : standInSuite(),
     });
-    const recorded = simulation.fleet.devices.map((device) => new RecordedDevice(device));
+    const { fleet, signing } = simulation;
+    const actors = [...fleet.terminals, ...fleet.payers];
+    const recorded = actors.map((actor) => new RecordedDevice(actor, signing.domain));
     simulation.run();
     assert.equal(simulation.violations, []);
     assert.ok(simulation.accounts.taps + simulation.accounts.ticks > 20, 'hardly anything was paid');
     if ('faults' in change) assert.ok(simulation.cuts > 3, `only ${simulation.cuts} power cuts`);
     let effects = 0;
     for (const device of recorded) {
-      const replayed = await device.replay();
+      const replayed = await device.replay(new NodeEngine(device.living));
       assert.is(replayed.difference, undefined, replayed.device);
       effects += replayed.effects;
     }

@@ -39,6 +39,30 @@ for (const [name, scenario] of SCENARIOS) {
   });
 }
 
+test('a hub whose index is full takes nothing more, and everything once it has room', () => {
+  const scenario: Scenario = { ...SCENARIOS.get('city')!, hours: 3, faults: { hubCrash: 'frequent' } };
+  const simulation = new Simulation({
+    scenario,
+    devices: 30,
+    seed: 4,
+    suite: standInSuite(),
+    keepTrace: true,
+  });
+  const { hub } = simulation;
+  const room = 150;
+  hub.giveRoom(room);
+  simulation.runTo(simulation.activeUntilMs - 1);
+  assert.is(hub.state.books.indexed, room);
+  assert.ok(hub.crashes > 0, 'it never started from a full ledger');
+  const waiting = simulation.fleet.terminals.reduce((sum, { device }) => sum + device.books.outbox.length, 0);
+  assert.ok(waiting > room, `only ${waiting} entries wait`);
+  hub.giveRoom(1_000_000);
+  simulation.run();
+  // Among them: outboxes are empty, and what was accepted is paid, once.
+  assert.equal(simulation.violations, []);
+  assert.ok(hub.state.books.indexed > room + waiting - 1);
+});
+
 test('every kind of fault is drawn when all are frequent', () => {
   const levels = Object.fromEntries(FAULT_KINDS.map((kind) => [kind, 'frequent']));
   const faults = drawFaults(new Random(5), levels, 0, 2 * HOUR, 30);

@@ -206,6 +206,32 @@ test('a late voucher is void, its payee countersigns, and the money is back in t
     let back = await credited();
     for (let look = 0; back === 0 && look < 5; look++) back = await credited();
     assert.is(back, 2_000_000);
+
+    const cash = ['withdraw', '--site', state, '--json'] as const;
+    const { withdrawn, left } = JSON.parse((await sundial(...cash, '--amount', '1')).stdout);
+    assert.is(withdrawn, 1_000_000);
+    assert.ok(left > 0);
+    const tooMuch = await sundial(...cash, '--amount', '9000');
+    assert.match(tooMuch.stderr, /payee_funds: the vault holds [\d.]+ TIME/);
+    assert.match((await sundial(...cash, '--to', '0x12')).stderr, /address: 0x12 is no address/);
+    assert.is(JSON.parse((await sundial(...cash)).stdout).withdrawn, left, 'all of it');
+    assert.is((await sundial('reconcile', '--site', state)).code, 0, 'and the sums hold');
+
+    const lost = ['--site', state, '--channel', '1', '--json'] as const;
+    const revoked = async (): Promise<unknown> => {
+      const status = await (await fetch(`${site.statusUrl}/status`)).json();
+      return (status as { revoked: unknown }).revoked;
+    };
+    assert.equal(JSON.parse((await sundial('channel', 'revoke', ...lost)).stdout), {
+      channel: 1,
+      revoked: true,
+    });
+    assert.equal(await revoked(), [1]);
+    assert.is((await sundial('channel', 'allow', ...lost)).code, 0);
+    assert.equal(await revoked(), []);
+    const unknown = await sundial('channel', 'revoke', '--site', state, '--channel', '99');
+    assert.is(unknown.code, 1);
+    assert.match(unknown.stderr, /channel_unknown/);
   } finally {
     await Promise.all([pos.stop(), wearable.stop()]);
     demo.kill('SIGINT');

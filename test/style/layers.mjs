@@ -3,11 +3,27 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 
+/** What the parts of a simulated run may import: the run as they see it, not the simulation that puts them together. */
+const PART_OF_A_RUN = {
+  folders: [
+    'protocol',
+    'device',
+    'hub',
+    ...['chain', 'data', 'fleet', 'flash', 'network', 'scenarios', 'world'].map(
+      (name) => `simulators/${name}`,
+    ),
+    'simulators/sim/run.ts',
+    'simulators/sim/timing.ts',
+  ],
+  packages: [],
+};
+
 /** What each folder may import besides itself: folders, and packages by name or as a prefix ending in a slash. */
 const LAYERS = {
   'hardware/interfaces': { folders: [], packages: [] },
   protocol: { folders: ['hardware/interfaces'], packages: ['@noble/', 'cbor-x'] },
   device: { folders: ['protocol', 'hardware/interfaces'], packages: ['zod/mini'] },
+  'hardware/replay': { folders: ['protocol', 'device', 'hardware/interfaces'], packages: [] },
   'hardware/keys': { folders: ['protocol', 'hardware/interfaces'], packages: ['@noble/'] },
   'hardware/boards/node': {
     folders: ['protocol', 'device', 'hardware/interfaces', 'hardware/keys'],
@@ -26,6 +42,10 @@ const LAYERS = {
     ],
     packages: [],
   },
+  'simulators/adversary': PART_OF_A_RUN,
+  'simulators/checkers': PART_OF_A_RUN,
+  'simulators/faults': PART_OF_A_RUN,
+  'simulators/fleet': PART_OF_A_RUN,
   simulators: {
     folders: ['protocol', 'device', 'hub', 'hardware', 'contracts', 'tools'],
     packages: '*',

@@ -55,7 +55,7 @@ const nativeCrypto = {
 
 async function bundleTest(root, path, outfile, { curves = true } = {}) {
   const { bundleForEngine } = await import('../../hardware/boards/xs-host/build.mjs');
-  const { nativeModules } = await import('../../hardware/boards/mps2-an386/build.mjs');
+  const { nativeModules } = await import('../../hardware/native/modules.mjs');
   const tables = `
     import { secp256k1 } from '@noble/curves/secp256k1.js';
     import { p256 } from '@noble/curves/nist.js';

@@ -44,9 +44,9 @@ enum flash_result flash_erase(uint32_t offset);
 size_t settings_read(uint8_t *out, size_t size);
 
 /* key.c: the device's key lives in a block of its own and never enters JavaScript. */
-void key_start(void);                /* makes one at the first start; faults without entropy */
+void key_start(bool blinded);        /* makes one at the first start; faults without entropy */
 const uint8_t *key_address(void);    /* 20 bytes */
-bool key_sign(const uint8_t digest[32], uint8_t signature[64]);
+bool key_sign(const uint8_t digest[32], uint8_t signature[64]); /* faults when signing is not blinded */
 
 /* fault.c */
 void fault_start(void);

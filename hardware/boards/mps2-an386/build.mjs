@@ -11,7 +11,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ensureInstalled, root } from '../../../tools/ensure.mjs';
@@ -27,6 +27,7 @@ import {
   strictFlags,
 } from '../../native/build.mjs';
 import { checkUnused } from '../../native/built-ins.mjs';
+import { nativeModules } from '../../native/modules.mjs';
 import { emulator } from './emulator.mjs';
 import { buildHost, bundleForEngine } from '../xs-host/build.mjs';
 
@@ -99,6 +100,8 @@ export const roles = {
   car: 'payer.ts',
   pos: 'pos.ts',
   charger: 'charger.ts',
+  'replay-payer': 'replay-payer.ts',
+  'replay-terminal': 'replay-terminal.ts',
   selftest: 'selftest.ts',
   bench: 'bench.ts',
 };
@@ -112,29 +115,6 @@ const definesOf = (role, profile) => {
   return { ...defines, FIRST_SLOTS: 2 * defines.FIRST_SLOTS, FIRST_CHUNKS: 2 * defines.FIRST_CHUNKS };
 };
 const flashOf = (role, profile) => profiles[profile].flashSize * (role === 'bench' ? 2 : 1);
-
-/** What byte loops in JavaScript take most of: the same functions in C stand in for these modules in an image. */
-export const nativeModules = {
-  name: 'native-modules',
-  setup(build) {
-    const stand = {
-      'device/crc32.ts': 'crc32.ts',
-      'device/links/framing.ts': 'framing.ts',
-      'device/journal/layout.ts': 'layout.ts',
-      'protocol/bytes.ts': 'bytes.ts',
-      'protocol/wire/struct.ts': 'struct.ts',
-    };
-    build.onResolve(
-      { filter: /(crc32|framing|layout|bytes|struct)\.ts$/ },
-      ({ path, resolveDir, importer }) => {
-        const native = stand[relative(root, join(resolveDir, path))];
-        return native && !importer.startsWith(nativeFolder)
-          ? { path: join(nativeFolder, native) }
-          : undefined;
-      },
-    );
-  },
-};
 
 /** The noble profile computes in JavaScript: these modules stand in for the native ones. */
 const nobleProfile = {

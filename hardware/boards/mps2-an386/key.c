@@ -19,6 +19,7 @@ struct stored {
 };
 
 static uint8_t address[20], secret[32];
+static bool is_blinded;
 
 /*
  * The emulated board has no source of randomness. The launcher's seed, the number of starts and a counter give bytes
@@ -52,8 +53,9 @@ bool board_entropy_certified(void)
 	return false;
 }
 
-void key_start(void)
+void key_start(bool blinded)
 {
+	is_blinded = blinded;
 	if (STORED->magic != MAGIC) {
 		/* One draw in 2^128 is no valid key; a source that gives such ones again and again is broken. */
 		int draws = 0;
@@ -75,5 +77,7 @@ const uint8_t *key_address(void)
 
 bool key_sign(const uint8_t digest[32], uint8_t signature[64])
 {
+	/* A start without entropy left the curve's secrets open to who watches the chip compute. */
+	if (!is_blinded) fault("no_entropy");
 	return secp_sign(digest, secret, signature);
 }

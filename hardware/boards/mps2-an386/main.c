@@ -223,8 +223,9 @@ int main(void)
 		print(fault_before());
 		print("\n");
 	}
-	secp_start(board_random(seed, sizeof(seed)) ? seed : NULL);
-	key_start();
+	bool blinded = board_random(seed, sizeof(seed));
+	secp_start(blinded ? seed : NULL);
+	key_start(blinded);
 
 	struct machine_limits limits = {
 		.arena = (uint8_t *)__arena_start,

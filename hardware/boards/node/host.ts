@@ -1,5 +1,5 @@
 /** Clock and entropy of a Node process. */
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import type { Clock, Entropy } from '../../interfaces/index.ts';
 
 /** A computer's clock keeps running while a device process is down, so it vouches for the time. */
@@ -16,3 +16,6 @@ export const nodeEntropy: Entropy = {
   certified: true,
   random: (length) => new Uint8Array(randomBytes(length)),
 };
+
+/** What this side of a line calls itself in its beats, another name for each line: see device/links/line.ts. */
+export const startName = (): number => randomInt(1, 256);

@@ -4,11 +4,10 @@
  */
 import { SerialPort } from 'serialport';
 import { Deframer, encodeFrame } from '../../../device/links/framing.ts';
+import { BEAT_MS, beatOf } from '../../../device/links/line.ts';
 import { SYNC_MESSAGE_BYTES_MAX } from '../../../protocol/limits.ts';
 import type { Uplink } from '../../interfaces/index.ts';
-
-/** As in the board's uart.c: the frame of one byte, which names this start of the reader. */
-const BEAT_MS = 200;
+import { startName } from './host.ts';
 
 /**
  * Joins a serial port to an uplink until the returned function is called.
@@ -19,7 +18,7 @@ export function serialReader(path: string, uplink: Uplink): () => void {
   const port = new SerialPort({ path, baudRate: 115_200 });
   // A line that breaks is a board without network: its outbox waits.
   port.on('error', () => undefined);
-  const beat = Uint8Array.of(2, 1 + Math.floor(Math.random() * 255), 0);
+  const beat = beatOf(startName());
   let beating: NodeJS.Timeout | undefined;
   const deframer = new Deframer(
     SYNC_MESSAGE_BYTES_MAX,

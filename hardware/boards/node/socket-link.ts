@@ -1,27 +1,33 @@
-/** A tap link over a local socket: the terminal listens, the payer comes near. Bytes only; framing is the runtime's. */
+/**
+ * A tap link over a local socket: the terminal listens, the payer comes near. Bytes only; framing is the runtime's. At
+ * the far end may also be an emulated board, which beats: see device/links/line.ts.
+ */
 import { existsSync, mkdirSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
+import { Line } from '../../../device/links/line.ts';
 import { SundialError } from '../../../protocol/errors.ts';
 import type { Link } from '../../interfaces/index.ts';
+import { nodeClock, startName } from './host.ts';
 
-function linkOf(socket: Socket): Link {
+function linksOver(socket: Socket, onLink: (link: Link) => void): void {
   socket.setNoDelay(true);
   // A far end that dies is a closed link, not a crash of this process.
   socket.on('error', () => socket.destroy());
-  return {
+  const line = new Line({
+    name: startName(),
+    clock: nodeClock,
     frameSizeMax: 64 * 1024,
-    send: (bytes) => {
+    connected: true,
+    write: (bytes) => {
       if (!socket.destroyed) socket.write(bytes);
     },
-    receive(onBytes, onClosed) {
-      socket.on('data', (data) => onBytes(new Uint8Array(data)));
-      socket.once('close', onClosed);
-    },
-    close: () => socket.destroy(),
-  };
+    hangUp: () => socket.destroy(),
+    onLink,
+  });
+  socket.on('data', (data) => line.push(new Uint8Array(data)));
+  socket.once('close', () => line.end());
 }
-
 /** Is somebody listening at the path? */
 function answers(path: string): Promise<boolean> {
   return new Promise((resolve) => {
@@ -56,7 +62,7 @@ export async function listenForTaps(path: string, onLink: (link: Link) => void):
       return;
     }
     present = socket;
-    onLink(linkOf(socket));
+    linksOver(socket, onLink);
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -76,7 +82,7 @@ export function seekTerminal(path: string, onLink: (link: Link) => void): () => 
   const seek = (): void => {
     if (stopped) return;
     socket = connect(path);
-    socket.once('connect', () => onLink(linkOf(socket!)));
+    socket.once('connect', () => linksOver(socket!, onLink));
     socket.once('error', () => socket?.destroy());
     socket.once('close', () => {
       if (!stopped) timer = setTimeout(seek, SEEK_MS);

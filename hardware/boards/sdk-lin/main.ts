@@ -91,7 +91,7 @@ export default function main(): void {
     terminal ?? sdkPayer({ ...settings, role: role === 'car' ? 'car' : 'wearable' }, host, journal);
 
   void runtime.start().then(() => {
-    serialLinks({ device }, TAP_MESSAGE_BYTES_MAX, clock, (link) => runtime.attachLink(link));
+    serialLinks({ device }, TAP_MESSAGE_BYTES_MAX, clock, sdkEntropy, (link) => runtime.attachLink(link));
     const [address, port] = flag('--hub')?.split(':') ?? [];
     if (address !== undefined && port !== undefined) {
       const network = { dns: { io: NumericAddresses }, socket: { io: TCP } };

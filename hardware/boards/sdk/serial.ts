@@ -1,9 +1,7 @@
-/**
- * A serial line of ECMA-419 behind the Link interface. A wire does not say whether anybody is at its far end: when
- * nothing came for a while the link ends and begins anew, and the device greets whoever is there now.
- */
+/** A serial line of ECMA-419 behind the Link interface; who is at its far end says device/links/line.ts. */
 import Serial from 'embedded:io/serial';
-import type { Clock, Link } from '../../interfaces/index.ts';
+import { Line } from '../../../device/links/line.ts';
+import type { Clock, Entropy, Link } from '../../interfaces/index.ts';
 
 /** Where the line is: a port and its pins on a chip, a device file on Linux. */
 export type SerialPlace =
@@ -14,8 +12,8 @@ export type SerialPlace =
 const waitingMax = 2048;
 /** The least room that an ECMA-419 port reports when it can take bytes again is part of a frame; more goes at once. */
 const partMax = 256;
-/** Silence after which a link counts as ended: above the slowest answer of a tap, below a person's patience. */
-const quietMs = 2000;
+/** Between attempts to open a line that was unplugged. */
+const reopenMs = 2000;
 
 function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(a.length + b.length);
@@ -25,20 +23,19 @@ function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
 }
 
 /**
- * Opens the line, and opens it again after an error (a converter was unplugged). Calls back with a fresh link at once and
- * after every silence. Throws when it can't be opened the first time.
+ * Opens the line, and opens it again after an error (a converter was unplugged). Calls back with a fresh link for each
+ * far end that comes. Throws when it can't be opened the first time.
  */
 export function serialLinks(
   place: SerialPlace,
   frameSizeMax: number,
   clock: Clock,
+  entropy: Entropy,
   onLink: (link: Link) => void,
 ): void {
-  let onBytes: ((bytes: Uint8Array) => void) | undefined;
-  let onClosed: (() => void) | undefined;
+  let line: Line | undefined;
   let waiting = new Uint8Array(0);
   let room = 0;
-  let heardMs = 0;
   /** Undefined after an error: the SDK has closed it then, and a closed port must not be touched. */
   let serial: Serial | undefined;
   function open(): Serial {
@@ -48,9 +45,7 @@ export function serialLinks(
       format: 'buffer',
       onReadable(this: Serial, count: number) {
         const bytes = this.read(count);
-        if (!(bytes instanceof ArrayBuffer)) return;
-        heardMs = clock.monotonicMs();
-        onBytes?.(new Uint8Array(bytes));
+        if (bytes instanceof ArrayBuffer) line?.push(new Uint8Array(bytes));
       },
       onWritable(count: number) {
         room = count;
@@ -80,44 +75,35 @@ export function serialLinks(
     }
   }
   function end(): void {
-    const closed = onClosed;
-    onBytes = undefined;
-    onClosed = undefined;
     waiting = new Uint8Array(0);
-    closed?.();
+    line?.end();
+    line = undefined;
   }
   function begin(): void {
-    heardMs = clock.monotonicMs();
-    onLink({
+    room = 0;
+    serial = open();
+    line = new Line({
+      name: 1 + (entropy.random(1)[0]! % 255),
+      clock,
       frameSizeMax,
-      send(bytes) {
+      connected: false,
+      write(bytes) {
         // What does not fit is lost, as on any line; the outbox and the resend bring it again.
         if (waiting.length + bytes.length <= waitingMax) waiting = joined(waiting, bytes) as typeof waiting;
         pump();
       },
-      receive(bytesReceiver, closedReceiver) {
-        onBytes = bytesReceiver;
-        onClosed = closedReceiver;
-      },
-      close: end,
+      hangUp: () => undefined,
+      onLink,
     });
   }
   function watch(): void {
-    if (serial === undefined) {
-      try {
-        room = 0;
-        serial = open();
-        begin();
-      } catch {
-        // Still unplugged.
-      }
-    } else if (clock.monotonicMs() - heardMs >= quietMs) {
-      end();
-      begin();
+    try {
+      if (serial === undefined) begin();
+    } catch {
+      // Still unplugged.
     }
-    clock.schedule(quietMs, watch);
+    clock.schedule(reopenMs, watch);
   }
-  serial = open();
   begin();
-  clock.schedule(quietMs, watch);
+  clock.schedule(reopenMs, watch);
 }

@@ -1,7 +1,9 @@
 // Builds build/xs-host/xs-host, the runner and compiler of bundles, and bundles JavaScript for XS.
-import { existsSync, mkdirSync, renameSync } from 'node:fs';
+//   node hardware/boards/xs-host/build.mjs [--replay payer|terminal]    prints what it made
+import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { ensureInstalled, root } from '../../../tools/ensure.mjs';
 import {
   command,
@@ -14,6 +16,7 @@ import {
   nativeFolder,
   strictFlags,
 } from '../../native/build.mjs';
+import { nativeModules } from '../../native/modules.mjs';
 
 const folder = join(root, 'hardware/boards/xs-host');
 const own = [
@@ -27,6 +30,7 @@ const own = [
   'run.c',
   'struct.c',
 ].map((name) => join(nativeFolder, name));
+const hostOwn = ['main.c', 'flash.c'].map((name) => join(folder, name));
 
 /**
  * Builds the host and returns its path. Takes about half a minute of a core the first time.
@@ -41,7 +45,7 @@ export async function buildHost({ stress = false } = {}) {
       headers: [],
       inputs,
     })),
-    ...(await compile('cc', [...common, ...strictFlags, ...ourFlags], [...own, join(folder, 'main.c')], {
+    ...(await compile('cc', [...common, ...strictFlags, ...ourFlags], [...own, ...hostOwn], {
       inputs,
     })),
     ...(await compile(
@@ -102,7 +106,27 @@ export async function bundleForEngine(entry, outfile, options = {}) {
   });
 }
 
+/**
+ * Builds the program that plays a device's recorded day, see hardware/replay.
+ * @param {'payer' | 'terminal'} kind
+ * @param {import('esbuild').Plugin[]} plugins
+ * @returns {Promise<string>} path of the bundle
+ */
+export async function buildReplay(kind, plugins = []) {
+  const bundle = join(root, `build/xs-host/replay-${kind}-${process.pid}.js`);
+  const entry = `./hardware/boards/xs-host/replay-${kind}.ts`;
+  await bundleForEngine({ contents: `import ${JSON.stringify(entry)};`, resolveDir: root }, bundle, {
+    plugins: [...plugins, nativeModules],
+  });
+  const finished = join(root, `build/xs-host/replay-${kind}-${hash(readFileSync(bundle))}.js`);
+  renameSync(bundle, finished);
+  return finished;
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   ensureInstalled();
-  process.stdout.write(`${await buildHost()}\n`);
+  const { replay } = parseArgs({ options: { replay: { type: 'string' } } }).values;
+  const host = await buildHost();
+  if (replay === undefined) process.stdout.write(`${host}\n`);
+  else process.stdout.write(`${JSON.stringify({ host, bundle: await buildReplay(replay) })}\n`);
 }

@@ -2,17 +2,21 @@
  * Runs a bundle on XS in a Linux process, with memory limits like a chip's, or compiles one for a chip:
  *
  *   xs-host [--ram KIB] BUNDLE          run it; the exit code is what it passed to natives.exit, 70 after a fault
+ *           [--flash FILE]              with flash in a file and stdin: until stdin ends
  *   xs-host --archive FILE BUNDLE       write the byte code that a chip runs from flash
  */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "../../native/archive_make.h"
 #include "../../native/crypto.h"
 #include "../../native/machine.h"
+#include "flash.h"
 
 /* Pointers of this process are twice as wide as a chip's, and so is every slot: the arena is doubled to match. */
 #define WIDER 2
@@ -20,6 +24,7 @@
 #define C_STACK (4 * 1024 * 1024)
 
 static int exit_code;
+static bool takes_stdin;
 
 _Noreturn void fault(const char *name)
 {
@@ -59,10 +64,21 @@ bool board_random(uint8_t *out, size_t size)
 
 bool board_wait(bool alarm, uint32_t ms)
 {
-	struct timespec time = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
-	if (!alarm) return false; /* no alarm and no other source of events: the program is over */
-	nanosleep(&time, NULL);
+	struct pollfd input = { .fd = takes_stdin ? STDIN_FILENO : -1, .events = POLLIN };
+	if (!alarm && !takes_stdin) return false; /* no alarm and no other source of events: the program is over */
+	fflush(stdout);
+	poll(&input, 1, alarm ? (int)ms : -1);
 	return true;
+}
+
+/* Nobody writes to stdin any more: so ends a program that serves it. */
+static void native_stdin(struct sxMachine *the)
+{
+	size_t size = 0;
+	uint8_t *out = argument_bytes(the, 0, &size);
+	ssize_t count = read(STDIN_FILENO, out, size);
+	if (count <= 0) machine_exit();
+	return_number(the, count > 0 ? (double)count : 0);
 }
 
 static void native_exit(struct sxMachine *the)
@@ -81,6 +97,7 @@ static void native_memory(struct sxMachine *the)
 static const struct native natives[] = {
 	{ "exit", native_exit, 1 },
 	{ "memory", native_memory, 0 },
+	{ "stdin", native_stdin, 1 },
 };
 
 static char *read_file(const char *path, size_t *size)
@@ -100,18 +117,24 @@ static char *read_file(const char *path, size_t *size)
 int main(int count, char **arguments)
 {
 	size_t ram = 192; /* KiB, the budget of the firmware */
-	const char *archive = NULL, *bundle = NULL;
+	const char *archive = NULL, *bundle = NULL, *flash = NULL;
 	for (int i = 1; i < count; i++) {
 		if (!strcmp(arguments[i], "--ram") && i + 1 < count) ram = strtoul(arguments[++i], NULL, 10);
 		else if (!strcmp(arguments[i], "--archive") && i + 1 < count) archive = arguments[++i];
+		else if (!strcmp(arguments[i], "--flash") && i + 1 < count) flash = arguments[++i];
 		else bundle = arguments[i];
 	}
 	size_t size = 0;
 	char *source = bundle ? read_file(bundle, &size) : NULL;
 	if (!source || ram < 64) {
-		fprintf(stderr, "usage: xs-host [--ram KIB >= 64] [--archive FILE] BUNDLE\n");
+		fprintf(stderr, "usage: xs-host [--ram KIB >= 64] [--archive FILE] [--flash FILE] BUNDLE\n");
 		return 2;
 	}
+	if (flash && !flash_open(flash)) {
+		fprintf(stderr, "xs-host: %s is no flash\n", flash);
+		return 1;
+	}
+	takes_stdin = flash != NULL;
 	struct machine_limits limits = {
 		.arena_size = ram * 1024 * WIDER,
 		.c_stack_limit = (char *)((uintptr_t)__builtin_frame_address(0) - C_STACK),
@@ -139,6 +162,7 @@ int main(int count, char **arguments)
 	secp_start(board_random(seed, sizeof(seed)) ? seed : NULL);
 	machine_install_own(the);
 	machine_install(the, natives, sizeof(natives) / sizeof(natives[0]));
+	machine_install(the, flash_natives, flash_natives_count);
 	if (!run_program(the, source, size)) {
 		fprintf(stderr, "xs-host: %s does not parse\n", bundle);
 		return 1;

@@ -4,7 +4,7 @@
  */
 import { type Address, type Bytes32, equalBytes } from '../../bytes.ts';
 import { addAmounts, amount, nextSeq, ZERO_AMOUNT } from '../../integers.ts';
-import { LANES_MAX, TICK_VALUE_DIVISOR, TICKS_MAX, UNCONFIRMED_MAX } from '../../limits.ts';
+import { LANES_MAX, SYNC_RETRY_MS, TICK_VALUE_DIVISOR, TICKS_MAX, UNCONFIRMED_MAX } from '../../limits.ts';
 import { firstRefusal, type RefusalName } from '../../refusals.ts';
 import {
   detailHash,
@@ -192,6 +192,8 @@ function intend(turn: PayerTurn, pending: PendingRequest, request: Request, hash
   turn.persist({ type: 'intent', digest, voucher, request, ...(seed && { seed }) });
   turn.notify({ type: 'signing', seq: voucher.seq, amount: amount(request.amount), payee: voucher.payee });
   sendVoucher(turn, { kind: 'voucher', digest, voucher, request }, 'voucher');
+  // Something new to ask about, should no answer come.
+  turn.set({ askPauseMs: SYNC_RETRY_MS });
 }
 
 /** The key answered: the voucher goes out, if anyone is there. Nothing is lost if not: it stays unconfirmed. */

@@ -5,6 +5,7 @@
  */
 import { equalBytes } from '../../bytes.ts';
 import { unreachable } from '../../errors.ts';
+import { SYNC_RETRY_MS } from '../../limits.ts';
 import type { Context, DeviceEvent, Step } from '../effects.ts';
 import { timeAtBoot } from '../time.ts';
 import { onTapMessage, sendHello } from './answers.ts';
@@ -41,6 +42,8 @@ const AFTER_POWER_UP: PayerVolatile = {
   leaseRequest: undefined,
   sentAtMs: 0,
   uploadedAtMs: 0,
+  askedAtMs: 0,
+  askPauseMs: SYNC_RETRY_MS,
 };
 
 /** The state right after power-up, from books that were replayed. `frozen` when the journal can't be trusted. */

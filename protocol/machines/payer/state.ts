@@ -60,7 +60,11 @@ export interface PayerVolatile {
     | { readonly digest: Bytes32; readonly message: MessageOf<'leaseRequest'> }
     | undefined;
   readonly sentAtMs: number;
+  /** When second copies went up last. */
   readonly uploadedAtMs: number;
+  /** When the hub was asked last about what is unanswered, and how long until it is asked again. */
+  readonly askedAtMs: number;
+  readonly askPauseMs: number;
 }
 
 export interface PayerState {

@@ -1,6 +1,6 @@
 /** The payer and the hub: registering, renewing the lease, second copies out, acknowledgements in. */
 import type { Seconds } from '../../integers.ts';
-import { PACK_ENTRIES_MAX, SYNC_RETRY_MS, TIME_STORE_SECONDS } from '../../limits.ts';
+import { ASK_PAUSE_MAX_MS, PACK_ENTRIES_MAX, SYNC_RETRY_MS, TIME_STORE_SECONDS } from '../../limits.ts';
 import { refusalName } from '../../refusals.ts';
 import { SCOPE_ANY } from '../../vouchers.ts';
 import { encodeMessage, type Message, type MessageOf, ROLES } from '../../wire/messages.ts';
@@ -22,7 +22,9 @@ export function onHubConnected(turn: PayerTurn): void {
     entropyCertified: turn.settings.entropyCertified ? 1 : 0,
   });
   requestLease(turn);
-  uploadWaiting(turn);
+  uploadCopies(turn);
+  turn.set({ askPauseMs: SYNC_RETRY_MS });
+  askForUnanswered(turn);
 }
 
 /** Asks for a lease from the present numbers on. */
@@ -50,24 +52,32 @@ export function onLeaseRequestSigned(turn: PayerTurn, signature: Uint8Array): vo
   else if (turn.volatile.linkUp) turn.send(message);
 }
 
-/** Second copies, and a question for every voucher or tick without an answer. */
-export function uploadWaiting(turn: PayerTurn): void {
-  if (!turn.volatile.hubConnected) return;
+/** Second copies, as many as one message holds; the next ones follow the acknowledgements. */
+function uploadCopies(turn: PayerTurn): void {
   turn.set({ uploadedAtMs: turn.nowMs });
   const entries = turn.books.outbox
     .slice(0, PACK_ENTRIES_MAX)
     .map((copy) => encodeMessage(collectedMessage(copy.collected)));
   if (entries.length > 0) turn.upload({ type: 'pack', entries });
+}
+
+/** A question for every voucher or tick without an answer. */
+function askForUnanswered(turn: PayerTurn): void {
+  turn.set({ askedAtMs: turn.nowMs });
   for (const entry of turn.books.unconfirmed) {
     turn.upload({ type: 'query', entry: entryOf(turn, entry) });
   }
 }
 
-/** Tries again what the hub has not answered. */
+/** Tries again what the hub has not answered, and asks ever more rarely about what it does not know. */
 export function onClockSync(turn: PayerTurn): void {
-  const { hubConnected, uploadedAtMs } = turn.volatile;
-  const waiting = turn.books.outbox.length + turn.books.unconfirmed.length > 0;
-  if (hubConnected && waiting && turn.nowMs - uploadedAtMs >= SYNC_RETRY_MS) uploadWaiting(turn);
+  const { hubConnected, uploadedAtMs, askedAtMs, askPauseMs } = turn.volatile;
+  if (!hubConnected) return;
+  const { outbox, unconfirmed } = turn.books;
+  if (outbox.length > 0 && turn.nowMs - uploadedAtMs >= SYNC_RETRY_MS) uploadCopies(turn);
+  if (unconfirmed.length === 0 || turn.nowMs - askedAtMs < askPauseMs) return;
+  turn.set({ askPauseMs: Math.min(2 * askPauseMs, ASK_PAUSE_MAX_MS) });
+  askForUnanswered(turn);
 }
 
 function onBeacon(turn: PayerTurn, message: MessageOf<'beacon'>): void {
@@ -98,7 +108,7 @@ export function onHubMessage(turn: PayerTurn, message: Message): void {
       const waited = turn.books.outbox.length;
       onAcknowledgement(turn, message);
       const { length } = turn.books.outbox;
-      return length > 0 && length < waited ? uploadWaiting(turn) : undefined;
+      return length > 0 && length < waited ? uploadCopies(turn) : undefined;
     }
     case 'credit':
       return onCredit(turn, message);

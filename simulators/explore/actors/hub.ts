@@ -12,10 +12,17 @@ import {
   type IntakeEvent,
   type IntakeState,
 } from '../../../hub/intake/state.ts';
+import { trieEntries } from '../../../hub/intake/trie.ts';
 import type { HubRecord } from '../../../hub/records.ts';
-import { encodeMessage, type MessageOf } from '../../../protocol/wire/messages.ts';
+import { decodeOwn, encodeMessage, type MessageOf } from '../../../protocol/wire/messages.ts';
 import { CHANNEL, type Scene, START } from '../scene.ts';
 import { canonical, Interner } from '../space.ts';
+import type { Upload } from './terminal.ts';
+
+/** An entry that a terminal hands in; `number` is that of its bytes. */
+export interface Handed extends Upload {
+  readonly number: number;
+}
 
 export interface HubLocal {
   readonly intake: IntakeState;
@@ -27,6 +34,8 @@ export interface HubLocal {
   readonly ram: ReadonlySet<string>;
   /** Everything that ever arrived, written or not. */
   readonly arrived: ReadonlySet<string>;
+  /** Of written ticks: the digests that are acknowledged. */
+  readonly ticks: readonly { readonly stream: Uint8Array; readonly k: number; readonly entry: Uint8Array }[];
   /** The payer was proved a fraud. */
   readonly evidence: boolean;
 }
@@ -53,6 +62,7 @@ export class HubTable {
       timing: DEFAULT_TIMING,
       scopes: {},
       leaseAnyScope: true,
+      indexedMax: 1_000_000,
       development: true,
     };
     const spendable = amount(scene.config.spendLimit ?? 6);
@@ -82,6 +92,12 @@ export class HubTable {
 
   private number(parts: Pick<HubLocal, 'intake' | 'written' | 'inRam' | 'arrived'>): number {
     const durable = new Map(parts.written.map((record, position) => [idOf(record), position]));
+    const ticks = parts.written.flatMap((record) => {
+      const message = record.type === 'entry' ? decodeOwn(record.message) : undefined;
+      return record.type === 'entry' && message?.type === 'collectedTick'
+        ? [{ stream: message.stream, k: message.k, entry: record.id }]
+        : [];
+    });
     const ram = new Set(parts.inRam.map(({ record }) => idOf(record)));
     const arrived = this.remembersArrivals ? parts.arrived : new Set<string>();
     const evidence = durable.has('evidence') || ram.has('evidence');
@@ -90,8 +106,11 @@ export class HubTable {
     const inRam = parts.inRam.map(({ record }) => record);
     // In which order they were written shows only where somebody looks at positions.
     const written = this.scene.config.evicts ? parts.written.map(textOf).join() : bytes(parts.written);
-    const text = `${written}|${bytes(inRam)}|${[...arrived].sort().join()}`;
-    return this.locals.number(text, () => ({ ...parts, arrived, durable, ram, evidence }));
+    const { entries, claims } = channelBook(parts.intake.books, CHANNEL);
+    // Books that came to something else by the order of arrival are another state, and are judged as such.
+    const books = canonical([entries, [...trieEntries(claims)].map(([payee, { id }]) => [payee, id])]);
+    const text = `${written}|${bytes(inRam)}|${[...arrived].sort().join()}|${books}`;
+    return this.locals.number(text, () => ({ ...parts, arrived, durable, ram, ticks, evidence }));
   }
 
   private memo(key: string, compute: () => number): number {
@@ -104,7 +123,7 @@ export class HubTable {
   }
 
   /** Bytes arrive. They are in RAM then, unless refused or known. */
-  receive(number: number, bytesNumber: number, bytes: Uint8Array, id: string): number {
+  receive(number: number, { number: bytesNumber, bytes, id }: Handed): number {
     return this.memo(`${number}r${bytesNumber}`, () => {
       const local = this.local(number);
       const event: IntakeEvent = { type: 'message', device: 'any', bytes, now: START };

@@ -61,6 +61,8 @@ export function payerTable(scene: Scene, drop: Drop): { table: PayerTable; first
         peer: undefined,
         sentAtMs: 0,
         uploadedAtMs: 0,
+        askedAtMs: 0,
+        askPauseMs: 0,
         hubConnected: false,
         // Recomputed from the seed when needed.
         chain: undefined,

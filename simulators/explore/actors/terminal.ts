@@ -38,8 +38,12 @@ export type TerminalWalkEvent =
   | { readonly type: 'expire' }
   /** The place of the lane is needed for somebody else; everything on it was acknowledged. */
   | { readonly type: 'evict' }
-  /** The hub is met, and its acknowledgement comes. */
-  | { readonly type: 'acknowledged'; readonly message: MessageOf<'acknowledgement'> };
+  /** The hub is met, and its acknowledgement comes; `late`: of a tick that was uploaded before a later one took its place. */
+  | {
+      readonly type: 'acknowledged';
+      readonly message: MessageOf<'acknowledgement'>;
+      readonly late: TerminalState['volatile']['uploadedTicks'];
+    };
 export type TerminalTable = DeviceTable<
   TerminalState,
   TerminalBooks,
@@ -118,8 +122,11 @@ export function terminalTable(
       // After the leases ran out time goes on, so that a request that nobody pays is dropped.
       if (event.type === 'clock' && nowMs > 0) nowMs = 2 * EXPIRED_MS;
       if (event.type === 'acknowledged') {
-        const met = run(state, { type: 'hubConnected' });
-        return run(met.state, { type: 'hubMessage', message: event.message });
+        const { books, volatile } = state;
+        const late: TerminalState = { books, volatile: { ...volatile, uploadedTicks: event.late } };
+        const met = event.late.length > 0 ? late : run(state, { type: 'hubConnected' }).state;
+        const heard: TerminalEvent = { type: 'hubMessage', message: event.message };
+        return drop.terminal?.({ run, runAs, self, payee }, met, heard) ?? run(met, heard);
       }
       return drop.terminal?.({ run, runAs, self, payee }, state, event) ?? run(state, event);
     },
@@ -230,13 +237,22 @@ function helloOf(scene: Scene): MessageOf<'hello'> {
   };
 }
 
-/** What the terminal would hand to the hub now: bytes of each entry, by the real upload. */
-export function uploads(
-  scene: Scene,
-  index: number,
-  state: TerminalState,
-): { readonly entries: readonly Uint8Array[]; readonly ids: readonly string[] } {
-  if (state.books.outbox.length === 0) return { entries: [], ids: [] };
+/** One entry of a terminal's outbox as it is handed to the hub. */
+export interface Upload {
+  readonly bytes: Uint8Array;
+  /** The digest that the hub acknowledges. */
+  readonly id: string;
+  readonly payee: number;
+  /** What it claims on the payee's lane. */
+  readonly claim: number;
+  /** Entries of one name take each other's place in the outbox: the one with the higher rank is the later. */
+  readonly place: { readonly name: string; readonly rank: number };
+}
+
+/** What the terminal would hand to the hub now: each entry by the real upload. */
+export function uploads(scene: Scene, index: number, state: TerminalState): readonly Upload[] {
+  const { outbox } = state.books;
+  if (outbox.length === 0) return [];
   const { expiresAt, signature, payee } = scene.certificate(index);
   const settings = {
     role: 'charger',
@@ -250,27 +266,40 @@ export function uploads(
   } as const;
   const context = { signing: scene.signing, self: scene.terminals[index]! };
   const { effects } = terminalStep(context, settings, state, { type: 'hubConnected' }, 0);
-  const entries = effects.flatMap((effect: Effect<TerminalRecord>) =>
+  const packed = effects.flatMap((effect: Effect<TerminalRecord>) =>
     effect.type === 'upload' && effect.message.type === 'pack' ? [...effect.message.entries] : [],
   );
-  const ids = state.books.outbox.map((entry) =>
-    toHex(
+  return packed.map((bytes, position) => {
+    const entry = outbox[position]!;
+    const id =
       entry.kind === 'tick'
         ? tickEntry(scene.signing.suite, entry.stream, entry.k, entry.preimage)
-        : entry.entry,
-    ),
-  );
-  return { entries, ids };
+        : entry.entry;
+    return {
+      bytes,
+      id: toHex(id),
+      payee: scene.config.terminals[index]!,
+      claim: claimOf(scene, entry),
+      place: placeOf(entry),
+    };
+  });
 }
 
 /** The most that the terminal's stored vouchers claim on its payee's lane. */
-export function claimable(scene: Scene, { books }: TerminalState): number {
-  let top = 0;
-  for (const entry of books.outbox) {
-    if (entry.kind === 'voucher' && entry.collected.receipt)
-      top = Math.max(top, entry.collected.voucher.paid);
-    // The stream itself is in the outbox too, or acknowledged by the hub.
-    if (entry.kind === 'tick') top = Math.max(top, scene.voucher(entry.stream)!.voucher.paid + entry.k);
-  }
-  return top;
+export const claimable = (scene: Scene, { books }: TerminalState): number =>
+  Math.max(0, ...books.outbox.map((entry) => claimOf(scene, entry)));
+
+export const tickPlace = (stream: Uint8Array): string => `tick ${toHex(stream)}`;
+
+/** Of a stream only the newest tick waits, of a voucher only the newest credit. */
+function placeOf(entry: TerminalBooks['outbox'][number]): Upload['place'] {
+  if (entry.kind === 'tick') return { name: tickPlace(entry.stream), rank: entry.k };
+  if (entry.kind === 'credit') return { name: `credit ${toHex(entry.voucher)}`, rank: entry.credited };
+  return { name: `voucher ${toHex(entry.entry)}`, rank: 0 };
+}
+
+function claimOf(scene: Scene, entry: TerminalBooks['outbox'][number]): number {
+  // The stream itself is in the outbox too, or acknowledged by the hub.
+  if (entry.kind === 'tick') return scene.voucher(entry.stream)!.voucher.paid + entry.k;
+  return entry.kind === 'voucher' && entry.collected.receipt ? entry.collected.voucher.paid : 0;
 }

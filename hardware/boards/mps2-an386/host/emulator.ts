@@ -123,8 +123,11 @@ const dieWithParent = ['setpriv', '--pdeathsig', 'KILL'];
 export interface EmulatorOptions {
   readonly image: string;
   readonly memory: BoardMemory;
-  /** UNIX socket of the tap link: this board listens on it, or connects to another board's. */
-  readonly tap?: { readonly path: string; readonly listen: boolean };
+  /**
+   * UNIX socket of the tap link: this board listens on it, or connects to another device's. Or a pseudo terminal, whose
+   * path `tapPath` then resolves to.
+   */
+  readonly tap?: { readonly path: string; readonly listen: boolean } | 'pty';
   /** True gives the uplink a pseudo terminal, whose path `uplinkPath` then resolves to. */
   readonly uplink?: boolean;
   /** Counts instructions exactly: virtual time then follows them, one a nanosecond. */
@@ -133,6 +136,18 @@ export interface EmulatorOptions {
   readonly realTime?: number;
   /** 32 bytes; fixed ones make a run repeatable. */
   readonly seed?: Uint8Array;
+}
+
+function tapDevice(tap: EmulatorOptions['tap']): string | undefined {
+  if (tap === undefined || tap === 'pty') return tap;
+  return `socket,path=${tap.path},${tap.listen ? 'server=on,wait=off' : 'reconnect=1'}`;
+}
+
+/** QEMU's flags for one UART; undefined: nothing is connected to it. */
+function serial(name: string, device: string | undefined): string[] {
+  return device === undefined
+    ? ['-serial', 'null']
+    : ['-chardev', `${device},id=${name}`, '-serial', `chardev:${name}`];
 }
 
 /** A line that an image prints; bytes are hex. */
@@ -155,8 +170,6 @@ export class Emulator {
     this.memory = options.memory;
     this.memory.setSeed(options.seed ?? randomBytes(32));
     this.memory.set('rtc', options.realTime ?? Math.floor(Date.now() / 1000));
-    const { tap } = options;
-    const reach = tap && (tap.listen ? 'server=on,wait=off' : 'reconnect=1');
     const [program, ...before] = dieWithParent;
     this.child = spawn(
       program!,
@@ -167,10 +180,8 @@ export class Emulator {
         ...(options.icount ? ['-icount', 'shift=0'] : []),
         '-serial',
         'stdio',
-        ...(tap
-          ? ['-chardev', `socket,id=tap,path=${tap.path},${reach}`, '-serial', 'chardev:tap']
-          : ['-serial', 'null']),
-        ...(options.uplink ? ['-serial', 'pty'] : ['-serial', 'null']),
+        ...serial('tap', tapDevice(options.tap)),
+        ...serial('uplink', options.uplink ? 'pty' : undefined),
         '-kernel',
         options.image,
       ],
@@ -255,9 +266,18 @@ export class Emulator {
 
   /** Path of the uplink's pseudo terminal. */
   uplinkPath(): Promise<string> {
-    const pattern = /char device redirected to (\S+)/;
+    return this.terminalOf('uplink');
+  }
+
+  /** Path of the tap link's pseudo terminal. */
+  tapPath(): Promise<string> {
+    return this.terminalOf('tap');
+  }
+
+  private terminalOf(line: string): Promise<string> {
+    const pattern = new RegExp(`char device redirected to (\\S+) \\(label ${line}\\)`);
     return this.until(
-      'the uplink',
+      `the terminal of ${line}`,
       () => pattern.exec(this.errors)?.[1] ?? pattern.exec(this.lines.join('\n'))?.[1],
       10_000,
     );

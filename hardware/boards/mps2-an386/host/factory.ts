@@ -61,7 +61,7 @@ export function storedBy(memory: BoardMemory): Uint8Array[] {
       content.fill(0xff, offset, offset + blockSize);
     },
   };
-  return openJournal(copy, { banks: journalBanks }).replayed;
+  return [...openJournal(copy, { banks: journalBanks }).replayed];
 }
 
 /** The journal of a board that is off. */

@@ -1,0 +1,136 @@
+/**
+ * Links over a line that does not say whether anybody is at its far end, such as a wire. So each side sends a beat, the
+ * frame of the single byte that names this start of it: 02, name, 00. No message is that short, so beats are taken out
+ * of the stream before anyone parses it. Another name means that the far end started anew, silence that it is gone.
+ * The emulated board does the same in C (uart.c).
+ */
+import type { Clock, Link } from '../../hardware/interfaces/index.ts';
+
+export const BEAT_MS = 200;
+/** Silence after which nobody is there any more. */
+const GONE_MS = 1000;
+
+/** The beat of a start named `name`, 1 to 255. */
+export const beatOf = (name: number): Uint8Array => Uint8Array.of(2, name, 0);
+
+export interface LineOptions {
+  /** 1 to 255, another than at the last start. */
+  readonly name: number;
+  readonly clock: Pick<Clock, 'monotonicMs' | 'schedule'>;
+  readonly frameSizeMax: number;
+  /**
+   * True for a line that says itself when somebody is there, as a socket does: a link begins at once, and this side
+   * beats only when it has heard a beat. False for a wire: it beats from the start, and a link begins with an answer.
+   */
+  readonly connected: boolean;
+  write(bytes: Uint8Array): void;
+  /** The device closes its link for good. */
+  hangUp(): void;
+  /** A far end came, or started anew; the link before has been closed. */
+  onLink(link: Link): void;
+}
+
+/** Gives out one link after the other over one line. */
+export class Line {
+  private readonly options: LineOptions;
+  /** The far end's name; 0: no beat was heard, or none for too long. */
+  private peer = 0;
+  private heardMs = 0;
+  private cancel: (() => void) | undefined;
+  private onBytes: ((bytes: Uint8Array) => void) | undefined;
+  private onClosed: (() => void) | undefined;
+  /** The start of a frame that may yet be a beat. */
+  private held: number[] = [];
+  /** In the middle of a frame that is none. */
+  private inside = false;
+
+  constructor(options: LineOptions) {
+    this.options = options;
+    if (options.connected) this.begin();
+    else this.beat();
+  }
+
+  /** Takes whatever the line delivered. */
+  push(bytes: Uint8Array): void {
+    const rest = new Uint8Array(bytes.length + this.held.length);
+    let length = 0;
+    const pass = (): void => {
+      if (length > 0) this.onBytes?.(rest.slice(0, length));
+      length = 0;
+    };
+    for (const byte of bytes) {
+      const { held } = this;
+      if (!this.inside && byte === 0 && held.length === 2) {
+        const name = held[1]!;
+        this.held = [];
+        // What came before the beat is for the link before it.
+        pass();
+        this.hear(name);
+      } else if (!this.inside && ((held.length === 0 && byte === 2) || (held.length === 1 && byte !== 0))) {
+        held.push(byte);
+      } else {
+        for (const one of held) rest[length++] = one;
+        this.held = [];
+        rest[length++] = byte;
+        this.inside = byte !== 0;
+      }
+    }
+    pass();
+  }
+
+  /** The line itself is gone, for instance unplugged. */
+  end(): void {
+    this.cancel?.();
+    this.cancel = undefined;
+    this.close();
+  }
+
+  private hear(name: number): void {
+    this.heardMs = this.options.clock.monotonicMs();
+    if (name === this.peer) return;
+    this.peer = name;
+    this.close();
+    // What is said next is for whoever has just come, so that one must know first that we are here.
+    this.beat();
+    this.begin();
+  }
+
+  private beat(): void {
+    const { clock, name, write } = this.options;
+    this.cancel?.();
+    write(beatOf(name));
+    this.cancel = clock.schedule(BEAT_MS, () => {
+      this.listen();
+      this.beat();
+    });
+  }
+
+  private listen(): void {
+    if (this.peer === 0 || this.options.clock.monotonicMs() - this.heardMs < GONE_MS) return;
+    this.peer = 0;
+    this.close();
+  }
+
+  private begin(): void {
+    const { frameSizeMax, write, hangUp, onLink } = this.options;
+    onLink({
+      frameSizeMax,
+      send: write,
+      receive: (onBytes, onClosed) => {
+        this.onBytes = onBytes;
+        this.onClosed = onClosed;
+      },
+      close: () => {
+        this.end();
+        hangUp();
+      },
+    });
+  }
+
+  private close(): void {
+    const closed = this.onClosed;
+    this.onBytes = undefined;
+    this.onClosed = undefined;
+    closed?.();
+  }
+}

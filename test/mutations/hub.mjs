@@ -1,0 +1,255 @@
+// One-line breaks of what the hub promises, each with the test file that must fail. `from` must stand exactly once in
+// the file. The tests take no chain, so that a break is judged in seconds.
+const BOOKS = 'hub/intake/books.ts';
+const FRAUD = 'hub/intake/fraud.ts';
+const INTAKE = 'hub/intake/intake.ts';
+const LEASES = 'hub/intake/leases.ts';
+const VERIFY = 'hub/intake/verify.ts';
+const TRIE = 'hub/intake/trie.ts';
+const BATCH = 'hub/batch/batch.ts';
+const SHORTFALL = 'hub/watch/shortfall.ts';
+const LEDGER = 'hub/ledger/file-ledger.ts';
+
+export const HUB_MUTATIONS = [
+  // ---- how much is taken ----
+  [
+    'a hub without room signs leases',
+    LEASES,
+    'state.books.indexed >= leasedEntriesMax(context.indexedMax)',
+    'state.books.indexed >= context.indexedMax',
+    'hub/intake',
+  ],
+  [
+    'a hub without room takes entries',
+    INTAKE,
+    'candidate.refusal() ?? this.#indexRoom() ?? this.#room()',
+    'candidate.refusal() ?? this.#room()',
+    'hub/intake',
+  ],
+  [
+    'an edit changes what others hold',
+    TRIE,
+    'if ((list as Marked).madeWith === this) return list as T[];',
+    'return list as T[];',
+    'hub/intake',
+  ],
+  // ---- what is taken ----
+  [
+    "a voucher of another payer's key is taken",
+    VERIFY,
+    "if (payer === undefined || !equalBytes(payer, facts.payer)) return 'signature';",
+    "if (payer === undefined) return 'signature';",
+    'hub/intake',
+  ],
+  [
+    'an answer of any terminal counts',
+    VERIFY,
+    'return signer !== undefined && equalBytes(signer, collected.request.terminal);',
+    'return signer !== undefined;',
+    'hub/intake',
+  ],
+  [
+    'a terminal of another payee hands in',
+    VERIFY,
+    'certified !== undefined && equalBytes(certified, voucher.payee)',
+    'certified !== undefined',
+    'hub/intake',
+  ],
+  [
+    'a tick needs no preimage',
+    VERIFY,
+    "return matches ? undefined : 'tick_preimage';",
+    'return undefined;',
+    'hub/intake',
+  ],
+  [
+    'a tick above the signed count is taken',
+    VERIFY,
+    "if (message.k < 1 || message.k > ticks) return 'tick_order';",
+    "if (message.k < 1) return 'tick_order';",
+    'hub/intake',
+  ],
+  [
+    'more is given back than was paid',
+    VERIFY,
+    "return credited > creditableOf(entry) || credited < before ? 'credit_range' : undefined;",
+    "return credited < before ? 'credit_range' : undefined;",
+    'hub/intake',
+  ],
+  [
+    "a terminal's credit counts as the payee's",
+    BOOKS,
+    'message.byPayee === 1 && credited > (own?.credited ?? -1)',
+    'credited > (own?.credited ?? -1)',
+    'hub/intake',
+  ],
+  // ---- what is acknowledged ----
+  [
+    'a repeated entry is acknowledged before it is durable',
+    INTAKE,
+    'if (position !== undefined) return this.#acknowledge(device, id, position);',
+    'return this.#acknowledge(device, id, position ?? 0);',
+    'hub/intake',
+  ],
+  [
+    'what the disk refused stays in the books',
+    INTAKE,
+    'this.#set({ books: failed[0]!.before, pending: this.state.pending.slice(0, index) });',
+    'this.#set({ pending: this.state.pending.slice(0, index) });',
+    'hub/intake',
+  ],
+  [
+    'what stood behind a refused record stays',
+    INTAKE,
+    'const failed = this.state.pending.slice(index);',
+    'const failed = this.state.pending.slice(index, index + 1);',
+    'hub/intake',
+  ],
+  [
+    'a voided voucher is acknowledged to its payer',
+    INTAKE,
+    'if (entry?.voided) return this.#passCredit(device, entry);',
+    '',
+    'hub/intake',
+  ],
+  ['a voided voucher is claimed', BOOKS, 'if (entry.voided) return book;', '', 'hub/intake'],
+  [
+    'an earlier tick takes back a later one',
+    BOOKS,
+    'if (message.k <= entry.stream.k) return marked;',
+    '',
+    'hub/intake',
+  ],
+  [
+    'the claim stays at the lower voucher',
+    BOOKS,
+    'if (topOf(best) > topOf(entry)) return book;',
+    'if (topOf(best) < topOf(entry)) return book;',
+    'hub/intake',
+  ],
+  // ---- fraud ----
+  [
+    'one seq twice is no fraud',
+    FRAUD,
+    'if (!equalBytes(other.id, entry.id)) return evidence',
+    'if (false) return evidence',
+    'hub/intake',
+  ],
+  [
+    'amounts that overlap are no fraud',
+    FRAUD,
+    'if (spentBaseOf(j) < spentTopOf(i)) return true;',
+    '',
+    'hub/intake',
+  ],
+  [
+    'a lane that goes back is no fraud',
+    FRAUD,
+    'return equalBytes(i.payee, j.payee) && baseOf(j) < topOf(i);',
+    'return false;',
+    'hub/intake',
+  ],
+  [
+    'lanes above what was spent are no fraud',
+    FRAUD,
+    'return book.claimed > highest(book).spent ? overspent(book) : undefined;',
+    'return undefined;',
+    'hub/intake',
+  ],
+  ['fraud revokes nothing', INTAKE, 'this.#revoke(entry.channel, true);', '', 'hub/intake'],
+  // ---- leases ----
+  [
+    'a lease without the word of L2',
+    LEASES,
+    "block === undefined || now - block.at > context.timing.watchLag ? 'chain_stale' : undefined,",
+    '',
+    'hub/intake',
+  ],
+  [
+    'a device that was rolled back gets a lease',
+    LEASES,
+    "request.seq < seen.seq || request.spent < seen.spent ? 'behind_ledger' : undefined,",
+    '',
+    'hub/intake',
+  ],
+  [
+    'a revoked channel gets a lease',
+    LEASES,
+    'book.proof !== undefined || facts.slashed || state.books.revoked.includes(request.channel)',
+    'book.proof !== undefined || facts.slashed',
+    'hub/intake',
+  ],
+  [
+    'an owner who leaves gets a lease',
+    LEASES,
+    "facts.exiting ? 'exit_running' : undefined,",
+    '',
+    'hub/intake',
+  ],
+  [
+    'a scope that gives nothing back gets leases',
+    LEASES,
+    "creditsOverdue(context, state, request.scope) ? 'credits_overdue' : undefined,",
+    '',
+    'hub/credits',
+  ],
+  [
+    'a lease above what L2 holds',
+    LEASES,
+    "request.spent > facts.spendable ? 'over_spend_limit' : undefined,",
+    '',
+    'hub/intake',
+  ],
+  // ---- batches ----
+  [
+    'a lane that L2 knows is settled again',
+    BATCH,
+    'topOf(claim) > view.settled(channel, payee) && view.registered(payee)',
+    'view.registered(payee)',
+    'hub/batch',
+  ],
+  [
+    'busy channels never leave the others their turn',
+    BATCH,
+    'return first <= 0 ? channels : [...channels.slice(first), ...channels.slice(0, first)];',
+    'return channels;',
+    'hub/batch',
+  ],
+  [
+    'a list that is not the signed one settles',
+    BATCH,
+    'return equalBytes(lanesHash(signing.suite, lanes), entry.lanes) ? lanes : [];',
+    'return lanes;',
+    'hub/batch',
+  ],
+  ['a refused row is sent again and again', BATCH, 'if (view.blocked(chosen)) continue;', '', 'hub/batch'],
+  [
+    'what was given back is claimed as a loss',
+    SHORTFALL,
+    'equalBytes(entry.payee, payee) && !entry.voided && entry.credited === 0',
+    'equalBytes(entry.payee, payee)',
+    'hub/justice',
+  ],
+  // ---- the ledger ----
+  [
+    'a record is told durable before the disk has it',
+    LEDGER,
+    '    await this.#file!.sync();\n',
+    '',
+    'hub/ledger',
+  ],
+  [
+    'a segment whose name is not durable',
+    LEDGER,
+    '      await this.#files.syncFolder();\n',
+    '',
+    'hub/ledger',
+  ],
+  [
+    'what was durable is not looked at after a disk failure',
+    LEDGER,
+    '      await this.#verifyLast();\n',
+    '',
+    'hub/ledger',
+  ],
+].map(([name, file, from, to, caughtBy]) => ({ name, file, from, to, caughtBy }));

@@ -1,0 +1,46 @@
+// A small fleet whose devices are written down, and their day once more on an engine.
+import * as assert from 'uvu/assert';
+import { loadCrypto } from '../../hub/crypto.ts';
+import { fitForChips } from '../../simulators/chips/chips.ts';
+import { readScenario, SCENARIOS } from '../../simulators/scenarios/index.ts';
+import { type Engine, type Living, RecordedDevice, type Replayed } from '../../simulators/sim/replay.ts';
+import { Simulation } from '../../simulators/sim/simulation.ts';
+import { realSuite } from '../../simulators/world/suite.ts';
+
+/** Links lose and double what is sent, and the power goes again and again. */
+export const SHAKEN = {
+  tapLoss: 'frequent',
+  tapDuplicate: 'frequent',
+  uplinkLoss: 'rare',
+  powerCut: 'frequent',
+} as const;
+
+/** Runs a scenario with real signatures and everything written down. */
+export function record(name: string, change: object, devices: number): RecordedDevice[] {
+  const simulation = new Simulation({
+    scenario: fitForChips(readScenario({ ...SCENARIOS.get(name)!, ...change }, 'the test')),
+    devices,
+    seed: 5,
+    suite: realSuite(loadCrypto().suite),
+  });
+  const { fleet, signing } = simulation;
+  const recorded = [...fleet.terminals, ...fleet.payers].map(
+    (actor) => new RecordedDevice(actor, signing.domain),
+  );
+  simulation.run();
+  assert.equal(simulation.violations, []);
+  return recorded;
+}
+
+/** Plays a device's day and closes its engine. */
+export async function replayOn(
+  device: RecordedDevice,
+  engineFor: (living: Living) => Engine,
+): Promise<Replayed> {
+  const engine = engineFor(device.living);
+  try {
+    return await device.replay(engine);
+  } finally {
+    await engine.close();
+  }
+}
