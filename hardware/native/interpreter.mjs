@@ -26,6 +26,7 @@ const changes = {
     '(XS_CODE_GET_THIS_VARIABLE == byte)',
     `(XS_CODE_GET_THIS_VARIABLE == ${opcode})`,
   ],
+  'clears variables': ['c_memset(mxStack, 0, index * sizeof(txSlot));', 'clear(mxStack, index);'],
   // A property of an object literal.
   'defines a property': [
     '\t\t\tindex = fxRunDefine(the, variable, slot, (txID)offset, index, mxStack, byte | XS_GET_ONLY);',

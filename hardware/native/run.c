@@ -26,7 +26,8 @@ static txSlot *find_exotic(txMachine *the, txSlot *instance, txID id, txIndex in
 	txSlot *view = slot->next, *buffer = view->next;
 	/* A subclass may have a length of its own. */
 	txSlot *prototype = instance->value.instance.prototype;
-	if (buffer->next || !prototype || prototype->value.instance.prototype != mxTypedArrayPrototype.value.reference) return NULL;
+	if (buffer->kind != XS_REFERENCE_KIND || buffer->next || !prototype) return NULL;
+	if (prototype->value.instance.prototype != mxTypedArrayPrototype.value.reference) return NULL;
 	txSlot *data = buffer->value.reference->next;
 	if (!data->value.arrayBuffer.address || data->next->value.bufferInfo.maxLength >= 0) return NULL;
 	if (id) return computed_integer((txIndex)view->value.dataView.size);
@@ -144,9 +145,9 @@ static bool define(txMachine *the, txSlot *instance, txID id, txSlot *slot, txFl
 }
 
 /* Variables start as undefined; what their value holds then does not matter. */
-static inline void clear(txSlot *slot, size_t size)
+static inline void clear(txSlot *slot, txIndex count)
 {
-	for (txSlot *end = slot + size / sizeof(txSlot); slot < end; slot++) {
+	for (txSlot *end = slot + count; slot < end; slot++) {
 		slot->next = NULL;
 		mxInitSlotKind(slot, XS_UNDEFINED_KIND);
 	}
@@ -162,6 +163,4 @@ int catch_point(jmp_buf buffer);
 #undef c_setjmp
 #define c_setjmp catch_point
 #endif
-#undef c_memset
-#define c_memset(SLOTS, ZERO, SIZE) clear(SLOTS, SIZE)
 #include "interpreter.c"

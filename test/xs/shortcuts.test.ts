@@ -214,4 +214,115 @@ test('objects are spread and left over as the language says', () => {
   assert.is(source.a, 1);
 });
 
+/** What may not be done throws in a module, and does nothing in the script that a bundle is. */
+function attempt(work: () => void): void {
+  try {
+    work();
+  } catch {}
+}
+
+test('arrays are copied, begun and measured as the language says', () => {
+  const list = [1, 'two', { three: 3 }];
+  const copy = list.slice();
+  copy[0] = 9;
+  copy.push(4);
+  assert.equal(
+    [list, copy],
+    [
+      [1, 'two', { three: 3 }],
+      [9, 'two', { three: 3 }, 4],
+    ],
+  );
+  assert.is(copy[2], list[2]);
+  const holes = [1];
+  holes[2] = 3;
+  assert.equal([holes.length, 1 in holes.slice(), holes.slice()[2]], [3, false, 3]);
+  assert.equal([[].slice(), [5, 6].slice(1), [5, 6].fill(7), [].fill(7 as never)], [[], [6], [7, 7], []]);
+  class Listed extends Array<number> {}
+  assert.instance(Listed.from([1, 2]).slice(), Listed);
+  const cut = [1, 2, 3];
+  cut.length = 3;
+  cut.length = 1;
+  assert.equal([cut, cut.length, cut[1]], [[1], 1, undefined]);
+  assert.throws(() => {
+    cut.length = -1;
+  });
+  const frozen = Object.freeze([1, 2]);
+  attempt(() => {
+    (frozen as number[])[0] = 3;
+  });
+  assert.equal(
+    [frozen, frozen.slice().fill(4)],
+    [
+      [1, 2],
+      [4, 4],
+    ],
+  );
+});
+
+test('lengths and bytes are read as the language says', () => {
+  const bytes = new Uint8Array(6).fill(3).subarray(2);
+  assert.equal(
+    [bytes.length, bytes[3], bytes[4], (bytes as unknown as number[])[-1]],
+    [4, 3, undefined, undefined],
+  );
+  class Own extends Uint8Array {
+    override get length(): number {
+      return 77;
+    }
+  }
+  assert.is(new Own(3).length, 77);
+  const words = new Uint16Array([1, 65_535]);
+  assert.equal([words.length, words[1]], [2, 65_535]);
+  assert.is((new Uint8Array(2) as unknown as Record<string, unknown>).missing, undefined);
+});
+
+test('properties are found, set and made as the language says', () => {
+  const seen: unknown[] = [];
+  const base = {
+    get shared(): string {
+      return 'got';
+    },
+    set shared(value: string) {
+      seen.push(value);
+    },
+  };
+  const object = Object.setPrototypeOf({ own: 1 }, base) as { own: number; shared: string; later?: number };
+  object.shared = 'set';
+  object.later = 2;
+  object.own = 3;
+  assert.equal([seen, object.shared, Object.keys(object)], [['set'], 'got', ['own', 'later']]);
+  const fixed = Object.setPrototypeOf({}, Object.freeze({ fixed: 1 })) as { fixed: number };
+  attempt(() => {
+    fixed.fixed = 2;
+  });
+  assert.is(fixed.fixed, 1);
+  const sealed = Object.preventExtensions({ a: 1 } as Record<string, number>);
+  attempt(() => {
+    sealed.b = 2;
+  });
+  assert.equal(Object.keys(sealed), ['a']);
+  const key = 'c';
+  const first = { a: 1, b: 2 };
+  const made = { ...first, [key]: 3, ...{ a: 4 }, b2: 5, method: () => 6 };
+  assert.equal([made.a, made.b, made.c, made.b2, made.method(), made.method.name], [4, 2, 3, 5, 6, 'method']);
+  const redefined = Object.defineProperty({} as { a: number }, 'a', { value: 1, configurable: true });
+  assert.equal([Object.keys(redefined), { ...redefined, a: 2 }], [[], { a: 2 }]);
+  class Parent {
+    first = 1;
+    say(): string {
+      return `parent ${this.first}`;
+    }
+  }
+  class Child extends Parent {
+    override say(): string {
+      return `child of ${super.say()}`;
+    }
+  }
+  const child = new Child();
+  assert.is(child.say(), 'child of parent 1');
+  Parent.prototype.say = () => 'changed';
+  assert.is(child.say(), 'child of changed');
+});
+
 test.run();
