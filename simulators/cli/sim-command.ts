@@ -176,7 +176,7 @@ const LARGE_FLEET = 500;
 const HEAP_MB_PER_DEVICE = 1.5;
 const HEAP_MB = { least: 4096, most: 24 * 1024 };
 /** A fleet makes much that dies young: with room for it, less is copied. */
-const YOUNG_MB = 64;
+const YOUNG_MB = 256;
 
 /** Runs the same command of a large fleet with the heap that it needs. False for a small one, or when it has it. */
 function ranWithMoreHeap(devices: number): boolean {
