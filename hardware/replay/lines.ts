@@ -8,23 +8,35 @@
  *                     done                               the event is handled
  */
 import type { Effect, Notice } from '../../protocol/machines/effects.ts';
+import { unreachable } from '../../protocol/errors.ts';
 import { encodeMessage } from '../../protocol/wire/messages.ts';
 import type { RecordTable } from '../../protocol/wire/records.ts';
 
+/** Is given a line, word by word, and the bytes at its end if it has any. */
+export type Say = (words: string, bytes?: Uint8Array) => void;
+
 const digits = '0123456789abcdef';
-/** Bytes turned into text at once: pieces that are joined cost a chip less than a text that grows. */
+/** Bytes that become text at once: the text of a whole message of the hub would be half of a chip's memory. */
 const PIECE = 32;
 
+/** Says a line as text, piece by piece; bytes are lower-case hex. */
+export function sayText(print: (text: string) => void, words: string, bytes?: Uint8Array): void {
+  print(words);
+  if (bytes !== undefined) print(' ');
+  for (let at = 0; bytes !== undefined && at < bytes.length; at += PIECE)
+    print(hex(bytes.subarray(at, at + PIECE)));
+  print('\n');
+}
+
+/** A line with its end. */
+export const lineText = (words: string, bytes?: Uint8Array): string =>
+  bytes === undefined ? words : `${words} ${hex(bytes)}`;
+
 /** Lower-case hex without 0x. */
-export function hex(bytes: Uint8Array): string {
-  const pieces: string[] = [];
-  for (let at = 0; at < bytes.length; at += PIECE) {
-    let piece = '';
-    const end = Math.min(at + PIECE, bytes.length);
-    for (let i = at; i < end; i++) piece += digits[bytes[i]! >> 4]! + digits[bytes[i]! & 15]!;
-    pieces.push(piece);
-  }
-  return pieces.join('');
+function hex(bytes: Uint8Array): string {
+  let text = '';
+  for (let i = 0; i < bytes.length; i++) text += digits[bytes[i]! >> 4]! + digits[bytes[i]! & 15]!;
+  return text;
 }
 
 /** Bytes of a text that starts with 0x. */
@@ -57,19 +69,24 @@ function noticeText(notice: Notice): string {
   return parts.join(' ');
 }
 
-/** An effect as a line. */
-export function effectLine<R extends { readonly type: string }>(
+/** Says an effect. An upload's bytes follow when they go out; a message may also be sent where no link is. */
+export function sayEffect<R extends { readonly type: string }>(
+  say: Say,
   records: RecordTable<R>,
   effect: Effect<R>,
-): string {
+): void {
   switch (effect.type) {
     case 'persist':
-      return `effect persist ${effect.record.type} ${hex(records.encode(effect.record))}`;
+      return say(`effect persist ${effect.record.type}`, records.encode(effect.record));
     case 'sign':
-      return `effect sign ${hex(effect.digest)}`;
+      return say('effect sign', effect.digest);
     case 'notify':
-      return `effect notify ${noticeText(effect.notice)}`;
+      return say(`effect notify ${noticeText(effect.notice)}`);
+    case 'send':
+      return say(`effect send ${effect.message.type}`, encodeMessage(effect.message));
+    case 'upload':
+      return say(`effect upload ${effect.message.type}`);
     default:
-      return `effect ${effect.type} ${effect.message.type} ${hex(encodeMessage(effect.message))}`;
+      return unreachable(effect);
   }
 }

@@ -7,7 +7,7 @@ import type { Fault, Host, Observer, Runtime } from '../../device/runtime.ts';
 import type { Clock, Entropy, Link, SecureKey, Uplink } from '../interfaces/index.ts';
 import type { Effect } from '../../protocol/machines/effects.ts';
 import type { RecordTable } from '../../protocol/wire/records.ts';
-import { effectLine, hex } from './lines.ts';
+import { type Say, sayEffect } from './lines.ts';
 
 /** What a device is told: one event, and what its host would answer meanwhile. */
 export interface Told {
@@ -52,15 +52,15 @@ export class ReplayedDevice {
   private readonly start: StartDevice;
   private readonly key: SecureKey;
   private readonly records: AnyRecords;
-  private readonly say: (line: string) => void;
+  private readonly say: Say;
   private runtime: AnyRuntime | undefined;
   private told: Told | undefined;
   private effects = 0;
   private link: Wire;
   private uplink: Wire;
 
-  /** `say` is called with each line of what the device does, as it does it; see lines.ts. */
-  constructor(start: StartDevice, key: SecureKey, records: AnyRecords, say: (line: string) => void) {
+  /** `say` is given each line of what the device does, as it does it; see lines.ts. */
+  constructor(start: StartDevice, key: SecureKey, records: AnyRecords, say: Say) {
     this.start = start;
     this.key = key;
     this.records = records;
@@ -139,11 +139,11 @@ export class ReplayedDevice {
   private onEffect(effect: Effect<{ readonly type: string }>): void {
     if (this.effects === this.told!.cutAfter) throw new PowerCut();
     this.effects += 1;
-    this.say(effectLine(this.records, effect));
+    sayEffect(this.say, this.records, effect);
   }
 
   private wire(name: 'link' | 'uplink'): Wire {
-    return new Wire((bytes) => this.say(`${name} ${hex(bytes)}`));
+    return new Wire((bytes) => this.say(name, bytes));
   }
 }
 

@@ -3,7 +3,7 @@ import type { Host, Observer, Runtime } from '../../device/runtime.ts';
 import type { SecureKey } from '../interfaces/index.ts';
 import type { RecordTable } from '../../protocol/wire/records.ts';
 import type { Domain } from '../../protocol/signing/digests.ts';
-import { readTold } from './lines.ts';
+import { readTold, type Say, sayText } from './lines.ts';
 import { ReplayedDevice, type Told } from './replayed-device.ts';
 
 /** What a device is told once after power-up. */
@@ -31,7 +31,7 @@ const PIECE = 64;
 
 /** Returns what is to be called with the bytes that arrive. A line too long is answered with `fault line_too_long`. */
 export function serveReplay(chip: Chip): (bytes: Uint8Array) => void {
-  const say = (line: string): void => chip.print(`${line}\n`);
+  const say: Say = (words, bytes) => sayText(chip.print, words, bytes);
   let device: ReplayedDevice | undefined;
   let pieces: string[] = [];
   let length = 0;
@@ -63,8 +63,11 @@ export function serveReplay(chip: Chip): (bytes: Uint8Array) => void {
       const tooLong = length > LINE_BYTES_MAX;
       pieces = [];
       length = 0;
-      if (tooLong) say('fault line_too_long');
-      else obey(line);
+      if (!tooLong) obey(line);
+      else {
+        say('fault line_too_long');
+        say('done');
+      }
     }
     take(bytes.subarray(at));
   };

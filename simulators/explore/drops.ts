@@ -8,7 +8,7 @@ import { DEFAULT_TIMING, type Timing } from '../../protocol/limits.ts';
 import { applyRecord as applyPayer, type PayerRecord } from '../../protocol/machines/payer/books.ts';
 import type { PayerEvent } from '../../protocol/machines/payer/payer.ts';
 import type { PayerState } from '../../protocol/machines/payer/state.ts';
-import type { TerminalRecord } from '../../protocol/machines/terminal/books.ts';
+import { applyRecord as applyTerminal, type TerminalRecord } from '../../protocol/machines/terminal/books.ts';
 import type { TerminalState } from '../../protocol/machines/terminal/state.ts';
 import type { TerminalEvent } from '../../protocol/machines/terminal/terminal.ts';
 import { addressNamed, signedDigest } from './suite.ts';
@@ -112,6 +112,17 @@ export const DROPS: Readonly<Record<string, Drop>> = {
     payer: (run, state, event) => {
       const ran = run(state, event);
       return stores(ran.trail, 'tickRevealed') ? { ...ran, trail: sendFirst(ran.trail) } : ran;
+    },
+  },
+  tickAck: {
+    rule: '3, the acknowledgement of a tick clears a later one',
+    terminal: ({ run }, state, event) => {
+      const ran = run(state, event);
+      const waiting = state.books.outbox.find((entry) => entry.kind === 'tick');
+      if (waiting?.kind !== 'tick' || !stores(ran.trail, 'tickAcknowledged')) return ran;
+      const record = { type: 'tickAcknowledged', stream: waiting.stream, k: waiting.k } as const;
+      const books = applyTerminal(ran.state.books, record);
+      return { state: { ...ran.state, books }, trail: [...ran.trail, { type: 'persist', record }] };
     },
   },
   unconfirmed: {

@@ -5,11 +5,10 @@
  */
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { DEFAULT_TIMING } from '../../protocol/limits.ts';
-import type { MessageOf } from '../../protocol/wire/messages.ts';
 import type { Outcome } from './actors/device.ts';
-import { type Handed, HubTable } from './actors/hub.ts';
+import { type Handed, type HubLocal, HubTable } from './actors/hub.ts';
 import { awaitedByPayer, payerResolved, payerTable, type PayerTable, SEED, takes } from './actors/payer.ts';
-import { ownEvents, type TerminalTable, terminalTable, uploads } from './actors/terminal.ts';
+import { ownEvents, type TerminalTable, terminalTable, tickPlace, uploads } from './actors/terminal.ts';
 import { exitMayEnd, type Stages, VaultTable } from './actors/vault.ts';
 import type { Config } from './config.ts';
 import type { Drop } from './drops.ts';
@@ -99,6 +98,8 @@ export class World {
 
   /** The same where no device can tell what hub and L2 do: what was stored is handed in before anything else happens. */
   private nextOfDevices(row: Int32Array, ledgers: Ledgers, emit: Emit): void {
+    // An acknowledgement that is late comes before the next one; it must clear nothing that is newer.
+    for (let t = 0; t < this.terminals.length; t++) this.acknowledgements(row, t, emit);
     const after = this.handIn(row, ledgers);
     if (after !== undefined)
       return emit(() => 'what is stored is handed in, written and acknowledged', after);
@@ -284,19 +285,33 @@ export class World {
     );
   }
 
-  /** Outcomes of each acknowledgement that the hub has for what stands in the outbox. */
+  /** Outcomes of each acknowledgement that the hub has for what stands in the outbox, and of late ones. */
   acknowledged(row: Int32Array, t: number, visit: (outcomes: readonly Outcome[]) => void): void {
     const number = row[1 + t]!;
-    const { durable, arrived } = this.hub.local(row[this.hubAt]!);
+    const { durable, arrived, ticks } = this.hub.local(row[this.hubAt]!);
     const acknowledges = this.drop.transportAcknowledges ? arrived : durable;
-    for (const { id } of this.uploads(t, number)) {
-      if (!acknowledges.has(id)) continue;
-      const position = this.config.evicts ? (durable.get(id) ?? 0) : 0;
-      const text = `${id}@${position}`;
-      const key = KEY.acknowledged + this.ids.number(text, () => text);
-      const message = (): MessageOf<'acknowledgement'> => this.scene.acknowledgement(fromHex(id), position);
-      visit(this.terminals[t]!.outcomes(number, key, () => ({ type: 'acknowledged', message: message() })));
+    for (const { id, place } of this.uploads(t, number)) {
+      if (acknowledges.has(id)) visit(this.acknowledgement(t, number, id, durable.get(id) ?? 0, []));
+      for (const tick of ticks)
+        if (place.name === tickPlace(tick.stream) && place.rank > tick.k)
+          visit(this.acknowledgement(t, number, toHex(tick.entry), 0, [tick]));
     }
+  }
+
+  private acknowledgement(
+    t: number,
+    number: number,
+    id: string,
+    at: number,
+    late: HubLocal['ticks'],
+  ): readonly Outcome[] {
+    const position = this.config.evicts ? at : 0;
+    const text = `${id}@${position}`;
+    const key = KEY.acknowledged + this.ids.number(text, () => text);
+    return this.terminals[t]!.outcomes(number, key, () => {
+      const message = this.scene.acknowledgement(fromHex(id), position);
+      return { type: 'acknowledged', message, late };
+    });
   }
 
   // ---- hub ----

@@ -6,7 +6,7 @@
 import { openJournal } from '../../device/journal/journal.ts';
 import { encodeFrame } from '../../device/links/framing.ts';
 import { Runtime } from '../../device/runtime.ts';
-import { effectLine, hex } from '../../hardware/replay/lines.ts';
+import { lineText, type Say, sayEffect } from '../../hardware/replay/lines.ts';
 import { ReplayedDevice, type Told } from '../../hardware/replay/replayed-device.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
@@ -167,12 +167,14 @@ class Expected {
   linesOf({ event, effects }: Recorded): string[] {
     if (event.type === 'linkUp') this.isLinked = true;
     if (event.type === 'linkDown' || event.type === 'boot') this.isLinked = false;
-    return effects.flatMap((effect) => {
-      const line = effectLine(this.records, effect);
-      if (effect.type === 'upload') return [line, `uplink ${hex(encodeMessage(effect.message))}`];
-      if (effect.type !== 'send' || !this.isLinked) return [line];
-      return [line, `link ${hex(encodeFrame(encodeMessage(effect.message)))}`];
-    });
+    const lines: string[] = [];
+    const say: Say = (words, bytes) => lines.push(lineText(words, bytes));
+    for (const effect of effects) {
+      sayEffect(say, this.records, effect);
+      if (effect.type === 'upload') say('uplink', encodeMessage(effect.message));
+      if (effect.type === 'send' && this.isLinked) say('link', encodeFrame(encodeMessage(effect.message)));
+    }
+    return lines;
   }
 }
 
@@ -200,7 +202,7 @@ export class NodeEngine implements Engine {
       (host, observer) => new Runtime(machine, host, open, observer),
       { scheme: 'secp256k1', address: key.address, sign: async (digest) => key.sign(digest) },
       machine.records,
-      (line) => this.lines.push(line),
+      (words, bytes) => this.lines.push(lineText(words, bytes)),
     );
   }
 

@@ -12,14 +12,14 @@ import { seconds } from '../../protocol/integers.ts';
 import { payerRecords } from '../../protocol/machines/payer/books.ts';
 import { terminalRecords } from '../../protocol/machines/terminal/books.ts';
 import { Workbench } from './bench.ts';
-import { fault, Meeting, type Occasion, PAYER, type Side, TERMINAL } from './meeting.ts';
-import { takeShard } from './shard.ts';
+import { fault, Meeting, PAYER, type Side, TERMINAL } from './meeting.ts';
+import { addShard, type Case } from './shard.ts';
 
 const faults = suite('faults of boards that pay');
 const bench = new Workbench();
 faults.after(() => bench.close());
 
-const cases: { name: string; run: (meeting: Meeting) => Promise<void>; occasion: Occasion }[] = [];
+const cases: Case[] = [];
 const BLOCKS = 64;
 const BLOCK = 4096;
 
@@ -187,7 +187,8 @@ for (const [occasion, side, who] of [
   ['charge', PAYER, 'a car'],
 ] as const) {
   const add = (what: string, run: (meeting: Meeting) => Promise<void>): void => {
-    cases.push({ name: `${who} ${what}`, occasion, run });
+    const channel = cases.length + 1;
+    cases.push([`${who} ${what}`, () => run(new Meeting(bench, occasion, channel))]);
   };
   // Two at a time: the outbox of a board holds 24 entries, and a session leaves three.
   add('that runs out of memory or stack keeps what it took or owes', (meeting) =>
@@ -210,20 +211,21 @@ for (const [occasion, side, who] of [
   );
 }
 
-for (const [i, { name, occasion, run }] of takeShard([...cases.entries()]))
-  faults(name, () => run(new Meeting(bench, occasion, i + 1)));
+for (const role of ['pos', 'wearable', 'charger', 'car'])
+  cases.push([
+    `a new ${role} without entropy makes no key and halts by name`,
+    async () => {
+      const { image } = await buildImage(process.cwd(), role);
+      const memory = new BoardMemory(`${bench.folder}/fresh-${role}`);
+      memory.set('noEntropy', 1);
+      const board = bench.start({ image, memory });
+      await board.line(/^halted: no_entropy$/);
+      assert.not(board.lines.some((line) => line.includes('"event":"board"')));
+      await board.kill();
+      memory.set('noEntropy', 0);
+      assert.is((await addressOf(image, memory)).length, 20);
+    },
+  ]);
 
-for (const role of takeShard(['pos', 'wearable', 'charger', 'car']))
-  faults(`a new ${role} without entropy makes no key and halts by name`, async () => {
-    const { image } = await buildImage(process.cwd(), role);
-    const memory = new BoardMemory(`${bench.folder}/fresh-${role}`);
-    memory.set('noEntropy', 1);
-    const board = bench.start({ image, memory });
-    await board.line(/^halted: no_entropy$/);
-    assert.not(board.lines.some((line) => line.includes('"event":"board"')));
-    await board.kill();
-    memory.set('noEntropy', 0);
-    assert.is((await addressOf(image, memory)).length, 20);
-  });
-
+addShard(faults, cases);
 faults.run();

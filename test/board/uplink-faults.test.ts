@@ -4,6 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { encodeFrame } from '../../device/links/framing.ts';
 import { nobleKey } from '../../protocol/crypto/noble.ts';
+import { outboxMax } from '../../hardware/boards/mps2-an386/limits.ts';
 import { position, seconds } from '../../protocol/integers.ts';
 import { SYNC_RETRY_MS } from '../../protocol/limits.ts';
 import { tickEntry } from '../../protocol/vouchers.ts';
@@ -13,7 +14,7 @@ import { hub, now, signing, Workbench } from './bench.ts';
 import { payerBooks, terminalBooks } from './books.ts';
 import { HubLink } from './hub-link.ts';
 import { Meeting, PAYER, type Side, TERMINAL } from './meeting.ts';
-import { takeShard } from './shard.ts';
+import { addShard, type Case } from './shard.ts';
 
 const uplinks = suite('boards with a broken uplink');
 const bench = new Workbench();
@@ -111,15 +112,30 @@ async function isBroken(meeting: Meeting, side: Side): Promise<void> {
   assert.equal(meeting.faults, []);
 }
 
-const cases = [
-  ['tap', TERMINAL, 'a till'],
-  ['tap', PAYER, 'a wearable'],
-  ['charge', TERMINAL, 'a charge point'],
-  ['charge', PAYER, 'a car'],
-] as const;
-for (const [i, [occasion, side, who]] of takeShard([...cases.entries()]))
-  uplinks(`${who} goes on, and keeps everything until a hub answers`, () =>
-    isBroken(new Meeting(bench, occasion, i + 1), side),
-  );
+/** A till that was offline for long: everything goes up in one message, out of a chip's memory. */
+async function hasFullOutbox(meeting: Meeting): Promise<void> {
+  await meeting.open(undefined, true);
+  for (let sale = 0; sale < outboxMax; sale++) await meeting.pay(200 + sale);
+  const till = meeting.board(TERMINAL);
+  meeting.ask(1000);
+  await till.line(/"event":"refused","code":"outbox_full"/);
+  const link = new HubLink(await till.uplinkPath(), 1);
+  await link.sent('pack', 1);
+  const pack = link.messages.find((message) => message.type === 'pack') as MessageOf<'pack'>;
+  assert.is(pack.entries.length, outboxMax);
+  await answerAll(meeting, TERMINAL, link);
+  await meeting.pay(1001);
+  assert.equal(meeting.faults, []);
+  await link.close();
+}
 
+const goesOn = 'goes on, and keeps everything until a hub answers';
+const cases: Case[] = [
+  [`a till ${goesOn}`, () => isBroken(new Meeting(bench, 'tap', 1), TERMINAL)],
+  [`a wearable ${goesOn}`, () => isBroken(new Meeting(bench, 'tap', 2), PAYER)],
+  [`a charge point ${goesOn}`, () => isBroken(new Meeting(bench, 'charge', 3), TERMINAL)],
+  [`a car ${goesOn}`, () => isBroken(new Meeting(bench, 'charge', 4), PAYER)],
+  ['a till sends all of a full outbox up at once', () => hasFullOutbox(new Meeting(bench, 'tap', 5))],
+];
+addShard(uplinks, cases);
 uplinks.run();

@@ -14,6 +14,7 @@ const BROKEN: readonly (readonly [drop: string, config: string, fault: RegExp])[
   ['payerPersist', 's1', /^P1 two different vouchers/],
   ['payeePersist', 's1', /^P2 /],
   ['tickPersist', 's2', /^P1b /],
+  ['tickAck', 's3', /^P2 /],
   ['unconfirmed', 's1', /^P5 /],
   ['noVoid', 's1', /^P5 /],
   ['shortLedger', 's8', /^P4 /],

@@ -14,7 +14,7 @@ import {
 } from '../../../hub/intake/state.ts';
 import { trieEntries } from '../../../hub/intake/trie.ts';
 import type { HubRecord } from '../../../hub/records.ts';
-import { encodeMessage, type MessageOf } from '../../../protocol/wire/messages.ts';
+import { decodeOwn, encodeMessage, type MessageOf } from '../../../protocol/wire/messages.ts';
 import { CHANNEL, type Scene, START } from '../scene.ts';
 import { canonical, Interner } from '../space.ts';
 import type { Upload } from './terminal.ts';
@@ -34,6 +34,8 @@ export interface HubLocal {
   readonly ram: ReadonlySet<string>;
   /** Everything that ever arrived, written or not. */
   readonly arrived: ReadonlySet<string>;
+  /** Of written ticks: the digests that are acknowledged. */
+  readonly ticks: readonly { readonly stream: Uint8Array; readonly k: number; readonly entry: Uint8Array }[];
   /** The payer was proved a fraud. */
   readonly evidence: boolean;
 }
@@ -90,6 +92,12 @@ export class HubTable {
 
   private number(parts: Pick<HubLocal, 'intake' | 'written' | 'inRam' | 'arrived'>): number {
     const durable = new Map(parts.written.map((record, position) => [idOf(record), position]));
+    const ticks = parts.written.flatMap((record) => {
+      const message = record.type === 'entry' ? decodeOwn(record.message) : undefined;
+      return record.type === 'entry' && message?.type === 'collectedTick'
+        ? [{ stream: message.stream, k: message.k, entry: record.id }]
+        : [];
+    });
     const ram = new Set(parts.inRam.map(({ record }) => idOf(record)));
     const arrived = this.remembersArrivals ? parts.arrived : new Set<string>();
     const evidence = durable.has('evidence') || ram.has('evidence');
@@ -102,7 +110,7 @@ export class HubTable {
     // Books that came to something else by the order of arrival are another state, and are judged as such.
     const books = canonical([entries, [...trieEntries(claims)].map(([payee, { id }]) => [payee, id])]);
     const text = `${written}|${bytes(inRam)}|${[...arrived].sort().join()}|${books}`;
-    return this.locals.number(text, () => ({ ...parts, arrived, durable, ram, evidence }));
+    return this.locals.number(text, () => ({ ...parts, arrived, durable, ram, ticks, evidence }));
   }
 
   private memo(key: string, compute: () => number): number {

@@ -38,8 +38,12 @@ export type TerminalWalkEvent =
   | { readonly type: 'expire' }
   /** The place of the lane is needed for somebody else; everything on it was acknowledged. */
   | { readonly type: 'evict' }
-  /** The hub is met, and its acknowledgement comes. */
-  | { readonly type: 'acknowledged'; readonly message: MessageOf<'acknowledgement'> };
+  /** The hub is met, and its acknowledgement comes; `late`: of a tick that was uploaded before a later one took its place. */
+  | {
+      readonly type: 'acknowledged';
+      readonly message: MessageOf<'acknowledgement'>;
+      readonly late: TerminalState['volatile']['uploadedTicks'];
+    };
 export type TerminalTable = DeviceTable<
   TerminalState,
   TerminalBooks,
@@ -118,8 +122,11 @@ export function terminalTable(
       // After the leases ran out time goes on, so that a request that nobody pays is dropped.
       if (event.type === 'clock' && nowMs > 0) nowMs = 2 * EXPIRED_MS;
       if (event.type === 'acknowledged') {
-        const met = run(state, { type: 'hubConnected' });
-        return run(met.state, { type: 'hubMessage', message: event.message });
+        const { books, volatile } = state;
+        const late: TerminalState = { books, volatile: { ...volatile, uploadedTicks: event.late } };
+        const met = event.late.length > 0 ? late : run(state, { type: 'hubConnected' }).state;
+        const heard: TerminalEvent = { type: 'hubMessage', message: event.message };
+        return drop.terminal?.({ run, runAs, self, payee }, met, heard) ?? run(met, heard);
       }
       return drop.terminal?.({ run, runAs, self, payee }, state, event) ?? run(state, event);
     },
@@ -282,9 +289,11 @@ export function uploads(scene: Scene, index: number, state: TerminalState): read
 export const claimable = (scene: Scene, { books }: TerminalState): number =>
   Math.max(0, ...books.outbox.map((entry) => claimOf(scene, entry)));
 
+export const tickPlace = (stream: Uint8Array): string => `tick ${toHex(stream)}`;
+
 /** Of a stream only the newest tick waits, of a voucher only the newest credit. */
 function placeOf(entry: TerminalBooks['outbox'][number]): Upload['place'] {
-  if (entry.kind === 'tick') return { name: `tick ${toHex(entry.stream)}`, rank: entry.k };
+  if (entry.kind === 'tick') return { name: tickPlace(entry.stream), rank: entry.k };
   if (entry.kind === 'credit') return { name: `credit ${toHex(entry.voucher)}`, rank: entry.credited };
   return { name: `voucher ${toHex(entry.entry)}`, rank: 0 };
 }
