@@ -56,7 +56,7 @@ const quickFunctions = [
   'fx_Array_prototype_slice',
   'fx_Object_copy',
   'fx_TypedArray',
-  ...words('fill indexOf set slice subarray').map((name) => `fx_TypedArray_prototype_${name}`),
+  ...words('fill indexOf set slice').map((name) => `fx_TypedArray_prototype_${name}`),
 ];
 
 /**

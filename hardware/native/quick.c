@@ -16,7 +16,6 @@ void engine_fx_TypedArray_prototype_fill(txMachine *the);
 void engine_fx_TypedArray_prototype_indexOf(txMachine *the);
 void engine_fx_TypedArray_prototype_set(txMachine *the);
 void engine_fx_TypedArray_prototype_slice(txMachine *the);
-void engine_fx_TypedArray_prototype_subarray(txMachine *the);
 
 /* A byte array as it lies in the heap; `bytes` holds until the next allocation. */
 struct bytes {
@@ -81,7 +80,7 @@ static bool is_index(txMachine *the, int index, int absent, int *found)
 	return slot->kind == XS_INTEGER_KIND && *found >= 0;
 }
 
-/* The part of `this` that two arguments name, as slice, subarray and fill take it. */
+/* The part of `this` that two arguments name, as slice and fill take it. */
 static bool is_part(txMachine *the, int first, struct bytes *self, int *start, int *end)
 {
 	if (!is_bytes(mxThis, self)) return false;
@@ -111,19 +110,6 @@ void fx_TypedArray_prototype_slice(txMachine *the)
 	uint8_t *bytes = push_bytes(the, (size_t)(end - start));
 	is_bytes(mxThis, &self); /* the allocation may have moved it */
 	memcpy(bytes, self.bytes + start, (size_t)(end - start));
-	mxPullSlot(mxResult);
-}
-
-void fx_TypedArray_prototype_subarray(txMachine *the)
-{
-	struct bytes self;
-	int start, end;
-	if (!is_part(the, 0, &self, &start, &end)) return engine_fx_TypedArray_prototype_subarray(the);
-	txSlot *view = push_view(the);
-	view->value.dataView.offset = self.view->value.dataView.offset + start;
-	view->value.dataView.size = end - start;
-	view->next->kind = XS_REFERENCE_KIND;
-	view->next->value.reference = self.buffer->value.reference;
 	mxPullSlot(mxResult);
 }
 
