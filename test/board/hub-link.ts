@@ -8,12 +8,14 @@ import { decodeMessage, encodeMessage, type Message } from '../../protocol/wire/
 export class HubLink {
   /** What the board sent, in order. */
   readonly messages: Message[] = [];
+  private static readonly opened = new Set<HubLink>();
   private readonly port: SerialPort;
   private readonly beating: NodeJS.Timeout;
   private wake: () => void = () => undefined;
 
   /** `name`: of this start of the reader, 1 to 255. `deaf`: it takes no byte from the line. */
   constructor(path: string, name: number, deaf = false) {
+    HubLink.opened.add(this);
     this.port = new SerialPort({ path, baudRate: 115_200 });
     this.port.on('error', () => undefined);
     const deframer = new Deframer(
@@ -59,8 +61,14 @@ export class HubLink {
     this.write(encodeFrame(encodeMessage(message)));
   }
 
+  /** Those that a test which failed left open. */
+  static async closeAll(): Promise<void> {
+    for (const link of HubLink.opened) await link.close();
+  }
+
   /** Falls silent; resolves when the line is let go. */
   async close(): Promise<void> {
+    HubLink.opened.delete(this);
     clearInterval(this.beating);
     await new Promise<void>((resolve) => this.port.close(() => resolve()));
   }

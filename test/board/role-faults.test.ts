@@ -227,5 +227,6 @@ for (const role of ['pos', 'wearable', 'charger', 'car'])
     },
   ]);
 
-addShard(faults, cases);
+// A board that was told to hang waits eight seconds for its watchdog.
+addShard(faults, cases, 2);
 faults.run();
