@@ -66,7 +66,14 @@ function measure(devices) {
   const { stdout, status } = spawnSync(
     process.execPath,
     [...flags, ...program, devices, options.hours, options.seed, options.scenario].map(String),
-    { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8' },
+    {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'inherit'],
+      encoding: 'utf8',
+      // Byte arrays lie outside V8's heap. The C library's quick lists of freed ones are swept again and again: without
+      // them an event of a large fleet costs some 8 % less.
+      env: { ...process.env, GLIBC_TUNABLES: 'glibc.malloc.mxfast=0' },
+    },
   );
   if (status === null || stdout === '')
     throw new Error(`the run of ${devices} devices ended without a result`);

@@ -50,7 +50,7 @@ export interface Uplink {
   close(): void;
 }
 
-/** Milliseconds since power-up, never going back; and a wall clock only where an RTC kept running. */
+/** Whole milliseconds since power-up, never going back; and a wall clock only where an RTC kept running. */
 export interface Clock {
   monotonicMs(): number;
   /** Unix seconds from a clock that kept running while the power was off, or undefined when there is none. */

@@ -190,7 +190,11 @@ function ranWithMoreHeap(devices: number): boolean {
     '--no-parallel-scavenge',
     ...process.execArgv,
   ];
-  const { status } = spawnSync(process.execPath, [...flags, ...process.argv.slice(1)], { stdio: 'inherit' });
+  const { status } = spawnSync(process.execPath, [...flags, ...process.argv.slice(1)], {
+    stdio: 'inherit',
+    // Byte arrays lie outside V8's heap: without the C library's quick lists of freed ones there is less to sweep.
+    env: { ...process.env, GLIBC_TUNABLES: 'glibc.malloc.mxfast=0' },
+  });
   process.exitCode = status ?? 1;
   return true;
 }

@@ -48,7 +48,7 @@ for (const change of [
   {
     name: 'nothing is stored',
     file: 'device/runtime.ts',
-    find: '        this.persist(effect.record, before, written);\n',
+    find: '          this.persist(effect.record);\n',
     replace: '',
     kind: 'payer',
     says: /^event \d+ \(\w+\): |other books$/,
@@ -56,7 +56,7 @@ for (const change of [
   {
     name: 'a message goes out twice',
     file: 'device/runtime.ts',
-    find: '        this.link?.send(encodeFrame(encodeMessage(effect.message)));\n',
+    find: '          this.link?.send(encodeFrame(encodeMessage(effect.message)));\n',
     replace: '        for (const _ of [1, 2]) this.link?.send(encodeFrame(encodeMessage(effect.message)));\n',
     kind: 'terminal',
     says: /^event \d+ \(\w+\): "link [0-9a-f]+" instead of/,

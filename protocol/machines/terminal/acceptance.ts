@@ -81,7 +81,7 @@ function capRefusal(
   lease: Lease,
   more: Amount,
 ): RefusalName | undefined {
-  const { outbox } = turn.books;
+  const outbox = turn.books.outbox;
   // Sums that are compared with limits only: far above them a lost low digit changes nothing.
   let ofChannel: number = more;
   let ofAll: number = more;

@@ -245,7 +245,8 @@ const higher = <N extends number>(a: N, b: N): N => (a > b ? a : b);
 
 // Here and in what applies a tick: loops by index and properties one by one. It runs on a chip before every tick, where a
 // callback or an iterator, and taking an object apart too, cost more than what they do.
-export function findLane({ lanes }: TerminalBooks, channel: ChannelId): TerminalLane | undefined {
+export function findLane(books: TerminalBooks, channel: ChannelId): TerminalLane | undefined {
+  const lanes = books.lanes;
   for (let i = 0; i < lanes.length; i++) {
     const lane = lanes[i]!;
     if (lane.channel === channel) return lane;
@@ -253,7 +254,8 @@ export function findLane({ lanes }: TerminalBooks, channel: ChannelId): Terminal
   return undefined;
 }
 
-function withLane({ lanes }: TerminalBooks, lane: TerminalLane): readonly TerminalLane[] {
+function withLane(books: TerminalBooks, lane: TerminalLane): readonly TerminalLane[] {
+  const lanes = books.lanes;
   const next = lanes.slice();
   let at = 0;
   while (at < lanes.length && lanes[at]!.channel !== lane.channel) at += 1;
@@ -325,7 +327,9 @@ function applyAnswered(books: TerminalBooks, record: TerminalRecord & { type: 'a
 }
 
 function applyTick(books: TerminalBooks, record: TerminalRecord & { type: 'tick' }): TerminalBooks {
-  const { channel, k, preimage } = record;
+  const channel = record.channel;
+  const k = record.k;
+  const preimage = record.preimage;
   const lane = findLane(books, channel);
   const stream = lane?.stream;
   if (lane === undefined || stream === undefined) return books;

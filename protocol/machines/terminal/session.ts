@@ -21,7 +21,9 @@ function answer(turn: TerminalTurn, lane: StreamLane): void {
 
 /** A preimage from the payer. */
 export function onTick(turn: TerminalTurn, message: MessageOf<'tick'>): void {
-  const { channel, k, preimage } = message;
+  const channel = message.channel;
+  const k = message.k;
+  const preimage = message.preimage;
   const lane = findLane(turn.books, channel);
   const stream = lane?.stream;
   // The stream must be the newest voucher of the lane.

@@ -169,9 +169,9 @@ export class TerminalTurn extends Turn<TerminalBooks, TerminalRecord> {
 
   /** A lease of this channel and payer whose signature was checked. */
   leaseOf(channel: ChannelId): MessageOf<'lease'> | undefined {
-    const { leases } = this.volatile;
+    const leases = this.volatile.leases;
     for (let i = leases.length - 1; i >= 0; i--) {
-      const { lease } = leases[i]!;
+      const lease = leases[i]!.lease;
       if (lease.channel === channel) return lease;
     }
     return undefined;
