@@ -4,7 +4,7 @@ import { concatBytes, uintBytes } from '../protocol/bytes.ts';
 import type { Timing } from '../protocol/limits.ts';
 import type { Signing } from '../protocol/signing/digests.ts';
 import { encodeMessage } from '../protocol/wire/messages.ts';
-import type { IntakeState } from './intake/state.ts';
+import { durableBooks, type IntakeState } from './intake/state.ts';
 import type { Journal } from './journal.ts';
 import { listedRevocations } from './revocations.ts';
 
@@ -27,8 +27,7 @@ export async function signBeacon(
 ): Promise<SignedBeacon | undefined> {
   if (state.block === undefined) return undefined;
   // Only what is durable is published: a revocation that is still being written follows with the next beacon.
-  const books = state.pending[0]?.before ?? state.books;
-  const { channels, left: unlisted } = listedRevocations(books, timing, state.block.at);
+  const { channels, left: unlisted } = listedRevocations(durableBooks(state), timing, state.block.at);
   const { size, hash } = journal.checkpoint();
   const fields = {
     at: state.block.at,

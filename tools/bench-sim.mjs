@@ -29,12 +29,11 @@ if (options.help || !sizes.every((size) => Number.isInteger(size) && size >= 2))
 }
 ensureInstalled();
 const { bundle } = await import('./bundle.mjs');
-await bundle({ sim: 'test/bench/sim.ts' }, 'build/bench');
+await bundle({ sim: 'test/bench/sim.ts', 'large-fleet': 'simulators/cli/large-fleet.ts' }, 'build/bench');
+const { largeFleet } = await import('../build/bench/large-fleet.mjs');
 
 /** Ten thousand devices must fit into this. */
 const MEMORY_MB = 24 * 1024;
-/** A fleet makes much that dies young: with room for it, less is copied. */
-const YOUNG_MB = 256;
 
 const cell = (value, digits) =>
   value.toLocaleString('en-US', { maximumFractionDigits: digits, minimumFractionDigits: digits });
@@ -56,12 +55,7 @@ const row = (cells) => {
 };
 
 function measure(devices) {
-  // Threads that collect the young heap together wait for one another: on two busy cores that costs more than it saves.
-  const flags = [
-    `--max-old-space-size=${MEMORY_MB}`,
-    `--max-semi-space-size=${YOUNG_MB}`,
-    '--no-parallel-scavenge',
-  ];
+  const { flags, env } = largeFleet(MEMORY_MB);
   const program = ['--enable-source-maps', 'build/bench/sim.mjs'];
   const { stdout, status } = spawnSync(
     process.execPath,
@@ -70,9 +64,7 @@ function measure(devices) {
       cwd: root,
       stdio: ['ignore', 'pipe', 'inherit'],
       encoding: 'utf8',
-      // Byte arrays lie outside V8's heap. The C library's quick lists of freed ones are swept again and again: without
-      // them an event of a large fleet costs some 8 % less.
-      env: { ...process.env, GLIBC_TUNABLES: 'glibc.malloc.mxfast=0' },
+      env,
     },
   );
   if (status === null || stdout === '')

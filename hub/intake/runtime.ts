@@ -17,6 +17,7 @@ import { openQuestions, type Prepared, prepareMessage, withSigners } from './pre
 import {
   type Books,
   type Counted,
+  durableBooks,
   emptyIntake,
   type IntakeContext,
   type IntakeEffect,
@@ -78,7 +79,7 @@ export class IntakeRuntime {
 
   /** What the ledger holds for certain: without records that are still on their way to the disk. */
   get durableBooks(): Books {
-    return this.state.pending[0]?.before ?? this.state.books;
+    return durableBooks(this.state);
   }
 
   /**

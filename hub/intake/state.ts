@@ -140,6 +140,10 @@ export interface IntakeState {
   readonly terminals: Trie<Address>;
 }
 
+/** What the ledger holds for certain: without records that are still on their way to the disk. */
+export const durableBooks = ({ pending, books }: Pick<IntakeState, 'pending' | 'books'>): Books =>
+  pending[0]?.before ?? books;
+
 /** What never changes while the intake runs. */
 export interface IntakeContext {
   readonly signing: Signing;

@@ -116,6 +116,12 @@ export async function receiptOf(client: PublicClient, hash: Hex): Promise<Transa
   }
 }
 
+/** The newest block that can't be taken back any more, for reads at it; 0 on a chain that is younger than that. */
+export function finalBlock(newest: bigint, finalityBlocks: number): bigint {
+  const final = newest - BigInt(finalityBlocks);
+  return final < 0n ? 0n : final;
+}
+
 /** A transaction was mined and reverted. */
 export class RevertedError extends Error {
   override readonly name = 'RevertedError';

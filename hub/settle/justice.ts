@@ -12,7 +12,7 @@ import type { Logger } from '../log.ts';
 import type { Rule } from '../watch/fraud.ts';
 import { shortfallOf } from '../watch/shortfall.ts';
 import type { ChainLink } from '../watch/chain-link.ts';
-import { isRevert } from './chain.ts';
+import { finalBlock, isRevert } from './chain.ts';
 import type { Row } from './rows.ts';
 import type { Vault } from './vault.ts';
 
@@ -71,8 +71,7 @@ export class Justice {
   /** Whether no block that can still be taken back leaves anything to prove, register or share out. */
   async #isOver(vault: Vault, channel: number): Promise<boolean> {
     const newest = await vault.client.getBlockNumber();
-    const final = newest - BigInt(this.#options.link.finalityBlocks);
-    const at = { blockNumber: final < 0n ? 0n : final };
+    const at = { blockNumber: finalBlock(newest, this.#options.link.finalityBlocks) };
     const { bond } = await vault.readChannel(channel, at);
     const { closesAt, left } = await vault.readPot(channel, at);
     return bond === 0 && (closesAt === 0 || left === 0);

@@ -25,7 +25,7 @@ import type { HubRecord, RecordOf } from '../records.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { ChainLink } from '../watch/chain-link.ts';
 import { applyBatchRecord, type BatchHistory, emptyHistory, OUTCOME_STATES } from './batches.ts';
-import { isRevert, receiptOf, submit } from './chain.ts';
+import { finalBlock, isRevert, receiptOf, submit } from './chain.ts';
 import type { Reason, Row } from './rows.ts';
 import type { PreparedSettlement, Vault } from './vault.ts';
 
@@ -123,8 +123,8 @@ export class SettleLoop {
     const { client } = vault;
     const { address } = this.#options.account;
     const newest = await client.getBlock();
-    const final = newest.number - BigInt(this.#options.link.finalityBlocks);
-    const used = await client.getTransactionCount({ address, blockNumber: final < 0n ? 0n : final });
+    const blockNumber = finalBlock(newest.number, this.#options.link.finalityBlocks);
+    const used = await client.getTransactionCount({ address, blockNumber });
     if (used > open.nonce) {
       // Looked up again: it may have been mined between the two questions.
       if ((await this.#findMined(vault, open)) !== undefined) return 'sent';

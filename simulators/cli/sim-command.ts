@@ -24,6 +24,7 @@ import { HOUR, MINUTE, SECOND } from '../world/world.ts';
 import { formatMoney } from '../site/money.ts';
 import { projectRoot } from '../site/paths.ts';
 import { addExploreCommand } from './explore-command.ts';
+import { largeFleet } from './large-fleet.ts';
 import { fail } from './output.ts';
 
 interface SimFlags {
@@ -175,26 +176,15 @@ const LARGE_FLEET = 500;
 /** Heap that a device takes in a day of the city, with room: see the table of `npm run bench:sim`. */
 const HEAP_MB_PER_DEVICE = 1.5;
 const HEAP_MB = { least: 4096, most: 24 * 1024 };
-/** A fleet makes much that dies young: with room for it, less is copied. */
-const YOUNG_MB = 256;
 
 /** Runs the same command of a large fleet with the heap that it needs. False for a small one, or when it has it. */
 function ranWithMoreHeap(devices: number): boolean {
   const isGiven = process.execArgv.some((flag) => flag.startsWith('--max-old-space-size'));
   if (isGiven || devices < LARGE_FLEET) return false;
   const heap = Math.ceil(Math.min(HEAP_MB.most, Math.max(HEAP_MB.least, devices * HEAP_MB_PER_DEVICE)));
-  // Threads that collect the young heap together wait for one another: on two busy cores that costs more than it saves.
-  const flags = [
-    `--max-old-space-size=${heap}`,
-    `--max-semi-space-size=${YOUNG_MB}`,
-    '--no-parallel-scavenge',
-    ...process.execArgv,
-  ];
-  const { status } = spawnSync(process.execPath, [...flags, ...process.argv.slice(1)], {
-    stdio: 'inherit',
-    // Byte arrays lie outside V8's heap: without the C library's quick lists of freed ones there is less to sweep.
-    env: { ...process.env, GLIBC_TUNABLES: 'glibc.malloc.mxfast=0' },
-  });
+  const { flags, env } = largeFleet(heap);
+  const command = [...flags, ...process.execArgv, ...process.argv.slice(1)];
+  const { status } = spawnSync(process.execPath, command, { stdio: 'inherit', env });
   process.exitCode = status ?? 1;
   return true;
 }

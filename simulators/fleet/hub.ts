@@ -8,6 +8,7 @@ import { findEntry } from '../../hub/intake/books.ts';
 import { intakeStep } from '../../hub/intake/intake.ts';
 import {
   type Books,
+  durableBooks,
   emptyIntake,
   type Entry,
   type IntakeContext,
@@ -111,7 +112,7 @@ export class SimulatedHub implements HubEnd {
 
   /** The books as far as they are durable. */
   get books(): Books {
-    return this.state.pending[0]?.before ?? this.state.books;
+    return durableBooks(this.state);
   }
 
   // ---- life ----

@@ -6,6 +6,7 @@ import { channelBook } from '../../../hub/intake/books.ts';
 import { intakeStep } from '../../../hub/intake/intake.ts';
 import {
   type Books,
+  durableBooks,
   emptyIntake,
   type Entry,
   type IntakeContext,
@@ -178,8 +179,7 @@ export class HubTable {
   }
 
   durableBooks(number: number): Books {
-    const { pending, books } = this.local(number).intake;
-    return pending[0]?.before ?? books;
+    return durableBooks(this.local(number).intake);
   }
 
   entries(number: number): readonly Entry[] {
