@@ -7,7 +7,7 @@ import type { RecordOf } from '../records.ts';
 import { type Rule, RULES } from '../watch/fraud.ts';
 import { baseOf, firstFrom, highest, spentBaseOf, spentTopOf, topOf } from './books.ts';
 import type { ChannelBook, Entry } from './state.ts';
-import { trieEntries } from './trie.ts';
+import { bytesKey, trieEntries } from './trie.ts';
 
 /** The first proof of fraud that `entry` gives together with what the book holds, or undefined. */
 export function findProof(book: ChannelBook, entry: Entry): RecordOf<'evidence'> | undefined {
@@ -34,7 +34,22 @@ export function findProof(book: ChannelBook, entry: Entry): RecordOf<'evidence'>
     if (overlaps(entry, other)) return evidence(RULES.regression, [entry, other]);
     break;
   }
-  return book.claimed > highest(book).spent ? overspent(book) : undefined;
+  return overspent(book);
+}
+
+/** The first proof of fraud that the entries of a book give, whichever of them came last; undefined for an honest payer. */
+export function anyProof(book: ChannelBook): RecordOf<'evidence'> | undefined {
+  const lanes = new Map<string, Entry>();
+  let before: Entry | undefined;
+  for (const entry of book.entries) {
+    if (before?.seq === entry.seq) return evidence(RULES.equivocation, [before, entry]);
+    const key = bytesKey(entry.payee);
+    for (const other of [before, lanes.get(key)])
+      if (other !== undefined && overlaps(other, entry)) return evidence(RULES.regression, [other, entry]);
+    lanes.set(key, entry);
+    before = entry;
+  }
+  return overspent(book);
 }
 
 /**
@@ -43,6 +58,7 @@ export function findProof(book: ChannelBook, entry: Entry): RecordOf<'evidence'>
  * last of them says how much was spent. All claims together suffice, but may not fit a transaction.
  */
 function overspent(book: ChannelBook): RecordOf<'evidence'> | undefined {
+  if (book.claimed <= highest(book).spent) return undefined;
   const claims = [...trieEntries(book.claims)].map(([, claim]) => claim);
   claims.sort((a, b) => spentTopOf(a) - spentTopOf(b));
   let lanes = 0;
