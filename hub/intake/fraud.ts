@@ -2,7 +2,7 @@
 // the ledger. An honest payer's numbers rise along the one line of its seqs, so neighbours suffice: among entries
 // without proof the numbers rise already, and after the first proof the channel is revoked.
 import { equalBytes } from '../../protocol/bytes.ts';
-import { evidenceMax } from '../limits.ts';
+import { shownRowsMax } from '../limits.ts';
 import type { RecordOf } from '../records.ts';
 import { type Rule, RULES } from '../watch/fraud.ts';
 import { baseOf, firstFrom, highest, spentBaseOf, spentTopOf, topOf } from './books.ts';
@@ -62,7 +62,7 @@ function overspent(book: ChannelBook): RecordOf<'evidence'> | undefined {
   const claims = [...trieEntries(book.claims)].map(([, claim]) => claim);
   claims.sort((a, b) => spentTopOf(a) - spentTopOf(b));
   let lanes = 0;
-  for (const [index, claim] of claims.slice(0, evidenceMax).entries()) {
+  for (const [index, claim] of claims.slice(0, shownRowsMax).entries()) {
     lanes += topOf(claim);
     if (lanes > spentTopOf(claim)) return evidence(RULES.overspent, claims.slice(0, index + 1));
   }

@@ -160,11 +160,19 @@ export async function send(
 
 /** Did the chain say that the call itself fails, rather than being out of reach? */
 export function isRevert(error: unknown): boolean {
-  const seen = new Set<unknown>();
-  for (let cause = error; cause instanceof Error && !seen.has(cause); cause = cause.cause) {
-    seen.add(cause);
-    if (/ExecutionReverted|ContractFunctionReverted/.test(cause.name) || /revert/i.test(cause.message))
-      return true;
-  }
-  return false;
+  return causesOf(error).some(
+    ({ name, message }) => /ExecutionReverted|ContractFunctionReverted/.test(name) || /revert/i.test(message),
+  );
+}
+
+/** Did the node answer that it won't take this, for whatever reason, rather than being out of reach? */
+export function isRefused(error: unknown): boolean {
+  return isRevert(error) || causesOf(error).some(({ name }) => name === 'RpcRequestError');
+}
+
+function causesOf(error: unknown): Error[] {
+  const found: Error[] = [];
+  for (let cause = error; cause instanceof Error && !found.includes(cause); cause = cause.cause)
+    found.push(cause);
+  return found;
 }
