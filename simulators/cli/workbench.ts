@@ -25,7 +25,7 @@ import {
   readDevice,
 } from '../site/device-folder.ts';
 import { benchFolder, type CommonFlags } from './flags.ts';
-import { writeDurably } from '../site/durable-file.ts';
+import { createDurably } from '../site/durable-file.ts';
 import { STATE_ROOT } from '../site/paths.ts';
 
 const YEAR = 365 * 86_400;
@@ -44,7 +44,8 @@ function benchKeys(): Keys {
   const path = join(STATE_ROOT, 'bench', 'keys.json');
   if (!existsSync(path)) {
     const fresh = { hub: toHex(randomBytes(32)), payee: toHex(randomBytes(32)) };
-    writeDurably(path, JSON.stringify(fresh));
+    // Two devices may be made at once: they must know one hub and one payee.
+    createDurably(path, JSON.stringify(fresh));
   }
   return JSON.parse(readFileSync(path, 'utf8')) as Keys;
 }

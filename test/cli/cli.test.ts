@@ -1,7 +1,15 @@
 // The commands that people use, where something is wrong: every error has a name and says what to do, and whatever is cut
 // and run again loses neither a key nor a journal nor money.
 import { execFile, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createInterface } from 'node:readline';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,6 +33,7 @@ import {
   payerBooksOf,
   readDevice,
 } from '../../simulators/site/device-folder.ts';
+import { createDurably } from '../../simulators/site/durable-file.ts';
 import { parseMoney } from '../../simulators/site/money.ts';
 import { addWearable, makeSite, readSite, type Site, writeSite } from '../../simulators/site/site.ts';
 
@@ -114,6 +123,14 @@ test('a folder that no demonstration made is not emptied', async () => {
   writeFileSync(join(mine, 'thesis.txt'), 'years of work');
   await fails('not_a_story', 'demo', '--once', '--state', mine);
   assert.is(readFileSync(join(mine, 'thesis.txt'), 'utf8'), 'years of work');
+});
+
+test('of several that make one file each at once the first one stands, for all of them', () => {
+  const path = join(home, 'keys', 'keys.json');
+  createDurably(path, 'first');
+  createDurably(path, 'second');
+  assert.is(readFileSync(path, 'utf8'), 'first');
+  assert.equal(readdirSync(join(home, 'keys')), ['keys.json']);
 });
 
 // ---- folders of devices ----
