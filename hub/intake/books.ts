@@ -110,12 +110,19 @@ export function applyRecord(books: Books, record: HubRecord, how: Applying = {})
 }
 
 /** The books with the voucher among the credits that are owed, or no longer. */
-function withOwed(books: Books, entry: Entry, edit: Edit | undefined): Books {
+function withOwed(
+  books: Books,
+  entry: Entry,
+  recordedAt: RecordOf<'entry'>['at'],
+  edit: Edit | undefined,
+): Books {
   const { id, payee, at, credited, payeeCredit } = entry;
   const isOwed = credited > (payeeCredit?.credited ?? 0);
   const key = bytesKey(id);
-  if (!isOwed && trieGet(books.owed, key) === undefined) return books;
-  const owed = isOwed ? { voucher: id, payee, requestAt: at } : undefined;
+  const before = trieGet(books.owed, key);
+  if (!isOwed && before === undefined) return books;
+  const since = before?.since ?? (recordedAt > at ? recordedAt : at);
+  const owed = isOwed ? { voucher: id, payee, since } : undefined;
   return { ...books, owed: trieSet(books.owed, key, owed, edit) };
 }
 
@@ -136,6 +143,7 @@ function applyEntry(
       return addVoucher(
         books,
         entryOf(record, edit === undefined ? message : shared(message, edit)),
+        record.at,
         token,
         edit,
       );
@@ -158,7 +166,7 @@ function applyEntry(
       const payeeCredit =
         message.byPayee === 1 && credited > (own?.credited ?? -1) ? { credited, signature } : own;
       const changed = { ...entry, credited: higher, payeeCredit };
-      return withOwed(withEntry(marked, entry, changed, edit), changed, edit);
+      return withOwed(withEntry(marked, entry, changed, edit), changed, record.at, edit);
     }
     default:
       return books;
@@ -200,7 +208,13 @@ export function entryOf(record: { id: Bytes32; message: Uint8Array }, message: C
   };
 }
 
-function addVoucher(books: Books, entry: Entry, token: number, edit: Edit | undefined): Books {
+function addVoucher(
+  books: Books,
+  entry: Entry,
+  recordedAt: RecordOf<'entry'>['at'],
+  token: number,
+  edit: Edit | undefined,
+): Books {
   const { channel, seq } = entry;
   const added = withChannel(books, channel, edit, (book) => {
     const entries = ownEntries(book, edit);
@@ -211,7 +225,7 @@ function addVoucher(books: Books, entry: Entry, token: number, edit: Edit | unde
   const known = withKnown(added, entry.id, { token, voucher: { channel, seq } }, edit);
   const counted = { ...known, vouchers: known.vouchers + 1 };
   // What was just taken owes something only when it came voided.
-  return entry.voided ? withOwed(counted, entry, edit) : counted;
+  return entry.voided ? withOwed(counted, entry, recordedAt, edit) : counted;
 }
 
 /** The entries of a book in a list that may be changed. */

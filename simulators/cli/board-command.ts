@@ -19,6 +19,7 @@ import {
   type DeviceRole,
   lockDevice,
   readDevice,
+  standingRecords,
 } from '../site/device-folder.ts';
 import { parseMoney } from '../site/money.ts';
 import { syncFolder } from '../site/durable-file.ts';
@@ -46,7 +47,7 @@ const CAP_TOTAL = 2_000_000_000;
 /**
  * The board of a device folder; one that is new gets key, settings and journal of the folder, all or none: with a part
  * of its journal a device would sign what it signed before. Throws `key_unsupported`, and `journal_full` when the
- * board's flash is too small for it.
+ * board's flash is too small for what it stands at.
  */
 export function provision(
   folder: DeviceFolder,
@@ -79,8 +80,9 @@ export function provision(
     speed: Number(flags.speed),
   });
   const journal = journalOf(memory);
-  const stored = [...folder.openJournal().replayed];
-  for (const [count, payload] of stored.entries()) journal.append(payload, () => stored.slice(0, count));
+  // Not its history: a board's banks are smaller than the folder's.
+  const standing = standingRecords(folder);
+  for (const [count, record] of standing.entries()) journal.append(record, () => standing.slice(0, count));
   renameSync(aside, path);
   syncFolder(folder.path);
   return new BoardMemory(path);

@@ -9,7 +9,7 @@ import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
 import { amount, channelId, seconds } from '../../protocol/integers.ts';
 import { DEFAULT_TIMING, shareOf, TAP_LIMIT_PER_10000 } from '../../protocol/limits.ts';
-import { type PayerBooks, payerRecords, snapshot } from '../../protocol/machines/payer/books.ts';
+import { payerRecords } from '../../protocol/machines/payer/books.ts';
 import { makeSigning } from '../../protocol/signing/digests.ts';
 import { SCOPE_ANY } from '../../protocol/vouchers.ts';
 import type { MessageOf } from '../../protocol/wire/messages.ts';
@@ -23,6 +23,7 @@ import {
   lockDevice,
   payerBooksOf,
   readDevice,
+  standingRecords,
 } from '../site/device-folder.ts';
 import { benchFolder, type CommonFlags } from './flags.ts';
 import { createDurably } from '../site/durable-file.ts';
@@ -104,7 +105,7 @@ async function makeOrRenew(role: DeviceRole, path: string, kind: KeyKind): Promi
     const books = payerBooksOf(folder);
     if ((books.lease?.expiresAt ?? 0) > now) return;
     const lease = await benchLease(keys, CHANNELS[role][kind], folder.address, books.spent);
-    storeLease(folder, books, lease);
+    storeLease(folder, lease);
     return;
   }
   process.stderr.write(`Made a ${role} on the workbench (${path}): no deposit stands behind what it pays.\n`);
@@ -127,8 +128,8 @@ async function makeOrRenew(role: DeviceRole, path: string, kind: KeyKind): Promi
   createDevice(path, { ...shared, payee: toHex(payee.address), certificate }, key, { hubKey, keyUntil });
 }
 
-/** Stores a lease in the journal of a payer that is off; `books` are what it holds, should its bank be full. */
-export function storeLease(folder: DeviceFolder, books: PayerBooks, lease: MessageOf<'lease'>): void {
-  const standing = (): Uint8Array[] => snapshot(books).map((record) => payerRecords.encode(record));
-  folder.openJournalOff().append(payerRecords.encode(lease), standing);
+/** Stores a lease in the journal of a payer that is off. */
+export function storeLease(folder: DeviceFolder, lease: MessageOf<'lease'>): void {
+  const standing = standingRecords(folder);
+  folder.openJournalOff().append(payerRecords.encode(lease), () => standing);
 }

@@ -24,10 +24,12 @@ import {
   EMPTY_PAYER,
   type PayerBooks,
   payerRecords,
+  snapshot,
 } from '../../protocol/machines/payer/books.ts';
 import {
   applyRecord as applyTerminal,
   EMPTY_TERMINAL,
+  snapshot as terminalSnapshot,
   type TerminalBooks,
   terminalRecords,
 } from '../../protocol/machines/terminal/books.ts';
@@ -290,6 +292,14 @@ export function terminalBooksOf(folder: DeviceFolder): TerminalBooks {
   return folder
     .readJournal()
     .reduce((books, bytes) => applyTerminal(books, terminalRecords.decode(bytes)), EMPTY_TERMINAL);
+}
+
+/** The records that stand for all that a device has stored: what its journal would begin a new bank with. */
+export function standingRecords(folder: DeviceFolder): Uint8Array[] {
+  const { role } = folder.file;
+  return role === 'wearable' || role === 'car'
+    ? snapshot(payerBooksOf(folder)).map((record) => payerRecords.encode(record))
+    : terminalSnapshot(terminalBooksOf(folder)).map((record) => terminalRecords.encode(record));
 }
 
 /**
