@@ -5,7 +5,7 @@ import { equalBytes } from '../../protocol/bytes.ts';
 import { evidenceMax } from '../limits.ts';
 import type { RecordOf } from '../records.ts';
 import { type Rule, RULES } from '../watch/fraud.ts';
-import { baseOf, firstFrom, highest, spentBaseOf, spentTopOf, topOf } from './books.ts';
+import { baseOf, entryId, firstFrom, highest, spentBaseOf, spentTopOf, topOf } from './books.ts';
 import type { ChannelBook, Entry } from './state.ts';
 import { trieEntries } from './trie.ts';
 
@@ -16,7 +16,7 @@ export function findProof(book: ChannelBook, entry: Entry): RecordOf<'evidence'>
   const end = firstFrom(entries, entry.seq + 1);
   for (let i = start; i < end; i += 1) {
     const other = entries[i]!;
-    if (!equalBytes(other.id, entry.id)) return evidence(RULES.equivocation, [other, entry]);
+    if (other.key !== entry.key) return evidence(RULES.equivocation, [other, entry]);
   }
   const before = entries[start - 1];
   if (before !== undefined && overlaps(before, entry)) return evidence(RULES.regression, [before, entry]);
@@ -43,7 +43,7 @@ export function findProof(book: ChannelBook, entry: Entry): RecordOf<'evidence'>
  * last of them says how much was spent. All claims together suffice, but may not fit a transaction.
  */
 function overspent(book: ChannelBook): RecordOf<'evidence'> | undefined {
-  const claims = [...trieEntries(book.claims)].map(([, claim]) => claim);
+  const claims = trieEntries(book.claims).map(([, claim]) => claim);
   claims.sort((a, b) => spentTopOf(a) - spentTopOf(b));
   let lanes = 0;
   for (const [index, claim] of claims.slice(0, evidenceMax).entries()) {
@@ -60,5 +60,5 @@ function overlaps(i: Entry, j: Entry): boolean {
 }
 
 function evidence(proof: Rule, entries: readonly Entry[]): RecordOf<'evidence'> {
-  return { type: 'evidence', proof, channel: entries[0]!.channel, entries: entries.map(({ id }) => id) };
+  return { type: 'evidence', proof, channel: entries[0]!.channel, entries: entries.map(entryId) };
 }

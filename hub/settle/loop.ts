@@ -18,7 +18,7 @@ import {
 } from '../batch/batch.ts';
 import { findEntry, namedEntry } from '../intake/books.ts';
 import type { Books } from '../intake/state.ts';
-import { bytesKey, trieEntries } from '../intake/trie.ts';
+import { bytesKey, keyBytes, trieEntries } from '../intake/trie.ts';
 import { creditRowsMax, replacementsMax, rowAttemptsMax } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import type { HubRecord, RecordOf } from '../records.ts';
@@ -214,12 +214,11 @@ export class SettleLoop {
   async #askCredits(vault: Vault, books: Books): Promise<void> {
     let asked = 0;
     for (const [, book] of trieEntries(books.channels)) {
-      for (const { id, payeeCredit } of book.entries) {
-        const key = bytesKey(id);
+      for (const { key, payeeCredit } of book.entries) {
         if (payeeCredit === undefined || (this.#credited.get(key) ?? -1) >= payeeCredit.credited) continue;
         if (asked >= creditRowsMax) return;
         asked += 1;
-        this.#credited.set(key, await vault.readCredit(id));
+        this.#credited.set(key, await vault.readCredit(keyBytes(key)));
       }
     }
   }

@@ -148,7 +148,10 @@ export function buildFleet(
 ): Fleet {
   const { scenario, suite } = options;
   const { random, signing, vault } = ground;
-  const districts = Math.max(1, Math.floor(options.devices / (scenario.districts?.devices ?? options.devices)));
+  const districts = Math.max(
+    1,
+    Math.floor(options.devices / (scenario.districts?.devices ?? options.devices)),
+  );
   const fleet = new Fleet(hub, districts);
   const surroundings = { world: ground.world, broker: ground.broker, watcher: ground.deviceWatcher };
   const roles = rolesOf(scenario.mix, options.devices);
