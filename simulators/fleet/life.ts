@@ -146,8 +146,8 @@ function passerBy({ fleet, options }: Run, terminal: TerminalActor, own: Random)
   const { districts } = fleet;
   if (districts === 1 || own.chance(options.scenario.districts?.strangers ?? 0)) return own.pick(payers);
   const { district } = terminal.merchant;
-  const first = Math.floor((district * payers.length) / districts);
-  const end = Math.floor(((district + 1) * payers.length) / districts);
+  const first = Math.ceil((district * payers.length) / districts);
+  const end = Math.ceil(((district + 1) * payers.length) / districts);
   return end > first ? payers[own.between(first, end - 1)] : undefined;
 }
 
