@@ -29,8 +29,8 @@ export interface SettledView {
   settled(channel: number, payee: string): number;
   /** True when the payee has an id in the vault: only such payees fit into a row. */
   registered(payee: string): boolean;
-  /** Units that L2 has credited on a voucher. */
-  credited(voucher: string): number;
+  /** Units that L2 has credited on a voucher; undefined when it is yet to be asked. */
+  credited(voucher: string): number | undefined;
   /** True when this very row was refused before and nothing has changed since. */
   blocked(reference: RowReference): boolean;
 }
@@ -122,7 +122,8 @@ function creditRows(book: ChannelBook, view: SettledView): PlannedRow[] {
     // Few have one, and this looks at every voucher that a channel ever signed.
     if (entry.payeeCredit === undefined) continue;
     const { credited } = entry.payeeCredit;
-    if (credited <= view.credited(entry.key) || !view.registered(bytesKey(entry.payee))) continue;
+    const known = view.credited(entry.key);
+    if (known === undefined || credited <= known || !view.registered(bytesKey(entry.payee))) continue;
     const row = { ...reference(entry), credited };
     if (!view.blocked(row)) rows.push({ entry, reference: row, payees: [] });
   }

@@ -11,9 +11,9 @@ import type { RefusalName } from '../../protocol/refusals.ts';
 import { lanesHash } from '../../protocol/vouchers.ts';
 import type { Message, MessageOf } from '../../protocol/wire/messages.ts';
 import { pendingRecordsMax, waitersMax } from '../limits.ts';
-import type { HubRecord } from '../records.ts';
+import type { HubRecord, RecordOf } from '../records.ts';
 import { applyRecord, channelBook, commitsTo, entryId, entryMessage, findEntry, firstFrom } from './books.ts';
-import { findProof } from './fraud.ts';
+import { anyProof, findProof } from './fraud.ts';
 import { answerLeaseRequest } from './leases.ts';
 import { type CollectedMessage, type Prepared, prepareMessage } from './prepare.ts';
 import { isTerminal, memberships, registrationRefusal } from './registration.ts';
@@ -26,7 +26,7 @@ import type {
   IntakeState,
   Pending,
 } from './state.ts';
-import { bytesKey, type Edit, numberKey, trieGet, trieKey, trieSet } from './trie.ts';
+import { bytesKey, type Edit, keyNumber, numberKey, trieEntries, trieGet, trieKey, trieSet } from './trie.ts';
 import { type Candidate, creditCandidate, tickCandidate, voucherCandidate } from './verify.ts';
 
 export interface IntakeStep {
@@ -79,6 +79,8 @@ class IntakeTurn {
         });
       case 'revoke':
         return this.#revoke(event.channel, event.revoked);
+      case 'recheck':
+        return this.#recheck();
       default:
         return unreachable(event);
     }
@@ -193,12 +195,17 @@ class IntakeTurn {
 
   /** The entry is in the books already: answered now when durable, else together with the first copy. */
   #acknowledgeKnown(device: string, id: Bytes32, token: number): void {
-    const position = trieGet(this.state.positions, bytesKey(id));
-    if (position !== undefined) return this.#acknowledge(device, id, position);
     const { pending } = this.state;
-    const index = pending.findLastIndex((waiting) => waiting.token === token);
+    // Tokens rise, so that what is known for long needs no search. A payee's credit stands at the digest of the
+    // terminal's, which may be durable while the payee's own is not: what is being written decides.
+    const index = token < (pending[0]?.token ?? 0) ? -1 : pending.findLastIndex((w) => w.token === token);
     const waiting = pending[index];
-    if (waiting === undefined || waiting.answers.length >= waitersMax) return;
+    if (waiting === undefined) {
+      const position = trieGet(this.state.positions, bytesKey(id));
+      if (position !== undefined) this.#acknowledge(device, id, position);
+      return;
+    }
+    if (waiting.answers.length >= waitersMax) return;
     const changed: Pending = {
       ...waiting,
       answers: [...waiting.answers, { type: 'acknowledge', device, entry: id }],
@@ -235,12 +242,25 @@ class IntakeTurn {
     const entry = findEntry(books, voucher);
     if (entry === undefined) return;
     const book = channelBook(books, entry.channel);
-    if (book.proof !== undefined) return;
-    const evidence = findProof(book, entry);
+    if (book.proof === undefined) this.#proved(findProof(book, entry));
+  }
+
+  #proved(evidence: RecordOf<'evidence'> | undefined): void {
     if (evidence === undefined) return;
     this.#count({ type: 'evidence', evidence });
     this.#persist(evidence);
-    this.#revoke(entry.channel, true);
+    this.#revoke(evidence.channel, true);
+  }
+
+  /**
+   * A voucher, the evidence that it gave and the revocation are three records: the disk or the process may have gone
+   * between them, and the voucher comes as a repeat from then on. So all books are looked through once after that.
+   */
+  #recheck(): void {
+    for (const [key, book] of trieEntries(this.state.books.channels)) {
+      if (book.proof === undefined) this.#proved(anyProof(book));
+      else this.#revoke(keyNumber(key) as ChannelId, true);
+    }
   }
 
   #statement(message: MessageOf<'statement'>): void {

@@ -191,7 +191,9 @@ export type IntakeEvent =
   /** A terminal known from an earlier run. */
   | { readonly type: 'terminal'; readonly terminal: Address; readonly payee: Address }
   /** The operator's word. */
-  | { readonly type: 'revoke'; readonly channel: ChannelId; readonly revoked: boolean };
+  | { readonly type: 'revoke'; readonly channel: ChannelId; readonly revoked: boolean }
+  /** After the replay, and when the disk takes records again: fraud that the ledger shows and no record names. */
+  | { readonly type: 'recheck' };
 
 export type IntakeEffect =
   /** Append to the ledger; answered by `persisted` or `persistFailed` with the token, in order. */

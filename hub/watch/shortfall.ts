@@ -6,10 +6,10 @@
 import { equalBytes } from '../../protocol/bytes.ts';
 import { baseOf, spentTopOf, topOf } from '../intake/books.ts';
 import type { ChannelBook, Entry } from '../intake/state.ts';
-import { shortfallRowsMax } from '../limits.ts';
+import { shownRowsMax } from '../limits.ts';
 
 export interface Shortfall {
-  /** At most shortfallRowsMax. */
+  /** At most shownRowsMax. */
   readonly entries: readonly Entry[];
   /** Units that the highest voucher says were paid on the lane. */
   readonly top: number;
@@ -32,7 +32,7 @@ export function shortfallOf(book: ChannelBook, payee: Uint8Array, leasable: numb
     undefined,
   );
   if (highest === undefined) return undefined;
-  const shown = new Set([...new Set([highest, ...overlapping(kept)])].slice(0, shortfallRowsMax));
+  const shown = new Set([...new Set([highest, ...overlapping(kept)])].slice(0, shownRowsMax));
   const entries = kept.filter((entry) => shown.has(entry));
   return { entries, top: topOf(highest), overlap: overlapOf(entries) };
 }

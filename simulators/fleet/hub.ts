@@ -84,6 +84,8 @@ export class SimulatedHub implements HubEnd {
   crashes = 0;
   private queue: { readonly token: number; readonly record: HubRecord }[] = [];
   private syncPlanned = false;
+  /** The last sync failed. */
+  private diskFailed = false;
   private epoch = 0;
   /** Settlements that are not final yet: nothing is planned meanwhile. */
   private settling = 0;
@@ -127,6 +129,7 @@ export class SimulatedHub implements HubEnd {
     const edit = new Edit();
     for (const [position, bytes] of this.ledger.records())
       this.run({ type: 'replayed', record: decodeRecord(bytes, position), position, edit });
+    this.run({ type: 'recheck' });
     for (const message of this.terminals.values())
       this.run({ type: 'terminal', terminal: message.device, payee: message.payee! });
     this.watchBlock();
@@ -303,7 +306,12 @@ export class SimulatedHub implements HubEnd {
       const [first] = group;
       if (first !== undefined)
         this.run({ type: 'persistFailed', token: first.token, code: 'storage_failed' });
+      this.diskFailed = true;
       return;
+    }
+    if (this.diskFailed) {
+      this.diskFailed = false;
+      this.run({ type: 'recheck' });
     }
     const placed = group.map(({ token, record }) => ({ token, position: this.append(record) }));
     for (const { token, position } of placed) this.run({ type: 'persisted', token, position });
