@@ -116,17 +116,15 @@ export function listOf(signing: Signing, book: ChannelBook, entry: Entry): reado
   return commitsTo(entry, lanesHash(signing.suite, lanes)) ? lanes : [];
 }
 
-function creditRows(book: ChannelBook, view: SettledView): PlannedRow[] {
+function creditRows({ countersigned }: ChannelBook, view: SettledView): PlannedRow[] {
   const rows: PlannedRow[] = [];
-  for (const entry of book.entries) {
-    // Few have one, and this looks at every voucher that a channel ever signed.
-    if (entry.payeeCredit === undefined) continue;
-    const { credited } = entry.payeeCredit;
+  trieForEach(countersigned, (entry) => {
+    const { credited } = entry.payeeCredit!;
     const known = view.credited(entry.key);
-    if (known === undefined || credited <= known || !view.registered(bytesKey(entry.payee))) continue;
+    if (known === undefined || credited <= known || !view.registered(bytesKey(entry.payee))) return;
     const row = { ...reference(entry), credited };
     if (!view.blocked(row)) rows.push({ entry, reference: row, payees: [] });
-  }
+  });
   return rows;
 }
 

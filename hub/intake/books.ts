@@ -12,6 +12,7 @@ import { bytesKey, type Edit, keyBytes, numberKey, trieGet, trieSet } from './tr
 export const emptyChannel: ChannelBook = {
   entries: [],
   claims: undefined,
+  countersigned: undefined,
   claimed: 0,
   lease: undefined,
   proof: undefined,
@@ -257,7 +258,11 @@ function withEntry(books: Books, old: Entry, changed: Entry, edit: Edit | undefi
   return withChannel(books, old.channel, edit, (book) => {
     const entries = ownEntries(book, edit);
     entries[entries.indexOf(old, firstFrom(entries, old.seq))] = changed;
-    return withClaim({ ...book, entries }, changed, old, edit);
+    const countersigned =
+      changed.payeeCredit === undefined
+        ? book.countersigned
+        : trieSet(book.countersigned, changed.key, changed, edit);
+    return withClaim({ ...book, entries, countersigned }, changed, old, edit);
   });
 }
 

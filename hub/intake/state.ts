@@ -59,6 +59,8 @@ export interface ChannelBook {
   readonly entries: readonly Entry[];
   /** Per payee (key), the entry that claims most. */
   readonly claims: Trie<Entry>;
+  /** Entries, by key, for which the payee signed a credit: few, and looked through with every plan. */
+  readonly countersigned: Trie<Entry>;
   /** Units that all claims add up to. */
   readonly claimed: number;
   /** What the payer declared when it last got a lease. */

@@ -244,11 +244,11 @@ export class SettleLoop {
   async #askCredits(vault: Vault, books: Books): Promise<boolean> {
     let asked = 0;
     for (const [, book] of trieEntries(books.channels)) {
-      for (const entry of book.entries) {
-        if (entry.payeeCredit === undefined || this.#credited.has(entry.key)) continue;
+      for (const [key, entry] of trieEntries(book.countersigned)) {
+        if (this.#credited.has(key)) continue;
         if (asked >= creditRowsMax) return false;
         asked += 1;
-        this.#credited.set(entry.key, await vault.readCredit(entryId(entry)));
+        this.#credited.set(key, await vault.readCredit(entryId(entry)));
       }
     }
     return true;
