@@ -43,7 +43,7 @@ export const downInFlightMax = 8_192;
 export const pendingRecordsMax = 8_192;
 
 /** Memory of one indexed entry, bytes: what `npm run bench:hub` prints for a voucher, and what lies between collections. */
-const indexedEntryBytes = 2_560;
+const indexedEntryBytes = 1_280;
 
 /**
  * Entries (vouchers, ticks, credits) that a hub with so large a heap keeps in its index. A heap that overflows ends the

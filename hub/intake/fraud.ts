@@ -5,7 +5,7 @@ import { equalBytes } from '../../protocol/bytes.ts';
 import { shownRowsMax } from '../limits.ts';
 import type { RecordOf } from '../records.ts';
 import { type Rule, RULES } from '../watch/fraud.ts';
-import { baseOf, firstFrom, highest, spentBaseOf, spentTopOf, topOf } from './books.ts';
+import { baseOf, entryId, firstFrom, highest, spentBaseOf, spentTopOf, topOf } from './books.ts';
 import type { ChannelBook, Entry } from './state.ts';
 import { bytesKey, trieEntries } from './trie.ts';
 
@@ -16,7 +16,7 @@ export function findProof(book: ChannelBook, entry: Entry): RecordOf<'evidence'>
   const end = firstFrom(entries, entry.seq + 1);
   for (let i = start; i < end; i += 1) {
     const other = entries[i]!;
-    if (!equalBytes(other.id, entry.id)) return evidence(RULES.equivocation, [other, entry]);
+    if (other.key !== entry.key) return evidence(RULES.equivocation, [other, entry]);
   }
   const before = entries[start - 1];
   if (before !== undefined && overlaps(before, entry)) return evidence(RULES.regression, [before, entry]);
@@ -59,7 +59,7 @@ export function anyProof(book: ChannelBook): RecordOf<'evidence'> | undefined {
  */
 function overspent(book: ChannelBook): RecordOf<'evidence'> | undefined {
   if (book.claimed <= highest(book).spent) return undefined;
-  const claims = [...trieEntries(book.claims)].map(([, claim]) => claim);
+  const claims = trieEntries(book.claims).map(([, claim]) => claim);
   claims.sort((a, b) => spentTopOf(a) - spentTopOf(b));
   let lanes = 0;
   for (const [index, claim] of claims.slice(0, shownRowsMax).entries()) {
@@ -76,5 +76,5 @@ function overlaps(i: Entry, j: Entry): boolean {
 }
 
 function evidence(proof: Rule, entries: readonly Entry[]): RecordOf<'evidence'> {
-  return { type: 'evidence', proof, channel: entries[0]!.channel, entries: entries.map(({ id }) => id) };
+  return { type: 'evidence', proof, channel: entries[0]!.channel, entries: entries.map(entryId) };
 }

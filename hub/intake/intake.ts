@@ -9,13 +9,13 @@ import { unreachable } from '../../protocol/errors.ts';
 import { type ChannelId, type Seconds, ZERO_AMOUNT } from '../../protocol/integers.ts';
 import type { RefusalName } from '../../protocol/refusals.ts';
 import { lanesHash } from '../../protocol/vouchers.ts';
-import { decodeOwn, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
+import type { Message, MessageOf } from '../../protocol/wire/messages.ts';
 import { pendingRecordsMax, waitersMax } from '../limits.ts';
 import type { HubRecord, RecordOf } from '../records.ts';
-import { applyRecord, channelBook, findEntry, firstFrom } from './books.ts';
+import { applyRecord, channelBook, commitsTo, entryId, entryMessage, findEntry, firstFrom } from './books.ts';
 import { anyProof, findProof } from './fraud.ts';
 import { answerLeaseRequest } from './leases.ts';
-import { type Prepared, prepareMessage } from './prepare.ts';
+import { type CollectedMessage, type Prepared, prepareMessage } from './prepare.ts';
 import { isTerminal, memberships, registrationRefusal } from './registration.ts';
 import type {
   Answer,
@@ -26,7 +26,7 @@ import type {
   IntakeState,
   Pending,
 } from './state.ts';
-import { bytesKey, type Edit, keyNumber, numberKey, trieEntries, trieGet, trieSet } from './trie.ts';
+import { bytesKey, type Edit, keyNumber, numberKey, trieEntries, trieGet, trieKey, trieSet } from './trie.ts';
 import { type Candidate, creditCandidate, tickCandidate, voucherCandidate } from './verify.ts';
 
 export interface IntakeStep {
@@ -72,7 +72,7 @@ class IntakeTurn {
       case 'channel':
         return this.#set({ channels: trieSet(this.state.channels, numberKey(event.channel), event.facts) });
       case 'payee':
-        return this.#set({ payees: trieSet(this.state.payees, bytesKey(event.payee), true) });
+        return this.#set({ payees: trieSet(this.state.payees, bytesKey(event.payee), event.payee) });
       case 'terminal':
         return this.#set({
           terminals: trieSet(this.state.terminals, bytesKey(event.terminal), event.payee),
@@ -102,7 +102,14 @@ class IntakeTurn {
       case 'voucher': {
         this.#count({ type: 'message', name: prepared.message.type });
         const candidate = voucherCandidate(this.#context, this.state, prepared);
-        return this.#entry(device, prepared.bytes, 'voucher', candidate, candidate.id, prepared.message);
+        return this.#entry(
+          device,
+          prepared.bytes,
+          'voucher',
+          candidate,
+          candidate.id,
+          this.#withKnownPayee(prepared.message),
+        );
       }
       case 'other':
         this.#count({ type: 'message', name: prepared.message.type });
@@ -110,6 +117,12 @@ class IntakeTurn {
       default:
         return unreachable(prepared);
     }
+  }
+
+  /** The message with the payee's array that all its entries share. */
+  #withKnownPayee(message: CollectedMessage): CollectedMessage {
+    const payee = trieGet(this.state.payees, bytesKey(message.payee));
+    return payee === undefined ? message : { ...message, payee };
   }
 
   #message(device: string, message: Message, bytes: Uint8Array, now: Seconds): void {
@@ -210,17 +223,16 @@ class IntakeTurn {
   }
 
   /** A payer that asks for a voided voucher gets the terminal's credit: an acknowledgement would read as paid. */
-  #passCredit(device: string, { id, message }: Entry): void {
-    if (trieGet(this.state.positions, bytesKey(id)) === undefined) return;
-    const collected = decodeOwn(message);
-    if (collected.type !== 'collectedVoucher' && collected.type !== 'collectedStream') return;
+  #passCredit(device: string, entry: Entry): void {
+    if (trieGet(this.state.positions, entry.key) === undefined) return;
+    const collected = entryMessage(entry);
     const credited = collected.type === 'collectedVoucher' ? collected.amount : ZERO_AMOUNT;
     const signature = collected.credit;
     if (signature !== undefined)
       this.effects.push({
         type: 'credit',
         device,
-        message: { type: 'credit', voucher: id, credited, signature },
+        message: { type: 'credit', voucher: entryId(entry), credited, signature },
       });
   }
 
@@ -256,11 +268,11 @@ class IntakeTurn {
     const hash = lanesHash(this.#context.signing.suite, message.lanes);
     for (let i = firstFrom(entries, message.seq); entries[i]?.seq === message.seq; i += 1) {
       const entry = entries[i]!;
-      if (entry.list !== undefined || entry.kind === 'stream' || !equalBytes(entry.lanes, hash)) continue;
+      if (entry.list !== undefined || !commitsTo(entry, hash)) continue;
       const sum = message.lanes.reduce((total, lane) => total + lane.paid, 0);
       // A list above what was spent would be refused by the vault as a whole.
       if (message.lanes.length === 0 || sum + entry.paid > entry.spent || this.#room() !== undefined) return;
-      this.#persist({ type: 'statement', voucher: entry.id, lanes: message.lanes });
+      this.#persist({ type: 'statement', voucher: entryId(entry), lanes: message.lanes });
       return;
     }
   }
@@ -369,7 +381,9 @@ class IntakeTurn {
   }
 
   #place(id: Bytes32, position: number, edit?: Edit): void {
-    this.#set({ positions: trieSet(this.state.positions, bytesKey(id), position, edit) });
+    const key = bytesKey(id);
+    const own = trieKey(this.state.books.known, key) ?? key;
+    this.#set({ positions: trieSet(this.state.positions, own, position, edit) });
   }
 
   // ---- answers ----

@@ -16,7 +16,7 @@ import {
   rowOf,
   type SettledView,
 } from '../batch/batch.ts';
-import { findEntry, namedEntry, topOf } from '../intake/books.ts';
+import { entryId, findEntry, namedEntry, topOf } from '../intake/books.ts';
 import type { Books, Entry } from '../intake/state.ts';
 import { bytesKey, trieEntries } from '../intake/trie.ts';
 import { creditRowsMax, replacementsMax } from '../limits.ts';
@@ -244,11 +244,11 @@ export class SettleLoop {
   async #askCredits(vault: Vault, books: Books): Promise<boolean> {
     let asked = 0;
     for (const [, book] of trieEntries(books.channels)) {
-      for (const entry of book.entries) {
-        if (entry.payeeCredit === undefined || this.#credited.has(bytesKey(entry.id))) continue;
+      for (const [key, entry] of trieEntries(book.countersigned)) {
+        if (this.#credited.has(key)) continue;
         if (asked >= creditRowsMax) return false;
         asked += 1;
-        this.#credited.set(bytesKey(entry.id), await vault.readCredit(entry.id));
+        this.#credited.set(key, await vault.readCredit(entryId(entry)));
       }
     }
     return true;
@@ -348,9 +348,9 @@ export class SettleLoop {
     const left = new Map<string, number>();
     for (const [key, { reason, row }] of this.refused) {
       if (reason !== 'payee_short' || row.credited === undefined) continue;
-      const { id, payee } = namedEntry(books, row.entry);
+      const { key: voucher, payee } = namedEntry(books, row.entry);
       const balance = left.get(bytesKey(payee)) ?? (await vault.readPayeeBalance(payee));
-      const wanted = row.credited - (this.#credited.get(bytesKey(id)) ?? 0);
+      const wanted = row.credited - (this.#credited.get(voucher) ?? 0);
       if (wanted <= balance) this.#affordable.add(key);
       left.set(bytesKey(payee), wanted <= balance ? balance - wanted : balance);
     }

@@ -6,7 +6,6 @@
 import { equalBytes } from '../../protocol/bytes.ts';
 import { baseOf, spentTopOf, topOf } from '../intake/books.ts';
 import type { ChannelBook, Entry } from '../intake/state.ts';
-import { bytesKey } from '../intake/trie.ts';
 import { shownRowsMax } from '../limits.ts';
 
 export interface Shortfall {
@@ -27,7 +26,7 @@ export function shortfallOf(book: ChannelBook, payee: Uint8Array, leasable: numb
   const kept = book.entries
     .filter((entry) => equalBytes(entry.payee, payee) && !entry.voided && entry.credited === 0)
     .filter((entry) => topOf(entry) <= leasable && spentTopOf(entry) <= leasable)
-    .sort((a, b) => baseOf(a) - baseOf(b) || (bytesKey(a.id) < bytesKey(b.id) ? -1 : 1));
+    .sort((a, b) => baseOf(a) - baseOf(b) || (a.key < b.key ? -1 : 1));
   const highest = kept.reduce<Entry | undefined>(
     (best, entry) => (best === undefined || topOf(entry) > topOf(best) ? entry : best),
     undefined,

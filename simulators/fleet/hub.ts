@@ -16,7 +16,7 @@ import {
   type IntakeEvent,
   type IntakeState,
 } from '../../hub/intake/state.ts';
-import { bytesKey, Edit, keyNumber, trieEntries, trieGet } from '../../hub/intake/trie.ts';
+import { bytesKey, Edit, keyNumber, trieEntries, trieGet, trieKey } from '../../hub/intake/trie.ts';
 import { decodeRecord, encodeRecord, type HubRecord, type RecordOf } from '../../hub/records.ts';
 import { listedRevocations } from '../../hub/revocations.ts';
 import { concatBytes, uintBytes, ZERO_BYTES32 } from '../../protocol/bytes.ts';
@@ -320,7 +320,9 @@ export class SimulatedHub implements HubEnd {
   private append(record: HubRecord): number {
     const position = this.ledger.append(encodeRecord(record));
     if (record.type !== 'entry') return position;
-    const key = bytesKey(record.id);
+    // The books' own text of the key: a copy for each of millions would be as large as the entry.
+    const digest = bytesKey(record.id);
+    const key = trieKey(this.state.books.known, digest) ?? digest;
     // What turns up twice stands where it stood first.
     if (!this.durable.has(key)) this.durable.set(key, position);
     return position;

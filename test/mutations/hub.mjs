@@ -138,7 +138,7 @@ export const HUB_MUTATIONS = [
   [
     'one seq twice is no fraud',
     FRAUD,
-    'if (!equalBytes(other.id, entry.id)) return evidence',
+    'if (other.key !== entry.key) return evidence',
     'if (false) return evidence',
     'hub/intake',
   ],
@@ -246,7 +246,7 @@ export const HUB_MUTATIONS = [
   [
     'a list that is not the signed one settles',
     BATCH,
-    'return equalBytes(lanesHash(signing.suite, lanes), entry.lanes) ? lanes : [];',
+    'return commitsTo(entry, lanesHash(signing.suite, lanes)) ? lanes : [];',
     'return lanes;',
     'hub/batch',
   ],
