@@ -1,4 +1,4 @@
-/* keccak256 as Ethereum uses it (domain byte 0x01, not SHA-3's 0x06), and CRC-32 for frames and records. */
+/* keccak256 as Ethereum uses it: domain byte 0x01, not SHA-3's 0x06. */
 #include <string.h>
 
 #include "crypto.h"
@@ -108,13 +108,13 @@ static void absorb(struct lane state[25], const uint8_t block[RATE])
 	}
 }
 
-void keccak256(const uint8_t *bytes, size_t size, uint8_t hash[32])
+void keccak256(struct bytes message, uint8_t hash[32])
 {
 	struct lane state[25] = { 0 };
 	uint8_t last[RATE] = { 0 };
-	for (; size >= RATE; bytes += RATE, size -= RATE) absorb(state, bytes);
-	memcpy(last, bytes, size);
-	last[size] ^= 0x01;
+	for (; message.size >= RATE; message.at += RATE, message.size -= RATE) absorb(state, message.at);
+	memcpy(last, message.at, message.size);
+	last[message.size] ^= 0x01;
 	last[RATE - 1] ^= 0x80;
 	absorb(state, last);
 	for (int i = 0; i < 4; i++) {
@@ -123,20 +123,4 @@ void keccak256(const uint8_t *bytes, size_t size, uint8_t hash[32])
 		memcpy(hash + 8 * i, &low, 4);
 		memcpy(hash + 8 * i + 4, &high, 4);
 	}
-}
-
-/* Reflected polynomial 0xedb88320, four bits at a time: a 64-byte table instead of 1 KB. */
-uint32_t crc32(uint32_t before, const uint8_t *bytes, size_t size)
-{
-	static const uint32_t table[16] = {
-		0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
-		0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
-	};
-	uint32_t crc = ~before;
-	for (; size > 0; size--) {
-		crc ^= *bytes++;
-		crc = (crc >> 4) ^ table[crc & 15];
-		crc = (crc >> 4) ^ table[crc & 15];
-	}
-	return ~crc;
 }

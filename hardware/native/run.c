@@ -60,7 +60,7 @@ static txSlot *inherited_property(txMachine *the, txSlot *instance, txID id)
 	static struct {
 		txSlot *instance, *property;
 		txID id;
-	} known[64];
+	} known[256];
 	txSlot *holder = current(the, instance);
 	if (!instance->ID || holder != instance) return *own_property(holder, id);
 	size_t at = (((size_t)instance >> 4) + (size_t)id) % (sizeof(known) / sizeof(known[0]));
@@ -109,15 +109,6 @@ static txSlot *append(txMachine *the, txSlot **at, txID id)
 	return *at = added;
 }
 
-/* The length of an array is set to what it is: so begins every array literal. */
-static bool keeps_length(txMachine *the, txSlot *instance, txID id)
-{
-	txSlot *array = instance->next, *value = the->stack;
-	return id == mxID(_length) && instance->flag & XS_EXOTIC_FLAG && array->ID == XS_ARRAY_BEHAVIOR && !instance->ID
-		&& value->kind == XS_INTEGER_KIND && (txIndex)value->value.integer == array->value.array.length
-		&& !(array->flag & XS_DONT_SET_FLAG);
-}
-
 /* A property of an object that was made at run time: one that is there, or a new one that no prototype forbids. */
 static txSlot *find_to_set(txMachine *the, txSlot *instance, txID id, txIndex index, txFlag any)
 {
@@ -128,7 +119,6 @@ static txSlot *find_to_set(txMachine *the, txSlot *instance, txID id, txIndex in
 		txSlot *other = any && prototype ? find_on(the, prototype, id, 0, XS_ANY) : NULL;
 		if (!other) return append(the, at, id);
 	}
-	if (any && keeps_length(the, instance, id)) return computed_integer(0);
 	return (*mxBehavior(instance)->setProperty)(the, instance, id, index, any);
 }
 

@@ -61,7 +61,7 @@ static bool address_of(const secp256k1_pubkey *key, uint8_t address[20])
 	uint8_t encoded[65], hash[32];
 	size_t size = sizeof(encoded);
 	if (!secp256k1_ec_pubkey_serialize(context, encoded, &size, key, SECP256K1_EC_UNCOMPRESSED)) return false;
-	keccak256(encoded + 1, 64, hash);
+	keccak256((struct bytes){ encoded + 1, 64 }, hash);
 	memcpy(address, hash + 12, 20);
 	return true;
 }
@@ -103,10 +103,10 @@ bool secp_recover(const uint8_t digest[32], const uint8_t signature[64], uint8_t
 	return secp256k1_ecdsa_recover(context, &key, &parsed, digest) && address_of(&key, address);
 }
 
-void sha256(const uint8_t *bytes, size_t size, uint8_t hash[32])
+void sha256(struct bytes message, uint8_t hash[32])
 {
 	secp256k1_sha256 state;
 	secp256k1_sha256_initialize(&state);
-	secp256k1_sha256_write(&state, bytes, size);
+	secp256k1_sha256_write(&state, message.at, message.size);
 	secp256k1_sha256_finalize(&state, hash);
 }

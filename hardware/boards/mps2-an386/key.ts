@@ -32,8 +32,8 @@ export const boardEntropy: Entropy = {
 export const boardClock: Clock = {
   monotonicMs,
   realTimeSeconds() {
-    const seconds = board.rtc();
-    return seconds === 0 ? undefined : seconds;
+    const atStart = board.rtc();
+    return atStart === 0 ? undefined : atStart + Math.floor(monotonicMs() / 1000);
   },
   schedule(delayMs, callback) {
     const id = setTimer(callback, delayMs);

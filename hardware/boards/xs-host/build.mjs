@@ -25,6 +25,7 @@ const own = [
   'archive_make.c',
   'keccak.c',
   'frame.c',
+  'nor.c',
   'crypto_natives.c',
   'quick.c',
   'run.c',
