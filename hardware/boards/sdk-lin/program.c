@@ -19,6 +19,7 @@
 
 #define sxMachine xsMachineRecord /* as xs.h calls it outside of the engine */
 #include "machine.h"
+#include "../sdk/natives.h"
 
 #define TEXT_MAX (16 * 1024)
 #define PATH_MAX_OURS 1024
