@@ -63,11 +63,11 @@ export const unusedFunctions = [
 
 /** Functions of which quick.c has a faster form for the common case. */
 const quickFunctions = [
-  'fx_Array_prototype_fill',
   'fx_Array_prototype_slice',
   'fx_Object_copy',
   'fx_TypedArray',
-  ...words('indexOf set slice').map((name) => `fx_TypedArray_prototype_${name}`),
+  'fx_TypedArray_prototype_indexOf',
+  'fx_TypedArray_prototype_slice',
 ];
 
 /**

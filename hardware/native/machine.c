@@ -13,7 +13,6 @@ static struct {
 	size_t peak;
 	bool slots_below;
 	char *c_stack_limit;
-	txMachine *the;
 	size_t stack;
 	bool alarm, exit;
 	uint32_t alarm_at;
@@ -100,24 +99,6 @@ void fxAbort(txMachine *the, int status)
 	case XS_UNHANDLED_REJECTION_EXIT: fault("unhandled_rejection");
 	default: fault("engine_abort");
 	}
-}
-
-/* A bundle is one script: nothing is imported at run time. */
-
-txID fxFindModule(txMachine *the, txSlot *realm, txID module, txSlot *slot)
-{
-	(void)the;
-	(void)realm;
-	(void)module;
-	(void)slot;
-	return XS_NO_ID;
-}
-
-void fxLoadModule(txMachine *the, txSlot *module, txID id)
-{
-	(void)module;
-	(void)id;
-	mxReferenceError("modules are bundled, not loaded");
 }
 
 void fxQueuePromiseJobs(txMachine *the)
@@ -246,6 +227,17 @@ static void native_idle(txMachine *the)
 	idle(the);
 }
 
+/* Bytes of the arena by use, as natives.ts lists them. */
+static void native_memory(txMachine *the)
+{
+	size_t slot = sizeof(txSlot), bytes[] = {
+		self.peak, (size_t)the->peakChunksSize, (size_t)the->peakHeapCount * slot, self.stack,
+		(size_t)the->currentChunksSize, (size_t)the->currentHeapCount * slot,
+	};
+	uint32_t use = argument_unsigned(the, 0);
+	return_number(the, use < sizeof(bytes) / sizeof(bytes[0]) ? (double)bytes[use] : 0);
+}
+
 static const struct native own_natives[] = {
 	{ "print", native_print, 1 },
 	{ "milliseconds", native_milliseconds, 0 },
@@ -253,6 +245,7 @@ static const struct native own_natives[] = {
 	{ "random", native_random, 1 },
 	{ "entropyCertified", native_certified, 0 },
 	{ "idle", native_idle, 0 },
+	{ "memory", native_memory, 1 },
 	{ NULL, NULL, 0 },
 };
 
@@ -294,10 +287,10 @@ txMachine *machine_create(const struct machine_limits *limits, txMachine *root)
 	if (limits->slots_below) self.chunks += (size_t)limits->first_slots * sizeof(txSlot);
 	self.c_stack_limit = limits->c_stack_limit;
 	self.stack = (size_t)limits->stack_slots * sizeof(txSlot);
-	self.the = root ? fxCloneMachine(&creation, root, "sundial", NULL)
+	txMachine *the = root ? fxCloneMachine(&creation, root, "sundial", NULL)
 		: fxCreateMachine(&creation, "sundial", NULL, XS_NO_ID);
-	if (!self.the) fault("memory_full");
-	return self.the;
+	if (!the) fault("memory_full");
+	return the;
 }
 
 static void run_jobs(txMachine *the)
@@ -356,16 +349,4 @@ void machine_loop(txMachine *the)
 			call_global(the, "onInterrupt");
 		run_jobs(the);
 	}
-}
-
-struct machine_usage machine_usage(void)
-{
-	return (struct machine_usage){
-		.arena = self.peak,
-		.chunks = (size_t)self.the->peakChunksSize,
-		.slots = (size_t)self.the->peakHeapCount * sizeof(txSlot),
-		.stack = self.stack,
-		.live_chunks = (size_t)self.the->currentChunksSize,
-		.live_slots = (size_t)self.the->currentHeapCount * sizeof(txSlot),
-	};
 }

@@ -21,14 +21,6 @@ struct machine_limits {
 	int first_slots;
 };
 
-struct machine_usage {
-	size_t arena;  /* bytes committed at the peak, value stack included */
-	size_t chunks; /* bytes of them holding live chunks at the peak */
-	size_t slots;  /* bytes of them holding live slots at the peak */
-	size_t stack;  /* bytes of the value stack */
-	size_t live_chunks, live_slots; /* bytes in use, garbage since the last collection included */
-};
-
 /* What a board must supply. */
 _Noreturn void fault(const char *name);          /* ends this run under a name of the glossary of faults */
 void board_print(const char *text);              /* the console */
@@ -69,14 +61,11 @@ struct sxMachine *machine_create(const struct machine_limits *limits, struct sxM
 void machine_install(struct sxMachine *the); /* the global object `natives`: what every board has, and the board's */
 void machine_start(struct sxMachine *the); /* calls the global function `start` */
 void machine_loop(struct sxMachine *the);
-struct machine_usage machine_usage(void);
 void machine_exit(void); /* ends machine_loop after the current event */
 
 /* Byte code that a Linux host compiled, run in place from flash: see archive.c. */
 void archive_names(struct sxMachine *the, const uint8_t *archive);
 void archive_run(struct sxMachine *the, const uint8_t *archive);
-
-void unused_built_in(struct sxMachine *the); /* stands in an image for what built-ins.mjs leaves out; throws */
 
 /* Arguments of natives. They throw a TypeError into JavaScript when the caller got it wrong. */
 struct bytes argument_bytes(struct sxMachine *the, int index);

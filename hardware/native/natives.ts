@@ -15,6 +15,11 @@ export interface Natives {
   entropyCertified(): boolean;
   /** What the loop does while nobody waits: collects garbage when there is much. */
   idle(): void;
+  /**
+   * Bytes of the arena by use, at their highest: 0 all of it, of which 1 chunks, 2 slots, 3 value stack; 4 chunks and 5
+   * slots in use now, garbage since the last collection included.
+   */
+  memory(use: number): number;
   keccak256(bytes: Uint8Array, out: Uint8Array): void;
   sha256(bytes: Uint8Array, out: Uint8Array): void;
   crc32(bytes: Uint8Array, before: number): number;

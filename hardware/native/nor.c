@@ -14,16 +14,15 @@ enum { FLASH_OK, FLASH_RANGE, FLASH_BIT_SET, FLASH_WORN };
 static uint8_t *part_at(struct sxMachine *the, size_t size)
 {
 	uint32_t offset = argument_unsigned(the, 0);
-	return offset <= NOR_BLOCKS * NOR_BLOCK && size <= NOR_BLOCKS * NOR_BLOCK - offset ? nor_part() + offset : NULL;
+	return offset <= NOR_BLOCKS * NOR_BLOCK && size <= NOR_BLOCKS * NOR_BLOCK - offset ? nor_part + offset : NULL;
 }
 
 /* Counts one write; true when the power fails during it. */
 static bool cut_now(void)
 {
-	volatile struct nor_faults *faults = nor_faults();
-	faults->writes++;
-	if (faults->cut_after == 0 || --faults->cut_after > 0) return false;
-	faults->cuts++;
+	nor_faults->writes++;
+	if (nor_faults->cut_after == 0 || --nor_faults->cut_after > 0) return false;
+	nor_faults->cuts++;
 	return true;
 }
 
@@ -44,7 +43,7 @@ static void native_flash_holds(struct sxMachine *the)
 
 static int write_words(uint8_t *to, struct bytes bytes)
 {
-	if (!to || (size_t)(to - nor_part()) % NOR_WORD || bytes.size % NOR_WORD) return FLASH_RANGE;
+	if (!to || (size_t)(to - nor_part) % NOR_WORD || bytes.size % NOR_WORD) return FLASH_RANGE;
 	for (size_t i = 0; i < bytes.size; i += NOR_WORD) {
 		uint32_t stored, wanted;
 		memcpy(&stored, to + i, NOR_WORD);
@@ -67,9 +66,9 @@ static void native_flash_write(struct sxMachine *the)
 
 static int erase_block(uint8_t *block)
 {
-	size_t offset = block ? (size_t)(block - nor_part()) : 1;
+	size_t offset = block ? (size_t)(block - nor_part) : 1;
 	if (offset % NOR_BLOCK) return FLASH_RANGE;
-	if (nor_faults()->worn_block == offset / NOR_BLOCK + 1) return FLASH_WORN;
+	if (nor_faults->worn_block == offset / NOR_BLOCK + 1) return FLASH_WORN;
 	bool cut = cut_now();
 	memset(block, 0xff, cut ? NOR_BLOCK / 2 : NOR_BLOCK);
 	if (cut) board_restart();

@@ -15,8 +15,8 @@ struct nor_faults {
 };
 
 /* What a board must supply. */
-uint8_t *nor_part(void);
-volatile struct nor_faults *nor_faults(void);
+extern uint8_t *const nor_part;
+extern volatile struct nor_faults *const nor_faults;
 _Noreturn void board_restart(void); /* like the power going off and on: RAM's contents are forgotten */
 
 #endif

@@ -37,15 +37,16 @@
 
 #define mxUseDefaultMachinePlatform 1
 #define mxUseDefaultBuildKeys 1
+/* The build machine's; an image has neither parser nor modules to load. */
 #ifdef mxParse
 #define mxUseDefaultParseScript 1
+#define mxUseDefaultFindModule 1
+#define mxUseDefaultLoadModule 1
 #endif
 #define mxUseDefaultSharedChunks 1
 #define mxUseDefaultCStackLimit 0
 #define mxUseDefaultAbort 0
 #define mxUseDefaultQueuePromiseJobs 0
-#define mxUseDefaultFindModule 0
-#define mxUseDefaultLoadModule 0
 
 /* Paths only occur in error messages; the bundle imports nothing at run time. */
 #undef C_PATH_MAX

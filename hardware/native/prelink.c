@@ -45,20 +45,6 @@ static void each_slot(txMachine *the, void (*visit)(txSlot *))
 		for (txSlot *slot = heap + 1; slot < heap->value.reference; slot++) visit(slot);
 }
 
-/* A property whose function is left out of the image goes too: it would take 80 bytes of flash. */
-static void drop_unused(txSlot *slot)
-{
-	if (slot->kind != XS_INSTANCE_KIND) return;
-	for (txSlot *before = slot; before->next;) {
-		txSlot *property = before->next, *value = NULL;
-		if (property->kind == XS_REFERENCE_KIND) value = property->value.reference->next;
-		if (value && value->kind == XS_CALLBACK_KIND && value->value.callback.address == unused_built_in)
-			before->next = property->next;
-		else
-			before = property;
-	}
-}
-
 /* Items of arrays lie in chunks, where each_slot does not come. */
 static void make_constant_deep(txSlot *slot)
 {
@@ -97,7 +83,6 @@ struct prelink_sizes prelink(uint8_t *at, struct prelink_sizes room, const uint8
 	/* The engine takes its tables with malloc and keeps them; jump buffers, which it gives back, come later. */
 	char *heap = heap_continue_at((char *)tables);
 	txMachine *the = machine_create(&limits, NULL);
-	each_slot(the, drop_unused);
 	archive_names(the, archive);
 	struct prelink_sizes used = { .tables = (uint32_t)(heap_continue_at(heap) - (char *)tables) };
 	if (run) {

@@ -7,12 +7,10 @@
 #include "machine.h"
 
 void fxIndexArray(txMachine *the, txSlot *array); /* numbers the items; no header of XS has it */
-void engine_fx_Array_prototype_fill(txMachine *the);
 void engine_fx_Array_prototype_slice(txMachine *the);
 void engine_fx_Object_copy(txMachine *the);
 void engine_fx_TypedArray(txMachine *the);
 void engine_fx_TypedArray_prototype_indexOf(txMachine *the);
-void engine_fx_TypedArray_prototype_set(txMachine *the);
 void engine_fx_TypedArray_prototype_slice(txMachine *the);
 
 uint8_t *push_bytes(txMachine *the, size_t size)
@@ -82,42 +80,18 @@ void fx_TypedArray_prototype_indexOf(txMachine *the)
 	return_number(the, found ? (double)(found - self.at) : -1);
 }
 
-void fx_TypedArray_prototype_set(txMachine *the)
-{
-	struct bytes self, source;
-	int at;
-	bool common = mxArgc > 0 && slot_bytes(mxThis, &self) && slot_bytes(mxArgv(0), &source) && is_index(the, 1, 0, &at)
-		&& at <= (int)self.size - (int)source.size;
-	if (!common) return engine_fx_TypedArray_prototype_set(the);
-	memmove(self.at + at, source.at, source.size);
-}
-
-/* The items of an array that was made at run time and has neither holes nor properties; NULL for any other. */
-static txSlot *plain_array(txMachine *the, txSlot *slot)
-{
-	if (slot->kind != XS_REFERENCE_KIND) return NULL;
-	txSlot *instance = slot->value.reference, *array = instance->next;
-	if (instance->ID || !(instance->flag & XS_EXOTIC_FLAG) || array->kind != XS_ARRAY_KIND || array->next) return NULL;
-	if (instance->value.instance.prototype != mxArrayPrototype.value.reference) return NULL;
-	txSlot *items = array->value.array.address;
-	txSize size = items ? ((txChunk *)((txByte *)items - sizeof(txChunk)))->size / (txSize)sizeof(txSlot) : 0;
-	return (txIndex)size == array->value.array.length ? array : NULL;
-}
-
-/* Every array literal is filled when it begins, though it is empty. */
-void fx_Array_prototype_fill(txMachine *the)
-{
-	txSlot *array = mxArgc == 0 ? plain_array(the, mxThis) : NULL;
-	if (!array || array->value.array.length > 0) return engine_fx_Array_prototype_fill(the);
-	*mxResult = *mxThis;
-}
-
-/* The whole array. */
+/* The whole of an array that was made at run time and has neither holes nor properties. */
 void fx_Array_prototype_slice(txMachine *the)
 {
-	txSlot *array = mxArgc == 0 ? plain_array(the, mxThis) : NULL;
-	txIndex length = array ? array->value.array.length : 0;
-	if (length == 0) return engine_fx_Array_prototype_slice(the);
+	txSlot *instance = mxThis->kind == XS_REFERENCE_KIND ? mxThis->value.reference : NULL;
+	txSlot *array = instance ? instance->next : NULL;
+	bool common = mxArgc == 0 && array && !instance->ID && array->kind == XS_ARRAY_KIND && !array->next
+		&& instance->value.instance.prototype == mxArrayPrototype.value.reference && array->value.array.address;
+	if (!common) return engine_fx_Array_prototype_slice(the);
+	txIndex length = array->value.array.length;
+	/* Holes are not stored: with one there are fewer items than the array is long. */
+	txChunk *items = (txChunk *)((txByte *)array->value.array.address - sizeof(txChunk));
+	if ((txIndex)items->size / sizeof(txSlot) != length) return engine_fx_Array_prototype_slice(the);
 	mxPush(mxArrayPrototype);
 	txSlot *copy = fxNewArrayInstance(the)->next;
 	fxSetIndexSize(the, copy, length, XS_CHUNK);

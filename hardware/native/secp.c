@@ -13,15 +13,7 @@
 #define USE_ECMULT_STATIC_PRECOMPUTATION 1
 #define USE_EXTERNAL_DEFAULT_CALLBACKS 1
 
-/* The library is compiled as it comes: its own warnings are not this project's. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wall"
-#pragma GCC diagnostic ignored "-Wextra"
-#pragma GCC diagnostic ignored "-Wunused-function"
-#pragma GCC diagnostic ignored "-Wunused-parameter"
-#pragma GCC diagnostic ignored "-Wnonnull-compare"
 #include "secp256k1.c"
-#pragma GCC diagnostic pop
 
 #include "crypto.h"
 #include "machine.h"

@@ -5,7 +5,8 @@
 #include "xsAll.h"
 #include "machine.h"
 
-/* A function of the language. Properties that hold it are dropped before the program starts, see prelink.c. */
+/* A function of the language. */
+void unused_built_in(txMachine *the);
 void unused_built_in(txMachine *the)
 {
 	mxTypeError("left out of this image");

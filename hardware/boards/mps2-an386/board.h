@@ -9,7 +9,7 @@
 #include "../../native/machine.h"
 #include "../../native/nor.h"
 
-enum { STACK_PAINT = 0x5a5a5a5a }; /* what the stack holds where it was never used */
+enum { STACK_PAINT = 0x5a }; /* what the stack holds where it was never used */
 
 #define REGISTER(address) (*(volatile uint32_t *)(address))
 
@@ -44,8 +44,9 @@ struct control {
 	uint32_t no_entropy; /* 1: the source gives nothing */
 	uint32_t rtc;        /* Unix seconds of the battery-backed clock when this run began; 0: it has none */
 	uint32_t restart;    /* 1: the power goes off and on when the loop is next idle */
-	uint8_t seed[32];    /* the launcher's random bytes: the board has no source of its own */
+	uint8_t seed[32];    /* not for JavaScript: the launcher's random bytes: the board has no source of its own */
 };
+enum { CONTROL_WORDS = 8 }; /* before the seed */
 #define NV_BASE ((uint8_t *)0x21000000)
 #define CONTROL ((volatile struct control *)(NV_BASE + 16 * 1024 * 1024 - 4096))
 

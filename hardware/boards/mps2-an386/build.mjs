@@ -371,7 +371,9 @@ export async function buildImage(role, profile = 'native', options = {}) {
     '-Wl,--gc-sections,--no-warn-mismatch',
     ...replaceSymbols(leftOut),
     ...(profile === 'native' ? replaceSymbols(bigIntsLeftOut) : []),
-    '-Wl,--defsym=fxParseScript=unused_built_in',
+    ...['fxFindModule', 'fxLoadModule', 'fxParseScript'].map(
+      (name) => `-Wl,--defsym=${name}=unused_built_in`,
+    ),
     ...symbols.map(([key, value]) => `-Wl,--defsym=${key}=${value}`),
     '-T',
     script,

@@ -2,7 +2,7 @@
 import type { Clock, Entropy, SecureKey } from '../../interfaces/index.ts';
 import { KeyFault } from '../../native/index.ts';
 import { clearTimer, monotonicMs, setTimer } from '../../native/prelude.ts';
-import { board } from './natives.ts';
+import { board, control } from './natives.ts';
 
 export function boardKey(): SecureKey {
   const address = new Uint8Array(20);
@@ -32,7 +32,7 @@ export const boardEntropy: Entropy = {
 export const boardClock: Clock = {
   monotonicMs,
   realTimeSeconds() {
-    const atStart = board.rtc();
+    const atStart = board.control(control.rtc);
     return atStart === 0 ? undefined : atStart + Math.floor(monotonicMs() / 1000);
   },
   schedule(delayMs, callback) {

@@ -8,7 +8,7 @@ import { SYNC_MESSAGE_BYTES_MAX, TAP_MESSAGE_BYTES_MAX } from '../../../protocol
 import { setTimer } from '../../native/prelude.ts';
 import type { Link, Uplink } from '../../interfaces/index.ts';
 import { boardClock } from './key.ts';
-import { board, port } from './natives.ts';
+import { board, control, port } from './natives.ts';
 
 /** Bytes taken from a ring in one go; the C ring holds eight times as much. */
 const chunkBytes = 256;
@@ -55,7 +55,7 @@ function openLine(number: number, frameSizeMax: number, onLink: (link: Link) => 
   /** The last frame was given up in the middle. */
   let torn = false;
   line = new Line({
-    name: 1 + (board.boots() % 255),
+    name: 1 + (board.control(control.boots) % 255),
     clock: boardClock,
     frameSizeMax,
     connected: false,

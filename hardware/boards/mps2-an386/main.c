@@ -1,12 +1,10 @@
 /* Starts the board, gives JavaScript its natives, and runs the image's byte code out of flash. */
-#include <errno.h>
 #include <string.h>
 
 #include "board.h"
 
-extern char __heap_start[], __heap_end[], __data_start[], __bss_end[];
+extern char __heap_start[], __heap_end[], __data_start[], __bss_end[], __stack_bottom[], __stack_top[];
 extern uint8_t __arena_start[], __arena_end[], __image_end[];
-extern uint32_t __stack_bottom[], __stack_top[];
 extern const uint8_t archive[];
 
 /* newlib's malloc takes its memory here: XS keeps its tables and jump buffers in it. */
@@ -21,10 +19,7 @@ char *heap_continue_at(char *at)
 
 void *_sbrk(ptrdiff_t size)
 {
-	if (size > __heap_end - heap) {
-		errno = ENOMEM;
-		return (void *)-1;
-	}
+	if (size > __heap_end - heap) return (void *)-1;
 	heap += size;
 	return heap - size;
 }
@@ -50,40 +45,24 @@ bool board_wait(bool alarm, uint32_t ms)
 	}
 }
 
-uint8_t *nor_part(void)
-{
-	return NV_BASE;
-}
-
-volatile struct nor_faults *nor_faults(void)
-{
-	return &CONTROL->faults;
-}
-
-static uint32_t argument_port(struct sxMachine *the)
-{
-	uint32_t port = argument_unsigned(the, 0);
-	return port < PORT_COUNT ? port : PORT_CONSOLE;
-}
+uint8_t *const nor_part = NV_BASE;
+volatile struct nor_faults *const nor_faults = &CONTROL->faults;
 
 static void native_uart_read(struct sxMachine *the)
 {
-	return_number(the, (double)uart_read(argument_port(the), argument_bytes(the, 1)));
+	return_number(the, (double)uart_read(argument_unsigned(the, 0), argument_bytes(the, 1)));
 }
 
 static void native_uart_write(struct sxMachine *the)
 {
-	return_number(the, (double)uart_write(argument_port(the), argument_bytes(the, 1), argument_unsigned(the, 2)));
+	struct bytes bytes = argument_bytes(the, 1);
+	return_number(the, (double)uart_write(argument_unsigned(the, 0), bytes, argument_unsigned(the, 2)));
 }
 
-static void native_boots(struct sxMachine *the)
+static void native_control(struct sxMachine *the)
 {
-	return_number(the, CONTROL->boots);
-}
-
-static void native_rtc(struct sxMachine *the)
-{
-	return_number(the, CONTROL->rtc);
+	uint32_t word = argument_unsigned(the, 0);
+	return_number(the, word < CONTROL_WORDS ? ((volatile uint32_t *)CONTROL)[word] : 0);
 }
 
 static void native_key_address(struct sxMachine *the)
@@ -102,15 +81,12 @@ static void native_ticks(struct sxMachine *the)
 }
 
 /* Bytes of RAM by use, as natives.ts lists them. */
-static void native_memory(struct sxMachine *the)
+static void native_ram(struct sxMachine *the)
 {
-	uint32_t *deepest = __stack_bottom, use = argument_unsigned(the, 0);
+	char *deepest = __stack_bottom;
 	while (deepest < __stack_top && *deepest == STACK_PAINT) deepest++;
-	struct machine_usage usage = machine_usage();
-	size_t bytes[] = {
-		(size_t)((char *)__stack_top - (char *)deepest), (size_t)(__bss_end - __data_start), (size_t)(heap - __heap_start),
-		usage.arena, usage.chunks, usage.slots, usage.stack, usage.live_chunks, usage.live_slots,
-	};
+	ptrdiff_t bytes[] = { __stack_top - deepest, __bss_end - __data_start, heap - __heap_start };
+	uint32_t use = argument_unsigned(the, 0);
 	return_number(the, use < sizeof(bytes) / sizeof(bytes[0]) ? (double)bytes[use] : 0);
 }
 
@@ -122,12 +98,11 @@ static void native_fault(struct sxMachine *the)
 const struct native board_natives[] = {
 	{ "uartRead", native_uart_read, 2 },
 	{ "uartWrite", native_uart_write, 3 },
-	{ "boots", native_boots, 0 },
-	{ "rtc", native_rtc, 0 },
+	{ "control", native_control, 1 },
 	{ "keyAddress", native_key_address, 1 },
 	{ "keySign", native_key_sign, 2 },
 	{ "ticks", native_ticks, 0 },
-	{ "memory", native_memory, 1 },
+	{ "ram", native_ram, 1 },
 	{ "fault", native_fault, 1 },
 	{ NULL, NULL, 0 },
 };
@@ -174,7 +149,7 @@ int main(void)
 	struct machine_limits limits = {
 		.arena = __arena_start,
 		.arena_size = (size_t)(__arena_end - __arena_start),
-		.c_stack_limit = (char *)__stack_bottom + 2048,
+		.c_stack_limit = __stack_bottom + 2048,
 		.stack_slots = STACK_SLOTS,
 		.keys = KEYS,
 		.first_chunks = FIRST_CHUNKS,

@@ -73,7 +73,8 @@ const operations: Record<string, (...values: Uint8Array[]) => Uint8Array | strin
     return '';
   },
   ticks: () => String(ticks),
-  memory: () => [0, 1, 2, 3, 4, 5, 6].map((use) => board.memory(use)).join(' '),
+  memory: () =>
+    [...[0, 1, 2].map((use) => board.ram(use)), ...[0, 1, 2, 3].map((use) => board.memory(use))].join(' '),
   exhaustMemory: () => {
     const held: Uint8Array[] = [];
     for (;;) held.push(new Uint8Array(1024));

@@ -9,9 +9,8 @@ void timer_wake_interrupt(void);
 void reset_handler(void)
 {
 	/* Painted, so that the deepest use of the stack can be read off later. */
-	uint32_t here;
-	uint32_t *end = (uint32_t *)((uintptr_t)&here - 64); /* below this function's own frame */
-	for (uint32_t *p = __stack_bottom; p < end; p++) *p = STACK_PAINT;
+	uint8_t *end = (uint8_t *)__builtin_frame_address(0) - 64; /* below this function's own frame */
+	for (uint8_t *p = (uint8_t *)__stack_bottom; p < end; p++) *p = STACK_PAINT;
 	for (uint32_t *to = __data_start, *from = __data_from; to < __data_end;) *to++ = *from++;
 	for (uint32_t *p = __bss_start; p < __bss_end;) *p++ = 0;
 	main();

@@ -54,6 +54,7 @@ void uart_start(void)
 
 size_t uart_read(uint32_t port, struct bytes out)
 {
+	if (port >= PORT_COUNT) return 0;
 	struct ring *ring = &rings[port];
 	size_t count = 0;
 	while (count < out.size && ring->tail != ring->head) out.at[count++] = ring->bytes[ring->tail++ % RING];
@@ -76,6 +77,7 @@ bool uart_pending(void)
 
 size_t uart_write(uint32_t port, struct bytes bytes, uint32_t patience_ms)
 {
+	if (port >= PORT_COUNT) return 0;
 	for (size_t sent = 0; sent < bytes.size; sent++) {
 		uint32_t start = board_milliseconds();
 		while (REGISTER(base[port] + STATE) & TRANSMIT_FULL)

@@ -11,30 +11,20 @@
 #include "../../native/nor.h"
 #include "flash.h"
 
-static uint8_t *part;
+/* Memory of no file until one is mapped over it. */
+static uint8_t part[NOR_BLOCKS * NOR_BLOCK] __attribute__((aligned(NOR_BLOCK)));
+static struct nor_faults none;
+uint8_t *const nor_part = part;
+volatile struct nor_faults *const nor_faults = &none;
 
 bool flash_open(const char *path)
 {
 	struct stat found;
 	int file = open(path, O_RDWR);
 	if (file < 0 || fstat(file, &found) != 0 || found.st_size < NOR_BLOCKS * NOR_BLOCK) return false;
-	void *mapped = mmap(NULL, NOR_BLOCKS * NOR_BLOCK, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	void *mapped = mmap(part, sizeof(part), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0);
 	close(file);
-	if (mapped == MAP_FAILED) return false;
-	part = mapped;
-	return true;
-}
-
-uint8_t *nor_part(void)
-{
-	if (!part) fault("no_flash");
-	return part;
-}
-
-volatile struct nor_faults *nor_faults(void)
-{
-	static struct nor_faults none;
-	return &none;
+	return mapped == part;
 }
 
 /* Only an injected power cut asks for it. */

@@ -28,7 +28,7 @@ static bool takes_stdin;
 _Noreturn void fault(const char *name)
 {
 	fflush(stdout);
-	fprintf(stderr, "fault: %s (arena at its peak %zu bytes)\n", name, machine_usage().arena);
+	fprintf(stderr, "fault: %s\n", name);
 	exit(70);
 }
 
@@ -83,15 +83,8 @@ static void native_exit(struct sxMachine *the)
 	machine_exit();
 }
 
-static void native_memory(struct sxMachine *the)
-{
-	struct machine_usage usage = machine_usage();
-	return_number(the, (double)(usage.arena - usage.stack));
-}
-
 const struct native board_natives[] = {
 	{ "exit", native_exit, 1 },
-	{ "memory", native_memory, 0 },
 	{ "stdin", native_stdin, 1 },
 	{ NULL, NULL, 0 },
 };
