@@ -59,6 +59,8 @@ export class Line {
 
   /** Takes whatever the line delivered. */
   push(delivered: Uint8Array): void {
+    // Whatever it says, it is there: on a busy line its beats wait behind the rest.
+    if (this.peer !== 0) this.heardMs = this.options.clock.monotonicMs();
     const bytes = this.held.length === 0 ? delivered : concatBytes(this.held, delivered);
     this.held = none;
     const { length } = bytes;

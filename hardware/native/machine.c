@@ -14,7 +14,7 @@ static struct {
 	bool slots_below;
 	char *c_stack_limit;
 	size_t stack;
-	bool alarm, exit;
+	bool alarm;
 	uint32_t alarm_at;
 } self;
 
@@ -37,12 +37,6 @@ void *fxAllocateChunks(txMachine *the, txSize size)
 	return result;
 }
 
-void fxFreeChunks(txMachine *the, void *chunks)
-{
-	(void)the;
-	(void)chunks;
-}
-
 txSlot *fxAllocateSlots(txMachine *the, txSize count)
 {
 	size_t size = (size_t)count * sizeof(txSlot);
@@ -54,11 +48,13 @@ txSlot *fxAllocateSlots(txMachine *the, txSize count)
 	return (txSlot *)self.slots;
 }
 
+/* A machine lives as long as its board. */
 void fxFreeSlots(txMachine *the, void *slots)
 {
 	(void)the;
 	(void)slots;
 }
+void fxFreeChunks(txMachine *the, void *chunks) __attribute__((alias("fxFreeSlots")));
 
 char *fxCStackLimit(void)
 {
@@ -114,10 +110,9 @@ uint32_t modMilliseconds(void)
 /* Arguments of natives. */
 
 /* False for whatever is no plain Uint8Array of a buffer that keeps its size. */
-bool slot_bytes(txSlot *slot, struct bytes *found)
+bool instance_bytes(txSlot *instance, struct bytes *found)
 {
-	if (slot->kind != XS_REFERENCE_KIND) return false;
-	txSlot *dispatch = slot->value.reference->next;
+	txSlot *dispatch = instance->next;
 	if (!dispatch || dispatch->kind != XS_TYPED_ARRAY_KIND) return false;
 	if (dispatch->value.typedArray.dispatch->constructorID != _Uint8Array) return false;
 	txSlot *view = dispatch->next, *buffer = view->next;
@@ -128,6 +123,11 @@ bool slot_bytes(txSlot *slot, struct bytes *found)
 	found->at = (uint8_t *)data->value.arrayBuffer.address + view->value.dataView.offset;
 	found->size = (size_t)view->value.dataView.size;
 	return true;
+}
+
+bool slot_bytes(txSlot *slot, struct bytes *found)
+{
+	return slot->kind == XS_REFERENCE_KIND && instance_bytes(slot->value.reference, found);
 }
 
 bool slot_uint53(txSlot *slot, uint64_t *value)
@@ -217,14 +217,9 @@ static void native_certified(txMachine *the)
  * Collects garbage while nobody waits, once a third of the slots is used up: a payment takes about that many, and
  * should not have to stop for a collection of its own.
  */
-static void idle(txMachine *the)
-{
-	if ((the->maximumHeapCount - the->currentHeapCount) * 3 < the->maximumHeapCount * 2) fxCollectGarbage(the);
-}
-
 static void native_idle(txMachine *the)
 {
-	idle(the);
+	if ((the->maximumHeapCount - the->currentHeapCount) * 3 < the->maximumHeapCount * 2) fxCollectGarbage(the);
 }
 
 /* Bytes of the arena by use, as natives.ts lists them. */
@@ -265,9 +260,15 @@ void machine_install(txMachine *the)
 	fxEndHost(the);
 }
 
-txMachine *machine_create(const struct machine_limits *limits, txMachine *root)
+static txCreation prepare(const struct machine_limits *limits)
 {
-	txCreation creation = {
+	self.base = self.chunks = limits->arena;
+	self.slots = self.top = limits->arena + (limits->arena_size & ~(size_t)15);
+	self.slots_below = limits->slots_below;
+	if (limits->slots_below) self.chunks += (size_t)limits->first_slots * sizeof(txSlot);
+	self.c_stack_limit = limits->c_stack_limit;
+	self.stack = (size_t)limits->stack_slots * sizeof(txSlot);
+	return (txCreation){
 		.initialChunkSize = limits->first_chunks,
 		.incrementalChunkSize = 2048,
 		.initialHeapCount = limits->first_slots,
@@ -281,14 +282,19 @@ txMachine *machine_create(const struct machine_limits *limits, txMachine *root)
 		.parserBufferSize = 256 * 1024, /* only the Linux host parses: vectors are long literals */
 		.parserTableModulo = 1993,
 	};
-	self.base = self.chunks = limits->arena;
-	self.slots = self.top = limits->arena + (limits->arena_size & ~(size_t)15);
-	self.slots_below = limits->slots_below;
-	if (limits->slots_below) self.chunks += (size_t)limits->first_slots * sizeof(txSlot);
-	self.c_stack_limit = limits->c_stack_limit;
-	self.stack = (size_t)limits->stack_slots * sizeof(txSlot);
-	txMachine *the = root ? fxCloneMachine(&creation, root, "sundial", NULL)
-		: fxCreateMachine(&creation, "sundial", NULL, XS_NO_ID);
+}
+
+/* On a chip only the build does: see board.ld. It ends in fxAbort when there is too little memory. */
+txMachine *machine_create(const struct machine_limits *limits)
+{
+	txCreation creation = prepare(limits);
+	return fxCreateMachine(&creation, "sundial", NULL, XS_NO_ID);
+}
+
+txMachine *machine_clone(const struct machine_limits *limits, txMachine *root)
+{
+	txCreation creation = prepare(limits);
+	txMachine *the = fxCloneMachine(&creation, root, "sundial", NULL);
 	if (!the) fault("memory_full");
 	return the;
 }
@@ -327,18 +333,13 @@ void machine_start(txMachine *the)
 	call_global(the, "start");
 }
 
-void machine_exit(void)
-{
-	self.exit = true;
-}
-
 void machine_loop(txMachine *the)
 {
 	run_jobs(the);
-	while (!self.exit) {
+	for (;;) {
 		uint32_t left = self.alarm_at - board_milliseconds();
 		bool due = self.alarm && (int32_t)left <= 0;
-		if (!due) idle(the);
+		if (!due) native_idle(the);
 		if (!due && !board_wait(self.alarm, left)) break;
 		due = self.alarm && (int32_t)(self.alarm_at - board_milliseconds()) <= 0;
 		if (due) {

@@ -38,32 +38,27 @@ struct native {
 };
 
 /*
- * A frozen machine in flash, which the running one starts from and copies what it changes: see prelink.c. The build
- * makes it once, with room that it learns by trying; an image without it can do nothing else.
+ * A frozen machine in flash, which the running one starts from and copies what it changes: see prelink.c. The build makes
+ * it once, by running the image without it, which can do nothing else.
+ * `exchange`: what it may take, and then what it took and the machine itself. `run`: with what the program's modules
+ * define, not only the built-ins; not for noble, whose BigInts don't survive it.
  */
-struct prelink_sizes {
-	uint32_t tables; /* bytes of names, keys and the machine itself */
-	uint32_t slots, keys;
-	uint32_t total;  /* bytes of it all, when it is made */
-};
-/*
- * Lays the machine out at `at` and returns what it took. `run`: with what the program's modules define, not only the
- * built-ins; not for noble, whose BigInts don't survive it.
- */
-struct prelink_sizes prelink(uint8_t *at, struct prelink_sizes room, const uint8_t *archive, bool run);
+typedef void prelink_function(uint8_t *at, uint8_t *exchange, const uint8_t *archive, bool run);
 /* The machine at `at`, or NULL when the image has none. */
 struct sxMachine *prelinked_root(const uint8_t *at);
 /* Where malloc takes its memory from now on; returns where it took it from so far. A board supplies it. */
 char *heap_continue_at(char *at);
 
-/* In this order: create, archive_names where an archive runs, install, run the program, start, loop. */
-struct sxMachine *machine_create(const struct machine_limits *limits, struct sxMachine *root);
+/* In this order: create or clone, archive_names where an archive runs, install, run the program, start, loop. */
+struct sxMachine *machine_create(const struct machine_limits *limits);
+struct sxMachine *machine_clone(const struct machine_limits *limits, struct sxMachine *root);
 void machine_install(struct sxMachine *the); /* the global object `natives`: what every board has, and the board's */
 void machine_start(struct sxMachine *the); /* calls the global function `start` */
 void machine_loop(struct sxMachine *the);
-void machine_exit(void); /* ends machine_loop after the current event */
 
-/* Byte code that a Linux host compiled, run in place from flash: see archive.c. */
+/* Byte code that a Linux host compiled, run in place from flash: see archive.c. What it throws ends in a fault. */
+enum { ARCHIVE_MAGIC = 0x31414453 }; /* "SDA1" */
+void script_run(struct sxMachine *the, const uint8_t *code, size_t size);
 void archive_names(struct sxMachine *the, const uint8_t *archive);
 void archive_run(struct sxMachine *the, const uint8_t *archive);
 
@@ -75,7 +70,8 @@ const char *argument_string(struct sxMachine *the, int index);
 
 /* Values wherever they lie. False when they are something else. */
 struct sxSlot;
-bool slot_bytes(struct sxSlot *slot, struct bytes *found); /* until the next allocation */
+bool slot_bytes(struct sxSlot *slot, struct bytes *found); /* of a Uint8Array, until the next allocation */
+bool instance_bytes(struct sxSlot *instance, struct bytes *found);
 bool slot_uint53(struct sxSlot *slot, uint64_t *value);    /* a safe integer, not negative */
 uint8_t *push_bytes(struct sxMachine *the, size_t size);   /* a new, zeroed Uint8Array on the engine's stack: quick.c */
 

@@ -41,43 +41,35 @@ static void native_flash_holds(struct sxMachine *the)
 	return_boolean(the, from && memcmp(from, bytes.at, bytes.size) == 0);
 }
 
-static int write_words(uint8_t *to, struct bytes bytes)
+static void native_flash_write(struct sxMachine *the)
 {
-	if (!to || (size_t)(to - nor_part) % NOR_WORD || bytes.size % NOR_WORD) return FLASH_RANGE;
+	struct bytes bytes = argument_bytes(the, 1);
+	uint8_t *to = part_at(the, bytes.size);
+	if (!to || (size_t)(to - nor_part) % NOR_WORD || bytes.size % NOR_WORD) return return_number(the, FLASH_RANGE);
 	for (size_t i = 0; i < bytes.size; i += NOR_WORD) {
 		uint32_t stored, wanted;
 		memcpy(&stored, to + i, NOR_WORD);
 		memcpy(&wanted, bytes.at + i, NOR_WORD);
-		if (wanted & ~stored) return FLASH_BIT_SET;
+		if (wanted & ~stored) return return_number(the, FLASH_BIT_SET);
 		bool cut = cut_now();
 		/* A torn word has some of its bits cleared: here, those of its upper half. */
 		if (cut) wanted |= stored & 0x0000ffff;
 		memcpy(to + i, &wanted, NOR_WORD);
 		if (cut) board_restart();
 	}
-	return FLASH_OK;
-}
-
-static void native_flash_write(struct sxMachine *the)
-{
-	struct bytes bytes = argument_bytes(the, 1);
-	return_number(the, write_words(part_at(the, bytes.size), bytes));
-}
-
-static int erase_block(uint8_t *block)
-{
-	size_t offset = block ? (size_t)(block - nor_part) : 1;
-	if (offset % NOR_BLOCK) return FLASH_RANGE;
-	if (nor_faults->worn_block == offset / NOR_BLOCK + 1) return FLASH_WORN;
-	bool cut = cut_now();
-	memset(block, 0xff, cut ? NOR_BLOCK / 2 : NOR_BLOCK);
-	if (cut) board_restart();
-	return FLASH_OK;
+	return_number(the, FLASH_OK);
 }
 
 static void native_flash_erase(struct sxMachine *the)
 {
-	return_number(the, erase_block(part_at(the, NOR_BLOCK)));
+	uint8_t *block = part_at(the, NOR_BLOCK);
+	size_t offset = block ? (size_t)(block - nor_part) : 1;
+	if (offset % NOR_BLOCK) return return_number(the, FLASH_RANGE);
+	if (nor_faults->worn_block == offset / NOR_BLOCK + 1) return return_number(the, FLASH_WORN);
+	bool cut = cut_now();
+	memset(block, 0xff, cut ? NOR_BLOCK / 2 : NOR_BLOCK);
+	if (cut) board_restart();
+	return_number(the, FLASH_OK);
 }
 
 const struct native nor_natives[] = {

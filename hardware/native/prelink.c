@@ -15,6 +15,13 @@ struct header {
 	uint32_t also_reserved; /* what follows lies at a multiple of 16 */
 };
 
+/* As build.mjs of the board writes and reads it, before the machine. */
+struct sizes {
+	uint32_t tables; /* bytes of names, keys and the machine itself */
+	uint32_t slots, keys;
+	uint32_t total; /* bytes of it all, when it is made */
+};
+
 /* Bytes of chunks that the modules need while they run; what is not used of it in the end is not in the image. */
 enum { CHUNKS = 512 * 1024 };
 
@@ -67,8 +74,12 @@ static uint8_t *keep_stack(txMachine *the)
 	return at + size;
 }
 
-struct prelink_sizes prelink(uint8_t *at, struct prelink_sizes room, const uint8_t *archive, bool run)
+/* Its place is known to main.c, so that nothing else leads to what only the build runs: see board.ld. */
+prelink_function prelink __attribute__((section(".build.entry"), used));
+void prelink(uint8_t *at, uint8_t *exchange, const uint8_t *archive, bool run)
 {
+	struct sizes room;
+	memcpy(&room, exchange, sizeof(room));
 	uint8_t *tables = at + sizeof(struct header);
 	struct machine_limits limits = {
 		.arena = tables + room.tables,
@@ -82,9 +93,9 @@ struct prelink_sizes prelink(uint8_t *at, struct prelink_sizes room, const uint8
 	};
 	/* The engine takes its tables with malloc and keeps them; jump buffers, which it gives back, come later. */
 	char *heap = heap_continue_at((char *)tables);
-	txMachine *the = machine_create(&limits, NULL);
+	txMachine *the = machine_create(&limits);
 	archive_names(the, archive);
-	struct prelink_sizes used = { .tables = (uint32_t)(heap_continue_at(heap) - (char *)tables) };
+	struct sizes used = { .tables = (uint32_t)(heap_continue_at(heap) - (char *)tables) };
 	if (run) {
 		machine_install(the);
 		archive_run(the, archive);
@@ -99,7 +110,8 @@ struct prelink_sizes prelink(uint8_t *at, struct prelink_sizes room, const uint8
 	used.total = (uint32_t)(keep_stack(the) - at);
 	struct header header = { .magic = MAGIC, .root = the };
 	memcpy(at, &header, sizeof(header));
-	return used;
+	memcpy(exchange, &used, sizeof(used));
+	memcpy(exchange + sizeof(used), at, used.total);
 }
 
 txMachine *prelinked_root(const uint8_t *at)

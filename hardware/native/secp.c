@@ -76,22 +76,19 @@ bool secp_sign(const uint8_t digest[32], const uint8_t secret[32], uint8_t signa
 	return true;
 }
 
-/* Half of the group order: a signature with a greater S has a twin, so it is refused. */
-static const uint8_t half_order[32] = {
-	0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-	0x5d, 0x57, 0x6e, 0x73, 0x57, 0xa4, 0x50, 0x1d, 0xdf, 0xe9, 0x2f, 0x46, 0x68, 0x1b, 0x20, 0xa0,
-};
-
 bool secp_recover(const uint8_t digest[32], const uint8_t signature[64], uint8_t address[20])
 {
 	secp256k1_ecdsa_recoverable_signature parsed;
+	secp256k1_ecdsa_signature without_parity;
 	secp256k1_pubkey key;
 	uint8_t plain[64];
 	memcpy(plain, signature, 64);
 	int parity = plain[32] >> 7;
 	plain[32] &= 0x7f;
-	if (memcmp(plain + 32, half_order, 32) > 0) return false;
 	if (!secp256k1_ecdsa_recoverable_signature_parse_compact(context, &parsed, plain, parity)) return false;
+	/* A signature with a high S has a twin with a low one, so it is refused. */
+	secp256k1_ecdsa_recoverable_signature_convert(context, &without_parity, &parsed);
+	if (secp256k1_ecdsa_signature_normalize(context, NULL, &without_parity)) return false;
 	return secp256k1_ecdsa_recover(context, &key, &parsed, digest) && address_of(&key, address);
 }
 

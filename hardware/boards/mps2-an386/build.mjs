@@ -48,6 +48,9 @@ const flags = [
 const interpreter = ['-O2', '-fira-region=one', '-fno-reorder-blocks'];
 const fast = ['xsMemory.c', 'xsProperty.c', 'xsType.c', 'xsDataView.c'];
 
+/** Where code lies that only the build runs, in code memory behind every image. */
+const buildEntry = 0x380000;
+
 /** What an image leaves out of XS, and what stands for it: a symbol of strip.c or of XS, or nothing. */
 const leftOut = {
   // Globals that no device uses. Plain functions are never constructed, and classes make their own prototype.
@@ -178,7 +181,9 @@ async function compileAll(role, profile, archive) {
   const withXs = native(['machine.c', 'quick.c', 'struct.c']);
   const plain = native(['crypto_natives.c', 'frame.c', 'nor.c']);
   const ours = [...flags, ...strictFlags];
-  const numbers = Object.entries(defines).map(([name, value]) => `-D${name}=${value}`);
+  const numbers = Object.entries({ ...defines, BUILD_ENTRY: buildEntry }).map(
+    ([name, value]) => `-D${name}=${value}`,
+  );
   const headers = { headers: [folder, nativeFolder] };
   const withEngine = { ...headers, inputs };
   const none = { headers: [], inputs };
@@ -291,7 +296,8 @@ async function prelink(elf, image) {
   }
   if (made === undefined) throw new Error(`The image's modules need more than ${plenty.slots} slots.`);
   const code = readFileSync(image);
-  writeFileSync(image, Buffer.concat([code, Buffer.alloc(end - code.length), made.machine]));
+  const pad = Buffer.alloc(Math.max(0, end - code.length));
+  writeFileSync(image, Buffer.concat([code.subarray(0, end), pad, made.machine]));
   rmSync(memory);
 }
 
@@ -361,6 +367,7 @@ export async function buildImage(role, profile = 'native', options = {}) {
     RAM_SIZE: ramSize,
     HEAP_SIZE: heapSize,
     STACK_SIZE: stackSize,
+    BUILD_ENTRY: buildEntry,
     ARENA_LEAST: FIRST_CHUNKS + slotBytes * (STACK_SLOTS + FIRST_SLOTS),
   });
   const link = [

@@ -107,18 +107,6 @@ const struct native board_natives[] = {
 	{ NULL, NULL, 0 },
 };
 
-/* The build runs an image without its frozen machine, and takes that out of the file: see build.mjs. */
-static _Noreturn void prelink_and_hand_over(void)
-{
-	struct prelink_sizes sizes;
-	memcpy(&sizes, NV_BASE, sizeof(sizes));
-	sizes = prelink(__image_end, sizes, archive, PRELINK_PROGRAM);
-	memcpy(NV_BASE + sizeof(sizes), __image_end, sizes.total);
-	memcpy(NV_BASE, &sizes, sizeof(sizes));
-	board_print("prelinked\n");
-	for (;;) __asm volatile("wfi");
-}
-
 /* Code, constants and the frozen machine are in flash: what tries to write there must fail here as on a chip. */
 static void protect_flash(void)
 {
@@ -135,7 +123,12 @@ int main(void)
 	struct sxMachine *root = prelinked_root(__image_end);
 	uart_start();
 	timer_start();
-	if (!root) prelink_and_hand_over();
+	if (!root) {
+		prelink_function *prelink = (prelink_function *)(BUILD_ENTRY | 1); /* 1: Thumb code */
+		prelink(__image_end, NV_BASE, archive, PRELINK_PROGRAM);
+		board_print("prelinked\n");
+		for (;;) __asm volatile("wfi");
+	}
 	protect_flash();
 	board_print("sundial " IMAGE_NAME " on mps2-an386 (emulated)\n");
 	if (!board_entropy_certified()) board_print("entropy: not certified, keys of this board are for development only\n");
@@ -155,7 +148,7 @@ int main(void)
 		.first_chunks = FIRST_CHUNKS,
 		.first_slots = FIRST_SLOTS,
 	};
-	struct sxMachine *the = machine_create(&limits, root);
+	struct sxMachine *the = machine_clone(&limits, root);
 	if (!PRELINK_PROGRAM) {
 		machine_install(the);
 		archive_run(the, archive);

@@ -49,17 +49,12 @@ __attribute__((used)) static void watchdog_expired(void)
 ON_FRESH_STACK(on_fault, "processor_fault")
 ON_FRESH_STACK(on_watchdog, "watchdog_expired")
 
-static void unexpected(void)
-{
-	fault("unexpected_interrupt");
-}
-
 __attribute__((section(".vectors"), used)) static const void *const vectors[] = {
 	__stack_top, reset_handler, on_watchdog, on_fault, on_fault, on_fault, on_fault,
-	0, 0, 0, 0, unexpected, unexpected, 0, unexpected, unexpected,
+	0, 0, 0, 0, on_fault, on_fault, 0, on_fault, on_fault,
 	/* interrupts 0 to 9 */
-	uart_interrupt, unexpected, uart_interrupt, unexpected, uart_interrupt, unexpected,
-	unexpected, unexpected, unexpected, timer_wake_interrupt,
+	uart_interrupt, on_fault, uart_interrupt, on_fault, uart_interrupt, on_fault,
+	on_fault, on_fault, on_fault, timer_wake_interrupt,
 };
 
 /*

@@ -22,7 +22,6 @@
 /* The parser recurses in C, once a level of nesting; chips don't parse. */
 #define C_STACK (4 * 1024 * 1024)
 
-static int exit_code;
 static bool takes_stdin;
 
 _Noreturn void fault(const char *name)
@@ -73,14 +72,13 @@ static void native_stdin(struct sxMachine *the)
 {
 	struct bytes out = argument_bytes(the, 0);
 	ssize_t count = read(STDIN_FILENO, out.at, out.size);
-	if (count <= 0) machine_exit();
-	return_number(the, count > 0 ? (double)count : 0);
+	if (count <= 0) exit(0);
+	return_number(the, (double)count);
 }
 
 static void native_exit(struct sxMachine *the)
 {
-	exit_code = (int)argument_unsigned(the, 0) & 0xff;
-	machine_exit();
+	exit((int)argument_unsigned(the, 0) & 0xff);
 }
 
 const struct native board_natives[] = {
@@ -136,7 +134,7 @@ int main(int count, char **arguments)
 	limits.arena_size += (size_t)limits.stack_slots * 32; /* so that the stack is not counted */
 	limits.arena = malloc(limits.arena_size);
 	if (!limits.arena) return 71;
-	struct sxMachine *the = machine_create(&limits, NULL);
+	struct sxMachine *the = machine_create(&limits);
 
 	if (archive) {
 		FILE *out = fopen(archive, "wb");
@@ -159,5 +157,5 @@ int main(int count, char **arguments)
 	gxStress = 1;
 #endif
 	machine_loop(the);
-	return exit_code;
+	return 0;
 }
