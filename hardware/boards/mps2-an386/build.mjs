@@ -313,7 +313,7 @@ const flashFull = (what, bytes, limit) =>
   new BudgetError(
     'flash_budget',
     `${what} takes ${bytes} bytes of flash, ${bytes - limit} more than the ${limit} that its board has.`,
-    'Leave something out (hardware/native/built-ins.mjs, strip.c), or compile more of it for size.',
+    'Leave something out (hardware/native/built-ins.mjs, `leftOut` of this file), or compile more of it for size.',
   );
 
 /** The linker's complaints about room, by name; any other failure stays what it is. */
