@@ -105,7 +105,10 @@ async function start(
     onPhase: (phase, reason) => {
       metrics.ledgerWriting.set(phase === 'writing' ? 1 : 0);
       if (phase === 'waiting') log.error(errorFields(reason), 'the ledger waits for its disk');
-      if (phase === 'writing') log.info('the ledger writes again');
+      if (phase === 'writing') {
+        log.info('the ledger writes again');
+        void intake.handle({ type: 'recheck' });
+      }
       if (phase === 'closed' && reason !== undefined) fatal(reason);
     },
   });
@@ -276,6 +279,8 @@ async function start(
   });
   closers.push(() => status.close());
 
+  // Not awaited: a full disk holds up no start, and the ledger says when it writes again.
+  void intake.handle({ type: 'recheck' });
   await rounds.start();
   log.info(
     { address, mqtt: mqttUrl, status: status.url, crypto: crypto.kind, records: journal.tree.size },

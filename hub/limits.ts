@@ -43,7 +43,7 @@ export const downInFlightMax = 8_192;
 export const pendingRecordsMax = 8_192;
 
 /** Memory of one indexed entry, bytes: what `npm run bench:hub` prints for a voucher, and what lies between collections. */
-const indexedEntryBytes = 2_560;
+const indexedEntryBytes = 1_280;
 
 /**
  * Entries (vouchers, ticks, credits) that a hub with so large a heap keeps in its index. A heap that overflows ends the
@@ -69,19 +69,22 @@ export const watchBlocksMax = 2_000;
 /** Longest pause between attempts while L2 is out of reach, milliseconds: it is found again within that time. */
 export const chainRetryMsMax = 30_000;
 
-/** Times in a row that a row which moved nothing is sent again when something about its channel changed. */
-export const rowAttemptsMax = 5;
-
-/** Vouchers with a payee's credit that one batch asks L2 about. */
+/** Vouchers with a payee's credit that L2 is asked about at once: some seconds of one node's time. */
 export const creditRowsMax = 100;
 
-/** Vouchers that prove one fraud: two, or of lanes above what was spent as many as fit one transaction. */
+/** Vouchers that one record of evidence can name. */
 export const evidenceMax = 500;
 
-/** Vouchers that show one shortfall: some 180 bytes and 15,000 gas each, so that all fit one transaction. */
-export const shortfallRowsMax = 500;
+/**
+ * Vouchers that are shown to L2 at once, as proof or as shortfall: of the largest and dearest kind (a stream of all
+ * ticks, a P-256 payer, the request opened) 325 bytes and 45,000 gas each, so that all fit one transaction.
+ */
+export const shownRowsMax = 300;
 
-/** Times that one batch is signed again because gas became dearer: each is looked up when the batch is. */
+/**
+ * Times that one batch is signed again because gas became dearer: each is looked up when the batch is. As each offers
+ * at least twice what the last one did, gas may become a million times dearer meanwhile.
+ */
 export const replacementsMax = 20;
 
 /** Vouchers on one status page, some 400 bytes each: the next page begins at the seq after the last. */

@@ -1,8 +1,17 @@
 // The books as people and tools read them: hex for bytes, plain numbers for money, nothing secret.
 import { toHex } from '../protocol/bytes.ts';
-import { baseOf, channelBook, emptyChannel, findEntry, highest, spentTopOf, topOf } from './intake/books.ts';
+import {
+  baseOf,
+  channelBook,
+  emptyChannel,
+  entryMessage,
+  findEntry,
+  highest,
+  spentTopOf,
+  topOf,
+} from './intake/books.ts';
 import type { Books, ChannelFacts, Entry, IntakeState } from './intake/state.ts';
-import { bytesKey, keyNumber, trieEntries, trieGet } from './intake/trie.ts';
+import { keyNumber, trieEntries, trieGet } from './intake/trie.ts';
 import type { RegistryState } from './registry/registry.ts';
 
 export interface LaneView {
@@ -38,8 +47,8 @@ export function channelViews(state: IntakeState, books: Books, registry: Registr
   const numbers = new Set<number>();
   for (const [key] of trieEntries(state.channels)) numbers.add(keyNumber(key));
   for (const [key] of trieEntries(books.channels)) numbers.add(keyNumber(key));
-  const facts = new Map([...trieEntries(state.channels)].map(([key, value]) => [keyNumber(key), value]));
-  const ledger = new Map([...trieEntries(books.channels)].map(([key, value]) => [keyNumber(key), value]));
+  const facts = new Map(trieEntries(state.channels).map(([key, value]) => [keyNumber(key), value]));
+  const ledger = new Map(trieEntries(books.channels).map(([key, value]) => [keyNumber(key), value]));
   return [...numbers]
     .sort((a, b) => a - b)
     .map((channel): ChannelView => {
@@ -84,12 +93,12 @@ function laneViews(entries: readonly Entry[], settled: Record<string, { paid: nu
 /** The vouchers of one channel, in the order of their seq. */
 export function entryViews(state: IntakeState, entries: readonly Entry[]) {
   return entries.map((entry) => ({
-    id: toHex(entry.id),
-    position: trieGet(state.positions, bytesKey(entry.id)),
+    id: `0x${entry.key}`,
+    position: trieGet(state.positions, entry.key),
     seq: entry.seq,
     kind: entry.kind,
     payee: toHex(entry.payee),
-    terminal: toHex(entry.terminal),
+    terminal: toHex(entryMessage(entry).terminal),
     at: entry.at,
     amount: entry.amount,
     base: baseOf(entry),
@@ -105,7 +114,7 @@ export function entryViews(state: IntakeState, entries: readonly Entry[]) {
 
 /** What a payee needs to decide about its credits: those it has not countersigned, and how far its terminals are. */
 export function creditViews(state: IntakeState, books: Books, payee: string) {
-  const terminals = [...trieEntries(state.terminals)]
+  const terminals = trieEntries(state.terminals)
     .filter(([, owner]) => toHex(owner) === payee)
     .map(([key]) => {
       const synced = trieGet(books.synced, key);
@@ -115,14 +124,14 @@ export function creditViews(state: IntakeState, books: Books, payee: string) {
         signature: synced && toHex(synced.signature),
       };
     });
-  const credits = [...trieEntries(books.owed)].flatMap(([, owed]) => {
+  const credits = trieEntries(books.owed).flatMap(([, owed]) => {
     if (owed === undefined || toHex(owed.payee) !== payee) return [];
     const entry = findEntry(books, owed.voucher);
     if (entry === undefined) return [];
-    const { id, channel, at, credited, payeeCredit } = entry;
+    const { key, channel, at, credited, payeeCredit } = entry;
     const book = channelBook(books, channel);
     return {
-      voucher: toHex(id),
+      voucher: `0x${key}`,
       channel,
       requestAt: at,
       promised: credited,

@@ -1,15 +1,14 @@
 // From books to settlement rows: the newest voucher of each lane that L2 does not know yet, as few rows as possible.
 // A voucher whose list is known settles all lanes of the list with one signature. Pure functions.
-import { equalBytes } from '../../protocol/bytes.ts';
+import { equalBytes, ZERO_BYTES16 } from '../../protocol/bytes.ts';
 import type { Amount } from '../../protocol/integers.ts';
 import { LISTED_LANES_MAX } from '../../protocol/limits.ts';
 import { type Collected, collectedFrom } from '../../protocol/machines/collected.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
 import { lanesHash, type ListedLane } from '../../protocol/vouchers.ts';
-import { decodeOwn } from '../../protocol/wire/messages.ts';
-import { firstFrom, topOf } from '../intake/books.ts';
+import { commitsTo, entryId, entryMessage, firstFrom, topOf } from '../intake/books.ts';
 import type { Books, ChannelBook, Entry } from '../intake/state.ts';
-import { bytesKey, keyNumber, numberKey, trieEntries } from '../intake/trie.ts';
+import { bytesKey, keyNumber, numberKey, trieEntries, trieForEach } from '../intake/trie.ts';
 import type { RecordOf } from '../records.ts';
 import type { Row } from '../settle/rows.ts';
 
@@ -30,8 +29,8 @@ export interface SettledView {
   settled(channel: number, payee: string): number;
   /** True when the payee has an id in the vault: only such payees fit into a row. */
   registered(payee: string): boolean;
-  /** Units that L2 has credited on a voucher. */
-  credited(voucher: string): number;
+  /** Units that L2 has credited on a voucher; undefined when it is yet to be asked. */
+  credited(voucher: string): number | undefined;
   /** True when this very row was refused before and nothing has changed since. */
   blocked(reference: RowReference): boolean;
 }
@@ -61,7 +60,7 @@ export function planRows(
 
 /** All channels, beginning behind one of them. */
 function channelsFrom(books: Books, after: number | undefined): [string, ChannelBook][] {
-  const channels = [...trieEntries(books.channels)];
+  const channels = trieEntries(books.channels);
   if (after === undefined) return channels;
   const last = numberKey(after);
   const first = channels.findIndex(([key]) => key > last);
@@ -70,9 +69,11 @@ function channelsFrom(books: Books, after: number | undefined): [string, Channel
 
 /** The rows of one channel: newest first, since a newer list covers what older vouchers would settle one by one. */
 function channelRows(signing: Signing, channel: number, book: ChannelBook, view: SettledView): PlannedRow[] {
-  const open = [...trieEntries(book.claims)]
-    .filter(([payee, claim]) => topOf(claim) > view.settled(channel, payee) && view.registered(payee))
-    .sort(([, a], [, b]) => b.seq - a.seq || topOf(b) - topOf(a));
+  const open: [payee: string, claim: Entry][] = [];
+  trieForEach(book.claims, (claim, payee) => {
+    if (topOf(claim) > view.settled(channel, payee) && view.registered(payee)) open.push([payee, claim]);
+  });
+  open.sort(([, a], [, b]) => b.seq - a.seq || topOf(b) - topOf(a));
   const covered = new Set<string>();
   const rows: PlannedRow[] = [];
   const wanted = new Map(open.map(([payee, claim]) => [payee, topOf(claim)]));
@@ -101,8 +102,8 @@ function usable(list: readonly ListedLane[], view: SettledView): readonly Listed
 
 /** The list behind a voucher's `lanes`: what the payer handed in, or rebuilt from the ledger when that fits. */
 export function listOf(signing: Signing, book: ChannelBook, entry: Entry): readonly ListedLane[] {
-  if (entry.kind === 'stream' || entry.lanes.every((byte) => byte === 0)) return [];
   if (entry.list !== undefined) return entry.list;
+  if (entry.kind === 'stream' || commitsTo(entry, ZERO_BYTES16)) return [];
   const newest = new Map<string, ListedLane>();
   for (let i = firstFrom(book.entries, entry.seq) - 1; i >= 0 && newest.size < LISTED_LANES_MAX; i -= 1) {
     const other = book.entries[i]!;
@@ -112,24 +113,23 @@ export function listOf(signing: Signing, book: ChannelBook, entry: Entry): reado
     newest.set(key, { payee: other.payee, paid: topOf(other) as Amount });
   }
   const lanes = [...newest.values()];
-  return equalBytes(lanesHash(signing.suite, lanes), entry.lanes) ? lanes : [];
+  return commitsTo(entry, lanesHash(signing.suite, lanes)) ? lanes : [];
 }
 
-function creditRows(book: ChannelBook, view: SettledView): PlannedRow[] {
+function creditRows({ countersigned }: ChannelBook, view: SettledView): PlannedRow[] {
   const rows: PlannedRow[] = [];
-  for (const entry of book.entries) {
-    // Few have one, and this looks at every voucher that a channel ever signed.
-    if (entry.payeeCredit === undefined) continue;
-    const { credited } = entry.payeeCredit;
-    if (credited <= view.credited(bytesKey(entry.id)) || !view.registered(bytesKey(entry.payee))) continue;
+  trieForEach(countersigned, (entry) => {
+    const { credited } = entry.payeeCredit!;
+    const known = view.credited(entry.key);
+    if (known === undefined || credited <= known || !view.registered(bytesKey(entry.payee))) return;
     const row = { ...reference(entry), credited };
     if (!view.blocked(row)) rows.push({ entry, reference: row, payees: [] });
-  }
+  });
   return rows;
 }
 
 function reference(entry: Entry): RowReference {
-  return { entry: entry.id, k: entry.stream?.k ?? 0, lanes: [] };
+  return { entry: entryId(entry), k: entry.stream?.k ?? 0, lanes: [] };
 }
 
 /** The row as the vault takes it. `entry` is the voucher that the reference names, with at least its ticks. */
@@ -144,11 +144,7 @@ export function openedRowOf(signing: Signing, entry: Entry): Row {
 }
 
 function collectedOf(signing: Signing, entry: Entry): Collected {
-  const message = decodeOwn(entry.message);
-  if (message.type !== 'collectedVoucher' && message.type !== 'collectedStream') {
-    throw new TypeError('an entry holds a collected voucher or stream');
-  }
-  return collectedFrom(signing, message);
+  return collectedFrom(signing, entryMessage(entry));
 }
 
 function rowFrom(

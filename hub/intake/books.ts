@@ -1,15 +1,18 @@
 // From records to books. The same function serves live records and replay, so a restart can't see anything else than
 // what was there. Records in the ledger were verified before they were written; nothing is verified here.
-import { type Bytes32, toHex, ZERO_BYTES16 } from '../../protocol/bytes.ts';
+import { type Bytes16, type Bytes32, equalBytes, toHex } from '../../protocol/bytes.ts';
 import { type ChannelId, UINT48_MAX, ZERO_AMOUNT } from '../../protocol/integers.ts';
-import { decodeOwn, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
+import { decodeOwn, type Message } from '../../protocol/wire/messages.ts';
 import type { HubRecord, RecordOf } from '../records.ts';
+import { pack, unpack } from './packed.ts';
+import type { CollectedMessage } from './prepare.ts';
 import type { Books, ChannelBook, Entry, Known, Member } from './state.ts';
-import { bytesKey, type Edit, numberKey, trieGet, trieSet } from './trie.ts';
+import { bytesKey, type Edit, keyBytes, numberKey, trieGet, trieSet } from './trie.ts';
 
 export const emptyChannel: ChannelBook = {
   entries: [],
   claims: undefined,
+  countersigned: undefined,
   claimed: 0,
   lease: undefined,
   proof: undefined,
@@ -22,13 +25,30 @@ export function channelBook(books: Books, channel: ChannelId): ChannelBook {
 /** The voucher or stream with this digest, or undefined. */
 export function findEntry(books: Books, id: Bytes32): Entry | undefined {
   const key = bytesKey(id);
-  const voucher = trieGet(books.known, key)?.voucher;
-  if (voucher === undefined) return undefined;
-  const { entries } = channelBook(books, voucher.channel);
-  for (let i = firstFrom(entries, voucher.seq); i < entries.length; i += 1) {
-    if (bytesKey(entries[i]!.id) === key) return entries[i];
+  const { channel, seq } = trieGet(books.known, key) ?? {};
+  if (channel === undefined || seq === undefined) return undefined;
+  const { entries } = channelBook(books, channel);
+  for (let i = firstFrom(entries, seq); i < entries.length; i += 1) {
+    if (entries[i]!.key === key) return entries[i];
   }
   return undefined;
+}
+
+/** The digest of an entry. */
+export const entryId = ({ key }: Entry): Bytes32 => keyBytes(key);
+
+/** What the entry's terminal handed in. */
+export function entryMessage({ message }: Entry): CollectedMessage {
+  const collected = decodeOwn(unpack(message));
+  if (collected.type !== 'collectedVoucher' && collected.type !== 'collectedStream')
+    throw new TypeError('an entry holds a collected voucher or stream');
+  return collected;
+}
+
+/** Whether the entry's voucher was signed over this hash of the payer's other lanes. */
+export function commitsTo(entry: Entry, lanes: Bytes16): boolean {
+  const message = entryMessage(entry);
+  return message.type === 'collectedVoucher' && equalBytes(message.lanes, lanes);
 }
 
 /** The voucher or stream that another durable record names. Throws when the ledger lost it. */
@@ -111,11 +131,10 @@ export function applyRecord(books: Books, record: HubRecord, how: Applying = {})
 
 /** The books with the voucher among the credits that are owed, or no longer. */
 function withOwed(books: Books, entry: Entry, edit: Edit | undefined): Books {
-  const { id, payee, at, credited, payeeCredit } = entry;
+  const { key, payee, at, credited, payeeCredit } = entry;
   const isOwed = credited > (payeeCredit?.credited ?? 0);
-  const key = bytesKey(id);
   if (!isOwed && trieGet(books.owed, key) === undefined) return books;
-  const owed = isOwed ? { voucher: id, payee, requestAt: at } : undefined;
+  const owed = isOwed ? { voucher: entryId(entry), payee, requestAt: at } : undefined;
   return { ...books, owed: trieSet(books.owed, key, owed, edit) };
 }
 
@@ -127,7 +146,8 @@ function applyEntry(
   edit: Edit | undefined,
 ): Books {
   // A record whose failure was reported can turn up all the same, and its sender has sent it again.
-  const known = trieGet(books.known, bytesKey(record.id)) !== undefined;
+  const key = bytesKey(record.id);
+  const known = trieGet(books.known, key) !== undefined;
   const countersigned = message.type === 'collectedCredit' && message.byPayee === 1;
   if (known && !countersigned) return books;
   switch (message.type) {
@@ -135,7 +155,7 @@ function applyEntry(
     case 'collectedStream':
       return addVoucher(
         books,
-        entryOf(record, edit === undefined ? message : shared(message, edit)),
+        entryOf(key, record.message, edit === undefined ? message : shared(message, edit)),
         token,
         edit,
       );
@@ -143,7 +163,7 @@ function applyEntry(
       const entry = findEntry(books, message.stream);
       // Without its voucher it is as if it had never come: it will be sent again behind the voucher.
       if (entry?.stream === undefined) return books;
-      const marked = withKnown(books, record.id, { token, voucher: undefined }, edit);
+      const marked = withKnown(books, key, { token, channel: undefined, seq: undefined }, edit);
       if (message.k <= entry.stream.k) return marked;
       const { k, preimage } = message;
       return withEntry(marked, entry, { ...entry, stream: { ...entry.stream, k, preimage } }, edit);
@@ -151,7 +171,7 @@ function applyEntry(
     case 'collectedCredit': {
       const entry = findEntry(books, message.voucher);
       if (entry === undefined) return books;
-      const marked = withKnown(books, record.id, { token, voucher: undefined }, edit);
+      const marked = withKnown(books, key, { token, channel: undefined, seq: undefined }, edit);
       const { credited, signature } = message;
       const higher = credited > entry.credited ? credited : entry.credited;
       const own = entry.payeeCredit;
@@ -165,29 +185,25 @@ function applyEntry(
   }
 }
 
-type CollectedMessage = MessageOf<'collectedVoucher'> | MessageOf<'collectedStream'>;
-
-/** The message with the addresses that others name too. */
-function shared<M extends CollectedMessage>(message: M, edit: Edit): M {
-  return { ...message, payee: edit.share(message.payee), terminal: edit.share(message.terminal) };
+/** The message with the payee's array that other entries have too. */
+function shared(message: CollectedMessage, edit: Edit): CollectedMessage {
+  return { ...message, payee: edit.share(message.payee) };
 }
 
-/** The entry that a collected message stands for. */
-export function entryOf(record: { id: Bytes32; message: Uint8Array }, message: CollectedMessage): Entry {
+/** The entry that a collected message stands for; `key` is the key of its voucher's digest. */
+export function entryOf(key: string, bytes: Uint8Array, message: CollectedMessage): Entry {
   const voided = message.receipt === undefined;
   const amount = message.type === 'collectedVoucher' ? message.amount : ZERO_AMOUNT;
   return {
-    id: record.id,
+    key,
     channel: message.channel,
     seq: message.seq,
     kind: message.type === 'collectedVoucher' ? 'voucher' : 'stream',
     payee: message.payee,
-    terminal: message.terminal,
     amount,
     at: message.at,
     spent: message.spent,
     paid: message.paid,
-    lanes: message.type === 'collectedVoucher' ? message.lanes : ZERO_BYTES16,
     list: undefined,
     stream:
       message.type === 'collectedStream'
@@ -196,7 +212,7 @@ export function entryOf(record: { id: Bytes32; message: Uint8Array }, message: C
     voided,
     credited: voided ? amount : ZERO_AMOUNT,
     payeeCredit: undefined,
-    message: record.message,
+    message: pack(bytes),
   };
 }
 
@@ -208,7 +224,7 @@ function addVoucher(books: Books, entry: Entry, token: number, edit: Edit | unde
     entries.splice(firstFrom(entries, seq + 1), 0, entry);
     return withClaim({ ...book, entries }, entry, undefined, edit);
   });
-  const known = withKnown(added, entry.id, { token, voucher: { channel, seq } }, edit);
+  const known = withKnown(added, entry.key, { token, channel, seq }, edit);
   const counted = { ...known, vouchers: known.vouchers + 1 };
   // What was just taken owes something only when it came voided.
   return entry.voided ? withOwed(counted, entry, edit) : counted;
@@ -242,7 +258,11 @@ function withEntry(books: Books, old: Entry, changed: Entry, edit: Edit | undefi
   return withChannel(books, old.channel, edit, (book) => {
     const entries = ownEntries(book, edit);
     entries[entries.indexOf(old, firstFrom(entries, old.seq))] = changed;
-    return withClaim({ ...book, entries }, changed, old, edit);
+    const countersigned =
+      changed.payeeCredit === undefined
+        ? book.countersigned
+        : trieSet(book.countersigned, changed.key, changed, edit);
+    return withClaim({ ...book, entries, countersigned }, changed, old, edit);
   });
 }
 
@@ -257,8 +277,7 @@ function withChannel(
   return { ...books, channels: trieSet(books.channels, key, change(book), edit) };
 }
 
-function withKnown(books: Books, id: Bytes32, known: Known, edit: Edit | undefined): Books {
-  const key = bytesKey(id);
+function withKnown(books: Books, key: string, known: Known, edit: Edit | undefined): Books {
   const indexed = trieGet(books.known, key) === undefined ? books.indexed + 1 : books.indexed;
   return { ...books, known: trieSet(books.known, key, known, edit), indexed };
 }

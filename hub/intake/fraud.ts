@@ -2,12 +2,12 @@
 // the ledger. An honest payer's numbers rise along the one line of its seqs, so neighbours suffice: among entries
 // without proof the numbers rise already, and after the first proof the channel is revoked.
 import { equalBytes } from '../../protocol/bytes.ts';
-import { evidenceMax } from '../limits.ts';
+import { shownRowsMax } from '../limits.ts';
 import type { RecordOf } from '../records.ts';
 import { type Rule, RULES } from '../watch/fraud.ts';
-import { baseOf, firstFrom, highest, spentBaseOf, spentTopOf, topOf } from './books.ts';
+import { baseOf, entryId, firstFrom, highest, spentBaseOf, spentTopOf, topOf } from './books.ts';
 import type { ChannelBook, Entry } from './state.ts';
-import { trieEntries } from './trie.ts';
+import { bytesKey, trieEntries } from './trie.ts';
 
 /** The first proof of fraud that `entry` gives together with what the book holds, or undefined. */
 export function findProof(book: ChannelBook, entry: Entry): RecordOf<'evidence'> | undefined {
@@ -16,7 +16,7 @@ export function findProof(book: ChannelBook, entry: Entry): RecordOf<'evidence'>
   const end = firstFrom(entries, entry.seq + 1);
   for (let i = start; i < end; i += 1) {
     const other = entries[i]!;
-    if (!equalBytes(other.id, entry.id)) return evidence(RULES.equivocation, [other, entry]);
+    if (other.key !== entry.key) return evidence(RULES.equivocation, [other, entry]);
   }
   const before = entries[start - 1];
   if (before !== undefined && overlaps(before, entry)) return evidence(RULES.regression, [before, entry]);
@@ -34,7 +34,22 @@ export function findProof(book: ChannelBook, entry: Entry): RecordOf<'evidence'>
     if (overlaps(entry, other)) return evidence(RULES.regression, [entry, other]);
     break;
   }
-  return book.claimed > highest(book).spent ? overspent(book) : undefined;
+  return overspent(book);
+}
+
+/** The first proof of fraud that the entries of a book give, whichever of them came last; undefined for an honest payer. */
+export function anyProof(book: ChannelBook): RecordOf<'evidence'> | undefined {
+  const lanes = new Map<string, Entry>();
+  let before: Entry | undefined;
+  for (const entry of book.entries) {
+    if (before?.seq === entry.seq) return evidence(RULES.equivocation, [before, entry]);
+    const key = bytesKey(entry.payee);
+    for (const other of [before, lanes.get(key)])
+      if (other !== undefined && overlaps(other, entry)) return evidence(RULES.regression, [other, entry]);
+    lanes.set(key, entry);
+    before = entry;
+  }
+  return overspent(book);
 }
 
 /**
@@ -43,10 +58,11 @@ export function findProof(book: ChannelBook, entry: Entry): RecordOf<'evidence'>
  * last of them says how much was spent. All claims together suffice, but may not fit a transaction.
  */
 function overspent(book: ChannelBook): RecordOf<'evidence'> | undefined {
-  const claims = [...trieEntries(book.claims)].map(([, claim]) => claim);
+  if (book.claimed <= highest(book).spent) return undefined;
+  const claims = trieEntries(book.claims).map(([, claim]) => claim);
   claims.sort((a, b) => spentTopOf(a) - spentTopOf(b));
   let lanes = 0;
-  for (const [index, claim] of claims.slice(0, evidenceMax).entries()) {
+  for (const [index, claim] of claims.slice(0, shownRowsMax).entries()) {
     lanes += topOf(claim);
     if (lanes > spentTopOf(claim)) return evidence(RULES.overspent, claims.slice(0, index + 1));
   }
@@ -60,5 +76,5 @@ function overlaps(i: Entry, j: Entry): boolean {
 }
 
 function evidence(proof: Rule, entries: readonly Entry[]): RecordOf<'evidence'> {
-  return { type: 'evidence', proof, channel: entries[0]!.channel, entries: entries.map(({ id }) => id) };
+  return { type: 'evidence', proof, channel: entries[0]!.channel, entries: entries.map(entryId) };
 }

@@ -9,13 +9,13 @@ import { unreachable } from '../../protocol/errors.ts';
 import { type ChannelId, type Seconds, ZERO_AMOUNT } from '../../protocol/integers.ts';
 import type { RefusalName } from '../../protocol/refusals.ts';
 import { lanesHash } from '../../protocol/vouchers.ts';
-import { decodeOwn, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
+import type { Message, MessageOf } from '../../protocol/wire/messages.ts';
 import { pendingRecordsMax, waitersMax } from '../limits.ts';
-import type { HubRecord } from '../records.ts';
-import { applyRecord, channelBook, findEntry, firstFrom } from './books.ts';
-import { findProof } from './fraud.ts';
+import type { HubRecord, RecordOf } from '../records.ts';
+import { applyRecord, channelBook, commitsTo, entryId, entryMessage, findEntry, firstFrom } from './books.ts';
+import { anyProof, findProof } from './fraud.ts';
 import { answerLeaseRequest } from './leases.ts';
-import { type Prepared, prepareMessage } from './prepare.ts';
+import { type CollectedMessage, type Prepared, prepareMessage } from './prepare.ts';
 import { isTerminal, memberships, registrationRefusal } from './registration.ts';
 import type {
   Answer,
@@ -26,7 +26,7 @@ import type {
   IntakeState,
   Pending,
 } from './state.ts';
-import { bytesKey, type Edit, numberKey, trieGet, trieSet } from './trie.ts';
+import { bytesKey, type Edit, keyNumber, numberKey, trieEntries, trieGet, trieKey, trieSet } from './trie.ts';
 import { type Candidate, creditCandidate, tickCandidate, voucherCandidate } from './verify.ts';
 
 export interface IntakeStep {
@@ -72,13 +72,15 @@ class IntakeTurn {
       case 'channel':
         return this.#set({ channels: trieSet(this.state.channels, numberKey(event.channel), event.facts) });
       case 'payee':
-        return this.#set({ payees: trieSet(this.state.payees, bytesKey(event.payee), true) });
+        return this.#set({ payees: trieSet(this.state.payees, bytesKey(event.payee), event.payee) });
       case 'terminal':
         return this.#set({
           terminals: trieSet(this.state.terminals, bytesKey(event.terminal), event.payee),
         });
       case 'revoke':
         return this.#revoke(event.channel, event.revoked);
+      case 'recheck':
+        return this.#recheck();
       default:
         return unreachable(event);
     }
@@ -100,7 +102,14 @@ class IntakeTurn {
       case 'voucher': {
         this.#count({ type: 'message', name: prepared.message.type });
         const candidate = voucherCandidate(this.#context, this.state, prepared);
-        return this.#entry(device, prepared.bytes, 'voucher', candidate, candidate.id, prepared.message);
+        return this.#entry(
+          device,
+          prepared.bytes,
+          'voucher',
+          candidate,
+          candidate.id,
+          this.#withKnownPayee(prepared.message),
+        );
       }
       case 'other':
         this.#count({ type: 'message', name: prepared.message.type });
@@ -108,6 +117,12 @@ class IntakeTurn {
       default:
         return unreachable(prepared);
     }
+  }
+
+  /** The message with the payee's array that all its entries share. */
+  #withKnownPayee(message: CollectedMessage): CollectedMessage {
+    const payee = trieGet(this.state.payees, bytesKey(message.payee));
+    return payee === undefined ? message : { ...message, payee };
   }
 
   #message(device: string, message: Message, bytes: Uint8Array, now: Seconds): void {
@@ -180,12 +195,17 @@ class IntakeTurn {
 
   /** The entry is in the books already: answered now when durable, else together with the first copy. */
   #acknowledgeKnown(device: string, id: Bytes32, token: number): void {
-    const position = trieGet(this.state.positions, bytesKey(id));
-    if (position !== undefined) return this.#acknowledge(device, id, position);
     const { pending } = this.state;
-    const index = pending.findLastIndex((waiting) => waiting.token === token);
+    // Tokens rise, so that what is known for long needs no search. A payee's credit stands at the digest of the
+    // terminal's, which may be durable while the payee's own is not: what is being written decides.
+    const index = token < (pending[0]?.token ?? 0) ? -1 : pending.findLastIndex((w) => w.token === token);
     const waiting = pending[index];
-    if (waiting === undefined || waiting.answers.length >= waitersMax) return;
+    if (waiting === undefined) {
+      const position = trieGet(this.state.positions, bytesKey(id));
+      if (position !== undefined) this.#acknowledge(device, id, position);
+      return;
+    }
+    if (waiting.answers.length >= waitersMax) return;
     const changed: Pending = {
       ...waiting,
       answers: [...waiting.answers, { type: 'acknowledge', device, entry: id }],
@@ -203,17 +223,16 @@ class IntakeTurn {
   }
 
   /** A payer that asks for a voided voucher gets the terminal's credit: an acknowledgement would read as paid. */
-  #passCredit(device: string, { id, message }: Entry): void {
-    if (trieGet(this.state.positions, bytesKey(id)) === undefined) return;
-    const collected = decodeOwn(message);
-    if (collected.type !== 'collectedVoucher' && collected.type !== 'collectedStream') return;
+  #passCredit(device: string, entry: Entry): void {
+    if (trieGet(this.state.positions, entry.key) === undefined) return;
+    const collected = entryMessage(entry);
     const credited = collected.type === 'collectedVoucher' ? collected.amount : ZERO_AMOUNT;
     const signature = collected.credit;
     if (signature !== undefined)
       this.effects.push({
         type: 'credit',
         device,
-        message: { type: 'credit', voucher: id, credited, signature },
+        message: { type: 'credit', voucher: entryId(entry), credited, signature },
       });
   }
 
@@ -223,12 +242,25 @@ class IntakeTurn {
     const entry = findEntry(books, voucher);
     if (entry === undefined) return;
     const book = channelBook(books, entry.channel);
-    if (book.proof !== undefined) return;
-    const evidence = findProof(book, entry);
+    if (book.proof === undefined) this.#proved(findProof(book, entry));
+  }
+
+  #proved(evidence: RecordOf<'evidence'> | undefined): void {
     if (evidence === undefined) return;
     this.#count({ type: 'evidence', evidence });
     this.#persist(evidence);
-    this.#revoke(entry.channel, true);
+    this.#revoke(evidence.channel, true);
+  }
+
+  /**
+   * A voucher, the evidence that it gave and the revocation are three records: the disk or the process may have gone
+   * between them, and the voucher comes as a repeat from then on. So all books are looked through once after that.
+   */
+  #recheck(): void {
+    for (const [key, book] of trieEntries(this.state.books.channels)) {
+      if (book.proof === undefined) this.#proved(anyProof(book));
+      else this.#revoke(keyNumber(key) as ChannelId, true);
+    }
   }
 
   #statement(message: MessageOf<'statement'>): void {
@@ -236,11 +268,11 @@ class IntakeTurn {
     const hash = lanesHash(this.#context.signing.suite, message.lanes);
     for (let i = firstFrom(entries, message.seq); entries[i]?.seq === message.seq; i += 1) {
       const entry = entries[i]!;
-      if (entry.list !== undefined || entry.kind === 'stream' || !equalBytes(entry.lanes, hash)) continue;
+      if (entry.list !== undefined || !commitsTo(entry, hash)) continue;
       const sum = message.lanes.reduce((total, lane) => total + lane.paid, 0);
       // A list above what was spent would be refused by the vault as a whole.
       if (message.lanes.length === 0 || sum + entry.paid > entry.spent || this.#room() !== undefined) return;
-      this.#persist({ type: 'statement', voucher: entry.id, lanes: message.lanes });
+      this.#persist({ type: 'statement', voucher: entryId(entry), lanes: message.lanes });
       return;
     }
   }
@@ -349,7 +381,9 @@ class IntakeTurn {
   }
 
   #place(id: Bytes32, position: number, edit?: Edit): void {
-    this.#set({ positions: trieSet(this.state.positions, bytesKey(id), position, edit) });
+    const key = bytesKey(id);
+    const own = trieKey(this.state.books.known, key) ?? key;
+    this.#set({ positions: trieSet(this.state.positions, own, position, edit) });
   }
 
   // ---- answers ----

@@ -1,7 +1,7 @@
 // What the intake knows. `Books` follow from the ledger alone: replaying its records gives the same books. The rest
 // is what it was told (L2, registered devices) and what is on its way to the disk. Everything is immutable plain
 // data, so a state can be kept, compared, and gone back to when the disk refuses.
-import type { Address, Bytes16, Bytes32, Signature } from '../../protocol/bytes.ts';
+import type { Address, Bytes32, Signature } from '../../protocol/bytes.ts';
 import type { Amount, ChannelId, Height, Seconds, Seq } from '../../protocol/integers.ts';
 import type { Timing } from '../../protocol/limits.ts';
 import type { RefusalName } from '../../protocol/refusals.ts';
@@ -9,25 +9,30 @@ import type { Signing } from '../../protocol/signing/digests.ts';
 import type { ListedLane } from '../../protocol/vouchers.ts';
 import type { Message, MessageName, MessageOf } from '../../protocol/wire/messages.ts';
 import type { HubRecord, RecordOf } from '../records.ts';
+import type { Packed } from './packed.ts';
 import type { Prepared } from './prepare.ts';
 import type { Edit, Trie } from './trie.ts';
 
-/** One voucher or stream in the ledger. */
+/**
+ * One voucher or stream in the ledger: the numbers that the books compute with, and the message behind them, which has
+ * the rest. A hub keeps millions, and a byte array costs some 200 bytes beside its content, so there is none in it
+ * that is its own.
+ */
 export interface Entry {
-  readonly id: Bytes32;
+  /** Key of the digest; `entryId` gives the bytes. */
+  readonly key: string;
   readonly channel: ChannelId;
   readonly seq: Seq;
   readonly kind: 'voucher' | 'stream';
+  /** The same array in all entries of a payee, as far as it can be. */
   readonly payee: Address;
-  readonly terminal: Address;
   /** Of the opened request; 0 for a stream. */
   readonly amount: Amount;
   /** Of the opened request. */
   readonly at: Seconds;
   readonly spent: Amount;
   readonly paid: Amount;
-  readonly lanes: Bytes16;
-  /** The list behind `lanes`, once the payer handed it in. */
+  /** The list behind the voucher's `lanes`, once the payer handed it in. */
   readonly list: readonly ListedLane[] | undefined;
   readonly stream:
     | {
@@ -44,8 +49,8 @@ export interface Entry {
   readonly credited: Amount;
   /** Highest credit that the payee itself signed: the only one that counts on L2. */
   readonly payeeCredit: { readonly credited: Amount; readonly signature: Signature } | undefined;
-  /** The message that brought it, for settlement rows and proofs. */
-  readonly message: Uint8Array;
+  /** The message that brought it, for settlement rows and proofs: `entryMessage` reads it. */
+  readonly message: Packed;
 }
 
 /** One channel as the ledger shows it. */
@@ -54,6 +59,8 @@ export interface ChannelBook {
   readonly entries: readonly Entry[];
   /** Per payee (key), the entry that claims most. */
   readonly claims: Trie<Entry>;
+  /** Entries, by key, for which the payee signed a credit: few, and looked through with every plan. */
+  readonly countersigned: Trie<Entry>;
   /** Units that all claims add up to. */
   readonly claimed: number;
   /** What the payer declared when it last got a lease. */
@@ -94,7 +101,9 @@ export interface OwedCredit {
 export interface Known {
   /** Serial number of the record among all that the intake wrote since its start; -1 when replayed. */
   readonly token: number;
-  readonly voucher: { readonly channel: ChannelId; readonly seq: Seq } | undefined;
+  /** Where the books have it when it is a voucher or a stream. */
+  readonly channel: ChannelId | undefined;
+  readonly seq: Seq | undefined;
 }
 
 /** A channel on L2, at finality. */
@@ -135,7 +144,7 @@ export interface IntakeState {
   readonly block: { readonly at: Seconds; readonly height: Height } | undefined;
   readonly channels: Trie<ChannelFacts>;
   /** Payees registered on L2, by address key. */
-  readonly payees: Trie<true>;
+  readonly payees: Trie<Address>;
   /** Terminals with the payee that certified them, by address key. */
   readonly terminals: Trie<Address>;
 }
@@ -184,7 +193,9 @@ export type IntakeEvent =
   /** A terminal known from an earlier run. */
   | { readonly type: 'terminal'; readonly terminal: Address; readonly payee: Address }
   /** The operator's word. */
-  | { readonly type: 'revoke'; readonly channel: ChannelId; readonly revoked: boolean };
+  | { readonly type: 'revoke'; readonly channel: ChannelId; readonly revoked: boolean }
+  /** After the replay, and when the disk takes records again: fraud that the ledger shows and no record names. */
+  | { readonly type: 'recheck' };
 
 export type IntakeEffect =
   /** Append to the ledger; answered by `persisted` or `persistFailed` with the token, in order. */

@@ -84,14 +84,25 @@ function insert<V>(node: Node<V> | undefined, leaf: Leaf<V>, depth: number, edit
   return insert(edit === undefined ? branch : edit.made(branch), leaf, depth, edit);
 }
 
+/** The map's own text of a key, so that another map can share it; undefined when the map has no such key. */
+export function trieKey(trie: Trie<unknown>, key: string): string | undefined {
+  let node: Node<unknown> | undefined = trie;
+  for (let depth = 0; node !== undefined && isBranch(node); depth += 1) node = node[digit(key, depth)];
+  return node?.key === key ? node.key : undefined;
+}
+
 /** All entries, in the order of their keys' digits. */
-export function* trieEntries<V>(trie: Trie<V>): Generator<[string, V]> {
+export function trieEntries<V>(trie: Trie<V>): [string, V][] {
+  const found: [string, V][] = [];
+  trieForEach(trie, (value, key) => found.push([key, value]));
+  return found;
+}
+
+/** Calls `visit` with every value and its key, in the order of trieEntries. */
+export function trieForEach<V>(trie: Trie<V>, visit: (value: V, key: string) => void): void {
   if (trie === undefined) return;
-  if (!isBranch(trie)) {
-    yield [trie.key, trie.value];
-    return;
-  }
-  for (const child of trie) yield* trieEntries(child);
+  if (!isBranch(trie)) return visit(trie.value, trie.key);
+  for (const child of trie) if (child !== undefined) trieForEach(child, visit);
 }
 
 /** Key of a small number: eight hex digits, lowest first, so that neighbours spread at the root. */
@@ -110,6 +121,13 @@ export function keyNumber(key: string): number {
   let value = 0;
   for (let i = 7; i >= 0; i -= 1) value = value * 16 + Number.parseInt(key[i]!, 16);
   return value;
+}
+
+/** The bytes behind a key. */
+export function keyBytes(key: string): Uint8Array {
+  const bytes = new Uint8Array(key.length / 2);
+  Buffer.from(bytes.buffer).write(key, 'hex');
+  return bytes;
 }
 
 /** Longer than anything that is a key here. */

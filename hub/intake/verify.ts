@@ -8,7 +8,7 @@ import type { Collected } from '../../protocol/machines/collected.ts';
 import { firstRefusal, type RefusalName } from '../../protocol/refusals.ts';
 import { creditEntry, hashChain, tickEntry } from '../../protocol/vouchers.ts';
 import type { MessageOf } from '../../protocol/wire/messages.ts';
-import { findEntry } from './books.ts';
+import { entryMessage, findEntry } from './books.ts';
 import type { PreparedVoucher } from './prepare.ts';
 import type { Entry, IntakeContext, IntakeState } from './state.ts';
 import { bytesKey, numberKey, trieGet } from './trie.ts';
@@ -110,7 +110,7 @@ export function creditCandidate(
     refusal: () => {
       const entry = findEntry(state.books, message.voucher);
       if (entry === undefined) return 'voucher_unknown';
-      const signer = message.byPayee === 1 ? entry.payee : entry.terminal;
+      const signer = message.byPayee === 1 ? entry.payee : entryMessage(entry).terminal;
       const { voucher, credited, signature } = message;
       if (!context.signing.signedBy('Credit', { voucher, credited }, signature, signer)) return 'signature';
       const before = message.byPayee === 1 ? (entry.payeeCredit?.credited ?? 0) : entry.credited;

@@ -39,6 +39,14 @@ function gasLimit(estimate: bigint): bigint {
   return estimate > TRANSACTION_GAS_MAX ? estimate : TRANSACTION_GAS_MAX;
 }
 
+/** The least that a transaction offers, wei a gas. */
+export interface FeesMin {
+  readonly feeMin?: bigint;
+  readonly priorityFeeMin?: bigint;
+}
+
+const greater = (a: bigint, b: bigint): bigint => (a > b ? a : b);
+
 /** A client for a chain's URL that polls fast enough for a local chain and gently enough for a real one. */
 export function connect(url: string, pollingMs = 100): PublicClient {
   return createPublicClient({
@@ -51,7 +59,8 @@ export function connect(url: string, pollingMs = 100): PublicClient {
 /**
  * Signs a call. Sends nothing.
  * @param nonce the account's next one when absent; pass it when other transactions are on their way
- * @param priorityFeeMin wei a gas: a replacement of a transaction with the same nonce has to offer more than it did
+ * @param feeMin, priorityFeeMin wei a gas: a replacement of a transaction with the same nonce has to offer more than
+ * it did
  * @param gas limit; estimated when absent, which throws viem's ContractFunction or call error when it would revert
  */
 export async function prepare(
@@ -61,8 +70,9 @@ export async function prepare(
   {
     nonce,
     gas,
+    feeMin = 0n,
     priorityFeeMin = 0n,
-  }: { nonce?: number | undefined; gas?: bigint | undefined; priorityFeeMin?: bigint } = {},
+  }: { nonce?: number | undefined; gas?: bigint | undefined } & FeesMin = {},
 ): Promise<PreparedTransaction> {
   const [chainId, usedNonce, fees, estimate] = await Promise.all([
     client.getChainId(),
@@ -76,7 +86,7 @@ export async function prepare(
     chainId,
     nonce: usedNonce,
     gas: estimate,
-    maxFeePerGas: fees.maxFeePerGas + raise,
+    maxFeePerGas: greater(fees.maxFeePerGas + raise, feeMin),
     maxPriorityFeePerGas: fees.maxPriorityFeePerGas + raise,
     ...call,
   });
@@ -85,10 +95,14 @@ export async function prepare(
 
 /** Did the chain say that it has this very transaction already, pending or mined? */
 function alreadyThere(error: unknown): boolean {
-  const text = String((error as { details?: string })?.details ?? error).toLowerCase();
-  return (
-    text.includes('already known') || text.includes('already imported') || text.includes('nonce too low')
-  );
+  return /already known|already imported|nonce too low/i.test(detailsOf(error));
+}
+
+const detailsOf = (error: unknown): string => String((error as { details?: string })?.details ?? error);
+
+/** Did the chain say that it holds another transaction of the same nonce, which this one must outbid? */
+export function isUnderpriced(error: unknown): boolean {
+  return /underpriced/i.test(detailsOf(error));
 }
 
 /**
@@ -146,11 +160,19 @@ export async function send(
 
 /** Did the chain say that the call itself fails, rather than being out of reach? */
 export function isRevert(error: unknown): boolean {
-  const seen = new Set<unknown>();
-  for (let cause = error; cause instanceof Error && !seen.has(cause); cause = cause.cause) {
-    seen.add(cause);
-    if (/ExecutionReverted|ContractFunctionReverted/.test(cause.name) || /revert/i.test(cause.message))
-      return true;
-  }
-  return false;
+  return causesOf(error).some(
+    ({ name, message }) => /ExecutionReverted|ContractFunctionReverted/.test(name) || /revert/i.test(message),
+  );
+}
+
+/** Did the node answer that it won't take this, for whatever reason, rather than being out of reach? */
+export function isRefused(error: unknown): boolean {
+  return isRevert(error) || causesOf(error).some(({ name }) => name === 'RpcRequestError');
+}
+
+function causesOf(error: unknown): Error[] {
+  const found: Error[] = [];
+  for (let cause = error; cause instanceof Error && !found.includes(cause); cause = cause.cause)
+    found.push(cause);
+  return found;
 }

@@ -12,7 +12,7 @@ import type { Logger } from '../log.ts';
 import type { Rule } from '../watch/fraud.ts';
 import { shortfallOf } from '../watch/shortfall.ts';
 import type { ChainLink } from '../watch/chain-link.ts';
-import { finalBlock, isRevert } from './chain.ts';
+import { finalBlock, isRefused } from './chain.ts';
 import type { Row } from './rows.ts';
 import type { Vault } from './vault.ts';
 
@@ -79,10 +79,10 @@ export class Justice {
 
   async #prove(vault: Vault, channel: number, { proof }: Proved): Promise<void> {
     const entries = proof.entries.map((id) => namedEntry(this.#options.books(), id));
-    for (const { payee } of entries) await vault.registerPayee(this.#options.account, payee);
-    await this.#act('fraud proved on L2', channel, (account) =>
-      vault.proveFraud(account, proof.proof as Rule, this.#rows(entries)),
-    );
+    await this.#act('fraud proved on L2', channel, async (account) => {
+      for (const { payee } of entries) await vault.registerPayee(account, payee);
+      return vault.proveFraud(account, proof.proof as Rule, this.#rows(entries));
+    });
   }
 
   async #register(
@@ -104,7 +104,10 @@ export class Justice {
     }
   }
 
-  /** One transaction. What the vault refuses (it is frozen, a payee isn't accredited) is said, and tried again. */
+  /**
+   * One act. What the vault or the node refuses (it is frozen, a payee isn't accredited, it is too large) is said, tried
+   * again, and holds up no other channel.
+   */
   async #act(
     done: string,
     channel: number,
@@ -117,11 +120,11 @@ export class Justice {
       this.#refused.delete(key);
       log.info({ channel, transaction: transactionHash }, done);
     } catch (error) {
-      if (!isRevert(error)) throw error;
+      if (!isRefused(error)) throw error;
       const reason = (error as Error).message.split('\n', 1)[0]!;
       if (this.#refused.get(key) === reason) return;
       this.#refused.set(key, reason);
-      log.warn({ channel, error: reason }, `the vault refused: ${done}`);
+      log.warn({ channel, error: reason }, `refused: ${done}`);
     }
   }
 

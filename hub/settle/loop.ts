@@ -16,17 +16,17 @@ import {
   rowOf,
   type SettledView,
 } from '../batch/batch.ts';
-import { findEntry, namedEntry } from '../intake/books.ts';
-import type { Books } from '../intake/state.ts';
+import { entryId, findEntry, namedEntry, topOf } from '../intake/books.ts';
+import type { Books, Entry } from '../intake/state.ts';
 import { bytesKey, trieEntries } from '../intake/trie.ts';
-import { creditRowsMax, replacementsMax, rowAttemptsMax } from '../limits.ts';
+import { creditRowsMax, replacementsMax } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import type { HubRecord, RecordOf } from '../records.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { ChainLink } from '../watch/chain-link.ts';
 import { applyBatchRecord, type BatchHistory, emptyHistory, OUTCOME_STATES } from './batches.ts';
-import { finalBlock, isRevert, receiptOf, submit } from './chain.ts';
-import type { Reason, Row } from './rows.ts';
+import { type FeesMin, finalBlock, isRevert, isUnderpriced, receiptOf, submit } from './chain.ts';
+import type { Outcome, Reason, Row } from './rows.ts';
 import type { PreparedSettlement, Vault } from './vault.ts';
 
 export interface SettleOptions {
@@ -47,7 +47,11 @@ export interface SettleOptions {
 
 interface Refused {
   readonly reason: Reason | 'would_revert';
-  /** What the channel had when the row was refused: the row may do better when this changes. */
+  readonly row: RowReference;
+  /**
+   * What the channel had when the row was refused: the row is tried once more when this changes. Who brings money to a
+   * channel or gives it back pays more gas for that than a row that moves nothing takes.
+   */
   readonly spendable: number;
   /** Times in a row that it moved nothing. */
   readonly attempts: number;
@@ -59,6 +63,8 @@ export class SettleLoop {
   /** Rows that the vault skipped, by rowKey. A restart forgets them: each is then tried once more. */
   readonly refused = new Map<string, Refused>();
   readonly #credited = new Map<string, number>();
+  /** Refused credits, by rowKey, that their payees could pay at the last look. */
+  readonly #affordable = new Set<string>();
   /** Rows of the next batch: halved when one would revert, until the bad row stands alone. */
   #rowsMax: number;
   /** Channel of the last row that was settled: the next plan starts behind it. */
@@ -133,23 +139,28 @@ export class SettleLoop {
       return 'finished';
     }
     const { maxFeePerGas = 0n, maxPriorityFeePerGas = 0n } = parseTransaction(toHex(open.raw));
-    const tooCheap = (newest.baseFeePerGas ?? 0n) > maxFeePerGas;
-    if (tooCheap && this.history.earlier.length < replacementsMax) {
-      return this.#replace(vault, open, maxPriorityFeePerGas);
+    // Nodes take a replacement only when it offers a tenth more in both figures.
+    const priorityFeeMin = (maxPriorityFeePerGas * 9n) / 8n + 1n;
+    const mayReplace = this.history.earlier.length < replacementsMax;
+    if (mayReplace && (newest.baseFeePerGas ?? 0n) > maxFeePerGas)
+      return this.#replace(vault, open, { feeMin: 2n * maxFeePerGas, priorityFeeMin });
+    try {
+      await submit(client, { raw: toHex(open.raw) });
+    } catch (error) {
+      // Something else of the account waits in the node with the same nonce.
+      if (!mayReplace || !isUnderpriced(error)) throw error;
+      return this.#replace(vault, open, { feeMin: (maxFeePerGas * 9n) / 8n + 1n, priorityFeeMin });
     }
-    await submit(client, { raw: toHex(open.raw) });
     return 'sent';
   }
 
-  /** Gas became dearer than what was signed: the same rows with the same nonce at today's price. */
-  async #replace(vault: Vault, open: RecordOf<'batchIntent'>, priorityFee: bigint): Promise<'sent'> {
+  /** What was signed is too cheap for the chain or the node: the same rows with the same nonce for more. */
+  async #replace(vault: Vault, open: RecordOf<'batchIntent'>, fees: FeesMin): Promise<'sent'> {
     const books = this.#options.books();
     const rows = open.rows.map((reference) => this.#row(books, reference));
-    // Nodes take a replacement only when it offers a tenth more in both figures.
-    const priorityFeeMin = (priorityFee * 9n) / 8n + 1n;
     const { raw, hash } = await vault.prepareSettle(this.#options.account, rows, {
       nonce: open.nonce,
-      priorityFeeMin,
+      ...fees,
     });
     await this.#record({ ...open, transaction: fromHex(hash, 32), raw: fromHex(raw) });
     this.#options.log.info({ batch: open.batch, transaction: hash }, 'gas became dearer: batch signed again');
@@ -177,21 +188,33 @@ export class SettleLoop {
     const books = this.#options.books();
     const rows = open.rows.map((reference) => this.#row(books, reference));
     const { outcomes, gas } = vault.settlement(rows, receipt);
-    const left = outcomes.filter((outcome) => !outcome.done);
-    for (const outcome of left) this.#refuse(open.rows[outcome.row]!, outcome);
+    const skipped = new Set<number>();
     for (const [index, reference] of open.rows.entries()) {
       const own = outcomes.filter((outcome) => outcome.row === index);
-      if (own.every((outcome) => outcome.done)) this.refused.delete(rowKey(reference));
-      if (reference.credited !== undefined && own.every((outcome) => outcome.done)) {
-        this.#credited.set(bytesKey(reference.entry), reference.credited);
+      const moved = own.reduce((sum, outcome) => sum + outcome.moved, 0);
+      const { credited } = reference;
+      const left = own.find(({ done }) => !done) ?? (this.#isBehind(reference, own[0]) ? own[0] : undefined);
+      if (left !== undefined) {
+        skipped.add(index);
+        this.#refuse(reference, { reason: left.reason, moved });
+        continue;
       }
+      this.refused.delete(rowKey(reference));
+      if (credited !== undefined) this.#credited.set(bytesKey(reference.entry), credited);
     }
     this.#rowsMax = this.#options.lanesMax;
     this.#after = rows.at(-1)?.voucher.channel;
     this.#options.log.info(
-      { batch: open.batch, transaction: receipt.transactionHash, rows: rows.length, gas, left: left.length },
+      { batch: open.batch, transaction: receipt.transactionHash, rows: rows.length, gas, left: skipped.size },
       'batch settled',
     );
+  }
+
+  /** Has the vault settled this lane further than the registry says? It would be planned again and again. */
+  #isBehind({ entry, k }: RowReference, outcome: Outcome | undefined): boolean {
+    if (outcome?.reason !== 'stale') return false;
+    const { channel, payee, paid, stream } = namedEntry(this.#options.books(), entry);
+    return paid + k * (stream?.tickValue ?? 0) > this.#settled(channel, bytesKey(payee));
   }
 
   // ---- the next transaction ----
@@ -199,29 +222,46 @@ export class SettleLoop {
   async #plan(vault: Vault): Promise<PlannedRow[]> {
     const { signing, registry } = this.#options;
     const books = this.#options.books();
-    const { heads, payees } = registry.state;
-    await this.#askCredits(vault, books);
+    const { payees } = registry.state;
     const view: SettledView = {
-      settled: (channel, payee) => heads[String(channel)]?.settled[`0x${payee}`]?.paid ?? 0,
+      settled: (channel, payee) => this.#settled(channel, payee),
       registered: (payee) => payees[`0x${payee}`] !== undefined,
-      credited: (voucher) => this.#credited.get(voucher) ?? 0,
+      credited: (voucher) => this.#credited.get(voucher),
       blocked: (reference) => this.#isRefused(books, reference),
     };
-    return planRows(signing, books, view, this.#rowsMax, this.#after);
+    await this.#askBalances(vault, books);
+    for (;;) {
+      const askedAll = await this.#askCredits(vault, books);
+      const planned = planRows(signing, books, view, this.#rowsMax, this.#after);
+      if (planned.length > 0 || askedAll) return planned;
+    }
   }
 
-  /** L2 remembers every credit; the hub asks about those that it doesn't know of, a bounded number at a time. */
-  async #askCredits(vault: Vault, books: Books): Promise<void> {
+  /**
+   * L2 remembers every credit; the hub asks about those that it doesn't know of, a bounded number at a time, and plans
+   * none before. True when none is left to ask about.
+   */
+  async #askCredits(vault: Vault, books: Books): Promise<boolean> {
     let asked = 0;
     for (const [, book] of trieEntries(books.channels)) {
-      for (const { id, payeeCredit } of book.entries) {
-        const key = bytesKey(id);
-        if (payeeCredit === undefined || (this.#credited.get(key) ?? -1) >= payeeCredit.credited) continue;
-        if (asked >= creditRowsMax) return;
+      for (const [key, entry] of trieEntries(book.countersigned)) {
+        if (this.#credited.has(key)) continue;
+        if (asked >= creditRowsMax) return false;
         asked += 1;
-        this.#credited.set(key, await vault.readCredit(id));
+        this.#credited.set(key, await vault.readCredit(entryId(entry)));
       }
     }
+    return true;
+  }
+
+  /** Units that L2 has settled on a lane, as far as the watch has seen. */
+  #settled(channel: number, payee: string): number {
+    return this.#options.registry.state.heads[String(channel)]?.settled[`0x${payee}`]?.paid ?? 0;
+  }
+
+  /** Is the lane of a voucher settled to less than it claims? */
+  #isOpen(entry: Entry): boolean {
+    return topOf(entry) > this.#settled(entry.channel, bytesKey(entry.payee));
   }
 
   async #sign(vault: Vault, planned: readonly PlannedRow[]): Promise<'sent' | 'finished'> {
@@ -288,7 +328,7 @@ export class SettleLoop {
     const entry = findEntry(this.#options.books(), reference.entry);
     // A row that was paid in part is worth its gas, however often money comes.
     const attempts = moved > 0 ? 0 : (this.refused.get(key)?.attempts ?? 0) + 1;
-    this.refused.set(key, { reason, spendable: this.#spendable(entry?.channel), attempts });
+    this.refused.set(key, { reason, row: reference, spendable: this.#spendable(entry?.channel), attempts });
     this.#options.log.warn(
       { entry: toHex(reference.entry), channel: entry?.channel, reason, attempts },
       'the vault skipped a row; the voucher stays in the ledger',
@@ -298,9 +338,22 @@ export class SettleLoop {
   #isRefused(books: Books, reference: RowReference): boolean {
     const refused = this.refused.get(rowKey(reference));
     if (refused === undefined) return false;
-    if (refused.attempts >= rowAttemptsMax) return true;
-    const entry = findEntry(books, reference.entry);
-    return refused.spendable === this.#spendable(entry?.channel);
+    if (refused.reason === 'payee_short') return !this.#affordable.has(rowKey(reference));
+    return refused.spendable === this.#spendable(findEntry(books, reference.entry)?.channel);
+  }
+
+  /** Finds the refused credits that their payees can pay by now, all of one payee's together. */
+  async #askBalances(vault: Vault, books: Books): Promise<void> {
+    this.#affordable.clear();
+    const left = new Map<string, number>();
+    for (const [key, { reason, row }] of this.refused) {
+      if (reason !== 'payee_short' || row.credited === undefined) continue;
+      const { key: voucher, payee } = namedEntry(books, row.entry);
+      const balance = left.get(bytesKey(payee)) ?? (await vault.readPayeeBalance(payee));
+      const wanted = row.credited - (this.#credited.get(voucher) ?? 0);
+      if (wanted <= balance) this.#affordable.add(key);
+      left.set(bytesKey(payee), wanted <= balance ? balance - wanted : balance);
+    }
   }
 
   #spendable(channel: number | undefined): number {
@@ -319,14 +372,10 @@ export class SettleLoop {
 
   /** Lanes that could be settled now, for the status page. */
   waiting(): number {
-    const { heads } = this.#options.registry.state;
     let lanes = 0;
     const books = this.#options.books();
     for (const [, book] of trieEntries(books.channels)) {
-      for (const [payee, claim] of trieEntries(book.claims)) {
-        const settled = heads[String(claim.channel)]?.settled[`0x${payee}`]?.paid ?? 0;
-        if (claim.paid + (claim.stream?.k ?? 0) * (claim.stream?.tickValue ?? 0) > settled) lanes += 1;
-      }
+      for (const [, claim] of trieEntries(book.claims)) if (this.#isOpen(claim)) lanes += 1;
     }
     return lanes;
   }

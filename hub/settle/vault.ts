@@ -16,7 +16,7 @@ import {
 } from 'viem';
 import { timeAbi, vaultAbi } from './abi.ts';
 import type { Rule } from '../watch/fraud.ts';
-import { connect, type PreparedTransaction, prepare, send } from './chain.ts';
+import { connect, type FeesMin, type PreparedTransaction, prepare, send } from './chain.ts';
 import {
   BATCH_GAS_MAX,
   decodeOutcomes,
@@ -357,15 +357,19 @@ export class Vault {
   /**
    * Signs a settlement without sending it: record `hash`, `raw` and `nonce` durably, then submit(raw) from chain.ts.
    * After a crash submit the recorded raw again; the nonce keeps it from running twice, and even if it did, a second
-   * run settles nothing.
+   * run settles nothing. The nonce is the first that no mined transaction of the account used: behind one that the
+   * node still holds, and may forget, a batch could wait for ever.
    */
   async prepareSettle(
     account: LocalAccount,
     rows: readonly Row[],
-    options: { readonly nonce?: number; readonly priorityFeeMin?: bigint } = {},
+    { nonce, ...fees }: { readonly nonce?: number } & FeesMin = {},
   ): Promise<PreparedSettlement> {
     const data = await this.settleCalldata(rows);
-    return { ...(await prepare(this.client, account, { to: this.address, data }, options)), rows };
+    const { address } = account;
+    const free = nonce ?? (await this.client.getTransactionCount({ address, blockTag: 'latest' }));
+    const call = { to: this.address, data };
+    return { ...(await prepare(this.client, account, call, { nonce: free, ...fees })), rows };
   }
 
   /** Sends a batch and waits for its outcomes. For tests and tools; the settle loop prepares, records, submits. */

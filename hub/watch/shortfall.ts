@@ -6,11 +6,10 @@
 import { equalBytes } from '../../protocol/bytes.ts';
 import { baseOf, spentTopOf, topOf } from '../intake/books.ts';
 import type { ChannelBook, Entry } from '../intake/state.ts';
-import { bytesKey } from '../intake/trie.ts';
-import { shortfallRowsMax } from '../limits.ts';
+import { shownRowsMax } from '../limits.ts';
 
 export interface Shortfall {
-  /** At most shortfallRowsMax. */
+  /** At most shownRowsMax. */
   readonly entries: readonly Entry[];
   /** Units that the highest voucher says were paid on the lane. */
   readonly top: number;
@@ -27,13 +26,13 @@ export function shortfallOf(book: ChannelBook, payee: Uint8Array, leasable: numb
   const kept = book.entries
     .filter((entry) => equalBytes(entry.payee, payee) && !entry.voided && entry.credited === 0)
     .filter((entry) => topOf(entry) <= leasable && spentTopOf(entry) <= leasable)
-    .sort((a, b) => baseOf(a) - baseOf(b) || (bytesKey(a.id) < bytesKey(b.id) ? -1 : 1));
+    .sort((a, b) => baseOf(a) - baseOf(b) || (a.key < b.key ? -1 : 1));
   const highest = kept.reduce<Entry | undefined>(
     (best, entry) => (best === undefined || topOf(entry) > topOf(best) ? entry : best),
     undefined,
   );
   if (highest === undefined) return undefined;
-  const shown = new Set([...new Set([highest, ...overlapping(kept)])].slice(0, shortfallRowsMax));
+  const shown = new Set([...new Set([highest, ...overlapping(kept)])].slice(0, shownRowsMax));
   const entries = kept.filter((entry) => shown.has(entry));
   return { entries, top: topOf(highest), overlap: overlapOf(entries) };
 }

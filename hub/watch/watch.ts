@@ -15,6 +15,7 @@ import {
 import type { ChannelFacts } from '../intake/state.ts';
 import { watchBlocksMax } from '../limits.ts';
 import type { ChannelHead, Registry, RegistryState } from '../registry/registry.ts';
+import { readOutcomes } from '../settle/rows.ts';
 import type { Vault } from '../settle/vault.ts';
 import type { ChainLink } from './chain-link.ts';
 
@@ -85,7 +86,7 @@ export class Watch {
     let from = Math.max(this.#registry.state.watched.height + 1, this.#startBlock);
     while (from <= final) {
       const to = Math.min(from + watchBlocksMax - 1, final);
-      await this.#readRange(vault, from, to);
+      await this.#readRange(vault, from, to, final);
       from = to + 1;
     }
     this.newest = newest;
@@ -93,13 +94,14 @@ export class Watch {
     this.#events.block(seconds(newest.at), height(newest.height));
   }
 
-  async #readRange(vault: Vault, from: number, to: number): Promise<void> {
+  /** `final`: where channels are looked at. Most nodes keep only the newest states, so not at `to`. */
+  async #readRange(vault: Vault, from: number, to: number, final: number): Promise<void> {
     const events = await vault.events(BigInt(from), BigInt(to));
     const changed = new Set(events.flatMap(channelsOf));
     const moved = movedLanes(events);
     for (const { channel } of moved) changed.add(channel);
     const views = new Map<number, ChannelHead>();
-    for (const channel of changed) views.set(channel, await readHead(vault, channel, to));
+    for (const channel of changed) views.set(channel, await readHead(vault, channel, final));
     const { timestamp } = await vault.client.getBlock({ blockNumber: BigInt(to) });
     const payees: Uint8Array[] = [];
     const lanes: SettledLane[] = [];
@@ -133,6 +135,7 @@ function channelsOf(event: VaultEvent): number[] {
     case 'ChannelToppedUp':
     case 'ExitStarted':
     case 'ExitFinished':
+    case 'FraudProved':
       return [event.args.channel];
     default:
       return [];
@@ -153,7 +156,7 @@ async function readHead(vault: Vault, channel: number, at: number): Promise<Chan
   };
 }
 
-/** A part of a BatchSettled event: 16 bytes a lane, documented with the contracts. */
+/** What one event raised a lane by. */
 interface Moved {
   readonly channel: number;
   readonly payeeId: number;
@@ -161,29 +164,30 @@ interface Moved {
   readonly transaction: `0x${string}`;
 }
 
-const OUTCOME_BYTES = 16;
-const CREDIT_FLAG = 0x40;
-
-/** Every lane that a settlement raised, whoever sent it: other people's rows aren't known, their outcomes are. */
+/** Every lane that an event raised, whoever sent it: a settlement, or what a payee got after a proved fraud. */
 function movedLanes(events: readonly VaultEvent[]): Moved[] {
-  return events.flatMap((event) => {
-    if (event.eventName !== 'BatchSettled') return [];
-    const bytes = fromHex(event.args.outcomes);
-    const view = new DataView(bytes.buffer);
-    const found: Moved[] = [];
-    for (let at = 0; at + OUTCOME_BYTES <= bytes.length; at += OUTCOME_BYTES) {
-      const moved = view.getUint16(at + 10) * 2 ** 32 + view.getUint32(at + 12);
-      if (moved === 0) continue;
-      const credit = (view.getUint8(at + 8) & CREDIT_FLAG) !== 0;
-      found.push({
-        channel: view.getUint32(at),
-        payeeId: view.getUint32(at + 4),
-        // A credit changes the channel but takes nothing off the lane.
-        moved: credit ? 0 : moved,
-        transaction: event.transactionHash,
-      });
+  return events.flatMap((event): Moved[] => {
+    const transaction = event.transactionHash;
+    switch (event.eventName) {
+      case 'BatchSettled':
+        // Other people's rows aren't known, their outcomes are.
+        return readOutcomes(fromHex(event.args.outcomes))
+          .filter(({ moved }) => moved > 0)
+          .map(({ channel, payee, moved, credit }) => {
+            // A credit changes the channel but takes nothing off the lane.
+            return { channel, payeeId: payee, moved: credit ? 0 : moved, transaction };
+          });
+      case 'ShortfallRegistered': {
+        const { channel, payee, moved } = event.args;
+        return moved > 0 ? [{ channel, payeeId: payee, moved, transaction }] : [];
+      }
+      case 'ShareCollected': {
+        const { channel, payee, raised } = event.args;
+        return raised > 0 ? [{ channel, payeeId: payee, moved: raised, transaction }] : [];
+      }
+      default:
+        return [];
     }
-    return found;
   });
 }
 

@@ -3,7 +3,7 @@
  * against an honest payer. Compares every pair, where the hub compares neighbours.
  */
 import { regresses, equivocates, type Shown } from '../../hub/watch/fraud.ts';
-import { channelBook, spentTopOf, topOf } from '../../hub/intake/books.ts';
+import { channelBook, entryId, spentTopOf, topOf } from '../../hub/intake/books.ts';
 import type { Entry } from '../../hub/intake/state.ts';
 import type { MakeChecker } from './checker.ts';
 
@@ -33,7 +33,7 @@ export const equivocationProved: MakeChecker = (simulation, report) => ({
 });
 
 const shownOf = (entry: Entry): Shown => ({
-  id: entry.id,
+  id: entryId(entry),
   seq: entry.seq,
   spent: spentTopOf(entry),
   payee: entry.payee,

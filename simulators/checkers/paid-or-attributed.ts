@@ -135,8 +135,8 @@ function unsettledOf({ hub, vault }: Run, channel: number): number {
 /** What a merchant's terminals signed that it would give back on a channel, and L2 never saw. */
 function promisedBy({ hub, vault }: Run, channel: number, merchant: string): number {
   let sum = 0;
-  for (const { id, payee, credited } of channelBook(hub.books, channel as never).entries)
-    if (bytesKey(payee) === merchant) sum += credited - vault.creditedOn(bytesKey(id));
+  for (const { key, payee, credited } of channelBook(hub.books, channel as never).entries)
+    if (bytesKey(payee) === merchant) sum += credited - vault.creditedOn(key);
   return sum;
 }
 

@@ -7,6 +7,7 @@
  * Must hold: what an honest payee loses is provable by E1, E2 or E3 from what terminals and hub hold; each terminal
  * gives away no more than rule 10 allows; and a credit never costs an honest payee anything.
  */
+import { entryMessage } from '../../hub/intake/books.ts';
 import type { Entry } from '../../hub/intake/state.ts';
 import { type Amount, amount } from '../../protocol/integers.ts';
 import { lossBound } from '../../protocol/limits.ts';
@@ -37,7 +38,7 @@ function accomplices({ seqMax, funds }: Theft): (Accomplice | undefined)[] {
 }
 
 const told = (entry: Entry): string =>
-  `seq ${entry.seq} at terminal ${entry.terminal[0]! - 0x40}: amount ${entry.amount}, spent ${entry.spent}, paid ${entry.paid}` +
+  `seq ${entry.seq} at terminal ${entryMessage(entry).terminal[0]! - 0x40}: amount ${entry.amount}, spent ${entry.spent}, paid ${entry.paid}` +
   `${entry.voided ? ', voided' : ''}${entry.stream ? `, ${entry.stream.k} ticks` : ''}`;
 
 /** Walks all thefts within the bounds. `now`: milliseconds of the host's clock. */

@@ -31,6 +31,8 @@ export interface Merchant {
   readonly key: SimulatedKey;
   readonly id: string;
   readonly terminals: TerminalActor[];
+  /** Where its terminals stand, from 0. */
+  readonly district: number;
   /** False: it never countersigns a credit. */
   givesCredits: boolean;
 }

@@ -49,10 +49,13 @@ export class Fleet {
   private readonly byAddress = new Map<string, TerminalActor>();
   private readonly byChannel = new Map<number, PayerActor>();
   drained = false;
+  /** Districts of the city: payers live in them in the order of their numbers. */
+  readonly districts: number;
   private readonly hub: HubIdentity;
 
-  constructor(hub: HubIdentity) {
+  constructor(hub: HubIdentity, districts: number) {
     this.hub = hub;
+    this.districts = districts;
   }
 
   add(actor: PayerActor | TerminalActor): void {
@@ -145,7 +148,11 @@ export function buildFleet(
 ): Fleet {
   const { scenario, suite } = options;
   const { random, signing, vault } = ground;
-  const fleet = new Fleet(hub);
+  const districts = Math.max(
+    1,
+    Math.floor(options.devices / (scenario.districts?.devices ?? options.devices)),
+  );
+  const fleet = new Fleet(hub, districts);
   const surroundings = { world: ground.world, broker: ground.broker, watcher: ground.deviceWatcher };
   const roles = rolesOf(scenario.mix, options.devices);
   let index = FIRST_DEVICE;
@@ -175,7 +182,14 @@ export function buildFleet(
       if (merchant === undefined || merchant.terminals.length >= scenario.terminalsPerMerchant) {
         const number = fleet.merchants.length + 1;
         const key = suite.key(random.fork(`merchant ${number}`).bytes(32));
-        merchant = { index: number, key, id: toHex(key.address).slice(2), terminals: [], givesCredits: true };
+        merchant = {
+          index: number,
+          key,
+          id: toHex(key.address).slice(2),
+          terminals: [],
+          district: Math.floor((i * districts) / roles[role]),
+          givesCredits: true,
+        };
         fleet.addMerchant(merchant);
         vault.registerPayee(key.address);
       }

@@ -16,7 +16,7 @@ import {
   type IntakeEvent,
   type IntakeState,
 } from '../../hub/intake/state.ts';
-import { bytesKey, Edit, keyNumber, trieEntries, trieGet } from '../../hub/intake/trie.ts';
+import { bytesKey, Edit, keyNumber, trieEntries, trieGet, trieKey } from '../../hub/intake/trie.ts';
 import { decodeRecord, encodeRecord, type HubRecord, type RecordOf } from '../../hub/records.ts';
 import { listedRevocations } from '../../hub/revocations.ts';
 import { concatBytes, uintBytes, ZERO_BYTES32 } from '../../protocol/bytes.ts';
@@ -84,6 +84,8 @@ export class SimulatedHub implements HubEnd {
   crashes = 0;
   private queue: { readonly token: number; readonly record: HubRecord }[] = [];
   private syncPlanned = false;
+  /** The last sync failed. */
+  private diskFailed = false;
   private epoch = 0;
   /** Settlements that are not final yet: nothing is planned meanwhile. */
   private settling = 0;
@@ -127,6 +129,7 @@ export class SimulatedHub implements HubEnd {
     const edit = new Edit();
     for (const [position, bytes] of this.ledger.records())
       this.run({ type: 'replayed', record: decodeRecord(bytes, position), position, edit });
+    this.run({ type: 'recheck' });
     for (const message of this.terminals.values())
       this.run({ type: 'terminal', terminal: message.device, payee: message.payee! });
     this.watchBlock();
@@ -303,7 +306,12 @@ export class SimulatedHub implements HubEnd {
       const [first] = group;
       if (first !== undefined)
         this.run({ type: 'persistFailed', token: first.token, code: 'storage_failed' });
+      this.diskFailed = true;
       return;
+    }
+    if (this.diskFailed) {
+      this.diskFailed = false;
+      this.run({ type: 'recheck' });
     }
     const placed = group.map(({ token, record }) => ({ token, position: this.append(record) }));
     for (const { token, position } of placed) this.run({ type: 'persisted', token, position });
@@ -312,7 +320,9 @@ export class SimulatedHub implements HubEnd {
   private append(record: HubRecord): number {
     const position = this.ledger.append(encodeRecord(record));
     if (record.type !== 'entry') return position;
-    const key = bytesKey(record.id);
+    // The books' own text of the key: a copy for each of millions would be as large as the entry.
+    const digest = bytesKey(record.id);
+    const key = trieKey(this.state.books.known, digest) ?? digest;
     // What turns up twice stands where it stood first.
     if (!this.durable.has(key)) this.durable.set(key, position);
     return position;

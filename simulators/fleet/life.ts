@@ -113,11 +113,10 @@ function nextSale(simulation: Run, own: Random, terminal: TerminalActor, perDay:
 }
 
 function sell(simulation: Run, own: Random, terminal: TerminalActor): void {
-  const { fleet, options, world } = simulation;
+  const { options, world } = simulation;
   const { scenario } = options;
   if (terminal.busy || terminal.device.power === 'off') return;
-  const wanted = terminal.role === 'pos' ? 'wearable' : 'car';
-  const payer = freePayer(fleet.byRole[wanted], own);
+  const payer = freePayer(simulation, terminal, own);
   if (payer === undefined) return;
   if (terminal.role === 'charger') {
     // A session that would outlast the payments ends when they do.
@@ -133,12 +132,23 @@ function sell(simulation: Run, own: Random, terminal: TerminalActor): void {
   });
 }
 
-function freePayer(payers: readonly PayerActor[], own: Random): PayerActor | undefined {
-  for (let tries = 0; tries < TRIES && payers.length > 0; tries++) {
-    const payer = own.pick(payers);
-    if (!payer.busy && payer.device.power === 'on') return payer;
+function freePayer(simulation: Run, terminal: TerminalActor, own: Random): PayerActor | undefined {
+  for (let tries = 0; tries < TRIES; tries++) {
+    const payer = passerBy(simulation, terminal, own);
+    if (payer !== undefined && !payer.busy && payer.device.power === 'on') return payer;
   }
   return undefined;
+}
+
+/** Somebody who might pay at a terminal: of its district, or now and then from anywhere. */
+function passerBy({ fleet, options }: Run, terminal: TerminalActor, own: Random): PayerActor | undefined {
+  const payers = fleet.byRole[terminal.role === 'pos' ? 'wearable' : 'car'];
+  const { districts } = fleet;
+  if (districts === 1 || own.chance(options.scenario.districts?.strangers ?? 0)) return own.pick(payers);
+  const { district } = terminal.merchant;
+  const first = Math.ceil((district * payers.length) / districts);
+  const end = Math.ceil(((district + 1) * payers.length) / districts);
+  return end > first ? payers[own.between(first, end - 1)] : undefined;
 }
 
 /** Everyone is online; whoever has a voucher without an answer goes back to where it was paid. */

@@ -40,6 +40,11 @@ export const scenarioSchema = z.strictObject({
       (mix) => mix.wearable + mix.pos + mix.car + mix.charger === 1000,
       'the parts must add up to 1000',
     ),
+  /**
+   * People pay where they live and work: devices of one district, and sales, in 1,000, to somebody from anywhere. Absent:
+   * one district, in which anybody meets anybody.
+   */
+  districts: z.strictObject({ devices: z.int().min(10).max(100_000), strangers: share }).optional(),
   /** Terminals of one merchant. */
   terminalsPerMerchant: z.int().min(1).max(100),
   salesPerDay: z.int().min(0).max(20_000),

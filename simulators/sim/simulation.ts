@@ -4,7 +4,7 @@
  */
 import type { Fault as RuntimeFault } from '../../device/runtime.ts';
 import { bytesKey } from '../../hub/intake/trie.ts';
-import { channelBook } from '../../hub/intake/books.ts';
+import { channelBook, entryId } from '../../hub/intake/books.ts';
 import type { IntakeContext } from '../../hub/intake/state.ts';
 import { type Address, toHex } from '../../protocol/bytes.ts';
 import { type Seconds, seconds } from '../../protocol/integers.ts';
@@ -266,7 +266,7 @@ export class Simulation implements Run {
       // Only when none of its terminals can still hold something that conflicts.
       if (merchant.terminals.some(({ device }) => !device.frozen && device.storedBooks.outbox.length > 0))
         continue;
-      const fields = { voucher: entry.id, credited: entry.credited };
+      const fields = { voucher: entryId(entry), credited: entry.credited };
       const signature = merchant.key.sign(this.signing.digest('Credit', fields));
       this.hub.receive(
         `merchant ${merchant.index}`,

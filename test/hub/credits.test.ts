@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { creditViews } from '../../hub/views.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { amount, height, seconds } from '../../protocol/integers.ts';
-import type { Message } from '../../protocol/wire/messages.ts';
+import { encodeMessage, type Message } from '../../protocol/wire/messages.ts';
 import {
   Bench,
   context,
@@ -59,6 +59,35 @@ test('a voided voucher waits for the payee, until the payee signed for all of it
   bench.send(await credit(late.id, 100, payee, true));
   assert.equal(view(bench).credits, []);
   assert.equal(view(bench.restart()).credits, [], 'and so it is after a restart');
+});
+
+test('a countersignature that comes twice is acknowledged when it is durable, not by the place of the terminal’s credit', async () => {
+  const bench = new Bench();
+  const paid = await tap({ seq: 1, amount: 100, spent: 100, paid: 100 });
+  bench.send(paid.bytes);
+  bench.send(await credit(paid.id, 40, terminal, false));
+  const bytes = encodeMessage(await credit(paid.id, 40, payee, true));
+  const send = () => bench.step({ type: 'message', device: 'p', bytes, now: NOW });
+  assert.equal(
+    send().map(({ type }) => type),
+    ['persist'],
+  );
+  assert.equal(send(), [], 'the disk has not answered');
+  const acknowledged = bench.write();
+  assert.equal(
+    acknowledged.map((effect) => effect.type === 'acknowledge' && effect.position),
+    [2, 2],
+  );
+  // The twin was refused with it: the payee is told to come again.
+  const more = encodeMessage(await credit(paid.id, 50, payee, true));
+  bench.send(await credit(paid.id, 50, terminal, false));
+  for (const _ of [1, 2]) bench.step({ type: 'message', device: 'p', bytes: more, now: NOW });
+  const { token } = bench.unwritten.shift()!;
+  const told = bench.step({ type: 'persistFailed', token, code: 'storage_failed' });
+  assert.equal(
+    told.map((effect) => effect.type === 'reject' && effect.code),
+    ['storage_failed', 'storage_failed'],
+  );
 });
 
 test('nothing is given back to a payer whose lanes add up to more than it ever spent, though no two vouchers conflict', async () => {

@@ -107,6 +107,65 @@ test('more than the hub can write is refused by name and changes nothing', async
   );
 });
 
+/** What contradicts a first voucher of 100: one seq twice, amounts that overlap, lanes above what was spent. */
+const contradictions = {
+  E1: () => tap({ seq: 1, amount: 90, spent: 90, paid: 90 }),
+  E2: () => tap({ seq: 5, amount: 90, spent: 180, paid: 180 }),
+  E3: () => tap({ seq: 5, amount: 50, spent: 150, paid: 51, payee: otherPayee, terminal: otherTerminal }),
+};
+
+for (const [rule, contradiction] of Object.entries(contradictions)) {
+  for (const kept of [1, 2]) {
+    test(`${rule}: of voucher, evidence and revocation only ${kept} became durable: a restart finds the rest`, async () => {
+      const bench = new Bench();
+      bench.send((await tap({ seq: 1, amount: 100, spent: 100, paid: 100 })).bytes);
+      const { bytes } = await contradiction();
+      bench.step({ type: 'message', device: 'd', bytes, now: NOW });
+      assert.equal(
+        bench.unwritten.map(({ record }) => record.type),
+        ['entry', 'evidence', 'revocation'],
+      );
+      for (let n = 0; n < kept; n += 1) bench.writeOne();
+      const again = bench.restart();
+      again.step({ type: 'recheck' });
+      again.write();
+      const { proof } = book(again);
+      assert.is(proof && `E${proof.proof}`, rule);
+      assert.equal(again.state.books.revoked, [7]);
+      assert.equal(again.step({ type: 'recheck' }), [], 'once');
+    });
+  }
+}
+
+test('evidence that the disk refused is found when the disk is well again', async () => {
+  const bench = new Bench();
+  bench.send((await tap({ seq: 1, amount: 100, spent: 100, paid: 100 })).bytes);
+  const { bytes } = await contradictions.E1();
+  bench.step({ type: 'message', device: 'd', bytes, now: NOW });
+  bench.writeOne();
+  const { token } = bench.unwritten[0]!;
+  bench.unwritten.length = 0;
+  bench.step({ type: 'persistFailed', token, code: 'storage_failed' });
+  assert.is(book(bench).proof, undefined);
+  bench.step({ type: 'recheck' });
+  bench.write();
+  assert.is(book(bench).proof?.proof, 1);
+  assert.equal(bench.state.books.revoked, [7]);
+});
+
+test('an honest payer is not accused by a second look', async () => {
+  const bench = new Bench();
+  const elsewhere = { payee: otherPayee, terminal: otherTerminal };
+  bench.send((await tap({ seq: 1, amount: 100, spent: 100, paid: 100 })).bytes);
+  bench.send((await tap({ seq: 2, amount: 30, spent: 130, paid: 30, ...elsewhere })).bytes);
+  const stream = { tickValue: 5, ticks: 4, seed };
+  const charge = await tap({ seq: 3, amount: 0, spent: 130, paid: 100, stream });
+  bench.send(charge.bytes);
+  bench.send(tick(charge, seed, 4, 2));
+  bench.send((await tap({ seq: 4, amount: 0, spent: 140, paid: 110 })).bytes);
+  assert.equal(bench.restart().step({ type: 'recheck' }), []);
+});
+
 const sample = { seq: 1, amount: 100, spent: 100, paid: 100 };
 const badOnes: [string, () => Promise<Uint8Array>][] = [
   ['malformed', async () => Uint8Array.of(1, 2, 3)],

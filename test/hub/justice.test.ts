@@ -1,18 +1,24 @@
-import { encodeFunctionData } from 'viem';
+import { encodeFunctionData, RpcRequestError } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { emptyBooks } from '../../hub/intake/state.ts';
+import { emptyBooks, type Entry } from '../../hub/intake/state.ts';
 import { applyRecord, channelBook } from '../../hub/intake/books.ts';
-import { shortfallRowsMax } from '../../hub/limits.ts';
+import { shownRowsMax } from '../../hub/limits.ts';
 import { createLogger } from '../../hub/log.ts';
 import { vaultAbi } from '../../hub/settle/abi.ts';
 import { send } from '../../hub/settle/chain.ts';
 import { Justice } from '../../hub/settle/justice.ts';
+import { BATCH_BYTES_MAX, BATCH_GAS_MAX } from '../../hub/settle/rows.ts';
+import { RULES } from '../../hub/watch/fraud.ts';
+import { openedRowOf } from '../../hub/batch/batch.ts';
+import { simulatedSecureElement } from '../../hardware/keys/secure-element.ts';
+import { TICKS_MAX } from '../../protocol/limits.ts';
+import { encodeMessage } from '../../protocol/wire/messages.ts';
 import { shortfallOf } from '../../hub/watch/shortfall.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { channelId } from '../../protocol/integers.ts';
-import { key, otherPayee, otherTerminal, payee, type SignedTap, tap } from './fleet.ts';
+import { key, otherPayee, otherTerminal, payee, type SignedTap, tap, tick } from './fleet.ts';
 import { type Connected, type Site, startSite, startTerminal } from './site.ts';
 import { inTemporaryFolder } from './temporary.ts';
 
@@ -146,14 +152,14 @@ test('lanes above what was spent are proved on L2 by as few vouchers as show it'
   }));
 
 /** Books that hold these taps. */
-const booksOf = (taps: readonly SignedTap[]) =>
+const booksOf = (taps: readonly SignedTap[], before = emptyBooks) =>
   taps.reduce(
     (books, { bytes, id }) => applyRecord(books, { type: 'entry', id, at: 0, message: bytes } as never),
-    emptyBooks,
+    before,
   );
 
 /** A payer of two copies that a till each gave 900,000 and 300,000 on one lane; what justice is done with no hub. */
-async function copies(payer: ReturnType<typeof key>, finalityBlocks: number) {
+async function copies(payer: ReturnType<typeof key>, finalityBlocks: number, before = emptyBooks) {
   const channel = await openFor(payer);
   const taps = { channel, payer, on: site.signing };
   const pair = [
@@ -161,11 +167,12 @@ async function copies(payer: ReturnType<typeof key>, finalityBlocks: number) {
     await tap({ ...taps, terminal: otherTerminal, seq: 1, amount: 300_000, spent: 300_000, paid: 300_000 }),
   ];
   const evidence = { type: 'evidence', proof: 1, channel, entries: pair.map(({ id }) => id) } as never;
-  const books = applyRecord(booksOf(pair), evidence);
+  const books = applyRecord(booksOf(pair, before), evidence);
   const link = { vault: async () => site.vault, finalityBlocks } as never;
   const account = privateKeyToAccount(site.anvil.keys[4]!);
   const log = createLogger('silent');
   return {
+    books,
     channel,
     justice: new Justice({ signing: site.signing, link, account, books: () => books, log }),
     pot: () => site.vault.readPot(channel),
@@ -215,6 +222,31 @@ test('proof, claim and share come back after the blocks that held them were take
   await justice.step();
   assert.is((await pot()).left, 0);
   assert.is(await site.vault.readPayeeBalance(payee.address), balance + 300_000);
+});
+
+test('a node that refuses what is sent for one channel holds up no other', async () => {
+  const first = await copies(key(66), 0);
+  const second = await copies(key(67), 0, first.books);
+  const vault = new Proxy(site.vault, {
+    get: (target, name) =>
+      name !== 'proveFraud'
+        ? Reflect.get(target, name, target)
+        : async (...call: Parameters<typeof target.proveFraud>) => {
+            if (call[2][0]!.voucher.channel === second.channel) return target.proveFraud(...call);
+            const error = { code: -32000, message: 'oversized data' };
+            throw new RpcRequestError({ body: {}, error, url: site.anvil.url });
+          },
+  });
+  const justice = new Justice({
+    signing: site.signing,
+    link: { vault: async () => vault, finalityBlocks: 0 } as never,
+    account: privateKeyToAccount(site.anvil.keys[4]!),
+    books: () => second.books,
+    log: createLogger('silent'),
+  });
+  await justice.step();
+  assert.is(await first.short(), 0);
+  assert.is(await second.short(), 300_000);
 });
 
 /** Stretches of one lane, each a voucher of its own: [paid before, amount, answer]. */
@@ -278,13 +310,48 @@ test('evidence of a shortfall: what overlaps, and the top', async () => {
   assert.is(shortfallOf(await lane([[0, 10]]), otherPayee.address, 1000), undefined);
 });
 
+test('the most evidence that is shown at once fits a transaction, be it of streams and of a secure element', async () => {
+  let signatures = 0;
+  const count = {
+    read: () => signatures,
+    write: (value: number) => {
+      signatures = value;
+    },
+  };
+  const payer = simulatedSecureElement(new Uint8Array(32).fill(41), count);
+  const { vault, signing, owner } = site;
+  const { channel } = await vault.openChannel(owner, { payer: toHex(payer.address), amount: DEPOSIT });
+  const seed = new Uint8Array(32).fill(9);
+  const ticks = TICKS_MAX;
+  const shared = { channel, payer: payer as typeof payee, on: signing, amount: 0, paid: 0 };
+  let books = emptyBooks;
+  // Each on its own seq and spent, so that all digests differ; all of them on the same stretch of the lane.
+  for (let n = 1; n <= shownRowsMax + 5; n += 1) {
+    const one = await tap({ ...shared, seq: n, spent: n, stream: { tickValue: 1, ticks, seed } });
+    const last = encodeMessage(tick(one, seed, ticks, ticks));
+    books = applyRecord(books, { type: 'entry', id: one.id, at: 0, message: one.bytes } as never);
+    const id = one.id.map((byte) => byte ^ 1);
+    books = applyRecord(books, { type: 'entry', id, at: 0, message: last } as never);
+  }
+  const book = channelBook(books, channelId(channel));
+  const rows = (entries: readonly Entry[]) => entries.map((entry) => openedRowOf(signing, entry));
+  await vault.proveFraud(owner, RULES.regression, rows(book.entries.slice(0, 2)));
+  const { entries } = shortfallOf(book, payee.address, DEPOSIT)!;
+  assert.is(entries.length, shownRowsMax);
+  const evidence = await vault.encodeRows(rows(entries));
+  const data = encodeFunctionData({ abi: vaultAbi, functionName: 'registerShortfall', args: [evidence] });
+  assert.ok(data.length / 2 <= BATCH_BYTES_MAX, `${data.length / 2} bytes`);
+  const gas = await vault.client.estimateGas({ account: owner, to: vault.address, data });
+  assert.ok(gas <= BigInt(BATCH_GAS_MAX), `${gas} gas`);
+});
+
 test('evidence of a shortfall is in the order that the vault asks for, and fits a transaction', async () => {
-  const many = await lane(Array.from({ length: shortfallRowsMax + 20 }, () => [0, 10] as const));
+  const many = await lane(Array.from({ length: shownRowsMax + 20 }, () => [0, 10] as const));
   const { entries, overlap } = shortfallOf(many, payee.address, 1000)!;
-  assert.is(entries.length, shortfallRowsMax);
+  assert.is(entries.length, shownRowsMax);
   assert.is(overlap, 10 * (entries.length - 1));
-  const ids = entries.map(({ id }) => toHex(id));
-  assert.equal(ids, ids.toSorted());
+  const keys = entries.map(({ key }) => key);
+  assert.equal(keys, keys.toSorted());
 });
 
 test.run();

@@ -1,13 +1,19 @@
 // The settle loop cut at every point where it touches the ledger or the chain, on a real chain: after a restart the
 // lane is settled once, by one transaction, and nothing is forgotten.
-import { encodeFunctionData } from 'viem';
+import {
+  encodeFunctionData,
+  type LocalAccount,
+  parseSignature,
+  serializeCompactSignature,
+  signatureToCompactSignature,
+} from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { applyRecord } from '../../hub/intake/books.ts';
 import type { Books } from '../../hub/intake/state.ts';
 import { emptyBooks } from '../../hub/intake/state.ts';
-import { rowAttemptsMax } from '../../hub/limits.ts';
+import { creditRowsMax } from '../../hub/limits.ts';
 import { createLogger } from '../../hub/log.ts';
 import { decodeRecord, encodeRecord, type HubRecord } from '../../hub/records.ts';
 import { Registry, type RegistryState } from '../../hub/registry/registry.ts';
@@ -17,8 +23,11 @@ import { SettleLoop } from '../../hub/settle/loop.ts';
 import { ChainLink } from '../../hub/watch/chain-link.ts';
 import { Watch } from '../../hub/watch/watch.ts';
 import { parseConfig } from '../../hub/config.ts';
-import { toHex } from '../../protocol/bytes.ts';
+import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
+import { amount } from '../../protocol/integers.ts';
+import { creditEntry } from '../../protocol/vouchers.ts';
+import { encodeMessage } from '../../protocol/wire/messages.ts';
 import { otherPayee, otherTerminal, payee, payer, type SignedTap, tap } from './fleet.ts';
 import { type Site, startSite } from './site.ts';
 import { inTemporaryFolder } from './temporary.ts';
@@ -68,7 +77,12 @@ class Bench {
     return this.#registry.close();
   }
 
-  take(taps: readonly SignedTap[]): void {
+  /** The registry loses what L2 settled on a channel. */
+  forgetSettled(channel: number): void {
+    Object.assign(this.#registry.state.heads[String(channel)]!, { settled: {} });
+  }
+
+  take(taps: readonly Pick<SignedTap, 'id' | 'bytes'>[]): void {
     for (const { id, bytes } of taps)
       this.records.push({ type: 'entry', id, at: 1 as never, message: bytes });
   }
@@ -142,10 +156,40 @@ class Bench {
   }
 }
 
+/** Runs `check` on a bench, and gives its folder back however that ends. */
+const onBench = (check: (bench: Bench) => Promise<void>) =>
+  inTemporaryFolder(async (folder) => {
+    const bench = await Bench.open(folder);
+    try {
+      await check(bench);
+    } finally {
+      await bench.close();
+    }
+  });
+
 const transactions = () =>
   site.vault.client.getTransactionCount({ address: privateKeyToAccount(site.anvil.keys[1]!).address });
 
 class Died extends Error {}
+
+const rpc = (method: string, ...params: unknown[]) =>
+  (site.vault.client as unknown as { request(call: object): Promise<unknown> }).request({ method, params });
+
+async function setBaseFee(wei: bigint): Promise<void> {
+  await rpc('anvil_setNextBlockBaseFeePerGas', `0x${wei.toString(16)}`);
+  await rpc('evm_mine');
+}
+
+/** Runs `act` while transactions wait for `evm_mine`; the chain mines at once again however it ends. */
+async function withoutMining(act: () => Promise<void>): Promise<void> {
+  await rpc('evm_setAutomine', false);
+  try {
+    await act();
+  } finally {
+    await rpc('evm_setAutomine', true);
+    await rpc('evm_mine');
+  }
+}
 
 const points = [
   'before batchIntent',
@@ -167,10 +211,30 @@ async function nextTap(amount = 10): Promise<SignedTap> {
   return tap({ on: site.signing, channel: site.channel, seq: seqs, amount, spent, paid });
 }
 
+/** A payee's credit over `credited` units of a voucher, as it stands in the ledger. */
+async function creditOf(
+  { id }: SignedTap,
+  credited: number,
+  signer: typeof payee | LocalAccount,
+): Promise<Pick<SignedTap, 'id' | 'bytes'>> {
+  const fields = { voucher: id, credited: amount(credited) };
+  const digest = site.signing.digest('Credit', fields);
+  const signature =
+    'type' in signer
+      ? fromHex(
+          serializeCompactSignature(
+            signatureToCompactSignature(parseSignature(await signer.sign!({ hash: toHex(digest) }))),
+          ),
+          64,
+        )
+      : await signer.sign(digest);
+  const bytes = encodeMessage({ type: 'collectedCredit', ...fields, signature, byPayee: 1 });
+  return { id: creditEntry(site.signing, id, fields.credited), bytes };
+}
+
 for (const point of points) {
   test(`died ${point}: settled once, by one transaction`, () =>
-    inTemporaryFolder(async (folder) => {
-      const bench = await Bench.open(folder);
+    onBench(async (bench) => {
       bench.take([await nextTap()]);
       const before = await transactions();
       bench.cut = (reached) => {
@@ -190,13 +254,11 @@ for (const point of points) {
       assert.is(bench.loop.history.open, undefined);
       await bench.run();
       assert.is((await transactions()) - before, 1);
-      await bench.close();
     }));
 }
 
 test('the account’s nonce used elsewhere: the batch is given up and its lanes settle with the next', () =>
-  inTemporaryFolder(async (folder) => {
-    const bench = await Bench.open(folder);
+  onBench(async (bench) => {
     bench.take([await nextTap()]);
     bench.cut = (reached) => {
       if (reached === 'before sending') throw new Died();
@@ -213,21 +275,17 @@ test('the account’s nonce used elsewhere: the batch is given up and its lanes 
       [3, 1],
     );
     assert.is(await site.vault.readLane(site.channel, payee.address), paid);
-    await bench.close();
   }));
 
 test('gas that became dearer than what was signed: signed again with the same nonce, paid once', () =>
-  inTemporaryFolder(async (folder) => {
-    const bench = await Bench.open(folder);
+  onBench(async (bench) => {
     bench.take([await nextTap()]);
     bench.cut = (reached) => {
       if (reached === 'before sending') throw new Died();
     };
     await bench.run().catch(() => {});
     bench.cut = () => {};
-    const client = site.vault.client as unknown as { request(call: object): Promise<unknown> };
-    await client.request({ method: 'anvil_setNextBlockBaseFeePerGas', params: ['0x174876e800'] });
-    await client.request({ method: 'evm_mine', params: [] });
+    await setBaseFee(10n ** 11n);
     const before = await transactions();
     bench.restart();
     await bench.run();
@@ -239,12 +297,53 @@ test('gas that became dearer than what was signed: signed again with the same no
     assert.is(intents[0]!.batch, intents[1]!.batch);
     assert.equal(bench.loop.history.finished.at(-1)!.transaction, intents[1]!.transaction);
     assert.equal(bench.loop.history.earlier, []);
-    await bench.close();
   }));
 
+test('gas that climbs for long, ever above what was signed last: the batch follows it and is paid once', () =>
+  onBench(async (bench) => {
+    bench.take([await nextTap()]);
+    const before = await transactions();
+    const away = new Died();
+    bench.cut = (reached) => {
+      if (reached === 'before sending') throw away;
+    };
+    let fee = 10n ** 9n;
+    for (let rise = 0; rise < 40; rise += 1) {
+      fee = (fee * 5n) / 4n;
+      await setBaseFee(fee);
+      await bench.loop.step(true).catch((error: unknown) => {
+        if (error !== away) throw error;
+      });
+    }
+    bench.cut = () => {};
+    await bench.run();
+    assert.is((await transactions()) - before, 1);
+    assert.is(await site.vault.readLane(site.channel, payee.address), paid);
+    await setBaseFee(10n ** 9n);
+  }));
+
+for (const fate of ['mined', 'forgotten'] as const)
+  test(`an earlier transaction of the account waits in the node and is ${fate}: the batch does not wait behind it`, () =>
+    onBench(async (bench) => {
+      bench.take([await nextTap()]);
+      const account = privateKeyToAccount(site.anvil.keys[1]!);
+      const { client, address } = site.vault;
+      const account20 = `0x${fate === 'mined' ? '78'.repeat(20) : '79'.repeat(20)}` as const;
+      const data = encodeFunctionData({ abi: vaultAbi, functionName: 'registerPayee', args: [account20] });
+      await withoutMining(async () => {
+        const other = await prepare(client, account, { to: address, data });
+        await submit(client, other);
+        // The node may refuse one that offers no more for the same nonce: it is sent again all the same.
+        await bench.loop.step(true).catch(() => {});
+        if (fate === 'forgotten') await rpc('anvil_dropTransaction', other.hash);
+      });
+      await bench.run();
+      assert.is(await site.vault.readLane(site.channel, payee.address), paid);
+      assert.is(bench.loop.history.open, undefined);
+    }));
+
 test('the next batch waits until the watch has stored what the last one did', () =>
-  inTemporaryFolder(async (folder) => {
-    const bench = await Bench.open(folder);
+  onBench(async (bench) => {
     bench.take([await nextTap()]);
     const before = await transactions();
     assert.is(await bench.loop.step(true), 'sent');
@@ -254,12 +353,10 @@ test('the next batch waits until the watch has stored what the last one did', ()
     assert.is(await bench.loop.step(true), 'finished');
     assert.is(await bench.loop.step(true), 'idle');
     assert.is((await transactions()) - before, 1);
-    await bench.close();
   }));
 
 test('a row that the vault skips is reported, holds up nothing, and is not sent for ever', () =>
-  inTemporaryFolder(async (folder) => {
-    const bench = await Bench.open(folder);
+  onBench(async (bench) => {
     const good = await nextTap();
     // Far above what the channel holds: the vault pays it partly or not at all.
     const { channel } = await site.vault.openChannel(site.owner, {
@@ -286,8 +383,7 @@ test('a row that the vault skips is reported, holds up nothing, and is not sent 
     const sent = (await transactions()) - before;
     for (let again = 0; again < 3; again += 1) await bench.run();
     assert.is((await transactions()) - before, sent);
-    // Money comes a little at a time, more often than a row that moves nothing is tried.
-    for (let time = 0; time <= rowAttemptsMax; time += 1) {
+    for (let time = 0; time < 6; time += 1) {
       await site.vault.topUp(site.owner, channel, 100);
       await bench.run();
     }
@@ -296,24 +392,115 @@ test('a row that the vault skips is reported, holds up nothing, and is not sent 
     await bench.run();
     assert.is(await site.vault.readLane(channel, otherPayee.address), 5_000);
     assert.is(bench.loop.refused.size, 0);
-    await bench.close();
+  }));
+
+test('of two lanes that wait for money one takes all that comes, time and again: the other is paid when there is enough', () =>
+  onBench(async (bench) => {
+    const { channel } = await site.vault.openChannel(site.owner, {
+      payer: toHex(payer.address),
+      amount: 1_000,
+    });
+    const fields = { on: site.signing, channel, amount: 5_000, paid: 5_000 };
+    bench.take([
+      await tap({ ...fields, seq: 1, spent: 5_000, payee: otherPayee, terminal: otherTerminal }),
+      await tap({ ...fields, seq: 2, spent: 10_000 }),
+    ]);
+    await bench.run();
+    for (let time = 0; time < 6; time += 1) {
+      await site.vault.topUp(site.owner, channel, 100);
+      await bench.run();
+    }
+    assert.is(await site.vault.readLane(channel, otherPayee.address), 0);
+    await site.vault.topUp(site.owner, channel, 20_000);
+    await bench.run();
+    assert.is(await site.vault.readLane(channel, payee.address), 5_000);
+    assert.is(await site.vault.readLane(channel, otherPayee.address), 5_000);
+    assert.is(bench.loop.refused.size, 0);
+  }));
+
+test('lanes that L2 settled without the hub’s noticing are sent once, not for ever', () =>
+  onBench(async (bench) => {
+    const { channel } = await site.vault.openChannel(site.owner, {
+      payer: toHex(payer.address),
+      amount: 1_000,
+    });
+    bench.take([await tap({ on: site.signing, channel, seq: 1, amount: 7, spent: 7, paid: 7 })]);
+    await bench.run();
+    bench.forgetSettled(channel);
+    const before = await transactions();
+    for (let again = 0; again < 3; again += 1) await bench.run();
+    assert.is((await transactions()) - before, 1);
+    assert.equal(
+      [...bench.loop.refused.values()].map(({ reason }) => reason),
+      ['stale'],
+    );
+  }));
+
+test('a credit that its payee can’t pay now goes through when the payee has earned enough', () =>
+  onBench(async (bench) => {
+    const payeeAccount = privateKeyToAccount(site.anvil.keys[5]!);
+    const to = { ...otherPayee, address: fromHex(payeeAccount.address, 20) };
+    await site.vault.registerPayee(site.owner, to.address);
+    const open = async () =>
+      (await site.vault.openChannel(site.owner, { payer: toHex(payer.address), amount: 1_000 })).channel;
+    const channel = await open();
+    const fields = { on: site.signing, seq: 1, payee: to };
+    const returned = await tap({ ...fields, channel, amount: 100, spent: 100, paid: 100 });
+    bench.take([returned]);
+    await bench.run();
+    await site.vault.withdraw(payeeAccount, 100);
+    bench.take([await creditOf(returned, 60, payeeAccount)]);
+    await bench.run();
+    assert.equal(
+      [...bench.loop.refused.values()].map(({ reason }) => reason),
+      ['payee_short'],
+    );
+    const before = await transactions();
+    await bench.run();
+    assert.is((await transactions()) - before, 0);
+    // It earns a little, then enough, and all of it on another channel.
+    const elsewhere = await open();
+    bench.take([await tap({ ...fields, channel: elsewhere, amount: 20, spent: 20, paid: 20 })]);
+    await bench.run();
+    assert.is((await site.vault.readChannel(channel)).credited, 0);
+    bench.take([await tap({ ...fields, seq: 2, channel: elsewhere, amount: 50, spent: 70, paid: 70 })]);
+    await bench.run();
+    assert.is((await site.vault.readChannel(channel)).credited, 60);
+    assert.is(bench.loop.refused.size, 0);
+  }));
+
+test('credits that L2 has are asked for before anything is sent, however many there are', () =>
+  onBench(async (bench) => {
+    const { channel } = await site.vault.openChannel(site.owner, {
+      payer: toHex(payer.address),
+      amount: 100_000,
+    });
+    for (let n = 1; n <= creditRowsMax + 3; n += 1) {
+      const one = await tap({ on: site.signing, channel, seq: n, amount: 10, spent: 10 * n, paid: 10 * n });
+      bench.take([one, await creditOf(one, 4, payee)]);
+    }
+    await bench.run();
+    assert.is((await site.vault.readChannel(channel)).credited, 4 * (creditRowsMax + 3));
+    const before = await transactions();
+    bench.restart();
+    await bench.run();
+    await bench.run();
+    assert.is((await transactions()) - before, 0);
   }));
 
 test('a frozen vault: no row is blamed, and all settle when the freeze is over', () =>
-  inTemporaryFolder(async (folder) => {
-    const bench = await Bench.open(folder);
+  onBench(async (bench) => {
     const { client, address } = site.vault;
-    const rpc = client as unknown as { request(call: object): Promise<unknown> };
     const guardian = privateKeyToAccount(site.anvil.keys[0]!);
     const freeze = encodeFunctionData({ abi: vaultAbi, functionName: 'freeze', args: [3600] });
     bench.take([await nextTap()]);
     // One batch is on its way when the freeze begins, and reverts.
-    await rpc.request({ method: 'evm_setAutomine', params: [false] });
-    assert.is(await bench.loop.step(true), 'sent');
-    const first = { priorityFeeMin: 10n ** 11n };
-    await submit(client, await prepare(client, guardian, { to: address, data: freeze }, first));
-    await rpc.request({ method: 'evm_mine', params: [] });
-    await rpc.request({ method: 'evm_setAutomine', params: [true] });
+    await withoutMining(async () => {
+      assert.is(await bench.loop.step(true), 'sent');
+      const first = { priorityFeeMin: 10n ** 11n };
+      await submit(client, await prepare(client, guardian, { to: address, data: freeze }, first));
+      await rpc('evm_mine');
+    });
     await bench.look();
     assert.is(await bench.loop.step(true), 'finished');
     for (let again = 0; again < 3; again += 1) {
@@ -324,16 +511,14 @@ test('a frozen vault: no row is blamed, and all settle when the freeze is over',
       assert.is(error instanceof SundialError && error.code, 'vault_frozen');
     }
     assert.is(bench.loop.refused.size, 0);
-    await rpc.request({ method: 'evm_increaseTime', params: [3601] });
-    await rpc.request({ method: 'evm_mine', params: [] });
+    await rpc('evm_increaseTime', 3601);
+    await rpc('evm_mine');
     await bench.run();
     assert.is(await site.vault.readLane(site.channel, payee.address), paid);
-    await bench.close();
   }));
 
 test('a batch larger than allowed goes out in parts, in order', () =>
-  inTemporaryFolder(async (folder) => {
-    const bench = await Bench.open(folder);
+  onBench(async (bench) => {
     const taps: SignedTap[] = [];
     for (let n = 0; n < 5; n += 1) {
       const { channel } = await site.vault.openChannel(site.owner, {
@@ -348,7 +533,6 @@ test('a batch larger than allowed goes out in parts, in order', () =>
     await bench.run();
     assert.is((await transactions()) - before, 3);
     for (const { voucher } of taps) assert.is(await site.vault.readLane(voucher.channel, payee.address), 7);
-    await bench.close();
   }));
 
 test('a registry that can not be written does not hide a deposit from the intake', () =>

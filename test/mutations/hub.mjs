@@ -87,9 +87,16 @@ export const HUB_MUTATIONS = [
   [
     'a repeated entry is acknowledged before it is durable',
     INTAKE,
-    'if (position !== undefined) return this.#acknowledge(device, id, position);',
-    'return this.#acknowledge(device, id, position ?? 0);',
+    'const index = token < (pending[0]?.token ?? 0) ? -1',
+    'const index = token >= 0 ? -1',
     'hub/intake',
+  ],
+  [
+    "a payee's credit is acknowledged by the place of the terminal's",
+    INTAKE,
+    'if (waiting === undefined) {',
+    'if (waiting === undefined || trieGet(this.state.positions, bytesKey(id)) !== undefined) {',
+    'hub/credits',
   ],
   [
     'what the disk refused stays in the books',
@@ -131,7 +138,7 @@ export const HUB_MUTATIONS = [
   [
     'one seq twice is no fraud',
     FRAUD,
-    'if (!equalBytes(other.id, entry.id)) return evidence',
+    'if (other.key !== entry.key) return evidence',
     'if (false) return evidence',
     'hub/intake',
   ],
@@ -152,11 +159,25 @@ export const HUB_MUTATIONS = [
   [
     'lanes above what was spent are no fraud',
     FRAUD,
-    'return book.claimed > highest(book).spent ? overspent(book) : undefined;',
+    'if (book.claimed <= highest(book).spent) return undefined;',
     'return undefined;',
     'hub/intake',
   ],
-  ['fraud revokes nothing', INTAKE, 'this.#revoke(entry.channel, true);', '', 'hub/intake'],
+  [
+    'evidence that was not written is not looked for again',
+    INTAKE,
+    'if (book.proof === undefined) this.#proved(anyProof(book));',
+    '',
+    'hub/intake',
+  ],
+  [
+    'a revocation that was not written is forgotten',
+    INTAKE,
+    'else this.#revoke(keyNumber(key) as ChannelId, true);',
+    '',
+    'hub/intake',
+  ],
+  ['fraud revokes nothing', INTAKE, 'this.#revoke(evidence.channel, true);', '', 'hub/intake'],
   // ---- leases ----
   [
     'a lease without the word of L2',
@@ -218,7 +239,7 @@ export const HUB_MUTATIONS = [
   [
     'a list that is not the signed one settles',
     BATCH,
-    'return equalBytes(lanesHash(signing.suite, lanes), entry.lanes) ? lanes : [];',
+    'return commitsTo(entry, lanesHash(signing.suite, lanes)) ? lanes : [];',
     'return lanes;',
     'hub/batch',
   ],

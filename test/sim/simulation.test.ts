@@ -39,6 +39,39 @@ for (const [name, scenario] of SCENARIOS) {
   });
 }
 
+/** Sales to somebody of another district than the merchant's, and all sales, by channel and merchant. */
+function acrossDistricts(strangers: number): { readonly across: number; readonly all: number } {
+  const scenario: Scenario = {
+    ...SCENARIOS.get('city')!,
+    hours: 4,
+    districts: { devices: 40, strangers },
+    terminalsPerMerchant: 1,
+    faults: {},
+  };
+  const { fleet, accounts, violations } = run(scenario, 120, 5);
+  assert.equal(violations, []);
+  assert.is(fleet.districts, 3);
+  let across = 0;
+  let all = 0;
+  for (const payers of Object.values(fleet.byRole)) {
+    for (const [index, { channel }] of payers.entries()) {
+      for (const merchant of accounts.merchantsOf(channel)) {
+        all += 1;
+        if (merchant.district !== Math.floor((index * fleet.districts) / payers.length)) across += 1;
+      }
+    }
+  }
+  return { across, all };
+}
+
+test('people of a city with districts pay at home, and as strangers as often as the scenario says', () => {
+  const home = acrossDistricts(0);
+  assert.ok(home.all > 100, `only ${home.all} lanes`);
+  assert.is(home.across, 0);
+  const anywhere = acrossDistricts(1000);
+  assert.ok(anywhere.across * 2 > anywhere.all, `${anywhere.across} of ${anywhere.all} lanes across`);
+});
+
 test('a hub whose index is full takes nothing more, and everything once it has room', () => {
   const scenario: Scenario = { ...SCENARIOS.get('city')!, hours: 3, faults: { hubCrash: 'frequent' } };
   const simulation = new Simulation({

@@ -2,7 +2,7 @@
 import { equalBytes, fromHex, toHex } from '../../../protocol/bytes.ts';
 import { amount } from '../../../protocol/integers.ts';
 import { DEFAULT_TIMING } from '../../../protocol/limits.ts';
-import { channelBook } from '../../../hub/intake/books.ts';
+import { channelBook, entryMessage } from '../../../hub/intake/books.ts';
 import { intakeStep } from '../../../hub/intake/intake.ts';
 import {
   type Books,
@@ -109,7 +109,7 @@ export class HubTable {
     const written = this.scene.config.evicts ? parts.written.map(textOf).join() : bytes(parts.written);
     const { entries, claims } = channelBook(parts.intake.books, CHANNEL);
     // Books that came to something else by the order of arrival are another state, and are judged as such.
-    const books = canonical([entries, [...trieEntries(claims)].map(([payee, { id }]) => [payee, id])]);
+    const books = canonical([entries, trieEntries(claims).map(([payee, { key }]) => [payee, key])]);
     const text = `${written}|${bytes(inRam)}|${[...arrived].sort().join()}|${books}`;
     return this.locals.number(text, () => ({ ...parts, arrived, durable, ram, ticks, evidence }));
   }
@@ -208,7 +208,7 @@ export class HubTable {
       if (!equalBytes(entry.payee, address) || entry.paid > settled) continue;
       // A tick's credit counts as far as the tick itself was settled.
       const credited = entry.stream ? Math.min(entry.credited, settled - entry.paid) : entry.credited;
-      const key = toHex(entry.terminal);
+      const key = toHex(entryMessage(entry).terminal);
       sums.set(key, (sums.get(key) ?? 0) + credited);
     }
     const credits = byLane
