@@ -2,9 +2,9 @@
  * Links over a line that does not say whether anybody is at its far end, such as a wire. So each side sends a beat, the
  * frame of the single byte that names this start of it: 02, name, 00. No message is that short, so beats are taken out
  * of the stream before anyone parses it. Another name means that the far end started anew, silence that it is gone.
- * The emulated board does the same in C (uart.c).
  */
 import type { Clock, Link } from '../../hardware/interfaces/index.ts';
+import { concatBytes } from '../../protocol/bytes.ts';
 
 export const BEAT_MS = 200;
 /** Silence after which nobody is there any more. */
@@ -12,6 +12,8 @@ const GONE_MS = 1000;
 
 /** The beat of a start named `name`, 1 to 255. */
 export const beatOf = (name: number): Uint8Array => Uint8Array.of(2, name, 0);
+
+const none = new Uint8Array();
 
 export interface LineOptions {
   /** 1 to 255, another than at the last start. */
@@ -39,8 +41,8 @@ export class Line {
   private cancel: (() => void) | undefined;
   private onBytes: ((bytes: Uint8Array) => void) | undefined;
   private onClosed: (() => void) | undefined;
-  /** The start of a frame that may yet be a beat. */
-  private held: number[] = [];
+  /** The start of a frame that may yet be a beat: none, one or two bytes. */
+  private held = none;
   /** In the middle of a frame that is none. */
   private inside = false;
 
@@ -50,32 +52,45 @@ export class Line {
     else this.beat();
   }
 
+  /** True while the far end's beats are heard. */
+  get heard(): boolean {
+    return this.peer !== 0;
+  }
+
   /** Takes whatever the line delivered. */
-  push(bytes: Uint8Array): void {
-    const rest = new Uint8Array(bytes.length + this.held.length);
-    let length = 0;
-    const pass = (): void => {
-      if (length > 0) this.onBytes?.(rest.slice(0, length));
-      length = 0;
+  push(delivered: Uint8Array): void {
+    // Whatever it says, it is there: on a busy line its beats wait behind the rest.
+    if (this.peer !== 0) this.heardMs = this.options.clock.monotonicMs();
+    const bytes = this.held.length === 0 ? delivered : concatBytes(this.held, delivered);
+    this.held = none;
+    const { length } = bytes;
+    /** Where what was not passed on begins. */
+    let from = 0;
+    const pass = (to: number): void => {
+      if (to > from) this.onBytes?.(from === 0 && to === length ? bytes : bytes.slice(from, to));
+      from = to;
     };
-    for (const byte of bytes) {
-      const { held } = this;
-      if (!this.inside && byte === 0 && held.length === 2) {
-        const name = held[1]!;
-        this.held = [];
-        // What came before the beat is for the link before it.
-        pass();
-        this.hear(name);
-      } else if (!this.inside && ((held.length === 0 && byte === 2) || (held.length === 1 && byte !== 0))) {
-        held.push(byte);
-      } else {
-        for (const one of held) rest[length++] = one;
-        this.held = [];
-        rest[length++] = byte;
-        this.inside = byte !== 0;
+    for (let at = 0; at < length; ) {
+      if (!this.inside && bytes[at] === 2) {
+        if (length - at < 3 && bytes[at + 1] !== 0) {
+          pass(at);
+          this.held = bytes.slice(at);
+          return;
+        }
+        if (bytes[at + 1] !== 0 && bytes[at + 2] === 0) {
+          // What came before the beat is for the link before it.
+          pass(at);
+          at += 3;
+          from = at;
+          this.hear(bytes[at - 2]!);
+          continue;
+        }
       }
+      const zero = bytes.indexOf(0, at);
+      this.inside = zero < 0;
+      at = zero < 0 ? length : zero + 1;
     }
-    pass();
+    pass(length);
   }
 
   /** The line itself is gone, for instance unplugged. */

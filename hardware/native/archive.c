@@ -6,7 +6,6 @@
  *   u16 identifier of each name, then each name with its closing zero, padding to 4, the code.
  */
 #include "xsAll.h"
-#include "archive.h"
 #include "machine.h"
 
 static uint32_t word(const uint8_t *archive, int index)

@@ -5,7 +5,6 @@
  */
 #include "xsAll.h"
 #include "xsScript.h"
-#include "archive.h"
 #include "archive_make.h"
 #include "machine.h"
 

@@ -58,6 +58,8 @@ export function engine(lean) {
 }
 
 export const strictFlags = ['-Wall', '-Wextra', '-Werror'];
+const keccak = join(root, 'node_modules/keccak/src/libkeccak-32');
+export const keccakFlags = ['-isystem', keccak];
 export const curveFlags = ['-isystem', curve, '-isystem', join(curve, 'src')];
 
 export function engineSources({ parser }) {

@@ -35,6 +35,15 @@ const statics = {
   String: 'fromArrayBuffer fromCodePoint raw',
   Symbol: 'keyFor',
 };
+/** Money is integers: of Math only what those need, which keeps the C library's transcendental functions out. */
+const math =
+  'acos acosh asin asinh atan atanh atan2 cbrt cos cosh exp expm1 fround hypot idiv idivmod imod imuldiv irem log ' +
+  'log1p log10 log2 mod pow random sin sinh sqrt tan tanh';
+/** A bundle is one script: nothing is imported at run time. No bundle could name these. */
+const modules =
+  'Compartment Compartment_prototype_evaluate Compartment_prototype_get_globalThis Compartment_prototype_import ' +
+  'Compartment_prototype_importNow ModuleSource ModuleSource_prototype_get_bindings ' +
+  'ModuleSource_prototype_get_needsImport ModuleSource_prototype_get_needsImportMeta';
 const globals =
   'decodeURI decodeURIComponent encodeURI encodeURIComponent escape isFinite isNaN parseFloat parseInt ' +
   'trace trace_center unescape';
@@ -47,16 +56,18 @@ const each = (table, between) =>
 export const unusedFunctions = [
   ...each(names, '_prototype_'),
   ...each(statics, '_'),
+  ...words(math).map((name) => `fx_Math_${name}`),
+  ...words(modules).map((name) => `fx_${name}`),
   ...words(globals).map((name) => `fx_${name}`),
 ];
 
 /** Functions of which quick.c has a faster form for the common case. */
 const quickFunctions = [
-  'fx_Array_prototype_fill',
   'fx_Array_prototype_slice',
   'fx_Object_copy',
   'fx_TypedArray',
-  ...words('fill indexOf set slice').map((name) => `fx_TypedArray_prototype_${name}`),
+  'fx_TypedArray_prototype_indexOf',
+  'fx_TypedArray_prototype_slice',
 ];
 
 /**
@@ -83,7 +94,12 @@ export function engineHeader(lean) {
 export function checkUnused(program) {
   const used = new Set(program.match(/[A-Za-z_$][\w$]*/g));
   const lists = [...Object.values(names), ...Object.values(statics), globals];
-  const missing = lists.flatMap(words).filter((name) => used.has(name));
+  const missing = [
+    ...lists.flatMap(words).filter((name) => used.has(name)),
+    ...words(math)
+      .map((name) => `Math.${name}`)
+      .filter((name) => program.includes(name)),
+  ];
   if (missing.length > 0)
     throw new Error(`The bundle uses what images leave out: ${missing}. See hardware/native/built-ins.mjs.`);
 }

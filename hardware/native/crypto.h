@@ -6,12 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void keccak256(const uint8_t *bytes, size_t size, uint8_t hash[32]);
-void sha256(const uint8_t *bytes, size_t size, uint8_t hash[32]);
-size_t frame_encode(const uint8_t *message, size_t size, uint8_t *out);
-void record_encode(const uint8_t *payload, size_t size, uint8_t *out, size_t room);
-int frame_decode(const uint8_t *frame, size_t size, uint8_t *out);
-uint32_t crc32(uint32_t before, const uint8_t *bytes, size_t size);
+struct bytes {
+	uint8_t *at;
+	size_t size;
+};
+
+void keccak256(struct bytes message, uint8_t hash[32]);
+void sha256(struct bytes message, uint8_t hash[32]);
 
 /* Builds the context once; `seed` (or NULL where there is no entropy) blinds the signing against side channels. */
 void secp_start(const uint8_t seed[32]);
@@ -22,5 +23,17 @@ bool secp_address(const uint8_t secret[32], uint8_t address[20]);
 bool secp_sign(const uint8_t digest[32], const uint8_t secret[32], uint8_t signature[64]);
 /* The address that signed; false when r or s is out of range, S is high, or no point matches. */
 bool secp_recover(const uint8_t digest[32], const uint8_t signature[64], uint8_t address[20]);
+
+/* frame.c. Reflected polynomial 0xedb88320; `before` is the sum of what came before, or 0. */
+uint32_t crc32(uint32_t before, struct bytes bytes);
+/* Writes the frame with its closing zero. Returns its size, 0 when `out` is too small for any message of that size. */
+size_t frame_encode(struct bytes message, struct bytes out);
+/*
+ * The message of a frame without its closing zero, into `out` of at least the frame's size, which may be the frame
+ * itself. Returns its size, -1 for garbage.
+ */
+int frame_decode(struct bytes frame, struct bytes out);
+/* Head and payload of a record, then 0xff to the end of `out`; false when that is too small. */
+bool record_encode(struct bytes payload, struct bytes out);
 
 #endif

@@ -11,12 +11,10 @@ enum { NAME_MODULO = 251, SYMBOL_MODULO = 31 };
 static struct {
 	uint8_t *base, *chunks, *slots, *top; /* base <= chunks <= slots <= top */
 	size_t peak;
-	uint8_t *stack_at, *slots_below;
-	bool slots_fixed;
+	bool slots_below;
 	char *c_stack_limit;
-	txMachine *the;
 	size_t stack;
-	bool alarm, exit;
+	bool alarm;
 	uint32_t alarm_at;
 } self;
 
@@ -39,37 +37,24 @@ void *fxAllocateChunks(txMachine *the, txSize size)
 	return result;
 }
 
-void fxFreeChunks(txMachine *the, void *chunks)
-{
-	(void)the;
-	(void)chunks;
-}
-
 txSlot *fxAllocateSlots(txMachine *the, txSize count)
 {
 	size_t size = (size_t)count * sizeof(txSlot);
-	(void)the;
-	if (self.stack_at) { /* the engine asks for its stack first */
-		txSlot *stack = (txSlot *)self.stack_at;
-		self.stack_at = NULL;
-		return stack;
-	}
-	if (self.slots_below) {
-		uint8_t *below = self.slots_below;
-		self.slots_below = NULL;
-		return size <= (size_t)(self.chunks - below) ? (txSlot *)below : NULL;
-	}
-	if (self.slots_fixed || (size_t)(self.slots - self.chunks) < size) return NULL;
+	/* The engine asks for its stack first, which always lies at the top. */
+	if (self.slots_below && the->stackBottom) return the->firstHeap ? NULL : (txSlot *)self.base;
+	if ((size_t)(self.slots - self.chunks) < size) return NULL;
 	self.slots -= size;
 	note_peak();
 	return (txSlot *)self.slots;
 }
 
+/* A machine lives as long as its board. */
 void fxFreeSlots(txMachine *the, void *slots)
 {
 	(void)the;
 	(void)slots;
 }
+void fxFreeChunks(txMachine *the, void *chunks) __attribute__((alias("fxFreeSlots")));
 
 char *fxCStackLimit(void)
 {
@@ -78,11 +63,6 @@ char *fxCStackLimit(void)
 
 /* Faults. */
 
-static void print(const char *text)
-{
-	board_print(text, strlen(text));
-}
-
 static void print_exception(txMachine *the)
 {
 	/* Printing allocates, so it can fail in its turn: then the name of the fault has to do. */
@@ -90,18 +70,13 @@ static void print_exception(txMachine *the)
 		txSlot exception = mxException;
 		mxException = mxUndefined;
 		mxPushSlot(&exception);
-		if (mxIsReference(the->stack)) {
-			mxDub();
-			mxGetID(mxID(_stack));
-			if (mxIsUndefined(the->stack)) mxPop();
-		}
 		fxToString(the, the->stack);
-		print(the->stack->value.string);
-		print("\n");
+		board_print(the->stack->value.string);
+		board_print("\n");
 		mxPop();
 	}
 	mxCatch(the) {
-		print("(the exception can't be printed)\n");
+		board_print("(the exception can't be printed)\n");
 	}
 }
 
@@ -122,24 +97,6 @@ void fxAbort(txMachine *the, int status)
 	}
 }
 
-/* A bundle is one script: nothing is imported at run time. */
-
-txID fxFindModule(txMachine *the, txSlot *realm, txID module, txSlot *slot)
-{
-	(void)the;
-	(void)realm;
-	(void)module;
-	(void)slot;
-	return XS_NO_ID;
-}
-
-void fxLoadModule(txMachine *the, txSlot *module, txID id)
-{
-	(void)module;
-	(void)id;
-	mxReferenceError("modules are bundled, not loaded");
-}
-
 void fxQueuePromiseJobs(txMachine *the)
 {
 	the->promiseJobs = 1;
@@ -152,16 +109,25 @@ uint32_t modMilliseconds(void)
 
 /* Arguments of natives. */
 
-bool slot_bytes(txSlot *slot, uint8_t **bytes, size_t *size)
+/* False for whatever is no plain Uint8Array of a buffer that keeps its size. */
+bool instance_bytes(txSlot *instance, struct bytes *found)
 {
-	if (slot->kind != XS_REFERENCE_KIND) return false;
-	txSlot *dispatch = slot->value.reference->next;
-	if (!dispatch || dispatch->kind != XS_TYPED_ARRAY_KIND || dispatch->value.typedArray.dispatch->shift) return false;
-	txSlot *view = dispatch->next;
-	txSlot *buffer = view->next->value.reference->next;
-	*size = (size_t)view->value.dataView.size;
-	*bytes = (uint8_t *)buffer->value.arrayBuffer.address + view->value.dataView.offset;
+	txSlot *dispatch = instance->next;
+	if (!dispatch || dispatch->kind != XS_TYPED_ARRAY_KIND) return false;
+	if (dispatch->value.typedArray.dispatch->constructorID != _Uint8Array) return false;
+	txSlot *view = dispatch->next, *buffer = view->next;
+	if (buffer->kind != XS_REFERENCE_KIND || buffer->next) return false;
+	txSlot *data = buffer->value.reference->next;
+	if (data->kind != XS_ARRAY_BUFFER_KIND || !data->value.arrayBuffer.address) return false;
+	if (data->next->value.bufferInfo.maxLength >= 0 || view->value.dataView.size < 0) return false;
+	found->at = (uint8_t *)data->value.arrayBuffer.address + view->value.dataView.offset;
+	found->size = (size_t)view->value.dataView.size;
 	return true;
+}
+
+bool slot_bytes(txSlot *slot, struct bytes *found)
+{
+	return slot->kind == XS_REFERENCE_KIND && instance_bytes(slot->value.reference, found);
 }
 
 bool slot_uint53(txSlot *slot, uint64_t *value)
@@ -175,37 +141,24 @@ bool slot_uint53(txSlot *slot, uint64_t *value)
 	return (double)*value == slot->value.number;
 }
 
-uint8_t *argument_bytes(txMachine *the, int index, size_t *size)
+struct bytes argument_bytes(txMachine *the, int index)
 {
-	uint8_t *bytes = NULL;
-	if (index >= mxArgc || !slot_bytes(mxArgv(index), &bytes, size)) mxTypeError("argument %d is no Uint8Array", index);
+	struct bytes bytes = { NULL, 0 };
+	if (index >= mxArgc || !slot_bytes(mxArgv(index), &bytes)) mxTypeError("argument %d is no Uint8Array", index);
 	return bytes;
 }
 
 uint8_t *argument_bytes_of(txMachine *the, int index, size_t size)
 {
-	size_t actual = 0;
-	uint8_t *bytes = argument_bytes(the, index, &actual);
-	if (actual != size) mxTypeError("argument %d has %d bytes, not %d", index, (int)actual, (int)size);
-	return bytes;
-}
-
-int argument_count(txMachine *the)
-{
-	return mxArgc;
+	struct bytes bytes = argument_bytes(the, index);
+	if (bytes.size != size) mxTypeError("argument %d has %d bytes, not %d", index, (int)bytes.size, (int)size);
+	return bytes.at;
 }
 
 uint32_t argument_unsigned(txMachine *the, int index)
 {
 	if (index >= mxArgc) mxTypeError("argument %d is missing", index);
 	return fxToUnsigned(the, mxArgv(index));
-}
-
-uint64_t argument_uint53(txMachine *the, int index)
-{
-	uint64_t value = 0;
-	if (index >= mxArgc || !slot_uint53(mxArgv(index), &value)) mxTypeError("argument %d is no integer from 0 to 2^53", index);
-	return value;
 }
 
 const char *argument_string(txMachine *the, int index)
@@ -235,7 +188,7 @@ void return_number(txMachine *the, double value)
 
 static void native_print(txMachine *the)
 {
-	print(argument_string(the, 0));
+	board_print(argument_string(the, 0));
 }
 
 static void native_milliseconds(txMachine *the)
@@ -252,9 +205,7 @@ static void native_alarm(txMachine *the)
 
 static void native_random(txMachine *the)
 {
-	size_t size = 0;
-	uint8_t *out = argument_bytes(the, 0, &size);
-	return_boolean(the, board_random(out, size));
+	return_boolean(the, board_random(argument_bytes(the, 0)));
 }
 
 static void native_certified(txMachine *the)
@@ -266,14 +217,20 @@ static void native_certified(txMachine *the)
  * Collects garbage while nobody waits, once a third of the slots is used up: a payment takes about that many, and
  * should not have to stop for a collection of its own.
  */
-static void idle(txMachine *the)
+static void native_idle(txMachine *the)
 {
 	if ((the->maximumHeapCount - the->currentHeapCount) * 3 < the->maximumHeapCount * 2) fxCollectGarbage(the);
 }
 
-static void native_idle(txMachine *the)
+/* Bytes of the arena by use, as natives.ts lists them. */
+static void native_memory(txMachine *the)
 {
-	idle(the);
+	size_t slot = sizeof(txSlot), bytes[] = {
+		self.peak, (size_t)the->peakChunksSize, (size_t)the->peakHeapCount * slot, self.stack,
+		(size_t)the->currentChunksSize, (size_t)the->currentHeapCount * slot,
+	};
+	uint32_t use = argument_unsigned(the, 0);
+	return_number(the, use < sizeof(bytes) / sizeof(bytes[0]) ? (double)bytes[use] : 0);
 }
 
 static const struct native own_natives[] = {
@@ -283,25 +240,35 @@ static const struct native own_natives[] = {
 	{ "random", native_random, 1 },
 	{ "entropyCertified", native_certified, 0 },
 	{ "idle", native_idle, 0 },
+	{ "memory", native_memory, 1 },
+	{ NULL, NULL, 0 },
 };
 
-/* Adds functions to the global object `natives`. */
-void machine_install(txMachine *the, const struct native *natives, size_t count)
+void machine_install(txMachine *the)
 {
+	const struct native *tables[] = { own_natives, crypto_natives, struct_natives, nor_natives, board_natives };
 	fxBeginHost(the);
-	for (size_t i = 0; i < count; i++) {
-		fxNewHostFunction(the, natives[i].function, natives[i].arguments, XS_NO_ID, XS_NO_ID);
-		mxPush(mxGlobal);
-		mxGetID(fxNewNameX(the, "natives"));
-		mxSetID(fxNewNameX(the, (txString)natives[i].name));
-		mxPop();
-	}
+	mxPush(mxObjectPrototype);
+	txSlot *last = fxNewObjectInstance(the);
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+		for (const struct native *native = tables[i]; native->name; native++)
+			last = fxNextHostFunctionProperty(the, last, native->function, native->arguments,
+				fxNewNameX(the, (txString)native->name), XS_NO_FLAG);
+	mxPush(mxGlobal);
+	mxSetID(fxNewNameX(the, "natives"));
+	mxPop();
 	fxEndHost(the);
 }
 
-txMachine *machine_create(const struct machine_limits *limits, txMachine *root)
+static txCreation prepare(const struct machine_limits *limits)
 {
-	txCreation creation = {
+	self.base = self.chunks = limits->arena;
+	self.slots = self.top = limits->arena + (limits->arena_size & ~(size_t)15);
+	self.slots_below = limits->slots_below;
+	if (limits->slots_below) self.chunks += (size_t)limits->first_slots * sizeof(txSlot);
+	self.c_stack_limit = limits->c_stack_limit;
+	self.stack = (size_t)limits->stack_slots * sizeof(txSlot);
+	return (txCreation){
 		.initialChunkSize = limits->first_chunks,
 		.incrementalChunkSize = 2048,
 		.initialHeapCount = limits->first_slots,
@@ -315,32 +282,21 @@ txMachine *machine_create(const struct machine_limits *limits, txMachine *root)
 		.parserBufferSize = 256 * 1024, /* only the Linux host parses: vectors are long literals */
 		.parserTableModulo = 1993,
 	};
-	self.base = self.chunks = limits->arena;
-	self.slots = self.top = limits->arena + (limits->arena_size & ~(size_t)15);
-	self.stack_at = limits->stack_at;
-	self.slots_fixed = limits->slots_below;
-	self.slots_below = limits->slots_below ? self.base : NULL;
-	if (limits->slots_below) self.chunks += (size_t)limits->first_slots * sizeof(txSlot);
-	self.c_stack_limit = limits->c_stack_limit;
-	self.stack = (size_t)limits->stack_slots * sizeof(txSlot);
-	self.the = root ? fxCloneMachine(&creation, root, "sundial", NULL)
-		: fxCreateMachine(&creation, "sundial", NULL, XS_NO_ID);
-	if (!self.the) fault("memory_full");
-	return self.the;
 }
 
-void machine_install_own(txMachine *the)
+/* On a chip only the build does: see board.ld. It ends in fxAbort when there is too little memory. */
+txMachine *machine_create(const struct machine_limits *limits)
 {
-	fxBeginHost(the);
-	mxPush(mxObjectPrototype);
-	fxNewObjectInstance(the);
-	mxPush(mxGlobal);
-	mxSetID(fxNewNameX(the, "natives"));
-	mxPop();
-	fxEndHost(the);
-	machine_install(the, own_natives, sizeof(own_natives) / sizeof(own_natives[0]));
-	machine_install(the, crypto_natives, crypto_natives_count);
-	machine_install(the, struct_natives, struct_natives_count);
+	txCreation creation = prepare(limits);
+	return fxCreateMachine(&creation, "sundial", NULL, XS_NO_ID);
+}
+
+txMachine *machine_clone(const struct machine_limits *limits, txMachine *root)
+{
+	txCreation creation = prepare(limits);
+	txMachine *the = fxCloneMachine(&creation, root, "sundial", NULL);
+	if (!the) fault("memory_full");
+	return the;
 }
 
 static void run_jobs(txMachine *the)
@@ -377,23 +333,13 @@ void machine_start(txMachine *the)
 	call_global(the, "start");
 }
 
-uint8_t *machine_chunks_end(void)
-{
-	return (uint8_t *)self.the->firstBlock->current;
-}
-
-void machine_exit(void)
-{
-	self.exit = true;
-}
-
 void machine_loop(txMachine *the)
 {
 	run_jobs(the);
-	while (!self.exit) {
+	for (;;) {
 		uint32_t left = self.alarm_at - board_milliseconds();
 		bool due = self.alarm && (int32_t)left <= 0;
-		if (!due) idle(the);
+		if (!due) native_idle(the);
 		if (!due && !board_wait(self.alarm, left)) break;
 		due = self.alarm && (int32_t)(self.alarm_at - board_milliseconds()) <= 0;
 		if (due) {
@@ -404,14 +350,4 @@ void machine_loop(txMachine *the)
 			call_global(the, "onInterrupt");
 		run_jobs(the);
 	}
-}
-
-void machine_usage(struct machine_usage *usage)
-{
-	usage->arena = self.peak;
-	usage->chunks = (size_t)self.the->peakChunksSize;
-	usage->slots = (size_t)self.the->peakHeapCount * sizeof(txSlot);
-	usage->stack = self.stack;
-	usage->live_chunks = (size_t)self.the->currentChunksSize;
-	usage->live_slots = (size_t)self.the->currentHeapCount * sizeof(txSlot);
 }

@@ -2,7 +2,7 @@
  * The functions that C offers to JavaScript, as `globalThis.natives`. Those of this file exist on every host of XS
  * here; a board's own stand beside its code. Functions with an `out` fill the array that the caller made.
  */
-import type { Reader, Writer } from '../../protocol/wire/cbor.ts';
+import type { Writer } from '../../protocol/wire/cbor.ts';
 
 export interface Natives {
   print(text: string): void;
@@ -15,12 +15,15 @@ export interface Natives {
   entropyCertified(): boolean;
   /** What the loop does while nobody waits: collects garbage when there is much. */
   idle(): void;
+  /**
+   * Bytes of the arena by use, at their highest: 0 all of it, of which 1 chunks, 2 slots, 3 value stack; 4 chunks and 5
+   * slots in use now, garbage since the last collection included.
+   */
+  memory(use: number): number;
   keccak256(bytes: Uint8Array, out: Uint8Array): void;
   sha256(bytes: Uint8Array, out: Uint8Array): void;
-  crc32(bytes: Uint8Array, before?: number): number;
+  crc32(bytes: Uint8Array, before: number): number;
   equal(a: Uint8Array, b: Uint8Array): boolean;
-  /** Writes `value` big-endian so that its last byte stands just before `end`; false when it does not fit. */
-  writeUint(target: Uint8Array, end: number, value: number): boolean;
   /** Writes the frame of a message; returns its bytes, 0 when `out` is too small. */
   frameEncode(message: Uint8Array, out: Uint8Array): number;
   /**
@@ -42,9 +45,7 @@ export interface Natives {
     codecs: object,
     values: object,
   ): Uint8Array | undefined;
-  /** Reads them; undefined when the bytes are anything else. Nothing is read then. */
-  structRead?(reader: Reader, layout: Uint8Array, codecs: object): object | undefined;
-  /** The same from `start` to the end of the bytes, behind a property `type`. */
+  /** Reads them from `start` to the end of the bytes, behind a property `type`; undefined when they are anything else. */
   structDecode?(
     bytes: Uint8Array,
     layout: Uint8Array,

@@ -29,17 +29,6 @@
 #include <sys/time.h>
 #include <time.h>
 
-/* On a chip the tables of the machine that goes into flash are laid out by prelink.c. */
-#ifdef __arm__
-void *machine_allocate(size_t count, size_t size);
-void machine_free(void *memory);
-#define c_malloc(SIZE) machine_allocate(1, SIZE)
-#define c_malloc_uint32(SIZE) machine_allocate(1, SIZE)
-#define c_calloc(COUNT, SIZE) machine_allocate(COUNT, SIZE)
-#define c_free machine_free
-#define c_free_uint32 machine_free
-#endif
-
 #define mxMachinePlatform \
 	int promiseJobs; \
 	void* waiterCondition; \
@@ -48,15 +37,16 @@ void machine_free(void *memory);
 
 #define mxUseDefaultMachinePlatform 1
 #define mxUseDefaultBuildKeys 1
+/* The build machine's; an image has neither parser nor modules to load. */
 #ifdef mxParse
 #define mxUseDefaultParseScript 1
+#define mxUseDefaultFindModule 1
+#define mxUseDefaultLoadModule 1
 #endif
 #define mxUseDefaultSharedChunks 1
 #define mxUseDefaultCStackLimit 0
 #define mxUseDefaultAbort 0
 #define mxUseDefaultQueuePromiseJobs 0
-#define mxUseDefaultFindModule 0
-#define mxUseDefaultLoadModule 0
 
 /* Paths only occur in error messages; the bundle imports nothing at run time. */
 #undef C_PATH_MAX

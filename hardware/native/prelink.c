@@ -3,8 +3,6 @@
  * of millions of instructions at each start, and is the same every time. So the build lets the image make it once, at
  * the address in flash where it will lie, shares it in XS's sense (every slot marked, so that no collector enters;
  * what changes is copied), and takes the memory as part of the image.
- *
- * It is made twice: the first time somewhere large, to learn how much of everything it takes.
  */
 #include "xsAll.h"
 #include "machine.h"
@@ -12,36 +10,20 @@
 enum { STACK = 1536, MAGIC = 0x524b4e4c };
 
 struct header {
-	uint32_t magic, size;
+	uint32_t magic, reserved;
 	txMachine *root;
-	uint32_t reserved;
+	uint32_t also_reserved; /* what follows lies at a multiple of 16 */
 };
 
+/* As build.mjs of the board writes and reads it, before the machine. */
 struct sizes {
-	size_t tables; /* bytes of names, keys and the machine itself */
-	size_t chunks;
-	int slots, keys;
+	uint32_t tables; /* bytes of names, keys and the machine itself */
+	uint32_t slots, keys;
+	uint32_t total; /* bytes of it all, when it is made */
 };
 
-/* Chunks that the modules need beside what stays of them; what is not used of it is not in the image. */
-enum { CHUNKS_MARGIN = 128 * 1024 };
-
-/* While this is set, the engine's own tables come from it instead of malloc, and stay. Jump buffers come later. */
-static uint8_t *bump;
-
-void *machine_allocate(size_t count, size_t size)
-{
-	if (!bump) return calloc(count, size);
-	void *result = bump;
-	bump += (count * size + 15) & ~(size_t)15;
-	memset(result, 0, count * size);
-	return result;
-}
-
-void machine_free(void *memory)
-{
-	if (!bump) free(memory);
-}
+/* Bytes of chunks that the modules need while they run; what is not used of it in the end is not in the image. */
+enum { CHUNKS = 512 * 1024 };
 
 /* Values that point into chunks: as constants, no collector looks at them. */
 static void make_constant(txSlot *slot)
@@ -70,20 +52,6 @@ static void each_slot(txMachine *the, void (*visit)(txSlot *))
 		for (txSlot *slot = heap + 1; slot < heap->value.reference; slot++) visit(slot);
 }
 
-/* A property whose function is left out of the image goes too: it would take 80 bytes of flash. */
-static void drop_unused(txSlot *slot)
-{
-	if (slot->kind != XS_INSTANCE_KIND) return;
-	for (txSlot *before = slot; before->next;) {
-		txSlot *property = before->next, *value = NULL;
-		if (property->kind == XS_REFERENCE_KIND) value = property->value.reference->next;
-		if (value && value->kind == XS_CALLBACK_KIND && value->value.callback.address == unused_built_in)
-			before->next = property->next;
-		else
-			before = property;
-	}
-}
-
 /* Items of arrays lie in chunks, where each_slot does not come. */
 static void make_constant_deep(txSlot *slot)
 {
@@ -95,64 +63,55 @@ static void make_constant_deep(txSlot *slot)
 	make_constant(slot);
 }
 
-/* Moves what is used of the value stack behind the chunks; only the machine itself points into it. */
-static void keep_stack(txMachine *the, uint8_t *at)
+/* Moves what is used of the value stack behind the chunks, and returns its end. Only the machine itself points into it. */
+static uint8_t *keep_stack(txMachine *the)
 {
+	uint8_t *at = (uint8_t *)(((uintptr_t)the->firstBlock->current + 15) & ~(uintptr_t)15);
 	size_t size = (size_t)((uint8_t *)the->stackTop - (uint8_t *)the->stack);
 	memcpy(at, the->stack, size);
 	the->stackBottom = the->stack = (txSlot *)at;
 	the->stackTop = the->stackPrototypes = (txSlot *)(at + size);
+	return at + size;
 }
 
-static txMachine *make(uint8_t *at, uint8_t *scratch, const struct sizes *sizes, const struct prelink_input *input,
-	struct sizes *used)
+/* Its place is known to main.c, so that nothing else leads to what only the build runs: see board.ld. */
+prelink_function prelink __attribute__((section(".build.entry"), used));
+void prelink(uint8_t *at, uint8_t *exchange, const uint8_t *archive, bool run)
 {
+	struct sizes room;
+	memcpy(&room, exchange, sizeof(room));
+	uint8_t *tables = at + sizeof(struct header);
 	struct machine_limits limits = {
-		.arena = at + sizes->tables,
-		.stack_at = scratch,
+		.arena = tables + room.tables,
+		.arena_size = CHUNKS + (room.slots + STACK) * sizeof(txSlot),
 		.slots_below = true,
 		.c_stack_limit = fxCStackLimit(),
 		.stack_slots = STACK, /* the intrinsics, and the depth of the modules' top level */
-		.keys = sizes->keys,
-		.first_chunks = (int)sizes->chunks,
-		.first_slots = sizes->slots,
+		.keys = (int)room.keys,
+		.first_chunks = CHUNKS / 2,
+		.first_slots = (int)room.slots,
 	};
-	limits.arena_size = sizes->chunks + sizeof(txBlock) + 32 + (size_t)sizes->slots * sizeof(txSlot);
-	bump = at;
-	txMachine *the = machine_create(&limits, NULL);
-	each_slot(the, drop_unused);
-	archive_names(the, input->archive);
-	used->tables = (size_t)(bump - at);
-	bump = NULL;
-	if (input->run) {
-		input->install(the);
-		archive_run(the, input->archive);
+	/* The engine takes its tables with malloc and keeps them; jump buffers, which it gives back, come later. */
+	char *heap = heap_continue_at((char *)tables);
+	txMachine *the = machine_create(&limits);
+	archive_names(the, archive);
+	struct sizes used = { .tables = (uint32_t)(heap_continue_at(heap) - (char *)tables) };
+	if (run) {
+		machine_install(the);
+		archive_run(the, archive);
 	}
 	fxCollectGarbage(the);
 	each_slot(the, freeze_function);
-	used->chunks = (size_t)the->currentChunksSize + CHUNKS_MARGIN;
-	used->slots = (int)the->currentHeapCount + input->slots_margin;
-	used->keys = the->keyIndex;
+	used.slots = (uint32_t)the->currentHeapCount;
+	used.keys = (uint32_t)the->keyIndex;
 	fxShareMachine(the);
 	each_slot(the, make_constant_deep);
 	for (txSlot *slot = the->stack; slot < the->stackTop; slot++) make_constant(slot);
-	keep_stack(the, (uint8_t *)(((uintptr_t)machine_chunks_end() + 15) & ~(uintptr_t)15));
-	return the;
-}
-
-size_t prelink(uint8_t *at, uint8_t *scratch, const struct prelink_input *input)
-{
-	struct sizes large = { 256 * 1024, 512 * 1024, 32 * 1024, 8000 }, used, again;
-	struct header header = { .magic = MAGIC };
-	uint8_t *stack = scratch;
-	scratch += STACK * sizeof(txSlot);
-	make(scratch, stack, &large, input, &used);
-	/* The table of keys was made for `large`: here it is as long as the keys are many. */
-	used.tables -= (size_t)(large.keys - used.keys) * sizeof(txSlot *) - 16;
-	header.root = make(at + sizeof(header), stack, &used, input, &again);
-	header.size = (uint32_t)((uint8_t *)header.root->stackTop - at);
+	used.total = (uint32_t)(keep_stack(the) - at);
+	struct header header = { .magic = MAGIC, .root = the };
 	memcpy(at, &header, sizeof(header));
-	return header.size;
+	memcpy(exchange, &used, sizeof(used));
+	memcpy(exchange + sizeof(used), at, used.total);
 }
 
 txMachine *prelinked_root(const uint8_t *at)

@@ -1,49 +1,19 @@
 /*
  * Parts of XS that a device spends much of its time in, done at once where the engine takes one step an element:
  * spreading an object, copying an array, and making, cutting, filling and searching byte arrays. Each function knows the
- * common case
- * and leaves every other to the engine's own, which built-ins.mjs renames.
+ * common case and leaves every other to the engine's own, which built-ins.mjs renames.
  */
 #include "xsAll.h"
 #include "machine.h"
 
 void fxIndexArray(txMachine *the, txSlot *array); /* numbers the items; no header of XS has it */
-void engine_fx_Array_prototype_fill(txMachine *the);
 void engine_fx_Array_prototype_slice(txMachine *the);
 void engine_fx_Object_copy(txMachine *the);
 void engine_fx_TypedArray(txMachine *the);
-void engine_fx_TypedArray_prototype_fill(txMachine *the);
 void engine_fx_TypedArray_prototype_indexOf(txMachine *the);
-void engine_fx_TypedArray_prototype_set(txMachine *the);
 void engine_fx_TypedArray_prototype_slice(txMachine *the);
 
-/* A byte array as it lies in the heap; `bytes` holds until the next allocation. */
-struct bytes {
-	txSlot *view, *buffer;
-	uint8_t *bytes;
-	int size;
-};
-
-/* False for whatever is no plain Uint8Array of a buffer that keeps its size. */
-static bool is_bytes(txSlot *slot, struct bytes *found)
-{
-	if (slot->kind != XS_REFERENCE_KIND) return false;
-	txSlot *dispatch = slot->value.reference->next;
-	if (!dispatch || dispatch->kind != XS_TYPED_ARRAY_KIND) return false;
-	if (dispatch->value.typedArray.dispatch->constructorID != _Uint8Array) return false;
-	found->view = dispatch->next;
-	found->buffer = found->view->next;
-	if (found->buffer->kind != XS_REFERENCE_KIND || found->buffer->next) return false;
-	txSlot *data = found->buffer->value.reference->next;
-	if (data->kind != XS_ARRAY_BUFFER_KIND || !data->value.arrayBuffer.address) return false;
-	if (data->next->value.bufferInfo.maxLength >= 0) return false;
-	found->bytes = (uint8_t *)data->value.arrayBuffer.address + found->view->value.dataView.offset;
-	found->size = found->view->value.dataView.size;
-	return found->size >= 0;
-}
-
-/* Pushes a Uint8Array without a buffer and returns its view: the slot of the buffer is the next. */
-static txSlot *push_view(txMachine *the)
+uint8_t *push_bytes(txMachine *the, size_t size)
 {
 	txSlot *constructor = mxUint8ArrayConstructor.value.reference;
 	mxPushSlot(mxBehaviorGetProperty(the, constructor, mxID(_prototype), 0, XS_OWN));
@@ -56,15 +26,8 @@ static txSlot *push_view(txMachine *the)
 	view->flag = XS_INTERNAL_FLAG;
 	view->kind = XS_DATA_VIEW_KIND;
 	view->value.dataView.offset = 0;
-	view->value.dataView.size = 0;
-	fxNextNullProperty(the, view, XS_NO_ID, XS_INTERNAL_FLAG);
-	return view;
-}
-
-uint8_t *push_bytes(txMachine *the, size_t size)
-{
-	txSlot *view = push_view(the);
 	view->value.dataView.size = (txInteger)size;
+	fxNextNullProperty(the, view, XS_NO_ID, XS_INTERNAL_FLAG);
 	return fxArrayBuffer(the, view->next, NULL, (txInteger)size, -1);
 }
 
@@ -78,16 +41,6 @@ static bool is_index(txMachine *the, int index, int absent, int *found)
 	*found = slot->kind == XS_NUMBER_KIND ? (int)slot->value.number : slot->value.integer;
 	if (slot->kind == XS_NUMBER_KIND) return (double)*found == slot->value.number && *found >= 0;
 	return slot->kind == XS_INTEGER_KIND && *found >= 0;
-}
-
-/* The part of `this` that two arguments name, as slice and fill take it. */
-static bool is_part(txMachine *the, int first, struct bytes *self, int *start, int *end)
-{
-	if (!is_bytes(mxThis, self)) return false;
-	if (!is_index(the, first, 0, start) || !is_index(the, first + 1, self->size, end)) return false;
-	if (*end > self->size) *end = self->size;
-	if (*start > *end) *start = *end;
-	return true;
 }
 
 /* new Uint8Array(length) */
@@ -106,21 +59,14 @@ void fx_TypedArray_prototype_slice(txMachine *the)
 {
 	struct bytes self;
 	int start, end;
-	if (!is_part(the, 0, &self, &start, &end)) return engine_fx_TypedArray_prototype_slice(the);
+	bool common = slot_bytes(mxThis, &self) && is_index(the, 0, 0, &start) && is_index(the, 1, (int)self.size, &end);
+	if (!common) return engine_fx_TypedArray_prototype_slice(the);
+	if (end > (int)self.size) end = (int)self.size;
+	if (start > end) start = end;
 	uint8_t *bytes = push_bytes(the, (size_t)(end - start));
-	is_bytes(mxThis, &self); /* the allocation may have moved it */
-	memcpy(bytes, self.bytes + start, (size_t)(end - start));
+	slot_bytes(mxThis, &self); /* the allocation may have moved it */
+	memcpy(bytes, self.at + start, (size_t)(end - start));
 	mxPullSlot(mxResult);
-}
-
-void fx_TypedArray_prototype_fill(txMachine *the)
-{
-	struct bytes self;
-	int start, end, value;
-	bool common = mxArgc > 0 && is_index(the, 0, 0, &value) && is_part(the, 1, &self, &start, &end);
-	if (!common) return engine_fx_TypedArray_prototype_fill(the);
-	memset(self.bytes + start, value, (size_t)(end - start));
-	*mxResult = *mxThis;
 }
 
 void fx_TypedArray_prototype_indexOf(txMachine *the)
@@ -128,48 +74,24 @@ void fx_TypedArray_prototype_indexOf(txMachine *the)
 	struct bytes self;
 	int value, start;
 	bool common = mxArgc > 0 && is_index(the, 0, -1, &value) && (unsigned)value < 256
-		&& is_index(the, 1, 0, &start) && is_bytes(mxThis, &self);
+		&& is_index(the, 1, 0, &start) && slot_bytes(mxThis, &self);
 	if (!common) return engine_fx_TypedArray_prototype_indexOf(the);
-	uint8_t *found = start < self.size ? memchr(self.bytes + start, value, (size_t)(self.size - start)) : NULL;
-	return_number(the, found ? (double)(found - self.bytes) : -1);
+	uint8_t *found = start < (int)self.size ? memchr(self.at + start, value, self.size - (size_t)start) : NULL;
+	return_number(the, found ? (double)(found - self.at) : -1);
 }
 
-void fx_TypedArray_prototype_set(txMachine *the)
-{
-	struct bytes self, source;
-	int at;
-	bool common = mxArgc > 0 && is_bytes(mxThis, &self) && is_bytes(mxArgv(0), &source) && is_index(the, 1, 0, &at)
-		&& at <= self.size - source.size;
-	if (!common) return engine_fx_TypedArray_prototype_set(the);
-	memmove(self.bytes + at, source.bytes, (size_t)source.size);
-}
-
-/* The items of an array that was made at run time and has neither holes nor properties; NULL for any other. */
-static txSlot *plain_array(txMachine *the, txSlot *slot)
-{
-	if (slot->kind != XS_REFERENCE_KIND) return NULL;
-	txSlot *instance = slot->value.reference, *array = instance->next;
-	if (instance->ID || !(instance->flag & XS_EXOTIC_FLAG) || array->kind != XS_ARRAY_KIND || array->next) return NULL;
-	if (instance->value.instance.prototype != mxArrayPrototype.value.reference) return NULL;
-	txSlot *items = array->value.array.address;
-	txSize size = items ? ((txChunk *)((txByte *)items - sizeof(txChunk)))->size / (txSize)sizeof(txSlot) : 0;
-	return (txIndex)size == array->value.array.length ? array : NULL;
-}
-
-/* Every array literal is filled when it begins, though it is empty. */
-void fx_Array_prototype_fill(txMachine *the)
-{
-	txSlot *array = mxArgc == 0 ? plain_array(the, mxThis) : NULL;
-	if (!array || array->value.array.length > 0) return engine_fx_Array_prototype_fill(the);
-	*mxResult = *mxThis;
-}
-
-/* The whole array. */
+/* The whole of an array that was made at run time and has neither holes nor properties. */
 void fx_Array_prototype_slice(txMachine *the)
 {
-	txSlot *array = mxArgc == 0 ? plain_array(the, mxThis) : NULL;
-	txIndex length = array ? array->value.array.length : 0;
-	if (length == 0) return engine_fx_Array_prototype_slice(the);
+	txSlot *instance = mxThis->kind == XS_REFERENCE_KIND ? mxThis->value.reference : NULL;
+	txSlot *array = instance ? instance->next : NULL;
+	bool common = mxArgc == 0 && array && !instance->ID && array->kind == XS_ARRAY_KIND && !array->next
+		&& instance->value.instance.prototype == mxArrayPrototype.value.reference && array->value.array.address;
+	if (!common) return engine_fx_Array_prototype_slice(the);
+	txIndex length = array->value.array.length;
+	/* Holes are not stored: with one there are fewer items than the array is long. */
+	txChunk *items = (txChunk *)((txByte *)array->value.array.address - sizeof(txChunk));
+	if ((txIndex)items->size / sizeof(txSlot) != length) return engine_fx_Array_prototype_slice(the);
 	mxPush(mxArrayPrototype);
 	txSlot *copy = fxNewArrayInstance(the)->next;
 	fxSetIndexSize(the, copy, length, XS_CHUNK);

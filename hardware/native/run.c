@@ -4,6 +4,7 @@
  * every other to the engine's own.
  */
 #include "xsAll.h"
+#include "machine.h"
 
 /* What is found but lies in no slot of its own: read before anything else runs. */
 static txSlot computed;
@@ -22,17 +23,13 @@ static txSlot *find_exotic(txMachine *the, txSlot *instance, txID id, txIndex in
 	if (!(instance->flag & XS_EXOTIC_FLAG) || (id && id != mxID(_length))) return NULL;
 	if (slot->ID == XS_ARRAY_BEHAVIOR)
 		return id && (txInteger)slot->value.array.length >= 0 ? computed_integer(slot->value.array.length) : NULL;
-	if (slot->ID != XS_TYPED_ARRAY_BEHAVIOR || slot->value.typedArray.dispatch->constructorID != _Uint8Array) return NULL;
-	txSlot *view = slot->next, *buffer = view->next;
 	/* A subclass may have a length of its own. */
 	txSlot *prototype = instance->value.instance.prototype;
-	if (buffer->kind != XS_REFERENCE_KIND || buffer->next || !prototype) return NULL;
+	struct bytes bytes;
+	if (!instance_bytes(instance, &bytes) || !prototype) return NULL;
 	if (prototype->value.instance.prototype != mxTypedArrayPrototype.value.reference) return NULL;
-	txSlot *data = buffer->value.reference->next;
-	if (!data->value.arrayBuffer.address || data->next->value.bufferInfo.maxLength >= 0) return NULL;
-	if (id) return computed_integer((txIndex)view->value.dataView.size);
-	if (index >= (txIndex)view->value.dataView.size) return NULL;
-	return computed_integer(((txU1 *)data->value.arrayBuffer.address)[view->value.dataView.offset + (txInteger)index]);
+	if (id) return computed_integer((txIndex)bytes.size);
+	return index < bytes.size ? computed_integer(bytes.at[index]) : NULL;
 }
 
 /* The instance that holds the properties: a copy when one in flash was changed. */
@@ -60,7 +57,7 @@ static txSlot *inherited_property(txMachine *the, txSlot *instance, txID id)
 	static struct {
 		txSlot *instance, *property;
 		txID id;
-	} known[64];
+	} known[256];
 	txSlot *holder = current(the, instance);
 	if (!instance->ID || holder != instance) return *own_property(holder, id);
 	size_t at = (((size_t)instance >> 4) + (size_t)id) % (sizeof(known) / sizeof(known[0]));
@@ -109,15 +106,6 @@ static txSlot *append(txMachine *the, txSlot **at, txID id)
 	return *at = added;
 }
 
-/* The length of an array is set to what it is: so begins every array literal. */
-static bool keeps_length(txMachine *the, txSlot *instance, txID id)
-{
-	txSlot *array = instance->next, *value = the->stack;
-	return id == mxID(_length) && instance->flag & XS_EXOTIC_FLAG && array->ID == XS_ARRAY_BEHAVIOR && !instance->ID
-		&& value->kind == XS_INTEGER_KIND && (txIndex)value->value.integer == array->value.array.length
-		&& !(array->flag & XS_DONT_SET_FLAG);
-}
-
 /* A property of an object that was made at run time: one that is there, or a new one that no prototype forbids. */
 static txSlot *find_to_set(txMachine *the, txSlot *instance, txID id, txIndex index, txFlag any)
 {
@@ -128,7 +116,6 @@ static txSlot *find_to_set(txMachine *the, txSlot *instance, txID id, txIndex in
 		txSlot *other = any && prototype ? find_on(the, prototype, id, 0, XS_ANY) : NULL;
 		if (!other) return append(the, at, id);
 	}
-	if (any && keeps_length(the, instance, id)) return computed_integer(0);
 	return (*mxBehavior(instance)->setProperty)(the, instance, id, index, any);
 }
 

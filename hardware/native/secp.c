@@ -13,15 +13,7 @@
 #define USE_ECMULT_STATIC_PRECOMPUTATION 1
 #define USE_EXTERNAL_DEFAULT_CALLBACKS 1
 
-/* The library is compiled as it comes: its own warnings are not this project's. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wall"
-#pragma GCC diagnostic ignored "-Wextra"
-#pragma GCC diagnostic ignored "-Wunused-function"
-#pragma GCC diagnostic ignored "-Wunused-parameter"
-#pragma GCC diagnostic ignored "-Wnonnull-compare"
 #include "secp256k1.c"
-#pragma GCC diagnostic pop
 
 #include "crypto.h"
 #include "machine.h"
@@ -61,7 +53,7 @@ static bool address_of(const secp256k1_pubkey *key, uint8_t address[20])
 	uint8_t encoded[65], hash[32];
 	size_t size = sizeof(encoded);
 	if (!secp256k1_ec_pubkey_serialize(context, encoded, &size, key, SECP256K1_EC_UNCOMPRESSED)) return false;
-	keccak256(encoded + 1, 64, hash);
+	keccak256((struct bytes){ encoded + 1, 64 }, hash);
 	memcpy(address, hash + 12, 20);
 	return true;
 }
@@ -84,29 +76,26 @@ bool secp_sign(const uint8_t digest[32], const uint8_t secret[32], uint8_t signa
 	return true;
 }
 
-/* Half of the group order: a signature with a greater S has a twin, so it is refused. */
-static const uint8_t half_order[32] = {
-	0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-	0x5d, 0x57, 0x6e, 0x73, 0x57, 0xa4, 0x50, 0x1d, 0xdf, 0xe9, 0x2f, 0x46, 0x68, 0x1b, 0x20, 0xa0,
-};
-
 bool secp_recover(const uint8_t digest[32], const uint8_t signature[64], uint8_t address[20])
 {
 	secp256k1_ecdsa_recoverable_signature parsed;
+	secp256k1_ecdsa_signature without_parity;
 	secp256k1_pubkey key;
 	uint8_t plain[64];
 	memcpy(plain, signature, 64);
 	int parity = plain[32] >> 7;
 	plain[32] &= 0x7f;
-	if (memcmp(plain + 32, half_order, 32) > 0) return false;
 	if (!secp256k1_ecdsa_recoverable_signature_parse_compact(context, &parsed, plain, parity)) return false;
+	/* A signature with a high S has a twin with a low one, so it is refused. */
+	secp256k1_ecdsa_recoverable_signature_convert(context, &without_parity, &parsed);
+	if (secp256k1_ecdsa_signature_normalize(context, NULL, &without_parity)) return false;
 	return secp256k1_ecdsa_recover(context, &key, &parsed, digest) && address_of(&key, address);
 }
 
-void sha256(const uint8_t *bytes, size_t size, uint8_t hash[32])
+void sha256(struct bytes message, uint8_t hash[32])
 {
 	secp256k1_sha256 state;
 	secp256k1_sha256_initialize(&state);
-	secp256k1_sha256_write(&state, bytes, size);
+	secp256k1_sha256_write(&state, message.at, message.size);
 	secp256k1_sha256_finalize(&state, hash);
 }

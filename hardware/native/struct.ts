@@ -1,6 +1,6 @@
 /** protocol/wire/struct.ts with structs of plain items read and written at once, in C. */
 import { Struct, type StructOf } from '../../protocol/wire/struct.ts';
-import type { Reader, Writer } from '../../protocol/wire/cbor.ts';
+import type { Writer } from '../../protocol/wire/cbor.ts';
 import type { Codec, Item, StructCodec } from '../../protocol/wire/schema.ts';
 import { natives } from './natives.ts';
 
@@ -35,10 +35,6 @@ class PlainStruct<F extends Readonly<Record<string, Codec<unknown>>>> extends St
     return natives.structEncode!(start, this.layout, this.fields, value) ?? super.encode(start, value);
   }
 
-  override read(reader: Reader): StructOf<F> {
-    return (natives.structRead!(reader, this.layout, this.fields) as StructOf<F>) ?? super.read(reader);
-  }
-
   override decode<N extends string>(
     bytes: Uint8Array,
     start: number,
@@ -53,6 +49,6 @@ export function struct<const F extends Readonly<Record<string, Codec<unknown>>>>
   fields: F,
 ): StructCodec<StructOf<F>> {
   // Only where the engine's sources are ours to build with: the SDK's natives don't see inside of it.
-  const layout = natives.structRead && layoutOf(Object.entries(fields).map(([, codec]) => codec.item));
+  const layout = natives.structDecode && layoutOf(Object.entries(fields).map(([, codec]) => codec.item));
   return layout === undefined ? new Struct(fields) : new PlainStruct(fields, layout);
 }

@@ -83,7 +83,7 @@ test('without entropy no key is made: the board stops by name instead of signing
 
 test('a damaged key is a fault, not another key', async () => {
   await self.board.kill();
-  const key = 64 * 4096;
+  const key = 65 * 4096;
   const before = self.memory.flash(key + 8, 1);
   self.memory.program(key + 8, Uint8Array.of(before[0]! ^ 1));
   const { image } = await buildImage(process.cwd(), 'selftest');

@@ -13,12 +13,6 @@ export const word = (value: number): Uint8Array => {
   return new Uint8Array(out);
 };
 
-/** Byte 2, the name of a start, byte 0. */
-const beat = new RegExp(
-  `${String.fromCharCode(2)}[^${String.fromCharCode(0)}]${String.fromCharCode(0)}`,
-  'g',
-);
-
 export class SelfTest {
   readonly folder = mkdtempSync(join(tmpdir(), 'sundial-board-'));
   readonly memory = new BoardMemory(this.folder);
@@ -36,8 +30,7 @@ export class SelfTest {
     await new Promise<void>((resolve, reject) => this.socket.once('connect', resolve).once('error', reject));
     let rest = '';
     this.socket.setEncoding('latin1').on('data', (text: string) => {
-      // The board's beats stand between its answers.
-      const lines = (rest + text).replace(beat, '').split('\n');
+      const lines = (rest + text).split('\n');
       rest = lines.pop()!;
       for (const line of lines) {
         const waiting = this.waiting.shift();

@@ -130,6 +130,18 @@ test('beats are taken out wherever the stream is cut, and nothing else is', () =
   }
 });
 
+test('a far end whose beats wait behind what it sends is there, and gone when nothing comes any more', () => {
+  const ours = side(1, false);
+  ours.line.push(beatOf(7));
+  for (let i = 0; i < 5; i++) {
+    ours.pass(900);
+    ours.line.push(Uint8Array.of(3, 1, 1, 0));
+  }
+  assert.not(ours.seen.includes('closed'));
+  ours.pass(2000);
+  assert.is(ours.seen.at(-1), 'closed');
+});
+
 test('a link that its device closes stays closed, and nothing beats any more', () => {
   const { line, seen, sent, link, timers, pass } = side(7, false);
   line.push(beatOf(9));

@@ -1,4 +1,5 @@
-// Type check and lint of the whole tree, and the layers, each counted as one test.
+// Type check and lint of the whole tree, the layers, and how much C a chip holds, each counted as one test.
+import { linesOfC } from '../../tools/lines-of-c.mjs';
 import { checkLayers } from './layers.mjs';
 
 export default {
@@ -17,6 +18,9 @@ export default {
       counts[faults.length === 0 ? 'passed' : 'failed'] += 1;
       for (const fault of faults) process.stdout.write(`${sentence}: ${fault}\n`);
     }
+    const { faults } = linesOfC();
+    counts[faults.length === 0 ? 'passed' : 'failed'] += 1;
+    for (const fault of faults) process.stdout.write(`${fault}\n`);
     return counts;
   },
 };

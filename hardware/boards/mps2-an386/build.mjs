@@ -23,6 +23,7 @@ import {
   engine,
   engineSources,
   hash,
+  keccakFlags,
   nativeFolder,
   strictFlags,
 } from '../../native/build.mjs';
@@ -47,19 +48,57 @@ const flags = [
 const interpreter = ['-O2', '-fira-region=one', '-fno-reorder-blocks'];
 const fast = ['xsMemory.c', 'xsProperty.c', 'xsType.c', 'xsDataView.c'];
 
-/** Builders of built-ins that strip.c replaces. */
-const stripped = [
-  'fxBuildAtomics',
-  'fxBuildDate',
-  'fxBuildMath',
-  'fxBuildModule',
-  'fxBuildProxy',
-  'fxDefaultFunctionPrototype',
-  'pow',
-  'fxPrepareModule',
-  'fxPrepareTransfer',
-  'fxBuildRegExp',
-];
+/** Where code lies that only the build runs, in code memory behind every image. */
+const buildEntry = 0x380000;
+
+/** What an image leaves out of XS, and what stands for it: a symbol of strip.c or of XS, or nothing. */
+const leftOut = {
+  // Globals that no device uses. Plain functions are never constructed, and classes make their own prototype.
+  unused_builder: [
+    'fxBuildAtomics',
+    'fxBuildDate',
+    'fxBuildProxy',
+    'fxBuildRegExp',
+    'fxDefaultFunctionPrototype',
+    'fxPrepareTransfer',
+  ],
+  // A bundle is one script, which the build has parsed.
+  unused_built_in: ['fxPrepareModule'],
+  gxOrdinaryBehavior: ['gxModuleBehavior', 'gxProxyBehavior'],
+  // Optional parts of XS's table in xsDefaults.c. `name` and `length` would be two slots for each of a thousand functions.
+  0: [
+    'fxNewAsyncGeneratorInstance',
+    'fxNewAsyncGeneratorFunctionInstance',
+    'fxRunForAwaitOf',
+    'fxRunEval',
+    'fxRunEvalEnvironment',
+    'fxInitializeSharedCluster',
+    'fxTerminateSharedCluster',
+    'fxNewFunctionLength',
+    'fxNewFunctionName',
+    'fxRunImport',
+    'fxCleanupFinalizationRegistries',
+    'gxTypeAtomics',
+  ],
+};
+/** The same for big integers, where curves and hashes are in C. A literal would fail the build's first run. */
+const bigIntsLeftOut = {
+  unused_builder: ['fxBuildBigInt'],
+  unused_big_int: ['gxTypeBigInt'],
+  0: [
+    'fxBigIntCoerce',
+    'fxBigInt64Compare',
+    'fxBigInt64Getter',
+    'fxBigInt64Setter',
+    'fxBigUint64Compare',
+    'fxBigUint64Getter',
+    'fxBigUint64Setter',
+  ],
+};
+const replaceSymbols = (table) =>
+  Object.entries(table).flatMap(([by, names]) =>
+    names.flatMap((name) => [`-Wl,--wrap=${name}`, `-Wl,--defsym=__wrap_${name}=${by}`]),
+  );
 
 /** What an image of each profile may take of RAM and flash, bytes, and the engine's limits within that RAM. */
 export const profiles = {
@@ -131,20 +170,20 @@ async function compileAll(role, profile, archive) {
   const lean = profile === 'native';
   const { flags: engineFlags, ourFlags, inputs } = engine(lean);
   const table = await curveTable(4);
-  const sources = engineSources({ parser: false }).filter((path) => !path.endsWith('/xsDefaults.c')); // see strip.c
+  const sources = engineSources({ parser: false });
   const isFast = (path) => fast.some((name) => path.endsWith(`/${name}`));
   const isLinked = (path) => path.endsWith('/xsAPI.c');
   const quick = [...flags, '-w', '-O2', ...engineFlags];
   const small = [...flags, '-w', '-Os'];
-  const own = ['start.c', 'uart.c', 'timer.c', 'flash.c', 'key.c', 'fault.c'].map((name) =>
-    join(folder, name),
-  );
-  const shared = ['machine.c', 'archive.c', 'crypto_natives.c', 'prelink.c', 'strip.c'].map((name) =>
-    join(nativeFolder, name),
-  );
-  const shortcuts = ['quick.c', 'struct.c'].map((name) => join(nativeFolder, name));
+  const own = ['start.c', 'uart.c', 'timer.c', 'key.c', 'fault.c'].map((name) => join(folder, name));
+  const native = (names) => names.map((name) => join(nativeFolder, name));
+  const atBuild = native(['archive.c', 'prelink.c', 'strip.c']);
+  const withXs = native(['machine.c', 'quick.c', 'struct.c']);
+  const plain = native(['crypto_natives.c', 'frame.c', 'nor.c']);
   const ours = [...flags, ...strictFlags];
-  const numbers = Object.entries(defines).map(([name, value]) => `-D${name}=${value}`);
+  const numbers = Object.entries({ ...defines, BUILD_ENTRY: buildEntry }).map(
+    ([name, value]) => `-D${name}=${value}`,
+  );
   const headers = { headers: [folder, nativeFolder] };
   const withEngine = { ...headers, inputs };
   const none = { headers: [], inputs };
@@ -158,21 +197,13 @@ async function compileAll(role, profile, archive) {
     )),
     // As for XS's own linker: the global object that goes into flash is one that caches nothing in itself.
     ...(await compile(cc, [...small, '-DmxLink=1', ...engineFlags], sources.filter(isLinked), none)),
-    ...(await compile(
-      cc,
-      [...ours, '-Os', ...(lean ? ['-DNO_BIGINT'] : []), ...ourFlags],
-      shared,
-      withEngine,
-    )),
-    ...(await compile(cc, [...ours, '-O2', ...ourFlags], shortcuts, withEngine)),
-    ...(await compile(cc, [...ours, ...interpreter, ...ourFlags], [join(nativeFolder, 'run.c')], withEngine)),
+    ...(await compile(cc, [...ours, '-Os', ...ourFlags], atBuild, withEngine)),
+    ...(await compile(cc, [...ours, '-O2', ...ourFlags], withXs, withEngine)),
+    ...(await compile(cc, [...ours, ...interpreter, ...ourFlags], native(['run.c']), withEngine)),
     ...(await compile(cc, [...ours, '-Os', ...numbers], own, headers)),
-    ...(await compile(
-      cc,
-      [...ours, '-O2'],
-      [join(nativeFolder, 'keccak.c'), join(nativeFolder, 'frame.c')],
-      headers,
-    )),
+    ...(await compile(cc, [...ours, '-O2'], plain, headers)),
+    // -O2 would move loads away from their use, past what the registers hold: a seventh more instructions.
+    ...(await compile(cc, [...ours, '-O1', ...keccakFlags], native(['keccak.c']), headers)),
     ...(await compile(
       cc,
       [
@@ -203,8 +234,11 @@ async function compileAll(role, profile, archive) {
 /** Bytes of one slot of the engine, its unit of memory. */
 const slotBytes = 16;
 
-/** Most slots that modules may need beside those that stay, and how closely the least is searched for. */
-const slotMargin = { most: 6000, step: 32 };
+/** What the first run of an image may take: far more than any does. */
+const plenty = { tables: 256 * 1024, slots: 32_000, keys: 8000 };
+
+/** How closely the least room for slots is searched for. */
+const slotStep = 32;
 
 /** Runs the image once without its frozen machine; returns what it printed first. */
 async function runOnce(image, memory) {
@@ -228,29 +262,42 @@ async function prelink(elf, image) {
   const memory = `${image}.memory`;
   const symbols = await command('arm-none-eabi-nm', [elf]);
   const end = Number.parseInt(/^([0-9a-f]+) . __image_end$/m.exec(symbols)[1], 16);
-  const lay = async (margin) => {
-    const head = Buffer.alloc(4);
-    head.writeUInt32LE(margin);
-    writeFileSync(memory, head);
+  // Four words each way, see main.c; behind those that come back lies the machine.
+  const lay = async ({ tables, slots, keys }) => {
+    writeFileSync(memory, Buffer.from(Uint32Array.of(tables, slots, keys, 0).buffer));
     truncateSync(memory, emulator.memoryBytes);
     const said = await runOnce(image, memory);
     if (said !== 'prelinked' && said !== 'fault: memory_full')
       throw new Error(`The image could not lay out its machine: ${said}`);
-    return said === 'prelinked';
+    if (said !== 'prelinked') return undefined;
+    const bytes = readFileSync(memory);
+    const [usedTables, usedSlots, usedKeys, total] = [0, 4, 8, 12].map((at) => bytes.readUInt32LE(at));
+    return {
+      used: { tables: usedTables, slots: usedSlots, keys: usedKeys },
+      machine: bytes.subarray(16, 16 + total),
+    };
   };
-  // The least margin makes the smallest image.
-  let enough = slotMargin.most;
-  let few = 0;
-  while (enough - few > slotMargin.step) {
-    const middle = Math.floor((enough + few) / 2);
-    if (await lay(middle)) enough = middle;
-    else few = middle;
+  const first = await lay(plenty);
+  if (first === undefined) throw new Error('The image needs more than any should: see `plenty`.');
+  const { tables, keys } = first.used;
+  // The table of keys, four bytes each, is then as long as the keys are many.
+  const room = { tables: tables - 4 * (plenty.keys - keys) + 16, keys };
+  // Modules need slots beside those that stay; the least that is enough makes the smallest image.
+  let { slots: few } = first.used;
+  let enough = plenty.slots;
+  let made;
+  for (let at = few + 1024; enough - few > slotStep; at = Math.floor((enough + few) / 2)) {
+    const tried = await lay({ ...room, slots: at });
+    if (tried === undefined) few = at;
+    else {
+      enough = at;
+      made = tried;
+    }
   }
-  if (!(await lay(enough))) throw new Error(`The image's modules need more than ${slotMargin.most} slots.`);
-  const bytes = readFileSync(memory);
-  const size = bytes.readUInt32LE(0);
+  if (made === undefined) throw new Error(`The image's modules need more than ${plenty.slots} slots.`);
   const code = readFileSync(image);
-  writeFileSync(image, Buffer.concat([code, Buffer.alloc(end - code.length), bytes.subarray(4, 4 + size)]));
+  const pad = Buffer.alloc(Math.max(0, end - code.length));
+  writeFileSync(image, Buffer.concat([code.subarray(0, end), pad, made.machine]));
   rmSync(memory);
 }
 
@@ -266,7 +313,7 @@ const flashFull = (what, bytes, limit) =>
   new BudgetError(
     'flash_budget',
     `${what} takes ${bytes} bytes of flash, ${bytes - limit} more than the ${limit} that its board has.`,
-    'Leave something out (hardware/native/built-ins.mjs, strip.c), or compile more of it for size.',
+    'Leave something out (hardware/native/built-ins.mjs, `leftOut` of this file), or compile more of it for size.',
   );
 
 /** The linker's complaints about room, by name; any other failure stays what it is. */
@@ -320,6 +367,7 @@ export async function buildImage(role, profile = 'native', options = {}) {
     RAM_SIZE: ramSize,
     HEAP_SIZE: heapSize,
     STACK_SIZE: stackSize,
+    BUILD_ENTRY: buildEntry,
     ARENA_LEAST: FIRST_CHUNKS + slotBytes * (STACK_SLOTS + FIRST_SLOTS),
   });
   const link = [
@@ -328,7 +376,11 @@ export async function buildImage(role, profile = 'native', options = {}) {
     '--specs=nosys.specs',
     '-nostartfiles',
     '-Wl,--gc-sections,--no-warn-mismatch',
-    ...[...stripped, ...(profile === 'native' ? ['fxBuildBigInt'] : [])].map((name) => `-Wl,--wrap=${name}`),
+    ...replaceSymbols(leftOut),
+    ...(profile === 'native' ? replaceSymbols(bigIntsLeftOut) : []),
+    ...['fxFindModule', 'fxLoadModule', 'fxParseScript'].map(
+      (name) => `-Wl,--defsym=${name}=unused_built_in`,
+    ),
     ...symbols.map(([key, value]) => `-Wl,--defsym=${key}=${value}`),
     '-T',
     script,

@@ -60,8 +60,9 @@ export function takeCommands(commands: Commands): void {
 
 /** Bytes of RAM by use, at their highest since the start. */
 export function memoryUse(): Record<string, number> {
-  const uses = [0, 1, 2, 3, 4, 5, 6, 7, 8].map((use) => board.memory(use));
-  const [stack, data, tables, arena, chunks, slots, values, liveChunks, liveSlots] = uses;
+  const [stack, data, tables] = [0, 1, 2].map((use) => board.ram(use));
+  const uses = [0, 1, 2, 3, 4, 5].map((use) => board.memory(use));
+  const [arena, chunks, slots, values, liveChunks, liveSlots] = uses;
   return {
     total: stack! + data! + tables! + arena!,
     stack: stack!,

@@ -4,6 +4,8 @@ export const emulator = {
   apt: 'qemu-system-arm',
   /** Bytes of the file behind the board's flash: the machine wants exactly this much. */
   memoryBytes: 16 * 1024 * 1024,
+  /** The part of nor.h, 65 blocks of 4 KiB, and the block of the board's key behind it. */
+  flashBytes: 66 * 4096,
   /** The control page of board.h, at the end of the file. */
   controlOffset: 16 * 1024 * 1024 - 4096,
   /** @param {string} memory the file behind the board's flash */

@@ -4,19 +4,15 @@
  */
 #include <string.h>
 
-#include "../../native/crypto.h"
-#include "../../native/machine.h"
 #include "board.h"
 
 enum { MAGIC = 0x4b444e53 };
 
-/* In the file behind the journal's blocks, complemented like them. */
-#define STORED ((struct stored *)(NV_BASE + FLASH_BLOCKS * FLASH_BLOCK))
-struct stored {
+static struct stored {
 	uint32_t magic; /* written last: a key half written is no key */
 	uint32_t check;
 	uint8_t secret[32];
-};
+} *const stored = (struct stored *)(NV_BASE + NOR_BLOCKS * NOR_BLOCK);
 
 static uint8_t address[20], secret[32];
 static bool is_blinded;
@@ -25,25 +21,21 @@ static bool is_blinded;
  * The emulated board has no source of randomness. The launcher's seed, the number of starts and a counter give bytes
  * that differ, and the board says that they are not certified: no hub outside development accepts its key.
  */
-bool board_random(uint8_t *out, size_t size)
+bool board_random(struct bytes out)
 {
-	static uint32_t calls;
+	static struct {
+		uint8_t seed[32];
+		uint32_t boots, calls;
+	} source;
 	static const uint8_t none[32];
-	uint8_t block[44], made[32];
-	if (CONTROL->no_entropy) return false;
-	for (int i = 0; i < 32; i++) block[i] = CONTROL->seed[i];
-	if (!memcmp(block, none, 32)) return false;
-	uint32_t boots = CONTROL->boots;
-	memcpy(block + 32, &boots, 4);
-	for (uint32_t counter = 0; size > 0; counter++) {
-		calls++;
-		memcpy(block + 36, &calls, 4);
-		memcpy(block + 40, &counter, 4);
-		sha256(block, sizeof(block), made);
-		size_t part = size < 32 ? size : 32;
-		memcpy(out, made, part);
-		out += part;
-		size -= part;
+	uint8_t made[32];
+	for (int i = 0; i < 32; i++) source.seed[i] = CONTROL->seed[i];
+	if (CONTROL->no_entropy || !memcmp(source.seed, none, 32)) return false;
+	source.boots = CONTROL->boots;
+	for (size_t at = 0; at < out.size; at += 32) {
+		source.calls++;
+		sha256((struct bytes){ (uint8_t *)&source, sizeof(source) }, made);
+		memcpy(out.at + at, made, out.size - at < 32 ? out.size - at : 32);
 	}
 	return true;
 }
@@ -55,19 +47,20 @@ bool board_entropy_certified(void)
 
 void key_start(bool blinded)
 {
+	struct bytes key = { secret, sizeof(secret) };
 	is_blinded = blinded;
-	if (STORED->magic != MAGIC) {
+	if (stored->magic != MAGIC) {
 		/* One draw in 2^128 is no valid key; a source that gives such ones again and again is broken. */
 		int draws = 0;
 		do
-			if (!board_random(secret, sizeof(secret)) || draws++ == 4) fault("no_entropy");
+			if (!board_random(key) || draws++ == 4) fault("no_entropy");
 		while (!secp_key_valid(secret));
-		for (int i = 0; i < 32; i++) STORED->secret[i] = (uint8_t)~secret[i];
-		STORED->check = crc32(0, secret, sizeof(secret));
-		STORED->magic = MAGIC;
+		memcpy(stored->secret, secret, sizeof(secret));
+		stored->check = crc32(0, key);
+		stored->magic = MAGIC;
 	}
-	for (int i = 0; i < 32; i++) secret[i] = (uint8_t)~STORED->secret[i];
-	if (crc32(0, secret, sizeof(secret)) != STORED->check || !secp_address(secret, address)) fault("key_corrupt");
+	memcpy(secret, stored->secret, sizeof(secret));
+	if (crc32(0, key) != stored->check || !secp_address(secret, address)) fault("key_corrupt");
 }
 
 const uint8_t *key_address(void)

@@ -2,7 +2,7 @@
 import type { Clock, Entropy, SecureKey } from '../../interfaces/index.ts';
 import { KeyFault } from '../../native/index.ts';
 import { clearTimer, monotonicMs, setTimer } from '../../native/prelude.ts';
-import { board } from './natives.ts';
+import { board, control } from './natives.ts';
 
 export function boardKey(): SecureKey {
   const address = new Uint8Array(20);
@@ -32,8 +32,8 @@ export const boardEntropy: Entropy = {
 export const boardClock: Clock = {
   monotonicMs,
   realTimeSeconds() {
-    const seconds = board.rtc();
-    return seconds === 0 ? undefined : seconds;
+    const atStart = board.control(control.rtc);
+    return atStart === 0 ? undefined : atStart + Math.floor(monotonicMs() / 1000);
   },
   schedule(delayMs, callback) {
     const id = setTimer(callback, delayMs);

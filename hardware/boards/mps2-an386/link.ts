@@ -1,23 +1,27 @@
 /**
- * UARTs behind the Link and Uplink interfaces. Beats on the wire, which the C layer adds and takes out, say whether
- * somebody is at the far end (see uart.c): a link begins and ends with them.
+ * UARTs behind the Link and Uplink interfaces. Beats on the wire say whether somebody is at the far end
+ * (device/links/line.ts): a link begins and ends with them.
  */
 import { Deframer, encodeFrame } from '../../../device/links/framing.ts';
+import { Line } from '../../../device/links/line.ts';
 import { SYNC_MESSAGE_BYTES_MAX, TAP_MESSAGE_BYTES_MAX } from '../../../protocol/limits.ts';
 import { setTimer } from '../../native/prelude.ts';
 import type { Link, Uplink } from '../../interfaces/index.ts';
-import { board, port } from './natives.ts';
+import { boardClock } from './key.ts';
+import { board, control, port } from './natives.ts';
 
 /** Bytes taken from a ring in one go; the C ring holds eight times as much. */
 const chunkBytes = 256;
+/**
+ * A far end that takes nothing for this long is not there, and the bytes are lost, as on any line. One whose beats are
+ * heard may share a busy computer with us.
+ */
+const patienceMs = { stranger: 50, heard: 1000 } as const;
 // Made with the first port: what exists before the start lies in flash.
 let chunk: Uint8Array | undefined;
 
 interface Port {
   readonly number: number;
-  peer: number;
-  /** Called when somebody else is at the far end, or nobody any more (0). */
-  readonly onPeer: (peer: number) => void;
   readonly onBytes: (bytes: Uint8Array) => void;
 }
 
@@ -29,11 +33,6 @@ function drain(): void {
   for (let more = true; more; ) {
     more = false;
     for (const one of ports) {
-      const peer = board.uartPeer(one.number);
-      if (peer !== one.peer) {
-        one.peer = peer;
-        one.onPeer(peer);
-      }
       const count = board.uartRead(one.number, chunk);
       if (count === 0) continue;
       more = true;
@@ -42,72 +41,63 @@ function drain(): void {
   }
 }
 
-/** Takes a port; `onBytes` and `onPeer` are called from the main loop, never from an interrupt. */
-export function openPort(
-  number: number,
-  onBytes: (bytes: Uint8Array) => void,
-  onPeer: (peer: number) => void = () => {},
-): void {
+/** Takes a port; `onBytes` is called from the main loop, never from an interrupt. */
+export function openPort(number: number, onBytes: (bytes: Uint8Array) => void): void {
   (globalThis as unknown as { onInterrupt: () => void }).onInterrupt = drain;
-  ports = [...ports, { number, peer: 0, onPeer, onBytes }];
-  // Whoever came before the port was open is noticed at once; from now on the loop is told.
+  ports = [...ports, { number, onBytes }];
+  // The first reading opens it.
   setTimer(drain, 0);
+}
+
+/** Calls back with a fresh link for each far end that comes to a port. */
+function openLine(number: number, frameSizeMax: number, onLink: (link: Link) => void): void {
+  let line: Line | undefined;
+  /** The last frame was given up in the middle. */
+  let torn = false;
+  line = new Line({
+    name: 1 + (board.control(control.boots) % 255),
+    clock: boardClock,
+    frameSizeMax,
+    connected: false,
+    write(bytes) {
+      const patience = line?.heard ? patienceMs.heard : patienceMs.stranger;
+      // The rest of that frame must not become the start of this one.
+      if (torn && board.uartWrite(number, Uint8Array.of(0), patience) === 0) return;
+      torn = board.uartWrite(number, bytes, patience) < bytes.length;
+    },
+    hangUp: () => undefined,
+    onLink,
+  });
+  openPort(number, (bytes) => line?.push(bytes));
 }
 
 /** Calls back with a fresh link for each far end that comes. */
 export function tapLinks(onLink: (link: Link) => void): void {
-  let onBytes: ((bytes: Uint8Array) => void) | undefined;
-  let onClosed: (() => void) | undefined;
-  const end = (): void => {
-    const closed = onClosed;
-    onBytes = undefined;
-    onClosed = undefined;
-    closed?.();
-  };
-  openPort(
-    port.tap,
-    (bytes) => onBytes?.(bytes),
-    (peer) => {
-      end();
-      if (peer === 0) return;
-      onLink({
-        frameSizeMax: TAP_MESSAGE_BYTES_MAX,
-        send: (bytes) => {
-          board.uartWrite(port.tap, bytes);
-        },
-        receive(bytesReceiver, closedReceiver) {
-          onBytes = bytesReceiver;
-          onClosed = closedReceiver;
-        },
-        close: end,
-      });
-    },
-  );
+  openLine(port.tap, TAP_MESSAGE_BYTES_MAX, onLink);
 }
 
 /** Whole messages over the uplink's UART, in the tap link's frames; the reader at the far end is a hub's. */
 export function serialUplink(): Uplink {
   let onMessage: ((message: Uint8Array) => void) | undefined;
   let onConnected: ((connected: boolean) => void) | undefined;
+  let link: Link | undefined;
   const deframer = new Deframer(
     uplinkMessageBytesMax,
     (message) => onMessage?.(message),
     // A damaged frame is lost; the outbox sends again what was not acknowledged.
     () => {},
   );
-  openPort(
-    port.uplink,
-    (bytes) => deframer.push(bytes),
-    (peer) => {
-      deframer.reset();
-      onConnected?.(false);
-      if (peer !== 0) onConnected?.(true);
-    },
-  );
+  openLine(port.uplink, uplinkMessageBytesMax, (next) => {
+    link = next;
+    deframer.reset();
+    link.receive(
+      (bytes) => deframer.push(bytes),
+      () => onConnected?.(false),
+    );
+    onConnected?.(true);
+  });
   return {
-    send(message) {
-      board.uartWrite(port.uplink, encodeFrame(message));
-    },
+    send: (message) => link?.send(encodeFrame(message)),
     receive(messageReceiver, connectedReceiver) {
       onMessage = messageReceiver;
       onConnected = connectedReceiver;

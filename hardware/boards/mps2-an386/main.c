@@ -1,45 +1,33 @@
 /* Starts the board, gives JavaScript its natives, and runs the image's byte code out of flash. */
-#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/time.h>
 
-#include "../../native/crypto.h"
-#include "../../native/machine.h"
 #include "board.h"
 
-extern char __heap_start[], __heap_end[], __arena_start[], __arena_end[], __stack_bottom[], __data_start[], __bss_end[];
+extern char __heap_start[], __heap_end[], __data_start[], __bss_end[], __stack_bottom[], __stack_top[];
+extern uint8_t __arena_start[], __arena_end[], __image_end[];
 extern const uint8_t archive[];
-extern uint8_t __image_end[];
-size_t stack_high_water(void);
-void protect_flash(void);
 
 /* newlib's malloc takes its memory here: XS keeps its tables and jump buffers in it. */
 static char *heap = __heap_start;
 
+char *heap_continue_at(char *at)
+{
+	char *before = heap;
+	heap = at;
+	return before;
+}
+
 void *_sbrk(ptrdiff_t size)
 {
-	if (size > __heap_end - heap) {
-		errno = ENOMEM;
-		return (void *)-1;
-	}
+	if (size > __heap_end - heap) return (void *)-1;
 	heap += size;
 	return heap - size;
 }
 
-/* Date is not used by the device; XS's engine links it all the same. */
-int _gettimeofday(struct timeval *now, void *zone)
-{
-	(void)zone;
-	uint32_t ms = timer_milliseconds();
-	now->tv_sec = (time_t)(ms / 1000);
-	now->tv_usec = (suseconds_t)(ms % 1000 * 1000);
-	return 0;
-}
-
 bool board_wait(bool alarm, uint32_t ms)
 {
-	uint32_t start = timer_milliseconds();
+	enum { SLEEP_MS = 100 }; /* the longest: the watchdog wants to be fed, and the launcher may want a restart */
+	uint32_t start = board_milliseconds();
 	fault_steady();
 	for (;;) {
 		watchdog_feed();
@@ -47,11 +35,9 @@ bool board_wait(bool alarm, uint32_t ms)
 			CONTROL->restart = 0;
 			board_restart();
 		}
-		uart_beat();
-		if (uart_pending()) return true;
-		uint32_t waited = timer_milliseconds() - start;
-		if (alarm && waited >= ms) return true;
-		timer_wake_after(alarm && ms - waited < BEAT_SLEEP_MS ? ms - waited : BEAT_SLEEP_MS);
+		uint32_t waited = board_milliseconds() - start;
+		if (uart_pending() || (alarm && waited >= ms)) return true;
+		timer_wake_after(alarm && ms - waited < SLEEP_MS ? ms - waited : SLEEP_MS);
 		/* With interrupts masked one that comes in between still ends the sleep, and none is missed. */
 		__asm volatile("cpsid i");
 		if (!uart_pending()) __asm volatile("wfi");
@@ -59,73 +45,24 @@ bool board_wait(bool alarm, uint32_t ms)
 	}
 }
 
+uint8_t *const nor_part = NV_BASE;
+volatile struct nor_faults *const nor_faults = &CONTROL->faults;
+
 static void native_uart_read(struct sxMachine *the)
 {
-	size_t size = 0;
-	uint32_t port = argument_unsigned(the, 0);
-	uint8_t *out = argument_bytes(the, 1, &size);
-	return_number(the, port < PORT_COUNT ? (double)uart_read((int)port, out, size) : 0);
+	return_number(the, (double)uart_read(argument_unsigned(the, 0), argument_bytes(the, 1)));
 }
 
 static void native_uart_write(struct sxMachine *the)
 {
-	size_t size = 0;
-	uint32_t port = argument_unsigned(the, 0);
-	const uint8_t *bytes = argument_bytes(the, 1, &size);
-	return_number(the, port < PORT_COUNT ? (double)uart_write((int)port, bytes, size) : 0);
+	struct bytes bytes = argument_bytes(the, 1);
+	return_number(the, (double)uart_write(argument_unsigned(the, 0), bytes, argument_unsigned(the, 2)));
 }
 
-static void native_uart_lost(struct sxMachine *the)
+static void native_control(struct sxMachine *the)
 {
-	uint32_t port = argument_unsigned(the, 0);
-	return_number(the, port < PORT_COUNT ? uart_lost((int)port) : 0);
-}
-
-static void native_flash_read(struct sxMachine *the)
-{
-	size_t size = 0;
-	uint32_t offset = argument_unsigned(the, 0);
-	uint8_t *out = argument_bytes(the, 1, &size);
-	return_number(the, flash_read(offset, out, size));
-}
-
-static void native_flash_holds(struct sxMachine *the)
-{
-	size_t size = 0;
-	uint32_t offset = argument_unsigned(the, 0);
-	const uint8_t *bytes = argument_bytes(the, 1, &size);
-	return_boolean(the, flash_holds(offset, bytes, size));
-}
-
-static void native_flash_write(struct sxMachine *the)
-{
-	size_t size = 0;
-	uint32_t offset = argument_unsigned(the, 0);
-	const uint8_t *bytes = argument_bytes(the, 1, &size);
-	return_number(the, flash_write(offset, bytes, size));
-}
-
-static void native_flash_erase(struct sxMachine *the)
-{
-	return_number(the, flash_erase(argument_unsigned(the, 0)));
-}
-
-static void native_settings(struct sxMachine *the)
-{
-	size_t size = 0;
-	uint8_t *out = argument_bytes(the, 0, &size);
-	return_number(the, (double)settings_read(out, size));
-}
-
-static void native_rtc(struct sxMachine *the)
-{
-	return_number(the, rtc_seconds());
-}
-
-static void native_uart_peer(struct sxMachine *the)
-{
-	uint32_t port = argument_unsigned(the, 0);
-	return_number(the, port < PORT_COUNT ? uart_peer((int)port) : 0);
+	uint32_t word = argument_unsigned(the, 0);
+	return_number(the, word < CONTROL_WORDS ? ((volatile uint32_t *)CONTROL)[word] : 0);
 }
 
 static void native_key_address(struct sxMachine *the)
@@ -135,24 +72,20 @@ static void native_key_address(struct sxMachine *the)
 
 static void native_key_sign(struct sxMachine *the)
 {
-	uint8_t *signature = argument_bytes_of(the, 1, 64);
-	return_boolean(the, key_sign(argument_bytes_of(the, 0, 32), signature));
+	return_boolean(the, key_sign(argument_bytes_of(the, 0, 32), argument_bytes_of(the, 1, 64)));
 }
 
 static void native_ticks(struct sxMachine *the)
 {
-	return_number(the, (double)timer_ticks());
+	return_number(the, timer_ticks());
 }
 
-/* Bytes of RAM by use: 0 C stack, 1 data, 2 malloc, 3 arena, of which 4 chunks, 5 slots and 6 value stack; live: 7, 8. */
-static void native_memory(struct sxMachine *the)
+/* Bytes of RAM by use, as natives.ts lists them. */
+static void native_ram(struct sxMachine *the)
 {
-	struct machine_usage usage;
-	machine_usage(&usage);
-	size_t bytes[] = {
-		stack_high_water(), (size_t)(__bss_end - __data_start), (size_t)(heap - __heap_start),
-		usage.arena, usage.chunks, usage.slots, usage.stack, usage.live_chunks, usage.live_slots,
-	};
+	char *deepest = __stack_bottom;
+	while (deepest < __stack_top && *deepest == STACK_PAINT) deepest++;
+	ptrdiff_t bytes[] = { __stack_top - deepest, __bss_end - __data_start, heap - __heap_start };
 	uint32_t use = argument_unsigned(the, 0);
 	return_number(the, use < sizeof(bytes) / sizeof(bytes[0]) ? (double)bytes[use] : 0);
 }
@@ -162,73 +95,52 @@ static void native_fault(struct sxMachine *the)
 	fault(argument_string(the, 0));
 }
 
-static const struct native natives[] = {
+const struct native board_natives[] = {
 	{ "uartRead", native_uart_read, 2 },
-	{ "uartWrite", native_uart_write, 2 },
-	{ "uartLost", native_uart_lost, 1 },
-	{ "flashRead", native_flash_read, 2 },
-	{ "flashHolds", native_flash_holds, 2 },
-	{ "flashWrite", native_flash_write, 2 },
-	{ "flashErase", native_flash_erase, 1 },
-	{ "settings", native_settings, 1 },
-	{ "rtc", native_rtc, 0 },
-	{ "uartPeer", native_uart_peer, 1 },
+	{ "uartWrite", native_uart_write, 3 },
+	{ "control", native_control, 1 },
 	{ "keyAddress", native_key_address, 1 },
 	{ "keySign", native_key_sign, 2 },
 	{ "ticks", native_ticks, 0 },
-	{ "memory", native_memory, 1 },
+	{ "ram", native_ram, 1 },
 	{ "fault", native_fault, 1 },
+	{ NULL, NULL, 0 },
 };
 
-static void print(const char *text)
+/* Code, constants and the frozen machine are in flash: what tries to write there must fail here as on a chip. */
+static void protect_flash(void)
 {
-	board_print(text, strlen(text));
-}
-
-/* The build runs an image once without its built-ins and takes them out of the file: see build.mjs. */
-static void install(struct sxMachine *the)
-{
-	machine_install_own(the);
-	machine_install(the, natives, sizeof(natives) / sizeof(natives[0]));
-}
-
-static _Noreturn void prelink_and_hand_over(void)
-{
-	uint32_t margin; /* the build tries some: each slot too many is 16 bytes of flash */
-	memcpy(&margin, NV_BASE, 4);
-	struct prelink_input input = { archive, install, (int)margin, PRELINK_PROGRAM };
-	uart_start();
-	timer_start();
-	size_t size = prelink(__image_end, NV_BASE + 4 * 1024 * 1024, &input);
-	memcpy(NV_BASE + 4, __image_end, size);
-	memcpy(NV_BASE, &size, 4);
-	print("prelinked\n");
-	for (;;) watchdog_feed();
+	REGISTER(0xe000ed98) = 0;
+	REGISTER(0xe000ed9c) = 0;
+	REGISTER(0xe000eda0) = 6 << 24 | 1 << 17 | 21 << 1 | 1; /* read only, 4 MB */
+	REGISTER(0xe000ed94) = 4 | 1; /* all else stays as it is */
+	__asm volatile("dsb\n isb");
 }
 
 int main(void)
 {
 	uint8_t seed[32];
 	struct sxMachine *root = prelinked_root(__image_end);
-	if (!root) prelink_and_hand_over();
-	protect_flash();
 	uart_start();
-	fault_start();
 	timer_start();
-	flash_start();
-	print("sundial " IMAGE_NAME " on mps2-an386 (emulated)\n");
-	if (!board_entropy_certified()) print("entropy: not certified, keys of this board are for development only\n");
-	if (fault_before()) {
-		print("restarted after fault: ");
-		print(fault_before());
-		print("\n");
+	if (!root) {
+		prelink_function *prelink = (prelink_function *)(BUILD_ENTRY | 1); /* 1: Thumb code */
+		prelink(__image_end, NV_BASE, archive, PRELINK_PROGRAM);
+		board_print("prelinked\n");
+		for (;;) __asm volatile("wfi");
 	}
-	bool blinded = board_random(seed, sizeof(seed));
+	protect_flash();
+	board_print("sundial " IMAGE_NAME " on mps2-an386 (emulated)\n");
+	if (!board_entropy_certified()) board_print("entropy: not certified, keys of this board are for development only\n");
+	fault_start();
+	watchdog_start();
+	CONTROL->boots++;
+	bool blinded = board_random((struct bytes){ seed, sizeof(seed) });
 	secp_start(blinded ? seed : NULL);
 	key_start(blinded);
 
 	struct machine_limits limits = {
-		.arena = (uint8_t *)__arena_start,
+		.arena = __arena_start,
 		.arena_size = (size_t)(__arena_end - __arena_start),
 		.c_stack_limit = __stack_bottom + 2048,
 		.stack_slots = STACK_SLOTS,
@@ -236,9 +148,9 @@ int main(void)
 		.first_chunks = FIRST_CHUNKS,
 		.first_slots = FIRST_SLOTS,
 	};
-	struct sxMachine *the = machine_create(&limits, root);
+	struct sxMachine *the = machine_clone(&limits, root);
 	if (!PRELINK_PROGRAM) {
-		install(the);
+		machine_install(the);
 		archive_run(the, archive);
 	}
 	machine_start(the);

@@ -4,22 +4,22 @@ import { type Natives, natives } from '../../native/natives.ts';
 /** Ports of uartRead and uartWrite. */
 export const port = { console: 0, tap: 1, uplink: 2 } as const;
 
-/** Results of the flash natives, as in board.h. */
+/**
+ * Words of the control page: starts since the board was made; Unix seconds at this start, of a clock that ran while the
+ * power was off, 0 when there is none.
+ */
+export const control = { boots: 4, rtc: 6 } as const;
+
+/** Results of the flash natives, as in nor.c. */
 export const flashResult = ['ok', 'flash_range', 'flash_bit_set', 'flash_worn'] as const;
 
 export interface BoardNatives extends Natives {
-  /** Fills `out` from the port's ring; returns how many bytes there were. */
+  /** Fills `out` with what the port has received; returns how many bytes there were. The first call opens the port. */
   uartRead(port: number, out: Uint8Array): number;
-  /** Returns how many bytes the far end took. */
-  uartWrite(port: number, bytes: Uint8Array): number;
-  /** Bytes dropped since the start because nobody read them in time. */
-  uartLost(port: number): number;
-  /** Who is at the far end of the port: changes when it restarts; 0 when nobody is. */
-  uartPeer(port: number): number;
-  /** Fills `out` with what the factory wrote for this device; returns its bytes, 0 when there is none. */
-  settings(out: Uint8Array): number;
-  /** Unix seconds of a clock that ran while the power was off; 0 when there is none. */
-  rtc(): number;
+  /** Returns how many bytes went out: fewer when the far end took none for `patienceMs`. */
+  uartWrite(port: number, bytes: Uint8Array, patienceMs: number): number;
+  /** A word of the control page, see board.h and `control`. */
+  control(word: number): number;
   flashRead(offset: number, out: Uint8Array): number;
   /** Whether `bytes` are read at `offset`. */
   flashHolds(offset: number, bytes: Uint8Array): boolean;
@@ -27,10 +27,10 @@ export interface BoardNatives extends Natives {
   flashErase(offset: number): number;
   keyAddress(out: Uint8Array): void;
   keySign(digest: Uint8Array, out: Uint8Array): boolean;
-  /** 25 MHz since power-up. */
+  /** Of 25 MHz; wraps after 171 s. */
   ticks(): number;
-  /** Bytes of RAM by use: 0 C stack, 1 data, 2 malloc, 3 arena, of which 4 chunks, 5 slots, 6 value stack. */
-  memory(use: number): number;
+  /** Bytes of RAM beside the arena: 0 C stack at its deepest, 1 data, 2 malloc. */
+  ram(use: number): number;
   /** Ends this run under a name and restarts the board. */
   fault(name: string): never;
 }

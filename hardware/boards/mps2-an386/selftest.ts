@@ -13,6 +13,8 @@ const flash = boardFlash();
 
 /** A line longer than this is noise. */
 const lineMax = 1400;
+/** Until a far end that takes no byte is not there. */
+const patienceMs = 1000;
 
 const digits = '0123456789abcdef';
 const crypto = nativeCrypto();
@@ -71,8 +73,8 @@ const operations: Record<string, (...values: Uint8Array[]) => Uint8Array | strin
     return '';
   },
   ticks: () => String(ticks),
-  memory: () => [0, 1, 2, 3, 4, 5, 6].map((use) => board.memory(use)).join(' '),
-  lost: () => String(board.uartLost(port.tap)),
+  memory: () =>
+    [...[0, 1, 2].map((use) => board.ram(use)), ...[0, 1, 2, 3].map((use) => board.memory(use))].join(' '),
   exhaustMemory: () => {
     const held: Uint8Array[] = [];
     for (;;) held.push(new Uint8Array(1024));
@@ -94,7 +96,8 @@ const operations: Record<string, (...values: Uint8Array[]) => Uint8Array | strin
 };
 
 const say = (text: string): void => {
-  board.uartWrite(port.tap, Uint8Array.from([...`${text}\n`].map((character) => character.charCodeAt(0))));
+  const bytes = Uint8Array.from([...`${text}\n`].map((character) => character.charCodeAt(0)));
+  board.uartWrite(port.tap, bytes, patienceMs);
 };
 
 async function answer(line: string): Promise<void> {

@@ -4,6 +4,8 @@
  */
 import type { Address, Signature } from '../../../protocol/bytes.ts';
 import { type Amount, amount, type Seconds, seconds } from '../../../protocol/integers.ts';
+import { crc32 } from '../../../device/crc32.ts';
+import { blocks, blockSize } from './flash.ts';
 import { board } from './natives.ts';
 
 export interface BoardSettings {
@@ -23,8 +25,9 @@ export interface BoardSettings {
   readonly speed: number;
 }
 
-/** The longest settings that a block holds. */
-const bytesMax = 2048;
+/** The settings' block begins with three words, little-endian: this, the bytes of the text behind them, its CRC-32. */
+const magic = 0x53444e53;
+const headBytes = 12;
 
 const digits = '0123456789abcdef';
 
@@ -47,13 +50,23 @@ export function hex(bytes: Uint8Array): string {
   return text;
 }
 
+/** The text that the factory wrote, in bytes. Undefined when it has not been here, or the block is damaged. */
+function settingsText(): Uint8Array | undefined {
+  const block = new Uint8Array(blockSize);
+  board.flashRead(blocks * blockSize, block);
+  const head = new DataView(block.buffer);
+  const length = head.getUint32(4, true);
+  if (head.getUint32(0, true) !== magic || length > blockSize - headBytes) return undefined;
+  const text = block.slice(headBytes, headBytes + length);
+  return crc32(text) === head.getUint32(8, true) ? text : undefined;
+}
+
 /** Undefined when the factory has not been here. */
 export function readSettings(): BoardSettings | undefined {
-  const bytes = new Uint8Array(bytesMax);
-  const length = board.settings(bytes);
-  if (length === 0) return undefined;
+  const bytes = settingsText();
+  if (bytes === undefined) return undefined;
   let text = '';
-  for (let i = 0; i < length; i++) text += String.fromCharCode(bytes[i]!);
+  for (let i = 0; i < bytes.length; i++) text += String.fromCharCode(bytes[i]!);
   const found = JSON.parse(text) as Record<string, string | number | undefined>;
   const number = (name: string): number => Number(found[name] ?? 0);
   const bytesOf = (name: string, size: number): Uint8Array =>

@@ -19,6 +19,7 @@
 
 #define sxMachine xsMachineRecord /* as xs.h calls it outside of the engine */
 #include "machine.h"
+#include "../sdk/natives.h"
 
 #define TEXT_MAX (16 * 1024)
 #define PATH_MAX_OURS 1024
@@ -128,20 +129,20 @@ static bool within(size_t offset, size_t size)
 
 static void linux_flash_read(xsMachine *the)
 {
-	size_t size = 0, offset = argument_unsigned(the, 0);
-	uint8_t *out = argument_bytes(the, 1, &size);
-	return_boolean(the, within(offset, size) && pread(flash, out, size, (off_t)offset) == (ssize_t)size);
+	size_t offset = argument_unsigned(the, 0);
+	struct bytes out = argument_bytes(the, 1);
+	return_boolean(the, within(offset, out.size) && pread(flash, out.at, out.size, (off_t)offset) == (ssize_t)out.size);
 }
 
 static void linux_flash_write(xsMachine *the)
 {
 	uint8_t before[FLASH_BLOCK];
-	size_t size = 0, offset = argument_unsigned(the, 0);
-	const uint8_t *bytes = argument_bytes(the, 1, &size);
-	bool sound = within(offset, size) && size <= sizeof(before);
-	sound = sound && pread(flash, before, size, (off_t)offset) == (ssize_t)size;
-	for (size_t i = 0; sound && i < size; i++) sound = (before[i] & bytes[i]) == bytes[i];
-	sound = sound && pwrite(flash, bytes, size, (off_t)offset) == (ssize_t)size;
+	size_t offset = argument_unsigned(the, 0);
+	struct bytes bytes = argument_bytes(the, 1);
+	bool sound = within(offset, bytes.size) && bytes.size <= sizeof(before);
+	sound = sound && pread(flash, before, bytes.size, (off_t)offset) == (ssize_t)bytes.size;
+	for (size_t i = 0; sound && i < bytes.size; i++) sound = (before[i] & bytes.at[i]) == bytes.at[i];
+	sound = sound && pwrite(flash, bytes.at, bytes.size, (off_t)offset) == (ssize_t)bytes.size;
 	return_boolean(the, sound && fdatasync(flash) == 0);
 }
 
@@ -166,11 +167,12 @@ static const struct native linux_natives[] = {
 	{ "flashWrite", linux_flash_write, 2 },
 	{ "flashErase", linux_flash_erase, 2 },
 	{ "exit", linux_exit, 1 },
+	{ NULL, NULL, 0 },
 };
 
 void xs_sundial_linux(xsMachine *the)
 {
-	machine_install(the, linux_natives, sizeof(linux_natives) / sizeof(linux_natives[0]));
+	natives_install(the, linux_natives);
 }
 
 /* XS calls it when it can't go on; the names are those of the other boards. */

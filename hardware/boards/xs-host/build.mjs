@@ -13,6 +13,7 @@ import {
   engine,
   engineSources,
   hash,
+  keccakFlags,
   nativeFolder,
   strictFlags,
 } from '../../native/build.mjs';
@@ -25,6 +26,7 @@ const own = [
   'archive_make.c',
   'keccak.c',
   'frame.c',
+  'nor.c',
   'crypto_natives.c',
   'quick.c',
   'run.c',
@@ -45,7 +47,7 @@ export async function buildHost({ stress = false } = {}) {
       headers: [],
       inputs,
     })),
-    ...(await compile('cc', [...common, ...strictFlags, ...ourFlags], [...own, ...hostOwn], {
+    ...(await compile('cc', [...common, ...strictFlags, ...ourFlags, ...keccakFlags], [...own, ...hostOwn], {
       inputs,
     })),
     ...(await compile(

@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "../../native/archive_make.h"
-#include "../../native/crypto.h"
 #include "../../native/machine.h"
 #include "flash.h"
 
@@ -23,21 +22,18 @@
 /* The parser recurses in C, once a level of nesting; chips don't parse. */
 #define C_STACK (4 * 1024 * 1024)
 
-static int exit_code;
 static bool takes_stdin;
 
 _Noreturn void fault(const char *name)
 {
-	struct machine_usage usage;
-	machine_usage(&usage);
 	fflush(stdout);
-	fprintf(stderr, "fault: %s (arena at its peak %zu bytes)\n", name, usage.arena);
+	fprintf(stderr, "fault: %s\n", name);
 	exit(70);
 }
 
-void board_print(const char *text, size_t size)
+void board_print(const char *text)
 {
-	fwrite(text, 1, size, stdout);
+	fputs(text, stdout);
 }
 
 static uint64_t milliseconds(void)
@@ -57,9 +53,9 @@ bool board_entropy_certified(void)
 	return true;
 }
 
-bool board_random(uint8_t *out, size_t size)
+bool board_random(struct bytes out)
 {
-	return getrandom(out, size, 0) == (ssize_t)size;
+	return getrandom(out.at, out.size, 0) == (ssize_t)out.size;
 }
 
 bool board_wait(bool alarm, uint32_t ms)
@@ -74,30 +70,21 @@ bool board_wait(bool alarm, uint32_t ms)
 /* Nobody writes to stdin any more: so ends a program that serves it. */
 static void native_stdin(struct sxMachine *the)
 {
-	size_t size = 0;
-	uint8_t *out = argument_bytes(the, 0, &size);
-	ssize_t count = read(STDIN_FILENO, out, size);
-	if (count <= 0) machine_exit();
-	return_number(the, count > 0 ? (double)count : 0);
+	struct bytes out = argument_bytes(the, 0);
+	ssize_t count = read(STDIN_FILENO, out.at, out.size);
+	if (count <= 0) exit(0);
+	return_number(the, (double)count);
 }
 
 static void native_exit(struct sxMachine *the)
 {
-	exit_code = (int)argument_unsigned(the, 0) & 0xff;
-	machine_exit();
+	exit((int)argument_unsigned(the, 0) & 0xff);
 }
 
-static void native_memory(struct sxMachine *the)
-{
-	struct machine_usage usage;
-	machine_usage(&usage);
-	return_number(the, (double)(usage.arena - usage.stack));
-}
-
-static const struct native natives[] = {
+const struct native board_natives[] = {
 	{ "exit", native_exit, 1 },
-	{ "memory", native_memory, 0 },
 	{ "stdin", native_stdin, 1 },
+	{ NULL, NULL, 0 },
 };
 
 static char *read_file(const char *path, size_t *size)
@@ -147,7 +134,7 @@ int main(int count, char **arguments)
 	limits.arena_size += (size_t)limits.stack_slots * 32; /* so that the stack is not counted */
 	limits.arena = malloc(limits.arena_size);
 	if (!limits.arena) return 71;
-	struct sxMachine *the = machine_create(&limits, NULL);
+	struct sxMachine *the = machine_create(&limits);
 
 	if (archive) {
 		FILE *out = fopen(archive, "wb");
@@ -159,10 +146,8 @@ int main(int count, char **arguments)
 		return 0;
 	}
 	uint8_t seed[32];
-	secp_start(board_random(seed, sizeof(seed)) ? seed : NULL);
-	machine_install_own(the);
-	machine_install(the, natives, sizeof(natives) / sizeof(natives[0]));
-	machine_install(the, flash_natives, flash_natives_count);
+	secp_start(board_random((struct bytes){ seed, sizeof(seed) }) ? seed : NULL);
+	machine_install(the);
 	if (!run_program(the, source, size)) {
 		fprintf(stderr, "xs-host: %s does not parse\n", bundle);
 		return 1;
@@ -172,5 +157,5 @@ int main(int count, char **arguments)
 	gxStress = 1;
 #endif
 	machine_loop(the);
-	return exit_code;
+	return 0;
 }

@@ -62,6 +62,7 @@ export class BoardMemory {
     this.path = join(folder, 'flash.img');
     if (existsSync(this.path)) return;
     const file = openSync(this.path, 'w');
+    writeSync(file, Buffer.alloc(emulator.flashBytes, 0xff));
     ftruncateSync(file, emulator.memoryBytes);
     closeSync(file);
   }
@@ -96,24 +97,15 @@ export class BoardMemory {
     this.access((file) => writeSync(file, seed, 0, 32, emulator.controlOffset + 32));
   }
 
-  /** Bytes of the flash as the board sees them: the file holds the complement. */
   flash(offset: number, length: number): Uint8Array {
-    const bytes = Buffer.alloc(length);
+    const bytes = new Uint8Array(length);
     this.access((file) => readSync(file, bytes, 0, length, offset));
-    return new Uint8Array(bytes.map((byte) => ~byte & 0xff));
+    return bytes;
   }
 
   /** Writes flash behind the board's back: a programmer's work, or damage. */
   program(offset: number, bytes: Uint8Array): void {
-    this.access((file) =>
-      writeSync(
-        file,
-        bytes.map((byte) => ~byte & 0xff),
-        0,
-        bytes.length,
-        offset,
-      ),
-    );
+    this.access((file) => writeSync(file, bytes, 0, bytes.length, offset));
   }
 }
 

@@ -10,7 +10,7 @@ import { journalBanks } from '../limits.ts';
 import { type BoardMemory, Emulator } from './emulator.ts';
 
 const blockSize = 4096;
-/** As in board.h. */
+/** Of the journal; behind them lie the settings, and behind those the key. */
 const blocks = 64;
 const settingsMagic = 0x53444e53;
 const keyMagic = 0x4b444e53;
@@ -28,7 +28,7 @@ class StoppedFlash implements Flash {
   }
 
   read(offset: number, length: number): Uint8Array {
-    return new Uint8Array(this.memory.flash(offset, length));
+    return this.memory.flash(offset, length);
   }
 
   write(offset: number, bytes: Uint8Array): void {
@@ -49,7 +49,7 @@ class StoppedFlash implements Flash {
 
 /** What a board has stored, read from a copy: it may be running meanwhile. */
 export function storedBy(memory: BoardMemory): Uint8Array[] {
-  const content = new Uint8Array(memory.flash(0, blocks * blockSize));
+  const content = memory.flash(0, blocks * blockSize);
   const copy: Flash = {
     size: content.length,
     blockSize,
@@ -77,23 +77,19 @@ export function writeSettings(memory: BoardMemory, settings: SettingsFile): void
   head.setUint32(0, settingsMagic, true);
   head.setUint32(4, text.length, true);
   head.setUint32(8, crc32(text), true);
-  const at = (blocks + 1) * blockSize;
+  const at = blocks * blockSize;
   memory.program(at, new Uint8Array(head.buffer));
   memory.program(at + 12, text);
 }
 
 /** Puts a key into a board that has made none yet: for devices whose channel was opened before the board was built. */
 export function injectKey(memory: BoardMemory, secret: Uint8Array): void {
-  const stored = new DataView(new ArrayBuffer(8));
-  stored.setUint32(0, keyMagic, true);
-  stored.setUint32(4, crc32(secret), true);
-  const at = blocks * blockSize;
+  const head = new DataView(new ArrayBuffer(8));
+  head.setUint32(0, keyMagic, true);
+  head.setUint32(4, crc32(secret), true);
+  const at = (blocks + 1) * blockSize;
+  memory.program(at, new Uint8Array(head.buffer));
   memory.program(at + 8, secret);
-  // These two words are stored as they are, see key.c; `program` writes complements.
-  memory.program(
-    at,
-    new Uint8Array(stored.buffer).map((byte) => ~byte & 0xff),
-  );
 }
 
 /** Starts a board for a moment, so that it makes its key if it has none, and returns its address. */
