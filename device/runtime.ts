@@ -53,6 +53,8 @@ export interface Observer<R> {
 const QUEUE_MAX = 256;
 /** How often the machine looks at its clocks. */
 const CLOCK_MS = 1000;
+/** How long after a fault a machine hears that the hub is there: a key that fails for good then faults once in that time. */
+const HUB_AGAIN_MS = 60_000;
 
 export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly type: string }> {
   state: S;
@@ -62,6 +64,9 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
   private journal: Journal | undefined;
   private link: Link | undefined;
   private uplink: Uplink | undefined;
+  private uplinkUp = false;
+  /** When the machine, which started anew, is told of a hub that was there all the while. */
+  private hubAgainAtMs: number | undefined;
   /** Events that came while another one is handled. */
   private readonly queue: (E | DeviceEvent)[] = [];
   /** True while an event is handled. */
@@ -109,6 +114,8 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
     const tick = (): void => {
       this.stopClock = this.host.clock.schedule(CLOCK_MS, () => {
         void this.dispatch({ type: 'clock' });
+        if (this.hubAgainAtMs !== undefined && this.host.clock.monotonicMs() >= this.hubAgainAtMs)
+          this.hubIs(this.uplinkUp);
         tick();
       });
     };
@@ -180,8 +187,14 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
         if (!decoded.ok) this.observer.onNotice?.({ type: 'refused', code: decoded.code, by: 'us' });
         else if (decoded.message) void this.dispatch({ type: 'hubMessage', message: decoded.message });
       },
-      (connected) => void this.dispatch({ type: connected ? 'hubConnected' : 'hubLost' }),
+      (connected) => this.hubIs(connected),
     );
+  }
+
+  private hubIs(connected: boolean): void {
+    this.uplinkUp = connected;
+    this.hubAgainAtMs = undefined;
+    void this.dispatch({ type: connected ? 'hubConnected' : 'hubLost' });
   }
 
   private onTapBytes(bytes: Uint8Array): void {
@@ -309,6 +322,7 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
     this.state = this.machine.afterPowerUp(this.stored(), frozen);
     const events: DeviceEvent[] = [this.bootEvent()];
     if (this.link !== undefined) events.push({ type: 'linkUp' });
+    if (this.uplinkUp) this.hubAgainAtMs = this.host.clock.monotonicMs() + HUB_AGAIN_MS;
     this.queue.unshift(...events);
   }
 }

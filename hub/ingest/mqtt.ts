@@ -125,10 +125,18 @@ export class MqttIngest {
   #subscribe(): void {
     const any = deviceTopics(this.#options.hub, '+');
     this.#client.subscribe({ [any.up]: { qos: 1 }, [any.state]: { qos: 1 } }, (error) => {
-      if (error) this.#options.log.warn({ err: causeText(error) }, 'subscription failed');
+      if (error) {
+        this.#options.log.warn({ err: causeText(error) }, 'subscription failed');
+        // On a connection that stands nobody else would ask again, and the hub would hear nothing for good.
+        if (this.#subscribed === undefined) setTimeout(() => this.#subscribeAgain(), RECONNECT_MS).unref();
+      }
       this.#subscribed?.(error ?? undefined);
     });
     for (const [topic, bytes] of this.#retained) this.#publish(topic, bytes, true);
+  }
+
+  #subscribeAgain(): void {
+    if (this.#client.connected) this.#subscribe();
   }
 
   async #take(topic: string, payload: Buffer, retained: boolean): Promise<void> {

@@ -130,11 +130,18 @@ export function applyRecord(books: Books, record: HubRecord, how: Applying = {})
 }
 
 /** The books with the voucher among the credits that are owed, or no longer. */
-function withOwed(books: Books, entry: Entry, edit: Edit | undefined): Books {
+function withOwed(
+  books: Books,
+  entry: Entry,
+  recordedAt: RecordOf<'entry'>['at'],
+  edit: Edit | undefined,
+): Books {
   const { key, payee, at, credited, payeeCredit } = entry;
   const isOwed = credited > (payeeCredit?.credited ?? 0);
-  if (!isOwed && trieGet(books.owed, key) === undefined) return books;
-  const owed = isOwed ? { voucher: entryId(entry), payee, requestAt: at } : undefined;
+  const before = trieGet(books.owed, key);
+  if (!isOwed && before === undefined) return books;
+  const since = before?.since ?? (recordedAt > at ? recordedAt : at);
+  const owed = isOwed ? { voucher: entryId(entry), payee, since } : undefined;
   return { ...books, owed: trieSet(books.owed, key, owed, edit) };
 }
 
@@ -156,6 +163,7 @@ function applyEntry(
       return addVoucher(
         books,
         entryOf(key, record.message, edit === undefined ? message : shared(message, edit)),
+        record.at,
         token,
         edit,
       );
@@ -178,7 +186,7 @@ function applyEntry(
       const payeeCredit =
         message.byPayee === 1 && credited > (own?.credited ?? -1) ? { credited, signature } : own;
       const changed = { ...entry, credited: higher, payeeCredit };
-      return withOwed(withEntry(marked, entry, changed, edit), changed, edit);
+      return withOwed(withEntry(marked, entry, changed, edit), changed, record.at, edit);
     }
     default:
       return books;
@@ -216,7 +224,13 @@ export function entryOf(key: string, bytes: Uint8Array, message: CollectedMessag
   };
 }
 
-function addVoucher(books: Books, entry: Entry, token: number, edit: Edit | undefined): Books {
+function addVoucher(
+  books: Books,
+  entry: Entry,
+  recordedAt: RecordOf<'entry'>['at'],
+  token: number,
+  edit: Edit | undefined,
+): Books {
   const { channel, seq } = entry;
   const added = withChannel(books, channel, edit, (book) => {
     const entries = ownEntries(book, edit);
@@ -227,7 +241,7 @@ function addVoucher(books: Books, entry: Entry, token: number, edit: Edit | unde
   const known = withKnown(added, entry.key, { token, channel, seq }, edit);
   const counted = { ...known, vouchers: known.vouchers + 1 };
   // What was just taken owes something only when it came voided.
-  return entry.voided ? withOwed(counted, entry, edit) : counted;
+  return entry.voided ? withOwed(counted, entry, recordedAt, edit) : counted;
 }
 
 /** The entries of a book in a list that may be changed. */

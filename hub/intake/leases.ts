@@ -8,7 +8,7 @@ import { SCOPE_ANY } from '../../protocol/vouchers.ts';
 import type { MessageOf } from '../../protocol/wire/messages.ts';
 import { leasedEntriesMax } from '../limits.ts';
 import type { RecordOf } from '../records.ts';
-import { channelBook, highest } from './books.ts';
+import { channelBook, findEntry, highest } from './books.ts';
 import type { ChannelFacts, IntakeContext, IntakeState } from './state.ts';
 import { bytesKey, numberKey, trieEntries, trieGet } from './trie.ts';
 
@@ -83,7 +83,8 @@ function stillGood(context: IntakeContext, old: RecordOf<'lease'>, wanted: Recor
 
 /**
  * Does a payee of the scope owe a countersignature for longer than its terminals may stay away plus claimMargin? Then
- * payers would risk money in a scope that does not give it back (rule 4).
+ * payers would risk money in a scope that does not give it back (rule 4). It owes none to a payer that is proved
+ * dishonest: the bond answers, and a cheater must not shut a scope for everybody.
  */
 function creditsOverdue(context: IntakeContext, state: IntakeState, scope: Uint8Array): boolean {
   const payees = context.scopes[bytesKey(scope)];
@@ -92,7 +93,9 @@ function creditsOverdue(context: IntakeContext, state: IntakeState, scope: Uint8
   const { payeeOfflineMax, claimMargin } = context.timing;
   for (const [, owed] of trieEntries(books.owed)) {
     if (owed === undefined || !payees.includes(bytesKey(owed.payee))) continue;
-    if (owed.requestAt + payeeOfflineMax + claimMargin < block.at) return true;
+    if (owed.since + payeeOfflineMax + claimMargin >= block.at) continue;
+    const entry = findEntry(books, owed.voucher);
+    if (entry !== undefined && channelBook(books, entry.channel).proof === undefined) return true;
   }
   return false;
 }

@@ -94,8 +94,11 @@ export interface Books {
 export interface OwedCredit {
   readonly voucher: Bytes32;
   readonly payee: Address;
-  /** When the request was made: the payee's time to countersign runs from there. */
-  readonly requestAt: Seconds;
+  /**
+   * L2 time of its record, or of the request when that is later: the payee's time to countersign runs from there. Not
+   * from the request, which is long ago for a refund, and which a payer dates as it likes for what is void.
+   */
+  readonly since: Seconds;
 }
 
 export interface Known {

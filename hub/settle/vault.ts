@@ -180,6 +180,16 @@ export class Vault {
     return this.client.readContract({ address: this.address, abi: vaultAbi, functionName: 'held' });
   }
 
+  /** Units that no pot's claim took. */
+  async readReserve(): Promise<number> {
+    return this.client.readContract({ address: this.address, abi: vaultAbi, functionName: 'reserve' });
+  }
+
+  /** How many channels were ever opened: their numbers are 1 to this. */
+  async readChannelCount(): Promise<number> {
+    return this.client.readContract({ address: this.address, abi: vaultAbi, functionName: 'channelCount' });
+  }
+
   /** The vault's clock in seconds: chain time less the time it was frozen. */
   async readClock(): Promise<number> {
     return this.client.readContract({ address: this.address, abi: vaultAbi, functionName: 'clock' });

@@ -2,7 +2,7 @@
  * `sundial board`: a device as firmware on an emulated Cortex-M4. Same state folders, flags and lines as the Node
  * devices, so that the demonstration can take either. The board is provisioned from its folder when it is first used.
  */
-import { existsSync, mkdirSync, unlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
@@ -19,8 +19,10 @@ import {
   type DeviceRole,
   lockDevice,
   readDevice,
+  standingRecords,
 } from '../site/device-folder.ts';
 import { parseMoney } from '../site/money.ts';
+import { syncFolder } from '../site/durable-file.ts';
 import { projectRoot } from '../site/paths.ts';
 import { describe } from './device-process.ts';
 import { addDeviceOptions, type CommonFlags, deviceOptions, stateFolder } from './flags.ts';
@@ -42,8 +44,15 @@ const HALT_POINTS = ['', 'sign', 'send:receipt', 'send:voucher', 'persist:intent
 /** What a payee risks offline in all, as for the Node terminals. */
 const CAP_TOTAL = 2_000_000_000;
 
-/** Writes key, settings and journal of a device folder into a board that is new. Throws `key_unsupported`. */
-function provision(folder: DeviceFolder, flags: BoardFlags): BoardMemory {
+/**
+ * The board of a device folder; one that is new gets key, settings and journal of the folder, all or none: with a part
+ * of its journal a device would sign what it signed before. Throws `key_unsupported`, and `journal_full` when the
+ * board's flash is too small for what it stands at.
+ */
+export function provision(
+  folder: DeviceFolder,
+  flags: Pick<BoardFlags, 'tickValue' | 'tickWh' | 'speed'>,
+): BoardMemory {
   const { file } = folder;
   if (file.secret === undefined)
     throw new KeyFault(
@@ -51,10 +60,10 @@ function provision(folder: DeviceFolder, flags: BoardFlags): BoardMemory {
       'The emulated board signs with secp256k1; this device has a P-256 element.',
     );
   const path = boardFolder(folder.path);
-  const fresh = !existsSync(path);
-  const stored = fresh ? folder.openJournal().replayed : [];
-  const memory = new BoardMemory(path);
-  if (!fresh) return memory;
+  if (existsSync(path)) return new BoardMemory(path);
+  const aside = `${path}.new`;
+  rmSync(aside, { recursive: true, force: true });
+  const memory = new BoardMemory(aside);
   injectKey(memory, fromHex(file.secret, 32));
   writeSettings(memory, {
     role: file.role,
@@ -71,8 +80,12 @@ function provision(folder: DeviceFolder, flags: BoardFlags): BoardMemory {
     speed: Number(flags.speed),
   });
   const journal = journalOf(memory);
-  for (const payload of stored) journal.append(payload, () => []);
-  return memory;
+  // Not its history: a board's banks are smaller than the folder's.
+  const standing = standingRecords(folder);
+  for (const [count, record] of standing.entries()) journal.append(record, () => standing.slice(0, count));
+  renameSync(aside, path);
+  syncFolder(folder.path);
+  return new BoardMemory(path);
 }
 
 /** Prints a board's line in the words of the Node devices. */
@@ -99,7 +112,7 @@ async function runBoard(role: DeviceRole, flags: BoardFlags): Promise<void> {
   const path = stateFolder(role, flags);
   await ensureBench(role, path, flags);
   const folder = readDevice(path, role);
-  const unlock = lockDevice(path);
+  const unlock = await lockDevice(path);
   const output = makeOutput(folder.file.name, flags.json);
   const memory = provision(folder, flags);
   // Whoever steers it by --control may also ask it to halt: only images for tests can.
@@ -129,7 +142,7 @@ async function runBoard(role: DeviceRole, flags: BoardFlags): Promise<void> {
   };
   const stop = (code: number): void => {
     disconnect?.();
-    unlock();
+    void unlock();
     void board.kill().then(() => process.exit(code));
   };
   const controls: Record<string, (value: unknown) => void> = {

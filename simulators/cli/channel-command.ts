@@ -1,14 +1,16 @@
 /** `sundial channel open|top-up|show|exit`: an owner's acts on L2; `revoke|allow`: what the operator does for it. */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { erc20Abi } from 'viem';
+import { erc20Abi, isAddress } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { Vault } from '../../hub/settle/vault.ts';
 import { SundialError } from '../../protocol/errors.ts';
+import { UINT32_MAX } from '../../protocol/integers.ts';
 import { addWearable, readSite, type Site } from '../site/site.ts';
 import { STATE_ROOT } from '../site/paths.ts';
 import { formatMoney, parseMoney } from '../site/money.ts';
 import { keyKind } from './flags.ts';
+import { askHub, namedForL2 } from './l2-errors.ts';
 import { fail } from './output.ts';
 
 interface Flags {
@@ -43,7 +45,15 @@ function need(value: string | undefined, flag: string, example: string): string 
   });
 }
 
-const channelOf = (flags: Flags): number => Number(need(flags.channel, '--channel', '1'));
+/** The number after --channel. Throws `missing_flag` or `bad_channel`. */
+function channelOf(flags: Flags): number {
+  const text = need(flags.channel, '--channel', '1');
+  if (/^\d{1,10}$/.test(text) && Number(text) <= UINT32_MAX) return Number(text);
+  throw new SundialError('bad_channel', `"${text}" is no channel`, {
+    severity: 'call',
+    remedy: 'Give its number on L2, for example --channel 1',
+  });
+}
 
 async function show({ vault, flags }: Act): Promise<void> {
   const channel = channelOf(flags);
@@ -81,7 +91,12 @@ async function open(act: Act): Promise<void> {
   await requireFunds(act, deposit);
   const facts = { deposited: flags.json ? deposit : formatMoney(deposit) };
   if (flags.device === undefined) {
-    const payer = need(flags.payer, '--payer', '0x<address of the device>').toLowerCase() as `0x${string}`;
+    const payer = need(flags.payer, '--payer', '0x<address of the device>').toLowerCase();
+    if (!isAddress(payer))
+      throw new SundialError('address', `${flags.payer} is no address on L2`, {
+        severity: 'call',
+        remedy: 'Give --payer 0x and 40 hex digits.',
+      });
     const { channel } = await vault.openChannel(owner, { payer, amount: deposit });
     return print(flags, { channel, ...facts });
   }
@@ -104,22 +119,10 @@ async function topUp(act: Act): Promise<void> {
   await show(act);
 }
 
-/** The operator's word to the running hub. Throws `hub_away`, and what the hub refuses by its own code. */
+/** The operator's word to the running hub. */
 async function tellHub({ site, flags }: Act, word: 'revoke' | 'allow'): Promise<void> {
-  const url = `${site.statusUrl}/${word}?channel=${channelOf(flags)}`;
-  const response = await fetch(url, { method: 'POST' }).catch((cause: unknown) => {
-    throw new SundialError('hub_away', `the hub at ${site.statusUrl} does not answer`, {
-      severity: 'call',
-      remedy: 'Start it: `npm start` keeps one running.',
-      cause,
-    });
-  });
-  const answer = (await response.json()) as Record<string, string>;
-  if (response.ok) return print(flags, answer);
-  throw new SundialError(answer.error ?? 'hub', answer.message ?? response.statusText, {
-    severity: 'call',
-    remedy: answer.remedy ?? 'See the log of the hub.',
-  });
+  const answer = await askHub(site.statusUrl, `/${word}?channel=${channelOf(flags)}`, 'POST');
+  print(flags, answer as Record<string, unknown>);
 }
 
 const revoke = (act: Act): Promise<void> => tellHub(act, 'revoke');
@@ -152,7 +155,7 @@ export function addChannelCommand(program: Command): void {
           const vault = await Vault.connect(site.rpcUrl, site.vault);
           await act({ site, vault, owner: privateKeyToAccount(site.keys.owner), flags });
         } catch (error) {
-          fail(error);
+          fail(namedForL2(error));
         }
       });
   sub('open', 'opens a channel for a device', open)

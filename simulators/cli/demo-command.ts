@@ -1,9 +1,10 @@
 /** `sundial demo` (npm start): the whole story with real processes, a real broker and a real chain node. */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { type Anvil, startAnvil } from '../../hub/settle/anvil.ts';
 import { connect } from '../../hub/settle/chain.ts';
+import { lockFolder } from '../../hub/storage/lock.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { HubChild } from '../demo/hub-child.ts';
 import { HubStatus } from '../demo/hub-status.ts';
@@ -19,6 +20,9 @@ interface Flags {
   readonly boards: boolean;
   readonly state: string;
 }
+
+/** What `lockFolder` leaves in a story's folder. */
+const STORY_OWNER = 'story.owner';
 
 /** Seconds between blocks once the site stands, as on an L2. */
 const BLOCK_SECONDS = 1;
@@ -67,13 +71,28 @@ async function stopAll(running: Running): Promise<void> {
   await running.anvil?.stop();
 }
 
+/**
+ * A fresh story each time: the local chain below it forgets everything when it stops. Throws `not_a_story` when the
+ * folder holds anything else, and `folder_locked` while another story runs there.
+ */
+async function emptyForStory(folder: string): Promise<void> {
+  const found = existsSync(folder) ? readdirSync(folder) : [];
+  if (found.length > 0 && !found.includes(STORY_OWNER) && !found.includes('site.json'))
+    throw new SundialError('not_a_story', `${folder} holds files that no demonstration made`, {
+      severity: 'call',
+      remedy: 'Name an empty or a new folder with --state: it is emptied first.',
+    });
+  // Held until this process ends.
+  await lockFolder(folder, 'story');
+  for (const name of readdirSync(folder))
+    if (name !== STORY_OWNER) rmSync(join(folder, name), { recursive: true, force: true });
+}
+
 async function tell(flags: Flags, running: Running): Promise<boolean> {
   const startedAt = Date.now();
   const timeline = makeTimeline(flags.json);
   const folder = resolve(flags.state);
-  // A fresh story each time: the local chain below it forgets everything when it stops.
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
+  await emptyForStory(folder);
   const program = join(projectRoot(), 'build', 'cli', 'sundial.mjs');
 
   timeline.heading('a local L2');

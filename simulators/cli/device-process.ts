@@ -100,20 +100,25 @@ export class DeviceProcess {
   readonly output: Output;
   readonly host;
   private readonly options: DeviceOptions;
-  private readonly unlock: () => void;
+  private readonly unlock: () => Promise<void>;
   private readonly closers: (() => void)[] = [];
   private uplink: Uplink | undefined;
   private haltAt: string | undefined;
   private timeSaid = false;
   private listeners: ((notice: Notice) => void)[] = [];
 
-  /** Throws `device_on_board` and `device_in_use`. */
-  constructor(folder: DeviceFolder, options: DeviceOptions) {
+  /** Locks the folder. Throws `device_on_board` and `device_in_use`. */
+  static async open(folder: DeviceFolder, options: DeviceOptions): Promise<DeviceProcess> {
+    const unlock = await lockDevice(folder.path);
     folder.refuseOnBoard();
+    return new DeviceProcess(folder, options, unlock);
+  }
+
+  private constructor(folder: DeviceFolder, options: DeviceOptions, unlock: () => Promise<void>) {
     this.folder = folder;
     this.options = options;
     this.haltAt = options.haltAt;
-    this.unlock = lockDevice(folder.path);
+    this.unlock = unlock;
     this.output = makeOutput(folder.file.name, options.json);
     this.host = { key: folder.key(), clock: nodeClock, entropy: nodeEntropy };
   }
@@ -217,7 +222,8 @@ export class DeviceProcess {
 
   exit(code: number): never {
     for (const close of this.closers) close();
-    this.unlock();
+    // The kernel would do it, too; whoever waits for the folder need not wait for that.
+    void this.unlock();
     process.exit(code);
   }
 }

@@ -4,7 +4,7 @@
  * what was settled out of the vault.
  */
 import { join } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { isAddress } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { z } from 'zod';
@@ -22,6 +22,7 @@ import { decodeMessage, encodeMessage, type Message } from '../../protocol/wire/
 import { formatMoney, parseMoney } from '../site/money.ts';
 import { STATE_ROOT } from '../site/paths.ts';
 import { readSite } from '../site/site.ts';
+import { askHub, namedForL2 } from './l2-errors.ts';
 import { fail } from './output.ts';
 
 interface Flags {
@@ -106,8 +107,8 @@ async function run(flags: Flags): Promise<void> {
   const key = nobleKey(fromHex(site.keys[flags.as]));
   const payee = toHex(key.address);
   const signing = makeSigning(nobleSuite, { chainId: site.chainId, vault: fromHex(site.vault) });
-  const response = await fetch(`${site.statusUrl}/credits?payee=${payee}`);
-  const { now, terminals, credits } = creditsSchema.parse(await response.json());
+  const answer = await askHub(site.statusUrl, `/credits?payee=${payee}`);
+  const { now, terminals, credits } = creditsSchema.parse(answer);
   const terminalsSyncedAt = terminals.map((terminal) => syncedAt(signing, terminal));
   const answers: { voucher: string; credited: number; answer: CountersignAnswer }[] = [];
   for (const credit of credits) {
@@ -186,19 +187,25 @@ async function withdraw(flags: WithdrawFlags): Promise<void> {
   else process.stdout.write(`${formatMoney(units)} TIME to ${to}, ${formatMoney(balance - units)} left\n`);
 }
 
+const failL2 = (error: unknown): never => fail(namedForL2(error));
+
 export function addPayeeCommands(program: Command): void {
   const command = (name: string, description: string): Command =>
     program
       .command(name)
       .description(description)
       .option('--site <folder>', 'folder of a site that `npm start` made', join(STATE_ROOT, 'demo'))
-      .option('--as <payee>', 'merchant (the till) or operator (the charger)', 'merchant')
+      .addOption(
+        new Option('--as <payee>', 'merchant (the till) or operator (the charger)')
+          .choices(['merchant', 'operator'])
+          .default('merchant'),
+      )
       .option('--json', 'one JSON object on stdout', false);
   command('payee', "a payee's back office: countersigns the credits that its terminals promised").action(
-    (flags: Flags) => run(flags).then(() => process.exit(0), fail),
+    (flags: Flags) => run(flags).then(() => process.exit(0), failL2),
   );
   command('withdraw', "takes a payee's settled money out of the vault")
     .option('--amount <amount>', 'how much; all of it when absent')
     .option('--to <address>', "an account on L2; the payee's own when absent")
-    .action((flags: WithdrawFlags) => withdraw(flags).then(() => process.exit(0), fail));
+    .action((flags: WithdrawFlags) => withdraw(flags).then(() => process.exit(0), failL2));
 }

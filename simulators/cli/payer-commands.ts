@@ -19,7 +19,7 @@ async function runPayer(role: 'wearable' | 'car', flags: PayerFlags): Promise<vo
   const kind = keyKind(flags.key);
   const path = stateFolder(role, flags, kind);
   await ensureBench(role, path, flags, kind);
-  const process = new DeviceProcess(readDevice(path, role), deviceOptions({ ...flags, role }));
+  const process = await DeviceProcess.open(readDevice(path, role), deviceOptions({ ...flags, role }));
   const { folder } = process;
   const { scheme, publicKey } = process.host.key;
   const runtime = payerDevice(

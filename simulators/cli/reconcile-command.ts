@@ -6,6 +6,7 @@ import { HubStatus } from '../demo/hub-status.ts';
 import { reconcile, reconciliationTable } from '../demo/reconcile.ts';
 import { readSite } from '../site/site.ts';
 import { STATE_ROOT } from '../site/paths.ts';
+import { namedForL2 } from './l2-errors.ts';
 import { fail } from './output.ts';
 
 async function run(flags: { readonly site: string; readonly json: boolean }): Promise<void> {
@@ -28,5 +29,7 @@ export function addReconcileCommand(program: Command): void {
     .description('compares device journals, hub ledger and vault, lane by lane; exit code 1 when they differ')
     .option('--site <folder>', 'folder of a site that `npm start` made', join(STATE_ROOT, 'demo'))
     .option('--json', 'one JSON object on stdout', false)
-    .action((flags: { site: string; json: boolean }) => run(flags).catch(fail));
+    .action((flags: { site: string; json: boolean }) =>
+      run(flags).catch((error: unknown) => fail(namedForL2(error))),
+    );
 }

@@ -7,6 +7,7 @@ import { Pos } from '../../device/roles/pos.ts';
 import { CurveMeter, type LoadCurve } from '../../hardware/boards/node/meter.ts';
 import { fromHex } from '../../protocol/bytes.ts';
 import { nobleSuite } from '../../protocol/crypto/noble.ts';
+import { SundialError } from '../../protocol/errors.ts';
 import { amount, seconds } from '../../protocol/integers.ts';
 import { TERMINAL_LANES_MAX, TERMINAL_OUTBOX_MAX } from '../../protocol/limits.ts';
 import type { TerminalSettings } from '../../protocol/machines/terminal/state.ts';
@@ -39,7 +40,7 @@ const CAP_TOTAL = amount(2_000_000_000);
 async function makeTerminal(role: 'pos' | 'charger', flags: CommonFlags) {
   const path = stateFolder(role, flags);
   await ensureBench(role, path, flags);
-  const process = new DeviceProcess(readDevice(path, role), deviceOptions({ ...flags, role }));
+  const process = await DeviceProcess.open(readDevice(path, role), deviceOptions({ ...flags, role }));
   const { folder } = process;
   const { payee, certificate } = folder.file;
   if (payee === undefined || certificate === undefined)
@@ -106,11 +107,38 @@ async function runPos(flags: PosFlags): Promise<void> {
     process.output.say(`hold a wearable to it: npx sundial wearable (${formatMoney(wanted)})`, {});
 }
 
+/** A flag's number. Throws `bad_number`. */
+function positive(text: string, flag: string): number {
+  const value = Number(text);
+  if (Number.isFinite(value) && value > 0) return value;
+  throw new SundialError('bad_number', `${flag} ${text} is no number above 0`, {
+    severity: 'call',
+    remedy: `Give one, for example ${flag} 40`,
+  });
+}
+
+/** Throws `bad_curve` when the file can't be read. */
+function readCurve(path: string): LoadCurve {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as LoadCurve;
+  } catch (cause) {
+    throw new SundialError('bad_curve', `${path} can't be read as JSON`, {
+      severity: 'call',
+      remedy: 'Name a load curve such as simulators/data/charge-11kw.json.',
+      cause,
+    });
+  }
+}
+
 async function runCharger(flags: ChargerFlags): Promise<void> {
-  const curve = JSON.parse(readFileSync(flags.curve, 'utf8')) as LoadCurve;
+  const curve = readCurve(flags.curve);
+  const speed = positive(flags.speed, '--speed');
+  const tariff = {
+    tickValue: parseMoney(flags.tickValue),
+    tickEnergyWh: positive(flags.tickWh, '--tick-wh'),
+  };
   const { process, device, status } = await makeTerminal('charger', flags);
-  const meter = new CurveMeter(curve, Number(flags.speed));
-  const tariff = { tickValue: parseMoney(flags.tickValue), tickEnergyWh: Number(flags.tickWh) };
+  const meter = new CurveMeter(curve, speed);
   const charger = new Charger(device, process.host.entropy, meter, tariff, nobleSuite.keccak256);
   process.onNotice((notice) => {
     charger.onNotice(notice);

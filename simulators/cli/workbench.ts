@@ -3,8 +3,8 @@
  * keys in state/bench, so no deposit stands behind them; every command that makes such a device says so.
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
 import { amount, channelId, seconds } from '../../protocol/integers.ts';
@@ -15,14 +15,18 @@ import { SCOPE_ANY } from '../../protocol/vouchers.ts';
 import type { MessageOf } from '../../protocol/wire/messages.ts';
 import {
   createDevice,
+  type DeviceFolder,
   type DeviceRole,
   hasDevice,
   type KeyKind,
-  newKey,
+  keyForNew,
+  lockDevice,
   payerBooksOf,
   readDevice,
+  standingRecords,
 } from '../site/device-folder.ts';
 import { benchFolder, type CommonFlags } from './flags.ts';
+import { createDurably } from '../site/durable-file.ts';
 import { STATE_ROOT } from '../site/paths.ts';
 
 const YEAR = 365 * 86_400;
@@ -40,9 +44,9 @@ interface Keys {
 function benchKeys(): Keys {
   const path = join(STATE_ROOT, 'bench', 'keys.json');
   if (!existsSync(path)) {
-    mkdirSync(dirname(path), { recursive: true });
     const fresh = { hub: toHex(randomBytes(32)), payee: toHex(randomBytes(32)) };
-    writeFileSync(path, JSON.stringify(fresh), { mode: 0o600 });
+    // Two devices may be made at once: they must know one hub and one payee.
+    createDurably(path, JSON.stringify(fresh));
   }
   return JSON.parse(readFileSync(path, 'utf8')) as Keys;
 }
@@ -81,6 +85,16 @@ export async function ensureBench(
   kind: KeyKind = 'memory',
 ): Promise<void> {
   if (path !== benchFolder(role, kind) || flags.hub !== undefined) return;
+  // A device that runs has all it needs, and only its own process writes its journal.
+  const unlock = await lockDevice(path);
+  try {
+    await makeOrRenew(role, path, kind);
+  } finally {
+    await unlock();
+  }
+}
+
+async function makeOrRenew(role: DeviceRole, path: string, kind: KeyKind): Promise<void> {
   const keys = benchKeys();
   const hubKey = nobleKey(fromHex(keys.hub)).address;
   const now = Math.floor(Date.now() / 1000);
@@ -91,11 +105,11 @@ export async function ensureBench(
     const books = payerBooksOf(folder);
     if ((books.lease?.expiresAt ?? 0) > now) return;
     const lease = await benchLease(keys, CHANNELS[role][kind], folder.address, books.spent);
-    folder.openJournalOff().append(payerRecords.encode(lease), () => []);
+    storeLease(folder, lease);
     return;
   }
   process.stderr.write(`Made a ${role} on the workbench (${path}): no deposit stands behind what it pays.\n`);
-  const key = newKey(kind);
+  const key = keyForNew(path, kind);
   const { address } = key;
   const shared = { version: 1, role, name: role, ...DOMAIN, hub: 'bench' } as const;
   const keyUntil = seconds(now + 10 * YEAR);
@@ -112,4 +126,10 @@ export async function ensureBench(
   );
   const certificate = { expiresAt, signature: toHex(signature) };
   createDevice(path, { ...shared, payee: toHex(payee.address), certificate }, key, { hubKey, keyUntil });
+}
+
+/** Stores a lease in the journal of a payer that is off. */
+export function storeLease(folder: DeviceFolder, lease: MessageOf<'lease'>): void {
+  const standing = standingRecords(folder);
+  folder.openJournalOff().append(payerRecords.encode(lease), () => standing);
 }

@@ -19,7 +19,7 @@ const channelsSchema = z.array(
     seq: z.number(),
     spent: z.number(),
     vouchers: z.number(),
-    proof: z.string().optional(),
+    proof: z.object({ kind: z.string(), entries: z.array(z.string()) }).optional(),
     lanes: z.array(
       z.object({ payee: z.string(), top: z.number(), settled: z.number(), credited: z.number() }),
     ),

@@ -24,7 +24,7 @@ export interface VaultFigures {
   readonly deposited: number;
   /** Net of credits. */
   readonly settled: number;
-  /** Bonds and pots included. */
+  /** Bonds, pots and the reserve included. */
   readonly held: number;
   readonly returned: number;
 }
@@ -86,12 +86,12 @@ async function laneRow(
 /** Every figure comes from the chain: channel states, payee balances, and the events of withdrawals and exits. */
 async function vaultFigures(site: Site, vault: Vault): Promise<VaultFigures> {
   let deposited = 0;
-  let held = 0;
-  for (const { channel } of site.devices) {
-    if (channel === undefined) continue;
+  let held = await vault.readReserve();
+  const channels = await vault.readChannelCount();
+  for (let channel = 1; channel <= channels; channel += 1) {
     const state = await vault.readChannel(channel);
     deposited += state.deposited;
-    held += state.free + state.bond;
+    held += state.free + state.bond + (await vault.readPot(channel)).left;
   }
   let settled = 0;
   for (const payee of new Set(site.devices.flatMap((device) => device.payee ?? [])))

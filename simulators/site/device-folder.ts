@@ -4,7 +4,7 @@
  * a time may use it: two would be a duplicated device.
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Journal, openJournal } from '../../device/journal/journal.ts';
@@ -17,21 +17,25 @@ import { simulatedSecureElement } from '../../hardware/keys/secure-element.ts';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
 import { SundialError } from '../../protocol/errors.ts';
+import { lockFolder } from '../../hub/storage/lock.ts';
 import { type ChannelId, type Seconds, seconds } from '../../protocol/integers.ts';
 import {
   applyRecord,
   EMPTY_PAYER,
   type PayerBooks,
   payerRecords,
+  snapshot,
 } from '../../protocol/machines/payer/books.ts';
 import {
   applyRecord as applyTerminal,
   EMPTY_TERMINAL,
+  snapshot as terminalSnapshot,
   type TerminalBooks,
   terminalRecords,
 } from '../../protocol/machines/terminal/books.ts';
 import { makeSigning, type Signing } from '../../protocol/signing/digests.ts';
 import type { MessageOf } from '../../protocol/wire/messages.ts';
+import { writeDurably } from './durable-file.ts';
 
 const hexOf = (bytes: number) =>
   z
@@ -91,12 +95,15 @@ export class DeviceFolder {
       : nobleKey(fromHex(this.file.secret ?? '', 32));
   }
 
-  private get flashPath(): string {
-    return join(this.path, 'flash.img');
-  }
-
+  /** Throws `journal_missing` when a device that was made has none: from an empty one it would start anew. */
   openJournal(): Journal {
-    return openJournal(new FileFlash(this.flashPath), { banks: JOURNAL_BANKS });
+    const size = statSync(flashPath(this.path), { throwIfNoEntry: false })?.size ?? 0;
+    if (hasDevice(this.path) && size === 0)
+      throw new SundialError('journal_missing', `${flashPath(this.path)} is gone`, {
+        severity: 'process',
+        remedy: 'Put it back as it was. Without its journal a device must not pay or be paid any more.',
+      });
+    return openJournal(new FileFlash(flashPath(this.path)), { banks: JOURNAL_BANKS });
   }
 
   /** Throws `device_on_board` when the device went on on a board: from this older journal it would be a duplicate. */
@@ -118,7 +125,7 @@ export class DeviceFolder {
   readJournal(): readonly Uint8Array[] {
     const board = boardFolder(this.path);
     if (existsSync(board)) return storedBy(new BoardMemory(board));
-    const flash = new FileFlash(this.flashPath, DEFAULT_GEOMETRY, true);
+    const flash = new FileFlash(flashPath(this.path), DEFAULT_GEOMETRY, true);
     try {
       return [...openJournal(flash, { banks: JOURNAL_BANKS }).replayed];
     } finally {
@@ -132,18 +139,23 @@ export const boardFolder = (path: string): string => join(path, 'board');
 
 const elementPath = (path: string): string => join(path, 'element');
 const witnessPath = (path: string): string => join(path, 'witness');
+const flashPath = (path: string): string => join(path, 'flash.img');
 const devicePath = (path: string): string => join(path, 'device.json');
+/** The key of a device that is not complete yet. */
+const makingPath = (path: string): string => join(path, 'making.json');
 
 export const hasDevice = (path: string): boolean => existsSync(devicePath(path));
 
 /** Throws `device_exists` when the folder holds one. */
-export function refuseExisting(path: string): void {
-  if (!hasDevice(path)) return;
-  throw new SundialError('device_exists', `${path} holds a device already`, {
+function refuseExisting(path: string): void {
+  if (hasDevice(path)) throw deviceExists(path);
+}
+
+export const deviceExists = (path: string): SundialError =>
+  new SundialError('device_exists', `${path} holds a device already`, {
     severity: 'process',
     remedy: 'Name another folder; a device with money is never overwritten.',
   });
-}
 
 /** Reads a state folder. Throws `no_device` or `bad_device_file` with the field and the fix. */
 export function readDevice(path: string, role: DeviceRole): DeviceFolder {
@@ -153,7 +165,7 @@ export function readDevice(path: string, role: DeviceRole): DeviceFolder {
       remedy: 'Run `sundial demo` to make one, or name another folder with --state.',
     });
   }
-  const parsed = schema.safeParse(JSON.parse(readFileSync(devicePath(path), 'utf8')));
+  const parsed = schema.safeParse(readJson(devicePath(path)));
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!;
     throw new SundialError(
@@ -174,6 +186,19 @@ export function readDevice(path: string, role: DeviceRole): DeviceFolder {
   return new DeviceFolder(path, parsed.data);
 }
 
+/** What a file holds. Throws `bad_device_file` when it is no JSON. */
+function readJson(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    throw new SundialError('bad_device_file', `${path} can't be read as JSON`, {
+      severity: 'process',
+      remedy: 'Restore it as it was; never copy the folder of another device.',
+      cause,
+    });
+  }
+}
+
 /** What a payer is given when its channel opens. */
 export interface Provision {
   readonly hubKey: Uint8Array;
@@ -190,17 +215,40 @@ export interface NewKey {
   readonly address: Uint8Array;
 }
 
-/** Makes a key for a new device. */
-export function newKey(key: KeyKind = 'memory'): NewKey {
-  const secret = new Uint8Array(randomBytes(32));
+const makingSchema = z.strictObject({ key: z.enum(KEYS), secret: hexOf(32) });
+
+/**
+ * The key of the device that is being made at `path`: durable before anything is deposited for it, and the same one
+ * until the device is complete, however often making it was cut. Throws `device_exists`, or `bad_device_file` when an
+ * unfinished device there has another kind of key.
+ */
+export function keyForNew(path: string, key: KeyKind = 'memory'): NewKey {
+  refuseExisting(path);
+  const making = makingPath(path);
+  if (!existsSync(making) && existsSync(flashPath(path)))
+    throw new SundialError('bad_device_file', `${path} holds a journal, and no device.json`, {
+      severity: 'process',
+      remedy: 'Restore device.json as it was, or name another folder: a journal is never overwritten.',
+    });
+  if (!existsSync(making))
+    writeDurably(making, JSON.stringify({ key, secret: toHex(new Uint8Array(randomBytes(32))) }));
+  const found = makingSchema.safeParse(readJson(making));
+  if (!found.success || found.data.key !== key)
+    throw new SundialError('bad_device_file', `${making} is of no device with such a key (${key})`, {
+      severity: 'process',
+      remedy:
+        'Finish the device that was begun there, with the --key that it was begun with, or name another folder.',
+    });
+  const secret = fromHex(found.data.secret, 32);
   const { address } =
     key === 'p256' ? simulatedSecureElement(secret, { read: () => 0, write() {} }) : nobleKey(secret);
-  return { key, secret: toHex(secret), address };
+  return { key, secret: found.data.secret, address };
 }
 
 /**
- * Makes a state folder with a fresh journal; a P-256 key goes into a secure element of its own. Throws `device_exists`
- * when there is one: a journal is never replaced.
+ * Makes a state folder with a fresh journal, for the key that `keyForNew` gave; a P-256 key goes into a secure element
+ * of its own. What an earlier attempt left is made anew. Throws `device_exists` when there is a device: a journal is
+ * never replaced.
  */
 export function createDevice(
   path: string,
@@ -210,6 +258,9 @@ export function createDevice(
 ): DeviceFolder {
   refuseExisting(path);
   mkdirSync(path, { recursive: true });
+  // Without its settings no device was ever run from these.
+  const halves = existsSync(makingPath(path)) ? [elementPath(path), witnessPath(path), flashPath(path)] : [];
+  for (const half of halves) rmSync(half, { recursive: true, force: true });
   if (kind === 'p256') makeElement(elementPath(path), witnessPath(path), secret);
   const file = schema.parse({ ...settings, key: kind, ...(kind === 'memory' && { secret }) });
   const folder = new DeviceFolder(path, file);
@@ -224,7 +275,8 @@ export function createDevice(
     journal.append(terminalRecords.encode({ type: 'hubKey', ...key }), none);
   }
   // The journal is complete before the device can be found.
-  writeFileSync(devicePath(path), `${JSON.stringify(file, undefined, 2)}\n`, { mode: 0o600, flush: true });
+  writeDurably(devicePath(path), `${JSON.stringify(file, undefined, 2)}\n`);
+  rmSync(makingPath(path), { force: true });
   return folder;
 }
 
@@ -242,33 +294,29 @@ export function terminalBooksOf(folder: DeviceFolder): TerminalBooks {
     .reduce((books, bytes) => applyTerminal(books, terminalRecords.decode(bytes)), EMPTY_TERMINAL);
 }
 
-/** When the process started, so that a reused process id is not taken for the one that locked. */
-function startOf(pid: number): string | undefined {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ')[19];
-  } catch {
-    // No such process: whoever locked is gone.
-    return undefined;
-  }
+/** The records that stand for all that a device has stored: what its journal would begin a new bank with. */
+export function standingRecords(folder: DeviceFolder): Uint8Array[] {
+  const { role } = folder.file;
+  return role === 'wearable' || role === 'car'
+    ? snapshot(payerBooksOf(folder)).map((record) => payerRecords.encode(record))
+    : terminalSnapshot(terminalBooksOf(folder)).map((record) => terminalRecords.encode(record));
 }
 
-/** Locks the folder for this process. Throws `device_in_use`. Returns the function that unlocks. */
-export function lockDevice(path: string): () => void {
-  const lock = join(path, 'lock');
-  const mine = `${process.pid} ${startOf(process.pid)}`;
+/**
+ * Locks the folder for this process: two would be a duplicated device. The kernel takes the lock back when the process
+ * dies in any way. Throws `device_in_use`. Returns the function that unlocks.
+ */
+export async function lockDevice(path: string): Promise<() => Promise<void>> {
   try {
-    writeFileSync(lock, mine, { flag: 'wx' });
+    const { release } = await lockFolder(path, 'device');
+    return release;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    const [pid, start] = readFileSync(lock, 'utf8').split(' ');
-    if (startOf(Number(pid)) === start && start !== undefined) {
-      throw new SundialError('device_in_use', `process ${pid} runs this device`, {
-        severity: 'process',
-        remedy: 'Stop it first: one device, one process.',
-        facts: { pid: Number(pid) },
-      });
-    }
-    writeFileSync(lock, mine);
+    if (!(error instanceof SundialError) || error.code !== 'folder_locked') throw error;
+    const pid = Number(readFileSync(join(path, 'device.owner'), { encoding: 'utf8', flag: 'a+' }));
+    throw new SundialError('device_in_use', `process ${pid} runs this device`, {
+      severity: 'process',
+      remedy: 'Stop it first: one device, one process.',
+      facts: { pid },
+    });
   }
-  return () => rmSync(lock, { force: true });
 }

@@ -3,7 +3,7 @@
  * device folders. What it made is written to site.json, so that `channel` and `reconcile` find it again.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { privateKeyToAccount } from 'viem/accounts';
@@ -16,7 +16,17 @@ import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { type Amount, channelId, seconds } from '../../protocol/integers.ts';
 import { makeSigning } from '../../protocol/signing/digests.ts';
-import { createDevice, type DeviceRole, type KeyKind, newKey, refuseExisting } from './device-folder.ts';
+import {
+  createDevice,
+  deviceExists,
+  type DeviceRole,
+  hasDevice,
+  type KeyKind,
+  keyForNew,
+  lockDevice,
+  readDevice,
+} from './device-folder.ts';
+import { writeDurably } from './durable-file.ts';
 import { projectRoot } from './paths.ts';
 import { parseMoney } from './money.ts';
 
@@ -73,8 +83,7 @@ export function readSite(folder: string): Site {
 }
 
 export function writeSite(folder: string, site: Site): void {
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(sitePath(folder), `${JSON.stringify(site, undefined, 2)}\n`, { mode: 0o600 });
+  writeDurably(sitePath(folder), `${JSON.stringify(site, undefined, 2)}\n`);
 }
 
 /** Deposits: a tap limit is 1.75 % of it, and a channel may owe two tap limits at one terminal while offline. */
@@ -127,12 +136,12 @@ export async function makeSite(
   const devices: Site['devices'] = [];
 
   for (const role of ['wearable', 'car'] as const) {
-    const key = newKey();
+    const state = join(folder, role);
+    const key = keyForNew(state);
     const { address } = key;
     const deposit = parseMoney(DEPOSITS[role]);
     const { channel } = await vault.openChannel(ownerAccount, { payer: toHex(address), amount: deposit });
     progress.say(`channel ${channel} opened for the ${role}: ${DEPOSITS[role]} TIME`);
-    const state = join(folder, role);
     createDevice(
       state,
       { ...base(role), chainId: deployment.chainId, vault: vaultHex, hub: hubName, scope, channel },
@@ -145,7 +154,8 @@ export async function makeSite(
     ['pos', merchant],
     ['charger', operator],
   ] as const) {
-    const key = newKey();
+    const state = join(folder, role);
+    const key = keyForNew(state);
     const { address } = key;
     const payee = nobleKey(fromHex(payeeKey));
     // Accredited, so that a bond that is lost makes good what they gave to a copied payer.
@@ -153,7 +163,6 @@ export async function makeSite(
     const expiresAt = seconds(now + YEAR);
     const fields = { terminal: address, payee: payee.address, expiresAt };
     const certificate = { expiresAt, signature: toHex(await payee.sign(signing.digest('Terminal', fields))) };
-    const state = join(folder, role);
     createDevice(
       state,
       {
@@ -187,7 +196,8 @@ export async function makeSite(
 
 /**
  * Opens a channel for a new wearable, makes its folder at `state`, and lists it in site.json, so that `reconcile` counts
- * it. Throws `device_exists` before any money moves.
+ * it. Cut at any point and called again it goes on where it was: nothing is deposited twice, and no key is lost that
+ * something was deposited for. Throws `device_exists` before any money moves.
  */
 export async function addWearable(
   folder: string,
@@ -197,22 +207,48 @@ export async function addWearable(
   kind: KeyKind,
   deposit: Amount,
 ): Promise<Site['devices'][number]> {
-  refuseExisting(state);
-  const key = newKey(kind);
-  const payer = toHex(key.address);
-  const { channel } = await vault.openChannel(privateKeyToAccount(site.keys.owner), {
-    payer,
-    amount: deposit,
-  });
-  const { chainId, vault: vaultHex, hubName: hub, scope } = site;
-  createDevice(state, { ...base('wearable'), chainId, vault: vaultHex, hub, scope, channel }, key, {
-    hubKey: nobleKey(fromHex(site.keys.hubSigning)).address,
-    keyUntil: keyUntilFrom(Math.floor(Date.now() / 1000)),
-    channel: channelId(channel),
-  });
-  const device = { role: 'wearable', name: 'wearable', state, address: payer, channel } as const;
-  writeSite(folder, { ...site, devices: [...site.devices, device] });
-  return device;
+  const unlock = await lockDevice(state);
+  try {
+    const device = { role: 'wearable', name: 'wearable', state } as const;
+    const list = (address: `0x${string}`, channel: number): Site['devices'][number] => {
+      const listed = { ...device, address, channel };
+      writeSite(folder, { ...site, devices: [...site.devices, listed] });
+      return listed;
+    };
+    const unlisted = hasDevice(state) ? unlistedWearable(site, state) : undefined;
+    if (unlisted !== undefined) return list(unlisted.address, unlisted.channel);
+    const key = keyForNew(state, kind);
+    const payer = toHex(key.address);
+    const account = privateKeyToAccount(site.keys.owner);
+    const channel =
+      (await openedFor(site, vault, payer)) ??
+      (await vault.openChannel(account, { payer, amount: deposit })).channel;
+    const { chainId, vault: vaultHex, hubName: hub, scope } = site;
+    createDevice(state, { ...base('wearable'), chainId, vault: vaultHex, hub, scope, channel }, key, {
+      hubKey: nobleKey(fromHex(site.keys.hubSigning)).address,
+      keyUntil: keyUntilFrom(Math.floor(Date.now() / 1000)),
+      channel: channelId(channel),
+    });
+    return list(payer, channel);
+  } finally {
+    await unlock();
+  }
+}
+
+/** The channel that was opened for a payer's key already. */
+async function openedFor(site: Site, vault: Vault, payer: `0x${string}`): Promise<number | undefined> {
+  for (const event of await vault.events(BigInt(site.startBlock)))
+    if (event.eventName === 'ChannelOpened' && event.args.payer.toLowerCase() === payer)
+      return event.args.channel;
+  return undefined;
+}
+
+/** A wearable of this site's vault that was made, and the site not written any more. Throws `device_exists` otherwise. */
+function unlistedWearable(site: Site, state: string): { address: `0x${string}`; channel: number } {
+  const { file, address } = readDevice(state, 'wearable');
+  const known = site.devices.some((device) => device.address === toHex(address));
+  if (known || file.vault !== site.vault || file.channel === undefined) throw deviceExists(state);
+  return { address: toHex(address), channel: file.channel };
 }
 
 const base = (role: DeviceRole) => ({ version: 1, role, name: role }) as const;

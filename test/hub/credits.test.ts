@@ -29,12 +29,12 @@ async function synced(at: number, signer = terminal, of = terminal): Promise<Mes
   return { type: 'synced', ...fields, signature: await signer.sign(signing.digest('Synced', fields)) };
 }
 
-async function leaseRequest(): Promise<Message> {
-  const fields = { channel: 7 as never, seq: 1 as never, spent: amount(100), at: NOW, scope: SCOPE };
+async function leaseRequest(signer = payer, channel = 7): Promise<Message> {
+  const fields = { channel: channel as never, seq: 1 as never, spent: amount(100), at: NOW, scope: SCOPE };
   return {
     type: 'leaseRequest',
     ...fields,
-    signature: await payer.sign(signing.digest('LeaseRequest', fields)),
+    signature: await signer.sign(signing.digest('LeaseRequest', fields)),
   };
 }
 
@@ -136,6 +136,50 @@ test('a payee that owes its signature too long gets no new leases in its scope',
   assert.is(await request(due + 1), 'credits_overdue');
   bench.send(await credit(late.id, 100, payee, true), 'p', due + 1);
   assert.is(await request(due + 2), 'lease');
+});
+
+test('for a refund of an old sale the payee has the same time as for any other', async () => {
+  const bench = new Bench(undefined, scoped);
+  const sold = await tap({ seq: 1, amount: 100, spent: 100, paid: 100 });
+  bench.send(sold.bytes);
+  const given = NOW + 30 * 86_400;
+  const request = async (at: number): Promise<string> => {
+    bench.step({ type: 'block', at: seconds(at), height: height(at) });
+    const effects = bench.send(await leaseRequest(), 'd', at);
+    return effects.map((effect) => (effect.type === 'reject' ? effect.code : effect.type)).join();
+  };
+  assert.is(await request(given), 'lease');
+  bench.send(await credit(sold.id, 40, terminal, false));
+  const { payeeOfflineMax, claimMargin } = context.timing;
+  const due = given + payeeOfflineMax + claimMargin;
+  assert.is(await request(given + 100_000), 'lease');
+  // More of it a day later gives no more time for the first part.
+  bench.send(await credit(sold.id, 50, terminal, false));
+  assert.is(await request(due), 'lease');
+  assert.is(await request(due + 1), 'credits_overdue');
+});
+
+test('a credit that its payee rightly refuses, as the payer is proved dishonest, keeps nobody else from a lease', async () => {
+  const bench = new Bench(undefined, scoped);
+  bench.send((await voided()).bytes);
+  bench.send((await tap({ seq: 1, amount: 90, spent: 90, paid: 90 })).bytes);
+  assert.is(view(bench).credits[0]?.proved, true);
+  const honest = key(88);
+  const facts = {
+    deposited: amount(100_000_000),
+    spendable: amount(80_000_000),
+    exiting: false,
+    slashed: false,
+  };
+  bench.step({ type: 'channel', channel: 8 as never, facts: { ...facts, payer: honest.address } });
+  const { payeeOfflineMax, claimMargin } = context.timing;
+  const at = seconds(NOW + payeeOfflineMax + claimMargin + 1);
+  bench.step({ type: 'block', at, height: height(at) });
+  const effects = bench.send(await leaseRequest(honest, 8), 'd', at);
+  assert.equal(
+    effects.map((effect) => (effect.type === 'reject' ? effect.code : effect.type)),
+    ['lease'],
+  );
 });
 
 test.run();

@@ -17,6 +17,7 @@ import { TICKS_MAX } from '../../protocol/limits.ts';
 import { encodeMessage } from '../../protocol/wire/messages.ts';
 import { shortfallOf } from '../../hub/watch/shortfall.ts';
 import { toHex } from '../../protocol/bytes.ts';
+import { HubStatus } from '../../simulators/demo/hub-status.ts';
 import { channelId } from '../../protocol/integers.ts';
 import { key, otherPayee, otherTerminal, payee, type SignedTap, tap, tick } from './fleet.ts';
 import { type Connected, type Site, startSite, startTerminal } from './site.ts';
@@ -141,10 +142,8 @@ test('lanes above what was spent are proved on L2 by as few vouchers as show it'
     await upload(other, [above]);
     await hub.settleNow();
     assert.ok((await site.vault.readChannel(channel)).slashed);
-    const response = await fetch(`${hub.statusUrl}/channels`);
-    const view = ((await response.json()) as { channel: number; proof?: unknown }[]).find(
-      (one) => one.channel === channel,
-    );
+    const channels = await new HubStatus(hub.statusUrl).channels();
+    const view = channels.find((one) => one.channel === channel);
     assert.equal(view?.proof, { kind: 'E3', entries: [toHex(honest.id), toHex(above.id)] });
     till.close();
     other.close();

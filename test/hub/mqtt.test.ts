@@ -1,4 +1,5 @@
-import { connect, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
+import { Aedes } from 'aedes';
 import mqtt from 'mqtt';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -115,6 +116,34 @@ test('after the broker is gone and back both sides go on by themselves, and the 
     first.uplink.close();
     await hub.ingest.close();
     await second.close();
+  }
+});
+
+test('a broker that refuses the hub’s subscription after it is back is asked again', async () => {
+  const hub = await startHub();
+  const { port } = hub.broker;
+  await hub.broker.close();
+  let refusals = 2;
+  const broker = await Aedes.createBroker({
+    authorizeSubscribe: (_client, subscription, done) => {
+      const refused = subscription.topic.endsWith('/up') && refusals-- > 0;
+      done(null, refused ? null : subscription);
+    },
+  });
+  const server = createServer(broker.handle);
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  const first = startDevice(`mqtt://127.0.0.1:${port}`);
+  try {
+    await until('link up', () => first.connected && hub.ingest.connected);
+    await until('heard again', () => {
+      first.uplink.send(Buffer.from('hello'));
+      return hub.received.length > 0;
+    });
+  } finally {
+    first.uplink.close();
+    await hub.ingest.close();
+    await new Promise<void>((resolve) => broker.close(() => resolve()));
+    await new Promise<void>((resolve) => server.close(() => resolve()));
   }
 });
 

@@ -215,6 +215,13 @@ export const HUB_MUTATIONS = [
     'hub/credits',
   ],
   [
+    'a cheater shuts a scope for everybody',
+    LEASES,
+    'if (entry !== undefined && channelBook(books, entry.channel).proof === undefined) return true;',
+    'return true;',
+    'hub/credits',
+  ],
+  [
     'a lease above what L2 holds',
     LEASES,
     "request.spent > facts.spendable ? 'over_spend_limit' : undefined,",

@@ -3,8 +3,8 @@ import * as assert from 'uvu/assert';
 import { amount, seconds } from '../../protocol/integers.ts';
 import { DEFAULT_TIMING } from '../../protocol/limits.ts';
 import { countersign, type PromisedCredit } from '../../protocol/machines/payee.ts';
-import { challenge, keys, link, makePayer, makeTerminal, signing, START } from './bench.ts';
-import { acknowledgement } from './forge.ts';
+import { challenge, keys, link, makePayer, makeTerminal, restartTerminal, signing, START } from './bench.ts';
+import { acknowledgement, beacon as beaconOf } from './forge.ts';
 
 const credit: PromisedCredit = {
   requestAt: START,
@@ -48,11 +48,64 @@ test('a terminal says how far it has synced only when its outbox is empty, and b
   terminal.nowMs = 50_000;
   await terminal.on({ type: 'sale', amount: amount(1_000), currency: 'TIME', challenge: challenge(2) });
   terminal.nowMs = 60_000;
+  await terminal.on({ type: 'hubMessage', message: await beaconOf(seconds(START + 60)) });
   await terminal.on({ type: 'hubMessage', message: await acknowledgement(entry.entry) });
   const [synced] = said();
   if (synced?.type !== 'synced') return assert.unreachable('it says so');
   assert.is(synced.at, START + 49, 'the open request may still be paid');
   assert.ok(signing.signedBy('Synced', synced, synced.signature, keys.terminal.address));
+});
+
+test('what was answered after the newest beacon is covered by the next one, once', async () => {
+  const payer = await makePayer();
+  const terminal = await makeTerminal();
+  await terminal.on({ type: 'hubConnected' });
+  const said = () =>
+    terminal.uploads.flatMap((message) => (message.type === 'synced' ? [message.at - START] : []));
+  const beacon = async (after: number) => {
+    terminal.nowMs = Math.max(terminal.nowMs, after * 1000);
+    await terminal.on({ type: 'hubMessage', message: await beaconOf(seconds(START + after)) });
+  };
+  await beacon(10);
+  terminal.nowMs = 15_000;
+  await link(payer, terminal);
+  await terminal.on({ type: 'sale', amount: amount(1_000), currency: 'TIME', challenge: challenge(1) });
+  await terminal.on({ type: 'linkDown' });
+  const [entry] = terminal.state.books.outbox;
+  await terminal.on({
+    type: 'hubMessage',
+    message: await acknowledgement((entry as { entry: Uint8Array }).entry),
+  });
+  for (const after of [14, 20, 30]) await beacon(after);
+  assert.equal(said(), [9, 19]);
+});
+
+test('after a restart no request is dated at or before what the terminal said it had synced', async () => {
+  const terminal = await makeTerminal({ realTime: undefined });
+  await terminal.on({ type: 'hubConnected' });
+  const beacon = await beaconOf(START);
+  await terminal.on({ type: 'hubMessage', message: beacon });
+  const [synced] = terminal.uploads.filter((message) => message.type === 'synced').slice(-1);
+  if (synced?.type !== 'synced') return assert.unreachable('it says so');
+  const open = terminal.uploads.length;
+  await terminal.on({ type: 'sale', amount: amount(1_000), currency: 'TIME', challenge: challenge(1) });
+  assert.ok(terminal.state.volatile.open!.request.at > synced.at, 'in the very second');
+  assert.is(terminal.uploads.length, open);
+  // No clock ran on, and the hub's newest beacon is an old one: L2 stands still.
+  const again = await restartTerminal(terminal, { realTime: undefined });
+  await again.on({ type: 'hubConnected' });
+  await again.on({ type: 'hubMessage', message: beacon });
+  await again.on({ type: 'sale', amount: amount(1_000), currency: 'TIME', challenge: challenge(2) });
+  assert.ok(again.state.volatile.open!.request.at > synced.at);
+});
+
+test('a terminal whose clock ran far ahead for a while does not store that time', async () => {
+  const ahead = await makeTerminal({ realTime: seconds(START + 10 * 365 * 86_400) });
+  await ahead.on({ type: 'hubConnected' });
+  await ahead.on({ type: 'hubMessage', message: await beaconOf(START) });
+  const again = await restartTerminal(ahead, { realTime: START });
+  await again.on({ type: 'sale', amount: amount(1_000), currency: 'TIME', challenge: challenge(1) });
+  assert.ok(again.state.volatile.open!.request.at <= START + 1);
 });
 
 test.run();

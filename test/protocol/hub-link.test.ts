@@ -3,8 +3,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Bytes32, concatBytes, equalBytes, uintBytes } from '../../protocol/bytes.ts';
 import { amount, type ChannelId, seconds } from '../../protocol/integers.ts';
-import { HUB_KEYS_MAX, PACK_ENTRIES_MAX } from '../../protocol/limits.ts';
+import { HUB_KEYS_MAX, PACK_ENTRIES_MAX, SYNC_RETRY_MS } from '../../protocol/limits.ts';
 import { collectedFrom } from '../../protocol/machines/collected.ts';
+import { refusalNumber } from '../../protocol/refusals.ts';
 import { creditEntry, tickEntry, voucherDigest } from '../../protocol/vouchers.ts';
 import { decodeMessage, type Message } from '../../protocol/wire/messages.ts';
 import {
@@ -368,6 +369,46 @@ test('the stored time is written at most once an hour', async () => {
   for (const at of [START, START + 1800, START + 3599, START + 3600])
     await payer.on({ type: 'hubMessage', message: await beacon(seconds(at)) });
   assert.is(payer.records.filter((record) => record.type === 'time').length, 2);
+});
+
+test('a hub that forgot a terminal hears of it again with the next try, and not more often', async () => {
+  const payer = await makePayer();
+  const terminal = await makeTerminal();
+  await link(payer, terminal);
+  await tap(payer, terminal, 100, 1);
+  await tap(payer, terminal, 100, 2);
+  await unlink(payer, terminal);
+  let known = false;
+  let registered = 0;
+  terminal.uplink = async (sent) => {
+    if (sent.type === 'register') {
+      registered += 1;
+      // Its registration was not written when the hub went down; the broker stayed, and nobody saw a link go.
+      known = registered > 1;
+    }
+    if (sent.type !== 'pack') return;
+    for (const bytes of sent.entries) {
+      const decoded = decodeMessage(bytes, 'sync');
+      if (!decoded.ok || !decoded.message) throw new Error('a packed entry does not decode');
+      const entry = entryOf(decoded.message);
+      await terminal.on({
+        type: 'hubMessage',
+        message: known
+          ? await acknowledgement(entry)
+          : { type: 'rejection', entry, code: refusalNumber('terminal_unknown') },
+      });
+    }
+  };
+  await terminal.on({ type: 'hubConnected' });
+  assert.is(registered, 1);
+  assert.is(terminal.state.books.outbox.length, 2);
+  terminal.nowMs += SYNC_RETRY_MS;
+  await terminal.on({ type: 'clock' });
+  assert.is(registered, 2);
+  assert.is(terminal.state.books.outbox.length, 0);
+  terminal.nowMs += SYNC_RETRY_MS;
+  await terminal.on({ type: 'clock' });
+  assert.is(registered, 2);
 });
 
 test.run();

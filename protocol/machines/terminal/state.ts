@@ -110,10 +110,12 @@ export interface TerminalVolatile {
     readonly k: number;
     readonly entry: Bytes32;
   }[];
-  /** Hash of the revocation list that the newest beacon named, and when the hub signed that beacon. */
+  /** The hub said that it doesn't know this terminal: it registers again before the next upload. */
+  readonly forgotten: boolean;
   /** A Synced statement that is being signed, and the time of the last one on this connection. */
   readonly syncing: { readonly digest: Bytes32; readonly at: Seconds } | undefined;
   readonly syncedAt: Seconds;
+  /** Hash of the revocation list that the newest beacon named, and when the hub signed that beacon. */
   readonly revocations: Bytes32 | undefined;
   readonly beaconAt: Seconds;
   readonly uploadedAtMs: number;

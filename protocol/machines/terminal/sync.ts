@@ -1,6 +1,6 @@
 /** The terminal and the hub: the outbox up, acknowledgements, time, keys and revocations down. */
 import { type Bytes32, concatBytes, equalBytes, uintBytes } from '../../bytes.ts';
-import { type ChannelId, type Seconds, UINT40_MAX } from '../../integers.ts';
+import { type ChannelId, type Seconds, seconds, UINT40_MAX } from '../../integers.ts';
 import { PACK_ENTRIES_MAX, SYNC_RETRY_MS, TIME_STORE_SECONDS } from '../../limits.ts';
 import { refusalName } from '../../refusals.ts';
 import { tickEntry } from '../../vouchers.ts';
@@ -13,8 +13,15 @@ import type { OutboxEntry } from './books.ts';
 import type { TerminalTurn } from './state.ts';
 
 export function onHubConnected(turn: TerminalTurn): void {
-  const { payee, certificate, role, entropyCertified } = turn.settings;
   turn.set({ hubConnected: true });
+  register(turn);
+  uploadOutbox(turn, 0);
+  stateSynced(turn, 0);
+}
+
+function register(turn: TerminalTurn): void {
+  const { payee, certificate, role, entropyCertified } = turn.settings;
+  turn.set({ forgotten: false });
   turn.upload({
     type: 'register',
     device: turn.context.self,
@@ -24,26 +31,27 @@ export function onHubConnected(turn: TerminalTurn): void {
     certificate: certificate.signature,
     entropyCertified: entropyCertified ? 1 : 0,
   });
-  uploadOutbox(turn, 0);
-  stateSynced(turn, 0);
 }
 
-/** Between beacons a terminal says at most this often how far it has handed everything in. */
+/** With nothing new a terminal says at most this often how far it has handed everything in. */
 const SYNCED_SECONDS = 600;
 
 /**
  * Signs up to which request time the hub has everything that this terminal accepted, once its outbox is empty. The
  * payee countersigns credits only when all its terminals have said so: a voucher that contradicts one may still be
- * waiting in an outbox. What is open or being delivered may still be accepted, so the time stays before it.
+ * waiting in an outbox. What is open or being delivered may still be accepted, so the time stays before it. And before
+ * the newest beacon: that time can be stored, so that no later start dates a request before what was said, while a clock
+ * that once ran ahead would refuse every lease for good.
  */
 function stateSynced(turn: TerminalTurn, everySeconds: number): void {
-  const { hubConnected, time, open, session, pending, syncing, syncedAt } = turn.volatile;
+  const { hubConnected, time, open, session, pending, syncing, syncedAt, beaconAt } = turn.volatile;
   const idle = pending === undefined && syncing === undefined && turn.books.outbox.length === 0;
   if (!hubConnected || !time.based || !idle) return;
   const streamAt = session && turn.lane(session.channel)?.at;
-  const before = Math.min(open?.request.at ?? UINT40_MAX, streamAt ?? UINT40_MAX) - 1;
-  const at = Math.max(0, Math.min(turn.now, before)) as Seconds;
-  if (at < syncedAt + everySeconds) return;
+  const at = (Math.min(beaconAt, open?.request.at ?? UINT40_MAX, streamAt ?? UINT40_MAX) - 1) as Seconds;
+  // What was answered since the last time may be a credit that the payee waits to sign.
+  const isNew = turn.books.lanes.some((lane) => lane.at > syncedAt && lane.at <= at);
+  if (at <= syncedAt || (!isNew && at < syncedAt + everySeconds)) return;
   const digest = turn.context.signing.digest('Synced', { terminal: turn.context.self, at });
   turn.set({ syncing: { digest, at } });
   turn.sign(digest);
@@ -52,6 +60,9 @@ function stateSynced(turn: TerminalTurn, everySeconds: number): void {
 export function onSyncedSigned(turn: TerminalTurn, signature: Uint8Array): void {
   const { at } = turn.volatile.syncing!;
   turn.set({ syncing: undefined, syncedAt: at });
+  // Persist before reveal: without a clock that ran on, the next start would date requests before it.
+  const next = seconds(at + 1);
+  if (next > turn.books.time) turn.persist({ type: 'time', at: next });
   turn.upload({ type: 'synced', terminal: turn.context.self, at, signature });
 }
 
@@ -88,8 +99,9 @@ export function uploadOutbox(turn: TerminalTurn, from: number): void {
 
 /** Tries again what the hub has not acknowledged. */
 export function onClockSync(turn: TerminalTurn): void {
-  const { uploadedAtMs, uploadFrom, inFlight } = turn.volatile;
+  const { uploadedAtMs, uploadFrom, inFlight, forgotten, hubConnected } = turn.volatile;
   if (turn.nowMs - uploadedAtMs < SYNC_RETRY_MS) return;
+  if (forgotten && hubConnected) register(turn);
   // What the hub refuses stays in its place; the retry begins behind it, so that it never blocks the others.
   uploadOutbox(turn, uploadFrom + inFlight);
 }
@@ -199,13 +211,13 @@ export function onHubMessage(turn: TerminalTurn, message: Message): void {
       // Asked for on behalf of the payer on our link.
       if (turn.volatile.linkUp && turn.volatile.greeted?.channel === message.channel) turn.send(message);
       return;
-    case 'rejection':
+    case 'rejection': {
+      const code = refusalName(message.code) ?? 'unexpected_message';
+      // A hub can lose a registration that it had not written, behind a broker that keeps the connection.
+      if (code === 'terminal_unknown') turn.set({ forgotten: true });
       // Kept all the same: only an acknowledgement clears the outbox.
-      return turn.notify({
-        type: 'refused',
-        code: refusalName(message.code) ?? 'unexpected_message',
-        by: 'hub',
-      });
+      return turn.notify({ type: 'refused', code, by: 'hub' });
+    }
     default:
       return turn.notify({ type: 'refused', code: 'unexpected_message', by: 'us' });
   }

@@ -67,6 +67,7 @@ const AFTER_POWER_UP: TerminalVolatile = {
   asked: undefined,
   unknown: undefined,
   uploadedTicks: [],
+  forgotten: false,
   syncing: undefined,
   syncedAt: 0 as never,
   revocations: undefined,

@@ -146,6 +146,7 @@ export function terminalTable(
         uploadedAtMs: 0,
         inFlight: 0,
         uploadFrom: 0,
+        forgotten: false,
         syncing: undefined,
         syncedAt: seconds(0),
         linkLostAtMs: 0,

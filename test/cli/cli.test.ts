@@ -1,0 +1,320 @@
+// The commands that people use, where something is wrong: every error has a name and says what to do, and whatever is cut
+// and run again loses neither a key nor a journal nor money.
+import { execFile, spawn } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { createInterface } from 'node:readline';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { BoardMemory } from '../../hardware/boards/mps2-an386/host/emulator.ts';
+import { startAnvil } from '../../hub/settle/anvil.ts';
+import { Vault } from '../../hub/settle/vault.ts';
+import { toHex } from '../../protocol/bytes.ts';
+import { amount, channelId, seconds } from '../../protocol/integers.ts';
+import { payerRecords } from '../../protocol/machines/payer/books.ts';
+import { provision } from '../../simulators/cli/board-command.ts';
+import { storeLease } from '../../simulators/cli/workbench.ts';
+import {
+  boardFolder,
+  createDevice,
+  keyForNew,
+  type KeyKind,
+  lockDevice,
+  payerBooksOf,
+  readDevice,
+} from '../../simulators/site/device-folder.ts';
+import { createDurably } from '../../simulators/site/durable-file.ts';
+import { parseMoney } from '../../simulators/site/money.ts';
+import { addWearable, makeSite, readSite, type Site, writeSite } from '../../simulators/site/site.ts';
+
+const CLI = join(process.cwd(), 'tools', 'sundial.mjs');
+const WAIT_MS = 60_000;
+/** Nobody listens there. */
+const NOWHERE = 'http://127.0.0.1:9';
+
+const home = mkdtempSync(join(tmpdir(), 'sundial-cli-'));
+const folder = join(home, 'site');
+let anvil: Awaited<ReturnType<typeof startAnvil>>;
+let site: Site;
+let vault: Vault;
+test.before(async () => {
+  anvil = await startAnvil();
+  site = await makeSite(folder, anvil.url, anvil.keys, { say: () => {} });
+  vault = await Vault.connect(anvil.url, site.vault);
+});
+test.after(async () => {
+  await anvil.stop();
+  rmSync(home, { recursive: true, force: true });
+});
+
+function sundial(...args: string[]): Promise<{ code: number; stderr: string }> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [CLI, ...args], { timeout: WAIT_MS, cwd: process.cwd() }, (error, _, stderr) =>
+      resolve({ code: error === null ? 0 : Number(error.code ?? 1), stderr }),
+    );
+  });
+}
+
+/** Runs a command that must fail with this error, said for people. */
+async function fails(code: string, ...args: string[]): Promise<void> {
+  const { code: exit, stderr } = await sundial(...args);
+  assert.is(exit, 1, args.join(' '));
+  assert.match(stderr, new RegExp(`(^|\\n)${code}`), args.join(' '));
+  assert.not.match(stderr, /\n\s+at .*:\d+:\d+/, 'a stack helps nobody');
+}
+
+const nobody = `0x${'11'.repeat(20)}`;
+const channelOfPayer = () => site.devices[0]!.channel!;
+const wrong: readonly (readonly [code: string, ...args: string[]])[] = [
+  ['vault_refused: UnknownChannel\\(99\\)', 'channel', 'show', '--channel', '99'],
+  ['vault_refused: UnknownChannel', 'channel', 'top-up', '--channel', '99', '--amount', '1'],
+  ['vault_refused: NoExit', 'channel', 'exit', '--channel', '1', '--finish'],
+  ['vault_refused: NothingDeposited', 'channel', 'open', '--payer', nobody, '--amount', '0'],
+  ['bad_channel', 'channel', 'show', '--channel', 'abc'],
+  ['bad_channel', 'channel', 'show', '--channel', '1.5'],
+  ['bad_channel', 'channel', 'show', '--channel', '99999999999'],
+  ['address', 'channel', 'open', '--payer', '0x12', '--amount', '1'],
+  ['payee_funds', 'withdraw'],
+  ['error: option .--as', 'withdraw', '--as', 'nobody'],
+  ['hub_away', 'payee'],
+  ['hub_away', 'channel', 'revoke', '--channel', '1'],
+  ['hub_status', 'reconcile'],
+];
+for (const [code, ...args] of wrong)
+  test(`sundial ${args.join(' ')}: ${code}`, async () => {
+    writeSite(folder, { ...site, statusUrl: NOWHERE, mqttUrl: 'mqtt://127.0.0.1:9' });
+    await fails(code, ...args, '--site', folder);
+  });
+
+test('an exit that runs is refused a second start and an early end by name', async () => {
+  const at = ['--site', folder, '--channel', String(channelOfPayer())];
+  assert.is((await sundial('channel', 'exit', ...at)).code, 0);
+  await fails('vault_refused: ChannelLeaving', 'channel', 'exit', ...at);
+  await fails('vault_refused: ExitNotReady', 'channel', 'exit', ...at, '--finish');
+});
+
+test('without a chain the commands say so', async () => {
+  const away = join(home, 'away');
+  writeSite(away, { ...site, rpcUrl: NOWHERE, statusUrl: NOWHERE });
+  await fails('chain_away', 'channel', 'show', '--channel', '1', '--site', away);
+  await fails('chain_away', 'withdraw', '--site', away);
+});
+
+test('a charger that is told nonsense says so before it takes its folder', async () => {
+  const at = ['charger', '--state', join(folder, 'charger')];
+  await fails('bad_number', ...at, '--speed', 'fast');
+  await fails('bad_number', ...at, '--tick-wh', '0');
+  await fails('bad_curve', ...at, '--curve', join(home, 'none.json'));
+});
+
+test('a folder that no demonstration made is not emptied', async () => {
+  const mine = join(home, 'mine');
+  mkdirSync(mine);
+  writeFileSync(join(mine, 'thesis.txt'), 'years of work');
+  await fails('not_a_story', 'demo', '--once', '--state', mine);
+  assert.is(readFileSync(join(mine, 'thesis.txt'), 'utf8'), 'years of work');
+});
+
+test('of several that make one file each at once the first one stands, for all of them', () => {
+  const path = join(home, 'keys', 'keys.json');
+  createDurably(path, 'first');
+  createDurably(path, 'second');
+  assert.is(readFileSync(path, 'utf8'), 'first');
+  assert.equal(readdirSync(join(home, 'keys')), ['keys.json']);
+});
+
+// ---- folders of devices ----
+
+const deposit = parseMoney('10');
+const add = (state: string, kind: KeyKind, from: Pick<Vault, 'openChannel' | 'events'> = vault) =>
+  addWearable(folder, readSite(folder), from as Vault, state, kind, deposit);
+
+for (const kind of ['memory', 'p256'] as const)
+  test(`a channel for a new wearable (${kind}), cut after each step and run again: one deposit, and its key is there`, async () => {
+    const state = join(home, `cut-${kind}`);
+    const before = await vault.readChannelCount();
+    // The deposit is made, and then nothing more.
+    const cut = new Proxy(vault, {
+      get: (target, name) =>
+        name === 'openChannel'
+          ? async (...call: Parameters<Vault['openChannel']>) => {
+              await target.openChannel(...call);
+              throw new Error('cut');
+            }
+          : Reflect.get(target, name, target),
+    });
+    await add(state, kind, cut).then(
+      () => assert.unreachable(),
+      (error) => assert.is(error.message, 'cut'),
+    );
+    // The folder is half made.
+    writeFileSync(join(state, 'flash.img'), '');
+    mkdirSync(join(state, 'element'), { recursive: true });
+    writeFileSync(join(state, 'witness'), 'half');
+    const made = await add(state, kind);
+    assert.is(await vault.readChannelCount(), before + 1);
+    assert.is((await vault.readChannel(made.channel!)).payer.toLowerCase(), made.address);
+    const device = readDevice(state, 'wearable');
+    assert.is(toHex(device.key().address), made.address);
+    assert.is(payerBooksOf(device).channel, made.channel);
+    // It is made, and the site does not know it yet.
+    const listed = readSite(folder);
+    writeSite(folder, {
+      ...listed,
+      devices: listed.devices.filter(({ address }) => address !== made.address),
+    });
+    assert.equal(await add(state, kind), made);
+    assert.ok(readSite(folder).devices.some(({ address }) => address === made.address));
+    assert.is(await vault.readChannelCount(), before + 1);
+    await add(state, kind).then(
+      () => assert.unreachable(),
+      (error) => assert.is(error.code, 'device_exists'),
+    );
+  });
+
+/** A payer's folder, with a few records in its journal. */
+function wearable(name: string) {
+  const path = join(home, name);
+  const settings = {
+    version: 1,
+    role: 'wearable',
+    name,
+    chainId: 31337,
+    vault: nobody,
+    hub: 'x',
+    channel: 7,
+  };
+  const hubKey = new Uint8Array(20).fill(3);
+  const provided = { hubKey, keyUntil: seconds(2_000_000_000), channel: channelId(7) };
+  return createDevice(path, settings as never, keyForNew(path), provided);
+}
+
+type Line = Readonly<Record<string, unknown>>;
+
+/** Runs a wearable until it is ready, then `act`, then kills it; what it said until it was ready. */
+async function untilReady(path: string, act: (pid: number) => Promise<void> = async () => {}) {
+  const args = [CLI, 'wearable', '--state', path, '--tap', join(home, 'none.sock'), '--json'];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  try {
+    const lines: Line[] = [];
+    for await (const text of createInterface({ input: child.stdout })) {
+      lines.push(JSON.parse(text));
+      if (lines.at(-1)!.event === 'ready') break;
+    }
+    await act(child.pid!);
+    return lines;
+  } finally {
+    child.kill('SIGKILL');
+    await gone;
+  }
+}
+
+test('a device whose journal is gone, or whose settings are damaged, does not begin anew', async () => {
+  const { path } = wearable('damaged');
+  const run = async () => {
+    const lines = await untilReady(path);
+    const codes = lines.filter(({ event }) => event === 'fault').map(({ code, frozen }) => [code, frozen]);
+    assert.equal(codes, [['journal_missing', true]]);
+  };
+  const flash = readFileSync(join(path, 'flash.img'));
+  writeFileSync(join(path, 'flash.img'), '');
+  await run();
+  rmSync(join(path, 'flash.img'));
+  await run();
+  assert.not.ok(existsSync(join(path, 'flash.img')));
+  writeFileSync(join(path, 'flash.img'), flash);
+  const settings = readFileSync(join(path, 'device.json'));
+  writeFileSync(join(path, 'device.json'), settings.subarray(0, 20));
+  await fails('bad_device_file', 'wearable', '--state', path);
+  rmSync(join(path, 'device.json'));
+  assert.throws(
+    () => keyForNew(path),
+    (error: { code: string }) => error.code === 'bad_device_file',
+  );
+});
+
+test('a device folder is free as soon as its process is dead, and not before', async () => {
+  const { path } = wearable('locked');
+  await untilReady(path, (pid) =>
+    lockDevice(path).then(
+      () => assert.unreachable(),
+      (error) => {
+        assert.is(error.code, 'device_in_use');
+        assert.is(error.facts.pid, pid);
+      },
+    ),
+  );
+  const unlock = await lockDevice(path);
+  await unlock();
+});
+
+test('a lease that is stored when the journal’s bank is full keeps what stood there', () => {
+  const folder = wearable('full');
+  const journal = folder.openJournal();
+  const time = payerRecords.encode({ type: 'time', at: seconds(1_900_000_000) });
+  while (journal.bytesFree > 200) journal.append(time, () => []);
+  const before = payerBooksOf(folder);
+  const lease = {
+    type: 'lease',
+    channel: channelId(7),
+    payer: folder.address,
+    spentFrom: amount(0),
+    spendLimit: amount(9),
+    tapLimit: amount(1),
+    issuedAt: seconds(1),
+    expiresAt: seconds(2),
+    scope: new Uint8Array(32),
+    signature: new Uint8Array(64),
+  } as const;
+  storeLease(folder, lease);
+  assert.equal(payerBooksOf(folder), { ...before, lease });
+});
+
+test('a device that moves to a board, cut at any write and run again, has its whole journal there', () => {
+  const folder = wearable('moved');
+  // More history than a bank of the board holds.
+  const journal = folder.openJournal();
+  const time = payerRecords.encode({ type: 'time', at: seconds(1_900_000_000) });
+  while (journal.bytesFree > 20_000) journal.append(time, () => []);
+  const stored = payerBooksOf(folder);
+  const flags = { tickValue: '0.02', tickWh: '40', speed: '600' };
+  const { program } = BoardMemory.prototype;
+  try {
+    for (let writes = 0; ; writes += 1) {
+      rmSync(boardFolder(folder.path), { recursive: true, force: true });
+      let left = writes;
+      let cut = false;
+      BoardMemory.prototype.program = function (...call) {
+        if (left === 0) {
+          cut = true;
+          throw new Error('cut');
+        }
+        left -= 1;
+        program.apply(this, call);
+      };
+      try {
+        provision(folder, flags);
+      } catch (error) {
+        if ((error as Error).message !== 'cut') throw error;
+      }
+      BoardMemory.prototype.program = program;
+      provision(folder, flags);
+      assert.equal(payerBooksOf(folder), stored, `cut before write ${writes}`);
+      if (!cut) break;
+    }
+  } finally {
+    BoardMemory.prototype.program = program;
+  }
+});
+
+test.run();
