@@ -61,6 +61,15 @@ export class Line {
   push(delivered: Uint8Array): void {
     // Whatever it says, it is there: on a busy line its beats wait behind the rest.
     if (this.peer !== 0) this.heardMs = this.options.clock.monotonicMs();
+    // Most deliveries are one frame, whole.
+    const zero = delivered.indexOf(0);
+    const begins = !this.inside && this.held.length === 0 && delivered[0] !== 2;
+    if (begins && zero > 0 && zero === delivered.length - 1) this.onBytes?.(delivered);
+    else this.sift(delivered);
+  }
+
+  /** Passes on what is no beat. */
+  private sift(delivered: Uint8Array): void {
     const bytes = this.held.length === 0 ? delivered : concatBytes(this.held, delivered);
     this.held = none;
     const { length } = bytes;

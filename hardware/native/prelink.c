@@ -96,6 +96,7 @@ void prelink(uint8_t *at, uint8_t *exchange, const uint8_t *archive, bool run)
 	txMachine *the = machine_create(&limits);
 	archive_names(the, archive);
 	struct sizes used = { .tables = (uint32_t)(heap_continue_at(heap) - (char *)tables) };
+	if (used.tables > room.tables) fault("tables_full"); /* they would lie in the arena */
 	if (run) {
 		machine_install(the);
 		archive_run(the, archive);

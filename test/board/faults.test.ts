@@ -1,4 +1,5 @@
 // Everything that can go wrong on the board ends in a named fault and a restart that serves again.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { BoardMemory, buildImage, Emulator } from '../../hardware/boards/mps2-an386/host/emulator.ts';
@@ -79,6 +80,18 @@ test('without entropy no key is made: the board stops by name instead of signing
   } finally {
     await board.kill();
   }
+});
+
+test('a file that is no flash of this board is refused by name, and stays as it is', () => {
+  const folder = `${self.folder}/earlier`;
+  mkdirSync(folder);
+  // As earlier boards kept it: complements, so that what is erased reads as zero.
+  writeFileSync(`${folder}/flash.img`, Buffer.alloc(66 * 4096));
+  assert.throws(
+    () => new BoardMemory(folder),
+    (error: { code?: string }) => error.code === 'flash_format',
+  );
+  assert.ok(readFileSync(`${folder}/flash.img`).every((byte) => byte === 0));
 });
 
 test('a damaged key is a fault, not another key', async () => {

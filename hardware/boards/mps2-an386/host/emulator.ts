@@ -4,9 +4,19 @@
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { SundialError } from '../../../../protocol/errors.ts';
 import { emulator } from '../emulator.mjs';
 
 export interface Image {
@@ -60,11 +70,27 @@ export class BoardMemory {
   constructor(folder: string) {
     mkdirSync(folder, { recursive: true });
     this.path = join(folder, 'flash.img');
-    if (existsSync(this.path)) return;
-    const file = openSync(this.path, 'w');
+    if (existsSync(this.path)) this.checkFormat();
+    else this.make();
+  }
+
+  /** Erased flash, whole or not at all. */
+  private make(): void {
+    const partial = `${this.path}.${process.pid}`;
+    const file = openSync(partial, 'w');
     writeSync(file, Buffer.alloc(emulator.flashBytes, 0xff));
     ftruncateSync(file, emulator.memoryBytes);
     closeSync(file);
+    renameSync(partial, this.path);
+  }
+
+  /** The last byte of the flash is never written, so it is erased: 0xff. Earlier files held complements of all bytes. */
+  private checkFormat(): void {
+    if (this.flash(emulator.flashBytes - 1, 1)[0] === 0xff) return;
+    throw new SundialError('flash_format', `${this.path} is no flash of this version of the board`, {
+      severity: 'process',
+      remedy: 'Let the version that made it hand in what it holds, then take a fresh folder.',
+    });
   }
 
   private access<T>(use: (file: number) => T): T {
