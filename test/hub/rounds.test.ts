@@ -28,6 +28,9 @@ function endless(full: number) {
   };
 }
 
+let running: Rounds | undefined;
+test.after.each(() => running?.stop());
+
 function start(full = 0, justiceFails = 0) {
   const settle = endless(full);
   const justice = {
@@ -45,6 +48,7 @@ function start(full = 0, justiceFails = 0) {
     publish: async () => {},
     log: createLogger('silent'),
   });
+  running = rounds;
   return { settle, justice, rounds };
 }
 
@@ -56,7 +60,6 @@ test('what is due is settled once, and then the proofs are brought, however fast
   await rounds.settleNow();
   assert.is(settle.batches, 2);
   assert.is(justice.acts, 2);
-  await rounds.stop();
 });
 
 test('rows that did not fit follow at once', async () => {
@@ -64,7 +67,6 @@ test('rows that did not fit follow at once', async () => {
   await rounds.settleNow();
   assert.is(settle.batches, 4);
   assert.is(justice.acts, 1);
-  await rounds.stop();
 });
 
 test('what becomes due while a batch is under way is settled with the next', async () => {
@@ -82,14 +84,12 @@ test('what becomes due while a batch is under way is settled with the next', asy
   };
   await rounds.settleNow();
   await until('the second batch', () => settle.batches === 2);
-  await rounds.stop();
 });
 
 test('proofs that could not be brought are tried again', async () => {
   const { justice, rounds } = start(0, 2);
   await rounds.settleNow();
   await until('the third try', () => justice.acts >= 3);
-  await rounds.stop();
 });
 
 test.run();

@@ -8,6 +8,8 @@ const VERIFY = 'hub/intake/verify.ts';
 const TRIE = 'hub/intake/trie.ts';
 const BATCH = 'hub/batch/batch.ts';
 const SHORTFALL = 'hub/watch/shortfall.ts';
+const WATCH = 'hub/watch/watch.ts';
+const LOOP = 'hub/settle/loop.ts';
 const LEDGER = 'hub/ledger/file-ledger.ts';
 
 export const HUB_MUTATIONS = [
@@ -167,7 +169,7 @@ export const HUB_MUTATIONS = [
     'evidence that was not written is not looked for again',
     INTAKE,
     'if (book.proof === undefined) this.#proved(anyProof(book));',
-    '',
+    'if (book.proof === undefined) void 0;',
     'hub/intake',
   ],
   [
@@ -256,6 +258,70 @@ export const HUB_MUTATIONS = [
     SHORTFALL,
     'equalBytes(entry.payee, payee) && !entry.voided && entry.credited === 0',
     'equalBytes(entry.payee, payee)',
+    'hub/justice',
+  ],
+  // ---- L2 ----
+  [
+    "fraud that others proved leaves the channel's credit",
+    WATCH,
+    "    case 'FraudProved':\n",
+    '',
+    'hub/watch',
+  ],
+  [
+    'what a pot pays is not counted on the lane',
+    WATCH,
+    'return raised > 0 ? [{ channel, payeeId: payee, moved: raised, transaction }] : [];',
+    'return [];',
+    'hub/watch',
+  ],
+  [
+    'channels are looked at where the node has no state any more',
+    WATCH,
+    'await readHead(vault, channel, final)',
+    'await readHead(vault, channel, to)',
+    'hub/watch',
+  ],
+  [
+    'a chain that began anew tells the time',
+    WATCH,
+    'if (newest.height < this.finalHeight)',
+    'if (false)',
+    'hub/watch',
+  ],
+  [
+    'a batch waits behind what the node may forget',
+    'hub/settle/vault.ts',
+    "blockTag: 'latest' }));",
+    "blockTag: 'pending' }));",
+    'hub/settle-crash',
+  ],
+  [
+    'a lane that the registry lost is settled for ever',
+    LOOP,
+    "if (outcome?.reason !== 'stale') return false;",
+    'return false;',
+    'hub/settle-crash',
+  ],
+  [
+    "a payee's later earnings pay no credit",
+    LOOP,
+    "if (refused.reason === 'payee_short') return !this.#affordable.has(rowKey(reference));",
+    '',
+    'hub/settle-crash',
+  ],
+  [
+    'what becomes due while a batch is under way is forgotten',
+    'hub/rounds.ts',
+    'this.#served = this.#planned;',
+    'this.#served = this.#due;',
+    'hub/rounds',
+  ],
+  [
+    'a refusal for one channel ends the round for all',
+    'hub/settle/justice.ts',
+    'if (!isRefused(error)) throw error;',
+    'throw error;',
     'hub/justice',
   ],
   // ---- the ledger ----

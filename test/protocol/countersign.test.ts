@@ -85,8 +85,12 @@ test('after a restart no request is dated at or before what the terminal said it
   await terminal.on({ type: 'hubConnected' });
   const beacon = await beaconOf(START);
   await terminal.on({ type: 'hubMessage', message: beacon });
+  // Too soon after the first to be stored for its own sake.
+  terminal.nowMs = 1_000_000;
+  await terminal.on({ type: 'hubMessage', message: await beaconOf(seconds(START + 1_000)) });
   const [synced] = terminal.uploads.filter((message) => message.type === 'synced').slice(-1);
   if (synced?.type !== 'synced') return assert.unreachable('it says so');
+  assert.is(synced.at, START + 999);
   const open = terminal.uploads.length;
   await terminal.on({ type: 'sale', amount: amount(1_000), currency: 'TIME', challenge: challenge(1) });
   assert.ok(terminal.state.volatile.open!.request.at > synced.at, 'in the very second');
