@@ -191,6 +191,13 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
     );
   }
 
+  /** Gives the link to the hub up: the machine hears that it is gone. */
+  detachUplink(): void {
+    this.uplink?.close();
+    this.uplink = undefined;
+    this.hubIs(false);
+  }
+
   private hubIs(connected: boolean): void {
     this.uplinkUp = connected;
     this.hubAgainAtMs = undefined;

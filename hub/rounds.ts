@@ -29,8 +29,9 @@ export class Rounds {
   readonly #settling: Repeat;
   readonly #batching: Repeat;
   readonly #beaconing: Repeat;
-  /** True from the moment a batch is due until nothing is left to settle. */
-  #planDue = false;
+  /** How often something became due, and up to which of these all that was there then is settled and proved. */
+  #due = 0;
+  #served = 0;
 
   constructor(options: RoundsOptions) {
     this.#options = options;
@@ -82,7 +83,7 @@ export class Rounds {
 
   /** Something must go to L2 soon: an owner is leaving, or a payer was found to cheat. */
   batchDue(): void {
-    this.#planDue = true;
+    this.#due += 1;
   }
 
   /** Settles what can be settled; resolves when it is final, L2 is away, or after a minute. */
@@ -91,7 +92,7 @@ export class Rounds {
     await this.#watching.now();
     await this.#settleSoon();
     while (
-      (this.#planDue || this.#options.settle.history.open !== undefined) &&
+      (this.#due > this.#served || this.#options.settle.history.open !== undefined) &&
       this.trouble === undefined &&
       Date.now() < end
     ) {
@@ -101,20 +102,24 @@ export class Rounds {
   }
 
   #settleSoon(): Promise<void> {
-    this.#planDue = true;
+    this.batchDue();
     return this.#settling.now();
   }
 
+  /** What was due when the last plan was made. */
+  #planned = 0;
+
   async #settle(): Promise<void> {
+    const { settle, justice } = this.#options;
     for (let before = ''; ; ) {
-      const now = await this.#options.settle.step(this.#planDue);
-      // Between two batches, as both are sent by one account: what is free settles before anything counts as short.
-      if (now === 'idle' && this.#planDue) {
-        this.#planDue = false;
-        await this.#options.justice.step().catch((error: unknown) => {
-          this.#planDue = true;
-          throw error;
-        });
+      if (settle.history.open === undefined) this.#planned = this.#due;
+      const now = await settle.step(this.#due > this.#served);
+      // Vouchers that came meanwhile wait for the next time: a busy hub would never come to an end, nor to its proofs.
+      const isOver = now === 'idle' || (now === 'finished' && !settle.more);
+      if (isOver && this.#due > this.#served) {
+        // Between two batches, as both are sent by one account: what is free settles before anything counts as short.
+        await justice.step();
+        this.#served = this.#planned;
       }
       // The watch stores what a batch did; it reads each block once, so it is never run beside itself.
       if (now === 'sent' || now === 'waiting') await this.#watching.now();

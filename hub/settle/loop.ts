@@ -60,6 +60,8 @@ interface Refused {
 export class SettleLoop {
   readonly #options: SettleOptions;
   history: BatchHistory = emptyHistory;
+  /** True when the last batch left rows for the next, which should follow at once: those that it had no room for, too. */
+  more = false;
   /** Rows that the vault skipped, by rowKey. A restart forgets them: each is then tried once more. */
   readonly refused = new Map<string, Refused>();
   readonly #credited = new Map<string, number>();
@@ -107,6 +109,7 @@ export class SettleLoop {
     if (block > newest - this.#options.link.finalityBlocks || block > this.#options.watchedHeight())
       return 'waiting';
     await this.#finish(intent, receipt.status === 'success' ? 'mined' : 'reverted', receipt);
+    if (receipt.status !== 'success') this.more = true;
     if (receipt.status === 'success') this.#readOutcomes(vault, intent, receipt);
     else if ((await vault.frozenUntil(receipt.blockNumber)) === undefined) this.#isolate(intent.rows);
     return 'finished';
@@ -136,6 +139,7 @@ export class SettleLoop {
       if ((await this.#findMined(vault, open)) !== undefined) return 'sent';
       this.#options.log.warn({ batch: open.batch, nonce: open.nonce }, 'another transaction took the nonce');
       await this.#finish(open, 'replaced', undefined);
+      this.more = true;
       return 'finished';
     }
     const { maxFeePerGas = 0n, maxPriorityFeePerGas = 0n } = parseTransaction(toHex(open.raw));
@@ -202,6 +206,8 @@ export class SettleLoop {
       this.refused.delete(rowKey(reference));
       if (credited !== undefined) this.#credited.set(bytesKey(reference.entry), credited);
     }
+    // What was skipped may do better in another form, and what was given back pays others.
+    if (skipped.size > 0 || open.rows.some(({ credited }) => credited !== undefined)) this.more = true;
     this.#rowsMax = this.#options.lanesMax;
     this.#after = rows.at(-1)?.voucher.channel;
     this.#options.log.info(
@@ -270,10 +276,12 @@ export class SettleLoop {
     const prepared = await this.#prepare(vault, all);
     if (prepared === undefined) {
       this.#isolate(planned.map(({ reference }) => reference));
+      this.more = true;
       return 'finished';
     }
     const { nonce, raw, hash } = prepared;
     const rows = planned.slice(0, prepared.rows.length).map(({ reference }) => reference);
+    this.more = planned.length >= this.#rowsMax || rows.length < planned.length;
     const { nextBatch: batch } = this.history;
     await this.#record({
       type: 'batchIntent',

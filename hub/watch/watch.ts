@@ -2,6 +2,7 @@
 // channel heads. Each block range is read once and stored together with how far it was read, so that a crash neither
 // skips an event nor counts it twice. Start with `Watch.look`.
 import { fromHex } from '../../protocol/bytes.ts';
+import { SundialError } from '../../protocol/errors.ts';
 import {
   type Amount,
   amount,
@@ -77,11 +78,24 @@ export class Watch {
     }
   }
 
-  /** Reads the newest block and all final events since the last look. Throws viem's errors while L2 is away. */
+  /**
+   * Reads the newest block and all final events since the last look. Throws viem's errors while L2 is away, and
+   * `chain_behind` while the node shows less than was final already: leases end with the time that it then doesn't tell.
+   */
   async look(): Promise<void> {
     const vault = await this.#link.vault();
     const block = await vault.client.getBlock();
     const newest = { height: Number(block.number), at: Number(block.timestamp) };
+    if (newest.height < this.finalHeight)
+      throw new SundialError(
+        'chain_behind',
+        `L2 is at block ${newest.height}; ${this.finalHeight} was final`,
+        {
+          severity: 'call',
+          remedy: 'Wait until the node has caught up, or correct chain.rpcUrl when it began another chain.',
+          facts: { height: newest.height, finalHeight: this.finalHeight },
+        },
+      );
     const final = newest.height - this.#link.finalityBlocks;
     let from = Math.max(this.#registry.state.watched.height + 1, this.#startBlock);
     while (from <= final) {

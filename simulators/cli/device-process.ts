@@ -9,10 +9,10 @@ import { nodeClock, nodeEntropy } from '../../hardware/boards/node/host.ts';
 import { mqttUplink } from '../../hardware/boards/node/mqtt.ts';
 import { serialLinks } from '../../hardware/boards/node/serial-link.ts';
 import { listenForTaps, seekTerminal } from '../../hardware/boards/node/socket-link.ts';
-import type { Link, Uplink } from '../../hardware/interfaces/index.ts';
+import type { Link } from '../../hardware/interfaces/index.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
-import type { DeviceEvent, Effect, Notice } from '../../protocol/machines/effects.ts';
+import type { Effect, Notice } from '../../protocol/machines/effects.ts';
 import { type DeviceFolder, lockDevice } from '../site/device-folder.ts';
 import { formatMoney } from '../site/money.ts';
 import { type Line, makeOutput, type Output } from './output.ts';
@@ -33,7 +33,7 @@ export type Controls = Readonly<Record<string, (value: unknown) => void | Promis
 
 type AnyRuntime = Pick<
   Runtime<unknown, { books: unknown }, never, { type: string }>,
-  'attachLink' | 'attachUplink' | 'dispatch' | 'stop' | 'start' | 'frozen'
+  'attachLink' | 'attachUplink' | 'detachUplink' | 'stop' | 'start' | 'frozen'
 >;
 
 /** `persist:intent`, `send:voucher`, `sign`: the name of an effect for --halt-at. */
@@ -102,7 +102,6 @@ export class DeviceProcess {
   private readonly options: DeviceOptions;
   private readonly unlock: () => Promise<void>;
   private readonly closers: (() => void)[] = [];
-  private uplink: Uplink | undefined;
   private haltAt: string | undefined;
   private timeSaid = false;
   private listeners: ((notice: Notice) => void)[] = [];
@@ -171,14 +170,15 @@ export class DeviceProcess {
       this.closers.push(seekTerminal(this.options.tap, attach));
     }
     const connect = (url: unknown): void => {
-      this.uplink?.close();
-      this.uplink = mqttUplink({
-        url: String(url),
-        hub: this.folder.file.hub,
-        device: toHex(this.folder.address),
-        reconnectMs: 500,
-      });
-      runtime.attachUplink(this.uplink);
+      runtime.detachUplink();
+      runtime.attachUplink(
+        mqttUplink({
+          url: String(url),
+          hub: this.folder.file.hub,
+          device: toHex(this.folder.address),
+          reconnectMs: 500,
+        }),
+      );
     };
     if (this.options.hub !== undefined) connect(this.options.hub);
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => this.exit(0));
@@ -188,9 +188,7 @@ export class DeviceProcess {
         ...controls,
         connect,
         disconnect: () => {
-          this.uplink?.close();
-          this.uplink = undefined;
-          void runtime.dispatch({ type: 'hubLost' } as DeviceEvent as never);
+          runtime.detachUplink();
           this.output.say('no network', { event: 'disconnected' });
         },
         haltAt: (value) => {

@@ -15,10 +15,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { privateKeyToAccount } from 'viem/accounts';
 import { BoardMemory } from '../../hardware/boards/mps2-an386/host/emulator.ts';
+import { openedRowOf } from '../../hub/batch/batch.ts';
+import { applyRecord, namedEntry } from '../../hub/intake/books.ts';
+import { emptyBooks } from '../../hub/intake/state.ts';
 import { startAnvil } from '../../hub/settle/anvil.ts';
 import { Vault } from '../../hub/settle/vault.ts';
-import { toHex } from '../../protocol/bytes.ts';
+import { RULES } from '../../hub/watch/fraud.ts';
+import { fromHex, toHex } from '../../protocol/bytes.ts';
+import { nobleKey } from '../../protocol/crypto/noble.ts';
+import { makeSigning } from '../../protocol/signing/digests.ts';
+import type { HubStatus } from '../../simulators/demo/hub-status.ts';
+import { reconcile } from '../../simulators/demo/reconcile.ts';
+import { key, suite, tap } from '../hub/fleet.ts';
 import { amount, channelId, seconds } from '../../protocol/integers.ts';
 import { payerRecords } from '../../protocol/machines/payer/books.ts';
 import { provision } from '../../simulators/cli/board-command.ts';
@@ -130,6 +140,32 @@ test('of several that make one file each at once the first one stands, for all o
   createDurably(path, 'second');
   assert.is(readFileSync(path, 'utf8'), 'first');
   assert.equal(readdirSync(join(home, 'keys')), ['keys.json']);
+});
+
+test('the vault’s figures add up while a lost bond waits in its pot, and with channels of other devices', async () => {
+  const owner = privateKeyToAccount(site.keys.owner);
+  const signing = makeSigning(suite, { chainId: site.chainId, vault: fromHex(site.vault) });
+  const payer = key(90);
+  const to = nobleKey(fromHex(site.keys.merchant)) as typeof payer;
+  const { channel } = await vault.openChannel(owner, {
+    payer: toHex(payer.address),
+    amount: parseMoney('10'),
+  });
+  const shared = { on: signing, channel, payer, payee: to, seq: 1 };
+  const pair = await Promise.all(
+    [100, 90].map((units) => tap({ ...shared, amount: units, spent: units, paid: units })),
+  );
+  const books = pair.reduce(
+    (found, { bytes, id }) => applyRecord(found, { type: 'entry', id, at: 0, message: bytes } as never),
+    emptyBooks,
+  );
+  const rows = pair.map(({ id }) => openedRowOf(signing, namedEntry(books, id)));
+  await vault.proveFraud(owner, RULES.equivocation, rows);
+  assert.ok((await vault.readPot(channel)).left > 0);
+  const { conserved, vault: figures } = await reconcile(readSite(folder), {
+    channels: async () => [],
+  } as unknown as HubStatus);
+  assert.ok(conserved, JSON.stringify(figures));
 });
 
 // ---- folders of devices ----

@@ -117,7 +117,7 @@ test('a hub that went meanwhile is not taken for there', async () => {
   fail();
   connect(true);
   await device.idle();
-  connect(false);
+  device.detachUplink();
   pass(61);
   await device.idle();
   assert.not(device.state.volatile.hubConnected);

@@ -5,7 +5,9 @@ import * as assert from 'uvu/assert';
 import { emptyBooks, type Entry } from '../../hub/intake/state.ts';
 import { applyRecord, channelBook } from '../../hub/intake/books.ts';
 import { shownRowsMax } from '../../hub/limits.ts';
+import { openFileLedger } from '../../hub/ledger/file-ledger.ts';
 import { createLogger } from '../../hub/log.ts';
+import { encodeRecord } from '../../hub/records.ts';
 import { vaultAbi } from '../../hub/settle/abi.ts';
 import { send } from '../../hub/settle/chain.ts';
 import { Justice } from '../../hub/settle/justice.ts';
@@ -18,10 +20,10 @@ import { encodeMessage } from '../../protocol/wire/messages.ts';
 import { shortfallOf } from '../../hub/watch/shortfall.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { HubStatus } from '../../simulators/demo/hub-status.ts';
-import { channelId } from '../../protocol/integers.ts';
+import { channelId, seconds } from '../../protocol/integers.ts';
 import { key, otherPayee, otherTerminal, payee, type SignedTap, tap, tick } from './fleet.ts';
 import { type Connected, type Site, startSite, startTerminal } from './site.ts';
-import { inTemporaryFolder } from './temporary.ts';
+import { inTemporaryFolder, until } from './temporary.ts';
 
 const DEPOSIT = 10_000_000;
 const WINDOW = 9 * 24 * 3600;
@@ -148,6 +150,28 @@ test('lanes above what was spent are proved on L2 by as few vouchers as show it'
     till.close();
     other.close();
     await hub.stop();
+  }));
+
+test('vouchers that stand in the ledger without their evidence, as after a crash in between, are proved after the next start', () =>
+  inTemporaryFolder(async (folder) => {
+    const payer = key(68);
+    const channel = await openFor(payer);
+    const taps = { channel, payer, on: site.signing };
+    const ledger = await openFileLedger(`${folder}/ledger`);
+    for (const { id, bytes } of [
+      await tap({ ...taps, seq: 1, amount: 900_000, spent: 900_000, paid: 900_000 }),
+      await tap({ ...taps, seq: 1, amount: 300_000, spent: 300_000, paid: 300_000 }),
+    ])
+      await ledger.append(encodeRecord({ type: 'entry', id, at: seconds(1), message: bytes }));
+    await ledger.close();
+    const hub = await site.start(folder);
+    try {
+      await until('the channel is revoked', () => hub.status().revoked.includes(channelId(channel)));
+      await hub.settleNow();
+      assert.ok((await site.vault.readChannel(channel)).slashed);
+    } finally {
+      await hub.stop();
+    }
   }));
 
 /** Books that hold these taps. */

@@ -119,14 +119,16 @@ test('after the broker is gone and back both sides go on by themselves, and the 
   }
 });
 
-test('a broker that refuses the hub’s subscription after it is back is asked again', async () => {
+test('a broker that refuses subscriptions when it is back is asked again, by hub and device', async () => {
   const hub = await startHub();
   const { port } = hub.broker;
   await hub.broker.close();
-  let refusals = 2;
+  const refusals: Record<string, number> = { up: 2, down: 2 };
   const broker = await Aedes.createBroker({
     authorizeSubscribe: (_client, subscription, done) => {
-      const refused = subscription.topic.endsWith('/up') && refusals-- > 0;
+      const kind = subscription.topic.split('/').at(-1)!;
+      const refused = (refusals[kind] ?? 0) > 0;
+      if (refused) refusals[kind]! -= 1;
       done(null, refused ? null : subscription);
     },
   });

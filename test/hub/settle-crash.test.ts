@@ -536,7 +536,10 @@ test('a batch larger than allowed goes out in parts, in order', () =>
     bench.take(taps);
     bench.restart(2);
     const before = await transactions();
+    assert.is(await bench.loop.step(true), 'sent');
+    assert.ok(bench.loop.more);
     await bench.run();
+    assert.not(bench.loop.more);
     assert.is((await transactions()) - before, 3);
     for (const { voucher } of taps) assert.is(await site.vault.readLane(voucher.channel, payee.address), 7);
   }));

@@ -161,4 +161,35 @@ test('a hub that was away for long catches up with a node that keeps only the ne
   }
 });
 
+test('a chain that is shorter than what was final, as after a restart from nothing, tells no time', () =>
+  inTemporaryFolder(async (folder) => {
+    const registry = await Registry.open(folder);
+    const blocks: number[] = [];
+    const nothing = () => {};
+    const { chain } = parseConfig(site.config(folder));
+    const watch = new Watch(new ChainLink(chain, site.signing), registry, site.deployment.block, {
+      block: (_at, height) => blocks.push(height),
+      channel: nothing,
+      payee: nothing,
+      settled: nothing,
+    });
+    try {
+      await watch.look();
+      const [newest] = blocks;
+      await registry.update((state) => {
+        state.watched = { ...state.watched, height: newest! + 1 };
+      });
+      await watch.look().then(
+        () => assert.unreachable(),
+        (error) => assert.is(error.code, 'chain_behind'),
+      );
+      assert.equal(blocks, [newest]);
+      await rpc('evm_mine');
+      await watch.look();
+      assert.equal(blocks, [newest, newest! + 1]);
+    } finally {
+      await registry.close();
+    }
+  }));
+
 test.run();

@@ -26,6 +26,7 @@ const IN_FLIGHT_MAX = 64;
 export function mqttUplink(options: MqttUplinkOptions): Uplink {
   const topics = deviceTopics(options.hub, options.device);
   const common = hubTopics(options.hub);
+  const reconnectMs = options.reconnectMs ?? 1_000;
   const wanted = new Set([topics.down, common.beacon, common.revocations]);
   let onMessage: ((message: Uint8Array) => void) | undefined;
   let onConnected: ((connected: boolean) => void) | undefined;
@@ -37,7 +38,7 @@ export function mqttUplink(options: MqttUplinkOptions): Uplink {
     protocolVersion: 4,
     clean: true,
     keepalive: 30,
-    reconnectPeriod: options.reconnectMs ?? 1_000,
+    reconnectPeriod: reconnectMs,
     queueQoSZero: false,
     resubscribe: false,
     will: { topic: topics.state, payload: Buffer.from('offline'), qos: 1, retain: true },
@@ -49,14 +50,17 @@ export function mqttUplink(options: MqttUplinkOptions): Uplink {
     ready = connected;
     onConnected?.(connected);
   };
-  client.on('connect', () => {
+  const subscribe = () => {
+    if (!client.connected) return;
     // Ready only when subscribed: an answer to a message sent earlier would be lost.
     client.subscribe([...wanted], { qos: 1 }, (error) => {
-      if (error) return;
+      // A broker that refuses once, while it starts, would leave the device deaf for as long as the connection lasts.
+      if (error) return void setTimeout(subscribe, reconnectMs).unref();
       client.publish(topics.state, 'online', { qos: 1, retain: true });
       setReady(true);
     });
-  });
+  };
+  client.on('connect', subscribe);
   client.on('close', () => setReady(false));
   // Connection errors need no handling here: the client tries again, and `ready` says how it stands.
   client.on('error', () => {});
