@@ -1,6 +1,6 @@
 /*
  * Parts of XS that a device spends much of its time in, done at once where the engine takes one step an element:
- * spreading an object, copying an array, and making, cutting, filling and searching byte arrays. Each function knows the
+ * spreading an object, copying an array, and making, cutting and searching byte arrays. Each function knows the
  * common case and leaves every other to the engine's own, which built-ins.mjs renames.
  */
 #include "xsAll.h"

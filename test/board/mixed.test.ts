@@ -113,6 +113,8 @@ test('a Node wearable pays a till that is an image, also after either was killed
   await till.event('ready');
   from = band.lines.length;
   till.tell({ sale: '2' });
+  // The receipt of the sale before may come only now, so a `paid` alone does not say which.
+  await till.event('approved');
   await band.event('paid', from);
   assert.is((await band.status()).spent, 7_500_000);
   assert.is(baseOf(await till.status()), 7_500_000);
