@@ -6,7 +6,7 @@ import { LISTED_LANES_MAX } from '../../protocol/limits.ts';
 import { type Collected, collectedFrom } from '../../protocol/machines/collected.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
 import { lanesHash, type ListedLane } from '../../protocol/vouchers.ts';
-import { commitsTo, entryId, entryMessage, firstFrom, topOf } from '../intake/books.ts';
+import { entryId, entryMessage, firstFrom, topOf } from '../intake/books.ts';
 import type { Books, ChannelBook, Entry } from '../intake/state.ts';
 import { bytesKey, keyNumber, numberKey, trieEntries, trieForEach } from '../intake/trie.ts';
 import type { RecordOf } from '../records.ts';
@@ -103,7 +103,8 @@ function usable(list: readonly ListedLane[], view: SettledView): readonly Listed
 /** The list behind a voucher's `lanes`: what the payer handed in, or rebuilt from the ledger when that fits. */
 export function listOf(signing: Signing, book: ChannelBook, entry: Entry): readonly ListedLane[] {
   if (entry.list !== undefined) return entry.list;
-  if (entry.kind === 'stream' || commitsTo(entry, ZERO_BYTES16)) return [];
+  const message = entryMessage(entry);
+  if (message.type === 'collectedStream' || equalBytes(message.lanes, ZERO_BYTES16)) return [];
   const newest = new Map<string, ListedLane>();
   for (let i = firstFrom(book.entries, entry.seq) - 1; i >= 0 && newest.size < LISTED_LANES_MAX; i -= 1) {
     const other = book.entries[i]!;
@@ -113,7 +114,7 @@ export function listOf(signing: Signing, book: ChannelBook, entry: Entry): reado
     newest.set(key, { payee: other.payee, paid: topOf(other) as Amount });
   }
   const lanes = [...newest.values()];
-  return commitsTo(entry, lanesHash(signing.suite, lanes)) ? lanes : [];
+  return equalBytes(lanesHash(signing.suite, lanes), message.lanes) ? lanes : [];
 }
 
 function creditRows({ countersigned }: ChannelBook, view: SettledView): PlannedRow[] {

@@ -15,7 +15,7 @@ import type { HubRecord, RecordOf } from '../records.ts';
 import { applyRecord, channelBook, commitsTo, entryId, entryMessage, findEntry, firstFrom } from './books.ts';
 import { anyProof, findProof } from './fraud.ts';
 import { answerLeaseRequest } from './leases.ts';
-import { type CollectedMessage, type Prepared, prepareMessage } from './prepare.ts';
+import { type Prepared, prepareMessage } from './prepare.ts';
 import { isTerminal, memberships, registrationRefusal } from './registration.ts';
 import type {
   Answer,
@@ -102,14 +102,7 @@ class IntakeTurn {
       case 'voucher': {
         this.#count({ type: 'message', name: prepared.message.type });
         const candidate = voucherCandidate(this.#context, this.state, prepared);
-        return this.#entry(
-          device,
-          prepared.bytes,
-          'voucher',
-          candidate,
-          candidate.id,
-          this.#withKnownPayee(prepared.message),
-        );
+        return this.#entry(device, prepared.bytes, 'voucher', candidate, candidate.id, prepared.message);
       }
       case 'other':
         this.#count({ type: 'message', name: prepared.message.type });
@@ -120,7 +113,8 @@ class IntakeTurn {
   }
 
   /** The message with the payee's array that all its entries share. */
-  #withKnownPayee(message: CollectedMessage): CollectedMessage {
+  #withKnownPayee(message: Message): Message {
+    if (message.type !== 'collectedVoucher' && message.type !== 'collectedStream') return message;
     const payee = trieGet(this.state.payees, bytesKey(message.payee));
     return payee === undefined ? message : { ...message, payee };
   }
@@ -187,7 +181,7 @@ class IntakeTurn {
     this.#persist(
       { type: 'entry', id, at, message: bytes },
       [{ type: 'acknowledge', device, entry: id }],
-      message,
+      this.#withKnownPayee(message),
     );
     // A credit moves nothing that another voucher could contradict.
     if (kind !== 'credit') this.#watchForFraud(voucher);

@@ -248,7 +248,7 @@ export const HUB_MUTATIONS = [
   [
     'a list that is not the signed one settles',
     BATCH,
-    'return commitsTo(entry, lanesHash(signing.suite, lanes)) ? lanes : [];',
+    'return equalBytes(lanesHash(signing.suite, lanes), message.lanes) ? lanes : [];',
     'return lanes;',
     'hub/batch',
   ],
