@@ -1,10 +1,9 @@
 /** `sundial hub`: collects vouchers, acknowledges them when they are durable, settles them in batches. */
-import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { parseConfig } from '../../hub/config.ts';
 import { startHub } from '../../hub/hub.ts';
 import { createLogger, type LogLevel } from '../../hub/log.ts';
-import { SundialError } from '../../protocol/errors.ts';
+import { readJson } from '../site/read-json.ts';
 import { fail } from './output.ts';
 
 interface Flags {
@@ -13,20 +12,13 @@ interface Flags {
   readonly log: string;
 }
 
-function readConfig(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch (cause) {
-    throw new SundialError('config', `${path} can't be read as JSON`, {
+async function run(flags: Flags): Promise<void> {
+  const config = parseConfig(
+    readJson(flags.config, 'config', {
       severity: 'process',
       remedy: 'Name a JSON file with --config; `npm start` writes one to state/demo/hub.json.',
-      cause,
-    });
-  }
-}
-
-async function run(flags: Flags): Promise<void> {
-  const config = parseConfig(readConfig(flags.config));
+    }),
+  );
   const hub = await startHub(config, { log: createLogger(flags.log as LogLevel), onFatal: fail });
   const facts = { event: 'ready', address: hub.address, mqttUrl: hub.mqttUrl, statusUrl: hub.statusUrl };
   if (flags.json) process.stdout.write(`${JSON.stringify(facts)}\n`);

@@ -1,5 +1,4 @@
 /** `sundial pos` and `sundial charger`: a terminal as a process. */
-import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { terminalDevice } from '../../device/devices.ts';
 import { Charger } from '../../device/roles/charger.ts';
@@ -15,6 +14,7 @@ import { readDevice } from '../site/device-folder.ts';
 import { DeviceProcess } from './device-process.ts';
 import { addDeviceOptions, type CommonFlags, deviceOptions, stateFolder } from './flags.ts';
 import { dataFile } from '../site/paths.ts';
+import { readJson } from '../site/read-json.ts';
 import { formatMoney, parseMoney } from '../site/money.ts';
 import { type Line, fail } from './output.ts';
 import { ensureBench } from './workbench.ts';
@@ -118,17 +118,11 @@ function positive(text: string, flag: string): number {
 }
 
 /** Throws `bad_curve` when the file can't be read. */
-function readCurve(path: string): LoadCurve {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8')) as LoadCurve;
-  } catch (cause) {
-    throw new SundialError('bad_curve', `${path} can't be read as JSON`, {
-      severity: 'call',
-      remedy: 'Name a load curve such as simulators/data/charge-11kw.json.',
-      cause,
-    });
-  }
-}
+const readCurve = (path: string): LoadCurve =>
+  readJson(path, 'bad_curve', {
+    severity: 'call',
+    remedy: 'Name a load curve such as simulators/data/charge-11kw.json.',
+  }) as LoadCurve;
 
 async function runCharger(flags: ChargerFlags): Promise<void> {
   const curve = readCurve(flags.curve);

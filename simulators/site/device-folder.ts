@@ -36,6 +36,7 @@ import {
 import { makeSigning, type Signing } from '../../protocol/signing/digests.ts';
 import type { MessageOf } from '../../protocol/wire/messages.ts';
 import { writeDurably } from './durable-file.ts';
+import { readJson } from './read-json.ts';
 
 const hexOf = (bytes: number) =>
   z
@@ -165,7 +166,7 @@ export function readDevice(path: string, role: DeviceRole): DeviceFolder {
       remedy: 'Run `sundial demo` to make one, or name another folder with --state.',
     });
   }
-  const parsed = schema.safeParse(readJson(devicePath(path)));
+  const parsed = schema.safeParse(readDeviceFile(devicePath(path)));
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!;
     throw new SundialError(
@@ -186,18 +187,12 @@ export function readDevice(path: string, role: DeviceRole): DeviceFolder {
   return new DeviceFolder(path, parsed.data);
 }
 
-/** What a file holds. Throws `bad_device_file` when it is no JSON. */
-function readJson(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch (cause) {
-    throw new SundialError('bad_device_file', `${path} can't be read as JSON`, {
-      severity: 'process',
-      remedy: 'Restore it as it was; never copy the folder of another device.',
-      cause,
-    });
-  }
-}
+/** What a file of a device holds. Throws `bad_device_file` when it is no JSON. */
+const readDeviceFile = (path: string): unknown =>
+  readJson(path, 'bad_device_file', {
+    severity: 'process',
+    remedy: 'Restore it as it was; never copy the folder of another device.',
+  });
 
 /** What a payer is given when its channel opens. */
 export interface Provision {
@@ -232,7 +227,7 @@ export function keyForNew(path: string, key: KeyKind = 'memory'): NewKey {
     });
   if (!existsSync(making))
     writeDurably(making, JSON.stringify({ key, secret: toHex(new Uint8Array(randomBytes(32))) }));
-  const found = makingSchema.safeParse(readJson(making));
+  const found = makingSchema.safeParse(readDeviceFile(making));
   if (!found.success || found.data.key !== key)
     throw new SundialError('bad_device_file', `${making} is of no device with such a key (${key})`, {
       severity: 'process',
