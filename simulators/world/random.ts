@@ -16,6 +16,7 @@ function mixName(start: number, name: string): number {
 }
 
 export class Random {
+  // All of them signed 32-bit integers: others would each be an object of their own.
   private readonly origin: number;
   private readonly second: number;
   private a: number;
@@ -25,8 +26,8 @@ export class Random {
 
   /** `seed` and `second` together name the stream. */
   constructor(seed: number, second = 0) {
-    this.origin = seed >>> 0;
-    this.second = second >>> 0;
+    this.origin = seed | 0;
+    this.second = second | 0;
     let mix = (this.origin ^ Math.imul(this.second, 0x9e3779b1)) >>> 0;
     const splitmix = (): number => {
       mix = (mix + 0x9e3779b9) >>> 0;
@@ -35,9 +36,9 @@ export class Random {
       z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
       return (z ^ (z >>> 15)) >>> 0;
     };
-    this.a = splitmix();
+    this.a = splitmix() | 0;
     this.b = splitmix() ^ this.second;
-    this.c = splitmix();
+    this.c = splitmix() | 0;
     this.d = splitmix() | 1;
   }
 

@@ -4,7 +4,6 @@
  * own. Decisions must not depend on which is used: the same seed gives the same trace.
  */
 import type { CryptoSuite } from '../../hardware/interfaces/index.ts';
-import { equalBytes } from '../../protocol/bytes.ts';
 import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { addressOfKey } from '../../protocol/crypto/noble.ts';
 
@@ -33,6 +32,13 @@ function finish(value: number): number {
 
 const rotate = (value: number, by: number): number => (value << by) | (value >>> (32 - by));
 
+function putWord(bytes: Uint8Array, at: number, word: number): void {
+  bytes[at] = word;
+  bytes[at + 1] = word >>> 8;
+  bytes[at + 2] = word >>> 16;
+  bytes[at + 3] = word >>> 24;
+}
+
 /** 256 bits spread from 128 bits of state (murmur3's 128-bit variant): no cryptography, and never outside here. */
 export function standInHash(bytes: Uint8Array): Uint8Array {
   const length = bytes.length;
@@ -54,14 +60,12 @@ export function standInHash(bytes: Uint8Array): Uint8Array {
   b = (b + a) | 0;
   c = (c + a) | 0;
   d = (d + a) | 0;
-  const words = [finish(a), finish(b), finish(c), finish(d)];
   const hash = new Uint8Array(32);
-  for (let i = 0; i < 8; i++) {
-    const value = i < 4 ? words[i]! : finish((words[i - 4]! + Math.imul(i, 0x9e3779b1)) | 0);
-    hash[4 * i] = value;
-    hash[4 * i + 1] = value >>> 8;
-    hash[4 * i + 2] = value >>> 16;
-    hash[4 * i + 3] = value >>> 24;
+  for (let i = 0; i < 4; i++) {
+    const state = i < 2 ? (i === 0 ? a : b) : i === 2 ? c : d;
+    const word = finish(state);
+    putWord(hash, 4 * i, word);
+    putWord(hash, 16 + 4 * i, finish((word + Math.imul(i + 4, 0x9e3779b1)) | 0));
   }
   return hash;
 }
@@ -79,6 +83,11 @@ function word(bytes: Uint8Array, at: number): number {
   );
 }
 
+function isSealed(signature: Uint8Array, sealed: Uint8Array): boolean {
+  for (let i = 0; i < 32; i++) if (signature[4 + i] !== sealed[i]) return false;
+  return true;
+}
+
 /** Signature: the key's number (4 bytes), then hash(secret, digest), then zeros to 64 bytes. */
 export function standInSuite(): SimulatedSuite {
   const secrets: { readonly secret: Uint8Array; readonly address: Uint8Array }[] = [];
@@ -94,10 +103,10 @@ export function standInSuite(): SimulatedSuite {
     keccak256: standInHash,
     recover(digest, signature) {
       if (digest.length !== 32 || signature.length !== 64) return undefined;
-      const number = signature[0]! | (signature[1]! << 8) | (signature[2]! << 16) | (signature[3]! << 24);
+      const number = word(signature, 0);
       const found = secrets[number];
       if (found === undefined) return undefined;
-      return equalBytes(seal(found.secret, digest), signature.subarray(4, 36)) ? found.address : undefined;
+      return isSealed(signature, seal(found.secret, digest)) ? found.address : undefined;
     },
     key(secret) {
       const number = secrets.length;
@@ -108,7 +117,7 @@ export function standInSuite(): SimulatedSuite {
         address,
         sign(digest) {
           const signature = new Uint8Array(64);
-          for (let i = 0; i < 4; i++) signature[i] = (number >>> (8 * i)) & 255;
+          putWord(signature, 0, number);
           signature.set(seal(secret, digest), 4);
           return signature;
         },
