@@ -19,9 +19,10 @@ export class Queue {
   }
 
   /** `order` decides among plans of one time. */
-  push(at: number, order: number, item: Planned): void {
+  push(order: number, item: Planned): void {
     if (this.length === this.times.length) this.grow();
     const { times, orders } = this;
+    const { at } = item;
     let index = this.length;
     this.length += 1;
     while (index > 0) {

@@ -14,6 +14,7 @@ export const DAY = 24 * HOUR;
 
 /** Something that was planned; `cancelled` set makes it never happen. */
 export interface Planned {
+  readonly at: number;
   readonly action: () => void;
   cancelled: boolean;
 }
@@ -39,8 +40,8 @@ export class World {
   /** Plans an action; a time that has passed means now. */
   at(timeMs: number, action: () => void): Planned {
     if (this.queue.length >= PLANNED_MAX) throw new Error(`more than ${PLANNED_MAX} actions are planned`);
-    const planned = { action, cancelled: false };
-    this.queue.push(Math.max(timeMs, this.nowMs), this.order, planned);
+    const planned = { at: timeMs < this.nowMs ? this.nowMs : timeMs, action, cancelled: false };
+    this.queue.push(this.order, planned);
     this.order += 1;
     return planned;
   }
@@ -53,10 +54,9 @@ export class World {
   run(untilMs: number): void {
     const { queue } = this;
     while (queue.length > 0 && queue.firstAt <= untilMs) {
-      const at = queue.firstAt;
       const planned = queue.pop();
       if (planned.cancelled) continue;
-      this.nowMs = at;
+      this.nowMs = planned.at;
       this.events += 1;
       planned.action();
     }
