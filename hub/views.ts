@@ -11,6 +11,7 @@ import {
   topOf,
 } from './intake/books.ts';
 import type { Books, ChannelFacts, Entry, IntakeState } from './intake/state.ts';
+import { positionOf } from './intake/positions.ts';
 import { keyNumber, trieEntries, trieGet } from './intake/trie.ts';
 import type { RegistryState } from './registry/registry.ts';
 
@@ -94,7 +95,7 @@ function laneViews(entries: readonly Entry[], settled: Record<string, { paid: nu
 export function entryViews(state: IntakeState, entries: readonly Entry[]) {
   return entries.map((entry) => ({
     id: `0x${entry.key}`,
-    position: trieGet(state.positions, entry.key),
+    position: positionOf(state, trieGet(state.books.known, entry.key)!.token),
     seq: entry.seq,
     kind: entry.kind,
     payee: toHex(entry.payee),

@@ -10,6 +10,7 @@ const help = `npm run bench:sim -- [options]
   --hours n       hours in which payments are made (default 24)
   --seed n        which run (default 7)
   --scenario name (default city)
+  --count         instead of time: how many pieces of the program an event runs, the same on every machine
   --json          one JSON object instead of the table
 `;
 const { values: options } = parseArgs({
@@ -18,6 +19,7 @@ const { values: options } = parseArgs({
     hours: { type: 'string', default: '24' },
     seed: { type: 'string', default: '7' },
     scenario: { type: 'string', default: 'city' },
+    count: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },

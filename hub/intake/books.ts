@@ -95,7 +95,7 @@ export function highest(book: ChannelBook): { seq: number; spent: number } {
 
 /** How a record comes into the books. */
 export interface Applying {
-  /** Serial number of a record of this run; absent when it is replayed. */
+  /** Serial number of the record, as in Pending; absent where nobody asks for positions. */
   readonly token?: number;
   /** What an entry's bytes say, where they were read already. */
   readonly message?: Message;
@@ -105,7 +105,7 @@ export interface Applying {
 
 /** The books with one more record. */
 export function applyRecord(books: Books, record: HubRecord, how: Applying = {}): Books {
-  const { token = -1, edit } = how;
+  const { token = 0, edit } = how;
   switch (record.type) {
     case 'entry':
       return applyEntry(books, record, token, how.message ?? decodeOwn(record.message), edit);

@@ -15,6 +15,7 @@ import type { HubRecord, RecordOf } from '../records.ts';
 import { applyRecord, channelBook, commitsTo, entryId, entryMessage, findEntry, firstFrom } from './books.ts';
 import { anyProof, findProof } from './fraud.ts';
 import { answerLeaseRequest } from './leases.ts';
+import { positionOf, withPosition } from './positions.ts';
 import { type Prepared, prepareMessage } from './prepare.ts';
 import { isTerminal, memberships, registrationRefusal } from './registration.ts';
 import type {
@@ -26,7 +27,7 @@ import type {
   IntakeState,
   Pending,
 } from './state.ts';
-import { bytesKey, type Edit, keyNumber, numberKey, trieEntries, trieGet, trieKey, trieSet } from './trie.ts';
+import { bytesKey, type Edit, keyNumber, numberKey, trieEntries, trieGet, trieSet } from './trie.ts';
 import { type Candidate, creditCandidate, tickCandidate, voucherCandidate } from './verify.ts';
 
 export interface IntakeStep {
@@ -195,7 +196,7 @@ class IntakeTurn {
     const index = token < (pending[0]?.token ?? 0) ? -1 : pending.findLastIndex((w) => w.token === token);
     const waiting = pending[index];
     if (waiting === undefined) {
-      const position = trieGet(this.state.positions, bytesKey(id));
+      const position = positionOf(this.state, token);
       if (position !== undefined) this.#acknowledge(device, id, position);
       return;
     }
@@ -212,13 +213,13 @@ class IntakeTurn {
     if (known === undefined)
       return void this.effects.push({ type: 'unknown', device, entry: id, size: this.state.size });
     const entry = findEntry(this.state.books, id);
-    if (entry?.voided) return this.#passCredit(device, entry);
+    if (entry?.voided) return this.#passCredit(device, entry, known.token);
     this.#acknowledgeKnown(device, id, known.token);
   }
 
   /** A payer that asks for a voided voucher gets the terminal's credit: an acknowledgement would read as paid. */
-  #passCredit(device: string, entry: Entry): void {
-    if (trieGet(this.state.positions, entry.key) === undefined) return;
+  #passCredit(device: string, entry: Entry, token: number): void {
+    if (positionOf(this.state, token) === undefined) return;
     const collected = entryMessage(entry);
     const credited = collected.type === 'collectedVoucher' ? collected.amount : ZERO_AMOUNT;
     const signature = collected.credit;
@@ -348,11 +349,13 @@ class IntakeTurn {
     const [first] = this.state.pending;
     // Records that went down with an earlier one have no say any more.
     if (first === undefined || first.token !== token) return;
-    this.#set({ pending: this.state.pending.slice(1), size: position + 1 });
-    for (const answer of first.answers) {
-      if (answer.type === 'acknowledge') this.#place(answer.entry, position);
-      this.#answer(answer, position);
-    }
+    const { pending, shifts } = this.state;
+    this.#set({
+      pending: pending.slice(1),
+      size: position + 1,
+      shifts: withPosition(shifts, token, position),
+    });
+    for (const answer of first.answers) this.#answer(answer, position);
   }
 
   /** The record and everything after it is as if it had never come; devices are told and send again. */
@@ -370,14 +373,13 @@ class IntakeTurn {
   }
 
   #replayed(record: HubRecord, position: number, edit: Edit | undefined): void {
-    this.#set({ books: applyRecord(this.state.books, record, { edit }), size: position + 1 });
-    if (record.type === 'entry') this.#place(record.id, position, edit);
-  }
-
-  #place(id: Bytes32, position: number, edit?: Edit): void {
-    const key = bytesKey(id);
-    const own = trieKey(this.state.books.known, key) ?? key;
-    this.#set({ positions: trieSet(this.state.positions, own, position, edit) });
+    const { books, shifts } = this.state;
+    this.#set({
+      books: applyRecord(books, record, { token: position, edit }),
+      size: position + 1,
+      nextToken: position + 1,
+      shifts: withPosition(shifts, position, position),
+    });
   }
 
   // ---- answers ----

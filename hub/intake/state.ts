@@ -10,6 +10,7 @@ import type { ListedLane } from '../../protocol/vouchers.ts';
 import type { Message, MessageName, MessageOf } from '../../protocol/wire/messages.ts';
 import type { HubRecord, RecordOf } from '../records.ts';
 import type { Packed } from './packed.ts';
+import type { Shift } from './positions.ts';
 import type { Prepared } from './prepare.ts';
 import type { Edit, Trie } from './trie.ts';
 
@@ -102,7 +103,7 @@ export interface OwedCredit {
 }
 
 export interface Known {
-  /** Serial number of the record among all that the intake wrote since its start; -1 when replayed. */
+  /** Of the record that made it known, as in Pending. */
   readonly token: number;
   /** Where the books have it when it is a voucher or a stream. */
   readonly channel: ChannelId | undefined;
@@ -122,6 +123,7 @@ export interface ChannelFacts {
 
 /** A record handed to the ledger, and what is done once it is durable. */
 export interface Pending {
+  /** Serial number of the record: its position when it was replayed, and counted on from there. */
   readonly token: number;
   /** The books before it: where to go back to when the disk refuses. */
   readonly before: Books;
@@ -139,8 +141,8 @@ export interface IntakeState {
   readonly books: Books;
   /** Records that are durable. An entry that `books` doesn't know stands in none of them. */
   readonly size: number;
-  /** Ledger positions of durable entries, by digest. */
-  readonly positions: Trie<number>;
+  /** Where durable records stand in the ledger, by their token: see positionOf. */
+  readonly shifts: readonly Shift[];
   readonly pending: readonly Pending[];
   readonly nextToken: number;
   /** Newest L2 block seen: the only time that the hub signs. */
@@ -248,7 +250,7 @@ export const emptyBooks: Books = {
 export const emptyIntake: IntakeState = {
   books: emptyBooks,
   size: 0,
-  positions: undefined,
+  shifts: [],
   pending: [],
   nextToken: 0,
   block: undefined,

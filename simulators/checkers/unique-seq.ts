@@ -2,7 +2,8 @@
 import type { MakeChecker } from './checker.ts';
 
 export const uniqueSeq: MakeChecker = (_simulation, report) => {
-  const seen = new Map<number, number>();
+  // By channel: one map for a whole fleet would be larger than an engine allows.
+  const seen: Map<number, number>[] = [];
   return {
     name: 'unique seq',
     payerSent(payer, message) {
@@ -25,9 +26,9 @@ export const uniqueSeq: MakeChecker = (_simulation, report) => {
         default:
           return;
       }
-      const key = payer.channel * 2 ** 34 + slot;
-      const before = seen.get(key);
-      if (before === undefined) seen.set(key, what);
+      const ofPayer = (seen[payer.channel] ??= new Map());
+      const before = ofPayer.get(slot);
+      if (before === undefined) ofPayer.set(slot, what);
       else if (before !== what)
         report(`${payer.device.name} signed two different vouchers with seq ${Math.floor(slot / 512)}`);
     },

@@ -8,7 +8,7 @@ import { type Amount, type ChannelId, UINT40_MAX, ZERO_AMOUNT } from '../../inte
 import { requestHash, type Request, type Voucher, voucherDigest } from '../../vouchers.ts';
 import { type MessageOf, NEED } from '../../wire/messages.ts';
 import { acceptanceRefusal, type Candidate, voidRefusal } from './acceptance.ts';
-import type { TerminalLane } from './books.ts';
+import type { OutboxEntry, TerminalLane } from './books.ts';
 import { LEASES_MAX, type TapVoucherMessage, type TerminalTurn } from './state.ts';
 
 /** Says the same answer again. */
@@ -170,15 +170,24 @@ export function onAnswerSigned(turn: TerminalTurn, signature: Uint8Array): void 
 function placeFor(turn: TerminalTurn, channel: ChannelId): { readonly evicted?: TerminalLane } | undefined {
   const { lanes, outbox } = turn.books;
   if (lanes.length < turn.settings.lanesMax || turn.lane(channel) !== undefined) return {};
-  const rank = (lane: TerminalLane): number =>
-    lane.at + (lane.stream !== undefined && lane.stream.k < lane.stream.voucher.ticks ? UINT40_MAX : 0);
   let first: TerminalLane | undefined;
+  let least = Number.MAX_SAFE_INTEGER;
   for (const lane of lanes) {
-    const waits = lane.owed > lane.credited || outbox.some((entry) => entry.channel === lane.channel);
-    if (waits || turn.isSession(lane.channel, lane.digest)) continue;
-    if (first === undefined || rank(lane) < rank(first)) first = lane;
+    const rank = lane.at + (mayGetTick(lane) ? UINT40_MAX : 0);
+    if (rank >= least || lane.owed > lane.credited) continue;
+    if (waits(outbox, lane.channel) || turn.isSession(lane.channel, lane.digest)) continue;
+    first = lane;
+    least = rank;
   }
   return first && { evicted: first };
+}
+
+const mayGetTick = ({ stream }: TerminalLane): boolean =>
+  stream !== undefined && stream.k < stream.voucher.ticks;
+
+function waits(outbox: readonly OutboxEntry[], channel: ChannelId): boolean {
+  for (const entry of outbox) if (entry.channel === channel) return true;
+  return false;
 }
 
 /** A lease: its signature is checked once, then it is kept in RAM. */

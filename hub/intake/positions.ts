@@ -1,0 +1,26 @@
+// Where records stand in the ledger. Tokens and positions rise together, so a position is its token plus a number that
+// changes only where a write failed: one pair for each failure, instead of a second index over all entries.
+import type { IntakeState } from './state.ts';
+
+/** From `token` on, a record stands at its token plus `by`. */
+export interface Shift {
+  readonly token: number;
+  readonly by: number;
+}
+
+/** The shifts with where one more record came to stand; `token` is above all before it. */
+export function withPosition(shifts: readonly Shift[], token: number, position: number): readonly Shift[] {
+  const by = position - token;
+  return shifts.at(-1)?.by === by ? shifts : [...shifts, { token, by }];
+}
+
+/** Position of the record with this token; undefined while it is on its way to the disk. */
+export function positionOf(
+  { pending, shifts }: Pick<IntakeState, 'pending' | 'shifts'>,
+  token: number,
+): number | undefined {
+  const [oldest] = pending;
+  if (oldest !== undefined && token >= oldest.token) return undefined;
+  const shift = shifts.findLast((known) => known.token <= token);
+  return shift && token + shift.by;
+}
