@@ -2,16 +2,24 @@
 // can be a value (kept, compared, gone back to) and still take tens of thousands of vouchers a second. The shape
 // follows from the content alone, whatever the order of insertion.
 
-interface Leaf<V> {
-  readonly key: string;
-  readonly value: V;
-}
+/**
+ * A few entries side by side: their tags, then their keys, then their values, in the order of the keys. A tag is what
+ * comes next of the key, as a number: with millions of entries every line of memory that is looked at counts, and so
+ * a search reads one list of numbers and a single key.
+ */
+type Bucket = readonly unknown[];
 /** Sixteen children, by the next digit of the key; missing ones are undefined. */
 type Branch<V> = readonly (Node<V> | undefined)[];
-type Node<V> = Leaf<V> | Branch<V>;
+type Node<V> = Bucket | Branch<V>;
 
 /** Empty is undefined. */
 export type Trie<V> = Node<V> | undefined;
+
+const CHILDREN = 16;
+/** Most entries of a bucket: one more, and it becomes a branch. */
+const BUCKET_MAX = 32;
+/** Digits of a tag: as many as a small integer holds. */
+const TAG_DIGITS = 7;
 
 interface Marked {
   madeWith?: Edit;
@@ -47,7 +55,8 @@ export class Edit {
   }
 }
 
-const isBranch = <V>(node: Node<V>): node is Branch<V> => Array.isArray(node);
+/** A bucket's length is three times its entries, so never that of a branch. */
+const isBranch = <V>(node: Node<V>): node is Branch<V> => node.length === CHILDREN;
 
 /** Code of '0' to '9' and 'a' to 'f' as 0 to 15. */
 function digit(key: string, depth: number): number {
@@ -55,40 +64,101 @@ function digit(key: string, depth: number): number {
   return code < 58 ? code - 48 : code - 87;
 }
 
+/** The digits from `depth` on, as far as the key goes. */
+function tagOf(key: string, depth: number): number {
+  const end = Math.min(depth + TAG_DIGITS, key.length);
+  let tag = 0;
+  for (let i = depth; i < end; i += 1) tag = (tag << 4) | digit(key, i);
+  return tag;
+}
+
+/** Index of the first entry of a bucket whose key is not below `key`. */
+function placeOf(bucket: Bucket, key: string, tag: number): number {
+  const count = bucket.length / 3;
+  let index = 0;
+  while (index < count && (bucket[index] as number) < tag) index += 1;
+  while (index < count && bucket[index] === tag && (bucket[count + index] as string) < key) index += 1;
+  return index;
+}
+
 /** Value of `key` (lower-case hex digits, all keys of one map of the same length). */
 export function trieGet<V>(trie: Trie<V>, key: string): V | undefined {
-  let node: Node<V> | undefined = trie;
-  for (let depth = 0; node !== undefined; depth += 1) {
-    if (!isBranch(node)) return node.key === key ? node.value : undefined;
-    node = node[digit(key, depth)];
-  }
-  return undefined;
-}
-
-/** The map with `key` set to `value`; the old map stays as it was, apart from what was made with `edit`. */
-export function trieSet<V>(trie: Trie<V>, key: string, value: V, edit?: Edit): Trie<V> {
-  return insert(trie, { key, value }, 0, edit);
-}
-
-function insert<V>(node: Node<V> | undefined, leaf: Leaf<V>, depth: number, edit: Edit | undefined): Node<V> {
-  if (node === undefined) return leaf;
-  if (isBranch(node)) {
-    const own = edit === undefined ? node.slice() : edit.own(node);
-    const index = digit(leaf.key, depth);
-    own[index] = insert(node[index], leaf, depth + 1, edit);
-    return own;
-  }
-  if (node.key === leaf.key) return leaf;
-  const branch: (Node<V> | undefined)[] = new Array(16).fill(undefined);
-  branch[digit(node.key, depth)] = node;
-  return insert(edit === undefined ? branch : edit.made(branch), leaf, depth, edit);
+  return found(trie, key, 2) as V | undefined;
 }
 
 /** The map's own text of a key, so that another map can share it; undefined when the map has no such key. */
 export function trieKey(trie: Trie<unknown>, key: string): string | undefined {
-  let node: Node<unknown> | undefined = trie;
-  for (let depth = 0; node !== undefined && isBranch(node); depth += 1) node = node[digit(key, depth)];
-  return node?.key === key ? node.key : undefined;
+  return found(trie, key, 1) as string | undefined;
+}
+
+/** `part` of the entry: 1 is its key, 2 its value. */
+function found<V>(trie: Trie<V>, key: string, part: 1 | 2): unknown {
+  let node = trie;
+  let depth = 0;
+  for (; node !== undefined && isBranch(node); depth += 1) node = node[digit(key, depth)];
+  if (node === undefined) return undefined;
+  const count = node.length / 3;
+  const index = placeOf(node, key, tagOf(key, depth));
+  return index < count && node[count + index] === key ? node[part * count + index] : undefined;
+}
+
+/** The map with `key` set to `value`; the old map stays as it was, apart from what was made with `edit`. */
+export function trieSet<V>(trie: Trie<V>, key: string, value: V, edit?: Edit): Trie<V> {
+  return insert(trie, key, value, 0, edit);
+}
+
+function insert<V>(
+  node: Node<V> | undefined,
+  key: string,
+  value: V,
+  depth: number,
+  edit: Edit | undefined,
+): Node<V> {
+  if (node === undefined) return [tagOf(key, depth), key, value];
+  if (isBranch(node)) {
+    const own = edit === undefined ? node.slice() : edit.own(node);
+    const index = digit(key, depth);
+    own[index] = insert(node[index], key, value, depth + 1, edit);
+    return own;
+  }
+  const count = node.length / 3;
+  const tag = tagOf(key, depth);
+  const index = placeOf(node, key, tag);
+  if (index < count && node[count + index] === key) {
+    const changed = node.slice();
+    changed[2 * count + index] = value;
+    return changed;
+  }
+  const next = inserted(node, index, tag, key, value);
+  return count < BUCKET_MAX ? next : burst(next, depth, edit);
+}
+
+/** The bucket with one more entry at `index`. */
+function inserted(bucket: Bucket, index: number, tag: number, key: string, value: unknown): Bucket {
+  const count = bucket.length / 3;
+  const next: unknown[] = new Array(bucket.length + 3);
+  const entry = [tag, key, value];
+  for (let part = 0; part < 3; part += 1) {
+    const from = part * count;
+    const to = from + part;
+    for (let i = 0; i < index; i += 1) next[to + i] = bucket[from + i];
+    next[to + index] = entry[part];
+    for (let i = index; i < count; i += 1) next[to + i + 1] = bucket[from + i];
+  }
+  return next;
+}
+
+/** A branch with the entries of a bucket that grew too large. */
+function burst<V>(bucket: Bucket, depth: number, edit: Edit | undefined): Branch<V> {
+  const count = bucket.length / 3;
+  const branch: (Node<V> | undefined)[] = new Array(CHILDREN).fill(undefined);
+  const own = edit === undefined ? branch : edit.made(branch);
+  for (let i = 0; i < count; i += 1) {
+    const key = bucket[count + i] as string;
+    const index = digit(key, depth);
+    own[index] = insert(own[index], key, bucket[2 * count + i] as V, depth + 1, edit);
+  }
+  return own;
 }
 
 /** All entries, in the order of their keys' digits. */
@@ -101,8 +171,12 @@ export function trieEntries<V>(trie: Trie<V>): [string, V][] {
 /** Calls `visit` with every value and its key, in the order of trieEntries. */
 export function trieForEach<V>(trie: Trie<V>, visit: (value: V, key: string) => void): void {
   if (trie === undefined) return;
-  if (!isBranch(trie)) return visit(trie.value, trie.key);
-  for (const child of trie) if (child !== undefined) trieForEach(child, visit);
+  if (isBranch(trie)) {
+    for (const child of trie) trieForEach(child, visit);
+    return;
+  }
+  const count = trie.length / 3;
+  for (let i = 0; i < count; i += 1) visit(trie[2 * count + i] as V, trie[count + i] as string);
 }
 
 /** Key of a small number: eight hex digits, lowest first, so that neighbours spread at the root. */
