@@ -24,8 +24,8 @@ export interface PreparedVoucher {
   readonly collected: Collected;
   /** The voucher's digest. */
   readonly id: Bytes32;
-  /** The terminal's receipt, or its credit over the full amount; undefined when it comes without an answer. */
-  readonly answer: Question | undefined;
+  /** The terminal's receipt, or its credit over the full amount; undefined when it comes without one. */
+  readonly answer: (() => Question) | undefined;
   /** Who signed, when it was found out already; undefined within means that nobody did. */
   readonly signers?: { readonly payer: Address | undefined; readonly answer: Address | undefined };
 }
@@ -67,14 +67,14 @@ function prepareVoucher(signing: Signing, message: CollectedMessage, bytes: Uint
   return { kind: 'voucher', message, bytes, collected, id, answer: answerOf(signing, collected, id) };
 }
 
-/** Rule 3: a receipt, or a credit over the full amount. */
-function answerOf(signing: Signing, collected: Collected, id: Bytes32): Question | undefined {
+/** Rule 3: a receipt, or a credit over the full amount. Hashed when asked: of what is known already nobody asks. */
+function answerOf(signing: Signing, collected: Collected, id: Bytes32): (() => Question) | undefined {
   const { receipt, credit, request } = collected;
   if (receipt !== undefined)
-    return { digest: signing.digest('Receipt', { voucher: id }), signature: receipt };
+    return () => ({ digest: signing.digest('Receipt', { voucher: id }), signature: receipt });
   if (credit === undefined) return undefined;
   const fields = { voucher: id, credited: request.amount };
-  return { digest: signing.digest('Credit', fields), signature: credit };
+  return () => ({ digest: signing.digest('Credit', fields), signature: credit });
 }
 
 /** The vouchers of a message that can be asked about elsewhere: secp256k1 payers with an answer. */

@@ -108,7 +108,7 @@ export class IntakeRuntime {
     if (vouchers.length < POOL_VOUCHERS_MIN || !fresh) return prepared;
     const questions = vouchers.flatMap(({ id, collected, answer }) => [
       { digest: id, signature: collected.signature },
-      answer!,
+      answer!(),
     ]);
     const answers = await pool.ask(questions);
     if (answers === undefined) return prepared;

@@ -1,7 +1,7 @@
 // What is checked before an entry goes into the ledger. Each check names its refusal; where several apply the one
 // that stands first in the table of refusals is given. Expensive checks come last and only where they can matter.
 import type { CryptoSuite } from '../../hardware/interfaces/index.ts';
-import { type Bytes32, equalBytes } from '../../protocol/bytes.ts';
+import { type Address, type Bytes32, equalBytes } from '../../protocol/bytes.ts';
 import { type Amount, UINT48_MAX } from '../../protocol/integers.ts';
 import { TICKS_MAX } from '../../protocol/limits.ts';
 import type { Collected } from '../../protocol/machines/collected.ts';
@@ -9,7 +9,7 @@ import { firstRefusal, type RefusalName } from '../../protocol/refusals.ts';
 import { creditEntry, hashChain, tickEntry } from '../../protocol/vouchers.ts';
 import type { MessageOf } from '../../protocol/wire/messages.ts';
 import { entryMessage, findEntry } from './books.ts';
-import type { PreparedVoucher } from './prepare.ts';
+import type { PreparedVoucher, Question } from './prepare.ts';
 import type { Entry, IntakeContext, IntakeState } from './state.ts';
 import { bytesKey, numberKey, trieGet } from './trie.ts';
 
@@ -65,10 +65,13 @@ function numbersRefusal({ voucher, request }: Collected): RefusalName | undefine
   return firstRefusal([terms ? 'stream_terms' : undefined, sum ? 'sum_wrong' : undefined]);
 }
 
+const signerOf = (suite: CryptoSuite, { digest, signature }: Question): Address | undefined =>
+  suite.recover(digest, signature);
+
 /** True when the terminal of the request signed a receipt, or a credit over the full amount (rule 3). */
 function answered(suite: CryptoSuite, { answer, signers, collected }: PreparedVoucher): boolean {
   if (answer === undefined) return false;
-  const signer = signers ? signers.answer : suite.recover(answer.digest, answer.signature);
+  const signer = signers ? signers.answer : signerOf(suite, answer());
   return signer !== undefined && equalBytes(signer, collected.request.terminal);
 }
 

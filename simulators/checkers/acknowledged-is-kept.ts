@@ -2,13 +2,13 @@
 import type { MakeChecker } from './checker.ts';
 
 export const acknowledgedIsKept: MakeChecker = (simulation, report) => {
-  /** Positions of what was acknowledged: numbers, since a large fleet has millions of them. */
-  const promised = new Set<number>();
+  /** By position, whether it was acknowledged: a large fleet has millions of them. */
+  let promised = new Uint8Array(1024);
   /** Whether the hub has everything that it acknowledged; otherwise reports the first that it has not. */
   const look = (words: string): void => {
     const { hub } = simulation;
     for (const [entry, position] of hub.durable)
-      if (promised.has(position) && !hub.knows(entry)) return report(`${words} ${entry.slice(0, 8)}`);
+      if (promised[position] === 1 && !hub.knows(entry)) return report(`${words} ${entry.slice(0, 8)}`);
   };
   return {
     name: 'acknowledged is kept',
@@ -17,10 +17,15 @@ export const acknowledgedIsKept: MakeChecker = (simulation, report) => {
       const at = durable.get(entry);
       if (at === undefined) return report(`the hub acknowledged ${entry.slice(0, 8)} before it was durable`);
       if (position >= ledger.length) report(`position ${position} is beyond the ledger`);
-      promised.add(at);
+      if (at >= promised.length) {
+        const more = new Uint8Array(2 * Math.max(at, promised.length));
+        more.set(promised);
+        promised = more;
+      }
+      promised[at] = 1;
     },
     hubStarted() {
-      if (promised.size > 0) look('after its restart the hub has no');
+      look('after its restart the hub has no');
     },
     finished() {
       look('the hub lost acknowledged');

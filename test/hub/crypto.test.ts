@@ -86,7 +86,7 @@ test('a message prepared with signers from threads is judged as without them', a
   const open = openQuestions(prepared);
   assert.is(open.length, 2);
   const answers = await pool.ask(
-    open.flatMap(({ id, collected, answer }) => [{ digest: id, signature: collected.signature }, answer!]),
+    open.flatMap(({ id, collected, answer }) => [{ digest: id, signature: collected.signature }, answer!()]),
   );
   const signers = open.map((_, i) => ({ payer: answers![2 * i], answer: answers![2 * i + 1] }));
   const plain = intakeStep(context, preparedState(), { type: 'message', device: 'd', bytes, now: NOW });
