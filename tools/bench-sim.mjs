@@ -1,6 +1,7 @@
 // npm run bench:sim: what one event of the fleet simulator costs, from small fleets to large ones. Every size runs in a
 // process of its own, one after the other. Processor time is compared, not time on the wall: it is what the same work
-// costs on a machine that others use too.
+// costs on a machine that others use too. With --count the work itself is compared: how much of the program an event runs,
+// wherever its memory lies.
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { ensureInstalled, root } from './ensure.mjs';
@@ -44,10 +45,14 @@ const columns = [
   ['taps a device-day', (run) => cell(run.tapsPerDeviceDay, 1)],
   ['events', (run) => cell(run.events, 0)],
   ['events a device-day', (run) => cell(run.eventsPerDeviceDay, 0)],
-  ['s', (run) => cell(run.seconds, 0)],
-  ['events/s', (run) => cell(run.eventsPerSecond, 0)],
-  ['processor s', (run) => cell(run.cpuSeconds, 0)],
-  ['µs an event', (run) => cell(run.microsecondsPerEvent, 2)],
+  ...(options.count
+    ? [['blocks an event', (run) => cell(run.blocksPerEvent, 1)]]
+    : [
+        ['s', (run) => cell(run.seconds, 0)],
+        ['events/s', (run) => cell(run.eventsPerSecond, 0)],
+        ['processor s', (run) => cell(run.cpuSeconds, 0)],
+        ['µs an event', (run) => cell(run.microsecondsPerEvent, 2)],
+      ]),
   ['ratio', (run) => cell(run.ratio, 2)],
   ['MB', (run) => cell(run.memoryMb, 0)],
   ['violations', (run) => String(run.violations)],
@@ -56,12 +61,16 @@ const row = (cells) => {
   if (!options.json) process.stdout.write(`| ${cells.join(' | ')} |\n`);
 };
 
+/** What an event costs: blocks of the program run, or processor time. */
+const costOf = (run) => (options.count ? run.blocksPerEvent : run.microsecondsPerEvent);
+
 function measure(devices) {
   const { flags, env } = largeFleet(MEMORY_MB);
   const program = ['--enable-source-maps', 'build/bench/sim.mjs'];
+  const what = options.count ? ['count'] : [];
   const { stdout, status } = spawnSync(
     process.execPath,
-    [...flags, ...program, devices, options.hours, options.seed, options.scenario].map(String),
+    [...flags, ...program, devices, options.hours, options.seed, options.scenario, ...what].map(String),
     {
       cwd: root,
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -78,6 +87,7 @@ function measure(devices) {
     tapsPerDeviceDay: run.taps / days,
     eventsPerDeviceDay: run.events / days,
     microsecondsPerEvent: (1e6 * run.cpuSeconds) / run.events,
+    ...(options.count && { blocksPerEvent: run.blocks / run.events }),
     eventsPerSecond: run.events / run.seconds,
   };
 }
@@ -87,7 +97,7 @@ row(columns.map(() => '---'));
 const runs = [];
 for (const devices of sizes) {
   const run = measure(devices);
-  runs.push({ ...run, ratio: run.microsecondsPerEvent / (runs[0] ?? run).microsecondsPerEvent });
+  runs.push({ ...run, ratio: costOf(run) / costOf(runs[0] ?? run) });
   row(columns.map(([, text]) => text(runs.at(-1))));
 }
 const ok = runs.every(({ violations, memoryMb }) => violations === 0 && memoryMb <= MEMORY_MB);

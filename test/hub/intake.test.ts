@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { channelBook, topOf } from '../../hub/intake/books.ts';
 import type { IntakeEffect } from '../../hub/intake/state.ts';
-import { bytesKey, Edit, type Trie, trieGet, trieSet } from '../../hub/intake/trie.ts';
+import { bytesKey, trieGet } from '../../hub/intake/trie.ts';
 import { pendingRecordsMax, waitersMax } from '../../hub/limits.ts';
 import { decodeRecord, encodeRecord } from '../../hub/records.ts';
 import { amount, channelId, seconds } from '../../protocol/integers.ts';
@@ -750,22 +750,6 @@ test('books that grew in place change no more once the ledger was read', async (
     again.send((await tap({ seq, amount: 1, spent: seq, paid: seq })).bytes);
   assert.is(book(again).entries.length, 80);
   assert.is(JSON.stringify(books), text);
-});
-
-test('a map that is changed with an edit leaves alone what was made before it', () => {
-  const keys = Array.from({ length: 400 }, (_, n) =>
-    bytesKey(suite.keccak256(Uint8Array.of(n >> 8, n & 255))),
-  );
-  let before: Trie<number>;
-  for (const [n, key] of keys.slice(0, 200).entries()) before = trieSet(before, key, n);
-  const text = JSON.stringify(before);
-  const edit = new Edit();
-  let after = before;
-  for (const [n, key] of keys.entries()) after = trieSet(after, key, n + 1000, edit);
-  assert.is(JSON.stringify(before), text);
-  let copied: Trie<number>;
-  for (const [n, key] of keys.entries()) copied = trieSet(copied, key, n + 1000);
-  assert.equal(after, copied, 'the same content has the same shape');
 });
 
 test('a record that was reported as failed and turns up twice counts once', async () => {

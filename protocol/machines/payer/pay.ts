@@ -184,7 +184,7 @@ function intend(turn: PayerTurn, pending: PendingRequest, request: Request, hash
     };
     turn.set({ chain, answered: 0, stopWanted: false });
   } else {
-    const others = books.lanes.filter((other) => !equalBytes(other.payee, message.payee));
+    const others = books.lanes.filter((other) => other !== lane);
     const listed = listedLanes(others).map((other) => ({ payee: other.payee, paid: other.confirmedPaid }));
     voucher = { kind: 'voucher', ...numbers, lanes: lanesHash(suite, listed) };
   }
