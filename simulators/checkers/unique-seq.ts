@@ -26,7 +26,8 @@ export const uniqueSeq: MakeChecker = (_simulation, report) => {
         default:
           return;
       }
-      const ofPayer = (seen[payer.channel] ??= new Map());
+      const ofPayer = seen[payer.channel] ?? new Map<number, number>();
+      seen[payer.channel] = ofPayer;
       const before = ofPayer.get(slot);
       if (before === undefined) ofPayer.set(slot, what);
       else if (before !== what)

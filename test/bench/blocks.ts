@@ -28,7 +28,4 @@ export class BlockCount {
 }
 
 const blocksOf = ({ functions }: Profiler.ScriptCoverage): number =>
-  functions.reduce(
-    (sum, { ranges }) => sum + ranges.reduce((blocks, { count }) => blocks + count, 0),
-    0,
-  );
+  functions.reduce((sum, { ranges }) => sum + ranges.reduce((blocks, { count }) => blocks + count, 0), 0);

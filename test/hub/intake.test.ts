@@ -432,6 +432,18 @@ test('of what it does not hold the hub says so, and in how long a ledger: only w
   assert.ok(known?.type === 'acknowledge' && known.position === 1);
 });
 
+test('the credit of a voided voucher is passed on when it is durable, and not before', async () => {
+  const bench = new Bench();
+  bench.send((await tap({ ...sample, answer: 'receipt' })).bytes);
+  const voided = await tap({ seq: 2, amount: 50, spent: 110, paid: 110, answer: 'credit' });
+  bench.step({ type: 'message', device: 'd', bytes: voided.bytes, now: NOW });
+  const query = encodeMessage({ type: 'query', entry: voided.id });
+  assert.equal(bench.step({ type: 'message', device: 'd', bytes: query, now: NOW }), []);
+  bench.write();
+  const [credit] = bench.send({ type: 'query', entry: voided.id });
+  assert.ok(credit?.type === 'credit' && credit.message.credited === 50);
+});
+
 test('a voided voucher is kept with its credit and never claimed', async () => {
   const bench = new Bench();
   const voided = await tap({ ...sample, answer: 'credit' });
@@ -732,7 +744,10 @@ test('after a restart the books and all positions are the same', async () => {
   const again = bench.restart();
   assert.equal(JSON.parse(JSON.stringify(again.state.books)), JSON.parse(JSON.stringify(bench.state.books)));
   const { shifts, nextToken, size } = again.state;
-  assert.equal([shifts, nextToken, size], [[{ token: 0, by: 0 }], bench.records.length, bench.records.length]);
+  assert.equal(
+    [shifts, nextToken, size],
+    [[{ token: 0, by: 0 }], bench.records.length, bench.records.length],
+  );
   assert.is(again.outcome(first.bytes), 'acknowledged');
   for (const [position, record] of bench.records.entries()) {
     assert.equal(decodeRecord(encodeRecord(record), position), record);

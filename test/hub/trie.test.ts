@@ -61,6 +61,15 @@ test('a map stays as it was, whatever is made from it, in place or not', () => {
   );
 });
 
+/** Items of the longest list in it. */
+const longest = (trie: Trie<number>): number =>
+  Array.isArray(trie) ? Math.max(trie.length, ...trie.map((child) => longest(child as Trie<number>))) : 0;
+
+test('whatever it holds, a change copies little', () => {
+  const keys = Array.from({ length: 5000 }, (_, n) => numberKey(Math.imul(n, 0x9e3779b1) >>> 0));
+  assert.ok(longest(built(keys.map((key, n) => [key, n]))) <= 100);
+});
+
 test('a number comes back from its key', () => {
   for (const value of [0, 1, 15, 16, 255, 65_537, 2 ** 32 - 1]) assert.is(keyNumber(numberKey(value)), value);
 });

@@ -6,6 +6,7 @@ const INTAKE = 'hub/intake/intake.ts';
 const LEASES = 'hub/intake/leases.ts';
 const VERIFY = 'hub/intake/verify.ts';
 const TRIE = 'hub/intake/trie.ts';
+const POSITIONS = 'hub/intake/positions.ts';
 const BATCH = 'hub/batch/batch.ts';
 const SHORTFALL = 'hub/watch/shortfall.ts';
 const WATCH = 'hub/watch/watch.ts';
@@ -95,10 +96,53 @@ export const HUB_MUTATIONS = [
   ],
   [
     "a payee's credit is acknowledged by the place of the terminal's",
-    INTAKE,
-    'if (waiting === undefined) {',
-    'if (waiting === undefined || trieGet(this.state.positions, bytesKey(id)) !== undefined) {',
+    BOOKS,
+    'known: trieSet(books.known, key, known, edit)',
+    'known: trieSet(books.known, key, trieGet(books.known, key) ?? known, edit)',
     'hub/credits',
+  ],
+  [
+    'a failed write moves nobody',
+    POSITIONS,
+    'return shifts.at(-1)?.by === by ? shifts : [...shifts, { token, by }];',
+    'return shifts.length > 0 ? shifts : [...shifts, { token, by }];',
+    'hub/intake',
+  ],
+  [
+    'the newest shift counts for all',
+    POSITIONS,
+    'shifts.findLast((known) => known.token <= token)',
+    'shifts.at(-1)',
+    'hub/intake',
+  ],
+  [
+    'what is on its way has a position',
+    POSITIONS,
+    'if (oldest !== undefined && token >= oldest.token) return undefined;',
+    '',
+    'hub/intake',
+  ],
+  // ---- the maps ----
+  [
+    'entries whose tags are the same stand in the order in which they came',
+    TRIE,
+    ' && (bucket[count + index] as string) < key) index += 1;',
+    ') index += 1;',
+    'hub/trie',
+  ],
+  [
+    'a bucket never bursts',
+    TRIE,
+    'return count < BUCKET_MAX ? next : burst(next, depth, edit);',
+    'return next;',
+    'hub/trie',
+  ],
+  [
+    'a shared bucket is changed where it stands',
+    TRIE,
+    'const changed = node.slice();',
+    'const changed = node as unknown[];',
+    'hub/trie',
   ],
   [
     'what the disk refused stays in the books',
@@ -117,7 +161,7 @@ export const HUB_MUTATIONS = [
   [
     'a voided voucher is acknowledged to its payer',
     INTAKE,
-    'if (entry?.voided) return this.#passCredit(device, entry);',
+    'if (entry?.voided) return this.#passCredit(device, entry, known.token);',
     '',
     'hub/intake',
   ],

@@ -158,22 +158,22 @@ export const MUTATIONS = [
   [
     'lanes with waiting entries are evicted',
     ANSWER,
-    '|| outbox.some((entry) => entry.channel === lane.channel);',
-    ';',
+    'if (waits(outbox, lane.channel) || ',
+    'if (',
     'protocol/terminal-table',
   ],
   [
     'a lane is evicted while a late tick on it is not given back',
     ANSWER,
-    'const waits = lane.owed > lane.credited ||',
-    'const waits =',
+    'if (rank >= least || lane.owed > lane.credited) continue;',
+    'if (rank >= least) continue;',
     'protocol/forgotten',
   ],
   [
     'a lane is evicted while it is delivered on',
     ANSWER,
-    'if (waits || turn.isSession(lane.channel, lane.digest)) continue;',
-    'if (waits) continue;',
+    ' || turn.isSession(lane.channel, lane.digest)) continue;',
+    ') continue;',
     'protocol/terminal-table',
   ],
   [
