@@ -1,5 +1,6 @@
 // Where records stand in the ledger. Tokens and positions rise together, so a position is its token plus a number that
-// changes only where a write failed: one pair for each failure, instead of a second index over all entries.
+// changes only where writes failed: one pair for each time that the disk took records again, instead of a second index
+// over all entries.
 import type { IntakeState } from './state.ts';
 
 /** From `token` on, a record stands at its token plus `by`. */
