@@ -39,6 +39,12 @@ function putWord(bytes: Uint8Array, at: number, word: number): void {
   bytes[at + 3] = word >>> 24;
 }
 
+/** A word of the state in the first half of the hash, and one made of it in the second. */
+function spread(hash: Uint8Array, index: number, word: number): void {
+  putWord(hash, 4 * index, word);
+  putWord(hash, 16 + 4 * index, finish((word + Math.imul(index + 4, 0x9e3779b1)) | 0));
+}
+
 /** 256 bits spread from 128 bits of state (murmur3's 128-bit variant): no cryptography, and never outside here. */
 export function standInHash(bytes: Uint8Array): Uint8Array {
   const length = bytes.length;
@@ -61,12 +67,10 @@ export function standInHash(bytes: Uint8Array): Uint8Array {
   c = (c + a) | 0;
   d = (d + a) | 0;
   const hash = new Uint8Array(32);
-  for (let i = 0; i < 4; i++) {
-    const state = i < 2 ? (i === 0 ? a : b) : i === 2 ? c : d;
-    const word = finish(state);
-    putWord(hash, 4 * i, word);
-    putWord(hash, 16 + 4 * i, finish((word + Math.imul(i + 4, 0x9e3779b1)) | 0));
-  }
+  spread(hash, 0, finish(a));
+  spread(hash, 1, finish(b));
+  spread(hash, 2, finish(c));
+  spread(hash, 3, finish(d));
   return hash;
 }
 

@@ -1,0 +1,46 @@
+import * as fc from 'fast-check';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Queue } from '../../simulators/world/queue.ts';
+
+const action = (): void => undefined;
+/** A time to push, or undefined to pop. Few times, so that many are the same. */
+const STEPS = fc.array(fc.option(fc.nat(20), { nil: undefined, freq: 2 }), { maxLength: 300, size: 'max' });
+
+test('the earliest comes first, and of one time the one that was planned first', () => {
+  fc.assert(
+    fc.property(STEPS, (steps) => {
+      const queue = new Queue();
+      let model: { at: number; order: number }[] = [];
+      const pop = (): void => {
+        model.sort((a, b) => a.at - b.at || a.order - b.order);
+        const [first, ...others] = model;
+        assert.is(queue.firstAt, first!.at);
+        assert.is((queue.pop() as unknown as typeof first)!.order, first!.order);
+        model = others;
+      };
+      for (const [order, at] of steps.entries()) {
+        if (at === undefined && model.length === 0) continue;
+        if (at === undefined) pop();
+        else {
+          const planned = { at, order, action, cancelled: false };
+          queue.push(order, planned);
+          model.push(planned);
+        }
+        assert.is(queue.length, model.length);
+      }
+      while (model.length > 0) pop();
+    }),
+    { seed: 7, numRuns: 300 },
+  );
+});
+
+test('it grows with what is planned', () => {
+  const queue = new Queue();
+  for (let order = 0; order < 5000; order += 1)
+    queue.push(order, { at: (order * 7919) % 5000, action, cancelled: false });
+  for (let at = 0; at < 5000; at += 1) assert.is(queue.pop().at, at);
+  assert.is(queue.length, 0);
+});
+
+test.run();
