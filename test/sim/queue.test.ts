@@ -37,9 +37,15 @@ test('the earliest comes first, and of one time the one that was planned first',
 
 test('it grows with what is planned', () => {
   const queue = new Queue();
-  for (let order = 0; order < 5000; order += 1)
-    queue.push(order, { at: (order * 7919) % 5000, action, cancelled: false });
-  for (let at = 0; at < 5000; at += 1) assert.is(queue.pop().at, at);
+  const plans = Array.from({ length: 5000 }, (_, order) => ({
+    at: (order * 7919) % 500,
+    order,
+    action,
+    cancelled: false,
+  }));
+  for (const planned of plans) queue.push(planned.order, planned);
+  plans.sort((a, b) => a.at - b.at || a.order - b.order);
+  for (const planned of plans) assert.is(queue.pop(), planned);
   assert.is(queue.length, 0);
 });
 
