@@ -11,7 +11,7 @@ const help = `npm run bench:sim -- [options]
   --hours n       hours in which payments are made (default 24)
   --seed n        which run (default 7)
   --scenario name (default city)
-  --count         instead of time: how many pieces of the program an event runs, the same on every machine
+  --count         instead of time: how many blocks of the program an event runs, whatever else the machine does
   --json          one JSON object instead of the table
 `;
 const { values: options } = parseArgs({

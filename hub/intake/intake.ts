@@ -346,10 +346,10 @@ class IntakeTurn {
   }
 
   #persisted(token: number, position: number): void {
-    const [first] = this.state.pending;
+    const { pending, shifts } = this.state;
+    const [first] = pending;
     // Records that went down with an earlier one have no say any more.
     if (first === undefined || first.token !== token) return;
-    const { pending, shifts } = this.state;
     this.#set({
       pending: pending.slice(1),
       size: position + 1,

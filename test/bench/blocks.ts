@@ -1,6 +1,6 @@
 /**
- * How much of a program ran: how often V8 went through each of its blocks, added up. The same program does the same on
- * every machine, so this says what a thing costs where a clock would say how near its memory lies.
+ * How much of a program ran: how often V8 went through each of its blocks, added up. Nearly the same in every run (a
+ * ten-thousandth apart), so this says what a thing costs where a clock would say how near its memory lies.
  */
 import { type Profiler, Session } from 'node:inspector';
 
