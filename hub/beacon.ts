@@ -5,7 +5,7 @@ import type { Timing } from '../protocol/limits.ts';
 import type { Signing } from '../protocol/signing/digests.ts';
 import { encodeMessage } from '../protocol/wire/messages.ts';
 import { durableBooks, type IntakeState } from './intake/state.ts';
-import type { Journal } from './journal.ts';
+import type { Journal } from './ledger/journal.ts';
 import { listedRevocations } from './revocations.ts';
 
 export interface SignedBeacon {

@@ -184,7 +184,7 @@ async function runCi() {
 }
 
 async function runPlants() {
-  const plants = JSON.parse(readFileSync(join(root, 'simulators', 'plants', 'plants.json'), 'utf8')).filter(
+  const plants = JSON.parse(readFileSync(join(root, 'simulators', 'checkers', 'plants.json'), 'utf8')).filter(
     ({ name }) => options.only === undefined || name === options.only,
   );
   const rows = new Map();

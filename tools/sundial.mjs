@@ -6,7 +6,7 @@ import { ensureInstalled, root } from './ensure.mjs';
 
 ensureInstalled();
 
-const SOURCES = ['protocol', 'device', 'hardware', 'hub', 'simulators', 'contracts'];
+const SOURCES = ['protocol', 'device', 'hardware', 'hub', 'simulators', 'contracts', 'tools'];
 const target = join(root, 'build', 'cli', 'sundial.mjs');
 
 /** Newest change of any source file, milliseconds. */
@@ -26,7 +26,7 @@ if (SOURCES.some((folder) => newest(join(root, folder)) > built)) {
   const { bundle } = await import('./bundle.mjs');
   // Several commands may start at once: each builds aside, and the finished file takes its place in one step.
   const aside = `build/cli-${process.pid}`;
-  await bundle({ sundial: 'simulators/cli/main.ts' }, aside);
+  await bundle({ sundial: 'tools/sundial.ts' }, aside);
   mkdirSync(join(root, 'build', 'cli'), { recursive: true });
   renameSync(join(root, aside, 'sundial.mjs'), target);
   rmSync(join(root, aside), { recursive: true });

@@ -9,8 +9,8 @@ import { lanesHash, type ListedLane } from '../../protocol/vouchers.ts';
 import { entryId, entryMessage, firstFrom, topOf } from '../intake/books.ts';
 import type { Books, ChannelBook, Entry } from '../intake/state.ts';
 import { bytesKey, keyNumber, numberKey, trieEntries, trieForEach } from '../intake/trie.ts';
-import type { RecordOf } from '../records.ts';
-import type { Row } from '../settle/rows.ts';
+import type { RecordOf } from '../ledger/records.ts';
+import type { Row } from '../l2/rows.ts';
 
 /** A row by reference, as it stands in the ledger's batchIntent. */
 export type RowReference = RecordOf<'batchIntent'>['rows'][number];

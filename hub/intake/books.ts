@@ -3,7 +3,7 @@
 import { type Bytes16, type Bytes32, equalBytes, toHex } from '../../protocol/bytes.ts';
 import { type ChannelId, UINT48_MAX, ZERO_AMOUNT } from '../../protocol/integers.ts';
 import { decodeOwn, type Message } from '../../protocol/wire/messages.ts';
-import type { HubRecord, RecordOf } from '../records.ts';
+import type { HubRecord, RecordOf } from '../ledger/records.ts';
 import { pack, unpack } from './packed.ts';
 import type { CollectedMessage } from './prepare.ts';
 import type { Books, ChannelBook, Entry, Known, Member } from './state.ts';

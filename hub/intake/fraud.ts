@@ -3,8 +3,8 @@
 // without proof the numbers rise already, and after the first proof the channel is revoked.
 import { equalBytes } from '../../protocol/bytes.ts';
 import { shownRowsMax } from '../limits.ts';
-import type { RecordOf } from '../records.ts';
-import { type Rule, RULES } from '../watch/fraud.ts';
+import type { RecordOf } from '../ledger/records.ts';
+import { type Rule, RULES } from '../l2/fraud.ts';
 import { baseOf, entryId, firstFrom, highest, spentBaseOf, spentTopOf, topOf } from './books.ts';
 import type { ChannelBook, Entry } from './state.ts';
 import { bytesKey, trieEntries } from './trie.ts';

@@ -11,7 +11,7 @@ import type { RefusalName } from '../../protocol/refusals.ts';
 import { lanesHash } from '../../protocol/vouchers.ts';
 import type { Message, MessageOf } from '../../protocol/wire/messages.ts';
 import { pendingRecordsMax, waitersMax } from '../limits.ts';
-import type { HubRecord, RecordOf } from '../records.ts';
+import type { HubRecord, RecordOf } from '../ledger/records.ts';
 import { applyRecord, channelBook, commitsTo, entryId, entryMessage, findEntry, firstFrom } from './books.ts';
 import { anyProof, findProof } from './fraud.ts';
 import { answerLeaseRequest } from './leases.ts';

@@ -7,7 +7,7 @@ import { firstRefusal, type RefusalName } from '../../protocol/refusals.ts';
 import { SCOPE_ANY } from '../../protocol/vouchers.ts';
 import type { MessageOf } from '../../protocol/wire/messages.ts';
 import { leasedEntriesMax } from '../limits.ts';
-import type { RecordOf } from '../records.ts';
+import type { RecordOf } from '../ledger/records.ts';
 import { channelBook, findEntry, highest } from './books.ts';
 import type { ChannelFacts, IntakeContext, IntakeState } from './state.ts';
 import { bytesKey, numberKey, trieEntries, trieGet } from './trie.ts';

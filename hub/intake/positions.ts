@@ -1,7 +1,6 @@
 // Where records stand in the ledger. Tokens and positions rise together, so a position is its token plus a number that
 // changes only where writes failed: one pair for each time that the disk took records again, instead of a second index
 // over all entries.
-import type { IntakeState } from './state.ts';
 
 /** From `token` on, a record stands at its token plus `by`. */
 export interface Shift {
@@ -17,7 +16,10 @@ export function withPosition(shifts: readonly Shift[], token: number, position: 
 
 /** Position of the record with this token; undefined while it is on its way to the disk. */
 export function positionOf(
-  { pending, shifts }: Pick<IntakeState, 'pending' | 'shifts'>,
+  {
+    pending,
+    shifts,
+  }: { readonly pending: readonly { readonly token: number }[]; readonly shifts: readonly Shift[] },
   token: number,
 ): number | undefined {
   const [oldest] = pending;

@@ -6,7 +6,7 @@ import { type Seconds, seconds, UINT40_MAX } from '../../protocol/integers.ts';
 import { SCOPE_TERMINALS_MAX } from '../../protocol/limits.ts';
 import type { RefusalName } from '../../protocol/refusals.ts';
 import { type MessageOf, ROLES } from '../../protocol/wire/messages.ts';
-import type { RecordOf } from '../records.ts';
+import type { RecordOf } from '../ledger/records.ts';
 import type { IntakeContext, IntakeState } from './state.ts';
 import { bytesKey, trieGet } from './trie.ts';
 

@@ -8,7 +8,7 @@ import type { RefusalName } from '../../protocol/refusals.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
 import type { ListedLane } from '../../protocol/vouchers.ts';
 import type { Message, MessageName, MessageOf } from '../../protocol/wire/messages.ts';
-import type { HubRecord, RecordOf } from '../records.ts';
+import type { HubRecord, RecordOf } from '../ledger/records.ts';
 import type { Packed } from './packed.ts';
 import type { Shift } from './positions.ts';
 import type { Prepared } from './prepare.ts';

@@ -17,7 +17,7 @@ import {
   recordBytesMax,
   segmentBytesMax,
 } from '../limits.ts';
-import { type FolderLock, lockFolder } from '../storage/lock.ts';
+import { type FolderLock, lockFolder } from '../../hardware/boards/node/storage/lock.ts';
 import { type LedgerFile, type LedgerFiles, nodeFiles } from './files.ts';
 import { encodeGroup, encodeHeader, headerBytes, recordOverheadBytes } from './frame.ts';
 import type { Ledger, LedgerPhase, LedgerRecord, TornTail } from './ledger.ts';

@@ -5,8 +5,8 @@ import { Low } from 'lowdb';
 import { z } from 'zod';
 import { SundialError } from '../../protocol/errors.ts';
 import { UINT32_MAX, UINT40_MAX, UINT48_MAX } from '../../protocol/integers.ts';
-import { JsonFile } from '../storage/json-file.ts';
-import { type FolderLock, lockFolder } from '../storage/lock.ts';
+import { JsonFile } from './json-file.ts';
+import { type FolderLock, lockFolder } from '../../hardware/boards/node/storage/lock.ts';
 
 const addressText = z.string().regex(/^0x[0-9a-f]{40}$/);
 const amountNumber = z.int().min(0).max(UINT48_MAX);

@@ -9,12 +9,12 @@ import { namedEntry } from '../intake/books.ts';
 import type { Books, ChannelBook, Entry } from '../intake/state.ts';
 import { keyNumber, trieEntries } from '../intake/trie.ts';
 import type { Logger } from '../log.ts';
-import type { Rule } from '../watch/fraud.ts';
+import type { Rule } from '../l2/fraud.ts';
 import { shortfallOf } from '../watch/shortfall.ts';
-import type { ChainLink } from '../watch/chain-link.ts';
-import { finalBlock, isRefused } from './chain.ts';
-import type { Row } from './rows.ts';
-import type { Vault } from './vault.ts';
+import type { ChainLink } from '../l2/chain-link.ts';
+import { finalBlock, isRefused } from '../l2/chain.ts';
+import type { Row } from '../l2/rows.ts';
+import type { Vault } from '../l2/vault.ts';
 
 export interface JusticeOptions {
   readonly signing: Signing;

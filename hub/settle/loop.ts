@@ -21,13 +21,13 @@ import type { Books, Entry } from '../intake/state.ts';
 import { bytesKey, trieEntries } from '../intake/trie.ts';
 import { creditRowsMax, replacementsMax } from '../limits.ts';
 import type { Logger } from '../log.ts';
-import type { HubRecord, RecordOf } from '../records.ts';
+import type { HubRecord, RecordOf } from '../ledger/records.ts';
 import type { Registry } from '../registry/registry.ts';
-import type { ChainLink } from '../watch/chain-link.ts';
+import type { ChainLink } from '../l2/chain-link.ts';
 import { applyBatchRecord, type BatchHistory, emptyHistory, OUTCOME_STATES } from './batches.ts';
-import { type FeesMin, finalBlock, isRevert, isUnderpriced, receiptOf, submit } from './chain.ts';
-import type { Outcome, Reason, Row } from './rows.ts';
-import type { PreparedSettlement, Vault } from './vault.ts';
+import { type FeesMin, finalBlock, isRevert, isUnderpriced, receiptOf, submit } from '../l2/chain.ts';
+import type { Outcome, Reason, Row } from '../l2/rows.ts';
+import type { PreparedSettlement, Vault } from '../l2/vault.ts';
 
 export interface SettleOptions {
   readonly signing: Signing;

@@ -16,9 +16,9 @@ import {
 import type { ChannelFacts } from '../intake/state.ts';
 import { watchBlocksMax } from '../limits.ts';
 import type { ChannelHead, Registry, RegistryState } from '../registry/registry.ts';
-import { readOutcomes } from '../settle/rows.ts';
-import type { Vault } from '../settle/vault.ts';
-import type { ChainLink } from './chain-link.ts';
+import { readOutcomes } from '../l2/rows.ts';
+import type { Vault } from '../l2/vault.ts';
+import type { ChainLink } from '../l2/chain-link.ts';
 
 export interface WatchEvents {
   block(at: Seconds, height: Height): void;

@@ -1,6 +1,6 @@
 /** Structs: positional arrays of fields, in the order of the table that names them. */
 import { DecodeError, headSize, Reader, Writer } from './cbor.ts';
-import type { Codec, Infer, StructCodec } from './schema.ts';
+import type { Codec, Infer, StructCodec } from './codec.ts';
 
 type OptionalKeys<F> = { [K in keyof F]: undefined extends Infer<F[K]> ? K : never }[keyof F];
 /** The object type of a struct: fields whose codec is optional may be absent. */

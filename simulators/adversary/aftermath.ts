@@ -7,10 +7,10 @@ import { openedRowOf } from '../../hub/batch/batch.ts';
 import { channelBook, namedEntry } from '../../hub/intake/books.ts';
 import { trieEntries } from '../../hub/intake/trie.ts';
 import type { Entry } from '../../hub/intake/state.ts';
-import type { Rule } from '../../hub/watch/fraud.ts';
+import type { Rule } from '../../hub/l2/fraud.ts';
 import { shortfallOf } from '../../hub/watch/shortfall.ts';
 import { DEFAULT_TIMING } from '../../protocol/limits.ts';
-import type { Run } from '../sim/run.ts';
+import type { Run } from '../fleet/run.ts';
 
 export interface Aftermath {
   readonly channel: number;

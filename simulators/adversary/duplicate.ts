@@ -6,10 +6,10 @@
 import { CHANNEL_CAP_TAPS, shareOf, TAP_LIMIT_PER_10000 } from '../../protocol/limits.ts';
 import type { PayerActor, TerminalActor } from '../fleet/actors.ts';
 import { tap } from '../fleet/tap.ts';
-import type { Run } from '../sim/run.ts';
-import { WARMUP_MS } from '../sim/timing.ts';
-import type { Random } from '../world/random.ts';
-import { MINUTE, SECOND } from '../world/world.ts';
+import type { Run } from '../fleet/run.ts';
+import { WARMUP_MS } from '../fleet/timing.ts';
+import type { Random } from '../stage/world/random.ts';
+import { MINUTE, SECOND } from '../stage/world/world.ts';
 
 /** Between two taps at the accomplice: long enough for its acknowledgement. */
 const FENCE_MS = 40 * SECOND;

@@ -6,11 +6,11 @@
 import { amount } from '../../protocol/integers.ts';
 import type { Message } from '../../protocol/wire/messages.ts';
 import type { PayerActor, TerminalActor } from '../fleet/actors.ts';
-import type { TapEnd, TapLink } from '../network/tap-link.ts';
-import type { Run } from '../sim/run.ts';
-import { WARMUP_MS } from '../sim/timing.ts';
-import type { Random } from '../world/random.ts';
-import { MINUTE, SECOND, type World } from '../world/world.ts';
+import type { TapEnd, TapLink } from '../stage/network/tap-link.ts';
+import type { Run } from '../fleet/run.ts';
+import { WARMUP_MS } from '../fleet/timing.ts';
+import type { Random } from '../stage/world/random.ts';
+import { MINUTE, SECOND, type World } from '../stage/world/world.ts';
 
 /** A mobile network between the two. */
 const HOP_MS = { least: 40, most: 250 };

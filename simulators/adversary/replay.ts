@@ -5,9 +5,9 @@
 import { TAP_MESSAGE_BYTES_MAX } from '../../protocol/limits.ts';
 import { encodeMessage, type Message } from '../../protocol/wire/messages.ts';
 import type { TerminalActor } from '../fleet/actors.ts';
-import type { Run } from '../sim/run.ts';
-import type { Random } from '../world/random.ts';
-import { MINUTE, SECOND } from '../world/world.ts';
+import type { Run } from '../fleet/run.ts';
+import type { Random } from '../stage/world/random.ts';
+import { MINUTE, SECOND } from '../stage/world/world.ts';
 
 /** Messages kept: a few hours of a small fleet. The oldest goes. */
 const KEPT_MAX = 2000;

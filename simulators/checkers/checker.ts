@@ -2,12 +2,12 @@
  * What a checker sees. Each checker holds one promise of the design; it looks at what devices, hub and vault do and
  * reports a violation in words. It never steers anything.
  */
-import type { RecordOf } from '../../hub/records.ts';
+import type { RecordOf } from '../../hub/ledger/records.ts';
 import type { Notice } from '../../protocol/machines/effects.ts';
 import type { Message } from '../../protocol/wire/messages.ts';
-import type { VaultModel } from '../chain/vault.ts';
+import type { VaultModel } from '../stage/chain/vault.ts';
 import type { PayerActor, TerminalActor } from '../fleet/actors.ts';
-import type { Run } from '../sim/run.ts';
+import type { Run } from '../fleet/run.ts';
 
 export interface Violation {
   readonly checker: string;

@@ -2,7 +2,7 @@
  * Rule 9: whatever two vouchers of one payer in the ledger contradict each other, there is a proof; and there is none
  * against an honest payer. Compares every pair, where the hub compares neighbours.
  */
-import { regresses, equivocates, type Shown } from '../../hub/watch/fraud.ts';
+import { regresses, equivocates, type Shown } from '../../hub/l2/fraud.ts';
 import { channelBook, entryId, spentTopOf, topOf } from '../../hub/intake/books.ts';
 import type { Entry } from '../../hub/intake/state.ts';
 import type { MakeChecker } from './checker.ts';

@@ -7,7 +7,7 @@
 import { channelBook, findEntry, topOf } from '../../hub/intake/books.ts';
 import { bytesKey, trieEntries } from '../../hub/intake/trie.ts';
 import type { Merchant, PayerActor } from '../fleet/actors.ts';
-import type { Loss, Run } from '../sim/run.ts';
+import type { Loss, Run } from '../fleet/run.ts';
 import type { MakeChecker } from './checker.ts';
 
 export const paidOrAttributed: MakeChecker = (simulation, report) => {

@@ -4,7 +4,7 @@
  * terminal has heard to be revoked. Time is the world's: a terminal whose clock was tampered with may be off by
  * clockError, as rule 7 allows.
  */
-import type { RecordOf } from '../../hub/records.ts';
+import type { RecordOf } from '../../hub/ledger/records.ts';
 import { equalBytes } from '../../protocol/bytes.ts';
 import { CHANNEL_CAP_TAPS, DEFAULT_TIMING } from '../../protocol/limits.ts';
 import type { TerminalBooks } from '../../protocol/machines/terminal/books.ts';

@@ -5,7 +5,7 @@ import { SundialError } from '../../protocol/errors.ts';
 import { type Config, CONFIGS, configNamed, SMALL } from '../explore/config.ts';
 import { type Drop, DROPS } from '../explore/drops.ts';
 import { type Exploration, explore } from '../explore/explore.ts';
-import { fail } from './output.ts';
+import { fail } from '../../hardware/boards/node/cli/output.ts';
 
 interface Flags {
   readonly config?: string;

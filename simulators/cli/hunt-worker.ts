@@ -2,9 +2,9 @@
  * Runs hunted seeds one after the other and says so on stdout, a line of JSON a seed. Arguments: first seed, step,
  * last seed, milliseconds, and `stop` to end at the first violation, or `real` for real signatures.
  */
-import { loadCrypto } from '../../hub/crypto.ts';
-import { hunt } from '../sim/hunt.ts';
-import { realSuite, standInSuite } from '../world/suite.ts';
+import { loadCrypto } from '../../hub/crypto/crypto.ts';
+import { hunt } from '../scenarios/hunt.ts';
+import { realSuite, standInSuite } from '../stage/world/suite.ts';
 
 const [first, step, last, milliseconds, mode] = process.argv.slice(2);
 const endMs = Date.now() + Number(milliseconds);

@@ -2,30 +2,36 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { loadCrypto } from '../../hub/crypto.ts';
+import { loadCrypto } from '../../hub/crypto/crypto.ts';
 import { SundialError } from '../../protocol/errors.ts';
-import { CHIPS, chipEngines, type ChipName, fitForChips } from '../chips/chips.ts';
-import { FAULT_KINDS, type FaultKind, type FaultLevel, type FaultLevels } from '../faults/schedule.ts';
-import { playMagic } from '../magic/magic.ts';
+import { CHIPS, chipEngines, type ChipName, fitForChips } from '../fleet/chips/chips.ts';
+import { FAULT_KINDS, type FaultKind, type FaultLevel, type FaultLevels } from '../stage/faults/schedule.ts';
+import { playMagic } from '../adversary/magic.ts';
 import { htmlReport } from '../report/html.ts';
 import { sweepPage, sweepTable } from '../report/sweep.ts';
 import { Sampler } from '../report/samples.ts';
 import { readScenario, SCENARIOS } from '../scenarios/index.ts';
 import type { Scenario } from '../scenarios/schema.ts';
-import { type Living, NodeEngine, type RecordedDevice, recordSome, type Replayed } from '../sim/replay.ts';
-import { type Reproducer, shrink } from '../sim/shrink.ts';
-import { Simulation, type SimulationOptions } from '../sim/simulation.ts';
-import { summarise } from '../sim/summary.ts';
-import { holds, sweepClones } from '../sim/sweep.ts';
-import { explain } from '../sim/explain.ts';
-import type { TraceLine } from '../world/trace.ts';
-import { realSuite, standInSuite } from '../world/suite.ts';
-import { HOUR, MINUTE, SECOND } from '../world/world.ts';
-import { formatMoney } from '../site/money.ts';
-import { projectRoot } from '../site/paths.ts';
+import {
+  type Living,
+  NodeEngine,
+  type RecordedDevice,
+  recordSome,
+  type Replayed,
+} from '../scenarios/replay.ts';
+import { type Reproducer, shrink } from '../scenarios/shrink.ts';
+import { Simulation, type SimulationOptions } from '../fleet/simulation.ts';
+import { summarise } from '../report/summary.ts';
+import { holds, sweepClones } from '../scenarios/sweep.ts';
+import { explain } from '../report/explain.ts';
+import type { TraceLine } from '../stage/world/trace.ts';
+import { realSuite, standInSuite } from '../stage/world/suite.ts';
+import { HOUR, MINUTE, SECOND } from '../stage/world/world.ts';
+import { formatMoney } from '../../hardware/boards/node/cli/money.ts';
+import { projectRoot } from '../../hardware/boards/node/cli/paths.ts';
 import { addExploreCommand } from './explore-command.ts';
 import { largeFleet } from './large-fleet.ts';
-import { fail } from './output.ts';
+import { fail } from '../../hardware/boards/node/cli/output.ts';
 
 interface SimFlags {
   readonly devices?: number;

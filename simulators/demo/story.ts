@@ -4,11 +4,11 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { defaultTap, dataFile } from '../site/paths.ts';
-import { formatMoney, parseMoney } from '../site/money.ts';
+import { defaultTap, dataFile } from '../../hardware/boards/node/cli/paths.ts';
+import { formatMoney, parseMoney } from '../../hardware/boards/node/cli/money.ts';
 import { DeviceChild, type DeviceLine } from './device-child.ts';
-import type { HubStatus } from './hub-status.ts';
-import type { Site } from '../site/site.ts';
+import type { HubStatus } from '../../hub/cli/hub-status.ts';
+import type { Site } from '../../hub/cli/site.ts';
 
 interface Basket {
   readonly shop: string;

@@ -15,7 +15,7 @@ import {
   terminalStep,
 } from '../../protocol/machines/terminal/terminal.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
-import type { SimulatedKey } from '../world/suite.ts';
+import type { SimulatedKey } from '../stage/world/suite.ts';
 import { Device, type DeviceOptions, type Surroundings } from './device.ts';
 
 export type PayerDevice = Device<payerBooks.PayerBooks, PayerState, PayerEvent, payerBooks.PayerRecord>;

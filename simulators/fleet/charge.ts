@@ -2,11 +2,11 @@
  * A charge session: the car plugs in, each tick's worth of energy flows as the curve of a recorded session allows,
  * until the battery is full, the driver stops it, or someone drives off.
  */
-import curve from '../data/charge-11kw.json' with { type: 'json' };
+import curve from '../scenarios/data/charge-11kw.json' with { type: 'json' };
 import { amount } from '../../protocol/integers.ts';
 import { TICKS_MAX } from '../../protocol/limits.ts';
-import type { Random } from '../world/random.ts';
-import { MINUTE, SECOND } from '../world/world.ts';
+import type { Random } from '../stage/world/random.ts';
+import { MINUTE, SECOND } from '../stage/world/world.ts';
 import type { PayerActor, TerminalActor } from './actors.ts';
 import type { Place } from './place.ts';
 

@@ -1,13 +1,13 @@
 /** Builds the fleet of a scenario: merchants with terminals, payers with channels, and who has a network when. */
 import { toHex } from '../../protocol/bytes.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
-import { RamFlash } from '../flash/ram-flash.ts';
-import type { Broker } from '../network/broker.ts';
+import { RamFlash } from '../stage/flash/ram-flash.ts';
+import type { Broker } from '../stage/network/broker.ts';
 import type { Scenario } from '../scenarios/schema.ts';
-import type { VaultModel } from '../chain/vault.ts';
-import type { Random } from '../world/random.ts';
-import type { SimulatedSuite } from '../world/suite.ts';
-import { DAY, HOUR, MINUTE, type World } from '../world/world.ts';
+import type { VaultModel } from '../stage/chain/vault.ts';
+import type { Random } from '../stage/world/random.ts';
+import type { SimulatedSuite } from '../stage/world/suite.ts';
+import { DAY, HOUR, MINUTE, type World } from '../stage/world/world.ts';
 import {
   type HubIdentity,
   makePayer,

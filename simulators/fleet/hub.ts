@@ -17,19 +17,19 @@ import {
   type IntakeState,
 } from '../../hub/intake/state.ts';
 import { bytesKey, Edit, keyNumber, trieEntries, trieGet, trieKey } from '../../hub/intake/trie.ts';
-import { decodeRecord, encodeRecord, type HubRecord, type RecordOf } from '../../hub/records.ts';
+import { decodeRecord, encodeRecord, type HubRecord, type RecordOf } from '../../hub/ledger/records.ts';
 import { listedRevocations } from '../../hub/revocations.ts';
 import { concatBytes, uintBytes, ZERO_BYTES32 } from '../../protocol/bytes.ts';
 import { unreachable } from '../../protocol/errors.ts';
 import { height, seconds } from '../../protocol/integers.ts';
 import { refusalNumber, type RefusalName } from '../../protocol/refusals.ts';
 import type { Message, MessageOf } from '../../protocol/wire/messages.ts';
-import type { Chain } from '../chain/chain.ts';
-import type { Outcome, VaultModel } from '../chain/vault.ts';
-import type { Broker, HubEnd } from '../network/broker.ts';
-import type { Random } from '../world/random.ts';
-import type { SimulatedKey } from '../world/suite.ts';
-import { MINUTE, type World } from '../world/world.ts';
+import type { Chain } from '../stage/chain/chain.ts';
+import type { Outcome, VaultModel } from '../stage/chain/vault.ts';
+import type { Broker, HubEnd } from '../stage/network/broker.ts';
+import type { Random } from '../stage/world/random.ts';
+import type { SimulatedKey } from '../stage/world/suite.ts';
+import { MINUTE, type World } from '../stage/world/world.ts';
 import { HubDisk } from './hub-disk.ts';
 
 export interface HubWatcher {

@@ -1,10 +1,10 @@
 /** How a fleet spends its time: starting, having a network, selling and charging by the hour of the day, draining. */
-import basket from '../data/basket.json' with { type: 'json' };
-import type { VaultModel } from '../chain/vault.ts';
-import type { Run } from '../sim/run.ts';
-import { DRAIN_MS, WARMUP_MS } from '../sim/timing.ts';
-import type { Random } from '../world/random.ts';
-import { HOUR, MINUTE, SECOND } from '../world/world.ts';
+import basket from '../scenarios/data/basket.json' with { type: 'json' };
+import type { VaultModel } from '../stage/chain/vault.ts';
+import type { Run } from './run.ts';
+import { DRAIN_MS, WARMUP_MS } from './timing.ts';
+import type { Random } from '../stage/world/random.ts';
+import { HOUR, MINUTE, SECOND } from '../stage/world/world.ts';
 import type { PayerActor, TerminalActor } from './actors.ts';
 import { charge } from './charge.ts';
 import type { AnyDevice } from './device.ts';

@@ -1,7 +1,7 @@
 /** What behaviour may use of the simulation. */
-import type { TapLink } from '../network/tap-link.ts';
-import type { Random } from '../world/random.ts';
-import type { World } from '../world/world.ts';
+import type { TapLink } from '../stage/network/tap-link.ts';
+import type { Random } from '../stage/world/random.ts';
+import type { World } from '../stage/world/world.ts';
 import type { PayerActor, TerminalActor } from './actors.ts';
 
 export interface Place {

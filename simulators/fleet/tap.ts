@@ -1,7 +1,7 @@
 /** A sale as it goes at a till: the amount is typed, the customer taps, waits for the beep, and goes. */
 import { amount } from '../../protocol/integers.ts';
-import type { Random } from '../world/random.ts';
-import { SECOND } from '../world/world.ts';
+import type { Random } from '../stage/world/random.ts';
+import { SECOND } from '../stage/world/world.ts';
 import type { PayerActor, TerminalActor } from './actors.ts';
 import type { Place } from './place.ts';
 

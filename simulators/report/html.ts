@@ -1,7 +1,7 @@
 /** The report of a run as one HTML file: no script, no font, no picture from anywhere else; readable on a phone. */
-import type { Simulation } from '../sim/simulation.ts';
-import type { Summary } from '../sim/summary.ts';
-import { HOUR } from '../world/world.ts';
+import type { Simulation } from '../fleet/simulation.ts';
+import type { Summary } from './summary.ts';
+import { HOUR } from '../stage/world/world.ts';
 import type { Sample } from './samples.ts';
 
 const WIDTH = 640;

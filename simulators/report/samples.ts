@@ -1,7 +1,7 @@
 /** Looks at the fleet every few virtual minutes and keeps what the report draws. */
 import { exposureOf } from '../../protocol/machines/terminal/books.ts';
-import type { Simulation } from '../sim/simulation.ts';
-import { MINUTE } from '../world/world.ts';
+import type { Simulation } from '../fleet/simulation.ts';
+import { MINUTE } from '../stage/world/world.ts';
 
 export interface Sample {
   readonly atMs: number;

@@ -1,5 +1,5 @@
 /** The sweep over duplicated payers as a table of text and as a page: what was lost, beside what rule 10 allows. */
-import type { SweepRow } from '../sim/sweep.ts';
+import type { SweepRow } from '../scenarios/sweep.ts';
 import { page } from './html.ts';
 
 const tokens = (units: number): string =>

@@ -3,7 +3,7 @@
  * README has a table of the fields. Numbers are whole: the simulation computes with integers only.
  */
 import { z } from 'zod';
-import { FAULT_KINDS, FAULT_LEVELS } from '../faults/schedule.ts';
+import { FAULT_KINDS, FAULT_LEVELS } from '../stage/faults/schedule.ts';
 
 const share = z.int().min(0).max(1000);
 

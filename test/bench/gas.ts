@@ -5,9 +5,9 @@
 import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { keccak_256 } from '@noble/hashes/sha3.js';
 import { bytesToHex, encodeFunctionData, type Hex, hexToBytes } from 'viem';
-import { vaultAbi } from '../../hub/settle/abi.ts';
-import { prepare, send, submit } from '../../hub/settle/chain.ts';
-import type { Listed, Row, SignedVoucher } from '../../hub/settle/rows.ts';
+import { vaultAbi } from '../../hub/l2/abi.ts';
+import { prepare, send, submit } from '../../hub/l2/chain.ts';
+import type { Listed, Row, SignedVoucher } from '../../hub/l2/rows.ts';
 import {
   creditOf,
   lanesHash,

@@ -2,7 +2,7 @@
  * How fast the books come back from a ledger, in one process, by turns: changed in place, as a hub does it at its start,
  * and copied at every record, as it does with live ones. And what an entry of the index costs in memory.
  */
-import { decodeRecord, encodeRecord } from '../../hub/records.ts';
+import { decodeRecord, encodeRecord } from '../../hub/ledger/records.ts';
 import { intakeStep } from '../../hub/intake/intake.ts';
 import { emptyIntake, type IntakeState } from '../../hub/intake/state.ts';
 import { Edit } from '../../hub/intake/trie.ts';

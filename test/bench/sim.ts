@@ -4,10 +4,10 @@
  * tools/bench-sim.mjs runs it once a size, each in a process of its own.
  */
 import { SCENARIOS } from '../../simulators/scenarios/index.ts';
-import { Simulation } from '../../simulators/sim/simulation.ts';
-import { summarise } from '../../simulators/sim/summary.ts';
-import { standInSuite } from '../../simulators/world/suite.ts';
-import { HOUR } from '../../simulators/world/world.ts';
+import { Simulation } from '../../simulators/fleet/simulation.ts';
+import { summarise } from '../../simulators/report/summary.ts';
+import { standInSuite } from '../../simulators/stage/world/suite.ts';
+import { HOUR } from '../../simulators/stage/world/world.ts';
 import { BlockCount } from './blocks.ts';
 
 const [devices, hours, seed, name, what] = process.argv.slice(2);

@@ -2,8 +2,8 @@
 // key and flash, the power taken by kill -9. All devices of the fleets with --deep, a few otherwise.
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { chipEngines } from '../../simulators/chips/chips.ts';
-import type { Replayed } from '../../simulators/sim/replay.ts';
+import { chipEngines } from '../../simulators/fleet/chips/chips.ts';
+import type { Replayed } from '../../simulators/scenarios/replay.ts';
 import { record, replayOn, SHAKEN } from '../replay/fleet.ts';
 import { takeShard } from './shard.ts';
 

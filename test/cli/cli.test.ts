@@ -20,19 +20,19 @@ import { BoardMemory } from '../../hardware/boards/mps2-an386/host/emulator.ts';
 import { openedRowOf } from '../../hub/batch/batch.ts';
 import { applyRecord, namedEntry } from '../../hub/intake/books.ts';
 import { emptyBooks } from '../../hub/intake/state.ts';
-import { startAnvil } from '../../hub/settle/anvil.ts';
-import { Vault } from '../../hub/settle/vault.ts';
-import { RULES } from '../../hub/watch/fraud.ts';
+import { startAnvil } from '../../hub/l2/anvil.ts';
+import { Vault } from '../../hub/l2/vault.ts';
+import { RULES } from '../../hub/l2/fraud.ts';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { nobleKey } from '../../protocol/crypto/noble.ts';
 import { makeSigning } from '../../protocol/signing/digests.ts';
-import type { HubStatus } from '../../simulators/demo/hub-status.ts';
-import { reconcile } from '../../simulators/demo/reconcile.ts';
+import type { HubStatus } from '../../hub/cli/hub-status.ts';
+import { reconcile } from '../../hub/cli/reconcile.ts';
 import { key, suite, tap } from '../hub/fleet.ts';
 import { amount, channelId, seconds } from '../../protocol/integers.ts';
 import { payerRecords } from '../../protocol/machines/payer/books.ts';
-import { provision } from '../../simulators/cli/board-command.ts';
-import { storeLease } from '../../simulators/cli/workbench.ts';
+import { provision } from '../../hardware/boards/node/cli/board-command.ts';
+import { storeLease } from '../../hardware/boards/node/cli/workbench.ts';
 import {
   boardFolder,
   createDevice,
@@ -41,10 +41,11 @@ import {
   lockDevice,
   payerBooksOf,
   readDevice,
-} from '../../simulators/site/device-folder.ts';
-import { createDurably } from '../../simulators/site/durable-file.ts';
-import { parseMoney } from '../../simulators/site/money.ts';
-import { addWearable, makeSite, readSite, type Site, writeSite } from '../../simulators/site/site.ts';
+} from '../../hardware/boards/node/cli/device-folder.ts';
+import { createDurably } from '../../hardware/boards/node/storage/durable-file.ts';
+import { parseMoney } from '../../hardware/boards/node/cli/money.ts';
+import { addWearable, readSite, type Site, writeSite } from '../../hub/cli/site.ts';
+import { makeSite } from '../../simulators/demo/site.ts';
 
 const CLI = join(process.cwd(), 'tools', 'sundial.mjs');
 const WAIT_MS = 60_000;

@@ -4,7 +4,7 @@
  * proof and that no honest set has one, and writes what the twin says of each pair and triple for forge to compare.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { equivocates, findProof, overspends, regresses, type Shown } from '../../hub/watch/fraud.ts';
+import { equivocates, findProof, overspends, regresses, type Shown } from '../../hub/l2/fraud.ts';
 
 const FUNDS = 3;
 const SEQS = 3;

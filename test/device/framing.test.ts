@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Deframer, decodeFrame, encodeFrame, frameOverhead } from '../../device/links/framing.ts';
-import { numbersFrom } from '../../simulators/flash/ram-flash.ts';
+import { numbersFrom } from '../../simulators/stage/flash/ram-flash.ts';
 
 const SEED = 7;
 const MESSAGE_MAX = 244;

@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Journal, type JournalOptions, openJournal } from '../../device/journal/journal.ts';
 import { SundialError } from '../../protocol/errors.ts';
-import { numbersFrom, PowerCut, RamFlash } from '../../simulators/flash/ram-flash.ts';
+import { numbersFrom, PowerCut, RamFlash } from '../../simulators/stage/flash/ram-flash.ts';
 
 const BANKS: JournalOptions = { banks: 3 };
 const GEOMETRY = { size: 12 * 1024, blockSize: 1024 };

@@ -9,7 +9,7 @@ import { KeyFault } from '../../hardware/keys/key-fault.ts';
 import { seconds } from '../../protocol/integers.ts';
 import { payerRecords } from '../../protocol/machines/payer/books.ts';
 import { decodeMessage } from '../../protocol/wire/messages.ts';
-import { RamFlash } from '../../simulators/flash/ram-flash.ts';
+import { RamFlash } from '../../simulators/stage/flash/ram-flash.ts';
 import { CHANNEL, keys, payerSettings, signing, START } from '../protocol/bench.ts';
 
 const hubKey = { address: keys.hub.address, from: seconds(0), until: seconds(START + 10 * 365 * 86_400) };

@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { BEAT_MS, beatOf, Line } from '../../device/links/line.ts';
 import type { Link } from '../../hardware/interfaces/index.ts';
-import { numbersFrom } from '../../simulators/flash/ram-flash.ts';
+import { numbersFrom } from '../../simulators/stage/flash/ram-flash.ts';
 
 /** One side of a line in a time of its own, and what it went through. */
 function side(name: number, connected: boolean) {

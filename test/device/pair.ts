@@ -14,7 +14,7 @@ import type { Effect, Notice } from '../../protocol/machines/effects.ts';
 import { payerRecords } from '../../protocol/machines/payer/books.ts';
 import { terminalRecords } from '../../protocol/machines/terminal/books.ts';
 import { decodeMessage, type Message } from '../../protocol/wire/messages.ts';
-import { PowerCut, RamFlash } from '../../simulators/flash/ram-flash.ts';
+import { PowerCut, RamFlash } from '../../simulators/stage/flash/ram-flash.ts';
 import {
   CHANNEL,
   challenge,

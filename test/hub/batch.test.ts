@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { planRows, rowOf, type SettledView } from '../../hub/batch/batch.ts';
 import { bytesKey } from '../../hub/intake/trie.ts';
-import { encodeBatch, payeeKey } from '../../hub/settle/rows.ts';
+import { encodeBatch, payeeKey } from '../../hub/l2/rows.ts';
 import { amount, channelId } from '../../protocol/integers.ts';
 import {
   Bench,

@@ -1,7 +1,7 @@
 /** Credits that terminals promised, what the payee needs to countersign them, and what happens when it doesn't. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { creditViews } from '../../hub/views.ts';
+import { creditViews } from '../../hub/api/views.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { amount, height, seconds } from '../../protocol/integers.ts';
 import { encodeMessage, type Message } from '../../protocol/wire/messages.ts';

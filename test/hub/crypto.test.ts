@@ -1,10 +1,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { loadCrypto } from '../../hub/crypto.ts';
+import { loadCrypto } from '../../hub/crypto/crypto.ts';
 import { intakeStep } from '../../hub/intake/intake.ts';
 import { openQuestions, prepareMessage, type Question, withSigners } from '../../hub/intake/prepare.ts';
-import { makeKeccak256 } from '../../hub/keccak.ts';
-import { RecoverPool } from '../../hub/recover-pool.ts';
+import { makeKeccak256 } from '../../hub/crypto/keccak.ts';
+import { RecoverPool } from '../../hub/crypto/recover-pool.ts';
 import { nobleSuite } from '../../protocol/crypto/noble.ts';
 import { encodeMessage } from '../../protocol/wire/messages.ts';
 import { context, key, NOW, preparedState, signing, suite, tap } from './fleet.ts';

@@ -1,5 +1,5 @@
 // Payers and terminals that sign real messages for tests of the hub, and an intake with everything known to it.
-import { loadCrypto } from '../../hub/crypto.ts';
+import { loadCrypto } from '../../hub/crypto/crypto.ts';
 import { intakeStep } from '../../hub/intake/intake.ts';
 import {
   emptyIntake,
@@ -9,7 +9,7 @@ import {
   type IntakeState,
 } from '../../hub/intake/state.ts';
 import { Edit } from '../../hub/intake/trie.ts';
-import type { HubRecord } from '../../hub/records.ts';
+import type { HubRecord } from '../../hub/ledger/records.ts';
 import type { Bytes32 } from '../../protocol/bytes.ts';
 import { nobleKey } from '../../protocol/crypto/noble.ts';
 import { amount, channelId, height, type Seconds, seconds, seq } from '../../protocol/integers.ts';

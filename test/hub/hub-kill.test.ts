@@ -11,7 +11,7 @@ import { type HubConfigInput, parseConfig } from '../../hub/config.ts';
 import { startHub } from '../../hub/hub.ts';
 import { openFileLedger } from '../../hub/ledger/file-ledger.ts';
 import { createLogger } from '../../hub/log.ts';
-import { decodeRecord } from '../../hub/records.ts';
+import { decodeRecord } from '../../hub/ledger/records.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { PACK_ENTRIES_MAX } from '../../protocol/limits.ts';
 import { hub as hubKey, key, payee, signing, suite, tap, terminal, vault } from './fleet.ts';

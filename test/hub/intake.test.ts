@@ -4,7 +4,7 @@ import { channelBook, topOf } from '../../hub/intake/books.ts';
 import type { IntakeEffect } from '../../hub/intake/state.ts';
 import { bytesKey, trieGet } from '../../hub/intake/trie.ts';
 import { pendingRecordsMax, waitersMax } from '../../hub/limits.ts';
-import { decodeRecord, encodeRecord } from '../../hub/records.ts';
+import { decodeRecord, encodeRecord } from '../../hub/ledger/records.ts';
 import { amount, channelId, seconds } from '../../protocol/integers.ts';
 import { creditEntry, SCOPE_ANY, tickEntry } from '../../protocol/vouchers.ts';
 import {

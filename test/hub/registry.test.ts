@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { parseConfig } from '../../hub/config.ts';
 import { isError } from '../../hub/errors.ts';
 import { Registry } from '../../hub/registry/registry.ts';
-import { JsonFile } from '../../hub/storage/json-file.ts';
+import { JsonFile } from '../../hub/registry/json-file.ts';
 import type { SundialError } from '../../protocol/errors.ts';
 import { inTemporaryFolder } from './temporary.ts';
 

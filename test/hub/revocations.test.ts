@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { applyRecord } from '../../hub/intake/books.ts';
 import { type Books, emptyBooks } from '../../hub/intake/state.ts';
-import type { HubRecord } from '../../hub/records.ts';
+import type { HubRecord } from '../../hub/ledger/records.ts';
 import { listedRevocations } from '../../hub/revocations.ts';
 import { seconds } from '../../protocol/integers.ts';
 import { DEFAULT_TIMING, REVOCATIONS_MAX } from '../../protocol/limits.ts';

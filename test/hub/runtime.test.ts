@@ -1,14 +1,14 @@
 // The intake over a real ledger on a failing disk: devices are told, nothing acknowledged is lost, work resumes.
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { loadCrypto } from '../../hub/crypto.ts';
+import { loadCrypto } from '../../hub/crypto/crypto.ts';
 import { IntakeRuntime } from '../../hub/intake/runtime.ts';
-import { Journal } from '../../hub/journal.ts';
-import { memoryKey } from '../../hub/keys.ts';
+import { Journal } from '../../hub/ledger/journal.ts';
+import { memoryKey } from '../../hub/crypto/keys.ts';
 import { FileLedger } from '../../hub/ledger/file-ledger.ts';
 import { createLogger } from '../../hub/log.ts';
 import { createMetrics } from '../../hub/metrics.ts';
-import { decodeRecord } from '../../hub/records.ts';
+import { decodeRecord } from '../../hub/ledger/records.ts';
 import { equalBytes } from '../../protocol/bytes.ts';
 import { refusalName } from '../../protocol/refusals.ts';
 import { encodeMessage, type Message, decodeOwn } from '../../protocol/wire/messages.ts';

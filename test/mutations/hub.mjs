@@ -335,7 +335,7 @@ export const HUB_MUTATIONS = [
   ],
   [
     'a batch waits behind what the node may forget',
-    'hub/settle/vault.ts',
+    'hub/l2/vault.ts',
     "blockTag: 'latest' }));",
     "blockTag: 'pending' }));",
     'hub/settle-crash',

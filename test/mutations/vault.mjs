@@ -1,6 +1,6 @@
 // One-line breaks of the simulator's model of the vault, each with the test that holds it against the real vault and must
 // fail. `from` must stand exactly once in the file. What only withdrawals could show is not here: the model has none.
-const VAULT = 'simulators/chain/vault.ts';
+const VAULT = 'simulators/stage/chain/vault.ts';
 
 /** Those that are broken in every run of the tests, by name. */
 const IN_CI = ['settling adds', "credits beyond the lane's", 'what is free is not taken first'];

@@ -1,11 +1,16 @@
 // A small fleet whose devices are written down, and their day once more on an engine.
 import * as assert from 'uvu/assert';
-import { loadCrypto } from '../../hub/crypto.ts';
-import { fitForChips } from '../../simulators/chips/chips.ts';
+import { loadCrypto } from '../../hub/crypto/crypto.ts';
+import { fitForChips } from '../../simulators/fleet/chips/chips.ts';
 import { readScenario, SCENARIOS } from '../../simulators/scenarios/index.ts';
-import { type Engine, type Living, RecordedDevice, type Replayed } from '../../simulators/sim/replay.ts';
-import { Simulation } from '../../simulators/sim/simulation.ts';
-import { realSuite } from '../../simulators/world/suite.ts';
+import {
+  type Engine,
+  type Living,
+  RecordedDevice,
+  type Replayed,
+} from '../../simulators/scenarios/replay.ts';
+import { Simulation } from '../../simulators/fleet/simulation.ts';
+import { realSuite } from '../../simulators/stage/world/suite.ts';
 
 /** Links lose and double what is sent, and the power goes again and again. */
 export const SHAKEN = {

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ChipEngine } from '../../simulators/chips/chip-engine.ts';
-import { chipEngines, xsChip } from '../../simulators/chips/chips.ts';
-import type { Replayed } from '../../simulators/sim/replay.ts';
+import { ChipEngine } from '../../simulators/fleet/chips/chip-engine.ts';
+import { chipEngines, xsChip } from '../../simulators/fleet/chips/chips.ts';
+import type { Replayed } from '../../simulators/scenarios/replay.ts';
 import { record, replayOn, SHAKEN } from './fleet.ts';
 
 const root = process.cwd();

@@ -8,10 +8,10 @@ import * as assert from 'uvu/assert';
 import { htmlReport } from '../../simulators/report/html.ts';
 import { Sampler } from '../../simulators/report/samples.ts';
 import { SCENARIOS } from '../../simulators/scenarios/index.ts';
-import { Simulation } from '../../simulators/sim/simulation.ts';
-import { summarise } from '../../simulators/sim/summary.ts';
-import { standInSuite } from '../../simulators/world/suite.ts';
-import { MINUTE } from '../../simulators/world/world.ts';
+import { Simulation } from '../../simulators/fleet/simulation.ts';
+import { summarise } from '../../simulators/report/summary.ts';
+import { standInSuite } from '../../simulators/stage/world/suite.ts';
+import { MINUTE } from '../../simulators/stage/world/world.ts';
 
 const PHONE = { width: 500, height: 900 };
 const folder = mkdtempSync(join(tmpdir(), 'sundial-report-'));

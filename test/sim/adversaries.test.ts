@@ -4,9 +4,9 @@ import * as assert from 'uvu/assert';
 import { shareOf, TAP_LIMIT_PER_10000 } from '../../protocol/limits.ts';
 import { readScenario, SCENARIOS } from '../../simulators/scenarios/index.ts';
 import type { AdversaryKind, Scenario } from '../../simulators/scenarios/schema.ts';
-import type { Loss } from '../../simulators/sim/run.ts';
-import { Simulation } from '../../simulators/sim/simulation.ts';
-import { standInSuite } from '../../simulators/world/suite.ts';
+import type { Loss } from '../../simulators/fleet/run.ts';
+import { Simulation } from '../../simulators/fleet/simulation.ts';
+import { standInSuite } from '../../simulators/stage/world/suite.ts';
 
 /** A run of a built-in scenario with one kind of adversary only, or with none. */
 function run(

@@ -4,11 +4,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { loadCrypto } from '../../hub/crypto.ts';
+import { loadCrypto } from '../../hub/crypto/crypto.ts';
 import { SCENARIOS } from '../../simulators/scenarios/index.ts';
-import { hunt, huntOptions } from '../../simulators/sim/hunt.ts';
-import { Simulation } from '../../simulators/sim/simulation.ts';
-import { realSuite, standInSuite } from '../../simulators/world/suite.ts';
+import { hunt, huntOptions } from '../../simulators/scenarios/hunt.ts';
+import { Simulation } from '../../simulators/fleet/simulation.ts';
+import { realSuite, standInSuite } from '../../simulators/stage/world/suite.ts';
 
 const root = process.cwd();
 
@@ -91,16 +91,15 @@ const BANNED = [
 ];
 const FOLDERS = [
   'adversary',
-  'chain',
   'checkers',
-  'faults',
   'fleet',
-  'network',
   'report',
   'scenarios',
-  'sim',
-  'world',
-  'flash',
+  'stage/chain',
+  'stage/faults',
+  'stage/flash',
+  'stage/network',
+  'stage/world',
 ];
 
 test('nothing in the simulator reads the clock, chance, files or network of its host', () => {

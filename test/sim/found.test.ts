@@ -6,8 +6,8 @@ import { EMPTY_TERMINAL } from '../../protocol/machines/terminal/books.ts';
 import type { TerminalSettings } from '../../protocol/machines/terminal/state.ts';
 import { terminalAfterPowerUp, terminalStep } from '../../protocol/machines/terminal/terminal.ts';
 import { makeSigning } from '../../protocol/signing/digests.ts';
-import plants from '../../simulators/plants/plants.json' with { type: 'json' };
-import { standInSuite } from '../../simulators/world/suite.ts';
+import plants from '../../simulators/checkers/plants.json' with { type: 'json' };
+import { standInSuite } from '../../simulators/stage/world/suite.ts';
 
 test('a terminal goes on uploading after acknowledgements that come when its outbox is empty', () => {
   const suite = standInSuite();

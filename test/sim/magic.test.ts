@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { MAGIC, playMagic } from '../../simulators/magic/magic.ts';
+import { MAGIC, playMagic } from '../../simulators/adversary/magic.ts';
 import { readScenario, SCENARIOS } from '../../simulators/scenarios/index.ts';
-import { Simulation } from '../../simulators/sim/simulation.ts';
-import { standInSuite } from '../../simulators/world/suite.ts';
+import { Simulation } from '../../simulators/fleet/simulation.ts';
+import { standInSuite } from '../../simulators/stage/world/suite.ts';
 
 const EXPECTED: Readonly<Record<string, readonly string[]>> = {
   good: ['approved'],

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Queue } from '../../simulators/world/queue.ts';
+import { Queue } from '../../simulators/stage/world/queue.ts';
 
 const action = (): void => undefined;
 /** A time to push, or undefined to pop. Few times, so that many are the same. */

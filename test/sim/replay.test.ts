@@ -1,11 +1,11 @@
 /** What devices do in the fleet they also do on the real runtime, effect by effect, through power cuts. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { loadCrypto } from '../../hub/crypto.ts';
+import { loadCrypto } from '../../hub/crypto/crypto.ts';
 import { readScenario, SCENARIOS } from '../../simulators/scenarios/index.ts';
-import { NodeEngine, RecordedDevice } from '../../simulators/sim/replay.ts';
-import { Simulation } from '../../simulators/sim/simulation.ts';
-import { realSuite, standInSuite } from '../../simulators/world/suite.ts';
+import { NodeEngine, RecordedDevice } from '../../simulators/scenarios/replay.ts';
+import { Simulation } from '../../simulators/fleet/simulation.ts';
+import { realSuite, standInSuite } from '../../simulators/stage/world/suite.ts';
 
 const SHAKEN = { tapLoss: 'frequent', tapDuplicate: 'frequent', uplinkLoss: 'rare', powerCut: 'frequent' };
 

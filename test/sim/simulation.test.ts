@@ -3,15 +3,15 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { MakeChecker } from '../../simulators/checkers/checker.ts';
 import { CHECKERS } from '../../simulators/checkers/index.ts';
-import { drawFaults, FAULT_KINDS } from '../../simulators/faults/schedule.ts';
+import { drawFaults, FAULT_KINDS } from '../../simulators/stage/faults/schedule.ts';
 import { readScenario, SCENARIOS } from '../../simulators/scenarios/index.ts';
 import type { Scenario } from '../../simulators/scenarios/schema.ts';
-import { explain } from '../../simulators/sim/explain.ts';
-import { shrink } from '../../simulators/sim/shrink.ts';
-import { Simulation } from '../../simulators/sim/simulation.ts';
-import { Random } from '../../simulators/world/random.ts';
-import { standInSuite } from '../../simulators/world/suite.ts';
-import { HOUR, World } from '../../simulators/world/world.ts';
+import { explain } from '../../simulators/report/explain.ts';
+import { shrink } from '../../simulators/scenarios/shrink.ts';
+import { Simulation } from '../../simulators/fleet/simulation.ts';
+import { Random } from '../../simulators/stage/world/random.ts';
+import { standInSuite } from '../../simulators/stage/world/suite.ts';
+import { HOUR, World } from '../../simulators/stage/world/world.ts';
 
 function run(scenario: Scenario, devices: number, seed: number, checkers = CHECKERS): Simulation {
   const simulation = new Simulation({

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { holds, sweepClones } from '../../simulators/sim/sweep.ts';
-import { standInSuite } from '../../simulators/world/suite.ts';
+import { holds, sweepClones } from '../../simulators/scenarios/sweep.ts';
+import { standInSuite } from '../../simulators/stage/world/suite.ts';
 
 test('what copies of a payer take stays within rule 10, before the bond pays and after', () => {
   const rows = sweepClones(standInSuite, 11, 1, () => undefined);

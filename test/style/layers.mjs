@@ -3,18 +3,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 
-/** What the parts of a simulated run may import: the run as they see it, not the simulation that puts them together. */
+/** What the parts of a simulated run may import: the run as they see it, not what starts, hunts and reports runs. */
 const PART_OF_A_RUN = {
-  folders: [
-    'protocol',
-    'device',
-    'hub',
-    ...['chain', 'data', 'fleet', 'flash', 'network', 'scenarios', 'world'].map(
-      (name) => `simulators/${name}`,
-    ),
-    'simulators/sim/run.ts',
-    'simulators/sim/timing.ts',
-  ],
+  folders: ['protocol', 'device', 'hub', 'simulators/stage', 'simulators/fleet', 'simulators/scenarios'],
   packages: [],
 };
 
@@ -25,31 +16,47 @@ const LAYERS = {
   device: { folders: ['protocol', 'hardware/interfaces'], packages: ['zod/mini'] },
   'hardware/replay': { folders: ['protocol', 'device', 'hardware/interfaces'], packages: [] },
   'hardware/keys': { folders: ['protocol', 'hardware/interfaces'], packages: ['@noble/'] },
+  'hardware/boards/node/storage': { folders: ['protocol'], packages: '*' },
   'hardware/boards/node': {
-    folders: ['protocol', 'device', 'hardware/interfaces', 'hardware/keys'],
+    folders: [
+      'protocol',
+      'device',
+      'hardware/interfaces',
+      'hardware/keys',
+      'hardware/boards/mps2-an386/host',
+    ],
     packages: '*',
   },
-  hub: { folders: ['protocol', 'hardware/interfaces'], packages: '*' },
+  // A hub runs on Node as well: files and locks are those of the Node board.
+  hub: { folders: ['protocol', 'hardware/interfaces', 'hardware/boards/node/storage'], packages: '*' },
+  // An operator's commands also look into the folders of devices.
+  'hub/cli': {
+    folders: ['protocol', 'hub', 'hardware/interfaces', 'hardware/boards/node'],
+    packages: '*',
+  },
   'simulators/explore': {
     folders: [
       'protocol',
       'hub/intake',
-      'hub/records.ts',
+      'hub/ledger/records.ts',
       'hub/batch',
-      'hub/settle/rows.ts',
-      'simulators/chain/vault.ts',
+      'hub/l2/rows.ts',
+      'simulators/stage/chain/vault.ts',
       'hardware/interfaces',
     ],
     packages: [],
   },
   'simulators/adversary': PART_OF_A_RUN,
   'simulators/checkers': PART_OF_A_RUN,
-  'simulators/faults': PART_OF_A_RUN,
-  'simulators/fleet': PART_OF_A_RUN,
+  'simulators/stage': {
+    folders: [...PART_OF_A_RUN.folders, 'hardware/interfaces'],
+    packages: ['@noble/'],
+  },
   simulators: {
     folders: ['protocol', 'device', 'hub', 'hardware', 'contracts', 'tools'],
     packages: '*',
   },
+  tools: { folders: ['protocol', 'device', 'hub', 'hardware', 'simulators'], packages: '*' },
 };
 
 /** Of which hardware/interfaces may only be taken as types: it holds no code. */
@@ -199,6 +206,36 @@ const RIGHT = [
   ['device/x.ts', "export const text = 'use fetch or Buffer';"],
 ];
 
+/** Rings of files that import each other, each as one sentence: Tarjan's strongly connected parts of `imports`. */
+export function circles(imports) {
+  const index = new Map();
+  const low = new Map();
+  const stack = [];
+  const found = [];
+  const visit = (file) => {
+    index.set(file, index.size);
+    low.set(file, index.get(file));
+    stack.push(file);
+    for (const next of imports.get(file)) {
+      if (!imports.has(next)) continue;
+      if (!index.has(next)) visit(next);
+      if (stack.includes(next)) low.set(file, Math.min(low.get(file), low.get(next)));
+    }
+    if (low.get(file) !== index.get(file)) return;
+    const ring = stack.splice(stack.indexOf(file));
+    if (ring.length > 1) found.push(`import circle: ${ring.sort().join(', ')}`);
+  };
+  for (const file of imports.keys()) if (!index.has(file)) visit(file);
+  return found;
+}
+
+/** Which files a file imports, from the project's root. */
+const importsOf = (root, file, text) =>
+  [...text.matchAll(IMPORT)]
+    .map(([, , , specifier]) => specifier)
+    .filter((specifier) => specifier.startsWith('.'))
+    .map((specifier) => relative(root, resolve(root, dirname(file), specifier)));
+
 /** [sentence, fault or undefined] for each check. */
 export function checkLayers(root) {
   const results = [];
@@ -208,6 +245,14 @@ export function checkLayers(root) {
   results.push(['each kind of broken layer is seen', missed.map(([, text]) => `not seen: ${text}`)]);
   const wrong = RIGHT.flatMap(([file, text]) => faultsOf(root, file, text));
   results.push(['what is right is left alone', wrong]);
+  const ring = new Map([
+    ['a', ['b']],
+    ['b', ['c', 'd']],
+    ['c', ['a']],
+    ['d', []],
+  ]);
+  results.push(['a circle is seen', circles(ring).join() === 'import circle: a, b, c' ? [] : ['not seen']]);
+  const imports = new Map();
   for (const folder of [
     'hardware/interfaces',
     'protocol',
@@ -215,12 +260,16 @@ export function checkLayers(root) {
     'hardware/boards/node',
     'hub',
     'simulators',
+    'tools',
   ]) {
     const files = [...sources(root, folder)];
     const faults = files.flatMap((file) =>
       faultsOf(root, file, readFileSync(join(root, file), 'utf8')).map((fault) => `${file} ${fault}`),
     );
     results.push([`${folder} keeps to its layer (${files.length} files)`, faults]);
+    for (const file of files)
+      imports.set(file, importsOf(root, file, readFileSync(join(root, file), 'utf8')));
   }
+  results.push([`no import circle among ${imports.size} files`, circles(imports)]);
   return results;
 }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Abi } from 'viem';
-import { timeAbi, timelockAbi, vaultAbi } from '../../hub/settle/abi.ts';
+import { timeAbi, timelockAbi, vaultAbi } from '../../hub/l2/abi.ts';
 
 const abis = suite('interfaces');
 

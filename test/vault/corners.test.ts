@@ -8,9 +8,9 @@ import { hexToBytes } from 'viem';
 import { nobleSuite } from '../../protocol/crypto/noble.ts';
 import { DEFAULT_TIMING } from '../../protocol/limits.ts';
 import { hashChain } from '../../protocol/vouchers.ts';
-import type { Listed, Row, SignedVoucher } from '../../hub/settle/rows.ts';
-import { RULES } from '../../hub/watch/fraud.ts';
-import { VaultJournal } from '../../simulators/chain/journal.ts';
+import type { Listed, Row, SignedVoucher } from '../../hub/l2/rows.ts';
+import { RULES } from '../../hub/l2/fraud.ts';
+import { VaultJournal } from '../../simulators/stage/chain/journal.ts';
 import { signingOf } from './devices.ts';
 import {
   creditOf,

@@ -6,8 +6,8 @@
 import { bytesToHex, type Hex, hexToBytes } from 'viem';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { findProof, type Shown } from '../../hub/watch/fraud.ts';
-import type { Row } from '../../hub/settle/rows.ts';
+import { findProof, type Shown } from '../../hub/l2/fraud.ts';
+import type { Row } from '../../hub/l2/rows.ts';
 import type { SecureKey } from '../../hardware/interfaces/index.ts';
 import { amount } from '../../protocol/integers.ts';
 import type { Collected } from '../../protocol/machines/collected.ts';

@@ -11,11 +11,11 @@ import {
   signatureToCompactSignature,
 } from 'viem';
 import { type PrivateKeyAccount, privateKeyToAccount, sign } from 'viem/accounts';
-import { type Anvil, type AnvilOptions, startAnvil } from '../../hub/settle/anvil.ts';
-import { readArtifacts } from '../../hub/settle/artifacts.ts';
-import { type Deployment, type DeployOptions, deploy } from '../../hub/settle/deploy.ts';
-import type { Listed, OpenedRequest, Row, SignedVoucher } from '../../hub/settle/rows.ts';
-import { Vault } from '../../hub/settle/vault.ts';
+import { type Anvil, type AnvilOptions, startAnvil } from '../../hub/l2/anvil.ts';
+import { readArtifacts } from '../../hub/l2/artifacts.ts';
+import { type Deployment, type DeployOptions, deploy } from '../../hub/l2/deploy.ts';
+import type { Listed, OpenedRequest, Row, SignedVoucher } from '../../hub/l2/rows.ts';
+import { Vault } from '../../hub/l2/vault.ts';
 
 export const ZERO16 = new Uint8Array(16);
 export const ZERO32 = new Uint8Array(32);

@@ -6,12 +6,12 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { hexToBytes } from 'viem';
-import { loadCrypto } from '../../hub/crypto.ts';
-import { VaultJournal } from '../../simulators/chain/journal.ts';
+import { loadCrypto } from '../../hub/crypto/crypto.ts';
+import { VaultJournal } from '../../simulators/stage/chain/journal.ts';
 import { readScenario, SCENARIOS } from '../../simulators/scenarios/index.ts';
-import { Simulation } from '../../simulators/sim/simulation.ts';
-import { realSuite } from '../../simulators/world/suite.ts';
-import { START_SECONDS } from '../../simulators/world/world.ts';
+import { Simulation } from '../../simulators/fleet/simulation.ts';
+import { realSuite } from '../../simulators/stage/world/suite.ts';
+import { START_SECONDS } from '../../simulators/stage/world/world.ts';
 import { startWorld, type World } from './kit.ts';
 import { Replay, request } from './replay.ts';
 

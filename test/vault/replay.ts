@@ -1,9 +1,9 @@
 /** Plays what a vault model was told on the real vault, call by call, and compares what came of it, to the unit. */
 import * as assert from 'uvu/assert';
 import { bytesToHex, hexToBytes } from 'viem';
-import { vaultAbi } from '../../hub/settle/abi.ts';
-import { Vault } from '../../hub/settle/vault.ts';
-import type { ChannelView, Step, VaultCall, VaultView } from '../../simulators/chain/journal.ts';
+import { vaultAbi } from '../../hub/l2/abi.ts';
+import { Vault } from '../../hub/l2/vault.ts';
+import type { ChannelView, Step, VaultCall, VaultView } from '../../simulators/stage/chain/journal.ts';
 import type { World } from './kit.ts';
 
 /** A request that only a test's node understands. */

@@ -2,9 +2,9 @@
 import { concat, type Hex, hexToBytes, parseSignature, signatureToCompactSignature } from 'viem';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { receiptOf, submit } from '../../hub/settle/chain.ts';
-import { type Listed, type Row, readOutcomes, type SignedVoucher } from '../../hub/settle/rows.ts';
-import { RULES } from '../../hub/watch/fraud.ts';
+import { receiptOf, submit } from '../../hub/l2/chain.ts';
+import { type Listed, type Row, readOutcomes, type SignedVoucher } from '../../hub/l2/rows.ts';
+import { RULES } from '../../hub/l2/fraud.ts';
 import {
   creditOf,
   digestOf,

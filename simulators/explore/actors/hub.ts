@@ -14,7 +14,7 @@ import {
   type IntakeState,
 } from '../../../hub/intake/state.ts';
 import { trieEntries } from '../../../hub/intake/trie.ts';
-import type { HubRecord } from '../../../hub/records.ts';
+import type { HubRecord } from '../../../hub/ledger/records.ts';
 import { decodeOwn, encodeMessage, type MessageOf } from '../../../protocol/wire/messages.ts';
 import { CHANNEL, type Scene, START } from '../scene.ts';
 import { canonical, Interner } from '../space.ts';

@@ -6,9 +6,9 @@
 import { planRows, rowOf, type SettledView } from '../../../hub/batch/batch.ts';
 import type { Books } from '../../../hub/intake/state.ts';
 import { fromHex } from '../../../protocol/bytes.ts';
-import type { Row } from '../../../hub/settle/rows.ts';
+import type { Row } from '../../../hub/l2/rows.ts';
 import type { Timing } from '../../../protocol/limits.ts';
-import { keyOf, VaultModel } from '../../chain/vault.ts';
+import { keyOf, VaultModel } from '../../stage/chain/vault.ts';
 import { CHANNEL, type Scene, START } from '../scene.ts';
 import { canonical, Interner } from '../space.ts';
 import { standInSignature } from '../suite.ts';

@@ -1,0 +1,227 @@
+/**
+ * One device as a process: its folder is locked, its machine runs on the device runtime, notices are printed, and with
+ * --control it takes commands as JSON lines on stdin. It may be killed at any moment and started again.
+ */
+import { statSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import type { Runtime } from '../../../../device/runtime.ts';
+import { nodeClock, nodeEntropy } from '../host.ts';
+import { mqttUplink } from '../mqtt.ts';
+import { serialLinks } from '../serial-link.ts';
+import { listenForTaps, seekTerminal } from '../socket-link.ts';
+import type { Link } from '../../../interfaces/index.ts';
+import { toHex } from '../../../../protocol/bytes.ts';
+import { SundialError } from '../../../../protocol/errors.ts';
+import type { Effect, Notice } from '../../../../protocol/machines/effects.ts';
+import { type DeviceFolder, lockDevice } from './device-folder.ts';
+import { formatMoney } from './money.ts';
+import { type Line, makeOutput, type Output } from './output.ts';
+
+export interface DeviceOptions {
+  readonly json: boolean;
+  readonly control: boolean;
+  /** mqtt:// address of a broker; absent: no network. */
+  readonly hub?: string | undefined;
+  /** The tap link: path of its socket, or of a serial port. */
+  readonly tap: string;
+  /** Stops dead before the first effect of this kind (`persist:intent`, `send:receipt`, ...), for crash tests. */
+  readonly haltAt?: string | undefined;
+}
+
+/** A command on stdin, and what it does. */
+export type Controls = Readonly<Record<string, (value: unknown) => void | Promise<void>>>;
+
+type AnyRuntime = Pick<
+  Runtime<unknown, { books: unknown }, never, { type: string }>,
+  'attachLink' | 'attachUplink' | 'detachUplink' | 'stop' | 'start' | 'frozen'
+>;
+
+/** `persist:intent`, `send:voucher`, `sign`: the name of an effect for --halt-at. */
+export function effectName(effect: Effect<{ readonly type: string }>): string {
+  switch (effect.type) {
+    case 'persist':
+      return `persist:${effect.record.type}`;
+    case 'send':
+    case 'upload':
+      return `${effect.type}:${effect.message.type}`;
+    case 'notify':
+      return `notify:${effect.notice.type}`;
+    case 'sign':
+      return 'sign';
+  }
+}
+
+/** Whether a path is that of a serial port or pseudo terminal. */
+const isPort = (path: string): boolean =>
+  statSync(path, { throwIfNoEntry: false })?.isCharacterDevice() ?? false;
+
+/** Blocks this thread for good: nothing runs any more, as if the power were gone. Only SIGKILL ends it. */
+function stopDead(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+}
+
+export function describe(notice: Notice): string {
+  switch (notice.type) {
+    case 'approved':
+      return `APPROVED ${formatMoney(notice.amount)} (channel ${notice.channel})`;
+    case 'streamOpened':
+      return `stream opened, up to ${notice.ticks} ticks (channel ${notice.channel})`;
+    case 'deliver':
+      return `tick ${notice.k} paid, delivering ${formatMoney(notice.value)} worth`;
+    case 'sessionOver':
+      return `session over after ${notice.ticks} ticks: ${notice.reason}`;
+    case 'voided':
+      return `late voucher void, ${formatMoney(notice.amount)} credited`;
+    case 'refused':
+      return `refused by ${notice.by}: ${notice.code}`;
+    case 'requested':
+      return `asking for ${notice.amount === 0 ? 'a closing voucher or a stream' : formatMoney(notice.amount)}`;
+    case 'signing':
+      return `intent stored: seq ${notice.seq}, ${formatMoney(notice.amount)} to ${toHex(notice.payee).slice(0, 10)}`;
+    case 'paid':
+      return `PAID ${formatMoney(notice.amount)}, receipt stored`;
+    case 'tickPaid':
+      return `tick ${notice.k} answered`;
+    case 'endWanted':
+      return 'the car wants to stop';
+    case 'acknowledged':
+      return `acknowledged by the hub: ${toHex(notice.entry).slice(0, 14)}`;
+    case 'settled':
+      return `settled on L2: channel ${notice.channel}, lane at ${formatMoney(notice.paid)}`;
+    case 'lease':
+      return `lease up to ${formatMoney(notice.spendLimit)} spent`;
+    case 'time':
+      return `the hub's time: ${new Date(notice.at * 1000).toISOString()}`;
+  }
+}
+
+export class DeviceProcess {
+  readonly folder: DeviceFolder;
+  readonly output: Output;
+  readonly host;
+  private readonly options: DeviceOptions;
+  private readonly unlock: () => Promise<void>;
+  private readonly closers: (() => void)[] = [];
+  private haltAt: string | undefined;
+  private timeSaid = false;
+  private listeners: ((notice: Notice) => void)[] = [];
+
+  /** Locks the folder. Throws `device_on_board` and `device_in_use`. */
+  static async open(folder: DeviceFolder, options: DeviceOptions): Promise<DeviceProcess> {
+    const unlock = await lockDevice(folder.path);
+    folder.refuseOnBoard();
+    return new DeviceProcess(folder, options, unlock);
+  }
+
+  private constructor(folder: DeviceFolder, options: DeviceOptions, unlock: () => Promise<void>) {
+    this.folder = folder;
+    this.options = options;
+    this.haltAt = options.haltAt;
+    this.unlock = unlock;
+    this.output = makeOutput(folder.file.name, options.json);
+    this.host = { key: folder.key(), clock: nodeClock, entropy: nodeEntropy };
+  }
+
+  /** Effects, notices and faults as lines; and the halt that crash tests ask for. */
+  readonly observer = {
+    onEffect: (effect: Effect<{ readonly type: string }>): void => {
+      if (this.haltAt === undefined || effectName(effect) !== this.haltAt) return;
+      this.output.say(`halted before ${this.haltAt}`, { event: 'halted', at: this.haltAt });
+      stopDead();
+    },
+    onNotice: (notice: Notice): void => {
+      const { type, ...facts } = notice;
+      // Beacons come every minute or so; a person wants to see the first.
+      const again = type === 'time' && this.timeSaid && !this.options.json;
+      this.timeSaid ||= type === 'time';
+      if (!again) this.output.say(describe(notice), { event: type, ...facts });
+      for (const listener of this.listeners) listener(notice);
+    },
+    onFault: (fault: { code: string; message: string; frozen: boolean }): void => {
+      process.stderr.write(`${this.folder.file.name}: ${fault.message}${fault.frozen ? ' (frozen)' : ''}\n`);
+      this.output.say(`fault ${fault.code}`, { event: 'fault', code: fault.code, frozen: fault.frozen });
+    },
+  };
+
+  onNotice(listener: (notice: Notice) => void): void {
+    this.listeners.push(listener);
+  }
+
+  /** Boots the device, puts it on its links, and obeys stdin. `status` gives the line that the command prints. */
+  async run(
+    runtime: AnyRuntime,
+    side: 'payer' | 'terminal',
+    controls: Controls,
+    status: () => Line,
+    onLink: () => void = () => undefined,
+  ): Promise<void> {
+    await runtime.start();
+    this.closers.push(() => runtime.stop());
+    const attach = (link: Link): void => {
+      runtime.attachLink(link);
+      onLink();
+    };
+    if (isPort(this.options.tap)) {
+      this.closers.push(serialLinks(this.options.tap, attach));
+    } else if (side === 'terminal') {
+      const server = await listenForTaps(this.options.tap, attach);
+      this.closers.push(() => server.close());
+    } else {
+      this.closers.push(seekTerminal(this.options.tap, attach));
+    }
+    const connect = (url: unknown): void => {
+      runtime.detachUplink();
+      runtime.attachUplink(
+        mqttUplink({
+          url: String(url),
+          hub: this.folder.file.hub,
+          device: toHex(this.folder.address),
+          reconnectMs: 500,
+        }),
+      );
+    };
+    if (this.options.hub !== undefined) connect(this.options.hub);
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => this.exit(0));
+    this.output.say('ready', { event: 'ready', address: this.folder.address, frozen: runtime.frozen });
+    if (this.options.control) {
+      this.obey({
+        ...controls,
+        connect,
+        disconnect: () => {
+          runtime.detachUplink();
+          this.output.say('no network', { event: 'disconnected' });
+        },
+        haltAt: (value) => {
+          this.haltAt = String(value);
+        },
+        status: () => this.output.say(JSON.stringify(status()), { event: 'status', ...status() }),
+        stop: () => this.exit(0),
+      });
+    }
+  }
+
+  private obey(controls: Controls): void {
+    const lines = createInterface({ input: process.stdin });
+    lines.on('line', (line) => {
+      try {
+        const [[name, value] = ['', undefined]] = Object.entries(JSON.parse(line) as object);
+        const control = controls[name];
+        if (control === undefined)
+          throw new Error(`unknown command "${name}"; known: ${Object.keys(controls).join(', ')}`);
+        void control(value);
+      } catch (error) {
+        process.stderr.write(
+          `${this.folder.file.name}: ${error instanceof SundialError ? error.message : error}\n`,
+        );
+      }
+    });
+    lines.on('close', () => this.exit(0));
+  }
+
+  exit(code: number): never {
+    for (const close of this.closers) close();
+    // The kernel would do it, too; whoever waits for the folder need not wait for that.
+    void this.unlock();
+    process.exit(code);
+  }
+}

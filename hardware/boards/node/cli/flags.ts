@@ -1,0 +1,64 @@
+/** Flags that all device commands share. */
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { SundialError } from '../../../../protocol/errors.ts';
+import { type DeviceRole, KEYS, type KeyKind } from './device-folder.ts';
+import { defaultTap, STATE_ROOT } from './paths.ts';
+import type { DeviceOptions } from './device-process.ts';
+
+export interface CommonFlags {
+  readonly state?: string;
+  readonly tap?: string;
+  readonly hub?: string;
+  readonly json: boolean;
+  readonly control: boolean;
+  readonly haltAt?: string;
+}
+
+export function addDeviceOptions(command: Command): Command {
+  return command
+    .option('--state <folder>', 'state folder of this device (default: state/bench/<role>)')
+    .option(
+      '--tap <path>',
+      'the tap link: a socket that both devices name, or a serial port such as /dev/ttyACM0',
+    )
+    .option('--hub <url>', 'mqtt:// address of the hub; without it the device has no network')
+    .option('--json', 'one JSON object a line on stdout', false)
+    .option(
+      '--control',
+      'take commands as JSON lines on stdin, such as {"sale":"4.50"} or {"status":true}',
+      false,
+    )
+    .option(
+      '--halt-at <effect>',
+      'stop dead before this effect (persist:intent, send:receipt, ...): a crash test',
+    );
+}
+
+/** Where the workbench keeps a device: one folder a role, and one for each with a secure element. */
+export const benchFolder = (role: DeviceRole, key: KeyKind = 'memory'): string =>
+  resolve(STATE_ROOT, 'bench', key === 'memory' ? role : `${role}-${key}`);
+
+export function stateFolder(role: DeviceRole, flags: CommonFlags, key: KeyKind = 'memory'): string {
+  return flags.state === undefined ? benchFolder(role, key) : resolve(flags.state);
+}
+
+/** Reads --key. Throws `bad_key`. */
+export function keyKind(text: string): KeyKind {
+  const found = KEYS.find((kind) => kind === text);
+  if (found !== undefined) return found;
+  throw new SundialError('bad_key', `"${text}" is no kind of key`, {
+    severity: 'call',
+    remedy: `Give one of ${KEYS.join(', ')}.`,
+  });
+}
+
+export function deviceOptions(flags: CommonFlags & { readonly role?: DeviceRole }): DeviceOptions {
+  return {
+    json: flags.json,
+    control: flags.control,
+    hub: flags.hub,
+    tap: flags.tap ?? defaultTap(flags.role ?? 'pos'),
+    haltAt: flags.haltAt,
+  };
+}

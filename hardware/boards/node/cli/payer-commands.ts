@@ -1,0 +1,83 @@
+/** `sundial wearable` and `sundial car`: a payer as a process. */
+import type { Command } from 'commander';
+import { payerDevice } from '../../../../device/devices.ts';
+import { fromHex } from '../../../../protocol/bytes.ts';
+import type { PayerEvent } from '../../../../protocol/machines/payer/payer.ts';
+import { readDevice } from './device-folder.ts';
+import { DeviceProcess } from './device-process.ts';
+import { addDeviceOptions, type CommonFlags, deviceOptions, keyKind, stateFolder } from './flags.ts';
+import { formatMoney, parseMoney } from './money.ts';
+import { fail } from './output.ts';
+import { ensureBench } from './workbench.ts';
+
+interface PayerFlags extends CommonFlags {
+  readonly tapMax: string;
+  readonly key: string;
+}
+
+async function runPayer(role: 'wearable' | 'car', flags: PayerFlags): Promise<void> {
+  const kind = keyKind(flags.key);
+  const path = stateFolder(role, flags, kind);
+  await ensureBench(role, path, flags, kind);
+  const process = await DeviceProcess.open(readDevice(path, role), deviceOptions({ ...flags, role }));
+  const { folder } = process;
+  const { scheme, publicKey } = process.host.key;
+  const runtime = payerDevice(
+    folder.signing,
+    {
+      role,
+      scheme,
+      ...(publicKey !== undefined && { key: publicKey }),
+      tapMax: parseMoney(flags.tapMax),
+      ...(folder.file.scope !== undefined && { scope: fromHex(folder.file.scope) }),
+      entropyCertified: true,
+    },
+    process.host,
+    () => folder.openJournal(),
+    process.observer,
+  );
+  const dispatch = (event: PayerEvent) => runtime.dispatch(event);
+  await process.run(
+    runtime,
+    'payer',
+    { endSession: () => dispatch({ type: 'stop' }), renew: () => dispatch({ type: 'renew' }) },
+    () => {
+      const { seq, spent, lanes, unconfirmed, lease, outbox } = runtime.state.books;
+      return {
+        seq,
+        spent,
+        unconfirmed: unconfirmed.length,
+        outbox: outbox.length,
+        lease: lease && {
+          spendLimit: lease.spendLimit,
+          tapLimit: lease.tapLimit,
+          expiresAt: lease.expiresAt,
+        },
+        lanes: lanes.map(({ payee, paid }) => ({ payee, paid })),
+      };
+    },
+  );
+  const { lease, spent } = runtime.state.books;
+  if (lease !== undefined && !flags.json) {
+    process.output.say(
+      `${formatMoney(lease.spendLimit - spent)} left to spend; taps up to ${formatMoney(lease.tapLimit)}`,
+      {},
+    );
+  }
+}
+
+export function addPayerCommands(program: Command): void {
+  for (const [role, words] of [
+    ['wearable', 'a wearable that pays whatever terminal it is held to, with no network'],
+    ['car', 'a car that pays a charger tick by tick, with no network'],
+  ] as const) {
+    addDeviceOptions(program.command(role).description(words))
+      .option('--tap-max <amount>', 'refuse taps above this amount', '50')
+      .option(
+        '--key <kind>',
+        'for a device that the workbench makes: memory, or p256 for a (simulated) secure element',
+        'memory',
+      )
+      .action((flags: PayerFlags) => runPayer(role, flags).catch(fail));
+  }
+}

@@ -1,0 +1,173 @@
+/** `sundial pos` and `sundial charger`: a terminal as a process. */
+import type { Command } from 'commander';
+import { terminalDevice } from '../../../../device/devices.ts';
+import { Charger } from '../../../../device/roles/charger.ts';
+import { Pos } from '../../../../device/roles/pos.ts';
+import { CurveMeter, type LoadCurve } from '../meter.ts';
+import { fromHex } from '../../../../protocol/bytes.ts';
+import { nobleSuite } from '../../../../protocol/crypto/noble.ts';
+import { SundialError } from '../../../../protocol/errors.ts';
+import { amount, seconds } from '../../../../protocol/integers.ts';
+import { TERMINAL_LANES_MAX, TERMINAL_OUTBOX_MAX } from '../../../../protocol/limits.ts';
+import type { TerminalSettings } from '../../../../protocol/machines/terminal/state.ts';
+import { readDevice } from './device-folder.ts';
+import { DeviceProcess } from './device-process.ts';
+import { addDeviceOptions, type CommonFlags, deviceOptions, stateFolder } from './flags.ts';
+import { dataFile } from './paths.ts';
+import { readJson } from '../storage/read-json.ts';
+import { formatMoney, parseMoney } from './money.ts';
+import { type Line, fail } from './output.ts';
+import { ensureBench } from './workbench.ts';
+
+interface PosFlags extends CommonFlags {
+  readonly amount?: string;
+}
+
+interface ChargerFlags extends CommonFlags {
+  readonly curve: string;
+  readonly speed: string;
+  readonly tickValue: string;
+  readonly tickWh: string;
+  readonly start: boolean;
+}
+
+/** How long a single sale waits for the hub's acknowledgement before its process ends. */
+const DRAIN_MS = 10_000;
+
+/** What a payee risks offline in all: the sum of what its terminal delivered and the hub has not acknowledged. */
+const CAP_TOTAL = amount(2_000_000_000);
+
+async function makeTerminal(role: 'pos' | 'charger', flags: CommonFlags) {
+  const path = stateFolder(role, flags);
+  await ensureBench(role, path, flags);
+  const process = await DeviceProcess.open(readDevice(path, role), deviceOptions({ ...flags, role }));
+  const { folder } = process;
+  const { payee, certificate } = folder.file;
+  if (payee === undefined || certificate === undefined)
+    throw new Error(`${path} holds a terminal without a payee`);
+  const settings: TerminalSettings = {
+    role,
+    scheme: 'secp256k1',
+    payee: fromHex(payee),
+    certificate: {
+      expiresAt: seconds(certificate.expiresAt),
+      signature: fromHex(certificate.signature),
+    },
+    capTotal: CAP_TOTAL,
+    outboxMax: TERMINAL_OUTBOX_MAX,
+    lanesMax: TERMINAL_LANES_MAX,
+    entropyCertified: true,
+  };
+  const device = terminalDevice(
+    folder.signing,
+    settings,
+    process.host,
+    () => folder.openJournal(),
+    process.observer,
+  );
+  const status = (): Line => {
+    const { lanes, outbox, counts, member } = device.state.books;
+    return {
+      counts,
+      scope: member?.scope,
+      outbox: outbox.length,
+      lanes: lanes.map(({ channel, base, settled, stream }) => ({
+        channel,
+        base,
+        settled,
+        ticks: stream?.k ?? 0,
+      })),
+    };
+  };
+  return { process, device, status };
+}
+
+async function runPos(flags: PosFlags): Promise<void> {
+  const wanted = flags.amount === undefined ? undefined : parseMoney(flags.amount);
+  const { process, device, status } = await makeTerminal('pos', flags);
+  const pos = new Pos(device, process.host.entropy);
+  await process.run(
+    device,
+    'terminal',
+    { sale: (value) => pos.sale(parseMoney(String(value))), cancel: () => pos.cancel() },
+    status,
+  );
+  if (wanted === undefined) return;
+  process.onNotice((notice) => {
+    const { outbox } = device.state.books;
+    // The receipt is on its way when the sale is approved; the link closes behind it.
+    if (notice.type === 'approved' && flags.hub === undefined) setImmediate(() => process.exit(0));
+    // With a network it stays until the hub has everything, but not for long: the outbox survives.
+    if (notice.type === 'approved') setTimeout(() => process.exit(0), DRAIN_MS).unref();
+    if (notice.type === 'acknowledged' && outbox.length === 0) setImmediate(() => process.exit(0));
+    if (notice.type === 'refused' && notice.by === 'us' && notice.code === 'no_time_basis') process.exit(1);
+  });
+  await pos.sale(wanted);
+  if (!flags.json)
+    process.output.say(`hold a wearable to it: npx sundial wearable (${formatMoney(wanted)})`, {});
+}
+
+/** A flag's number. Throws `bad_number`. */
+function positive(text: string, flag: string): number {
+  const value = Number(text);
+  if (Number.isFinite(value) && value > 0) return value;
+  throw new SundialError('bad_number', `${flag} ${text} is no number above 0`, {
+    severity: 'call',
+    remedy: `Give one, for example ${flag} 40`,
+  });
+}
+
+/** Throws `bad_curve` when the file can't be read. */
+const readCurve = (path: string): LoadCurve =>
+  readJson(path, 'bad_curve', {
+    severity: 'call',
+    remedy: 'Name a load curve such as simulators/scenarios/data/charge-11kw.json.',
+  }) as LoadCurve;
+
+async function runCharger(flags: ChargerFlags): Promise<void> {
+  const curve = readCurve(flags.curve);
+  const speed = positive(flags.speed, '--speed');
+  const tariff = {
+    tickValue: parseMoney(flags.tickValue),
+    tickEnergyWh: positive(flags.tickWh, '--tick-wh'),
+  };
+  const { process, device, status } = await makeTerminal('charger', flags);
+  const meter = new CurveMeter(curve, speed);
+  const charger = new Charger(device, process.host.entropy, meter, tariff, nobleSuite.keccak256);
+  process.onNotice((notice) => {
+    charger.onNotice(notice);
+    if (notice.type === 'deliver')
+      process.output.say(`meter ${meter.readingWh()} Wh, ${meter.watts} W`, {
+        event: 'meter',
+        registerWh: meter.readingWh(),
+        watts: meter.watts,
+        minutes: Math.floor(meter.minutes),
+      });
+  });
+  await process.run(
+    device,
+    'terminal',
+    { offer: () => charger.offer(), endSession: () => charger.end() },
+    () => ({ ...status(), registerWh: meter.readingWh() }),
+    // Whoever plugs in is offered a session, unless one goes on after a radio dropped out.
+    () => {
+      if (flags.start && device.state.volatile.session === undefined) void charger.offer();
+    },
+  );
+}
+
+export function addTerminalCommands(program: Command): void {
+  addDeviceOptions(program.command('pos').description('a till that takes offline payments'))
+    .option('--amount <amount>', 'ask for one payment, for example 4.50, and end when it is approved')
+    .action((flags: PosFlags) => runPos(flags).catch(fail));
+  addDeviceOptions(program.command('charger').description('a charge point that is paid tick by tick'))
+    .option('--curve <file>', 'load curve of the session', dataFile('charge-11kw.json'))
+    .option('--speed <times>', 'how many seconds of the session pass in one second', '600')
+    .option('--tick-value <amount>', 'price of one tick', '0.02')
+    .option('--tick-wh <wh>', 'energy of one tick in watt-hours', '40')
+    .option(
+      '--no-start',
+      'wait for {"offer":true} on stdin (with --control) instead of offering to whoever plugs in',
+    )
+    .action((flags: ChargerFlags) => runCharger(flags).catch(fail));
+}

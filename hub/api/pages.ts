@@ -1,0 +1,129 @@
+// The pages of the status server: what each question is answered with, and the operator's wishes.
+import { toHex } from '../../protocol/bytes.ts';
+import { SundialError } from '../../protocol/errors.ts';
+import { type ChannelId, UINT32_MAX } from '../../protocol/integers.ts';
+import type { HubConfig } from '../config.ts';
+import type { MqttIngest } from '../ingest/mqtt.ts';
+import { channelBook, firstFrom } from '../intake/books.ts';
+import type { IntakeRuntime } from '../intake/runtime.ts';
+import type { Journal } from '../ledger/journal.ts';
+import { pageEntriesMax } from '../limits.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { Rounds } from '../rounds.ts';
+import type { SettleLoop } from '../settle/loop.ts';
+import type { StatusRoutes } from './status.ts';
+import { channelViews, creditViews, entryViews } from './views.ts';
+import type { Watch } from '../watch/watch.ts';
+
+/** What the pages look at. */
+export interface Parts {
+  readonly config: HubConfig;
+  readonly address: string;
+  readonly mqttUrl: string;
+  readonly crypto: 'native' | 'noble';
+  readonly journal: Journal;
+  readonly registry: Registry;
+  readonly intake: IntakeRuntime;
+  readonly ingest: MqttIngest;
+  readonly online: ReadonlySet<string>;
+  readonly watch: Watch;
+  readonly settle: SettleLoop;
+  readonly rounds: Rounds;
+  revoke(channel: number, revoked: boolean): Promise<void>;
+}
+
+export type HubStatus = ReturnType<typeof statusOf>;
+
+/** The JSON routes by method and path. */
+export function jsonRoutes(parts: Parts): StatusRoutes['json'] {
+  const { intake, registry, journal } = parts;
+  return {
+    'GET /status': () => statusOf(parts),
+    'GET /channels': () => channelViews(intake.state, intake.durableBooks, registry.state),
+    'GET /entries': (query) => {
+      const channel = Number(query.get('channel')) as ChannelId;
+      const { entries } = channelBook(intake.durableBooks, channel);
+      const from = firstFrom(entries, Number(query.get('seq') ?? 0));
+      return entryViews(intake.state, entries.slice(from, from + pageEntriesMax));
+    },
+    'GET /credits': (query) =>
+      creditViews(intake.state, intake.durableBooks, (query.get('payee') ?? '').toLowerCase()),
+    'GET /devices': () => registry.state.devices,
+    'GET /proof': (query) => proofOf(journal, Number(query.get('position'))),
+    'POST /revoke': (query) => revoke(parts, query, true),
+    'POST /allow': (query) => revoke(parts, query, false),
+    'POST /settle': async () => {
+      await parts.rounds.settleNow();
+      return statusOf(parts);
+    },
+  };
+}
+
+async function revoke({ revoke: act }: Parts, query: URLSearchParams, revoked: boolean) {
+  const channel = Number(query.get('channel') ?? Number.NaN);
+  if (!Number.isInteger(channel) || channel < 0 || channel > UINT32_MAX)
+    throw new SundialError('channel_range', `channel ${query.get('channel')} is not a number of 32 bits`, {
+      severity: 'call',
+      remedy: 'Give ?channel= with its number on L2.',
+    });
+  await act(channel, revoked);
+  return { channel, revoked };
+}
+
+function proofOf(journal: Journal, position: number) {
+  if (!Number.isInteger(position) || position < 0 || position >= journal.tree.size) {
+    throw new SundialError('proof_range', `no record at position ${position}`, {
+      severity: 'call',
+      remedy: `Ask for a position below ${journal.tree.size}.`,
+    });
+  }
+  const { size, hash } = journal.checkpoint();
+  return {
+    position,
+    size,
+    checkpoint: toHex(hash),
+    root: toHex(journal.tree.root(size)),
+    path: journal.tree.proof(position, size).map(toHex),
+  };
+}
+
+/** The hub at a glance. */
+export function statusOf(parts: Parts) {
+  const { config, journal, intake, watch, settle } = parts;
+  const { open, finished } = settle.history;
+  const books = intake.durableBooks;
+  return {
+    name: config.name,
+    address: parts.address,
+    mqtt: parts.mqttUrl,
+    crypto: parts.crypto,
+    ledger: { size: journal.ledger.size, phase: journal.ledger.phase },
+    vouchers: books.vouchers,
+    index: { entries: books.indexed, max: intake.indexedMax },
+    revoked: books.revoked,
+    counts: { ...intake.counts },
+    devices: { online: parts.online.size },
+    broker: { connected: parts.ingest.connected, dropped: parts.ingest.dropped },
+    chain: {
+      vault: config.chain.vault,
+      chainId: config.chain.chainId,
+      height: watch.newest?.height,
+      at: watch.newest?.at,
+      finalHeight: watch.finalHeight,
+      trouble: parts.rounds.trouble,
+    },
+    settlement: {
+      waitingLanes: settle.waiting(),
+      open: open && { batch: open.batch, transaction: toHex(open.transaction), rows: open.rows.length },
+      finished: finished.map(({ batch, transaction, rows, outcome }) => ({
+        batch,
+        transaction: toHex(transaction),
+        rows,
+        state: (['mined', 'reverted', 'replaced'] as const)[outcome.state - 1],
+        gas: outcome.gas,
+        block: outcome.block,
+      })),
+      refused: [...settle.refused].map(([row, { reason, attempts }]) => ({ row, reason, attempts })),
+    },
+  };
+}

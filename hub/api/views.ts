@@ -1,0 +1,144 @@
+// The books as people and tools read them: hex for bytes, plain numbers for money, nothing secret.
+import { toHex } from '../../protocol/bytes.ts';
+import {
+  baseOf,
+  channelBook,
+  emptyChannel,
+  entryMessage,
+  findEntry,
+  highest,
+  spentTopOf,
+  topOf,
+} from '../intake/books.ts';
+import type { Books, ChannelFacts, Entry, IntakeState } from '../intake/state.ts';
+import { positionOf } from '../intake/positions.ts';
+import { keyNumber, trieEntries, trieGet } from '../intake/trie.ts';
+import type { RegistryState } from '../registry/registry.ts';
+
+export interface LaneView {
+  readonly payee: string;
+  /** Units that the newest voucher of the lane claims. */
+  readonly top: number;
+  /** Units that L2 has settled. */
+  readonly settled: number;
+  /** Units credited by terminals or the payee, over all vouchers of the lane. */
+  readonly credited: number;
+  readonly vouchers: number;
+}
+
+export interface ChannelView {
+  readonly channel: number;
+  readonly payer: string | undefined;
+  readonly deposited: number | undefined;
+  readonly spendable: number | undefined;
+  readonly exiting: boolean | undefined;
+  readonly revoked: boolean;
+  /** The pair of vouchers that proves fraud of the payer: E1 one seq, E2 amounts that overlap. */
+  /** The rule that was broken, and digests of the vouchers that show it. */
+  readonly proof: { readonly kind: string; readonly entries: readonly string[] } | undefined;
+  readonly seq: number;
+  readonly spent: number;
+  readonly vouchers: number;
+  readonly ticks: number;
+  readonly lanes: readonly LaneView[];
+}
+
+/** Every channel that L2 or the ledger knows, by number. */
+export function channelViews(state: IntakeState, books: Books, registry: RegistryState): ChannelView[] {
+  const numbers = new Set<number>();
+  for (const [key] of trieEntries(state.channels)) numbers.add(keyNumber(key));
+  for (const [key] of trieEntries(books.channels)) numbers.add(keyNumber(key));
+  const facts = new Map(trieEntries(state.channels).map(([key, value]) => [keyNumber(key), value]));
+  const ledger = new Map(trieEntries(books.channels).map(([key, value]) => [keyNumber(key), value]));
+  return [...numbers]
+    .sort((a, b) => a - b)
+    .map((channel): ChannelView => {
+      const l2: ChannelFacts | undefined = facts.get(channel);
+      const book = ledger.get(channel) ?? emptyChannel;
+      const { seq, spent } = highest(book);
+      return {
+        channel,
+        payer: l2 && toHex(l2.payer),
+        deposited: l2?.deposited,
+        spendable: l2?.spendable,
+        exiting: l2?.exiting,
+        revoked: books.revoked.some((revoked) => revoked === channel),
+        proof: book.proof && {
+          kind: `E${book.proof.proof}`,
+          entries: book.proof.entries.map(toHex),
+        },
+        seq,
+        spent,
+        vouchers: book.entries.length,
+        ticks: book.entries.reduce((sum, entry) => sum + (entry.stream?.k ?? 0), 0),
+        lanes: laneViews(book.entries, registry.heads[String(channel)]?.settled ?? {}),
+      };
+    });
+}
+
+function laneViews(entries: readonly Entry[], settled: Record<string, { paid: number }>): LaneView[] {
+  const payees = new Set(entries.map((entry) => toHex(entry.payee) as string));
+  for (const payee of Object.keys(settled)) payees.add(payee);
+  return [...payees].sort().map((payee) => {
+    const own = entries.filter((entry) => toHex(entry.payee) === payee);
+    return {
+      payee,
+      top: Math.max(0, ...own.filter((entry) => !entry.voided).map(topOf)),
+      settled: settled[payee]?.paid ?? 0,
+      credited: own.reduce((sum, entry) => sum + entry.credited, 0),
+      vouchers: own.length,
+    };
+  });
+}
+
+/** The vouchers of one channel, in the order of their seq. */
+export function entryViews(state: IntakeState, entries: readonly Entry[]) {
+  return entries.map((entry) => ({
+    id: `0x${entry.key}`,
+    position: positionOf(state, trieGet(state.books.known, entry.key)!.token),
+    seq: entry.seq,
+    kind: entry.kind,
+    payee: toHex(entry.payee),
+    terminal: toHex(entryMessage(entry).terminal),
+    at: entry.at,
+    amount: entry.amount,
+    base: baseOf(entry),
+    top: topOf(entry),
+    spent: spentTopOf(entry),
+    ticks: entry.stream?.k ?? 0,
+    voided: entry.voided,
+    credited: entry.credited,
+    payeeCredited: entry.payeeCredit?.credited ?? 0,
+    listed: entry.list?.length ?? 0,
+  }));
+}
+
+/** What a payee needs to decide about its credits: those it has not countersigned, and how far its terminals are. */
+export function creditViews(state: IntakeState, books: Books, payee: string) {
+  const terminals = trieEntries(state.terminals)
+    .filter(([, owner]) => toHex(owner) === payee)
+    .map(([key]) => {
+      const synced = trieGet(books.synced, key);
+      return {
+        terminal: `0x${key}`,
+        syncedAt: synced?.at ?? 0,
+        signature: synced && toHex(synced.signature),
+      };
+    });
+  const credits = trieEntries(books.owed).flatMap(([, owed]) => {
+    if (owed === undefined || toHex(owed.payee) !== payee) return [];
+    const entry = findEntry(books, owed.voucher);
+    if (entry === undefined) return [];
+    const { key, channel, at, credited, payeeCredit } = entry;
+    const book = channelBook(books, channel);
+    return {
+      voucher: `0x${key}`,
+      channel,
+      requestAt: at,
+      promised: credited,
+      countersigned: payeeCredit?.credited ?? 0,
+      proved: book.proof !== undefined,
+    };
+  });
+  return { now: state.block?.at ?? 0, terminals, credits };
+}

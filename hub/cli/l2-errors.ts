@@ -1,0 +1,83 @@
+/** What L2 and the hub's pages answer, as errors for people: which rule of the vault said no, or who is not there. */
+import { BaseError, decodeErrorResult, type Hex } from 'viem';
+import { vaultAbi } from '../l2/abi.ts';
+import { SundialError } from '../../protocol/errors.ts';
+
+/** What helps against the refusals that an owner or a payee can meet. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  UnknownChannel: 'Give the number of a channel that was opened in this vault.',
+  NothingDeposited: 'Give an --amount above 0.',
+  ChannelLeaving:
+    'Its exit was started before, or its payer was proved dishonest: nothing can be added or changed.',
+  NoExit: 'Start the exit first: the same command without --finish.',
+  ExitNotReady: 'Wait: the delay lets every payee settle first. `channel show` says when it is over.',
+  NotAllowed: 'Only the owner of the channel may.',
+  Frozen: 'The guardian froze the vault; try again when the freeze is over.',
+  BalanceTooSmall: 'Give a smaller --amount.',
+};
+
+/** The error that people are shown for one of viem's: `vault_refused`, `chain_away` or `chain_refused`; others as they are. */
+export function namedForL2(error: unknown): unknown {
+  if (!(error instanceof BaseError)) return error;
+  const data = revertOf(error);
+  if (data !== undefined) {
+    const { errorName, args = [] } = decodeErrorResult({ abi: vaultAbi, data });
+    return new SundialError('vault_refused', `${errorName}(${args.join(', ')})`, {
+      severity: 'call',
+      remedy: REMEDIES[errorName] ?? 'contracts/README.md says when the vault answers so.',
+      cause: error,
+    });
+  }
+  const away = error.walk((cause) => (cause as Error).name === 'HttpRequestError');
+  if (away !== null)
+    return new SundialError('chain_away', `L2 does not answer at ${(away as { url?: string }).url}`, {
+      severity: 'call',
+      remedy: 'Start it: `npm start` keeps a local one running.',
+      cause: error,
+    });
+  return new SundialError('chain_refused', error.shortMessage, {
+    severity: 'call',
+    remedy: error.details || 'See what the node says.',
+    cause: error,
+  });
+}
+
+/** The bytes of a custom error of the vault, wherever viem keeps them. */
+function revertOf(error: BaseError): Hex | undefined {
+  const holder = error.walk((cause) => isVaultError((cause as { data?: unknown }).data));
+  return (holder as { data?: Hex } | null)?.data;
+}
+
+function isVaultError(data: unknown): boolean {
+  if (typeof data !== 'string' || !data.startsWith('0x') || data.length < 10) return false;
+  try {
+    decodeErrorResult({ abi: vaultAbi, data: data as Hex });
+    return true;
+  } catch {
+    // Bytes of somebody else's error.
+    return false;
+  }
+}
+
+/** Asks a page of the running hub. Throws `hub_away`, and what the hub refuses by its own code. */
+export async function askHub(url: string | undefined, path: string, method = 'GET'): Promise<unknown> {
+  const away = (cause?: unknown): SundialError =>
+    new SundialError('hub_away', `the hub at ${url ?? 'this site'} does not answer`, {
+      severity: 'call',
+      remedy: 'Start it: `npm start` keeps one running.',
+      cause,
+    });
+  if (url === undefined) throw away();
+  const response = await fetch(`${url}${path}`, { method }).catch((cause: unknown) => {
+    throw away(cause);
+  });
+  const answer: unknown = await response.json().catch((cause: unknown) => {
+    throw away(cause);
+  });
+  if (response.ok) return answer;
+  const { error = 'hub', message = response.statusText, remedy } = answer as Record<string, string>;
+  throw new SundialError(error, message.replace(`${error}: `, ''), {
+    severity: 'call',
+    remedy: remedy ?? 'See the log of the hub.',
+  });
+}

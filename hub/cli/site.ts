@@ -1,0 +1,143 @@
+/**
+ * What an operator's commands know of a site: site.json names the chain, the vault, the hub, accounts and devices.
+ * `channel open` adds a wearable to it.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { privateKeyToAccount } from 'viem/accounts';
+import { z } from 'zod';
+import type { Vault } from '../l2/vault.ts';
+import { fromHex, toHex } from '../../protocol/bytes.ts';
+import { nobleKey } from '../../protocol/crypto/noble.ts';
+import { SundialError } from '../../protocol/errors.ts';
+import { type Amount, channelId, seconds } from '../../protocol/integers.ts';
+import {
+  createDevice,
+  deviceExists,
+  type DeviceRole,
+  hasDevice,
+  type KeyKind,
+  keyForNew,
+  lockDevice,
+  readDevice,
+} from '../../hardware/boards/node/cli/device-folder.ts';
+import { writeDurably } from '../../hardware/boards/node/storage/durable-file.ts';
+
+const hex = z.string().regex(/^0x[0-9a-f]*$/) as z.ZodType<`0x${string}`>;
+
+const siteSchema = z.object({
+  rpcUrl: z.string(),
+  chainId: z.number(),
+  token: hex,
+  vault: hex,
+  startBlock: z.number(),
+  hubName: z.string(),
+  /** The group of terminals that the payers' leases name. */
+  scope: hex,
+  /** Filled in when the hub runs. */
+  mqttUrl: z.string().optional(),
+  statusUrl: z.string().optional(),
+  /** Keys of a local chain, good for nothing else. */
+  keys: z.object({
+    deployer: hex,
+    hubSigning: hex,
+    hubSettlement: hex,
+    owner: hex,
+    merchant: hex,
+    operator: hex,
+  }),
+  devices: z.array(
+    z.object({
+      role: z.enum(['wearable', 'car', 'pos', 'charger']),
+      name: z.string(),
+      state: z.string(),
+      address: hex,
+      channel: z.number().optional(),
+      payee: hex.optional(),
+    }),
+  ),
+});
+
+export type Site = z.infer<typeof siteSchema>;
+
+export const sitePath = (folder: string): string => join(folder, 'site.json');
+
+/** Reads a site that `sundial demo` made. Throws `no_site`. */
+export function readSite(folder: string): Site {
+  try {
+    return siteSchema.parse(JSON.parse(readFileSync(sitePath(folder), 'utf8')));
+  } catch (cause) {
+    throw new SundialError('no_site', `${sitePath(folder)} can't be read`, {
+      severity: 'process',
+      remedy: 'Run `npm start` first, or name another folder with --site.',
+      cause,
+    });
+  }
+}
+
+export function writeSite(folder: string, site: Site): void {
+  writeDurably(sitePath(folder), `${JSON.stringify(site, undefined, 2)}\n`);
+}
+
+/** When the hub's key ends that a new device is given; `now` in Unix seconds. */
+export const keyUntilFrom = (now: number) => seconds(now + 10 * 365 * 86_400);
+
+/**
+ * Opens a channel for a new wearable, makes its folder at `state`, and lists it in site.json, so that `reconcile` counts
+ * it. Cut at any point and called again it goes on where it was: nothing is deposited twice, and no key is lost that
+ * something was deposited for. Throws `device_exists` before any money moves.
+ */
+export async function addWearable(
+  folder: string,
+  site: Site,
+  vault: Vault,
+  state: string,
+  kind: KeyKind,
+  deposit: Amount,
+): Promise<Site['devices'][number]> {
+  const unlock = await lockDevice(state);
+  try {
+    const device = { role: 'wearable', name: 'wearable', state } as const;
+    const list = (address: `0x${string}`, channel: number): Site['devices'][number] => {
+      const listed = { ...device, address, channel };
+      writeSite(folder, { ...site, devices: [...site.devices, listed] });
+      return listed;
+    };
+    const unlisted = hasDevice(state) ? unlistedWearable(site, state) : undefined;
+    if (unlisted !== undefined) return list(unlisted.address, unlisted.channel);
+    const key = keyForNew(state, kind);
+    const payer = toHex(key.address);
+    const account = privateKeyToAccount(site.keys.owner);
+    const channel =
+      (await openedFor(site, vault, payer)) ??
+      (await vault.openChannel(account, { payer, amount: deposit })).channel;
+    const { chainId, vault: vaultHex, hubName: hub, scope } = site;
+    createDevice(state, { ...base('wearable'), chainId, vault: vaultHex, hub, scope, channel }, key, {
+      hubKey: nobleKey(fromHex(site.keys.hubSigning)).address,
+      keyUntil: keyUntilFrom(Math.floor(Date.now() / 1000)),
+      channel: channelId(channel),
+    });
+    return list(payer, channel);
+  } finally {
+    await unlock();
+  }
+}
+
+/** The channel that was opened for a payer's key already. */
+async function openedFor(site: Site, vault: Vault, payer: `0x${string}`): Promise<number | undefined> {
+  for (const event of await vault.events(BigInt(site.startBlock)))
+    if (event.eventName === 'ChannelOpened' && event.args.payer.toLowerCase() === payer)
+      return event.args.channel;
+  return undefined;
+}
+
+/** A wearable of this site's vault that was made, and the site not written any more. Throws `device_exists` otherwise. */
+function unlistedWearable(site: Site, state: string): { address: `0x${string}`; channel: number } {
+  const { file, address } = readDevice(state, 'wearable');
+  const known = site.devices.some((device) => device.address === toHex(address));
+  if (known || file.vault !== site.vault || file.channel === undefined) throw deviceExists(state);
+  return { address: toHex(address), channel: file.channel };
+}
+
+/** What the file of every device says. */
+export const base = (role: DeviceRole) => ({ version: 1, role, name: role }) as const;

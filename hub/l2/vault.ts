@@ -1,0 +1,531 @@
+/**
+ * The vault as the hub sees it: reads, calls, and batches prepared so that the settle loop can record them first.
+ * Money and ids are plain numbers (48 and 32 bits); accounts are 0x hex, payees of vouchers 20 bytes.
+ */
+import {
+  type Address,
+  bytesToHex,
+  encodeFunctionData,
+  type Hex,
+  hexToBytes,
+  type LocalAccount,
+  parseEventLogs,
+  parseSignature,
+  type PublicClient,
+  type TransactionReceipt,
+} from 'viem';
+import { timeAbi, vaultAbi } from './abi.ts';
+import type { Rule } from './fraud.ts';
+import { connect, type FeesMin, type PreparedTransaction, prepare, send } from './chain.ts';
+import {
+  BATCH_GAS_MAX,
+  decodeOutcomes,
+  encodeBatch,
+  type Outcome,
+  payeeKey,
+  payeesOf,
+  RowError,
+  type Row,
+  splitRows,
+} from './rows.ts';
+
+export interface ChannelState {
+  readonly owner: Address;
+  readonly payer: Address;
+  /** All money that ever came in, bond included. */
+  readonly deposited: number;
+  readonly credited: number;
+  readonly bond: number;
+  /** What vouchers may still move. */
+  readonly free: number;
+  /** deposited + credited - bond: a lease's spendLimit must not exceed it. Means nothing once slashed or left. */
+  readonly spendable: number;
+  /** When the running exit may be finished, on the vault's clock; 0 when none runs. */
+  readonly exitReady: number;
+  /** Key that takes over when the exit finishes; undefined when the owner leaves. */
+  readonly nextPayer: Address | undefined;
+  readonly slashed: boolean;
+}
+
+export interface PayeeState {
+  readonly id: number;
+  readonly account: Address;
+  /** Units that the payee may withdraw. */
+  readonly balance: number;
+  /** Vault clock of the accreditation, 0 when there is none. */
+  readonly accreditedAt: number;
+}
+
+/** A settlement that was signed and not yet sent. */
+export interface PreparedSettlement extends PreparedTransaction {
+  readonly rows: readonly Row[];
+}
+
+/** Numbers of a mined settlement. */
+export interface Settlement {
+  readonly hash: Hex;
+  readonly block: number;
+  readonly gas: number;
+  readonly outcomes: readonly Outcome[];
+}
+
+type ReadAt = { readonly blockNumber?: bigint; readonly blockTag?: 'latest' | 'safe' | 'finalized' };
+
+export class Vault {
+  /** Ids never change, so they are remembered. */
+  private readonly ids = new Map<string, number>();
+
+  private constructor(
+    readonly client: PublicClient,
+    readonly address: Address,
+    readonly chainId: number,
+    readonly token: Address,
+  ) {}
+
+  /** Connects to a deployed vault. Throws when there is none at the address. */
+  static async connect(url: string, address: Address): Promise<Vault> {
+    const client = connect(url);
+    const [chainId, token] = await Promise.all([
+      client.getChainId(),
+      client.readContract({ address, abi: vaultAbi, functionName: 'token' }),
+    ]);
+    return new Vault(client, address, chainId, token);
+  }
+
+  // ---- reads ----
+
+  /** Throws `UnknownChannel` when there is none. Read at finality before a lease relies on it. */
+  async readChannel(channel: number, at: ReadAt = {}): Promise<ChannelState> {
+    const view = await this.client.readContract({
+      address: this.address,
+      abi: vaultAbi,
+      functionName: 'readChannel',
+      args: [channel],
+      ...(at as object),
+    });
+    return {
+      owner: view.owner,
+      payer: view.payer,
+      deposited: view.deposited,
+      credited: view.credited,
+      bond: view.bond,
+      free: view.free,
+      spendable: view.deposited + view.credited - view.bond,
+      exitReady: view.exitReady,
+      nextPayer: /^0x0+$/.test(view.nextPayer) ? undefined : view.nextPayer,
+      slashed: view.slashed,
+    };
+  }
+
+  /** Units that a lane has settled; 0 when the payee has no id or the lane is new. */
+  async readLane(channel: number, payee: Uint8Array, at: ReadAt = {}): Promise<number> {
+    const id = await this.payeeId(payee);
+    if (id === undefined) return 0;
+    return this.client.readContract({
+      address: this.address,
+      abi: vaultAbi,
+      functionName: 'settled',
+      args: [channel, id],
+      ...(at as object),
+    });
+  }
+
+  /** A payee's id, or undefined when it isn't registered. */
+  async payeeId(payee: Uint8Array): Promise<number | undefined> {
+    const key = payeeKey(payee);
+    const known = this.ids.get(key);
+    if (known !== undefined) return known;
+    const id = await this.client.readContract({
+      address: this.address,
+      abi: vaultAbi,
+      functionName: 'payeeOf',
+      args: [bytesToHex(payee)],
+    });
+    if (id === 0) return undefined;
+    this.ids.set(key, id);
+    return id;
+  }
+
+  /** A payee's account and balance, or undefined when it isn't registered. */
+  async readPayee(payee: Uint8Array, at: ReadAt = {}): Promise<PayeeState | undefined> {
+    const id = await this.payeeId(payee);
+    if (id === undefined) return undefined;
+    const [account, balance, accreditedAt] = await this.client.readContract({
+      address: this.address,
+      abi: vaultAbi,
+      functionName: 'readPayee',
+      args: [id],
+      ...(at as object),
+    });
+    return { id, account, balance, accreditedAt };
+  }
+
+  /** Units that a payee may withdraw; 0 when it isn't registered. */
+  async readPayeeBalance(payee: Uint8Array, at: ReadAt = {}): Promise<number> {
+    return (await this.readPayee(payee, at))?.balance ?? 0;
+  }
+
+  /** Units credited so far on the voucher with this digest. */
+  async readCredit(digest: Uint8Array): Promise<number> {
+    return this.client.readContract({
+      address: this.address,
+      abi: vaultAbi,
+      functionName: 'creditOf',
+      args: [bytesToHex(digest)],
+    });
+  }
+
+  /** Units that the vault owes in all. */
+  async readHeld(): Promise<number> {
+    return this.client.readContract({ address: this.address, abi: vaultAbi, functionName: 'held' });
+  }
+
+  /** Units that no pot's claim took. */
+  async readReserve(): Promise<number> {
+    return this.client.readContract({ address: this.address, abi: vaultAbi, functionName: 'reserve' });
+  }
+
+  /** How many channels were ever opened: their numbers are 1 to this. */
+  async readChannelCount(): Promise<number> {
+    return this.client.readContract({ address: this.address, abi: vaultAbi, functionName: 'channelCount' });
+  }
+
+  /** The vault's clock in seconds: chain time less the time it was frozen. */
+  async readClock(): Promise<number> {
+    return this.client.readContract({ address: this.address, abi: vaultAbi, functionName: 'clock' });
+  }
+
+  /** End of the freeze that ran at a block, in seconds of chain time; undefined when none did. */
+  async frozenUntil(blockNumber?: bigint): Promise<number | undefined> {
+    const block = await this.client.getBlock(blockNumber === undefined ? {} : { blockNumber });
+    const { until } = await this.client.readContract({
+      address: this.address,
+      abi: vaultAbi,
+      functionName: 'readFreeze',
+      blockNumber: block.number,
+    });
+    return block.timestamp < until ? until : undefined;
+  }
+
+  /** The smallest bond for a deposit, in units. */
+  async bondNeeded(amount: number): Promise<number> {
+    return Number(
+      await this.client.readContract({
+        address: this.address,
+        abi: vaultAbi,
+        functionName: 'bondNeeded',
+        args: [BigInt(amount)],
+      }),
+    );
+  }
+
+  // ---- deposits ----
+
+  /** Lets the vault take `amount` units from the account. */
+  async approve(account: LocalAccount, amount: number): Promise<TransactionReceipt> {
+    const data = encodeFunctionData({
+      abi: timeAbi,
+      functionName: 'approve',
+      args: [this.address, BigInt(amount)],
+    });
+    return send(this.client, account, { to: this.token, data });
+  }
+
+  /**
+   * Opens a channel; the account pays with a permit, so one transaction suffices.
+   * @param bond units of `amount` that can't be spent; the smallest allowed when absent
+   * @param owner who may leave with the rest; the account when absent
+   * @param approved true when the account approved the vault before: tokens without permit, and accounts that can't sign
+   */
+  async openChannel(
+    account: LocalAccount,
+    opening: { payer: Address; amount: number; bond?: number; owner?: Address; approved?: boolean },
+  ): Promise<{ channel: number; receipt: TransactionReceipt }> {
+    const { payer, amount, bond, owner } = opening;
+    if (opening.approved) {
+      const receipt = await this.call(account, {
+        functionName: 'open',
+        args: [owner ?? account.address, payer, amount, bond ?? (await this.bondNeeded(amount))],
+      });
+      const [opened] = parseEventLogs({ abi: vaultAbi, eventName: 'ChannelOpened', logs: receipt.logs });
+      return { channel: opened!.args.channel, receipt };
+    }
+    const { deadline, v, r, s } = await this.permit(account, amount);
+    const receipt = await this.call(account, {
+      functionName: 'openWithPermit',
+      args: [
+        owner ?? account.address,
+        payer,
+        amount,
+        bond ?? (await this.bondNeeded(amount)),
+        deadline,
+        v,
+        r,
+        s,
+      ],
+    });
+    const [opened] = parseEventLogs({ abi: vaultAbi, eventName: 'ChannelOpened', logs: receipt.logs });
+    return { channel: opened!.args.channel, receipt };
+  }
+
+  /** Adds `amount` units to a channel with a permit; `bond` of them join the bond. */
+  async topUp(
+    account: LocalAccount,
+    channel: number,
+    amount: number,
+    bond?: number,
+  ): Promise<TransactionReceipt> {
+    const { deadline, v, r, s } = await this.permit(account, amount);
+    const joined = bond ?? (await this.bondNeeded(amount));
+    return this.call(account, {
+      functionName: 'topUpWithPermit',
+      args: [channel, amount, joined, deadline, v, r, s],
+    });
+  }
+
+  /** Starts an exit; with `nextPayer` the money moves to a new channel of that key instead of the owner. */
+  async startExit(account: LocalAccount, channel: number, nextPayer?: Address): Promise<TransactionReceipt> {
+    const zero = '0x0000000000000000000000000000000000000000';
+    return this.call(account, { functionName: 'startExit', args: [channel, nextPayer ?? zero] });
+  }
+
+  /** Finishes an exit whose delay is over; anyone may. `successor` is the new channel of a replaced key, or 0. */
+  async finishExit(
+    account: LocalAccount,
+    channel: number,
+  ): Promise<{ returned: number; successor: number; receipt: TransactionReceipt }> {
+    const receipt = await this.call(account, { functionName: 'finishExit', args: [channel] });
+    const [finished] = parseEventLogs({ abi: vaultAbi, eventName: 'ExitFinished', logs: receipt.logs });
+    return { returned: finished!.args.returned, successor: finished!.args.successor, receipt };
+  }
+
+  // ---- payees ----
+
+  /** Makes sure a payee has an id, and returns it. */
+  async registerPayee(account: LocalAccount, payee: Uint8Array): Promise<number> {
+    const known = await this.payeeId(payee);
+    if (known !== undefined) return known;
+    await this.call(account, { functionName: 'registerPayee', args: [bytesToHex(payee)] });
+    return (await this.payeeId(payee))!;
+  }
+
+  /** Moves `amount` units out of the account's own payee balance. */
+  async withdraw(account: LocalAccount, amount: number, to?: Address): Promise<TransactionReceipt> {
+    const id = await this.payeeId(hexToBytes(account.address));
+    if (id === undefined)
+      throw new RowError('payee_not_registered', `${account.address} has no id in the vault`);
+    return this.call(account, { functionName: 'withdraw', args: [id, to ?? account.address, amount] });
+  }
+
+  // ---- settlement ----
+
+  /** Rows as the vault reads them: a batch, or a proof's evidence. Throws RowError for an unregistered payee. */
+  async encodeRows(rows: readonly Row[]): Promise<Hex> {
+    const ids = new Map<string, number>();
+    for (const payee of payeesOf(rows)) {
+      const id = await this.payeeId(payee);
+      if (id !== undefined) ids.set(payeeKey(payee), id);
+    }
+    return bytesToHex(encodeBatch(rows, ids));
+  }
+
+  /** Calldata of a batch. Deterministic: the same rows always give the same bytes. All payees must be registered. */
+  async settleCalldata(rows: readonly Row[]): Promise<Hex> {
+    const batch = await this.encodeRows(rows);
+    return encodeFunctionData({ abi: vaultAbi, functionName: 'settle', args: [batch] });
+  }
+
+  /**
+   * Splits rows into batches below the size and gas bounds of one transaction, in order. Gas is estimated on the
+   * chain as it is now; a batch above the bound is halved.
+   */
+  async planBatches(account: LocalAccount, rows: readonly Row[], gasMax = BATCH_GAS_MAX): Promise<Row[][]> {
+    const planned: Row[][] = [];
+    const waiting = splitRows(rows);
+    for (let batch = waiting.shift(); batch !== undefined; batch = waiting.shift()) {
+      const data = await this.settleCalldata(batch);
+      const fits =
+        batch.length === 1 ||
+        (await this.client
+          .estimateGas({ account, to: this.address, data })
+          .then((gas) => gas <= BigInt(gasMax))
+          .catch((error: Error) => {
+            // A batch above the block's gas limit can't be estimated at all.
+            if (/gas/i.test(error.message)) return false;
+            throw error;
+          }));
+      if (fits) planned.push(batch);
+      else
+        waiting.unshift(
+          batch.slice(0, Math.ceil(batch.length / 2)),
+          batch.slice(Math.ceil(batch.length / 2)),
+        );
+    }
+    return planned;
+  }
+
+  /**
+   * Signs a settlement without sending it: record `hash`, `raw` and `nonce` durably, then submit(raw) from chain.ts.
+   * After a crash submit the recorded raw again; the nonce keeps it from running twice, and even if it did, a second
+   * run settles nothing. The nonce is the first that no mined transaction of the account used: behind one that the
+   * node still holds, and may forget, a batch could wait for ever.
+   */
+  async prepareSettle(
+    account: LocalAccount,
+    rows: readonly Row[],
+    { nonce, ...fees }: { readonly nonce?: number } & FeesMin = {},
+  ): Promise<PreparedSettlement> {
+    const data = await this.settleCalldata(rows);
+    const { address } = account;
+    const free = nonce ?? (await this.client.getTransactionCount({ address, blockTag: 'latest' }));
+    const call = { to: this.address, data };
+    return { ...(await prepare(this.client, account, call, { nonce: free, ...fees })), rows };
+  }
+
+  /** Sends a batch and waits for its outcomes. For tests and tools; the settle loop prepares, records, submits. */
+  async settleBatch(account: LocalAccount, rows: readonly Row[]): Promise<Settlement> {
+    const data = await this.settleCalldata(rows);
+    return this.settlement(rows, await send(this.client, account, { to: this.address, data }));
+  }
+
+  /** Reads what a mined settlement did with each row. Throws when the receipt isn't one of this vault. */
+  settlement(rows: readonly Row[], receipt: TransactionReceipt): Settlement {
+    const mine = receipt.logs.filter((log) => log.address.toLowerCase() === this.address.toLowerCase());
+    const [event] = parseEventLogs({ abi: vaultAbi, eventName: 'BatchSettled', logs: mine });
+    if (event === undefined) throw new Error(`transaction ${receipt.transactionHash} settled nothing here`);
+    return {
+      hash: receipt.transactionHash,
+      block: Number(receipt.blockNumber),
+      gas: Number(receipt.gasUsed),
+      outcomes: decodeOutcomes(rows, hexToBytes(event.args.outcomes)),
+    };
+  }
+
+  // ---- fraud ----
+
+  /**
+   * Brings a proof: the channel's bond moves to a pot. Reverts with `NotProved` when the messages can be honest.
+   * @param rule see RULES in hub/l2/fraud.ts: 1 one seq twice, 2 a later message starts lower, 3 lanes above spent
+   */
+  async proveFraud(account: LocalAccount, rule: Rule, rows: readonly Row[]): Promise<TransactionReceipt> {
+    return this.call(account, { functionName: 'proveFraud', args: [rule, await this.encodeRows(rows)] });
+  }
+
+  /**
+   * Registers what a payee is short of after a proof; settles first what the channel still has free.
+   * @param rows the payee's vouchers with their requests opened, in the order of hub/watch/shortfall.ts
+   */
+  async registerShortfall(account: LocalAccount, rows: readonly Row[]): Promise<TransactionReceipt> {
+    return this.call(account, { functionName: 'registerShortfall', args: [await this.encodeRows(rows)] });
+  }
+
+  /** Moves a payee's share of a closed pot to its balance. */
+  async collectShare(account: LocalAccount, channel: number, payee: Uint8Array): Promise<TransactionReceipt> {
+    const id = await this.payeeId(payee);
+    if (id === undefined)
+      throw new RowError('payee_not_registered', `payee 0x${payeeKey(payee)} has no id in the vault`);
+    return this.call(account, { functionName: 'collectShare', args: [channel, id] });
+  }
+
+  /** The pot of a channel; `amount` is 0 while no fraud was proved. */
+  async readPot(channel: number, at: ReadAt = {}) {
+    return this.client.readContract({
+      address: this.address,
+      abi: vaultAbi,
+      functionName: 'readPot',
+      args: [channel],
+      ...(at as object),
+    });
+  }
+
+  /** What a payee registered at a pot and has not collected; all 0 for a payee without an id. */
+  async readClaim(channel: number, payee: Uint8Array) {
+    return this.client.readContract({
+      address: this.address,
+      abi: vaultAbi,
+      functionName: 'readClaim',
+      args: [channel, (await this.payeeId(payee)) ?? 0],
+    });
+  }
+
+  /** Sends what is left of a pot without claims to the reserve. */
+  async closePot(account: LocalAccount, channel: number): Promise<TransactionReceipt> {
+    return this.call(account, { functionName: 'closePot', args: [channel] });
+  }
+
+  // ---- the hub's own calls ----
+
+  /** Vouches for a payee, or no longer. The account must be the hub's operator. */
+  async accredit(account: LocalAccount, payee: Uint8Array, accredited = true): Promise<TransactionReceipt> {
+    const id = await this.registerPayee(account, payee);
+    return this.call(account, { functionName: 'accredit', args: [id, accredited] });
+  }
+
+  /** Fixes the root of the hub's log at `size` entries. The account must be the hub's operator; sizes only grow. */
+  async anchor(account: LocalAccount, size: number, root: Uint8Array): Promise<TransactionReceipt> {
+    return this.call(account, { functionName: 'anchor', args: [size, bytesToHex(root)] });
+  }
+
+  /** Announces the next hub key; `signature` is the current key's, 64 bytes, over HubKey(next, from, until). */
+  async announceHubKey(
+    account: LocalAccount,
+    announcement: { next: Address; from: number; until: number; signature: Uint8Array },
+  ): Promise<TransactionReceipt> {
+    const { next, from, until, signature } = announcement;
+    const [r, vs] = [bytesToHex(signature.slice(0, 32)), bytesToHex(signature.slice(32))];
+    return this.call(account, { functionName: 'announceHubKey', args: [next, from, until, r, vs] });
+  }
+
+  // ---- events ----
+
+  /** All events of the vault in a range of blocks, decoded and in order. */
+  async events(fromBlock: bigint, toBlock: bigint | 'latest' = 'latest') {
+    const logs = await this.client.getLogs({ address: this.address, fromBlock, toBlock });
+    return parseEventLogs({ abi: vaultAbi, logs });
+  }
+
+  // ---- steps ----
+
+  private async call(
+    account: LocalAccount,
+    call: Parameters<typeof encodeFunctionData<typeof vaultAbi>>[0] extends infer P ? Omit<P, 'abi'> : never,
+  ): Promise<TransactionReceipt> {
+    const data = encodeFunctionData({ abi: vaultAbi, ...call } as Parameters<typeof encodeFunctionData>[0]);
+    return send(this.client, account, { to: this.address, data });
+  }
+
+  /** ERC-2612 permit of the account for the vault, good for an hour of chain time. */
+  private async permit(account: LocalAccount, amount: number) {
+    const read = { address: this.token, abi: timeAbi } as const;
+    const [name, nonce, block] = await Promise.all([
+      this.client.readContract({ ...read, functionName: 'name' }),
+      this.client.readContract({ ...read, functionName: 'nonces', args: [account.address] }),
+      this.client.getBlock(),
+    ]);
+    const deadline = block.timestamp + PERMIT_SECONDS;
+    const signature = await account.signTypedData({
+      domain: { name, version: '1', chainId: this.chainId, verifyingContract: this.token },
+      primaryType: 'Permit',
+      types: {
+        Permit: [
+          { name: 'owner', type: 'address' },
+          { name: 'spender', type: 'address' },
+          { name: 'value', type: 'uint256' },
+          { name: 'nonce', type: 'uint256' },
+          { name: 'deadline', type: 'uint256' },
+        ],
+      },
+      message: {
+        owner: account.address,
+        spender: this.address,
+        value: BigInt(amount),
+        nonce,
+        deadline,
+      },
+    });
+    const { r, s, yParity } = parseSignature(signature);
+    return { deadline, v: 27 + yParity, r, s };
+  }
+}
+
+const PERMIT_SECONDS = 3600n;

@@ -1,0 +1,40 @@
+// The ledger as the hub uses it: records in, positions out, and the Merkle tree over everything durable beside it.
+import type { CryptoSuite } from '../../hardware/interfaces/index.ts';
+import type { Ledger } from './ledger.ts';
+import { checkpoint, MerkleTree } from './merkle.ts';
+import { decodeRecord, encodeRecord, type HubRecord } from './records.ts';
+
+export class Journal {
+  readonly ledger: Ledger;
+  readonly tree: MerkleTree;
+  readonly #suite: CryptoSuite;
+
+  constructor(ledger: Ledger, suite: CryptoSuite) {
+    this.ledger = ledger;
+    this.#suite = suite;
+    this.tree = new MerkleTree(suite.keccak256);
+  }
+
+  /** Reads the whole ledger once, at the start. Throws `ledger_corrupt`, `record_newer` or `record_damaged`. */
+  async replay(take: (record: HubRecord, position: number) => void): Promise<void> {
+    for await (const { position, bytes } of this.ledger.replay()) {
+      take(decodeRecord(bytes, position), position);
+      this.tree.append(bytes);
+    }
+  }
+
+  /** Resolves with the position when the record is durable. Rejects as Ledger.append does. */
+  async append(record: HubRecord): Promise<number> {
+    const bytes = encodeRecord(record);
+    const position = await this.ledger.append(bytes);
+    // Appends resolve in order, so leaves stand at their positions.
+    this.tree.append(bytes);
+    return position;
+  }
+
+  /** What a beacon says about the log: keccak256 over the size and the root of all durable records. */
+  checkpoint(): { readonly size: number; readonly hash: Uint8Array } {
+    const { size } = this.tree;
+    return { size, hash: checkpoint(this.#suite.keccak256, size, this.tree.root()) };
+  }
+}

@@ -1,0 +1,213 @@
+/**
+ * Magic wearables: virtual payers that each do one thing wrong, so that whoever builds a till can see what its
+ * terminal says. Each runs against the real terminal machine in virtual time; what the till heard is what came out,
+ * not what was written down.
+ */
+import type { Notice } from '../../protocol/machines/effects.ts';
+import type { Message } from '../../protocol/wire/messages.ts';
+import type { PayerActor, TerminalActor } from '../fleet/actors.ts';
+import { tap } from '../fleet/tap.ts';
+import type { TapEnd, TapLink } from '../stage/network/tap-link.ts';
+import { readScenario, SCENARIOS } from '../scenarios/index.ts';
+import { Simulation } from '../fleet/simulation.ts';
+import { WARMUP_MS } from '../fleet/timing.ts';
+import { standInSuite } from '../stage/world/suite.ts';
+import { HOUR, MINUTE, SECOND } from '../stage/world/world.ts';
+
+export interface Magic {
+  readonly name: string;
+  /** Price that a till asks to meet this wearable, in units. */
+  readonly units: number;
+  readonly about: string;
+  play(stage: Stage): void;
+}
+
+export interface Outcome {
+  readonly name: string;
+  readonly units: number;
+  readonly about: string;
+  /** What the till's display was told, in order, without repetitions. */
+  readonly till: readonly string[];
+}
+
+/** One wearable, two tills of two merchants, a hub. Nothing happens by itself. */
+class Stage {
+  readonly simulation: Simulation;
+  readonly payer: PayerActor;
+  readonly till: TerminalActor;
+  readonly other: TerminalActor;
+  readonly heard: string[] = [];
+  units = 0;
+
+  constructor() {
+    const base = SCENARIOS.get('tap-offline')!;
+    const scenario = readScenario(
+      {
+        ...base,
+        hours: 120,
+        salesPerDay: 0,
+        terminalsPerMerchant: 1,
+        mix: { wearable: 400, pos: 600, car: 0, charger: 0 },
+        faults: {},
+      },
+      'the stage',
+    );
+    this.simulation = new Simulation({ scenario, devices: 3, seed: 1, suite: standInSuite(), checkers: [] });
+    this.payer = this.simulation.fleet.payers[0]!;
+    [this.till, this.other] = this.simulation.fleet.terminals as [TerminalActor, TerminalActor];
+    this.simulation.listen((device, notice) => {
+      if (device === this.till.device) this.hear(notice);
+    });
+    this.wait(WARMUP_MS);
+  }
+
+  private hear(notice: Notice): void {
+    const said = notice.type === 'refused' ? `refused: ${notice.code} (${notice.by})` : notice.type;
+    if (['approved', 'refused', 'voided'].includes(notice.type) && this.heard.at(-1) !== said)
+      this.heard.push(said);
+  }
+
+  wait(ms: number): void {
+    this.simulation.runTo(this.simulation.world.nowMs + ms);
+  }
+
+  sale(units: number, payer = this.payer, till = this.till): void {
+    tap(this.simulation, this.simulation.random.fork(`sale ${this.simulation.links}`), payer, till, units, {
+      hasty: false,
+      refund: false,
+    });
+    this.wait(MINUTE);
+  }
+}
+
+/** Says again what another device said. */
+class Recorder implements TapEnd {
+  readonly heard: Message[];
+  constructor(heard: Message[]) {
+    this.heard = heard;
+  }
+  linkUp(link: TapLink): void {
+    for (const message of this.heard) link.send(this, message);
+  }
+  linkDown(): void {}
+  tapMessage(): void {}
+  tapGarbage(): void {}
+}
+
+export const MAGIC: readonly Magic[] = [
+  {
+    name: 'good',
+    units: 1_000_000,
+    about: 'an ordinary wearable',
+    play: (stage) => stage.sale(1_000_000),
+  },
+  {
+    name: 'over-limit',
+    units: 66_000_000,
+    about: 'asked for more than its lease allows for one tap',
+    play: (stage) => stage.sale(66_000_000),
+  },
+  {
+    name: 'replayed-voucher',
+    units: 1_110_000,
+    about: 'plays back what another wearable sent at an earlier sale',
+    play: (stage) => {
+      const { simulation, payer, till } = stage;
+      const sent: Message[] = [];
+      simulation.overhear((device, message) => {
+        if (device === payer.device) sent.push(message);
+      });
+      stage.sale(1_110_000);
+      till.device.dispatch({
+        type: 'sale',
+        amount: 1_110_000 as never,
+        currency: 'TIME',
+        challenge: simulation.random.fork('replay').bytes(16),
+      });
+      simulation.join(new Recorder(sent.slice()), till.device);
+      stage.wait(MINUTE);
+    },
+  },
+  {
+    name: 'expired-lease',
+    units: 1_220_000,
+    about: 'was offline for longer than its lease lives, and has no clock to know it',
+    play: (stage) => {
+      stage.payer.device.powerOff('stored away');
+      stage.payer.device.clockRuns = false;
+      stage.wait(80 * HOUR);
+      stage.payer.device.boot();
+      stage.sale(1_220_000);
+    },
+  },
+  {
+    name: 'power-loss',
+    units: 1_330_000,
+    about: 'loses its power before it signs, and comes back a minute later',
+    play: (stage) => {
+      const { payer } = stage;
+      stage.simulation.world.after(SECOND, () => payer.device.cutBefore('sign'));
+      stage.sale(1_330_000);
+      payer.device.boot();
+      stage.sale(1_330_000);
+    },
+  },
+  {
+    name: 'skewed-clock',
+    units: 1_440_000,
+    about: 'its clock is four days ahead',
+    play: (stage) => {
+      stage.payer.device.powerOff('clock set');
+      stage.payer.device.clockOffset = 4 * 24 * 3600;
+      stage.payer.device.boot();
+      stage.sale(1_440_000);
+    },
+  },
+  {
+    name: 'hub-refusal',
+    units: 1_550_000,
+    about: 'its channel was revoked, and the till has heard of it',
+    play: (stage) => {
+      stage.till.device.goOnline();
+      stage.simulation.hub.revoke(stage.payer.channel);
+      stage.wait(5 * MINUTE);
+      stage.sale(1_550_000);
+    },
+  },
+  {
+    name: 'slow-link',
+    units: 1_660_000,
+    about: 'every message takes four seconds longer',
+    play: (stage) => {
+      stage.simulation.conditions.tapSlowMs = 4 * SECOND;
+      stage.sale(1_660_000);
+      stage.simulation.conditions.tapSlowMs = 0;
+      stage.sale(1_660_000);
+    },
+  },
+  {
+    name: 'duplicated',
+    units: 1_770_000,
+    about: 'its copy has paid elsewhere with the same numbers; both tills met the hub since',
+    play: (stage) => {
+      const { simulation, payer, till, other } = stage;
+      const copy = simulation.fleet.addCopy(simulation, payer, 1);
+      copy.device.restore(payer.device.storedBooks);
+      copy.device.boot();
+      stage.sale(1_770_000, copy, other);
+      stage.sale(1_770_000);
+      for (const { device } of [till, other]) device.goOnline();
+      stage.wait(5 * MINUTE);
+      stage.sale(1_770_000);
+    },
+  },
+];
+
+/** Plays every magic wearable on a stage of its own. */
+export function playMagic(): Outcome[] {
+  return MAGIC.map(({ name, units, about, play }) => {
+    const stage = new Stage();
+    play(stage);
+    return { name, units, about, till: stage.heard };
+  });
+}

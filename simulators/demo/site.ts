@@ -1,0 +1,126 @@
+/**
+ * Makes a site for the demonstration: a local chain with TIME and the vault, accounts with money, payees, channels, and
+ * device folders. What it made is written to site.json, so that an operator's commands find it again.
+ */
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { privateKeyToAccount } from 'viem/accounts';
+import { createDevice, keyForNew } from '../../hardware/boards/node/cli/device-folder.ts';
+import { parseMoney } from '../../hardware/boards/node/cli/money.ts';
+import { projectRoot } from '../../hardware/boards/node/cli/paths.ts';
+import { base, keyUntilFrom, type Site, writeSite } from '../../hub/cli/site.ts';
+import { readArtifacts } from '../../hub/l2/artifacts.ts';
+import { deploy, fund } from '../../hub/l2/deploy.ts';
+import { Vault } from '../../hub/l2/vault.ts';
+import { fromHex, toHex } from '../../protocol/bytes.ts';
+import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
+import { channelId, seconds } from '../../protocol/integers.ts';
+import { makeSigning } from '../../protocol/signing/digests.ts';
+
+/** Deposits: a tap limit is 1.75 % of it, and a channel may owe two tap limits at one terminal while offline. */
+const DEPOSITS = { wearable: '300', car: '600' } as const;
+/** How long a terminal's certificate lives. */
+const YEAR = 365 * 86_400;
+
+/** Compiles the contracts when they changed, and reads them. */
+async function artifacts() {
+  const tool = pathToFileURL(join(projectRoot(), 'tools', 'contracts.mjs')).href;
+  const { compileContracts } = (await import(tool)) as { compileContracts: () => unknown };
+  await compileContracts();
+  return readArtifacts(join(projectRoot(), 'build', 'contracts'));
+}
+
+export interface SiteProgress {
+  say(text: string): void;
+}
+
+/** Deploys, funds, registers, opens channels, and makes a folder for each device. `chainKeys`: funded accounts. */
+export async function makeSite(
+  folder: string,
+  rpcUrl: string,
+  chainKeys: readonly `0x${string}`[],
+  progress: SiteProgress,
+): Promise<Site> {
+  const [deployer, hubSettlement, owner, merchant, operator] = chainKeys as [
+    `0x${string}`,
+    `0x${string}`,
+    `0x${string}`,
+    `0x${string}`,
+    `0x${string}`,
+  ];
+  const hubSigning = toHex(randomBytes(32));
+  const deployerAccount = privateKeyToAccount(deployer);
+  const ownerAccount = privateKeyToAccount(owner);
+  const deployment = await deploy(rpcUrl, deployerAccount, await artifacts());
+  progress.say(`TIME and vault deployed at ${deployment.vault}`);
+  await fund(rpcUrl, deployerAccount, deployment.token, ownerAccount.address, parseMoney('2000'));
+  const vault = await Vault.connect(rpcUrl, deployment.vault);
+
+  const vaultHex = deployment.vault.toLowerCase() as `0x${string}`;
+  const signing = makeSigning(nobleSuite, { chainId: deployment.chainId, vault: fromHex(vaultHex) });
+  const hubKey = nobleKey(fromHex(hubSigning)).address;
+  const now = Math.floor(Date.now() / 1000);
+  const keyUntil = keyUntilFrom(now);
+  const hubName = 'demo';
+  const scope = toHex(randomBytes(32));
+  const devices: Site['devices'] = [];
+
+  for (const role of ['wearable', 'car'] as const) {
+    const state = join(folder, role);
+    const key = keyForNew(state);
+    const { address } = key;
+    const deposit = parseMoney(DEPOSITS[role]);
+    const { channel } = await vault.openChannel(ownerAccount, { payer: toHex(address), amount: deposit });
+    progress.say(`channel ${channel} opened for the ${role}: ${DEPOSITS[role]} TIME`);
+    createDevice(
+      state,
+      { ...base(role), chainId: deployment.chainId, vault: vaultHex, hub: hubName, scope, channel },
+      key,
+      { hubKey, keyUntil, channel: channelId(channel) },
+    );
+    devices.push({ role, name: role, state, address: toHex(address), channel });
+  }
+  for (const [role, payeeKey] of [
+    ['pos', merchant],
+    ['charger', operator],
+  ] as const) {
+    const state = join(folder, role);
+    const key = keyForNew(state);
+    const { address } = key;
+    const payee = nobleKey(fromHex(payeeKey));
+    // Accredited, so that a bond that is lost makes good what they gave to a copied payer.
+    await vault.accredit(deployerAccount, payee.address);
+    const expiresAt = seconds(now + YEAR);
+    const fields = { terminal: address, payee: payee.address, expiresAt };
+    const certificate = { expiresAt, signature: toHex(await payee.sign(signing.digest('Terminal', fields))) };
+    createDevice(
+      state,
+      {
+        ...base(role),
+        chainId: deployment.chainId,
+        vault: vaultHex,
+        hub: hubName,
+        payee: toHex(payee.address),
+        certificate,
+      },
+      key,
+      { hubKey, keyUntil },
+    );
+    progress.say(`payee of the ${role} registered: ${toHex(payee.address)}`);
+    devices.push({ role, name: role, state, address: toHex(address), payee: toHex(payee.address) });
+  }
+  const site: Site = {
+    rpcUrl,
+    chainId: deployment.chainId,
+    token: deployment.token.toLowerCase() as `0x${string}`,
+    vault: vaultHex,
+    startBlock: deployment.block,
+    hubName,
+    scope,
+    keys: { deployer, hubSigning, hubSettlement, owner, merchant, operator },
+    devices,
+  };
+  writeSite(folder, site);
+  return site;
+}

@@ -1,0 +1,461 @@
+/**
+ * One run: a fleet, a hub, a chain and a schedule of faults in one virtual time. Everything follows from the scenario,
+ * the number of devices and the seed; the same three give the same trace, event by event.
+ */
+import type { Fault as RuntimeFault } from '../../device/runtime.ts';
+import { bytesKey } from '../../hub/intake/trie.ts';
+import { channelBook, entryId } from '../../hub/intake/books.ts';
+import type { IntakeContext } from '../../hub/intake/state.ts';
+import { type Address, toHex } from '../../protocol/bytes.ts';
+import { type Seconds, seconds } from '../../protocol/integers.ts';
+import {
+  CHANNEL_CAP_TAPS,
+  DEFAULT_TIMING,
+  TAP_LIMIT_PER_10000,
+  TICK_VALUE_DIVISOR,
+  shareOf,
+} from '../../protocol/limits.ts';
+import type { Notice } from '../../protocol/machines/effects.ts';
+import { type Domain, makeSigning, type Signing } from '../../protocol/signing/digests.ts';
+import type { PayerRecord } from '../../protocol/machines/payer/books.ts';
+import type { TerminalLane, TerminalRecord } from '../../protocol/machines/terminal/books.ts';
+import { refusalNumber } from '../../protocol/refusals.ts';
+import { encodeMessage, type Message } from '../../protocol/wire/messages.ts';
+import { Chain } from '../stage/chain/chain.ts';
+import { VaultModel } from '../stage/chain/vault.ts';
+import type { Checker, MakeChecker, Violation } from '../checkers/checker.ts';
+import { CHECKERS } from '../checkers/index.ts';
+import { applyFault, heal } from '../stage/faults/apply.ts';
+import { drawFaults, drawLevels, type Fault } from '../stage/faults/schedule.ts';
+import { planAdversaries } from '../adversary/adversaries.ts';
+import { type Aftermath, aftermath } from '../adversary/aftermath.ts';
+import { Accounts } from './accounts.ts';
+import type { PayerActor, TerminalActor } from './actors.ts';
+import type { AnyDevice, DeviceWatcher } from './device.ts';
+import { buildFleet, type Fleet } from './fleet.ts';
+import { SimulatedHub } from './hub.ts';
+import { planDrain, planLife } from './life.ts';
+import { Broker } from '../stage/network/broker.ts';
+import { calm, type Conditions } from '../stage/network/conditions.ts';
+import { type TapEnd, TapLink } from '../stage/network/tap-link.ts';
+import type { Scenario } from '../scenarios/schema.ts';
+import { Random } from '../stage/world/random.ts';
+import type { SimulatedSuite } from '../stage/world/suite.ts';
+import type { Loss, Run } from './run.ts';
+import { DRAIN_MS, WARMUP_MS } from './timing.ts';
+import { Trace } from '../stage/world/trace.ts';
+import { DAY, HOUR, MINUTE, START_SECONDS, World } from '../stage/world/world.ts';
+
+/** Entries that the simulated hub has room for: a city of 10,000 makes some two million a day. */
+const HUB_INDEXED_MAX = 16_000_000;
+
+/** Violations after which a run ends: the first one is what matters. */
+const VIOLATIONS_MAX = 20;
+
+export interface SimulationOptions {
+  readonly scenario: Scenario;
+  readonly devices: number;
+  readonly seed: number;
+  readonly suite: SimulatedSuite;
+  /** Only these faults of the schedule happen; absent: all. */
+  readonly keepFaults?: ReadonlySet<number>;
+  /** Virtual milliseconds after which payments and faults stop; the drain follows. */
+  readonly untilMs?: number;
+  /** Keeps every decision as a line. */
+  readonly keepTrace?: boolean;
+  readonly checkers?: readonly MakeChecker[];
+  /** What vouchers are signed for; absent: a chain and a vault that exist nowhere. */
+  readonly domain?: Domain;
+  /** Makes the vault's model; absent: one that keeps no journal. */
+  readonly makeVault?: (signing: Signing) => VaultModel;
+}
+
+const NOWHERE: Domain = { chainId: 31_337, vault: new Uint8Array(20).fill(0x5d) };
+
+const ACTORS = { hub: { index: 0, name: 'hub' }, chain: { index: 1, name: 'chain' } } as const;
+
+export class Simulation implements Run {
+  readonly world = new World();
+  readonly trace = new Trace();
+  readonly conditions: Conditions = calm();
+  readonly random: Random;
+  readonly signing: Signing;
+  readonly vault: VaultModel;
+  readonly chain: Chain;
+  readonly broker: Broker;
+  readonly hub: SimulatedHub;
+  readonly fleet: Fleet;
+  readonly accounts = new Accounts();
+  readonly faults: readonly Fault[];
+  readonly violations: Violation[] = [];
+  readonly losses: Loss[] = [];
+  readonly options: SimulationOptions;
+  /** When payments and faults stop. */
+  readonly activeUntilMs: number;
+  readonly endMs: number;
+  readonly notices = new Map<string, number>();
+  links = 0;
+  cuts = 0;
+  /** What became of the channels of dishonest payers, once the run is over. */
+  justice: readonly Aftermath[] = [];
+  private readonly listeners: ((device: AnyDevice, notice: Notice) => void)[] = [];
+  private readonly overhearers: ((device: AnyDevice, message: Message) => void)[] = [];
+  private readonly checkers: Checker[] = [];
+  private readonly damaged = new Set<AnyDevice>();
+  private readonly wire: boolean;
+
+  constructor(options: SimulationOptions) {
+    this.options = options;
+    const { scenario, suite } = options;
+    this.random = new Random(options.seed);
+    this.wire = scenario.storage === 'journal';
+    if (options.keepTrace) this.trace.lines = [];
+    this.signing = makeSigning(suite, options.domain ?? NOWHERE);
+    this.vault = options.makeVault?.(this.signing) ?? new VaultModel(this.signing);
+    const network = this.random.fork('network');
+    this.chain = new Chain(this.world, this.random.fork('chain'), this.vault, (vault) => {
+      if (vault.touched.size > 0) this.checkVault();
+    });
+    this.broker = new Broker(this.world, network.fork('broker'), this.conditions, this.wire);
+    const hubKey = suite.key(this.random.fork('hub key').bytes(32));
+    const identity = {
+      address: hubKey.address,
+      from: seconds(0),
+      until: seconds(START_SECONDS + 10 * 365 * 86_400),
+    };
+    this.fleet = buildFleet(this, options, identity);
+    this.hub = new SimulatedHub(
+      {
+        context: this.intakeContext(),
+        key: hubKey,
+        random: this.random.fork('hub'),
+        beaconMs: scenario.beaconMinutes * MINUTE,
+        batchMs: scenario.batchMinutes * MINUTE,
+      },
+      this.world,
+      this.broker,
+      this.chain,
+      this.hubWatcher(),
+    );
+    const fullMs = WARMUP_MS + scenario.hours * HOUR;
+    this.activeUntilMs = Math.max(WARMUP_MS, Math.min(fullMs, options.untilMs ?? fullMs));
+    this.endMs = this.activeUntilMs + DRAIN_MS;
+    const levels = scenario.faults === 'swarm' ? drawLevels(this.random.fork('levels')) : scenario.faults;
+    const [from, to] = scenario.faultWindow ?? [0, 1000];
+    const span = fullMs - WARMUP_MS;
+    this.faults = drawFaults(
+      this.random.fork('faults'),
+      levels,
+      WARMUP_MS + Math.floor((span * from) / 1000),
+      WARMUP_MS + Math.floor((span * to) / 1000),
+      this.fleet.devices.length,
+    );
+    for (const make of options.checkers ?? CHECKERS) {
+      const checker: Checker = make(this, (words) => this.report(checker.name, words));
+      this.checkers.push(checker);
+    }
+  }
+
+  private intakeContext(): IntakeContext {
+    const { leaseMinutes } = this.options.scenario;
+    return {
+      signing: this.signing,
+      timing:
+        leaseMinutes === undefined ? DEFAULT_TIMING : { ...DEFAULT_TIMING, leaseLifetime: leaseMinutes * 60 },
+      scopes: {},
+      leaseAnyScope: true,
+      indexedMax: HUB_INDEXED_MAX,
+      development: false,
+    };
+  }
+
+  report(checker: string, words: string): void {
+    if (this.violations.length < VIOLATIONS_MAX)
+      this.violations.push({ checker, atMs: this.world.nowMs, words });
+  }
+
+  /** Plans everything; `run` then only moves time. */
+  private planned = false;
+  private plan(): void {
+    this.planned = true;
+    this.hub.start();
+    this.checkVault();
+    planLife(this);
+    planAdversaries(this);
+    const { keepFaults } = this.options;
+    for (const fault of this.faults) {
+      if (fault.atMs >= this.activeUntilMs || (keepFaults !== undefined && !keepFaults.has(fault.id)))
+        continue;
+      this.world.at(fault.atMs, () => applyFault(this, fault));
+    }
+    this.world.at(this.activeUntilMs, () => {
+      heal(this);
+      planDrain(this);
+    });
+  }
+
+  /** Runs to a virtual time, or to the first violation. False when there is nothing left to do. */
+  runTo(timeMs: number): boolean {
+    if (!this.planned) this.plan();
+    // In slices, so that a violation is seen soon after it happened.
+    while (this.world.nowMs < Math.min(timeMs, this.endMs)) {
+      this.world.run(Math.min(this.world.nowMs + MINUTE, timeMs, this.endMs));
+      if (this.violations.length > 0) return false;
+    }
+    if (this.world.nowMs < this.endMs) return true;
+    for (const checker of this.checkers) checker.finished?.();
+    this.justice = aftermath(this);
+    return false;
+  }
+
+  run(): void {
+    while (this.runTo(this.world.nowMs + DAY));
+  }
+
+  // ---- what behaviour asks for ----
+
+  link(payer: PayerActor['device'], terminal: TerminalActor['device']): TapLink {
+    this.links += 1;
+    const random = this.random.fork(`link ${payer.index} ${this.links}`);
+    return new TapLink(this.world, random, this.conditions, [payer, terminal], this.wire);
+  }
+
+  /** Joins something that is no device of the fleet to a device. */
+  join(end: TapEnd, device: TapEnd): TapLink {
+    this.links += 1;
+    const random = this.random.fork(`joined ${this.links}`);
+    return new TapLink(this.world, random, this.conditions, [end, device], this.wire);
+  }
+
+  /** Tells somebody every notice, and every message that a device sends on a tap link. */
+  listen(listener: (device: AnyDevice, notice: Notice) => void): void {
+    this.listeners.push(listener);
+  }
+  overhear(listener: (device: AnyDevice, message: Message) => void): void {
+    this.overhearers.push(listener);
+  }
+
+  /** Tells somebody every message that the hub sends, and every one that a device sends to it. */
+  overhearHub(down: (message: Message) => void, up: (message: Message) => void): void {
+    this.broker.overhears = { down, up };
+  }
+
+  cancel(terminal: TerminalActor): void {
+    terminal.device.dispatch({ type: 'cancel' });
+    for (const checker of this.checkers) checker.cancelled?.(terminal);
+  }
+
+  refund(random: Random, terminal: TerminalActor, channel: number, units: number): void {
+    this.world.after(random.between(MINUTE, 30 * MINUTE), () => {
+      terminal.device.dispatch({
+        type: 'refund',
+        channel: channel as never,
+        credited: random.between(1, units) as never,
+      });
+    });
+  }
+
+  /** A merchant looks through what its terminals gave back, and signs what it stands by (rule 4). */
+  countersign(): void {
+    if (!this.hub.isUp) return;
+    for (const entry of this.hub.owed()) {
+      const merchant = this.fleet.merchantOf(bytesKey(entry.payee));
+      if (merchant === undefined || !merchant.givesCredits) continue;
+      // Against a payer that was proved a cheat nothing is given back: its voided vouchers may overlap paid ones.
+      if (channelBook(this.hub.state.books, entry.channel).proof !== undefined) continue;
+      // Only when none of its terminals can still hold something that conflicts.
+      if (merchant.terminals.some(({ device }) => !device.frozen && device.storedBooks.outbox.length > 0))
+        continue;
+      const fields = { voucher: entryId(entry), credited: entry.credited };
+      const signature = merchant.key.sign(this.signing.digest('Credit', fields));
+      this.hub.receive(
+        `merchant ${merchant.index}`,
+        encodeMessage({ type: 'collectedCredit', ...fields, signature, byPayee: 1 }),
+      );
+    }
+  }
+
+  // ---- what checkers ask for ----
+
+  /** Has the checkers look at every channel that changed. */
+  checkVault(): void {
+    for (const checker of this.checkers) checker.vaultChanged?.(this.vault);
+    this.vault.touched.clear();
+  }
+
+  markDamaged(device: AnyDevice): void {
+    this.damaged.add(device);
+  }
+
+  isDamaged(device: AnyDevice): boolean {
+    return this.damaged.has(device);
+  }
+
+  isDamagedTerminal(address: Address): boolean {
+    const found = this.fleet.terminalOf(address);
+    return found !== undefined && this.damaged.has(found.device);
+  }
+
+  /** Rule 10 for one channel: before the bond is taken off, and after. */
+  lossBoundOf(channel: number): { readonly beforeBond: number; readonly afterBond: number } {
+    const { deposited, potOpened, bond } = this.vault.channel(channel);
+    const tapLimit = shareOf(deposited as never, TAP_LIMIT_PER_10000);
+    const cap = CHANNEL_CAP_TAPS * tapLimit;
+    const tickValue = Math.floor(tapLimit / TICK_VALUE_DIVISOR);
+    const terminals = this.accounts.terminals.get(channel)?.size ?? 0;
+    const beforeBond = terminals * (Math.min(deposited - potOpened - bond, cap) + tickValue);
+    return { beforeBond, afterBond: Math.max(0, beforeBond - potOpened) };
+  }
+
+  // ---- watching ----
+
+  get deviceWatcher(): DeviceWatcher {
+    return {
+      notice: (device, notice) => this.onNotice(device, notice),
+      sent: (device, message) => this.onSent(device, message),
+      cut: (device, at) => {
+        this.cuts += 1;
+        this.note(device, 'cut', 0, 0, undefined, at);
+      },
+      stored: (device, record) => this.onStored(device, record as TerminalRecord),
+      changed: (device) => this.report('journal', `${device.name} reads back what it never stored`),
+      booted: (device, frozen) => this.note(device, frozen ? 'frozen' : 'boot'),
+      fault: (device, fault: RuntimeFault) => {
+        this.note(device, 'fault', fault.frozen ? 1 : 0, 0, undefined, fault.message);
+      },
+    };
+  }
+
+  private note(
+    device: AnyDevice,
+    decision: Parameters<Trace['note']>[2],
+    a = 0,
+    b = 0,
+    payment?: string,
+    words?: string,
+  ): void {
+    this.trace.note(this.world.nowMs, device, decision, a, b, payment, words);
+  }
+
+  private onSent(device: AnyDevice, message: Message): void {
+    for (const listener of this.overhearers) listener(device, message);
+    const actor = this.fleet.actorOf(device);
+    if (actor?.kind !== 'payer') return;
+    for (const checker of this.checkers) checker.payerSent?.(actor, message);
+  }
+
+  private onNotice(device: AnyDevice, notice: Notice): void {
+    this.notices.set(notice.type, (this.notices.get(notice.type) ?? 0) + 1);
+    this.noteNotice(device, notice);
+    for (const listener of this.listeners) listener(device, notice);
+    const actor = this.fleet.actorOf(device);
+    if (actor === undefined) return;
+    if (actor.kind === 'payer') {
+      for (const checker of this.checkers) checker.payerNotice?.(actor, notice);
+      return;
+    }
+    for (const checker of this.checkers) checker.terminalNotice?.(actor, notice);
+  }
+
+  /** A sale counts when its voucher is stored: that is when the till may say approved, even if the power goes then. */
+  private onStored(device: AnyDevice, record: TerminalRecord): void {
+    const actor = this.fleet?.actorOf(device);
+    if (actor?.kind === 'payer') this.noteWrittenOff(actor, record as unknown as PayerRecord);
+    if (actor?.kind !== 'terminal') return;
+    const { merchant } = actor;
+    if (record.type === 'answered' && record.receipt !== undefined) {
+      this.accounts.taps += record.voucher.kind === 'voucher' ? 1 : 0;
+      this.accounts.add(record.voucher.channel, merchant, device.index, record.request.amount);
+    } else if (record.type === 'tick' && !record.late) {
+      const lane = device.storedBooks.lanes.find((known: TerminalLane) => known.channel === record.channel);
+      this.accounts.ticks += 1;
+      this.accounts.add(record.channel, merchant, device.index, lane.stream.voucher.tickValue);
+    }
+  }
+
+  /** A tick whose charger forgot the stream: the payer gave it up, whether it was delivered for or not. */
+  private noteWrittenOff({ channel }: PayerActor, record: PayerRecord): void {
+    if (record.type === 'tickForgotten') this.accounts.writtenOff.push({ channel, ...record });
+  }
+
+  private noteNotice(device: AnyDevice, notice: Notice): void {
+    const short = (bytes: Uint8Array): string | undefined =>
+      this.trace.lines === undefined ? undefined : toHex(bytes.subarray(0, 6));
+    switch (notice.type) {
+      case 'approved':
+        return this.note(device, 'approved', notice.channel, notice.amount, short(notice.voucher));
+      case 'streamOpened':
+        return this.note(device, 'streamOpened', notice.channel, notice.ticks, short(notice.voucher));
+      case 'deliver':
+        return this.note(device, 'deliver', notice.channel, notice.k);
+      case 'voided':
+        return this.note(device, 'voided', notice.amount, 0, short(notice.voucher));
+      case 'refused':
+        return this.note(
+          device,
+          'refused',
+          refusalNumber(notice.code),
+          0,
+          undefined,
+          `${notice.code} by ${notice.by}`,
+        );
+      case 'paid':
+        return this.note(device, 'paid', notice.amount, 0, short(notice.voucher));
+      case 'requested':
+        return this.note(device, 'requested', notice.amount, 0, short(notice.request));
+      case 'sessionOver':
+        return this.note(device, 'sessionOver', notice.channel, notice.ticks, undefined, notice.reason);
+      case 'tickPaid':
+        return this.note(device, 'tickPaid', notice.k);
+      case 'acknowledged':
+        return this.note(device, 'acknowledged', 0, 0, short(notice.entry));
+      case 'settled':
+        return this.note(device, 'settled', notice.channel, notice.paid);
+      case 'lease':
+        return this.note(device, 'lease', notice.spendLimit, notice.expiresAt);
+      case 'signing':
+        return this.note(device, 'signing', notice.seq, notice.amount);
+      case 'time':
+      case 'endWanted':
+        return;
+      default:
+    }
+  }
+
+  private hubWatcher(): ConstructorParameters<typeof SimulatedHub>[4] {
+    const note = (decision: Parameters<Trace['note']>[2], a = 0, b = 0, payment?: string): void =>
+      this.trace.note(this.world.nowMs, ACTORS.hub, decision, a, b, payment);
+    return {
+      acknowledged: (_device, entry, position) => {
+        for (const checker of this.checkers) checker.acknowledged?.(entry, position);
+      },
+      leased: (lease) => {
+        for (const checker of this.checkers) checker.leased?.(lease);
+      },
+      accepted: (kind) => note('hubAccepted', ENTRY_KINDS.indexOf(kind)),
+      refused: (code) => note('hubRefused', refusalNumber(code)),
+      evidence: (evidence) => {
+        note('hubEvidence', evidence.channel, evidence.proof);
+        for (const checker of this.checkers) checker.evidence?.(evidence);
+      },
+      crashed: () => note('hubCrash'),
+      started: () => {
+        note('hubStart', this.hub === undefined ? 0 : this.hub.ledger.length);
+        for (const checker of this.checkers) checker.hubStarted?.();
+      },
+      batched: (rows, outcomes) => {
+        note(
+          'batch',
+          rows.length,
+          outcomes.reduce((sum, outcome) => sum + outcome.moved, 0),
+        );
+      },
+    };
+  }
+
+  get now(): Seconds {
+    return seconds(this.world.nowSeconds);
+  }
+}
+
+const ENTRY_KINDS = ['voucher', 'stream', 'tick', 'credit'];

@@ -1,0 +1,51 @@
+/** What one seed of the hunt is: a scenario, a fleet of at most 30 devices, and faults that the seed draws. */
+import { SCENARIOS } from './index.ts';
+import { Random } from '../stage/world/random.ts';
+import type { SimulatedSuite } from '../stage/world/suite.ts';
+import { Simulation, type SimulationOptions } from '../fleet/simulation.ts';
+
+/** Seeds go round through these, so that any range of them has all. */
+const HUNTED = ['hunt', 'hunt-offline', 'hunt-flash', 'hunt-charge'] as const;
+const DEVICES = { least: 6, most: 30 };
+
+export function huntOptions(seed: number, suite: SimulatedSuite): SimulationOptions {
+  const scenario = SCENARIOS.get(HUNTED[seed % HUNTED.length]!)!;
+  const devices = new Random(seed).fork('hunted devices').between(DEVICES.least, DEVICES.most);
+  return { scenario, devices, seed, suite };
+}
+
+export interface Hunted {
+  readonly seed: number;
+  readonly traceHash: string;
+  readonly events: number;
+  /** Checker and words of the first violation. */
+  readonly violation?: string;
+  readonly command: string;
+}
+
+/** Runs one seed. An error that the machines throw is a violation like any other. */
+export function hunt(seed: number, suite: SimulatedSuite): Hunted {
+  const options = huntOptions(seed, suite);
+  const command = `sundial sim --scenario ${options.scenario.name} --devices ${options.devices} --seed ${seed}`;
+  const simulation = new Simulation(options);
+  try {
+    simulation.run();
+  } catch (error) {
+    const words = error instanceof Error ? error.message : String(error);
+    return {
+      seed,
+      traceHash: simulation.trace.hash(),
+      events: simulation.world.events,
+      violation: `thrown: ${words}`,
+      command,
+    };
+  }
+  const [first] = simulation.violations;
+  return {
+    seed,
+    traceHash: simulation.trace.hash(),
+    events: simulation.world.events,
+    ...(first && { violation: `${first.checker}: ${first.words}` }),
+    command,
+  };
+}

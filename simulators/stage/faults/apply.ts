@@ -1,0 +1,149 @@
+/** Makes a fault of the schedule happen, and ends it; and puts everything right when the time of faults is over. */
+import { unreachable } from '../../../protocol/errors.ts';
+import type { AnyDevice } from '../../fleet/device.ts';
+import { calm, type Conditions } from '../network/conditions.ts';
+import type { Run } from '../../fleet/run.ts';
+import { HOUR } from '../world/world.ts';
+import type { Fault } from './schedule.ts';
+
+/** Raises a condition for a while. */
+function window(simulation: Run, fault: Fault, key: keyof Conditions): void {
+  const { conditions } = simulation;
+  conditions[key] += fault.size;
+  end(simulation, fault, () => {
+    conditions[key] -= fault.size;
+  });
+}
+
+/** Plans the end of a fault, unless healing comes first. */
+function end(simulation: Run, fault: Fault, action: () => void): void {
+  const at = simulation.world.nowMs + fault.forMs;
+  if (at < simulation.activeUntilMs) simulation.world.at(at, action);
+}
+
+export function applyFault(simulation: Run, fault: Fault): void {
+  const { world, hub, chain, broker, fleet } = simulation;
+  const device = fleet.devices[fault.device]!;
+  switch (fault.kind) {
+    case 'tapLoss':
+    case 'tapDuplicate':
+    case 'tapReorder':
+    case 'tapGarble':
+      return window(simulation, fault, fault.kind);
+    case 'tapSlow':
+      return window(simulation, fault, 'tapSlowMs');
+    case 'uplinkLoss':
+      window(simulation, fault, 'downLoss');
+      return window(simulation, fault, 'upLoss');
+    case 'uplinkDuplicate':
+      window(simulation, fault, 'downDuplicate');
+      return window(simulation, fault, 'upDuplicate');
+    case 'uplinkReorder':
+      return window(simulation, fault, 'upReorder');
+    case 'partition': {
+      const was = broker.isConnected(device.id);
+      broker.cutOff.add(device.id);
+      device.goOffline();
+      return end(simulation, fault, () => {
+        broker.cutOff.delete(device.id);
+        if (was) device.goOnline();
+      });
+    }
+    case 'brokerRestart':
+      return broker.restart();
+    case 'hubCrash':
+      hub.crash();
+      return end(simulation, fault, () => {
+        if (!simulation.options.scenario.hubDown) hub.start();
+      });
+    case 'slowDisk':
+      hub.diskSlowMs += fault.size;
+      return end(simulation, fault, () => {
+        hub.diskSlowMs -= fault.size;
+      });
+    case 'diskFailure':
+      hub.diskFails = true;
+      return end(simulation, fault, () => {
+        hub.diskFails = false;
+      });
+    case 'powerCut':
+      if (device.power === 'off') return;
+      // The power goes at one of its next effects; a device that does nothing meanwhile just loses it later.
+      device.cutIn = fault.size;
+      return restartLater(simulation, device, fault);
+    case 'flashCut':
+      if (device.flash === undefined || device.power === 'off') return;
+      device.flash.cutAt = device.flash.operations + fault.size;
+      return restartLater(simulation, device, fault);
+    case 'wornWord':
+      if (device.flash === undefined) return;
+      simulation.markDamaged(device);
+      device.flash.stuck.add(fault.size * 4);
+      return;
+    case 'bitRot': {
+      if (device.flash === undefined) return;
+      simulation.markDamaged(device);
+      device.powerOff('bit rot');
+      device.flash.content[fault.size >> 3]! ^= 1 << (fault.size & 7);
+      return end(simulation, fault, () => bootOnline(simulation, device));
+    }
+    case 'clockJump':
+      device.clockOffset = fault.size % 2 === 0 ? fault.size : -fault.size;
+      return;
+    case 'clockLost':
+      if (device.power === 'off') return;
+      device.powerOff('battery taken out');
+      device.clockRuns = false;
+      return end(simulation, fault, () => bootOnline(simulation, device));
+    case 'chainAway':
+      chain.isAway = true;
+      return end(simulation, fault, () => {
+        chain.isAway = false;
+      });
+    case 'chainReorganisation':
+      return chain.reorganise(fault.size);
+    case 'gasSpike':
+      chain.congestionBlocks += fault.size;
+      return end(simulation, fault, () => {
+        chain.congestionBlocks -= fault.size;
+      });
+    default:
+      return unreachable(fault.kind);
+  }
+
+  function restartLater(where: Run, cut: AnyDevice, planned: Fault): void {
+    const look = (): void => {
+      if (cut.power === 'on') {
+        if (world.nowMs >= where.activeUntilMs) return;
+        // It was idle all the while: the cut finds it so.
+        if (world.nowMs - planned.atMs < HOUR) return void world.after(planned.forMs, look);
+        cut.powerOff('idle');
+      }
+      world.after(planned.forMs, () => bootOnline(where, cut));
+    };
+    world.after(planned.forMs, look);
+  }
+}
+
+function bootOnline(simulation: Run, device: AnyDevice): void {
+  device.boot();
+  if (simulation.fleet.isOnline(device, simulation.world.nowMs)) device.goOnline();
+}
+
+/** The time of faults is over: power, networks, hub and chain are there again, and stay. */
+export function heal(simulation: Run): void {
+  const { conditions, broker, chain, hub, fleet } = simulation;
+  Object.assign(conditions, calm());
+  broker.cutOff.clear();
+  chain.isAway = false;
+  chain.congestionBlocks = 0;
+  hub.diskFails = false;
+  hub.diskSlowMs = 0;
+  hub.withholds = false;
+  hub.start();
+  for (const device of fleet.devices) {
+    device.cutIn = 0;
+    if (device.flash !== undefined) device.flash.cutAt = undefined;
+    device.boot();
+  }
+}

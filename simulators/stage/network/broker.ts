@@ -1,0 +1,159 @@
+/**
+ * The broker between devices and the hub. It confirms what it takes and forgets it all when it restarts: its
+ * confirmation is no receipt (rule 12). While the hub is down it keeps what came, up to a bound.
+ */
+import { decodeMessage, encodeMessage, type Message } from '../../../protocol/wire/messages.ts';
+import type { Random } from '../world/random.ts';
+import type { World } from '../world/world.ts';
+import type { Conditions } from './conditions.ts';
+
+export interface UplinkEnd {
+  /** Hex of its address: how the hub calls it. */
+  readonly id: string;
+  /** Without power nobody connects. */
+  readonly isOn: boolean;
+  hubConnected(): void;
+  hubLost(): void;
+  hubMessage(message: Message): void;
+}
+
+export interface HubEnd {
+  readonly isUp: boolean;
+  receive(device: string, bytes: Uint8Array): void;
+  /** A device came: it gets what is retained. */
+  arrived(device: string): void;
+}
+
+const UP_MS = { least: 40, most: 180 };
+/** Messages that the broker keeps for a hub that is away: what mosquitto 2 queues for one client unless told otherwise. */
+const KEPT_MAX = 1000;
+
+/** One connection; messages of one direction arrive in the order in which they were sent. */
+interface Session {
+  readonly end: UplinkEnd;
+  readonly epoch: number;
+  upMs: number;
+  downMs: number;
+}
+
+export class Broker {
+  hub: HubEnd | undefined;
+  /** Somebody who hears all traffic and can change none of it. */
+  overhears:
+    | { readonly down: (message: Message) => void; readonly up: (message: Message) => void }
+    | undefined;
+  private epoch = 0;
+  private readonly sessions = new Map<string, Session>();
+  private kept: { readonly device: string; readonly bytes: Uint8Array }[] = [];
+  /** Devices that no network reaches now. */
+  readonly cutOff = new Set<string>();
+  private readonly world: World;
+  private readonly random: Random;
+  private readonly conditions: Conditions;
+  private readonly wire: boolean;
+  forgotten = 0;
+
+  constructor(world: World, random: Random, conditions: Conditions, wire: boolean) {
+    this.world = world;
+    this.random = random;
+    this.conditions = conditions;
+    this.wire = wire;
+  }
+
+  isConnected(device: string): boolean {
+    return this.sessions.has(device);
+  }
+
+  get connected(): IterableIterator<string> {
+    return this.sessions.keys();
+  }
+
+  /** Connects a device, unless no network reaches it. */
+  connect(end: UplinkEnd): void {
+    if (!end.isOn || this.sessions.has(end.id) || this.cutOff.has(end.id)) return;
+    this.epoch += 1;
+    this.sessions.set(end.id, { end, epoch: this.epoch, upMs: 0, downMs: 0 });
+    end.hubConnected();
+    this.hub?.arrived(end.id);
+  }
+
+  disconnect(device: string): void {
+    const session = this.sessions.get(device);
+    if (session === undefined) return;
+    this.sessions.delete(device);
+    session.end.hubLost();
+  }
+
+  /** The broker loses its memory: what was confirmed and not delivered is gone, and everybody has to come again. */
+  restart(): void {
+    this.forgotten += this.kept.length;
+    this.kept = [];
+    this.epoch += 1;
+    const ends = [...this.sessions.values()].map(({ end }) => end);
+    for (const end of ends) this.disconnect(end.id);
+    for (const end of ends) this.world.after(this.random.between(1000, 20_000), () => this.connect(end));
+  }
+
+  up(device: string, message: Message): void {
+    const session = this.sessions.get(device);
+    if (session === undefined) return;
+    this.overhears?.up(message);
+    const { random, conditions, world } = this;
+    if (conditions.upLoss > 0 && random.chance(conditions.upLoss)) return;
+    const bytes = encodeMessage(message);
+    const { epoch } = session;
+    const deliver = (): void => {
+      let at = world.nowMs + random.between(UP_MS.least, UP_MS.most);
+      if (conditions.upReorder > 0 && random.chance(conditions.upReorder)) at += random.below(5000);
+      else {
+        at = Math.max(at, session.upMs);
+        session.upMs = at;
+      }
+      world.at(at, () => {
+        // What was under way when the broker lost its memory or the session ended is lost with it.
+        if (this.sessions.get(device)?.epoch === epoch) this.toHub(device, bytes);
+      });
+    };
+    deliver();
+    if (conditions.upDuplicate > 0 && random.chance(conditions.upDuplicate)) deliver();
+  }
+
+  private toHub(device: string, bytes: Uint8Array): void {
+    if (this.hub?.isUp) this.hub.receive(device, bytes);
+    else if (this.kept.length < KEPT_MAX) this.kept.push({ device, bytes });
+    else this.forgotten += 1;
+  }
+
+  /** The hub is there again: it gets what was kept for it. */
+  hubStarted(): void {
+    const { kept } = this;
+    this.kept = [];
+    for (const { device, bytes } of kept) this.toHub(device, bytes);
+  }
+
+  down(device: string, message: Message): void {
+    const session = this.sessions.get(device);
+    if (session === undefined) return;
+    this.overhears?.down(message);
+    const { random, conditions, world } = this;
+    if (conditions.downLoss > 0 && random.chance(conditions.downLoss)) return;
+    let delivered: Message | undefined = message;
+    if (this.wire) {
+      const decoded = decodeMessage(encodeMessage(message), 'sync');
+      if (!decoded.ok) throw new Error(`the hub sent ${message.type} that does not decode: ${decoded.code}`);
+      delivered = decoded.message;
+    }
+    if (delivered === undefined) return;
+    const { epoch } = session;
+    const ready = delivered;
+    const deliver = (): void => {
+      session.downMs = Math.max(session.downMs, world.nowMs + random.between(UP_MS.least, UP_MS.most));
+      world.at(session.downMs, () => {
+        const now = this.sessions.get(device);
+        if (now?.epoch === epoch) now.end.hubMessage(ready);
+      });
+    };
+    deliver();
+    if (conditions.downDuplicate > 0 && random.chance(conditions.downDuplicate)) deliver();
+  }
+}

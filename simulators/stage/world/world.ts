@@ -1,0 +1,59 @@
+/**
+ * Virtual time: a queue of actions ordered by (time, insertion). Milliseconds are integers from the start of the
+ * simulation; the wall clock that devices and L2 see is START_SECONDS plus them.
+ */
+import { type Planned, Queue } from './queue.ts';
+
+export type { Planned };
+
+/** 2027-01-15 08:00:00 UTC: any date behind the first release would do. */
+export const START_SECONDS = 1_800_000_000;
+export const SECOND = 1000;
+export const MINUTE = 60 * SECOND;
+export const HOUR = 60 * MINUTE;
+export const DAY = 24 * HOUR;
+
+/** A seed that plans more than this at once has a loop: some 400 MB of planned actions. */
+const PLANNED_MAX = 4_000_000;
+
+export class World {
+  nowMs = 0;
+  /** Actions that were run. */
+  events = 0;
+  private order = 0;
+  private readonly queue = new Queue();
+
+  get nowSeconds(): number {
+    return START_SECONDS + Math.floor(this.nowMs / SECOND);
+  }
+
+  get planned(): number {
+    return this.queue.length;
+  }
+
+  /** Plans an action; a time that has passed means now. */
+  at(timeMs: number, action: () => void): Planned {
+    if (this.queue.length >= PLANNED_MAX) throw new Error(`more than ${PLANNED_MAX} actions are planned`);
+    const planned = { at: timeMs < this.nowMs ? this.nowMs : timeMs, action, cancelled: false };
+    this.queue.push(this.order, planned);
+    this.order += 1;
+    return planned;
+  }
+
+  after(delayMs: number, action: () => void): Planned {
+    return this.at(this.nowMs + delayMs, action);
+  }
+
+  /** Runs everything that is due up to and including `untilMs`; the clock then stands there. */
+  run(untilMs: number): void {
+    const { queue } = this;
+    while (queue.length > 0 && queue.firstAt <= untilMs) {
+      const planned = queue.pop();
+      if (planned.cancelled) continue;
+      this.nowMs = planned.at;
+      this.events += 1;
+      planned.action();
+    }
+    this.nowMs = untilMs;
+  }
+}
