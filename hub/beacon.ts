@@ -1,4 +1,4 @@
-// What the hub says to everyone: L2 time and height, the revoked channels, and a checkpoint of its ledger.
+/** What the hub says to everyone: L2 time and height, the revoked channels, and a checkpoint of its ledger. */
 import type { SecureKey } from '../hardware/interfaces/index.ts';
 import { concatBytes, uintBytes } from '../protocol/bytes.ts';
 import type { Timing } from '../protocol/limits.ts';

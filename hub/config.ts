@@ -1,4 +1,4 @@
-// The hub's configuration, checked once at the edge. An error names the field and says what to put there.
+/** The hub's configuration, checked once at the edge. An error names the field and says what to put there. */
 import { z } from 'zod';
 import { SundialError } from '../protocol/errors.ts';
 import { UINT48_MAX } from '../protocol/integers.ts';

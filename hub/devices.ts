@@ -1,4 +1,4 @@
-// Devices as the registry knows them: who registered, and telling terminals what L2 settled for their payee.
+/** Devices as the registry knows them: who registered, and telling terminals what L2 settled for their payee. */
 import { fromHex, toHex } from '../protocol/bytes.ts';
 import { channelId } from '../protocol/integers.ts';
 import { encodeMessage, type MessageOf, ROLES } from '../protocol/wire/messages.ts';
@@ -8,30 +8,30 @@ import type { RegisteredDevice, Registry } from './registry/registry.ts';
 import type { SettledLane } from './watch/watch.ts';
 
 export class Devices {
-  readonly #registry: Registry;
-  readonly #send: (device: string, message: Uint8Array) => void;
-  readonly #log: Logger;
+  private readonly registry: Registry;
+  private readonly send: (device: string, message: Uint8Array) => void;
+  private readonly log: Logger;
 
   constructor(registry: Registry, send: (device: string, message: Uint8Array) => void, log: Logger) {
-    this.#registry = registry;
-    this.#send = send;
-    this.#log = log;
+    this.registry = registry;
+    this.send = send;
+    this.log = log;
   }
 
   /** Stores a device whose registration the intake has checked, and tells a terminal what it missed. */
   registered(device: string, message: MessageOf<'register'>): void {
     const entry = deviceEntry(message);
     const id = toHex(message.device);
-    if (JSON.stringify(this.#registry.state.devices[id]) !== JSON.stringify(entry)) {
-      this.#registry
+    if (JSON.stringify(this.registry.state.devices[id]) !== JSON.stringify(entry)) {
+      this.registry
         .register(id, entry)
-        .catch((error: unknown) => this.#log.error(errorFields(error), 'not registered'));
+        .catch((error: unknown) => this.log.error(errorFields(error), 'not registered'));
     }
     if (entry.payee === undefined) return;
-    for (const [channel, head] of Object.entries(this.#registry.state.heads)) {
+    for (const [channel, head] of Object.entries(this.registry.state.heads)) {
       const lane = head.settled[entry.payee];
       if (lane === undefined) continue;
-      this.#sendSettled(device, {
+      this.sendSettled(device, {
         channel: channelId(Number(channel)),
         payee: fromHex(entry.payee, 20),
         paid: lane.paid as SettledLane['paid'],
@@ -43,13 +43,13 @@ export class Devices {
   /** Tells all terminals of the lane's payee. Those that are away hear it when they register again. */
   settled(lane: SettledLane): void {
     const payee = toHex(lane.payee);
-    for (const [device, entry] of Object.entries(this.#registry.state.devices)) {
-      if (entry.payee === payee) this.#sendSettled(device, lane);
+    for (const [device, entry] of Object.entries(this.registry.state.devices)) {
+      if (entry.payee === payee) this.sendSettled(device, lane);
     }
   }
 
-  #sendSettled(device: string, { channel, payee, paid, transaction }: SettledLane): void {
-    this.#send(device, encodeMessage({ type: 'settled', channel, payee, paid, transaction }));
+  private sendSettled(device: string, { channel, payee, paid, transaction }: SettledLane): void {
+    this.send(device, encodeMessage({ type: 'settled', channel, payee, paid, transaction }));
   }
 }
 

@@ -1,4 +1,4 @@
-// Small helpers around SundialError, the one error shape of the project.
+/** Small helpers around SundialError, the one error shape of the project. */
 import { SundialError } from '../protocol/errors.ts';
 
 /** True when `error` is a SundialError with this code. */

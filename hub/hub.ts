@@ -1,5 +1,7 @@
-// The hub, put together: broker, intake, ledger, watch, settlement, status. `startHub` is the whole public face.
-// Order of start: ledger and registry first (they may refuse), then the books from replay, then what talks to others.
+/**
+ * The hub, put together: broker, intake, ledger, watch, settlement, status. `startHub` is the whole public face.
+ * Order of start: ledger and registry first (they may refuse), then the books from replay, then what talks to others.
+ */
 import { getHeapStatistics } from 'node:v8';
 import { privateKeyToAccount } from 'viem/accounts';
 import { fromHex, toHex } from '../protocol/bytes.ts';

@@ -1,4 +1,4 @@
-// Every bound of the hub, each with its reason. A bound that is met is reported by a named code, never silently.
+/** Every bound of the hub, each with its reason. A bound that is met is reported by a named code, never silently. */
 
 /** Lanes (or rows) of one settlement: 1,000 single vouchers stay below 16.8 million gas, the cap of a transaction. */
 export const batchLanesMax = 1_000;

@@ -1,4 +1,4 @@
-// One JSON line an event on stderr (stdout belongs to the commands). Secrets never enter facts, so none are removed.
+/** One JSON line an event on stderr (stdout belongs to the commands). Secrets never enter facts, so none are removed. */
 import pino, { type Logger } from 'pino';
 import { SundialError } from '../protocol/errors.ts';
 

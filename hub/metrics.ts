@@ -1,4 +1,4 @@
-// The hub's figures for Prometheus. One registry a hub, so that two hubs in one process don't mix.
+/** The hub's figures for Prometheus. One registry a hub, so that two hubs in one process don't mix. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 export type HubMetrics = ReturnType<typeof createMetrics>;

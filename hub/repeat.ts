@@ -1,5 +1,7 @@
-// Work that is done again and again: at a steady pace while it goes well, at growing distance while it fails, never
-// twice at once, and stopped for good by `stop`.
+/**
+ * Work that is done again and again: at a steady pace while it goes well, at growing distance while it fails, never
+ * twice at once, and stopped for good by `stop`.
+ */
 import { causeText } from './errors.ts';
 
 export interface RepeatOptions {
@@ -12,65 +14,65 @@ export interface RepeatOptions {
 }
 
 export class Repeat {
-  readonly #work: () => Promise<void>;
-  readonly #options: RepeatOptions;
-  #timer: NodeJS.Timeout | undefined;
-  #running: Promise<void> | undefined;
-  #again = false;
-  #failures = 0;
-  #stopped = false;
+  private readonly work: () => Promise<void>;
+  private readonly options: RepeatOptions;
+  private timer: NodeJS.Timeout | undefined;
+  private running: Promise<void> | undefined;
+  private again = false;
+  private failures = 0;
+  private stopped = false;
   /** What failed last, while it fails. */
   lastError: string | undefined;
 
   constructor(work: () => Promise<void>, options: RepeatOptions) {
-    this.#work = work;
-    this.#options = options;
+    this.work = work;
+    this.options = options;
   }
 
   /** Runs the work now, or once more after the run that is under way. Resolves after that run, failed or not. */
   async now(): Promise<void> {
-    if (this.#stopped) return;
-    clearTimeout(this.#timer);
-    if (this.#running !== undefined) {
-      this.#again = true;
-      return this.#running;
+    if (this.stopped) return;
+    clearTimeout(this.timer);
+    if (this.running !== undefined) {
+      this.again = true;
+      return this.running;
     }
-    this.#running = this.#loop();
-    return this.#running;
+    this.running = this.loop();
+    return this.running;
   }
 
-  async #loop(): Promise<void> {
+  private async loop(): Promise<void> {
     do {
-      this.#again = false;
-      await this.#once();
-    } while (this.#again && !this.#stopped);
-    this.#running = undefined;
-    if (this.#stopped) return;
-    const { everyMs, failureMsMax } = this.#options;
+      this.again = false;
+      await this.once();
+    } while (this.again && !this.stopped);
+    this.running = undefined;
+    if (this.stopped) return;
+    const { everyMs, failureMsMax } = this.options;
     // 100 ms, 200 ms, ... so that a restarted chain is found quickly and a dead one is left in peace.
     const pauseMs =
-      this.#failures === 0 ? everyMs : Math.min(50 * 2 ** Math.min(this.#failures, 20), failureMsMax);
-    this.#timer = setTimeout(() => void this.now(), pauseMs);
+      this.failures === 0 ? everyMs : Math.min(50 * 2 ** Math.min(this.failures, 20), failureMsMax);
+    this.timer = setTimeout(() => void this.now(), pauseMs);
   }
 
-  async #once(): Promise<void> {
+  private async once(): Promise<void> {
     try {
-      await this.#work();
+      await this.work();
     } catch (error) {
-      this.#failures += 1;
+      this.failures += 1;
       this.lastError = causeText(error);
-      if (this.#failures === 1) this.#options.onTrouble?.(error, this.#failures);
+      if (this.failures === 1) this.options.onTrouble?.(error, this.failures);
       return;
     }
-    if (this.#failures > 0) this.#options.onRecovered?.(this.#failures);
-    this.#failures = 0;
+    if (this.failures > 0) this.options.onRecovered?.(this.failures);
+    this.failures = 0;
     this.lastError = undefined;
   }
 
   /** No further run begins; resolves when the last one is over. */
   async stop(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
-    await this.#running;
+    this.stopped = true;
+    clearTimeout(this.timer);
+    await this.running;
   }
 }

@@ -1,5 +1,7 @@
-// Which channels devices are told to refuse, and the operator's word on one: a lost wearable is refused by every
-// terminal that hears of it, and gets no lease any more.
+/**
+ * Which channels devices are told to refuse, and the operator's word on one: a lost wearable is refused by every
+ * terminal that hears of it, and gets no lease any more.
+ */
 import { SundialError } from '../protocol/errors.ts';
 import type { ChannelId, Seconds } from '../protocol/integers.ts';
 import { REVOCATIONS_MAX, type Timing } from '../protocol/limits.ts';

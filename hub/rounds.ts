@@ -1,5 +1,7 @@
-// What the hub does again and again: look at L2, settle, plan the next batch, publish the beacon. Each at its own
-// pace, none beside itself, all patient with an L2 that is out of reach.
+/**
+ * What the hub does again and again: look at L2, settle, plan the next batch, publish the beacon. Each at its own
+ * pace, none beside itself, all patient with an L2 that is out of reach.
+ */
 import type { HubConfig } from './config.ts';
 import { chainRetryMsMax } from './limits.ts';
 import { errorFields, type Logger } from './log.ts';
@@ -24,36 +26,36 @@ export interface RoundsOptions {
 }
 
 export class Rounds {
-  readonly #options: RoundsOptions;
-  readonly #watching: Repeat;
-  readonly #settling: Repeat;
-  readonly #batching: Repeat;
-  readonly #beaconing: Repeat;
+  private readonly options: RoundsOptions;
+  private readonly watching: Repeat;
+  private readonly settling: Repeat;
+  private readonly batching: Repeat;
+  private readonly beaconing: Repeat;
   /** How often something became due, and up to which of these all that was there then is settled and proved. */
-  #due = 0;
-  #served = 0;
+  private due = 0;
+  private served = 0;
 
   constructor(options: RoundsOptions) {
-    this.#options = options;
+    this.options = options;
     const { config, watch, log } = options;
     const patient = (failed: string, well: string) => ({
       failureMsMax: chainRetryMsMax,
       onTrouble: (error: unknown) => log.warn(errorFields(error), failed),
       onRecovered: (attempts: number) => log.info({ attempts }, well),
     });
-    this.#watching = new Repeat(() => watch.look(), {
+    this.watching = new Repeat(() => watch.look(), {
       everyMs: config.chain.pollMs,
       ...patient('L2 is out of reach; vouchers are taken all the same', 'L2 is in reach again'),
     });
-    this.#settling = new Repeat(() => this.#settle(), {
+    this.settling = new Repeat(() => this.settle(), {
       everyMs: config.chain.pollMs,
       ...patient('settling is interrupted and tried again', 'settling goes on'),
     });
-    this.#batching = new Repeat(() => this.#settleSoon(), {
+    this.batching = new Repeat(() => this.settleSoon(), {
       everyMs: config.batch.everyMs,
       failureMsMax: chainRetryMsMax,
     });
-    this.#beaconing = new Repeat(() => options.publish(), {
+    this.beaconing = new Repeat(() => options.publish(), {
       everyMs: config.beaconMs,
       failureMsMax: config.beaconMs,
       onTrouble: (error) => log.error(errorFields(error), 'no beacon'),
@@ -62,7 +64,7 @@ export class Rounds {
 
   /** What L2 says while it is out of reach. */
   get trouble(): string | undefined {
-    return this.#watching.lastError ?? this.#settling.lastError;
+    return this.watching.lastError ?? this.settling.lastError;
   }
 
   /**
@@ -70,59 +72,59 @@ export class Rounds {
    * hub starts all the same. A transaction that was under way is looked up before anything else is settled.
    */
   async start(): Promise<void> {
-    const firstLook = this.#watching.now().then(() => this.#beaconing.now());
+    const firstLook = this.watching.now().then(() => this.beaconing.now());
     await Promise.race([firstLook, new Promise((resolve) => setTimeout(resolve, firstLookMs).unref())]);
-    void this.#settling.now();
-    if (this.#options.config.batch.everyMs > 0) void this.#batching.now();
+    void this.settling.now();
+    if (this.options.config.batch.everyMs > 0) void this.batching.now();
   }
 
   /** Publishes a new beacon now; resolves when it is on its way. */
   publishNow(): Promise<void> {
-    return this.#beaconing.now();
+    return this.beaconing.now();
   }
 
   /** Something must go to L2 soon: an owner is leaving, or a payer was found to cheat. */
   batchDue(): void {
-    this.#due += 1;
+    this.due += 1;
   }
 
   /** Settles what can be settled; resolves when it is final, L2 is away, or after a minute. */
   async settleNow(): Promise<void> {
     const end = Date.now() + settleNowMsMax;
-    await this.#watching.now();
-    await this.#settleSoon();
+    await this.watching.now();
+    await this.settleSoon();
     while (
-      (this.#due > this.#served || this.#options.settle.history.open !== undefined) &&
+      (this.due > this.served || this.options.settle.history.open !== undefined) &&
       this.trouble === undefined &&
       Date.now() < end
     ) {
-      await new Promise((resolve) => setTimeout(resolve, this.#options.config.chain.pollMs));
-      await this.#settling.now();
+      await new Promise((resolve) => setTimeout(resolve, this.options.config.chain.pollMs));
+      await this.settling.now();
     }
   }
 
-  #settleSoon(): Promise<void> {
+  private settleSoon(): Promise<void> {
     this.batchDue();
-    return this.#settling.now();
+    return this.settling.now();
   }
 
   /** What was due when the last plan was made. */
-  #planned = 0;
+  private planned = 0;
 
-  async #settle(): Promise<void> {
-    const { settle, justice } = this.#options;
+  private async settle(): Promise<void> {
+    const { settle, justice } = this.options;
     for (let before = ''; ; ) {
-      if (settle.history.open === undefined) this.#planned = this.#due;
-      const now = await settle.step(this.#due > this.#served);
+      if (settle.history.open === undefined) this.planned = this.due;
+      const now = await settle.step(this.due > this.served);
       // Vouchers that came meanwhile wait for the next time: a busy hub would never come to an end, nor to its proofs.
       const isOver = now === 'idle' || (now === 'finished' && !settle.more);
-      if (isOver && this.#due > this.#served) {
+      if (isOver && this.due > this.served) {
         // Between two batches, as both are sent by one account: what is free settles before anything counts as short.
         await justice.step();
-        this.#served = this.#planned;
+        this.served = this.planned;
       }
       // The watch stores what a batch did; it reads each block once, so it is never run beside itself.
-      if (now === 'sent' || now === 'waiting') await this.#watching.now();
+      if (now === 'sent' || now === 'waiting') await this.watching.now();
       // A local chain mines at once: look a second time before waiting for the next poll.
       if (now !== 'finished' && !(now === 'sent' && before !== 'sent')) return;
       before = now;
@@ -130,7 +132,7 @@ export class Rounds {
   }
 
   async stop(): Promise<void> {
-    const all = [this.#watching, this.#beaconing, this.#batching, this.#settling];
+    const all = [this.watching, this.beaconing, this.batching, this.settling];
     await Promise.all(all.map((round) => round.stop()));
   }
 }

@@ -1,4 +1,4 @@
-// The pages of the status server: what each question is answered with, and the operator's wishes.
+/** The pages of the status server: what each question is answered with, and the operator's wishes. */
 import { toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { type ChannelId, UINT32_MAX } from '../../protocol/integers.ts';

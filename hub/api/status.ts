@@ -1,6 +1,8 @@
-// The hub's small HTTP face on loopback: metrics for Prometheus and the books as JSON, for reconciling and for
-// looking on. Beyond questions it takes the operator's three wishes: settle now, revoke a channel, allow
-// it again; whoever can reach loopback on this machine is the operator.
+/**
+ * The hub's small HTTP face on loopback: metrics for Prometheus and the books as JSON, for reconciling and for
+ * looking on. Beyond questions it takes the operator's three wishes: settle now, revoke a channel, allow
+ * it again; whoever can reach loopback on this machine is the operator.
+ */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { SundialError } from '../../protocol/errors.ts';

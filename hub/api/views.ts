@@ -1,4 +1,4 @@
-// The books as people and tools read them: hex for bytes, plain numbers for money, nothing secret.
+/** The books as people and tools read them: hex for bytes, plain numbers for money, nothing secret. */
 import { toHex } from '../../protocol/bytes.ts';
 import {
   baseOf,

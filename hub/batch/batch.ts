@@ -1,5 +1,7 @@
-// From books to settlement rows: the newest voucher of each lane that L2 does not know yet, as few rows as possible.
-// A voucher whose list is known settles all lanes of the list with one signature. Pure functions.
+/**
+ * From books to settlement rows: the newest voucher of each lane that L2 does not know yet, as few rows as possible.
+ * A voucher whose list is known settles all lanes of the list with one signature. Pure functions.
+ */
 import { equalBytes, ZERO_BYTES16 } from '../../protocol/bytes.ts';
 import type { Amount } from '../../protocol/integers.ts';
 import { LISTED_LANES_MAX } from '../../protocol/limits.ts';

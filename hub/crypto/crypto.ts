@@ -1,5 +1,7 @@
-// The hub recovers signers with bitcoin-core's C library where its binary loads, 28 times faster than JavaScript.
-// The npm package falls back to a slow library silently, so the binding is asked for by its own name and tried out.
+/**
+ * The hub recovers signers with bitcoin-core's C library where its binary loads, 28 times faster than JavaScript.
+ * The npm package falls back to a slow library silently, so the binding is asked for by its own name and tried out.
+ */
 import { createRequire } from 'node:module';
 import type { CryptoSuite } from '../../hardware/interfaces/index.ts';
 import { addressOfKey, nobleSuite } from '../../protocol/crypto/noble.ts';

@@ -1,6 +1,8 @@
-// keccak256 for the hub, some four times faster than the reference in this process: hashing would otherwise cost as
-// much as a signature check. The permutation (FIPS 202, section 3.2) is unrolled over 50 variables of 32 bits, written
-// out once at start from the same tables as in the standard. Tests hold it to the reference.
+/**
+ * keccak256 for the hub, some four times faster than the reference in this process: hashing would otherwise cost as
+ * much as a signature check. The permutation (FIPS 202, section 3.2) is unrolled over 50 variables of 32 bits, written
+ * out once at start from the same tables as in the standard. Tests hold it to the reference.
+ */
 
 /** Rotation of each lane (FIPS 202, table 2), by x + 5y. */
 const ROTATIONS = [

@@ -1,5 +1,7 @@
-// The hub's signing key. It sits behind SecureKey, so that a key in a security module or a threshold of several hubs
-// can take its place.
+/**
+ * The hub's signing key. It sits behind SecureKey, so that a key in a security module or a threshold of several hubs
+ * can take its place.
+ */
 import { createRequire } from 'node:module';
 import type { SecureKey } from '../../hardware/interfaces/index.ts';
 import { nobleKey } from '../../protocol/crypto/noble.ts';

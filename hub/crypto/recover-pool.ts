@@ -1,6 +1,8 @@
-// Recovers signers on other threads, so that the hub's own thread is left with hashing, books and the disk. The
-// threads know nothing but the native library: digests and signatures in, public keys out. Without the pool, or when
-// a thread dies, the intake recovers by itself: slower, never differently.
+/**
+ * Recovers signers on other threads, so that the hub's own thread is left with hashing, books and the disk. The
+ * threads know nothing but the native library: digests and signatures in, public keys out. Without the pool, or when
+ * a thread dies, the intake recovers by itself: slower, never differently.
+ */
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
@@ -57,25 +59,25 @@ function recoverForEver(require: NodeJS.Require): void {
 }
 
 export class RecoverPool {
-  readonly #workers: Worker[] = [];
-  readonly #asked = new Map<number, Asked>();
-  #next = 0;
+  private readonly workers: Worker[] = [];
+  private readonly asked = new Map<number, Asked>();
+  private next = 0;
 
-  readonly #keccak: HubCrypto['suite']['keccak256'];
+  private readonly keccak: HubCrypto['suite']['keccak256'];
 
   private constructor(crypto: HubCrypto, threads: number) {
-    this.#keccak = crypto.suite.keccak256;
+    this.keccak = crypto.suite.keccak256;
     const path = createRequire(import.meta.url).resolve('secp256k1/bindings');
     const code = `(${recoverForEver.toString()})(require)`;
     for (let i = 0; i < threads; i += 1) {
       const worker = new Worker(code, { eval: true, workerData: { path, halfOrder: HALF_ORDER } });
       worker.unref();
       worker.on('message', ({ id, answers }: { id: number; answers: Uint8Array }) =>
-        this.#answered(id, answers),
+        this.answered(id, answers),
       );
-      worker.on('error', () => this.#lost(worker));
-      worker.on('exit', () => this.#lost(worker));
-      this.#workers.push(worker);
+      worker.on('error', () => this.lost(worker));
+      worker.on('exit', () => this.lost(worker));
+      this.workers.push(worker);
     }
   }
 
@@ -87,9 +89,9 @@ export class RecoverPool {
 
   /** Resolves with undefined when no thread can answer: whoever asked then finds out itself. */
   ask(questions: readonly Question[]): Promise<Answers | undefined> {
-    const id = this.#next;
-    this.#next += 1;
-    const worker = this.#workers[id % this.#workers.length];
+    const id = this.next;
+    this.next += 1;
+    const worker = this.workers[id % this.workers.length];
     if (worker === undefined) return Promise.resolve(undefined);
     const bytes = new Uint8Array(questions.length * QUESTION_BYTES);
     for (const [index, { digest, signature }] of questions.entries()) {
@@ -97,36 +99,36 @@ export class RecoverPool {
       bytes.set(signature, index * QUESTION_BYTES + 32);
     }
     return new Promise((resolve) => {
-      this.#asked.set(id, { worker, count: questions.length, resolve });
+      this.asked.set(id, { worker, count: questions.length, resolve });
       worker.postMessage({ id, count: questions.length, questions: bytes }, [bytes.buffer]);
     });
   }
 
-  #answered(id: number, answers: Uint8Array): void {
-    const asked = this.#asked.get(id);
+  private answered(id: number, answers: Uint8Array): void {
+    const asked = this.asked.get(id);
     if (asked === undefined) return;
-    this.#asked.delete(id);
+    this.asked.delete(id);
     asked.resolve(
       Array.from({ length: asked.count }, (_, index) => {
         const start = index * ANSWER_BYTES;
         return answers[start] === 1
-          ? this.#keccak(answers.subarray(start + 1, start + ANSWER_BYTES)).slice(12)
+          ? this.keccak(answers.subarray(start + 1, start + ANSWER_BYTES)).slice(12)
           : undefined;
       }),
     );
   }
 
-  #lost(worker: Worker): void {
-    const index = this.#workers.indexOf(worker);
-    if (index !== -1) this.#workers.splice(index, 1);
-    for (const [id, asked] of this.#asked) {
+  private lost(worker: Worker): void {
+    const index = this.workers.indexOf(worker);
+    if (index !== -1) this.workers.splice(index, 1);
+    for (const [id, asked] of this.asked) {
       if (asked.worker !== worker) continue;
-      this.#asked.delete(id);
+      this.asked.delete(id);
       asked.resolve(undefined);
     }
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#workers.slice().map((worker) => worker.terminate()));
+    await Promise.all(this.workers.slice().map((worker) => worker.terminate()));
   }
 }

@@ -1,6 +1,8 @@
-// The embedded broker for one box and for tests. It keeps nothing over a restart, and need not: a device clears its
-// outbox only on the hub's signed acknowledgement. Each client may touch only the topics of the device it names
-// itself after; who signed what is decided by signatures, not by the broker.
+/**
+ * The embedded broker for one box and for tests. It keeps nothing over a restart, and need not: a device clears its
+ * outbox only on the hub's signed acknowledgement. Each client may touch only the topics of the device it names
+ * itself after; who signed what is decided by signatures, not by the broker.
+ */
 import { randomBytes } from 'node:crypto';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { Aedes } from 'aedes';

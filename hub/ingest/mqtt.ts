@@ -1,6 +1,8 @@
-// Devices over MQTT, through the embedded broker or an existing one. The hub is an ordinary client, so both are the
-// same code. A PUBACK means nothing to a device (it waits for the signed acknowledgement), so it is given at once,
-// but only while the hub keeps up: that is how back pressure reaches the broker.
+/**
+ * Devices over MQTT, through the embedded broker or an existing one. The hub is an ordinary client, so both are the
+ * same code. A PUBACK means nothing to a device (it waits for the signed acknowledgement), so it is given at once,
+ * but only while the hub keeps up: that is how back pressure reaches the broker.
+ */
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
 import { SundialError } from '../../protocol/errors.ts';
 import { SYNC_MESSAGE_BYTES_MAX } from '../../protocol/limits.ts';
@@ -33,21 +35,21 @@ const RECONNECT_MS = 500;
 const CLOSE_MS = 1_000;
 
 export class MqttIngest {
-  readonly #client: MqttClient;
-  readonly #options: MqttIngestOptions;
-  #working = 0;
-  #outgoing = 0;
-  #waiting: (() => void)[] = [];
+  private readonly client: MqttClient;
+  private readonly options: MqttIngestOptions;
+  private working = 0;
+  private outgoing = 0;
+  private waiting: (() => void)[] = [];
   /** Last retained values, published again after a reconnect: a broker without a disk has lost them. */
-  readonly #retained = new Map<string, Uint8Array>();
+  private readonly retained = new Map<string, Uint8Array>();
   /** Messages to devices that were dropped because the broker did not take them; devices ask again. */
   dropped = 0;
 
   private constructor(client: MqttClient, options: MqttIngestOptions) {
-    this.#client = client;
-    this.#options = options;
+    this.client = client;
+    this.options = options;
     client.handleMessage = (packet, done) => {
-      void this.#take(packet.topic, packet.payload as Buffer, packet.retain === true).then(
+      void this.take(packet.topic, packet.payload as Buffer, packet.retain === true).then(
         () => done(),
         (error: unknown) => {
           options.log.error({ err: causeText(error) }, 'message failed');
@@ -55,7 +57,7 @@ export class MqttIngest {
         },
       );
     };
-    client.on('connect', () => this.#subscribe());
+    client.on('connect', () => this.subscribe());
     client.on('offline', () => options.log.warn('the broker is out of reach; trying again'));
     client.on('error', (error) => options.log.warn({ err: causeText(error) }, 'broker connection'));
   }
@@ -77,7 +79,7 @@ export class MqttIngest {
     const client = mqtt.connect(options.url, settings);
     const ingest = new MqttIngest(client, options);
     try {
-      await ingest.#firstSubscription();
+      await ingest.firstSubscription();
     } catch (error) {
       await client.endAsync(true);
       throw error;
@@ -86,23 +88,23 @@ export class MqttIngest {
   }
 
   get connected(): boolean {
-    return this.#client.connected;
+    return this.client.connected;
   }
 
-  #subscribed: ((error?: Error) => void) | undefined;
+  private subscribed: ((error?: Error) => void) | undefined;
 
-  #firstSubscription(): Promise<void> {
+  private firstSubscription(): Promise<void> {
     return new Promise((resolve, reject) => {
       let last: unknown;
       const fail = (cause: unknown) =>
         reject(
           new SundialError(
             'broker_unreachable',
-            `no MQTT broker at ${this.#options.url}: ${causeText(cause)}`,
+            `no MQTT broker at ${this.options.url}: ${causeText(cause)}`,
             {
               severity: 'process',
               remedy: 'Start the broker, or correct mqtt.url; without mqtt.url the hub runs its own.',
-              facts: { url: this.#options.url },
+              facts: { url: this.options.url },
               cause,
             },
           ),
@@ -111,88 +113,88 @@ export class MqttIngest {
       const noteError = (error: Error) => {
         last = error;
       };
-      this.#client.on('error', noteError);
-      this.#subscribed = (error) => {
+      this.client.on('error', noteError);
+      this.subscribed = (error) => {
         clearTimeout(timer);
-        this.#client.off('error', noteError);
-        this.#subscribed = undefined;
+        this.client.off('error', noteError);
+        this.subscribed = undefined;
         if (error === undefined) resolve();
         else fail(error);
       };
     });
   }
 
-  #subscribe(): void {
-    const any = deviceTopics(this.#options.hub, '+');
-    this.#client.subscribe({ [any.up]: { qos: 1 }, [any.state]: { qos: 1 } }, (error) => {
+  private subscribe(): void {
+    const any = deviceTopics(this.options.hub, '+');
+    this.client.subscribe({ [any.up]: { qos: 1 }, [any.state]: { qos: 1 } }, (error) => {
       if (error) {
-        this.#options.log.warn({ err: causeText(error) }, 'subscription failed');
+        this.options.log.warn({ err: causeText(error) }, 'subscription failed');
         // On a connection that stands nobody else would ask again, and the hub would hear nothing for good.
-        if (this.#subscribed === undefined) setTimeout(() => this.#subscribeAgain(), RECONNECT_MS).unref();
+        if (this.subscribed === undefined) setTimeout(() => this.subscribeAgain(), RECONNECT_MS).unref();
       }
-      this.#subscribed?.(error ?? undefined);
+      this.subscribed?.(error ?? undefined);
     });
-    for (const [topic, bytes] of this.#retained) this.#publish(topic, bytes, true);
+    for (const [topic, bytes] of this.retained) this.publish(topic, bytes, true);
   }
 
-  #subscribeAgain(): void {
-    if (this.#client.connected) this.#subscribe();
+  private subscribeAgain(): void {
+    if (this.client.connected) this.subscribe();
   }
 
-  async #take(topic: string, payload: Buffer, retained: boolean): Promise<void> {
-    const parsed = parseDeviceTopic(this.#options.hub, topic);
+  private async take(topic: string, payload: Buffer, retained: boolean): Promise<void> {
+    const parsed = parseDeviceTopic(this.options.hub, topic);
     if (parsed === undefined || parsed.kind === 'down') return;
     const { device, kind } = parsed;
     if (kind === 'state') {
-      this.#options.events.presence(device, payload.toString() === 'online');
+      this.options.events.presence(device, payload.toString() === 'online');
       return;
     }
     // Retained uploads are somebody's mistake: they would come again at every start.
     if (retained) return;
     if (payload.length > SYNC_MESSAGE_BYTES_MAX) {
-      this.#options.events.tooLarge(device, payload.length);
+      this.options.events.tooLarge(device, payload.length);
       return;
     }
-    if (this.#working >= ingestInFlightMax) {
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    if (this.working >= ingestInFlightMax) {
+      await new Promise<void>((resolve) => this.waiting.push(resolve));
     }
-    this.#working += 1;
+    this.working += 1;
     // Not awaited: the next message may come in while this one is on its way to the disk.
-    void this.#options.events
+    void this.options.events
       .message(device, payload)
       .catch((error: unknown) => {
-        this.#options.log.error(
+        this.options.log.error(
           { device, err: causeText(error), code: isError(error, 'unreachable') ? 'unreachable' : undefined },
           'message failed',
         );
       })
       .finally(() => {
-        this.#working -= 1;
-        this.#waiting.shift()?.();
+        this.working -= 1;
+        this.waiting.shift()?.();
       });
   }
 
   /** Sends one message down to a device that is listening; nothing is kept for one that is not. */
   send(device: string, message: Uint8Array): void {
-    this.#publish(deviceTopics(this.#options.hub, device).down, message, false);
+    this.publish(deviceTopics(this.options.hub, device).down, message, false);
   }
 
   /** Replaces the retained beacon or revocation list. */
   retain(kind: 'beacon' | 'revocations', message: Uint8Array): void {
-    const topic = hubTopics(this.#options.hub)[kind];
-    this.#retained.set(topic, message);
-    this.#publish(topic, message, true);
+    const topic = hubTopics(this.options.hub)[kind];
+    this.retained.set(topic, message);
+    this.publish(topic, message, true);
   }
 
-  #publish(topic: string, message: Uint8Array, retain: boolean): void {
+  private publish(topic: string, message: Uint8Array, retain: boolean): void {
     // The client would queue without bound while it is offline.
-    if (!this.#client.connected || this.#outgoing >= downInFlightMax) {
+    if (!this.client.connected || this.outgoing >= downInFlightMax) {
       if (!retain) this.dropped += 1;
       return;
     }
-    this.#outgoing += 1;
-    this.#client.publish(topic, Buffer.from(message), { qos: 1, retain }, (error) => {
-      this.#outgoing -= 1;
+    this.outgoing += 1;
+    this.client.publish(topic, Buffer.from(message), { qos: 1, retain }, (error) => {
+      this.outgoing -= 1;
       if (error) this.dropped += 1;
     });
   }
@@ -200,9 +202,9 @@ export class MqttIngest {
   async close(): Promise<void> {
     // Answers on their way get a moment; a broker that is gone would hold a graceful end for ever.
     const end = Date.now() + CLOSE_MS;
-    while (this.#client.connected && this.#outgoing > 0 && Date.now() < end) {
+    while (this.client.connected && this.outgoing > 0 && Date.now() < end) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
-    await this.#client.endAsync(true);
+    await this.client.endAsync(true);
   }
 }

@@ -1,5 +1,7 @@
-// From records to books. The same function serves live records and replay, so a restart can't see anything else than
-// what was there. Records in the ledger were verified before they were written; nothing is verified here.
+/**
+ * From records to books. The same function serves live records and replay, so a restart can't see anything else than
+ * what was there. Records in the ledger were verified before they were written; nothing is verified here.
+ */
 import { type Bytes16, type Bytes32, equalBytes, toHex } from '../../protocol/bytes.ts';
 import { type ChannelId, UINT48_MAX, ZERO_AMOUNT } from '../../protocol/integers.ts';
 import { decodeOwn, type Message } from '../../protocol/wire/messages.ts';

@@ -1,6 +1,8 @@
-// Rule 9: what an honest payer's vouchers can never look like, found by comparing a new one with its neighbours in
-// the ledger. An honest payer's numbers rise along the one line of its seqs, so neighbours suffice: among entries
-// without proof the numbers rise already, and after the first proof the channel is revoked.
+/**
+ * Rule 9: what an honest payer's vouchers can never look like, found by comparing a new one with its neighbours in
+ * the ledger. An honest payer's numbers rise along the one line of its seqs, so neighbours suffice: among entries
+ * without proof the numbers rise already, and after the first proof the channel is revoked.
+ */
 import { equalBytes } from '../../protocol/bytes.ts';
 import { shownRowsMax } from '../limits.ts';
 import type { RecordOf } from '../ledger/records.ts';

@@ -1,9 +1,11 @@
-// The intake as a pure machine: step(context, state, event) -> { state, effects }. It decides what goes into the
-// ledger and what is answered, and does nothing itself. Whatever reveals something (acknowledgement, lease,
-// membership) waits in `pending` for its record's fsync: persist, then reveal (rules 2 and 12).
-//
-// Start here; verify.ts has the checks of entries, books.ts what the ledger means, leases.ts and registration.ts the
-// rest. The host feeds `persisted` and `persistFailed` back in the order of the persist effects.
+/**
+ * The intake as a pure machine: step(context, state, event) -> { state, effects }. It decides what goes into the
+ * ledger and what is answered, and does nothing itself. Whatever reveals something (acknowledgement, lease,
+ * membership) waits in `pending` for its record's fsync: persist, then reveal (rules 2 and 12).
+ *
+ * Start here; verify.ts has the checks of entries, books.ts what the ledger means, leases.ts and registration.ts the
+ * rest. The host feeds `persisted` and `persistFailed` back in the order of the persist effects.
+ */
 import { type Bytes32, equalBytes, ZERO_BYTES32 } from '../../protocol/bytes.ts';
 import { unreachable } from '../../protocol/errors.ts';
 import { type ChannelId, type Seconds, ZERO_AMOUNT } from '../../protocol/integers.ts';
@@ -45,43 +47,43 @@ export function intakeStep(context: IntakeContext, state: IntakeState, event: In
 class IntakeTurn {
   readonly effects: IntakeEffect[] = [];
   state: IntakeState;
-  readonly #context: IntakeContext;
+  private readonly context: IntakeContext;
 
   constructor(context: IntakeContext, state: IntakeState) {
-    this.#context = context;
+    this.context = context;
     this.state = state;
   }
 
   run(event: IntakeEvent): void {
     switch (event.type) {
       case 'message':
-        return this.#prepared(
+        return this.prepared(
           event.device,
-          event.prepared ?? prepareMessage(this.#context.signing, event.bytes),
+          event.prepared ?? prepareMessage(this.context.signing, event.bytes),
           event.now,
         );
       case 'persisted':
-        return this.#persisted(event.token, event.position);
+        return this.persisted(event.token, event.position);
       case 'persistFailed':
-        return this.#persistFailed(event.token, event.code);
+        return this.persistFailed(event.token, event.code);
       case 'replayed':
-        return this.#replayed(event.record, event.position, event.edit);
+        return this.replayed(event.record, event.position, event.edit);
       case 'block':
         // A node that falls back shows older blocks; time that was signed can't be taken back.
         if (this.state.block !== undefined && event.at < this.state.block.at) return;
-        return this.#set({ block: { at: event.at, height: event.height } });
+        return this.set({ block: { at: event.at, height: event.height } });
       case 'channel':
-        return this.#set({ channels: trieSet(this.state.channels, numberKey(event.channel), event.facts) });
+        return this.set({ channels: trieSet(this.state.channels, numberKey(event.channel), event.facts) });
       case 'payee':
-        return this.#set({ payees: trieSet(this.state.payees, bytesKey(event.payee), event.payee) });
+        return this.set({ payees: trieSet(this.state.payees, bytesKey(event.payee), event.payee) });
       case 'terminal':
-        return this.#set({
+        return this.set({
           terminals: trieSet(this.state.terminals, bytesKey(event.terminal), event.payee),
         });
       case 'revoke':
-        return this.#revoke(event.channel, event.revoked);
+        return this.revoke(event.channel, event.revoked);
       case 'recheck':
-        return this.#recheck();
+        return this.recheck();
       default:
         return unreachable(event);
     }
@@ -89,79 +91,79 @@ class IntakeTurn {
 
   // ---- messages ----
 
-  #prepared(device: string, prepared: Prepared, now: Seconds): void {
+  private prepared(device: string, prepared: Prepared, now: Seconds): void {
     switch (prepared.kind) {
       case 'refused':
-        this.#count({ type: 'message', name: 'undecodable' });
-        return this.#reject(device, prepared.digest, prepared.code);
+        this.count({ type: 'message', name: 'undecodable' });
+        return this.reject(device, prepared.digest, prepared.code);
       case 'skipped':
         return;
       case 'pack':
-        this.#count({ type: 'message', name: 'pack' });
-        for (const entry of prepared.entries) this.#prepared(device, entry, now);
+        this.count({ type: 'message', name: 'pack' });
+        for (const entry of prepared.entries) this.prepared(device, entry, now);
         return;
       case 'voucher': {
-        this.#count({ type: 'message', name: prepared.message.type });
-        const candidate = voucherCandidate(this.#context, this.state, prepared);
-        return this.#entry(device, prepared.bytes, 'voucher', candidate, candidate.id, prepared.message);
+        this.count({ type: 'message', name: prepared.message.type });
+        const candidate = voucherCandidate(this.context, this.state, prepared);
+        return this.entry(device, prepared.bytes, 'voucher', candidate, candidate.id, prepared.message);
       }
       case 'other':
-        this.#count({ type: 'message', name: prepared.message.type });
-        return this.#message(device, prepared.message, prepared.bytes, now);
+        this.count({ type: 'message', name: prepared.message.type });
+        return this.message(device, prepared.message, prepared.bytes, now);
       default:
         return unreachable(prepared);
     }
   }
 
   /** The message with the payee's array that all its entries share. */
-  #withKnownPayee(message: Message): Message {
+  private withKnownPayee(message: Message): Message {
     if (message.type !== 'collectedVoucher' && message.type !== 'collectedStream') return message;
     const payee = trieGet(this.state.payees, bytesKey(message.payee));
     return payee === undefined ? message : { ...message, payee };
   }
 
-  #message(device: string, message: Message, bytes: Uint8Array, now: Seconds): void {
-    const { signing } = this.#context;
+  private message(device: string, message: Message, bytes: Uint8Array, now: Seconds): void {
+    const { signing } = this.context;
     switch (message.type) {
       case 'collectedTick':
-        return this.#entry(
+        return this.entry(
           device,
           bytes,
           'tick',
-          tickCandidate(this.#context, this.state, message),
+          tickCandidate(this.context, this.state, message),
           message.stream,
           message,
         );
       case 'collectedCredit':
-        return this.#entry(
+        return this.entry(
           device,
           bytes,
           'credit',
-          creditCandidate(this.#context, this.state, message),
+          creditCandidate(this.context, this.state, message),
           message.voucher,
           message,
         );
       case 'query':
-        return this.#query(device, message.entry);
+        return this.query(device, message.entry);
       case 'leaseRequest': {
-        const answer = answerLeaseRequest(this.#context, this.state, message, now);
+        const answer = answerLeaseRequest(this.context, this.state, message, now);
         if ('refusal' in answer)
-          return this.#reject(device, signing.digest('LeaseRequest', message), answer.refusal);
+          return this.reject(device, signing.digest('LeaseRequest', message), answer.refusal);
         const { lease, known } = answer;
-        return this.#reveal(known ? undefined : lease, { type: 'lease', device, lease });
+        return this.reveal(known ? undefined : lease, { type: 'lease', device, lease });
       }
       case 'register':
-        return this.#register(device, message);
+        return this.register(device, message);
       case 'statement':
-        return this.#statement(message);
+        return this.statement(message);
       case 'synced':
-        return this.#synced(device, message);
+        return this.synced(device, message);
       default:
-        return this.#reject(device, ZERO_BYTES32, 'unexpected_message');
+        return this.reject(device, ZERO_BYTES32, 'unexpected_message');
     }
   }
 
-  #entry(
+  private entry(
     device: string,
     bytes: Uint8Array,
     kind: 'voucher' | 'tick' | 'credit',
@@ -172,24 +174,24 @@ class IntakeTurn {
     const { id } = candidate;
     const known = candidate.fresh?.() ? undefined : trieGet(this.state.books.known, bytesKey(id));
     if (known !== undefined) {
-      this.#count({ type: 'repeated' });
-      return this.#acknowledgeKnown(device, id, known.token);
+      this.count({ type: 'repeated' });
+      return this.acknowledgeKnown(device, id, known.token);
     }
-    const refusal = candidate.refusal() ?? this.#indexRoom() ?? this.#room();
-    if (refusal !== undefined) return this.#reject(device, id, refusal);
+    const refusal = candidate.refusal() ?? this.indexRoom() ?? this.room();
+    if (refusal !== undefined) return this.reject(device, id, refusal);
     const at = this.state.block?.at ?? (0 as Seconds);
-    this.#count({ type: 'accepted', kind });
-    this.#persist(
+    this.count({ type: 'accepted', kind });
+    this.persist(
       { type: 'entry', id, at, message: bytes },
       [{ type: 'acknowledge', device, entry: id }],
-      this.#withKnownPayee(message),
+      this.withKnownPayee(message),
     );
     // A credit moves nothing that another voucher could contradict.
-    if (kind !== 'credit') this.#watchForFraud(voucher);
+    if (kind !== 'credit') this.watchForFraud(voucher);
   }
 
   /** The entry is in the books already: answered now when durable, else together with the first copy. */
-  #acknowledgeKnown(device: string, id: Bytes32, token: number): void {
+  private acknowledgeKnown(device: string, id: Bytes32, token: number): void {
     const { pending } = this.state;
     // Tokens rise, so that what is known for long needs no search. A payee's credit stands at the digest of the
     // terminal's, which may be durable while the payee's own is not: what is being written decides.
@@ -197,7 +199,7 @@ class IntakeTurn {
     const waiting = pending[index];
     if (waiting === undefined) {
       const position = positionOf(this.state, token);
-      if (position !== undefined) this.#acknowledge(device, id, position);
+      if (position !== undefined) this.acknowledge(device, id, position);
       return;
     }
     if (waiting.answers.length >= waitersMax) return;
@@ -205,20 +207,20 @@ class IntakeTurn {
       ...waiting,
       answers: [...waiting.answers, { type: 'acknowledge', device, entry: id }],
     };
-    this.#set({ pending: pending.with(index, changed) });
+    this.set({ pending: pending.with(index, changed) });
   }
 
-  #query(device: string, id: Bytes32): void {
+  private query(device: string, id: Bytes32): void {
     const known = trieGet(this.state.books.known, bytesKey(id));
     if (known === undefined)
       return void this.effects.push({ type: 'unknown', device, entry: id, size: this.state.size });
     const entry = findEntry(this.state.books, id);
-    if (entry?.voided) return this.#passCredit(device, entry, known.token);
-    this.#acknowledgeKnown(device, id, known.token);
+    if (entry?.voided) return this.passCredit(device, entry, known.token);
+    this.acknowledgeKnown(device, id, known.token);
   }
 
   /** A payer that asks for a voided voucher gets the terminal's credit: an acknowledgement would read as paid. */
-  #passCredit(device: string, entry: Entry, token: number): void {
+  private passCredit(device: string, entry: Entry, token: number): void {
     if (positionOf(this.state, token) === undefined) return;
     const collected = entryMessage(entry);
     const credited = collected.type === 'collectedVoucher' ? collected.amount : ZERO_AMOUNT;
@@ -232,64 +234,64 @@ class IntakeTurn {
   }
 
   /** Both vouchers stay in the ledger: the pair is the proof. The channel is revoked with it. */
-  #watchForFraud(voucher: Bytes32): void {
+  private watchForFraud(voucher: Bytes32): void {
     const { books } = this.state;
     const entry = findEntry(books, voucher);
     if (entry === undefined) return;
     const book = channelBook(books, entry.channel);
-    if (book.proof === undefined) this.#proved(findProof(book, entry));
+    if (book.proof === undefined) this.proved(findProof(book, entry));
   }
 
-  #proved(evidence: RecordOf<'evidence'> | undefined): void {
+  private proved(evidence: RecordOf<'evidence'> | undefined): void {
     if (evidence === undefined) return;
-    this.#count({ type: 'evidence', evidence });
-    this.#persist(evidence);
-    this.#revoke(evidence.channel, true);
+    this.count({ type: 'evidence', evidence });
+    this.persist(evidence);
+    this.revoke(evidence.channel, true);
   }
 
   /**
    * A voucher, the evidence that it gave and the revocation are three records: the disk or the process may have gone
    * between them, and the voucher comes as a repeat from then on. So all books are looked through once after that.
    */
-  #recheck(): void {
+  private recheck(): void {
     for (const [key, book] of trieEntries(this.state.books.channels)) {
-      if (book.proof === undefined) this.#proved(anyProof(book));
-      else this.#revoke(keyNumber(key) as ChannelId, true);
+      if (book.proof === undefined) this.proved(anyProof(book));
+      else this.revoke(keyNumber(key) as ChannelId, true);
     }
   }
 
-  #statement(message: MessageOf<'statement'>): void {
+  private statement(message: MessageOf<'statement'>): void {
     const { entries } = channelBook(this.state.books, message.channel);
-    const hash = lanesHash(this.#context.signing.suite, message.lanes);
+    const hash = lanesHash(this.context.signing.suite, message.lanes);
     for (let i = firstFrom(entries, message.seq); entries[i]?.seq === message.seq; i += 1) {
       const entry = entries[i]!;
       if (entry.list !== undefined || !commitsTo(entry, hash)) continue;
       const sum = message.lanes.reduce((total, lane) => total + lane.paid, 0);
       // A list above what was spent would be refused by the vault as a whole.
-      if (message.lanes.length === 0 || sum + entry.paid > entry.spent || this.#room() !== undefined) return;
-      this.#persist({ type: 'statement', voucher: entryId(entry), lanes: message.lanes });
+      if (message.lanes.length === 0 || sum + entry.paid > entry.spent || this.room() !== undefined) return;
+      this.persist({ type: 'statement', voucher: entryId(entry), lanes: message.lanes });
       return;
     }
   }
 
   /** A terminal's word counts when it is registered and the word is newer; the payee checks the signature again. */
-  #synced(device: string, message: MessageOf<'synced'>): void {
+  private synced(device: string, message: MessageOf<'synced'>): void {
     const { terminal, at, signature } = message;
     const key = bytesKey(terminal);
     if (trieGet(this.state.terminals, key) === undefined)
-      return this.#reject(device, ZERO_BYTES32, 'terminal_unknown');
-    if (!this.#context.signing.signedBy('Synced', message, signature, terminal))
-      return this.#reject(device, ZERO_BYTES32, 'signature');
-    if (at <= (trieGet(this.state.books.synced, key)?.at ?? 0) || this.#room() !== undefined) return;
-    this.#persist({ type: 'synced', terminal, at, signature });
+      return this.reject(device, ZERO_BYTES32, 'terminal_unknown');
+    if (!this.context.signing.signedBy('Synced', message, signature, terminal))
+      return this.reject(device, ZERO_BYTES32, 'signature');
+    if (at <= (trieGet(this.state.books.synced, key)?.at ?? 0) || this.room() !== undefined) return;
+    this.persist({ type: 'synced', terminal, at, signature });
   }
 
-  #register(device: string, message: MessageOf<'register'>): void {
-    const refusal = registrationRefusal(this.#context, this.state, message);
-    if (refusal !== undefined) return this.#reject(device, ZERO_BYTES32, refusal);
+  private register(device: string, message: MessageOf<'register'>): void {
+    const refusal = registrationRefusal(this.context, this.state, message);
+    if (refusal !== undefined) return this.reject(device, ZERO_BYTES32, refusal);
     if (isTerminal(message)) {
       const terminals = trieSet(this.state.terminals, bytesKey(message.device), message.payee!);
-      this.#set({ terminals });
+      this.set({ terminals });
     }
     if (!isTerminal(message)) {
       // Anybody can claim to be a payer; only one that L2 knows is worth a place in the registry.
@@ -301,43 +303,43 @@ class IntakeTurn {
       return;
     }
     this.effects.push({ type: 'registered', device, message });
-    for (const answer of memberships(this.#context, this.state, message)) {
-      if ('refusal' in answer) this.#reject(device, ZERO_BYTES32, answer.refusal);
+    for (const answer of memberships(this.context, this.state, message)) {
+      if ('refusal' in answer) this.reject(device, ZERO_BYTES32, answer.refusal);
       else {
         const { member, known } = answer;
-        this.#reveal(known ? undefined : member, { type: 'member', device, member });
+        this.reveal(known ? undefined : member, { type: 'member', device, member });
       }
     }
   }
 
-  #revoke(channel: ChannelId, revoked: boolean): void {
+  private revoke(channel: ChannelId, revoked: boolean): void {
     if (this.state.books.revoked.includes(channel) === revoked) return;
-    this.#persist({ type: 'revocation', channel, revoked: revoked ? 1 : 0 }, [{ type: 'revocations' }]);
+    this.persist({ type: 'revocation', channel, revoked: revoked ? 1 : 0 }, [{ type: 'revocations' }]);
   }
 
   // ---- the ledger ----
 
   /** Reveals `answer` after its record, or at once when there is nothing new to record. */
-  #reveal(record: HubRecord | undefined, answer: Answer & { device: string }): void {
-    if (record === undefined) return this.#answer(answer, 0);
-    const refusal = this.#room();
-    if (refusal !== undefined) return this.#reject(answer.device, ZERO_BYTES32, refusal);
-    this.#persist(record, [answer]);
+  private reveal(record: HubRecord | undefined, answer: Answer & { device: string }): void {
+    if (record === undefined) return this.answer(answer, 0);
+    const refusal = this.room();
+    if (refusal !== undefined) return this.reject(answer.device, ZERO_BYTES32, refusal);
+    this.persist(record, [answer]);
   }
 
-  #room(): RefusalName | undefined {
+  private room(): RefusalName | undefined {
     return this.state.pending.length >= pendingRecordsMax ? 'queue_full' : undefined;
   }
 
   /** Whoever is refused keeps the entry and sends it again: it is taken when the hub has been given more room. */
-  #indexRoom(): RefusalName | undefined {
-    return this.state.books.indexed >= this.#context.indexedMax ? 'index_full' : undefined;
+  private indexRoom(): RefusalName | undefined {
+    return this.state.books.indexed >= this.context.indexedMax ? 'index_full' : undefined;
   }
 
   /** `message`: what the record's bytes say, where it was read already. */
-  #persist(record: HubRecord, answers: readonly Answer[] = [], message?: Message): void {
+  private persist(record: HubRecord, answers: readonly Answer[] = [], message?: Message): void {
     const { books, pending, nextToken: token } = this.state;
-    this.#set({
+    this.set({
       books: applyRecord(books, record, { token, ...(message && { message }) }),
       pending: [...pending, { token, before: books, answers }],
       nextToken: token + 1,
@@ -345,36 +347,36 @@ class IntakeTurn {
     this.effects.push({ type: 'persist', token, record });
   }
 
-  #persisted(token: number, position: number): void {
+  private persisted(token: number, position: number): void {
     const { pending, shifts } = this.state;
     const [first] = pending;
     // Records that went down with an earlier one have no say any more.
     if (first === undefined || first.token !== token) return;
-    this.#set({
+    this.set({
       pending: pending.slice(1),
       size: position + 1,
       shifts: withPosition(shifts, token, position),
     });
-    for (const answer of first.answers) this.#answer(answer, position);
+    for (const answer of first.answers) this.answer(answer, position);
   }
 
   /** The record and everything after it is as if it had never come; devices are told and send again. */
-  #persistFailed(token: number, code: 'queue_full' | 'storage_failed'): void {
+  private persistFailed(token: number, code: 'queue_full' | 'storage_failed'): void {
     const index = this.state.pending.findIndex((pending) => pending.token === token);
     if (index === -1) return;
     const failed = this.state.pending.slice(index);
-    this.#set({ books: failed[0]!.before, pending: this.state.pending.slice(0, index) });
+    this.set({ books: failed[0]!.before, pending: this.state.pending.slice(0, index) });
     for (const { answers } of failed) {
       for (const answer of answers) {
         if (answer.type === 'revocations') continue;
-        this.#reject(answer.device, answer.type === 'acknowledge' ? answer.entry : ZERO_BYTES32, code);
+        this.reject(answer.device, answer.type === 'acknowledge' ? answer.entry : ZERO_BYTES32, code);
       }
     }
   }
 
-  #replayed(record: HubRecord, position: number, edit: Edit | undefined): void {
+  private replayed(record: HubRecord, position: number, edit: Edit | undefined): void {
     const { books, shifts } = this.state;
-    this.#set({
+    this.set({
       books: applyRecord(books, record, { token: position, edit }),
       size: position + 1,
       nextToken: position + 1,
@@ -384,10 +386,10 @@ class IntakeTurn {
 
   // ---- answers ----
 
-  #answer(answer: Answer, position: number): void {
+  private answer(answer: Answer, position: number): void {
     switch (answer.type) {
       case 'acknowledge':
-        return this.#acknowledge(answer.device, answer.entry, position);
+        return this.acknowledge(answer.device, answer.entry, position);
       case 'revocations':
         this.effects.push({ type: 'revocations', channels: this.state.books.revoked });
         return;
@@ -400,20 +402,20 @@ class IntakeTurn {
     }
   }
 
-  #acknowledge(device: string, entry: Bytes32, position: number): void {
+  private acknowledge(device: string, entry: Bytes32, position: number): void {
     const at = this.state.block?.at ?? (0 as Seconds);
     this.effects.push({ type: 'acknowledge', device, entry, position, at });
   }
 
-  #reject(device: string, entry: Bytes32, code: RefusalName): void {
+  private reject(device: string, entry: Bytes32, code: RefusalName): void {
     this.effects.push({ type: 'reject', device, entry, code });
   }
 
-  #count(what: Extract<IntakeEffect, { type: 'count' }>['what']): void {
+  private count(what: Extract<IntakeEffect, { type: 'count' }>['what']): void {
     this.effects.push({ type: 'count', what });
   }
 
-  #set(change: Partial<IntakeState>): void {
+  private set(change: Partial<IntakeState>): void {
     this.state = { ...this.state, ...change };
   }
 }

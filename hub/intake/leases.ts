@@ -1,5 +1,7 @@
-// Leases: when the hub promises that a channel is funded. It promises only what L2 showed at finality, only while it
-// sees L2, and only to a device that is not behind the ledger.
+/**
+ * Leases: when the hub promises that a channel is funded. It promises only what L2 showed at finality, only while it
+ * sees L2, and only to a device that is not behind the ledger.
+ */
 import { equalBytes } from '../../protocol/bytes.ts';
 import { type Amount, type Seconds, seconds, UINT40_MAX } from '../../protocol/integers.ts';
 import { shareOf, TAP_LIMIT_PER_10000 } from '../../protocol/limits.ts';

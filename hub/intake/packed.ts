@@ -1,5 +1,7 @@
-// Bytes as text, one character a byte, for what is kept in large numbers: an array of its own costs a message of 200
-// bytes some 300 more, outside V8's heap, where each has to be found and freed by itself.
+/**
+ * Bytes as text, one character a byte, for what is kept in large numbers: an array of its own costs a message of 200
+ * bytes some 300 more, outside V8's heap, where each has to be found and freed by itself.
+ */
 
 declare const packed: unique symbol;
 /** Bytes that `pack` made a text of. */

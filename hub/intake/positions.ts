@@ -1,6 +1,8 @@
-// Where records stand in the ledger. Tokens and positions rise together, so a position is its token plus a number that
-// changes only where writes failed: one pair for each time that the disk took records again, instead of a second index
-// over all entries.
+/**
+ * Where records stand in the ledger. Tokens and positions rise together, so a position is its token plus a number that
+ * changes only where writes failed: one pair for each time that the disk took records again, instead of a second index
+ * over all entries.
+ */
 
 /** From `token` on, a record stands at its token plus `by`. */
 export interface Shift {

@@ -1,6 +1,8 @@
-// What can be said about a message without knowing any state: its fields, the digests that are signed, and which
-// signatures have to be checked. Pure, and apart from the intake's step so that a host may have the signatures
-// recovered elsewhere (other threads) before the step; without that the step does it itself.
+/**
+ * What can be said about a message without knowing any state: its fields, the digests that are signed, and which
+ * signatures have to be checked. Pure, and apart from the intake's step so that a host may have the signatures
+ * recovered elsewhere (other threads) before the step; without that the step does it itself.
+ */
 import type { Address, Bytes32 } from '../../protocol/bytes.ts';
 import { type Collected, collectedFrom } from '../../protocol/machines/collected.ts';
 import type { RefusalName } from '../../protocol/refusals.ts';

@@ -1,6 +1,8 @@
-// Devices that introduce themselves. A terminal shows its payee's certificate; the hub believes nothing else about
-// it. Terminals of a scope become members, at most SCOPE_TERMINALS_MAX that are live at once: they are the H of the
-// loss bound.
+/**
+ * Devices that introduce themselves. A terminal shows its payee's certificate; the hub believes nothing else about
+ * it. Terminals of a scope become members, at most SCOPE_TERMINALS_MAX that are live at once: they are the H of the
+ * loss bound.
+ */
 import { equalBytes, fromHex } from '../../protocol/bytes.ts';
 import { type Seconds, seconds, UINT40_MAX } from '../../protocol/integers.ts';
 import { SCOPE_TERMINALS_MAX } from '../../protocol/limits.ts';

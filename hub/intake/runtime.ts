@@ -1,5 +1,7 @@
-// Executes the intake's effects: the only place where its decisions meet the disk, the key and the broker. Effects
-// of one event run in order; what must wait for the disk comes back as an event of its own.
+/**
+ * Executes the intake's effects: the only place where its decisions meet the disk, the key and the broker. Effects
+ * of one event run in order; what must wait for the disk comes back as an event of its own.
+ */
 import type { SecureKey } from '../../hardware/interfaces/index.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { unreachable } from '../../protocol/errors.ts';
@@ -46,31 +48,31 @@ const POOL_VOUCHERS_MIN = 2;
 
 export class IntakeRuntime {
   state: IntakeState = emptyIntake;
-  readonly #context: IntakeContext;
-  readonly #host: IntakeHost;
+  private readonly context: IntakeContext;
+  private readonly host: IntakeHost;
   /** Sums for the status page, this run only. */
   readonly counts = { accepted: 0, acknowledged: 0, refused: 0, repeated: 0 };
 
   constructor(context: IntakeContext, host: IntakeHost) {
-    this.#context = context;
-    this.#host = host;
+    this.context = context;
+    this.host = host;
   }
 
   /** Entries that the books have room for. */
   get indexedMax(): number {
-    return this.#context.indexedMax;
+    return this.context.indexedMax;
   }
 
-  #warned = false;
+  private warned = false;
 
   /** Shows how full the index is, and says once when it is time to give the hub a larger heap. */
   watchRoom(): void {
-    const { metrics, log } = this.#host;
+    const { metrics, log } = this.host;
     const { indexed } = this.state.books;
     metrics.indexed.set(indexed);
     metrics.indexedMax.set(this.indexedMax);
-    if (this.#warned || indexed < indexWarningFor(this.indexedMax)) return;
-    this.#warned = true;
+    if (this.warned || indexed < indexWarningFor(this.indexedMax)) return;
+    this.warned = true;
     log.warn(
       { indexed, indexedMax: this.indexedMax },
       'the index fills up: start the hub with a larger heap (NODE_OPTIONS=--max-old-space-size), or it signs no more leases',
@@ -87,21 +89,21 @@ export class IntakeRuntime {
    * first; messages are still taken in the order in which they came, so that a tick finds its stream.
    */
   async message(device: string, bytes: Uint8Array, now: Seconds): Promise<void> {
-    const { pool } = this.#host;
+    const { pool } = this.host;
     if (pool === undefined) return this.handle({ type: 'message', device, bytes, now });
-    let prepared = prepareMessage(this.#context.signing, bytes);
-    const asked = this.#ask(pool, prepared).then((found) => {
+    let prepared = prepareMessage(this.context.signing, bytes);
+    const asked = this.ask(pool, prepared).then((found) => {
       prepared = found;
     });
-    const turn = Promise.all([this.#lastTurn, asked]);
-    this.#lastTurn = turn;
+    const turn = Promise.all([this.lastTurn, asked]);
+    this.lastTurn = turn;
     await turn;
     return this.handle({ type: 'message', device, bytes, now, prepared });
   }
 
-  #lastTurn: Promise<unknown> = Promise.resolve();
+  private lastTurn: Promise<unknown> = Promise.resolve();
 
-  async #ask(pool: RecoverPool, prepared: Prepared): Promise<Prepared> {
+  private async ask(pool: RecoverPool, prepared: Prepared): Promise<Prepared> {
     // A voucher that is known already is answered without any check.
     const vouchers = openQuestions(prepared);
     const fresh = vouchers.some(({ id }) => trieGet(this.state.books.known, bytesKey(id)) === undefined);
@@ -123,100 +125,103 @@ export class IntakeRuntime {
   async handle(event: IntakeEvent): Promise<void> {
     let effects: readonly IntakeEffect[];
     try {
-      const step = intakeStep(this.#context, this.state, event);
+      const step = intakeStep(this.context, this.state, event);
       this.state = step.state;
       effects = step.effects;
     } catch (error) {
       // The machine refuses bad input by name, so this is a mistake in it. The state is the old one: after a message
       // nothing has happened, but the answer of a disk can't be ignored.
-      if (event.type !== 'message') return this.#host.fatal(error);
-      this.#host.log.error({ device: event.device, err: causeText(error) }, 'a message broke the intake');
+      if (event.type !== 'message') return this.host.fatal(error);
+      this.host.log.error({ device: event.device, err: causeText(error) }, 'a message broke the intake');
       return;
     }
     const work: Promise<void>[] = [];
     for (const effect of effects) {
-      const done = this.#execute(effect);
+      const done = this.execute(effect);
       if (done !== undefined) work.push(done);
     }
     if (work.length > 0) await Promise.all(work);
   }
 
   /** Does one effect; returns a promise only where something is waited for. */
-  #execute(effect: IntakeEffect): Promise<void> | undefined {
+  private execute(effect: IntakeEffect): Promise<void> | undefined {
     switch (effect.type) {
       case 'persist':
-        return this.#persist(effect);
+        return this.persist(effect);
       case 'acknowledge':
-        return this.#acknowledge(effect);
+        return this.acknowledge(effect);
       case 'lease':
-        return this.#sendLease(effect);
+        return this.sendLease(effect);
       case 'member':
-        return this.#sendMember(effect);
+        return this.sendMember(effect);
       case 'unknown':
-        return this.#sendUnknown(effect);
+        return this.sendUnknown(effect);
       case 'credit':
-        this.#send(effect.device, effect.message);
+        this.send(effect.device, effect.message);
         return undefined;
       case 'reject':
-        this.#reject(effect);
+        this.reject(effect);
         return undefined;
       case 'registered':
-        this.#host.registered(effect.device, effect.message);
+        this.host.registered(effect.device, effect.message);
         return undefined;
       case 'revocations':
-        this.#host.revocations();
+        this.host.revocations();
         return undefined;
       case 'count':
-        this.#count(effect.what);
+        this.count(effect.what);
         return undefined;
       default:
         return unreachable(effect);
     }
   }
 
-  async #acknowledge({ device, ...effect }: Extract<IntakeEffect, { type: 'acknowledge' }>): Promise<void> {
-    const { key, metrics } = this.#host;
+  private async acknowledge({
+    device,
+    ...effect
+  }: Extract<IntakeEffect, { type: 'acknowledge' }>): Promise<void> {
+    const { key, metrics } = this.host;
     const { entry, at } = effect;
     const fields = { entry, position: effect.position as Position, at };
-    const signature = await key.sign(this.#context.signing.digest('Acknowledgement', fields));
-    this.#send(device, { type: 'acknowledgement', ...fields, signature });
+    const signature = await key.sign(this.context.signing.digest('Acknowledgement', fields));
+    this.send(device, { type: 'acknowledgement', ...fields, signature });
     metrics.acknowledged.inc();
     this.counts.acknowledged += 1;
   }
 
-  async #sendLease({ device, lease }: Extract<IntakeEffect, { type: 'lease' }>): Promise<void> {
+  private async sendLease({ device, lease }: Extract<IntakeEffect, { type: 'lease' }>): Promise<void> {
     const { type: _, seq: __, ...fields } = lease;
-    const signature = await this.#host.key.sign(this.#context.signing.digest('Lease', fields));
-    this.#send(device, { type: 'lease', ...fields, signature });
-    this.#host.metrics.leases.inc();
+    const signature = await this.host.key.sign(this.context.signing.digest('Lease', fields));
+    this.send(device, { type: 'lease', ...fields, signature });
+    this.host.metrics.leases.inc();
   }
 
-  async #sendMember({ device, member }: Extract<IntakeEffect, { type: 'member' }>): Promise<void> {
+  private async sendMember({ device, member }: Extract<IntakeEffect, { type: 'member' }>): Promise<void> {
     const { type: _, ...fields } = member;
-    const signature = await this.#host.key.sign(this.#context.signing.digest('Member', fields));
-    this.#send(device, { type: 'member', ...fields, signature });
+    const signature = await this.host.key.sign(this.context.signing.digest('Member', fields));
+    this.send(device, { type: 'member', ...fields, signature });
   }
 
-  async #sendUnknown({
+  private async sendUnknown({
     device,
     entry,
     ...effect
   }: Extract<IntakeEffect, { type: 'unknown' }>): Promise<void> {
     const fields = { entry, size: effect.size as Position };
-    const signature = await this.#host.key.sign(this.#context.signing.digest('Unknown', fields));
-    this.#send(device, { type: 'unknown', ...fields, signature });
+    const signature = await this.host.key.sign(this.context.signing.digest('Unknown', fields));
+    this.send(device, { type: 'unknown', ...fields, signature });
   }
 
-  #reject({ device, entry, code }: Extract<IntakeEffect, { type: 'reject' }>): void {
-    const { metrics, log } = this.#host;
+  private reject({ device, entry, code }: Extract<IntakeEffect, { type: 'reject' }>): void {
+    const { metrics, log } = this.host;
     metrics.refusals.inc({ code });
     this.counts.refused += 1;
     log.debug({ device, code, entry: toHex(entry) }, 'refused');
-    this.#send(device, { type: 'rejection', entry, code: refusalNumber(code) });
+    this.send(device, { type: 'rejection', entry, code: refusalNumber(code) });
   }
 
-  async #persist({ token, record }: Extract<IntakeEffect, { type: 'persist' }>): Promise<void> {
-    const { journal, metrics } = this.#host;
+  private async persist({ token, record }: Extract<IntakeEffect, { type: 'persist' }>): Promise<void> {
+    const { journal, metrics } = this.host;
     const done = metrics.persistSeconds.startTimer();
     let position: number;
     try {
@@ -228,7 +233,7 @@ export class IntakeRuntime {
         !isError(error, 'ledger_unavailable') &&
         !isError(error, 'ledger_closed')
       ) {
-        this.#host.log.error({ err: causeText(error) }, 'a record could not be written');
+        this.host.log.error({ err: causeText(error) }, 'a record could not be written');
       }
       return this.handle({ type: 'persistFailed', token, code });
     }
@@ -238,12 +243,12 @@ export class IntakeRuntime {
     return this.handle({ type: 'persisted', token, position });
   }
 
-  #send(device: string, message: Message): void {
-    this.#host.send(device, encodeMessage(message));
+  private send(device: string, message: Message): void {
+    this.host.send(device, encodeMessage(message));
   }
 
-  #count(what: Counted): void {
-    const { metrics, log } = this.#host;
+  private count(what: Counted): void {
+    const { metrics, log } = this.host;
     switch (what.type) {
       case 'message':
         metrics.messages.inc({ type: what.name });

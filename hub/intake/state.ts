@@ -1,6 +1,8 @@
-// What the intake knows. `Books` follow from the ledger alone: replaying its records gives the same books. The rest
-// is what it was told (L2, registered devices) and what is on its way to the disk. Everything is immutable plain
-// data, so a state can be kept, compared, and gone back to when the disk refuses.
+/**
+ * What the intake knows. `Books` follow from the ledger alone: replaying its records gives the same books. The rest
+ * is what it was told (L2, registered devices) and what is on its way to the disk. Everything is immutable plain
+ * data, so a state can be kept, compared, and gone back to when the disk refuses.
+ */
 import type { Address, Bytes32, Signature } from '../../protocol/bytes.ts';
 import type { Amount, ChannelId, Height, Seconds, Seq } from '../../protocol/integers.ts';
 import type { Timing } from '../../protocol/limits.ts';

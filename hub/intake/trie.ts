@@ -1,6 +1,8 @@
-// An immutable map from hex text to values. `set` shares everything that did not change, so that the intake's state
-// can be a value (kept, compared, gone back to) and still take tens of thousands of vouchers a second. The shape
-// follows from the content alone, whatever the order of insertion.
+/**
+ * An immutable map from hex text to values. `set` shares everything that did not change, so that the intake's state
+ * can be a value (kept, compared, gone back to) and still take tens of thousands of vouchers a second. The shape
+ * follows from the content alone, whatever the order of insertion.
+ */
 
 /**
  * A few entries side by side: their tags, then their keys, then their values, in the order of the keys. A tag is what
@@ -43,14 +45,14 @@ export class Edit {
     return list;
   }
 
-  readonly #shared = new Map<string, Uint8Array>();
+  private readonly shared = new Map<string, Uint8Array>();
 
   /** The same bytes, kept once: a small array costs ten times what is in it. For what many entries name. */
   share(bytes: Uint8Array): Uint8Array {
     const key = bytesKey(bytes);
-    const found = this.#shared.get(key);
+    const found = this.shared.get(key);
     if (found !== undefined) return found;
-    this.#shared.set(key, bytes);
+    this.shared.set(key, bytes);
     return bytes;
   }
 }

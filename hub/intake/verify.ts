@@ -1,5 +1,7 @@
-// What is checked before an entry goes into the ledger. Each check names its refusal; where several apply the one
-// that stands first in the table of refusals is given. Expensive checks come last and only where they can matter.
+/**
+ * What is checked before an entry goes into the ledger. Each check names its refusal; where several apply the one
+ * that stands first in the table of refusals is given. Expensive checks come last and only where they can matter.
+ */
 import type { CryptoSuite } from '../../hardware/interfaces/index.ts';
 import { type Address, type Bytes32, equalBytes } from '../../protocol/bytes.ts';
 import { type Amount, UINT48_MAX } from '../../protocol/integers.ts';

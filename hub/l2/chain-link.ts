@@ -1,5 +1,7 @@
-// The connection to L2, made when it is first needed and as often as it takes: the hub starts and takes vouchers
-// while L2 is out of reach. What answers must be the chain and the vault of the configuration.
+/**
+ * The connection to L2, made when it is first needed and as often as it takes: the hub starts and takes vouchers
+ * while L2 is out of reach. What answers must be the chain and the vault of the configuration.
+ */
 import { SundialError } from '../../protocol/errors.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
@@ -8,31 +10,31 @@ import { vaultAbi } from './abi.ts';
 import { Vault } from './vault.ts';
 
 export class ChainLink {
-  readonly #config: HubConfig['chain'];
-  readonly #signing: Signing;
-  #vault: Vault | undefined;
+  private readonly config: HubConfig['chain'];
+  private readonly signing: Signing;
+  private connected: Vault | undefined;
 
   constructor(config: HubConfig['chain'], signing: Signing) {
-    this.#config = config;
-    this.#signing = signing;
+    this.config = config;
+    this.signing = signing;
   }
 
   /** Blocks on top of a block before it counts. */
   get finalityBlocks(): number {
-    return this.#config.finalityBlocks;
+    return this.config.finalityBlocks;
   }
 
   /** The vault. Throws viem's errors while L2 is out of reach, `chain_mismatch` when it is another one. */
   async vault(): Promise<Vault> {
-    if (this.#vault !== undefined) return this.#vault;
-    const { rpcUrl, vault: address, chainId } = this.#config;
+    if (this.connected !== undefined) return this.connected;
+    const { rpcUrl, vault: address, chainId } = this.config;
     const vault = await Vault.connect(rpcUrl, address);
     const separator = await vault.client.readContract({
       address,
       abi: vaultAbi,
       functionName: 'domainSeparator',
     });
-    if (vault.chainId !== chainId || separator !== toHex(this.#signing.separator)) {
+    if (vault.chainId !== chainId || separator !== toHex(this.signing.separator)) {
       throw new SundialError('chain_mismatch', `${rpcUrl} is not the chain and vault of the configuration`, {
         severity: 'process',
         remedy:
@@ -40,7 +42,7 @@ export class ChainLink {
         facts: { chainId: vault.chainId, expectedChainId: chainId, separator },
       });
     }
-    this.#vault = vault;
+    this.connected = vault;
     return vault;
   }
 }

@@ -1,9 +1,11 @@
-// The ledger of one machine: segment files in a folder, one writer, group commit. While one group is being synced
-// the next one gathers, so the cost of an fdatasync is shared by whatever arrived meanwhile.
-//
-// After a failed write or fsync the kernel may have dropped the pages and call them clean, so the segment is never
-// written again: what was durable before is read back and checked, and the next group goes into a fresh segment that
-// starts at the last durable position. Whatever the failed group left in the old file is thereby superseded.
+/**
+ * The ledger of one machine: segment files in a folder, one writer, group commit. While one group is being synced
+ * the next one gathers, so the cost of an fdatasync is shared by whatever arrived meanwhile.
+ *
+ * After a failed write or fsync the kernel may have dropped the pages and call them clean, so the segment is never
+ * written again: what was durable before is read back and checked, and the next group goes into a fresh segment that
+ * starts at the last durable position. Whatever the failed group left in the old file is thereby superseded.
+ */
 import { randomInt } from 'node:crypto';
 import { SundialError } from '../../protocol/errors.ts';
 import { causeText } from '../errors.ts';
@@ -70,33 +72,33 @@ export async function openFileLedger(
 export class FileLedger implements Ledger {
   /** What was cut off at the start, if anything. */
   readonly tornTail: TornTail | undefined;
-  readonly #options: FileLedgerOptions;
-  readonly #files: LedgerFiles;
-  readonly #segments: Segment[];
-  #size: number;
-  #phase: LedgerPhase = 'writing';
-  #file: LedgerFile | undefined;
-  #end: number;
-  #queue: Waiting[] = [];
-  #queuedBytes = 0;
-  #inFlight: readonly Waiting[] = [];
-  #running: Promise<void> | undefined;
-  #retry: { timer: NodeJS.Timeout; delayMs: number } | undefined;
-  #failure: SundialError | undefined;
-  #fatal: SundialError | undefined;
+  private readonly options: FileLedgerOptions;
+  private readonly files: LedgerFiles;
+  private readonly segments: Segment[];
+  private durableSize: number;
+  private currentPhase: LedgerPhase = 'writing';
+  private file: LedgerFile | undefined;
+  private end: number;
+  private queue: Waiting[] = [];
+  private queuedBytes = 0;
+  private inFlight: readonly Waiting[] = [];
+  private running: Promise<void> | undefined;
+  private retry: { timer: NodeJS.Timeout; delayMs: number } | undefined;
+  private failure: SundialError | undefined;
+  private fatal: SundialError | undefined;
 
   private constructor(
     options: FileLedgerOptions,
     opened: { segments: Segment[]; size: number; end: number; tornTail: TornTail | undefined },
     file: LedgerFile | undefined,
   ) {
-    this.#options = options;
-    this.#files = options.files;
-    this.#segments = opened.segments;
-    this.#size = opened.size;
-    this.#end = opened.end;
+    this.options = options;
+    this.files = options.files;
+    this.segments = opened.segments;
+    this.durableSize = opened.size;
+    this.end = opened.end;
     this.tornTail = opened.tornTail;
-    this.#file = file;
+    this.file = file;
   }
 
   /** Opens over any files. Throws `ledger_corrupt` or `ledger_newer` (severity process), or what the files throw. */
@@ -115,33 +117,33 @@ export class FileLedger implements Ledger {
   }
 
   get size(): number {
-    return this.#size;
+    return this.durableSize;
   }
 
   get phase(): LedgerPhase {
-    return this.#phase;
+    return this.currentPhase;
   }
 
   /** Records taken and not yet durable. */
   get queued(): number {
-    return this.#queue.length + this.#inFlight.length;
+    return this.queue.length + this.inFlight.length;
   }
 
   append(bytes: Uint8Array): Promise<number> {
-    const refusal = this.#refuse(bytes);
+    const refusal = this.refuse(bytes);
     if (refusal !== undefined) return Promise.reject(refusal);
     return new Promise((resolve, reject) => {
       // A copy: Buffer's own slice would share the caller's memory.
-      this.#queue.push({ bytes: new Uint8Array(bytes), resolve, reject });
-      this.#queuedBytes += bytes.length + recordOverheadBytes;
-      this.#run();
+      this.queue.push({ bytes: new Uint8Array(bytes), resolve, reject });
+      this.queuedBytes += bytes.length + recordOverheadBytes;
+      this.run();
     });
   }
 
-  #refuse(bytes: Uint8Array): SundialError | undefined {
-    if (this.#phase === 'closed') {
+  private refuse(bytes: Uint8Array): SundialError | undefined {
+    if (this.currentPhase === 'closed') {
       return (
-        this.#fatal ??
+        this.fatal ??
         new SundialError('ledger_closed', 'The ledger is closed.', {
           severity: 'process',
           remedy: 'Start the hub again.',
@@ -155,8 +157,8 @@ export class FileLedger implements Ledger {
         remedy: 'Split the record.',
       });
     }
-    if (this.#failure !== undefined) return this.#failure;
-    if (this.#size + this.queued > positionMax) {
+    if (this.failure !== undefined) return this.failure;
+    if (this.durableSize + this.queued > positionMax) {
       return new SundialError('ledger_full', 'All ledger positions are used.', {
         severity: 'process',
         facts: { positionMax },
@@ -164,12 +166,12 @@ export class FileLedger implements Ledger {
       });
     }
     if (
-      this.#queue.length >= ledgerQueueRecordsMax ||
-      this.#queuedBytes + bytes.length + recordOverheadBytes > ledgerQueueBytesMax
+      this.queue.length >= ledgerQueueRecordsMax ||
+      this.queuedBytes + bytes.length + recordOverheadBytes > ledgerQueueBytesMax
     ) {
       return new SundialError('ledger_busy', 'More records arrive than the disk can take.', {
         severity: 'call',
-        facts: { queuedRecords: this.#queue.length, queuedBytes: this.#queuedBytes },
+        facts: { queuedRecords: this.queue.length, queuedBytes: this.queuedBytes },
         remedy: 'Send again later; use a faster disk when this persists.',
       });
     }
@@ -177,174 +179,174 @@ export class FileLedger implements Ledger {
   }
 
   async *replay(from = 0): AsyncGenerator<LedgerRecord> {
-    yield* replaySegments(this.#files, this.#segments.slice(), from, this.#size);
+    yield* replaySegments(this.files, this.segments.slice(), from, this.durableSize);
   }
 
   /** Starts `work` unless work is under way; afterwards drains whatever was queued while it was ending. */
-  #run(work: () => Promise<void> = () => this.#drain()): void {
-    this.#running ??= work().finally(() => {
-      this.#running = undefined;
-      if (this.#queue.length > 0) this.#run();
+  private run(work: () => Promise<void> = () => this.drain()): void {
+    this.running ??= work().finally(() => {
+      this.running = undefined;
+      if (this.queue.length > 0) this.run();
     });
   }
 
-  async #drain(): Promise<void> {
+  private async drain(): Promise<void> {
     // One microtask later, so that all appends of one turn of the event loop share the first group.
     await undefined;
-    while (this.#queue.length > 0 && this.#failure === undefined) {
-      const group = this.#takeGroup();
+    while (this.queue.length > 0 && this.failure === undefined) {
+      const group = this.takeGroup();
       try {
-        if (this.#file === undefined || this.#end >= (this.#options.segmentBytesMax ?? segmentBytesMax)) {
-          await this.#nextSegment();
+        if (this.file === undefined || this.end >= (this.options.segmentBytesMax ?? segmentBytesMax)) {
+          await this.nextSegment();
         }
-        await this.#writeGroup(group);
+        await this.writeGroup(group);
       } catch (cause) {
-        this.#inFlight = [];
-        await this.#fail(cause, group);
+        this.inFlight = [];
+        await this.fail(cause, group);
         return;
       }
-      this.#inFlight = [];
+      this.inFlight = [];
     }
   }
 
-  #takeGroup(): Waiting[] {
+  private takeGroup(): Waiting[] {
     let count = 0;
     let bytes = 0;
-    while (count < this.#queue.length && count < groupRecordsMax) {
-      const next = this.#queue[count]!.bytes.length + recordOverheadBytes;
+    while (count < this.queue.length && count < groupRecordsMax) {
+      const next = this.queue[count]!.bytes.length + recordOverheadBytes;
       if (bytes + next > groupBytesMax) break;
       bytes += next;
       count += 1;
     }
-    const group = this.#queue.splice(0, count);
-    this.#queuedBytes -= bytes;
-    this.#inFlight = group;
+    const group = this.queue.splice(0, count);
+    this.queuedBytes -= bytes;
+    this.inFlight = group;
     return group;
   }
 
-  async #writeGroup(group: readonly Waiting[]): Promise<void> {
-    const segment = this.#segments.at(-1)!;
+  private async writeGroup(group: readonly Waiting[]): Promise<void> {
+    const segment = this.segments.at(-1)!;
     const bytes = encodeGroup(
       segment.salt,
-      this.#size,
+      this.durableSize,
       group.map((waiting) => waiting.bytes),
     );
-    await this.#file!.write(this.#end, bytes);
-    await this.#file!.sync();
-    const first = this.#size;
-    this.#end += bytes.length;
-    this.#size += group.length;
+    await this.file!.write(this.end, bytes);
+    await this.file!.sync();
+    const first = this.durableSize;
+    this.end += bytes.length;
+    this.durableSize += group.length;
     for (const [index, waiting] of group.entries()) waiting.resolve(first + index);
   }
 
   /** Begins a segment at the last durable position; its header and its name are durable before the first group. */
-  async #nextSegment(): Promise<void> {
-    const taken = (await segmentIndices(this.#files)).at(-1) ?? 0;
-    const index = Math.max(taken, this.#segments.at(-1)?.index ?? 0) + 1;
+  private async nextSegment(): Promise<void> {
+    const taken = (await segmentIndices(this.files)).at(-1) ?? 0;
+    const index = Math.max(taken, this.segments.at(-1)?.index ?? 0) + 1;
     if (index > segmentIndexMax) throw new Error('all segment names are used');
     const name = segmentName(index);
     const salt = randomInt(2 ** 32);
-    const file = await this.#files.create(name);
+    const file = await this.files.create(name);
     try {
-      await file.write(0, encodeHeader(this.#size, salt));
+      await file.write(0, encodeHeader(this.durableSize, salt));
       await file.sync();
-      await this.#files.syncFolder();
+      await this.files.syncFolder();
     } catch (error) {
       // Best effort: a header without records is harmless and is removed at the next start.
       await file.close().catch(() => {});
-      await this.#files.remove(name).catch(() => {});
+      await this.files.remove(name).catch(() => {});
       throw error;
     }
-    await this.#file?.close().catch(() => {});
-    this.#segments.push({ name, index, first: this.#size, salt });
-    this.#file = file;
-    this.#end = headerBytes;
+    await this.file?.close().catch(() => {});
+    this.segments.push({ name, index, first: this.durableSize, salt });
+    this.file = file;
+    this.end = headerBytes;
   }
 
-  async #fail(cause: unknown, group: readonly Waiting[]): Promise<void> {
+  private async fail(cause: unknown, group: readonly Waiting[]): Promise<void> {
     const failure = new SundialError('ledger_unavailable', `The ledger can't write: ${causeText(cause)}.`, {
       severity: 'call',
-      facts: { position: this.#size, cause: causeText(cause) },
+      facts: { position: this.durableSize, cause: causeText(cause) },
       remedy: 'Nothing acknowledged is lost. Free space or repair the disk; writing resumes by itself.',
       cause,
     });
-    this.#failure = failure;
-    const closing = this.#phase === 'closed';
-    if (!closing) this.#phase = 'waiting';
-    const rejected = [...group, ...this.#queue];
-    this.#queue = [];
-    this.#queuedBytes = 0;
+    this.failure = failure;
+    const closing = this.currentPhase === 'closed';
+    if (!closing) this.currentPhase = 'waiting';
+    const rejected = [...group, ...this.queue];
+    this.queue = [];
+    this.queuedBytes = 0;
     for (const waiting of rejected) waiting.reject(failure);
-    if (!closing) this.#options.onPhase?.('waiting', failure);
-    await this.#abandonSegment();
-    this.#scheduleRetry();
+    if (!closing) this.options.onPhase?.('waiting', failure);
+    await this.abandonSegment();
+    this.scheduleRetry();
   }
 
   /** Gives the current file up: frees the space of the failed group where possible, and never writes there again. */
-  async #abandonSegment(): Promise<void> {
-    const file = this.#file;
-    this.#file = undefined;
+  private async abandonSegment(): Promise<void> {
+    const file = this.file;
+    this.file = undefined;
     if (file === undefined) return;
-    await file.truncate(this.#end).catch(() => {});
+    await file.truncate(this.end).catch(() => {});
     await file.close().catch(() => {});
   }
 
-  #scheduleRetry(): void {
-    if (this.#phase === 'closed') return;
-    const bounds = this.#options.retryMs ?? ledgerRetryMs;
-    const delayMs = Math.min(this.#retry === undefined ? bounds.first : this.#retry.delayMs * 2, bounds.last);
-    const timer = setTimeout(() => this.#run(() => this.#resume()), delayMs);
-    this.#retry = { timer, delayMs };
+  private scheduleRetry(): void {
+    if (this.currentPhase === 'closed') return;
+    const bounds = this.options.retryMs ?? ledgerRetryMs;
+    const delayMs = Math.min(this.retry === undefined ? bounds.first : this.retry.delayMs * 2, bounds.last);
+    const timer = setTimeout(() => this.run(() => this.resume()), delayMs);
+    this.retry = { timer, delayMs };
   }
 
-  async #resume(): Promise<void> {
+  private async resume(): Promise<void> {
     try {
-      await this.#verifyLast();
-      await this.#nextSegment();
+      await this.verifyLast();
+      await this.nextSegment();
     } catch (cause) {
       if (cause instanceof SundialError && cause.severity === 'process') {
-        this.#fatal = cause;
-        this.#phase = 'closed';
-        this.#options.onPhase?.('closed', cause);
+        this.fatal = cause;
+        this.currentPhase = 'closed';
+        this.options.onPhase?.('closed', cause);
         return;
       }
-      this.#scheduleRetry();
+      this.scheduleRetry();
       return;
     }
-    if (this.#phase === 'closed') return;
-    this.#retry = undefined;
-    this.#failure = undefined;
-    this.#phase = 'writing';
-    this.#options.onPhase?.('writing');
+    if (this.currentPhase === 'closed') return;
+    this.retry = undefined;
+    this.failure = undefined;
+    this.currentPhase = 'writing';
+    this.options.onPhase?.('writing');
   }
 
   /** After a failure: are the records that were durable still there? Anything else is damage, not a full disk. */
-  async #verifyLast(): Promise<void> {
-    const segment = this.#segments.at(-1);
+  private async verifyLast(): Promise<void> {
+    const segment = this.segments.at(-1);
     if (segment === undefined) return;
-    const file = await this.#files.open(segment.name);
+    const file = await this.files.open(segment.name);
     try {
-      if (await verifySegment(file, segment, this.#size)) return;
+      if (await verifySegment(file, segment, this.durableSize)) return;
     } finally {
       await file.close();
     }
     throw new SundialError('ledger_corrupt', `Records of ${segment.name} are gone after a disk failure.`, {
       severity: 'process',
-      facts: { file: segment.name, position: this.#size },
+      facts: { file: segment.name, position: this.durableSize },
       remedy: 'Keep the folder as it is, check the disk, and restore the file from a copy.',
     });
   }
 
   async close(): Promise<void> {
-    if (this.#phase !== 'closed') {
+    if (this.currentPhase !== 'closed') {
       // New appends are refused from here on; what is queued is still written.
-      this.#phase = 'closed';
-      clearTimeout(this.#retry?.timer);
-      this.#options.onPhase?.('closed');
+      this.currentPhase = 'closed';
+      clearTimeout(this.retry?.timer);
+      this.options.onPhase?.('closed');
     }
-    while (this.#running !== undefined) await this.#running;
-    await this.#file?.close().catch(() => {});
-    this.#file = undefined;
-    await this.#options.lock?.release();
+    while (this.running !== undefined) await this.running;
+    await this.file?.close().catch(() => {});
+    this.file = undefined;
+    await this.options.lock?.release();
   }
 }

@@ -1,4 +1,4 @@
-// The few file operations a ledger needs, behind an interface so that tests can make every one of them fail.
+/** The few file operations a ledger needs, behind an interface so that tests can make every one of them fail. */
 import { type FileHandle, mkdir, open, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -26,21 +26,21 @@ export interface LedgerFiles {
 }
 
 class NodeFile implements LedgerFile {
-  readonly #handle: FileHandle;
+  private readonly handle: FileHandle;
 
   constructor(handle: FileHandle) {
-    this.#handle = handle;
+    this.handle = handle;
   }
 
   async size(): Promise<number> {
-    return (await this.#handle.stat()).size;
+    return (await this.handle.stat()).size;
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
     const buffer = Buffer.allocUnsafe(length);
     let done = 0;
     while (done < length) {
-      const { bytesRead } = await this.#handle.read(buffer, done, length - done, offset + done);
+      const { bytesRead } = await this.handle.read(buffer, done, length - done, offset + done);
       if (bytesRead === 0) break;
       done += bytesRead;
     }
@@ -51,21 +51,21 @@ class NodeFile implements LedgerFile {
     let done = 0;
     // A write may be short (disk nearly full, signal); the rest then fails with its reason on the next round.
     while (done < bytes.length) {
-      const { bytesWritten } = await this.#handle.write(bytes, done, bytes.length - done, offset + done);
+      const { bytesWritten } = await this.handle.write(bytes, done, bytes.length - done, offset + done);
       done += bytesWritten;
     }
   }
 
   sync(): Promise<void> {
-    return this.#handle.datasync();
+    return this.handle.datasync();
   }
 
   truncate(size: number): Promise<void> {
-    return this.#handle.truncate(size);
+    return this.handle.truncate(size);
   }
 
   close(): Promise<void> {
-    return this.#handle.close();
+    return this.handle.close();
   }
 }
 

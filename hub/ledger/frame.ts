@@ -1,12 +1,14 @@
-// The bytes of a segment file. A segment is a header and groups; a group is the records of one fdatasync under one
-// CRC-32, so a cut leaves whole groups and at most one damaged one at the end. All integers are big-endian.
-//
-//   header  "SUNDIAL\n" 8 | version u16 | minReader u16 | first position u48 | salt u32 | 2 zero | crc32 u32     = 28 B
-//   group   "SGRP" 4 | body length u32 | first position u48 | count u16 | crc32 u32 | body                  = 20 B + body
-//   body    count times: length u32 | bytes
-//
-// The CRC-32 of a group starts from the segment's random salt and covers length, position, count and body. The salt
-// keeps whoever sends records from hiding bytes in one that look like a group when the hub searches damaged files.
+/**
+ * The bytes of a segment file. A segment is a header and groups; a group is the records of one fdatasync under one
+ * CRC-32, so a cut leaves whole groups and at most one damaged one at the end. All integers are big-endian.
+ *
+ *   header  "SUNDIAL\n" 8 | version u16 | minReader u16 | first position u48 | salt u32 | 2 zero | crc32 u32     = 28 B
+ *   group   "SGRP" 4 | body length u32 | first position u48 | count u16 | crc32 u32 | body                  = 20 B + body
+ *   body    count times: length u32 | bytes
+ *
+ * The CRC-32 of a group starts from the segment's random salt and covers length, position, count and body. The salt
+ * keeps whoever sends records from hiding bytes in one that look like a group when the hub searches damaged files.
+ */
 import { crc32 } from 'node:zlib';
 import { groupBytesMax, groupRecordsMax, recordBytesMax } from '../limits.ts';
 import type { LedgerRecord } from './ledger.ts';

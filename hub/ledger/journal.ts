@@ -1,4 +1,4 @@
-// The ledger as the hub uses it: records in, positions out, and the Merkle tree over everything durable beside it.
+/** The ledger as the hub uses it: records in, positions out, and the Merkle tree over everything durable beside it. */
 import type { CryptoSuite } from '../../hardware/interfaces/index.ts';
 import type { Ledger } from './ledger.ts';
 import { checkpoint, MerkleTree } from './merkle.ts';
@@ -7,11 +7,11 @@ import { decodeRecord, encodeRecord, type HubRecord } from './records.ts';
 export class Journal {
   readonly ledger: Ledger;
   readonly tree: MerkleTree;
-  readonly #suite: CryptoSuite;
+  private readonly suite: CryptoSuite;
 
   constructor(ledger: Ledger, suite: CryptoSuite) {
     this.ledger = ledger;
-    this.#suite = suite;
+    this.suite = suite;
     this.tree = new MerkleTree(suite.keccak256);
   }
 
@@ -35,6 +35,6 @@ export class Journal {
   /** What a beacon says about the log: keccak256 over the size and the root of all durable records. */
   checkpoint(): { readonly size: number; readonly hash: Uint8Array } {
     const { size } = this.tree;
-    return { size, hash: checkpoint(this.#suite.keccak256, size, this.tree.root()) };
+    return { size, hash: checkpoint(this.suite.keccak256, size, this.tree.root()) };
   }
 }

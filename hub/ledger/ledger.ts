@@ -1,6 +1,8 @@
-// What the hub expects of a ledger: the append-only journal that is the truth about what was accepted. This file is
-// the port; file-ledger.ts is the implementation for one machine. A database can stand behind the same interface.
-// Start with file-ledger.ts; frame.ts has the bytes, reader.ts the start after a crash, merkle.ts the checkpoints.
+/**
+ * What the hub expects of a ledger: the append-only journal that is the truth about what was accepted. This file is
+ * the port; file-ledger.ts is the implementation for one machine. A database can stand behind the same interface.
+ * Start with file-ledger.ts; frame.ts has the bytes, reader.ts the start after a crash, merkle.ts the checkpoints.
+ */
 
 /** One record as it was appended. `position` counts from 0 without gaps and is the record's leaf in the tree. */
 export interface LedgerRecord {

@@ -1,6 +1,8 @@
-// A Merkle tree over the ledger's records, built as RFC 6962 section 2.1 says, with keccak256 instead of SHA-256 so
-// that a contract can check it: leaf = keccak256(0x00, record), node = keccak256(0x01, left, right). It lets anyone
-// who holds two checkpoints see that the hub only ever appended.
+/**
+ * A Merkle tree over the ledger's records, built as RFC 6962 section 2.1 says, with keccak256 instead of SHA-256 so
+ * that a contract can check it: leaf = keccak256(0x00, record), node = keccak256(0x01, left, right). It lets anyone
+ * who holds two checkpoints see that the hub only ever appended.
+ */
 import { SundialError } from '../../protocol/errors.ts';
 
 export type Keccak256 = (bytes: Uint8Array) => Uint8Array;
@@ -9,41 +11,41 @@ const hashBytes = 32;
 
 /** The append-only tree. Keeps all hashes of complete subtrees, 64 bytes a record, for proofs of any size. */
 export class MerkleTree {
-  readonly #keccak: Keccak256;
-  /** #levels[h] holds the hashes of the complete subtrees of 2^h leaves, one after the other. */
-  readonly #levels: HashList[] = [];
+  private readonly keccak: Keccak256;
+  /** levels[h] holds the hashes of the complete subtrees of 2^h leaves, one after the other. */
+  private readonly levels: HashList[] = [];
 
   constructor(keccak256: Keccak256) {
-    this.#keccak = keccak256;
+    this.keccak = keccak256;
   }
 
   /** Leaves so far. */
   get size(): number {
-    return this.#levels[0]?.length ?? 0;
+    return this.levels[0]?.length ?? 0;
   }
 
   /** Adds the next record. */
   append(record: Uint8Array): void {
-    let hash = leafHash(this.#keccak, record);
+    let hash = leafHash(this.keccak, record);
     for (let level = 0; ; level += 1) {
-      const list = this.#levels[level] ?? new HashList();
-      this.#levels[level] = list;
+      const list = this.levels[level] ?? new HashList();
+      this.levels[level] = list;
       list.push(hash);
       if (list.length % 2 === 1) return;
-      hash = this.#node(list.at(list.length - 2), hash);
+      hash = this.node(list.at(list.length - 2), hash);
     }
   }
 
   /** 32 bytes: the root of the first `size` leaves (all by default); keccak256 of nothing for the empty tree. */
   root(size = this.size): Uint8Array {
-    this.#check(size);
-    if (size === 0) return this.#keccak(new Uint8Array(0));
-    return this.#subtree(0, size).slice();
+    this.check(size);
+    if (size === 0) return this.keccak(new Uint8Array(0));
+    return this.subtree(0, size).slice();
   }
 
   /** The audit path of leaf `index` in the tree of the first `size` leaves, lowest first, 32 bytes each. */
   proof(index: number, size = this.size): Uint8Array[] {
-    this.#check(size);
+    this.check(size);
     if (!Number.isInteger(index) || index < 0 || index >= size) {
       throw new SundialError('proof_range', `Position ${index} is not below ${size}.`, {
         severity: 'call',
@@ -57,10 +59,10 @@ export class MerkleTree {
     while (count > 1) {
       const left = splitPoint(count);
       if (index - start < left) {
-        path.unshift(this.#subtree(start + left, count - left));
+        path.unshift(this.subtree(start + left, count - left));
         count = left;
       } else {
-        path.unshift(this.#subtree(start, left));
+        path.unshift(this.subtree(start, left));
         start += left;
         count -= left;
       }
@@ -69,18 +71,18 @@ export class MerkleTree {
   }
 
   /** The hash over leaves start to start + count - 1; `start` is a multiple of the power of two that covers count. */
-  #subtree(start: number, count: number): Uint8Array {
+  private subtree(start: number, count: number): Uint8Array {
     const level = Math.log2(count);
-    if (Number.isInteger(level)) return this.#levels[level]!.at(start / count);
+    if (Number.isInteger(level)) return this.levels[level]!.at(start / count);
     const left = splitPoint(count);
-    return this.#node(this.#subtree(start, left), this.#subtree(start + left, count - left));
+    return this.node(this.subtree(start, left), this.subtree(start + left, count - left));
   }
 
-  #node(left: Uint8Array, right: Uint8Array): Uint8Array {
-    return nodeHash(this.#keccak, left, right);
+  private node(left: Uint8Array, right: Uint8Array): Uint8Array {
+    return nodeHash(this.keccak, left, right);
   }
 
-  #check(size: number): void {
+  private check(size: number): void {
     if (Number.isInteger(size) && size >= 0 && size <= this.size) return;
     throw new SundialError('proof_range', `The tree has ${this.size} leaves, not ${size}.`, {
       severity: 'call',
@@ -148,24 +150,20 @@ function splitPoint(count: number): number {
 
 /** A growing list of hashes in one piece of memory: a million separate arrays would cost several times as much. */
 class HashList {
-  #bytes = new Uint8Array(hashBytes * 16);
-  #length = 0;
-
-  get length(): number {
-    return this.#length;
-  }
+  private bytes = new Uint8Array(hashBytes * 16);
+  length = 0;
 
   push(hash: Uint8Array): void {
-    if ((this.#length + 1) * hashBytes > this.#bytes.length) {
-      const larger = new Uint8Array(this.#bytes.length * 2);
-      larger.set(this.#bytes);
-      this.#bytes = larger;
+    if ((this.length + 1) * hashBytes > this.bytes.length) {
+      const larger = new Uint8Array(this.bytes.length * 2);
+      larger.set(this.bytes);
+      this.bytes = larger;
     }
-    this.#bytes.set(hash, this.#length * hashBytes);
-    this.#length += 1;
+    this.bytes.set(hash, this.length * hashBytes);
+    this.length += 1;
   }
 
   at(index: number): Uint8Array {
-    return this.#bytes.subarray(index * hashBytes, (index + 1) * hashBytes);
+    return this.bytes.subarray(index * hashBytes, (index + 1) * hashBytes);
   }
 }

@@ -1,6 +1,8 @@
-// Reading segments back: the start after a crash, and replay. What decides between a torn end (cut off and gone on)
-// and damage (severity process) is whether a record that was durable would be missing: a group is only written after the group
-// before it was synced, so anything intact behind a damaged place proves that the damaged place was durable once.
+/**
+ * Reading segments back: the start after a crash, and replay. What decides between a torn end (cut off and gone on)
+ * and damage (severity process) is whether a record that was durable would be missing: a group is only written after the group
+ * before it was synced, so anything intact behind a damaged place proves that the damaged place was durable once.
+ */
 import { SundialError } from '../../protocol/errors.ts';
 import { groupBytesMax } from '../limits.ts';
 import type { LedgerFile, LedgerFiles } from './files.ts';

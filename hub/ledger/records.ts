@@ -1,5 +1,7 @@
-// What stands in the ledger: one table of record kinds, in the same CBOR as the wire. Every record carries the
-// version that wrote it and the oldest reader that understands it. Kinds are never used again for something else.
+/**
+ * What stands in the ledger: one table of record kinds, in the same CBOR as the wire. Every record carries the
+ * version that wrote it and the oldest reader that understands it. Kinds are never used again for something else.
+ */
 import { SundialError } from '../../protocol/errors.ts';
 import { LISTED_LANES_MAX, PACK_ENTRY_BYTES_MAX } from '../../protocol/limits.ts';
 import { DecodeError, Reader, Writer } from '../../protocol/wire/cbor.ts';

@@ -1,5 +1,7 @@
-// A lowdb adapter for human-sized state that must survive a power cut: the new text is written beside the old,
-// synced, renamed over it, and the folder is synced. At any moment the file is the old or the new one, whole.
+/**
+ * A lowdb adapter for human-sized state that must survive a power cut: the new text is written beside the old,
+ * synced, renamed over it, and the folder is synced. At any moment the file is the old or the new one, whole.
+ */
 import { open, readFile, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Adapter } from 'lowdb';
@@ -12,19 +14,19 @@ interface Caller {
 
 /** Reads and writes one JSON file. One process a folder: see lock.ts. */
 export class JsonFile<T> implements Adapter<T> {
-  readonly #path: string;
-  #writing = false;
-  #next: { text: string; callers: Caller[] } | undefined;
+  private readonly path: string;
+  private writing = false;
+  private next: { text: string; callers: Caller[] } | undefined;
 
   constructor(path: string) {
-    this.#path = path;
+    this.path = path;
   }
 
   /** The parsed content, or null when there is no file. Throws `state_unreadable` when it is not JSON. */
   async read(): Promise<T | null> {
     let text: string;
     try {
-      text = await readFile(this.#path, 'utf8');
+      text = await readFile(this.path, 'utf8');
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
       throw error;
@@ -32,10 +34,10 @@ export class JsonFile<T> implements Adapter<T> {
     try {
       return JSON.parse(text) as T;
     } catch (cause) {
-      throw new SundialError('state_unreadable', `${this.#path} is not JSON`, {
+      throw new SundialError('state_unreadable', `${this.path} is not JSON`, {
         severity: 'process',
         remedy: 'Restore the file from a copy, or move it away to start with an empty one.',
-        facts: { file: this.#path },
+        facts: { file: this.path },
         cause,
       });
     }
@@ -48,32 +50,32 @@ export class JsonFile<T> implements Adapter<T> {
   write(data: T): Promise<void> {
     const text = `${JSON.stringify(data, null, 2)}\n`;
     const done = new Promise<void>((resolve, reject) => {
-      this.#next ??= { text, callers: [] };
-      this.#next.text = text;
-      this.#next.callers.push({ resolve, reject });
+      this.next ??= { text, callers: [] };
+      this.next.text = text;
+      this.next.callers.push({ resolve, reject });
     });
-    if (!this.#writing) void this.#writeAll();
+    if (!this.writing) void this.writeAll();
     return done;
   }
 
-  async #writeAll(): Promise<void> {
-    this.#writing = true;
-    while (this.#next !== undefined) {
-      const { text, callers } = this.#next;
-      this.#next = undefined;
+  private async writeAll(): Promise<void> {
+    this.writing = true;
+    while (this.next !== undefined) {
+      const { text, callers } = this.next;
+      this.next = undefined;
       try {
-        await this.#replace(text);
+        await this.replace(text);
         for (const caller of callers) caller.resolve();
       } catch (error) {
         for (const caller of callers) caller.reject(error);
       }
     }
-    this.#writing = false;
+    this.writing = false;
   }
 
-  async #replace(text: string): Promise<void> {
-    const folder = dirname(this.#path);
-    const temporary = join(folder, `.${basename(this.#path)}.new`);
+  private async replace(text: string): Promise<void> {
+    const folder = dirname(this.path);
+    const temporary = join(folder, `.${basename(this.path)}.new`);
     const file = await open(temporary, 'w', 0o600);
     try {
       await file.writeFile(text);
@@ -81,7 +83,7 @@ export class JsonFile<T> implements Adapter<T> {
     } finally {
       await file.close();
     }
-    await rename(temporary, this.#path);
+    await rename(temporary, this.path);
     const handle = await open(folder, 'r');
     try {
       await handle.sync();

@@ -1,5 +1,7 @@
-// What the hub knows about devices and the last it saw of L2: human-sized, readable in an editor, kept with lowdb.
-// Money is never decided by this file alone: vouchers are in the ledger, deposits on L2.
+/**
+ * What the hub knows about devices and the last it saw of L2: human-sized, readable in an editor, kept with lowdb.
+ * Money is never decided by this file alone: vouchers are in the ledger, deposits on L2.
+ */
 import { join } from 'node:path';
 import { Low } from 'lowdb';
 import { z } from 'zod';
@@ -70,12 +72,12 @@ const emptyState = (): RegistryState => ({
 export const devicesMax = 10_000;
 
 export class Registry {
-  readonly #low: Low<RegistryState>;
-  readonly #lock: FolderLock;
+  private readonly low: Low<RegistryState>;
+  private readonly lock: FolderLock;
 
   private constructor(low: Low<RegistryState>, lock: FolderLock) {
-    this.#low = low;
-    this.#lock = lock;
+    this.low = low;
+    this.lock = lock;
   }
 
   /** Opens registry.json in `folder`, alone. Throws `folder_locked`, `state_unreadable` or `registry_invalid`. */
@@ -104,7 +106,7 @@ export class Registry {
 
   /** The state as it is now. Change it only through `update`. */
   get state(): Readonly<RegistryState> {
-    return this.#low.data;
+    return this.low.data;
   }
 
   /**
@@ -112,13 +114,13 @@ export class Registry {
    * written; the change then stands in memory and goes to the disk with the next write that succeeds.
    */
   async update(change: (state: RegistryState) => void): Promise<void> {
-    change(this.#low.data);
-    await this.#low.write();
+    change(this.low.data);
+    await this.low.write();
   }
 
   /** Adds or replaces a device; resolves when durable. Throws `registry_full`. */
   async register(device: string, entry: RegisteredDevice): Promise<void> {
-    const { devices } = this.#low.data;
+    const { devices } = this.low.data;
     if (devices[device] === undefined && Object.keys(devices).length >= devicesMax) {
       throw new SundialError('registry_full', `${devicesMax} devices are registered`, {
         severity: 'call',
@@ -133,7 +135,7 @@ export class Registry {
 
   /** Writes what is pending and gives the folder back. */
   async close(): Promise<void> {
-    await this.#low.write();
-    await this.#lock.release();
+    await this.low.write();
+    await this.lock.release();
   }
 }

@@ -1,5 +1,7 @@
-// Settlements as the ledger shows them: which transaction was signed for which rows, and what became of it. Follows
-// from records alone, so a restart goes on where the crash was.
+/**
+ * Settlements as the ledger shows them: which transaction was signed for which rows, and what became of it. Follows
+ * from records alone, so a restart goes on where the crash was.
+ */
 import type { HubRecord, RecordOf } from '../ledger/records.ts';
 
 export const OUTCOME_STATES = { mined: 1, reverted: 2, replaced: 3 } as const;

@@ -1,8 +1,10 @@
-// Settles what the books hold, one transaction at a time. The signed transaction goes into the ledger before it is
-// sent for the first time; after a crash it is looked up before anything else, and sent again as it is. Its nonce
-// keeps it from running twice, and until it is final (or its nonce is used by another) nothing new is planned: so
-// nothing is paid twice and nothing is forgotten. A row that the vault skips is reported and, unless something about
-// its channel changes, not sent again.
+/**
+ * Settles what the books hold, one transaction at a time. The signed transaction goes into the ledger before it is
+ * sent for the first time; after a crash it is looked up before anything else, and sent again as it is. Its nonce
+ * keeps it from running twice, and until it is final (or its nonce is used by another) nothing new is planned: so
+ * nothing is paid twice and nothing is forgotten. A row that the vault skips is reported and, unless something about
+ * its channel changes, not sent again.
+ */
 import { type LocalAccount, parseTransaction, type TransactionReceipt } from 'viem';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
@@ -58,23 +60,23 @@ interface Refused {
 }
 
 export class SettleLoop {
-  readonly #options: SettleOptions;
+  private readonly options: SettleOptions;
   history: BatchHistory = emptyHistory;
   /** True when the last batch left rows for the next, which should follow at once: those that it had no room for, too. */
   more = false;
   /** Rows that the vault skipped, by rowKey. A restart forgets them: each is then tried once more. */
   readonly refused = new Map<string, Refused>();
-  readonly #credited = new Map<string, number>();
+  private readonly credited = new Map<string, number>();
   /** Refused credits, by rowKey, that their payees could pay at the last look. */
-  readonly #affordable = new Set<string>();
+  private readonly affordable = new Set<string>();
   /** Rows of the next batch: halved when one would revert, until the bad row stands alone. */
-  #rowsMax: number;
+  private rowsMax: number;
   /** Channel of the last row that was settled: the next plan starts behind it. */
-  #after: number | undefined;
+  private after: number | undefined;
 
   constructor(options: SettleOptions) {
-    this.#options = options;
-    this.#rowsMax = options.lanesMax;
+    this.options = options;
+    this.rowsMax = options.lanesMax;
   }
 
   /** A record of the ledger at the start. */
@@ -90,33 +92,36 @@ export class SettleLoop {
   async step(mayPlan: boolean): Promise<'idle' | 'sent' | 'waiting' | 'finished'> {
     const { open } = this.history;
     if (open === undefined && !mayPlan) return 'idle';
-    const vault = await this.#options.link.vault();
-    if (open !== undefined) return this.#bringForward(vault, open);
-    const planned = await this.#plan(vault);
+    const vault = await this.options.link.vault();
+    if (open !== undefined) return this.bringForward(vault, open);
+    const planned = await this.plan(vault);
     if (planned.length === 0) return 'idle';
-    return this.#sign(vault, planned);
+    return this.sign(vault, planned);
   }
 
   // ---- the open transaction ----
 
-  async #bringForward(vault: Vault, open: RecordOf<'batchIntent'>): Promise<'waiting' | 'sent' | 'finished'> {
-    const mined = await this.#findMined(vault, open);
-    if (mined === undefined) return this.#sendAgain(vault, open);
+  private async bringForward(
+    vault: Vault,
+    open: RecordOf<'batchIntent'>,
+  ): Promise<'waiting' | 'sent' | 'finished'> {
+    const mined = await this.findMined(vault, open);
+    if (mined === undefined) return this.sendAgain(vault, open);
     const { intent, receipt } = mined;
     const block = Number(receipt.blockNumber);
     const newest = Number(await vault.client.getBlockNumber());
     // Not planned anew before the watch has stored what this batch did, or its lanes would look unsettled.
-    if (block > newest - this.#options.link.finalityBlocks || block > this.#options.watchedHeight())
+    if (block > newest - this.options.link.finalityBlocks || block > this.options.watchedHeight())
       return 'waiting';
-    await this.#finish(intent, receipt.status === 'success' ? 'mined' : 'reverted', receipt);
+    await this.finish(intent, receipt.status === 'success' ? 'mined' : 'reverted', receipt);
     if (receipt.status !== 'success') this.more = true;
-    if (receipt.status === 'success') this.#readOutcomes(vault, intent, receipt);
-    else if ((await vault.frozenUntil(receipt.blockNumber)) === undefined) this.#isolate(intent.rows);
+    if (receipt.status === 'success') this.readOutcomes(vault, intent, receipt);
+    else if ((await vault.frozenUntil(receipt.blockNumber)) === undefined) this.isolate(intent.rows);
     return 'finished';
   }
 
   /** The transaction of the open batch that was mined, the newest first: replaced ones had the same nonce. */
-  async #findMined(
+  private async findMined(
     vault: Vault,
     open: RecordOf<'batchIntent'>,
   ): Promise<{ intent: RecordOf<'batchIntent'>; receipt: TransactionReceipt } | undefined> {
@@ -128,17 +133,17 @@ export class SettleLoop {
   }
 
   /** Not mined: sent again, unless another transaction of the account has used its nonce for good. */
-  async #sendAgain(vault: Vault, open: RecordOf<'batchIntent'>): Promise<'sent' | 'finished'> {
+  private async sendAgain(vault: Vault, open: RecordOf<'batchIntent'>): Promise<'sent' | 'finished'> {
     const { client } = vault;
-    const { address } = this.#options.account;
+    const { address } = this.options.account;
     const newest = await client.getBlock();
-    const blockNumber = finalBlock(newest.number, this.#options.link.finalityBlocks);
+    const blockNumber = finalBlock(newest.number, this.options.link.finalityBlocks);
     const used = await client.getTransactionCount({ address, blockNumber });
     if (used > open.nonce) {
       // Looked up again: it may have been mined between the two questions.
-      if ((await this.#findMined(vault, open)) !== undefined) return 'sent';
-      this.#options.log.warn({ batch: open.batch, nonce: open.nonce }, 'another transaction took the nonce');
-      await this.#finish(open, 'replaced', undefined);
+      if ((await this.findMined(vault, open)) !== undefined) return 'sent';
+      this.options.log.warn({ batch: open.batch, nonce: open.nonce }, 'another transaction took the nonce');
+      await this.finish(open, 'replaced', undefined);
       this.more = true;
       return 'finished';
     }
@@ -147,37 +152,37 @@ export class SettleLoop {
     const priorityFeeMin = (maxPriorityFeePerGas * 9n) / 8n + 1n;
     const mayReplace = this.history.earlier.length < replacementsMax;
     if (mayReplace && (newest.baseFeePerGas ?? 0n) > maxFeePerGas)
-      return this.#replace(vault, open, { feeMin: 2n * maxFeePerGas, priorityFeeMin });
+      return this.replace(vault, open, { feeMin: 2n * maxFeePerGas, priorityFeeMin });
     try {
       await submit(client, { raw: toHex(open.raw) });
     } catch (error) {
       // Something else of the account waits in the node with the same nonce.
       if (!mayReplace || !isUnderpriced(error)) throw error;
-      return this.#replace(vault, open, { feeMin: (maxFeePerGas * 9n) / 8n + 1n, priorityFeeMin });
+      return this.replace(vault, open, { feeMin: (maxFeePerGas * 9n) / 8n + 1n, priorityFeeMin });
     }
     return 'sent';
   }
 
   /** What was signed is too cheap for the chain or the node: the same rows with the same nonce for more. */
-  async #replace(vault: Vault, open: RecordOf<'batchIntent'>, fees: FeesMin): Promise<'sent'> {
-    const books = this.#options.books();
-    const rows = open.rows.map((reference) => this.#row(books, reference));
-    const { raw, hash } = await vault.prepareSettle(this.#options.account, rows, {
+  private async replace(vault: Vault, open: RecordOf<'batchIntent'>, fees: FeesMin): Promise<'sent'> {
+    const books = this.options.books();
+    const rows = open.rows.map((reference) => this.row(books, reference));
+    const { raw, hash } = await vault.prepareSettle(this.options.account, rows, {
       nonce: open.nonce,
       ...fees,
     });
-    await this.#record({ ...open, transaction: fromHex(hash, 32), raw: fromHex(raw) });
-    this.#options.log.info({ batch: open.batch, transaction: hash }, 'gas became dearer: batch signed again');
+    await this.record({ ...open, transaction: fromHex(hash, 32), raw: fromHex(raw) });
+    this.options.log.info({ batch: open.batch, transaction: hash }, 'gas became dearer: batch signed again');
     await submit(vault.client, { raw });
     return 'sent';
   }
 
-  async #finish(
+  private async finish(
     open: RecordOf<'batchIntent'>,
     state: keyof typeof OUTCOME_STATES,
     receipt: TransactionReceipt | undefined,
   ): Promise<void> {
-    await this.#record({
+    await this.record({
       type: 'batchOutcome',
       batch: open.batch,
       transaction: open.transaction,
@@ -185,60 +190,60 @@ export class SettleLoop {
       gas: Number(receipt?.gasUsed ?? 0),
       block: height(Number(receipt?.blockNumber ?? 0)),
     });
-    this.#options.onBatch(state, state === 'mined' ? open.rows.length : 0);
+    this.options.onBatch(state, state === 'mined' ? open.rows.length : 0);
   }
 
-  #readOutcomes(vault: Vault, open: RecordOf<'batchIntent'>, receipt: TransactionReceipt): void {
-    const books = this.#options.books();
-    const rows = open.rows.map((reference) => this.#row(books, reference));
+  private readOutcomes(vault: Vault, open: RecordOf<'batchIntent'>, receipt: TransactionReceipt): void {
+    const books = this.options.books();
+    const rows = open.rows.map((reference) => this.row(books, reference));
     const { outcomes, gas } = vault.settlement(rows, receipt);
     const skipped = new Set<number>();
     for (const [index, reference] of open.rows.entries()) {
       const own = outcomes.filter((outcome) => outcome.row === index);
       const moved = own.reduce((sum, outcome) => sum + outcome.moved, 0);
       const { credited } = reference;
-      const left = own.find(({ done }) => !done) ?? (this.#isBehind(reference, own[0]) ? own[0] : undefined);
+      const left = own.find(({ done }) => !done) ?? (this.isBehind(reference, own[0]) ? own[0] : undefined);
       if (left !== undefined) {
         skipped.add(index);
-        this.#refuse(reference, { reason: left.reason, moved });
+        this.refuse(reference, { reason: left.reason, moved });
         continue;
       }
       this.refused.delete(rowKey(reference));
-      if (credited !== undefined) this.#credited.set(bytesKey(reference.entry), credited);
+      if (credited !== undefined) this.credited.set(bytesKey(reference.entry), credited);
     }
     // What was skipped may do better in another form, and what was given back pays others.
     if (skipped.size > 0 || open.rows.some(({ credited }) => credited !== undefined)) this.more = true;
-    this.#rowsMax = this.#options.lanesMax;
-    this.#after = rows.at(-1)?.voucher.channel;
-    this.#options.log.info(
+    this.rowsMax = this.options.lanesMax;
+    this.after = rows.at(-1)?.voucher.channel;
+    this.options.log.info(
       { batch: open.batch, transaction: receipt.transactionHash, rows: rows.length, gas, left: skipped.size },
       'batch settled',
     );
   }
 
   /** Has the vault settled this lane further than the registry says? It would be planned again and again. */
-  #isBehind({ entry, k }: RowReference, outcome: Outcome | undefined): boolean {
+  private isBehind({ entry, k }: RowReference, outcome: Outcome | undefined): boolean {
     if (outcome?.reason !== 'stale') return false;
-    const { channel, payee, paid, stream } = namedEntry(this.#options.books(), entry);
-    return paid + k * (stream?.tickValue ?? 0) > this.#settled(channel, bytesKey(payee));
+    const { channel, payee, paid, stream } = namedEntry(this.options.books(), entry);
+    return paid + k * (stream?.tickValue ?? 0) > this.settled(channel, bytesKey(payee));
   }
 
   // ---- the next transaction ----
 
-  async #plan(vault: Vault): Promise<PlannedRow[]> {
-    const { signing, registry } = this.#options;
-    const books = this.#options.books();
+  private async plan(vault: Vault): Promise<PlannedRow[]> {
+    const { signing, registry } = this.options;
+    const books = this.options.books();
     const { payees } = registry.state;
     const view: SettledView = {
-      settled: (channel, payee) => this.#settled(channel, payee),
+      settled: (channel, payee) => this.settled(channel, payee),
       registered: (payee) => payees[`0x${payee}`] !== undefined,
-      credited: (voucher) => this.#credited.get(voucher),
-      blocked: (reference) => this.#isRefused(books, reference),
+      credited: (voucher) => this.credited.get(voucher),
+      blocked: (reference) => this.isRefused(books, reference),
     };
-    await this.#askBalances(vault, books);
+    await this.askBalances(vault, books);
     for (;;) {
-      const askedAll = await this.#askCredits(vault, books);
-      const planned = planRows(signing, books, view, this.#rowsMax, this.#after);
+      const askedAll = await this.askCredits(vault, books);
+      const planned = planRows(signing, books, view, this.rowsMax, this.after);
       if (planned.length > 0 || askedAll) return planned;
     }
   }
@@ -247,43 +252,43 @@ export class SettleLoop {
    * L2 remembers every credit; the hub asks about those that it doesn't know of, a bounded number at a time, and plans
    * none before. True when none is left to ask about.
    */
-  async #askCredits(vault: Vault, books: Books): Promise<boolean> {
+  private async askCredits(vault: Vault, books: Books): Promise<boolean> {
     let asked = 0;
     for (const [, book] of trieEntries(books.channels)) {
       for (const [key, entry] of trieEntries(book.countersigned)) {
-        if (this.#credited.has(key)) continue;
+        if (this.credited.has(key)) continue;
         if (asked >= creditRowsMax) return false;
         asked += 1;
-        this.#credited.set(key, await vault.readCredit(entryId(entry)));
+        this.credited.set(key, await vault.readCredit(entryId(entry)));
       }
     }
     return true;
   }
 
   /** Units that L2 has settled on a lane, as far as the watch has seen. */
-  #settled(channel: number, payee: string): number {
-    return this.#options.registry.state.heads[String(channel)]?.settled[`0x${payee}`]?.paid ?? 0;
+  private settled(channel: number, payee: string): number {
+    return this.options.registry.state.heads[String(channel)]?.settled[`0x${payee}`]?.paid ?? 0;
   }
 
   /** Is the lane of a voucher settled to less than it claims? */
-  #isOpen(entry: Entry): boolean {
-    return topOf(entry) > this.#settled(entry.channel, bytesKey(entry.payee));
+  private isOpen(entry: Entry): boolean {
+    return topOf(entry) > this.settled(entry.channel, bytesKey(entry.payee));
   }
 
-  async #sign(vault: Vault, planned: readonly PlannedRow[]): Promise<'sent' | 'finished'> {
-    const { signing, log } = this.#options;
+  private async sign(vault: Vault, planned: readonly PlannedRow[]): Promise<'sent' | 'finished'> {
+    const { signing, log } = this.options;
     const all = planned.map(({ entry, reference }) => rowOf(signing, entry, reference));
-    const prepared = await this.#prepare(vault, all);
+    const prepared = await this.prepare(vault, all);
     if (prepared === undefined) {
-      this.#isolate(planned.map(({ reference }) => reference));
+      this.isolate(planned.map(({ reference }) => reference));
       this.more = true;
       return 'finished';
     }
     const { nonce, raw, hash } = prepared;
     const rows = planned.slice(0, prepared.rows.length).map(({ reference }) => reference);
-    this.more = planned.length >= this.#rowsMax || rows.length < planned.length;
+    this.more = planned.length >= this.rowsMax || rows.length < planned.length;
     const { nextBatch: batch } = this.history;
-    await this.#record({
+    await this.record({
       type: 'batchIntent',
       batch,
       transaction: fromHex(hash, 32),
@@ -300,8 +305,8 @@ export class SettleLoop {
    * The first batch within the bounds of a transaction, signed; undefined when the vault would refuse the whole. Throws
    * `vault_frozen` while it would refuse any.
    */
-  async #prepare(vault: Vault, rows: readonly Row[]): Promise<PreparedSettlement | undefined> {
-    const { account } = this.#options;
+  private async prepare(vault: Vault, rows: readonly Row[]): Promise<PreparedSettlement | undefined> {
+    const { account } = this.options;
     try {
       const [first] = await vault.planBatches(account, rows);
       return await vault.prepareSettle(account, first!);
@@ -319,71 +324,74 @@ export class SettleLoop {
   }
 
   /** A batch that reverts as a whole: the next is half as long, and a single row is given up and reported. */
-  #isolate(rows: readonly RowReference[]): void {
+  private isolate(rows: readonly RowReference[]): void {
     const [only] = rows;
     if (rows.length > 1) {
-      this.#rowsMax = Math.max(1, Math.floor(rows.length / 2));
+      this.rowsMax = Math.max(1, Math.floor(rows.length / 2));
     } else if (only !== undefined) {
-      this.#refuse(only, { reason: 'would_revert', moved: 0 });
-      this.#rowsMax = this.#options.lanesMax;
+      this.refuse(only, { reason: 'would_revert', moved: 0 });
+      this.rowsMax = this.options.lanesMax;
     }
   }
 
   // ---- rows that the vault skips ----
 
-  #refuse(reference: RowReference, { reason, moved }: Pick<Refused, 'reason'> & { moved: number }): void {
+  private refuse(
+    reference: RowReference,
+    { reason, moved }: Pick<Refused, 'reason'> & { moved: number },
+  ): void {
     const key = rowKey(reference);
-    const entry = findEntry(this.#options.books(), reference.entry);
+    const entry = findEntry(this.options.books(), reference.entry);
     // A row that was paid in part is worth its gas, however often money comes.
     const attempts = moved > 0 ? 0 : (this.refused.get(key)?.attempts ?? 0) + 1;
-    this.refused.set(key, { reason, row: reference, spendable: this.#spendable(entry?.channel), attempts });
-    this.#options.log.warn(
+    this.refused.set(key, { reason, row: reference, spendable: this.spendable(entry?.channel), attempts });
+    this.options.log.warn(
       { entry: toHex(reference.entry), channel: entry?.channel, reason, attempts },
       'the vault skipped a row; the voucher stays in the ledger',
     );
   }
 
-  #isRefused(books: Books, reference: RowReference): boolean {
+  private isRefused(books: Books, reference: RowReference): boolean {
     const refused = this.refused.get(rowKey(reference));
     if (refused === undefined) return false;
-    if (refused.reason === 'payee_short') return !this.#affordable.has(rowKey(reference));
-    return refused.spendable === this.#spendable(findEntry(books, reference.entry)?.channel);
+    if (refused.reason === 'payee_short') return !this.affordable.has(rowKey(reference));
+    return refused.spendable === this.spendable(findEntry(books, reference.entry)?.channel);
   }
 
   /** Finds the refused credits that their payees can pay by now, all of one payee's together. */
-  async #askBalances(vault: Vault, books: Books): Promise<void> {
-    this.#affordable.clear();
+  private async askBalances(vault: Vault, books: Books): Promise<void> {
+    this.affordable.clear();
     const left = new Map<string, number>();
     for (const [key, { reason, row }] of this.refused) {
       if (reason !== 'payee_short' || row.credited === undefined) continue;
       const { key: voucher, payee } = namedEntry(books, row.entry);
       const balance = left.get(bytesKey(payee)) ?? (await vault.readPayeeBalance(payee));
-      const wanted = row.credited - (this.#credited.get(voucher) ?? 0);
-      if (wanted <= balance) this.#affordable.add(key);
+      const wanted = row.credited - (this.credited.get(voucher) ?? 0);
+      if (wanted <= balance) this.affordable.add(key);
       left.set(bytesKey(payee), wanted <= balance ? balance - wanted : balance);
     }
   }
 
-  #spendable(channel: number | undefined): number {
-    const head = this.#options.registry.state.heads[String(channel)];
+  private spendable(channel: number | undefined): number {
+    const head = this.options.registry.state.heads[String(channel)];
     return head === undefined ? 0 : head.deposit + head.credited;
   }
 
-  #row(books: Books, reference: RowReference): Row {
-    return rowOf(this.#options.signing, namedEntry(books, reference.entry), reference);
+  private row(books: Books, reference: RowReference): Row {
+    return rowOf(this.options.signing, namedEntry(books, reference.entry), reference);
   }
 
-  async #record(record: HubRecord): Promise<void> {
-    await this.#options.append(record);
+  private async record(record: HubRecord): Promise<void> {
+    await this.options.append(record);
     this.history = applyBatchRecord(this.history, record);
   }
 
   /** Lanes that could be settled now, for the status page. */
   waiting(): number {
     let lanes = 0;
-    const books = this.#options.books();
+    const books = this.options.books();
     for (const [, book] of trieEntries(books.channels)) {
-      for (const [, claim] of trieEntries(book.claims)) if (this.#isOpen(claim)) lanes += 1;
+      for (const [, claim] of trieEntries(book.claims)) if (this.isOpen(claim)) lanes += 1;
     }
     return lanes;
   }

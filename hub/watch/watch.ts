@@ -1,6 +1,8 @@
-// L2 as the hub sees it: the newest block (the only time it signs), and the vault's events at finality, turned into
-// channel heads. Each block range is read once and stored together with how far it was read, so that a crash neither
-// skips an event nor counts it twice. Start with `Watch.look`.
+/**
+ * L2 as the hub sees it: the newest block (the only time it signs), and the vault's events at finality, turned into
+ * channel heads. Each block range is read once and stored together with how far it was read, so that a crash neither
+ * skips an event nor counts it twice. Start with `Watch.look`.
+ */
 import { fromHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import {
@@ -50,31 +52,31 @@ export function factsOf(head: ChannelHead): ChannelFacts {
 }
 
 export class Watch {
-  readonly #link: ChainLink;
-  readonly #registry: Registry;
-  readonly #startBlock: number;
-  readonly #events: WatchEvents;
+  private readonly link: ChainLink;
+  private readonly registry: Registry;
+  private readonly startBlock: number;
+  private readonly events: WatchEvents;
   /** Newest block seen, or undefined before the first. */
   newest: { readonly height: number; readonly at: number } | undefined;
 
   constructor(link: ChainLink, registry: Registry, startBlock: number, events: WatchEvents) {
-    this.#link = link;
-    this.#registry = registry;
-    this.#startBlock = startBlock;
-    this.#events = events;
+    this.link = link;
+    this.registry = registry;
+    this.startBlock = startBlock;
+    this.events = events;
   }
 
   /** Height up to which all events are known and stored. */
   get finalHeight(): number {
-    return this.#registry.state.watched.height;
+    return this.registry.state.watched.height;
   }
 
   /** Tells what an earlier run stored; L2 need not be in reach. */
   restore(): void {
-    const { heads, payees } = this.#registry.state;
-    for (const payee of Object.keys(payees)) this.#events.payee(fromHex(payee, 20));
+    const { heads, payees } = this.registry.state;
+    for (const payee of Object.keys(payees)) this.events.payee(fromHex(payee, 20));
     for (const [channel, head] of Object.entries(heads)) {
-      this.#events.channel(channelId(Number(channel)), factsOf(head));
+      this.events.channel(channelId(Number(channel)), factsOf(head));
     }
   }
 
@@ -83,7 +85,7 @@ export class Watch {
    * `chain_behind` while the node shows less than was final already: leases end with the time that it then doesn't tell.
    */
   async look(): Promise<void> {
-    const vault = await this.#link.vault();
+    const vault = await this.link.vault();
     const block = await vault.client.getBlock();
     const newest = { height: Number(block.number), at: Number(block.timestamp) };
     if (newest.height < this.finalHeight)
@@ -96,20 +98,20 @@ export class Watch {
           facts: { height: newest.height, finalHeight: this.finalHeight },
         },
       );
-    const final = newest.height - this.#link.finalityBlocks;
-    let from = Math.max(this.#registry.state.watched.height + 1, this.#startBlock);
+    const final = newest.height - this.link.finalityBlocks;
+    let from = Math.max(this.registry.state.watched.height + 1, this.startBlock);
     while (from <= final) {
       const to = Math.min(from + watchBlocksMax - 1, final);
-      await this.#readRange(vault, from, to, final);
+      await this.readRange(vault, from, to, final);
       from = to + 1;
     }
     this.newest = newest;
     // Last, so that nothing dated by this block is signed before its final events are known.
-    this.#events.block(seconds(newest.at), height(newest.height));
+    this.events.block(seconds(newest.at), height(newest.height));
   }
 
   /** `final`: where channels are looked at. Most nodes keep only the newest states, so not at `to`. */
-  async #readRange(vault: Vault, from: number, to: number, final: number): Promise<void> {
+  private async readRange(vault: Vault, from: number, to: number, final: number): Promise<void> {
     const events = await vault.events(BigInt(from), BigInt(to));
     const changed = new Set(events.flatMap(channelsOf));
     const moved = movedLanes(events);
@@ -119,7 +121,7 @@ export class Watch {
     const { timestamp } = await vault.client.getBlock({ blockNumber: BigInt(to) });
     const payees: Uint8Array[] = [];
     const lanes: SettledLane[] = [];
-    const stored = this.#registry.update((state) => {
+    const stored = this.registry.update((state) => {
       for (const event of events) {
         if (event.eventName !== 'PayeeRegistered') continue;
         const account = event.args.account.toLowerCase();
@@ -133,11 +135,11 @@ export class Watch {
       lanes.push(...addMoved(state, moved));
       state.watched = { height: to, at: Number(timestamp) };
     });
-    for (const payee of payees) this.#events.payee(payee);
+    for (const payee of payees) this.events.payee(payee);
     for (const channel of views.keys()) {
-      this.#events.channel(channelId(channel), factsOf(this.#registry.state.heads[String(channel)]!));
+      this.events.channel(channelId(channel), factsOf(this.registry.state.heads[String(channel)]!));
     }
-    for (const lane of lanes) this.#events.settled(lane);
+    for (const lane of lanes) this.events.settled(lane);
     // Told before it is stored: it can be read again, and a full disk must not hide a deposit until the next start.
     await stored;
   }

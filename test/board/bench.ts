@@ -1,4 +1,4 @@
-// A workbench for firmware images: keys of a hub and a payee, and boards that were provisioned by them.
+/** A workbench for firmware images: keys of a hub and a payee, and boards that were provisioned by them. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// What two boards have stored, read from their flash while they run.
+/** What two boards have stored, read from their flash while they run. */
 import type { BoardMemory } from '../../hardware/boards/mps2-an386/host/emulator.ts';
 import { storedBy } from '../../hardware/boards/mps2-an386/host/factory.ts';
 import {

@@ -1,4 +1,4 @@
-// A car's image plugged into a charge point's image: energy is paid tick by tick and the session is closed.
+/** A car's image plugged into a charge point's image: energy is paid tick by tick and the session is closed. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Workbench } from './bench.ts';

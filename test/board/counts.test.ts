@@ -1,5 +1,7 @@
-// The next build may not cost more, or less, than the committed counts say: 3 % either way, changed on purpose with
-// npm run bench:board -- --save.
+/**
+ * The next build may not cost more, or less, than the committed counts say: 3 % either way, changed on purpose with
+ * npm run bench:board -- --save.
+ */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,9 +1,11 @@
-// Power cuts on real images: at every single word that a tap or a tick writes, on both sides, and by kill -9. After
-// each, the boards start again and pay on; then both journals are read and must tell the same, complete story.
-//
-// CI cuts at every tenth word, from the word SUNDIAL_CUT_OFFSET (0 to 9, 0 when it is not set): a run can be repeated,
-// and ten runs with different offsets meet them all. `npm run test:deep` meets all in one run, each also followed by
-// a second cut while the first is being made good; --shard i/n takes every n-th of them.
+/**
+ * Power cuts on real images: at every single word that a tap or a tick writes, on both sides, and by kill -9. After
+ * each, the boards start again and pay on; then both journals are read and must tell the same, complete story.
+ *
+ * CI cuts at every tenth word, from the word SUNDIAL_CUT_OFFSET (0 to 9, 0 when it is not set): a run can be repeated,
+ * and ten runs with different offsets meet them all. `npm run test:deep` meets all in one run, each also followed by
+ * a second cut while the first is being made good; --shard i/n takes every n-th of them.
+ */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { BoardMemory, Emulator } from '../../hardware/boards/mps2-an386/host/emulator.ts';

@@ -1,4 +1,4 @@
-// Everything that can go wrong on the board ends in a named fault and a restart that serves again.
+/** Everything that can go wrong on the board ends in a named fault and a restart that serves again. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';

@@ -1,4 +1,4 @@
-// The far end of a board's uplink, in the hands of a test: it beats, reads or not, and says what the test wants.
+/** The far end of a board's uplink, in the hands of a test: it beats, reads or not, and says what the test wants. */
 import { SerialPort } from 'serialport';
 import { Deframer, encodeFrame } from '../../device/links/framing.ts';
 import { BEAT_MS, beatOf } from '../../device/links/line.ts';

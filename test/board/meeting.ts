@@ -1,5 +1,7 @@
-// Two boards on one wire that pay each other through faults: a till and a wearable, or a charge point and a car. Every
-// approval and every delivered tick is remembered, and looked for after each fault.
+/**
+ * Two boards on one wire that pay each other through faults: a till and a wearable, or a charge point and a car. Every
+ * approval and every delivered tick is remembered, and looked for after each fault.
+ */
 import * as assert from 'uvu/assert';
 import type { BoardMemory, Emulator } from '../../hardware/boards/mps2-an386/host/emulator.ts';
 import { toHex } from '../../protocol/bytes.ts';

@@ -1,4 +1,4 @@
-// Boards and Node devices tap each other: real processes of the command line, over a socket and a pseudo terminal.
+/** Boards and Node devices tap each other: real processes of the command line, over a socket and a pseudo terminal. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

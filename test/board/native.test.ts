@@ -1,4 +1,4 @@
-// The chip computes what noble computes, from flash that it can't write.
+/** The chip computes what noble computes, from flash that it can't write. */
 import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { keccak_256 } from '@noble/hashes/sha3.js';

@@ -1,5 +1,7 @@
-// What devices do in the fleet they also do as firmware images: XS out of flash, curves and hashes in C, the board's own
-// key and flash, the power taken by kill -9. All devices of the fleets with --deep, a few otherwise.
+/**
+ * What devices do in the fleet they also do as firmware images: XS out of flash, curves and hashes in C, the board's own
+ * key and flash, the power taken by kill -9. All devices of the fleets with --deep, a few otherwise.
+ */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { chipEngines } from '../../simulators/fleet/chips/chips.ts';

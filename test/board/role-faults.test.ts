@@ -1,6 +1,8 @@
-// What goes wrong on boards that pay, on each of the four: every fault ends under its name and in a restart, or freezes
-// the board (rule 13). Nothing is signed on the way, what was approved before is still there afterwards, and the board
-// pays on. `--shard i/n` takes every n-th of these tests.
+/**
+ * What goes wrong on boards that pay, on each of the four: every fault ends under its name and in a restart, or freezes
+ * the board (rule 13). Nothing is signed on the way, what was approved before is still there afterwards, and the board
+ * pays on. `--shard i/n` takes every n-th of these tests.
+ */
 import { existsSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { suite } from 'uvu';

@@ -1,4 +1,4 @@
-// What each role's image takes: flash from the build; RAM and boot from taps and a charge between two images.
+/** What each role's image takes: flash from the build; RAM and boot from taps and a charge between two images. */
 import { buildImage, type Emulator } from '../../hardware/boards/mps2-an386/host/emulator.ts';
 import { type BoardRole, Workbench } from './bench.ts';
 

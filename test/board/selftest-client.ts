@@ -1,4 +1,4 @@
-// Talks to the image `selftest` over the tap link's socket.
+/** Talks to the image `selftest` over the tap link's socket. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-// `--shard i/n` for what can be split inside a test file, and tests that wait more than they compute, some at a time.
+/** `--shard i/n` for what can be split inside a test file, and tests that wait more than they compute, some at a time. */
 import type { Test } from 'uvu';
 
 const [shard, shards] = (process.env.SUNDIAL_SHARD || '1/1').split('/').map(Number) as [number, number];

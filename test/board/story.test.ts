@@ -1,5 +1,7 @@
-// The whole story with firmware images in place of the Node devices: they meet the hub over a wired reader, pay each
-// other offline, two are killed in the middle of it, and everything is acknowledged, settled and reconciled.
+/**
+ * The whole story with firmware images in place of the Node devices: they meet the hub over a wired reader, pay each
+ * other offline, two are killed in the middle of it, and everything is acknowledged, settled and reconciled.
+ */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-// Two firmware images pay each other across their UARTs.
+/** Two firmware images pay each other across their UARTs. */
 import { connect } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';

@@ -1,5 +1,7 @@
-// A hub that never answers, answers garbage, or half a frame and then nothing, to each of the four boards. Payments go
-// on meanwhile, nothing leaves an outbox, and when a hub answers in the end everything is cleared, once.
+/**
+ * A hub that never answers, answers garbage, or half a frame and then nothing, to each of the four boards. Payments go
+ * on meanwhile, nothing leaves an outbox, and when a hub answers in the end everything is cleared, once.
+ */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { encodeFrame } from '../../device/links/framing.ts';

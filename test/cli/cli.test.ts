@@ -1,5 +1,7 @@
-// The commands that people use, where something is wrong: every error has a name and says what to do, and whatever is cut
-// and run again loses neither a key nor a journal nor money.
+/**
+ * The commands that people use, where something is wrong: every error has a name and says what to do, and whatever is cut
+ * and run again loses neither a key nor a journal nor money.
+ */
 import { execFile, spawn } from 'node:child_process';
 import {
   existsSync,

@@ -1,4 +1,4 @@
-// Who is at the far end of a line, told by beats: links begin, end and begin anew with them.
+/** Who is at the far end of a line, told by beats: links begin, end and begin anew with them. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { BEAT_MS, beatOf, Line } from '../../device/links/line.ts';

@@ -1,5 +1,7 @@
-// A disk in memory that fails the way disks do: full, short writes, failing fsync that drops pages and then calls
-// them clean, and power cuts that keep any part of what was not synced, in any order, torn anywhere.
+/**
+ * A disk in memory that fails the way disks do: full, short writes, failing fsync that drops pages and then calls
+ * them clean, and power cuts that keep any part of what was not synced, in any order, torn anywhere.
+ */
 import type { LedgerFile, LedgerFiles } from '../../hub/ledger/files.ts';
 import type { Random } from './random.ts';
 
@@ -32,59 +34,59 @@ function diskError(code: string): Error {
 export class FaultyDisk {
   /** Chance that a write hits a full disk, that a sync fails, that creating a file fails. */
   faults = { write: 0, sync: 0, create: 0 };
-  readonly #random: Random;
-  #names = new Map<string, Stored>();
-  #durableNames = new Map<string, Stored>();
-  #life = 0;
+  private readonly random: Random;
+  private named = new Map<string, Stored>();
+  private durableNames = new Map<string, Stored>();
+  private life = 0;
 
   constructor(random: Random) {
-    this.#random = random;
+    this.random = random;
   }
 
   /** The power goes: open files are dead; the next `files()` sees what the platter kept. */
   powerCut(): void {
-    this.#life += 1;
+    this.life += 1;
     const kept = new Map<string, Stored>();
-    for (const name of new Set([...this.#names.keys(), ...this.#durableNames.keys()])) {
-      const now = this.#names.get(name);
-      const durable = this.#durableNames.get(name);
-      const stored = now === durable ? durable : this.#random.chance(0.5) ? now : durable;
+    for (const name of new Set([...this.named.keys(), ...this.durableNames.keys()])) {
+      const now = this.named.get(name);
+      const durable = this.durableNames.get(name);
+      const stored = now === durable ? durable : this.random.chance(0.5) ? now : durable;
       if (stored === undefined) continue;
-      const content = this.#keepSome(stored);
+      const content = this.keepSome(stored);
       kept.set(name, { seen: content, durable: content, unsynced: [] });
     }
-    this.#names = kept;
-    this.#durableNames = new Map(kept);
+    this.named = kept;
+    this.durableNames = new Map(kept);
   }
 
   /** The process dies, the power stays: what it wrote is seen by the next, synced or not. */
   kill(): void {
-    this.#life += 1;
+    this.life += 1;
   }
 
   /** Flips one bit of a stored file, as a failing part does. */
   damage(name: string, offset: number): void {
-    const stored = this.#names.get(name)!;
+    const stored = this.named.get(name)!;
     stored.seen[offset] = stored.seen[offset]! ^ 1;
     stored.durable = stored.seen;
   }
 
   contents(name: string): Uint8Array {
-    return this.#names.get(name)!.seen;
+    return this.named.get(name)!.seen;
   }
 
   names(): string[] {
-    return [...this.#names.keys()].sort();
+    return [...this.named.keys()].sort();
   }
 
-  #keepSome(stored: Stored): Uint8Array {
+  private keepSome(stored: Stored): Uint8Array {
     let content = stored.durable;
     for (const change of stored.unsynced) {
-      if (this.#random.chance(0.4)) continue;
-      if (change.kind === 'write' && this.#random.chance(0.5)) {
+      if (this.random.chance(0.4)) continue;
+      if (change.kind === 'write' && this.random.chance(0.5)) {
         // Part of the write reached the platter: any piece of it, not only its beginning.
-        const start = this.#random.chance(0.5) ? 0 : this.#random.below(change.bytes.length);
-        const end = start + this.#random.below(change.bytes.length - start + 1);
+        const start = this.random.chance(0.5) ? 0 : this.random.below(change.bytes.length);
+        const end = start + this.random.below(change.bytes.length - start + 1);
         content = apply(content, {
           kind: 'write',
           offset: change.offset + start,
@@ -98,9 +100,9 @@ export class FaultyDisk {
   }
 
   files(): LedgerFiles {
-    const life = this.#life;
+    const life = this.life;
     const alive = () => {
-      if (life !== this.#life) throw diskError('EIO');
+      if (life !== this.life) throw diskError('EIO');
     };
     const handle = (stored: Stored): LedgerFile => ({
       size: async () => {
@@ -113,8 +115,8 @@ export class FaultyDisk {
       },
       write: async (offset, bytes) => {
         alive();
-        const full = this.#random.chance(this.faults.write);
-        const taken = full ? bytes.slice(0, this.#random.below(bytes.length)) : bytes.slice();
+        const full = this.random.chance(this.faults.write);
+        const taken = full ? bytes.slice(0, this.random.below(bytes.length)) : bytes.slice();
         const change: Change = { kind: 'write', offset, bytes: taken };
         stored.seen = apply(stored.seen, change);
         stored.unsynced.push(change);
@@ -122,11 +124,11 @@ export class FaultyDisk {
       },
       sync: async () => {
         // Sometimes it takes a while, and whoever asked does not live to see it.
-        if (this.#random.chance(0.3)) await new Promise((resolve) => setImmediate(resolve));
+        if (this.random.chance(0.3)) await new Promise((resolve) => setImmediate(resolve));
         alive();
-        if (this.#random.chance(this.faults.sync)) {
+        if (this.random.chance(this.faults.sync)) {
           // Pages that could not be written are called clean: a later fsync succeeds without them.
-          stored.durable = this.#keepSome(stored);
+          stored.durable = this.keepSome(stored);
           stored.unsynced = [];
           throw diskError('EIO');
         }
@@ -134,7 +136,7 @@ export class FaultyDisk {
         stored.unsynced = [];
       },
       truncate: async (size) => {
-        if (this.#random.chance(0.5)) await new Promise((resolve) => setImmediate(resolve));
+        if (this.random.chance(0.5)) await new Promise((resolve) => setImmediate(resolve));
         alive();
         const change: Change = { kind: 'truncate', size };
         stored.seen = apply(stored.seen, change);
@@ -149,25 +151,25 @@ export class FaultyDisk {
       },
       create: async (name) => {
         alive();
-        if (this.#random.chance(this.faults.create)) throw diskError('ENOSPC');
-        if (this.#names.has(name)) throw diskError('EEXIST');
+        if (this.random.chance(this.faults.create)) throw diskError('ENOSPC');
+        if (this.named.has(name)) throw diskError('EEXIST');
         const stored: Stored = { seen: new Uint8Array(0), durable: new Uint8Array(0), unsynced: [] };
-        this.#names.set(name, stored);
+        this.named.set(name, stored);
         return handle(stored);
       },
       open: async (name) => {
         alive();
-        const stored = this.#names.get(name);
+        const stored = this.named.get(name);
         if (stored === undefined) throw diskError('ENOENT');
         return handle(stored);
       },
       remove: async (name) => {
         alive();
-        this.#names.delete(name);
+        this.named.delete(name);
       },
       syncFolder: async () => {
         alive();
-        this.#durableNames = new Map(this.#names);
+        this.durableNames = new Map(this.named);
       },
     };
   }

@@ -1,4 +1,4 @@
-// Payers and terminals that sign real messages for tests of the hub, and an intake with everything known to it.
+/** Payers and terminals that sign real messages for tests of the hub, and an intake with everything known to it. */
 import { loadCrypto } from '../../hub/crypto/crypto.ts';
 import { intakeStep } from '../../hub/intake/intake.ts';
 import {

@@ -1,5 +1,7 @@
-// SIGKILL of a real hub process under MQTT load, at random moments: every voucher it acknowledged is in its ledger,
-// at the position it signed, and what was sent again is there once. L2 is out of reach all the while.
+/**
+ * SIGKILL of a real hub process under MQTT load, at random moments: every voucher it acknowledged is in its ledger,
+ * at the position it signed, and what was sent again is there once. L2 is out of reach all the while.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -67,74 +69,74 @@ if (process.argv[2] === 'hub') {
 class Load {
   /** Digest to position, as signed by the hub. */
   readonly acknowledged = new Map<string, number>();
-  readonly #waiting = new Map<string, Uint8Array>();
-  readonly #payers = Array.from({ length: CHANNELS }, (_, index) => key(100 + index));
-  readonly #spent = new Array<number>(CHANNELS).fill(0);
-  readonly #seq = new Array<number>(CHANNELS).fill(0);
+  private readonly waiting = new Map<string, Uint8Array>();
+  private readonly payers = Array.from({ length: CHANNELS }, (_, index) => key(100 + index));
+  private readonly spent = new Array<number>(CHANNELS).fill(0);
+  private readonly seq = new Array<number>(CHANNELS).fill(0);
   sent = 0;
   repeated = 0;
   contradictions = 0;
 
   /** Sends until `enough`, then calls `end` at once and returns when the link is gone. */
   async run(url: string, enough: () => boolean, end: () => void): Promise<void> {
-    const device = await this.#connect(url);
+    const device = await this.connect(url);
     let ended = false;
     const onAcknowledged = () => {
       if (ended || !enough()) return;
       ended = true;
       end();
     };
-    await this.#sendAgain(device);
+    await this.sendAgain(device);
     while (!ended && device.connected) {
-      await this.#refill(device);
-      await this.#collect(device, onAcknowledged);
+      await this.refill(device);
+      await this.collect(device, onAcknowledged);
     }
     await until('the hub is gone', () => !device.connected);
-    this.#take(device);
+    this.take(device);
     device.close();
   }
 
   /** Sends what is waiting until nothing is. */
   async drain(url: string): Promise<void> {
-    const device = await this.#connect(url);
-    await this.#sendAgain(device);
+    const device = await this.connect(url);
+    await this.sendAgain(device);
     await until('everything is acknowledged', () => {
-      this.#take(device);
-      return this.#waiting.size === 0;
+      this.take(device);
+      return this.waiting.size === 0;
     });
     device.close();
   }
 
-  async #connect(url: string): Promise<Connected> {
+  private async connect(url: string): Promise<Connected> {
     const device = new Connected({ mqttUrl: url }, terminal.address);
     await device.ready();
     return device;
   }
 
-  async #sendAgain(device: Connected): Promise<void> {
-    const entries = [...this.#waiting.values()];
+  private async sendAgain(device: Connected): Promise<void> {
+    const entries = [...this.waiting.values()];
     this.repeated += entries.length;
     for (let at = 0; at < entries.length; at += PACK_ENTRIES_MAX) {
       device.send({ type: 'pack', entries: entries.slice(at, at + PACK_ENTRIES_MAX) });
     }
   }
 
-  async #refill(device: Connected): Promise<void> {
-    while (this.#waiting.size + PACK_ENTRIES_MAX <= WINDOW) {
+  private async refill(device: Connected): Promise<void> {
+    while (this.waiting.size + PACK_ENTRIES_MAX <= WINDOW) {
       const entries: Uint8Array[] = [];
       for (let i = 0; i < PACK_ENTRIES_MAX; i += 1) {
         const index = this.sent % CHANNELS;
-        this.#seq[index]! += 1;
-        this.#spent[index]! += 3;
+        this.seq[index]! += 1;
+        this.spent[index]! += 3;
         const signed = await tap({
           channel: index + 1,
-          payer: this.#payers[index]!,
-          seq: this.#seq[index]!,
+          payer: this.payers[index]!,
+          seq: this.seq[index]!,
           amount: 3,
-          spent: this.#spent[index]!,
-          paid: this.#spent[index]!,
+          spent: this.spent[index]!,
+          paid: this.spent[index]!,
         });
-        this.#waiting.set(toHex(signed.id), signed.bytes);
+        this.waiting.set(toHex(signed.id), signed.bytes);
         entries.push(signed.bytes);
         this.sent += 1;
       }
@@ -142,16 +144,16 @@ class Load {
     }
   }
 
-  async #collect(device: Connected, onAcknowledged: () => void): Promise<void> {
-    const before = this.#waiting.size;
+  private async collect(device: Connected, onAcknowledged: () => void): Promise<void> {
+    const before = this.waiting.size;
     await until('an acknowledgement', () => {
-      this.#take(device);
+      this.take(device);
       onAcknowledged();
-      return this.#waiting.size < before || !device.connected;
+      return this.waiting.size < before || !device.connected;
     });
   }
 
-  #take(device: Connected): void {
+  private take(device: Connected): void {
     for (const message of device.received.splice(0)) {
       if (message.type === 'rejection') throw new Error(`refused with ${message.code}`);
       if (message.type !== 'acknowledgement') continue;
@@ -160,7 +162,7 @@ class Load {
       const before = this.acknowledged.get(id);
       if (before !== undefined && before !== message.position) this.contradictions += 1;
       this.acknowledged.set(id, message.position);
-      this.#waiting.delete(id);
+      this.waiting.delete(id);
     }
   }
 }

@@ -1,5 +1,7 @@
-// Damaged, swapped, repeated and reordered messages from several devices: the intake never throws, never changes its
-// books without a record, and a restart from the records finds the same books. The seed of a failing run is printed.
+/**
+ * Damaged, swapped, repeated and reordered messages from several devices: the intake never throws, never changes its
+ * books without a record, and a restart from the records finds the same books. The seed of a failing run is printed.
+ */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { amount, channelId } from '../../protocol/integers.ts';

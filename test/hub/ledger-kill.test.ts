@@ -1,4 +1,4 @@
-// SIGKILL of a real process that appends to a real disk, at random moments: whatever it said was durable is there.
+/** SIGKILL of a real process that appends to a real disk, at random moments: whatever it said was durable is there. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-// Vouchers of secure elements at the hub: P-256 keys travel with them, and the signer is the key's hash.
+/** Vouchers of secure elements at the hub: P-256 keys travel with them, and the signer is the key's hash. */
 import { p256 } from '@noble/curves/nist.js';
 import { keccak_256 } from '@noble/hashes/sha3.js';
 import { test } from 'uvu';

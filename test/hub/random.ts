@@ -1,4 +1,4 @@
-// Seeded random numbers for tests (mulberry32): the same seed gives the same run on every machine.
+/** Seeded random numbers for tests (mulberry32): the same seed gives the same run on every machine. */
 
 export interface Random {
   /** A float in [0, 1). */

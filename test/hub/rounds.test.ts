@@ -1,4 +1,4 @@
-// A hub to which vouchers come all the time: one batch each time it is due, and what a cheater owes has its turn.
+/** A hub to which vouchers come all the time: one batch each time it is due, and what a cheater owes has its turn. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Rounds } from '../../hub/rounds.ts';

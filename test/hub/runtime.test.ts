@@ -1,4 +1,4 @@
-// The intake over a real ledger on a failing disk: devices are told, nothing acknowledged is lost, work resumes.
+/** The intake over a real ledger on a failing disk: devices are told, nothing acknowledged is lost, work resumes. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadCrypto } from '../../hub/crypto/crypto.ts';

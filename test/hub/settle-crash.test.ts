@@ -1,5 +1,7 @@
-// The settle loop cut at every point where it touches the ledger or the chain, on a real chain: after a restart the
-// lane is settled once, by one transaction, and nothing is forgotten.
+/**
+ * The settle loop cut at every point where it touches the ledger or the chain, on a real chain: after a restart the
+ * lane is settled once, by one transaction, and nothing is forgotten.
+ */
 import {
   encodeFunctionData,
   type LocalAccount,
@@ -45,18 +47,18 @@ const log = createLogger('silent');
 /** The settle loop with a list as its ledger; `cut` throws where the process would die. */
 class Bench {
   readonly records: HubRecord[] = [];
-  readonly #registry: Registry;
-  readonly #watch: Watch;
-  readonly #link: ChainLink;
+  private readonly registry: Registry;
+  private readonly watch: Watch;
+  private readonly link: ChainLink;
   loop: SettleLoop;
   /** Called before and after each touch of the ledger or the chain. */
   cut: (point: string) => void = () => {};
 
   private constructor(registry: Registry, link: ChainLink) {
-    this.#registry = registry;
-    this.#link = link;
+    this.registry = registry;
+    this.link = link;
     const nothing = () => {};
-    this.#watch = new Watch(link, registry, site.deployment.block, {
+    this.watch = new Watch(link, registry, site.deployment.block, {
       block: nothing,
       channel: nothing,
       payee: nothing,
@@ -69,17 +71,17 @@ class Bench {
     const registry = await Registry.open(folder);
     const config = parseConfig(site.config(folder));
     const bench = new Bench(registry, new ChainLink(config.chain, site.signing));
-    await bench.#watch.look();
+    await bench.watch.look();
     return bench;
   }
 
   close(): Promise<void> {
-    return this.#registry.close();
+    return this.registry.close();
   }
 
   /** The registry loses what L2 settled on a channel. */
   forgetSettled(channel: number): void {
-    Object.assign(this.#registry.state.heads[String(channel)]!, { settled: {} });
+    Object.assign(this.registry.state.heads[String(channel)]!, { settled: {} });
   }
 
   take(taps: readonly Pick<SignedTap, 'id' | 'bytes'>[]): void {
@@ -95,8 +97,8 @@ class Bench {
   restart(lanesMax = 1_000): SettleLoop {
     const loop = new SettleLoop({
       signing: site.signing,
-      link: this.#cutLink(),
-      registry: this.#registry,
+      link: this.cutLink(),
+      registry: this.registry,
       account: privateKeyToAccount(site.anvil.keys[1]!),
       lanesMax,
       books: () => this.books(),
@@ -105,7 +107,7 @@ class Bench {
         this.records.push(record);
         this.cut(`after ${record.type}`);
       },
-      watchedHeight: () => this.#watch.finalHeight,
+      watchedHeight: () => this.watch.finalHeight,
       log,
       onBatch: () => {},
     });
@@ -117,9 +119,9 @@ class Bench {
   }
 
   /** The link whose client dies before or after it has sent a transaction. */
-  #cutLink(): ChainLink {
+  private cutLink(): ChainLink {
     const cut = (point: string) => this.cut(point);
-    const link = this.#link;
+    const link = this.link;
     return {
       finalityBlocks: 0,
       vault: async () => {
@@ -143,7 +145,7 @@ class Bench {
   }
 
   look(): Promise<void> {
-    return this.#watch.look();
+    return this.watch.look();
   }
 
   /** Steps until nothing is left; the watch looks between steps, as in the hub. */

@@ -1,4 +1,4 @@
-// A whole site for tests: a chain with the vault, one funded channel, two payees, and the hub's configuration.
+/** A whole site for tests: a chain with the vault, one funded channel, two payees, and the hub's configuration. */
 import { privateKeyToAccount } from 'viem/accounts';
 import { type Hub, startHub } from '../../hub/hub.ts';
 import type { HubConfigInput } from '../../hub/config.ts';

@@ -1,4 +1,4 @@
-// A fresh folder for the time of one test.
+/** A fresh folder for the time of one test. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,5 +1,7 @@
-// What the watch makes of L2: whatever moves a lane or ends a channel's credit counts, whoever did it, and a node that
-// keeps only the newest states suffices.
+/**
+ * What the watch makes of L2: whatever moves a lane or ends a channel's credit counts, whoever did it, and a node that
+ * keeps only the newest states suffices.
+ */
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { privateKeyToAccount } from 'viem/accounts';

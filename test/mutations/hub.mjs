@@ -25,8 +25,8 @@ export const HUB_MUTATIONS = [
   [
     'a hub without room takes entries',
     INTAKE,
-    'candidate.refusal() ?? this.#indexRoom() ?? this.#room()',
-    'candidate.refusal() ?? this.#room()',
+    'candidate.refusal() ?? this.indexRoom() ?? this.room()',
+    'candidate.refusal() ?? this.room()',
     'hub/intake',
   ],
   [
@@ -147,8 +147,8 @@ export const HUB_MUTATIONS = [
   [
     'what the disk refused stays in the books',
     INTAKE,
-    'this.#set({ books: failed[0]!.before, pending: this.state.pending.slice(0, index) });',
-    'this.#set({ pending: this.state.pending.slice(0, index) });',
+    'this.set({ books: failed[0]!.before, pending: this.state.pending.slice(0, index) });',
+    'this.set({ pending: this.state.pending.slice(0, index) });',
     'hub/intake',
   ],
   [
@@ -161,7 +161,7 @@ export const HUB_MUTATIONS = [
   [
     'a voided voucher is acknowledged to its payer',
     INTAKE,
-    'if (entry?.voided) return this.#passCredit(device, entry, known.token);',
+    'if (entry?.voided) return this.passCredit(device, entry, known.token);',
     '',
     'hub/intake',
   ],
@@ -212,18 +212,18 @@ export const HUB_MUTATIONS = [
   [
     'evidence that was not written is not looked for again',
     INTAKE,
-    'if (book.proof === undefined) this.#proved(anyProof(book));',
+    'if (book.proof === undefined) this.proved(anyProof(book));',
     'if (book.proof === undefined) void 0;',
     'hub/intake',
   ],
   [
     'a revocation that was not written is forgotten',
     INTAKE,
-    'else this.#revoke(keyNumber(key) as ChannelId, true);',
+    'else this.revoke(keyNumber(key) as ChannelId, true);',
     '',
     'hub/intake',
   ],
-  ['fraud revokes nothing', INTAKE, 'this.#revoke(evidence.channel, true);', '', 'hub/intake'],
+  ['fraud revokes nothing', INTAKE, 'this.revoke(evidence.channel, true);', '', 'hub/intake'],
   // ---- leases ----
   [
     'a lease without the word of L2',
@@ -350,15 +350,15 @@ export const HUB_MUTATIONS = [
   [
     "a payee's later earnings pay no credit",
     LOOP,
-    "if (refused.reason === 'payee_short') return !this.#affordable.has(rowKey(reference));",
+    "if (refused.reason === 'payee_short') return !this.affordable.has(rowKey(reference));",
     '',
     'hub/settle-crash',
   ],
   [
     'what becomes due while a batch is under way is forgotten',
     'hub/rounds.ts',
-    'this.#served = this.#planned;',
-    'this.#served = this.#due;',
+    'this.served = this.planned;',
+    'this.served = this.due;',
     'hub/rounds',
   ],
   [
@@ -372,21 +372,15 @@ export const HUB_MUTATIONS = [
   [
     'a record is told durable before the disk has it',
     LEDGER,
-    '    await this.#file!.sync();\n',
+    '    await this.file!.sync();\n',
     '',
     'hub/ledger',
   ],
-  [
-    'a segment whose name is not durable',
-    LEDGER,
-    '      await this.#files.syncFolder();\n',
-    '',
-    'hub/ledger',
-  ],
+  ['a segment whose name is not durable', LEDGER, '      await this.files.syncFolder();\n', '', 'hub/ledger'],
   [
     'what was durable is not looked at after a disk failure',
     LEDGER,
-    '      await this.#verifyLast();\n',
+    '      await this.verifyLast();\n',
     '',
     'hub/ledger',
   ],

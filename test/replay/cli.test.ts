@@ -1,4 +1,4 @@
-// `sundial sim --real-devices n --on xs`: what the command prints, and what it refuses.
+/** `sundial sim --real-devices n --on xs`: what the command prints, and what it refuses. */
 import { spawnSync } from 'node:child_process';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';

@@ -1,4 +1,4 @@
-// A small fleet whose devices are written down, and their day once more on an engine.
+/** A small fleet whose devices are written down, and their day once more on an engine. */
 import * as assert from 'uvu/assert';
 import { loadCrypto } from '../../hub/crypto/crypto.ts';
 import { fitForChips } from '../../simulators/fleet/chips/chips.ts';

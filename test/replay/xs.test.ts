@@ -1,4 +1,4 @@
-// What devices do in the fleet they also do as XS processes with a chip's memory, effect by effect, through power cuts.
+/** What devices do in the fleet they also do as XS processes with a chip's memory, effect by effect, through power cuts. */
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { test } from 'uvu';

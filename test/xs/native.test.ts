@@ -1,4 +1,4 @@
-// The native primitives against noble, on the engine that chips run.
+/** The native primitives against noble, on the engine that chips run. */
 import { p256 } from '@noble/curves/nist.js';
 import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js';

@@ -1,4 +1,4 @@
-// The simulated secure element behind the same interface as the other keys.
+/** The simulated secure element behind the same interface as the other keys. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import {

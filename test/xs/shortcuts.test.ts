@@ -1,5 +1,7 @@
-// What C does at once, against what it stands for: structs (struct.c), spread objects and byte arrays (quick.c). With
-// --deep also on an engine that collects garbage and moves all memory at every single allocation.
+/**
+ * What C does at once, against what it stands for: structs (struct.c), spread objects and byte arrays (quick.c). With
+ * --deep also on an engine that collects garbage and moves all memory at every single allocation.
+ */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { struct as atOnce } from '../../hardware/native/struct.ts';

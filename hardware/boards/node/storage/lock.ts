@@ -1,6 +1,8 @@
-// One process a folder. The lock is an abstract unix socket named after the folder's device and inode: the kernel
-// takes it back when the process dies in any way, so there is no stale lock to break and no race in breaking it.
-// Beside it lies a file that names the owner, for people. Linux only, like the hub itself.
+/**
+ * One process a folder. The lock is an abstract unix socket named after the folder's device and inode: the kernel
+ * takes it back when the process dies in any way, so there is no stale lock to break and no race in breaking it.
+ * Beside it lies a file that names the owner, for people. Linux only, like the hub itself.
+ */
 import { statSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
