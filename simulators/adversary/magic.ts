@@ -19,7 +19,7 @@ export interface Magic {
   /** Price that a till asks to meet this wearable, in units. */
   readonly units: number;
   readonly about: string;
-  play(stage: Stage): void;
+  play(stage: Stage): Promise<void>;
 }
 
 export interface Outcome {
@@ -58,7 +58,13 @@ class Stage {
     this.simulation.listen((device, notice) => {
       if (device === this.till.device) this.hear(notice);
     });
-    this.wait(WARMUP_MS);
+  }
+
+  /** A stage on which the devices have their leases. */
+  static async ready(): Promise<Stage> {
+    const stage = new Stage();
+    await stage.wait(WARMUP_MS);
+    return stage;
   }
 
   private hear(notice: Notice): void {
@@ -67,16 +73,16 @@ class Stage {
       this.heard.push(said);
   }
 
-  wait(ms: number): void {
-    this.simulation.runTo(this.simulation.world.nowMs + ms);
+  async wait(ms: number): Promise<void> {
+    await this.simulation.runTo(this.simulation.world.nowMs + ms);
   }
 
-  sale(units: number, payer = this.payer, till = this.till): void {
+  async sale(units: number, payer = this.payer, till = this.till): Promise<void> {
     tap(this.simulation, this.simulation.random.fork(`sale ${this.simulation.links}`), payer, till, units, {
       hasty: false,
       refund: false,
     });
-    this.wait(MINUTE);
+    await this.wait(MINUTE);
   }
 }
 
@@ -111,13 +117,13 @@ export const MAGIC: readonly Magic[] = [
     name: 'replayed-voucher',
     units: 1_110_000,
     about: 'plays back what another wearable sent at an earlier sale',
-    play: (stage) => {
+    play: async (stage) => {
       const { simulation, payer, till } = stage;
       const sent: Message[] = [];
       simulation.overhear((device, message) => {
         if (device === payer.device) sent.push(message);
       });
-      stage.sale(1_110_000);
+      await stage.sale(1_110_000);
       till.device.dispatch({
         type: 'sale',
         amount: 1_110_000 as never,
@@ -125,89 +131,91 @@ export const MAGIC: readonly Magic[] = [
         challenge: simulation.random.fork('replay').bytes(16),
       });
       simulation.join(new Recorder(sent.slice()), till.device);
-      stage.wait(MINUTE);
+      await stage.wait(MINUTE);
     },
   },
   {
     name: 'expired-lease',
     units: 1_220_000,
     about: 'was offline for longer than its lease lives, and has no clock to know it',
-    play: (stage) => {
+    play: async (stage) => {
       stage.payer.device.powerOff('stored away');
       stage.payer.device.clockRuns = false;
-      stage.wait(80 * HOUR);
+      await stage.wait(80 * HOUR);
       stage.payer.device.boot();
-      stage.sale(1_220_000);
+      await stage.sale(1_220_000);
     },
   },
   {
     name: 'power-loss',
     units: 1_330_000,
     about: 'loses its power before it signs, and comes back a minute later',
-    play: (stage) => {
+    play: async (stage) => {
       const { payer } = stage;
       stage.simulation.world.after(SECOND, () => payer.device.cutBefore('sign'));
-      stage.sale(1_330_000);
+      await stage.sale(1_330_000);
       payer.device.boot();
-      stage.sale(1_330_000);
+      await stage.sale(1_330_000);
     },
   },
   {
     name: 'skewed-clock',
     units: 1_440_000,
     about: 'its clock is four days ahead',
-    play: (stage) => {
+    play: async (stage) => {
       stage.payer.device.powerOff('clock set');
       stage.payer.device.clockOffset = 4 * 24 * 3600;
       stage.payer.device.boot();
-      stage.sale(1_440_000);
+      await stage.sale(1_440_000);
     },
   },
   {
     name: 'hub-refusal',
     units: 1_550_000,
     about: 'its channel was revoked, and the till has heard of it',
-    play: (stage) => {
+    play: async (stage) => {
       stage.till.device.goOnline();
       stage.simulation.hub.revoke(stage.payer.channel);
-      stage.wait(5 * MINUTE);
-      stage.sale(1_550_000);
+      await stage.wait(5 * MINUTE);
+      await stage.sale(1_550_000);
     },
   },
   {
     name: 'slow-link',
     units: 1_660_000,
     about: 'every message takes four seconds longer',
-    play: (stage) => {
+    play: async (stage) => {
       stage.simulation.conditions.tapSlowMs = 4 * SECOND;
-      stage.sale(1_660_000);
+      await stage.sale(1_660_000);
       stage.simulation.conditions.tapSlowMs = 0;
-      stage.sale(1_660_000);
+      await stage.sale(1_660_000);
     },
   },
   {
     name: 'duplicated',
     units: 1_770_000,
     about: 'its copy has paid elsewhere with the same numbers; both tills met the hub since',
-    play: (stage) => {
+    play: async (stage) => {
       const { simulation, payer, till, other } = stage;
       const copy = simulation.fleet.addCopy(simulation, payer, 1);
       copy.device.restore(payer.device.storedBooks);
       copy.device.boot();
-      stage.sale(1_770_000, copy, other);
-      stage.sale(1_770_000);
+      await stage.sale(1_770_000, copy, other);
+      await stage.sale(1_770_000);
       for (const { device } of [till, other]) device.goOnline();
-      stage.wait(5 * MINUTE);
-      stage.sale(1_770_000);
+      await stage.wait(5 * MINUTE);
+      await stage.sale(1_770_000);
     },
   },
 ];
 
 /** Plays every magic wearable on a stage of its own. */
-export function playMagic(): Outcome[] {
-  return MAGIC.map(({ name, units, about, play }) => {
-    const stage = new Stage();
-    play(stage);
-    return { name, units, about, till: stage.heard };
-  });
+export async function playMagic(): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  for (const { name, units, about, play } of MAGIC) {
+    const stage = await Stage.ready();
+    await play(stage);
+    outcomes.push({ name, units, about, till: stage.heard });
+  }
+  return outcomes;
 }

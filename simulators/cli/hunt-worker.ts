@@ -9,7 +9,7 @@ import { realSuite, standInSuite } from '../stage/world/suite.ts';
 const [first, step, last, milliseconds, mode] = process.argv.slice(2);
 const endMs = Date.now() + Number(milliseconds);
 for (let seed = Number(first); seed <= Number(last) && Date.now() < endMs; seed += Number(step)) {
-  const found = hunt(seed, mode === 'real' ? realSuite(loadCrypto().suite) : standInSuite());
+  const found = await hunt(seed, mode === 'real' ? realSuite(loadCrypto().suite) : standInSuite());
   process.stdout.write(`${JSON.stringify(found)}\n`);
   if (mode === 'stop' && found.violation !== undefined) break;
 }

@@ -103,8 +103,8 @@ export function addSimCommand(program: Command): void {
     .option('--first <seed>', 'first seed', whole, 1)
     .option('--page <file>', 'write the picture as an HTML page')
     .option('--rows', 'one JSON object on stdout', false)
-    .action((flags: { seeds: number; first: number; page?: string; rows: boolean }) => {
-      const rows = sweepClones(standInSuite, flags.first, flags.seeds, () => undefined);
+    .action(async (flags: { seeds: number; first: number; page?: string; rows: boolean }) => {
+      const rows = await sweepClones(standInSuite, flags.first, flags.seeds, () => undefined);
       if (flags.page !== undefined) writeFileSync(flags.page, sweepPage(rows));
       const ok = rows.every(holds);
       process.stdout.write(flags.rows ? `${JSON.stringify({ ok, rows })}\n` : `${sweepTable(rows)}\n`);
@@ -114,8 +114,8 @@ export function addSimCommand(program: Command): void {
     .command('magic')
     .description('virtual wearables that each do one thing wrong, and what the till is told')
     .option('--rows', 'one JSON object on stdout', false)
-    .action((flags: { rows: boolean }) => {
-      const rows = playMagic();
+    .action(async (flags: { rows: boolean }) => {
+      const rows = await playMagic();
       const lines = rows.map(
         ({ name, units, about, till }) =>
           `| ${name} | ${formatMoney(units)} | ${about} | ${till.join(', then ')} |`,
@@ -220,7 +220,7 @@ async function run(flags: SimFlags): Promise<void> {
   const recorded = recordSome(simulation.fleet, simulation.signing.domain, flags.realDevices);
   const sampler = new Sampler(simulation);
   const progress = makeProgress(simulation, flags.json, startedMs);
-  for (let at = 10 * MINUTE; simulation.runTo(at); at += 10 * MINUTE) {
+  for (let at = 10 * MINUTE; await simulation.runTo(at); at += 10 * MINUTE) {
     sampler.sample();
     progress();
   }
@@ -231,7 +231,7 @@ async function run(flags: SimFlags): Promise<void> {
   const reproducer =
     summary.ok || !flags.shrink || simulation.fleet.devices.length > SHRINK_DEVICES_MAX
       ? undefined
-      : shrink({ ...options, suite: standInSuite(), keepTrace: false });
+      : await shrink({ ...options, suite: standInSuite(), keepTrace: false });
   if (flags.report !== undefined)
     writeFileSync(flags.report, htmlReport(simulation, summary, sampler.samples));
   if (flags.trace !== undefined)

@@ -195,11 +195,11 @@ export class Simulation implements Run {
   }
 
   /** Runs to a virtual time, or to the first violation. False when there is nothing left to do. */
-  runTo(timeMs: number): boolean {
+  async runTo(timeMs: number): Promise<boolean> {
     if (!this.planned) this.plan();
     // In slices, so that a violation is seen soon after it happened.
     while (this.world.nowMs < Math.min(timeMs, this.endMs)) {
-      this.world.run(Math.min(this.world.nowMs + MINUTE, timeMs, this.endMs));
+      await this.world.run(Math.min(this.world.nowMs + MINUTE, timeMs, this.endMs));
       if (this.violations.length > 0) return false;
     }
     if (this.world.nowMs < this.endMs) return true;
@@ -208,8 +208,8 @@ export class Simulation implements Run {
     return false;
   }
 
-  run(): void {
-    while (this.runTo(this.world.nowMs + DAY));
+  async run(): Promise<void> {
+    while (await this.runTo(this.world.nowMs + DAY));
   }
 
   // ---- what behaviour asks for ----

@@ -24,12 +24,12 @@ export interface Hunted {
 }
 
 /** Runs one seed. An error that the machines throw is a violation like any other. */
-export function hunt(seed: number, suite: SimulatedSuite): Hunted {
+export async function hunt(seed: number, suite: SimulatedSuite): Promise<Hunted> {
   const options = huntOptions(seed, suite);
   const command = `sundial sim --scenario ${options.scenario.name} --devices ${options.devices} --seed ${seed}`;
   const simulation = new Simulation(options);
   try {
-    simulation.run();
+    await simulation.run();
   } catch (error) {
     const words = error instanceof Error ? error.message : String(error);
     return {

@@ -19,16 +19,16 @@ export interface Reproducer {
 /** Runs that shrinking may take: some minutes for the small fleets of a hunt. */
 const RUNS_MAX = 120;
 
-export function shrink(options: SimulationOptions): Reproducer | undefined {
+export async function shrink(options: SimulationOptions): Promise<Reproducer | undefined> {
   let runs = 0;
-  const fails = (keepFaults: ReadonlySet<number>, untilMs: number): Simulation | undefined => {
+  const fails = async (keepFaults: ReadonlySet<number>, untilMs: number): Promise<Simulation | undefined> => {
     runs += 1;
     const simulation = new Simulation({ ...options, keepFaults, untilMs });
-    simulation.run();
+    await simulation.run();
     return simulation.violations.some(({ checker }) => checker === wanted) ? simulation : undefined;
   };
   const first = new Simulation(options);
-  first.run();
+  await first.run();
   const [violation] = first.violations;
   if (violation === undefined) return undefined;
   const wanted = violation.checker;
@@ -36,21 +36,21 @@ export function shrink(options: SimulationOptions): Reproducer | undefined {
   if (options.keepFaults !== undefined) faults = faults.filter((id) => options.keepFaults!.has(id));
   let untilMs = first.activeUntilMs;
   let words = violation.words;
-  const take = (keep: readonly number[], until: number): boolean => {
+  const take = async (keep: readonly number[], until: number): Promise<boolean> => {
     if (runs >= RUNS_MAX) return false;
-    const found = fails(new Set(keep), until);
+    const found = await fails(new Set(keep), until);
     if (found === undefined) return false;
     words = found.violations[0]!.words;
     return true;
   };
-  if (take([], untilMs)) faults = [];
+  if (await take([], untilMs)) faults = [];
   // Halves, quarters, eighths: what can be left out together, is.
   for (let parts = 2; faults.length > 1 && parts <= 2 * faults.length && runs < RUNS_MAX; ) {
     const size = Math.ceil(faults.length / parts);
     let smaller = false;
     for (let start = 0; start < faults.length; start += size) {
       const rest = [...faults.slice(0, start), ...faults.slice(start + size)];
-      if (rest.length === faults.length || !take(rest, untilMs)) continue;
+      if (rest.length === faults.length || !(await take(rest, untilMs))) continue;
       faults = rest;
       smaller = true;
       break;
@@ -60,7 +60,7 @@ export function shrink(options: SimulationOptions): Reproducer | undefined {
   let low = WARMUP_MS;
   while (untilMs - low > 30 * SECOND && runs < RUNS_MAX) {
     const middle = Math.floor((low + untilMs) / 2 / SECOND) * SECOND;
-    if (take(faults, middle)) untilMs = middle;
+    if (await take(faults, middle)) untilMs = middle;
     else low = middle;
   }
   return { seed: options.seed, faults, untilMs, checker: wanted, words, runs };

@@ -40,25 +40,25 @@ const DEPOSITS = [500, 5000] as const;
 const NETWORKS = ['never', 'hourly', 'always'] as const;
 const MERCHANTS = ['many', 'one'] as const;
 
-export function sweepClones(
+export async function sweepClones(
   makeSuite: () => SimulatedSuite,
   seed: number,
   seeds: number,
   onRow: (row: SweepRow) => void,
-): SweepRow[] {
+): Promise<SweepRow[]> {
   const rows: SweepRow[] = [];
   for (const merchants of MERCHANTS)
     for (const deposit of DEPOSITS)
       for (const network of NETWORKS)
         for (const copies of COPIES) {
-          const row = one(makeSuite, seed, seeds, copies, deposit, network, merchants);
+          const row = await one(makeSuite, seed, seeds, copies, deposit, network, merchants);
           rows.push(row);
           onRow(row);
         }
   return rows;
 }
 
-function one(
+async function one(
   makeSuite: () => SimulatedSuite,
   seed: number,
   seeds: number,
@@ -66,7 +66,7 @@ function one(
   deposit: number,
   network: SweepRow['network'],
   merchants: SweepRow['merchants'],
-): SweepRow {
+): Promise<SweepRow> {
   const base = SCENARIOS.get('attack-clones')!;
   const scenario = readScenario(
     {
@@ -89,7 +89,7 @@ function one(
   let proved = true;
   for (let i = 0; i < seeds; i++) {
     const simulation = new Simulation({ scenario, devices: 30, seed: seed + i, suite: makeSuite() });
-    simulation.run();
+    await simulation.run();
     violations += simulation.violations.length;
     for (const found of simulation.justice) {
       lost += found.lostBefore;

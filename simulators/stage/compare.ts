@@ -17,8 +17,10 @@ export function sameBooks(a: unknown, b: unknown): string | undefined {
 function differs(a: unknown, b: unknown, path: string): string | undefined {
   if (Object.is(a, b)) return undefined;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return said(path, a, b);
+  // Bytes are bytes, whether a reader cut them from its buffer or not.
+  if (a instanceof Uint8Array && b instanceof Uint8Array) return differsInBytes(a, b, path);
   if (kindOf(a) !== kindOf(b)) return said(path, a, b);
-  if (ArrayBuffer.isView(a)) return differsInBytes(a, b as ArrayBufferView, path);
+  if (ArrayBuffer.isView(a)) return differsInBytes(bytesOf(a), bytesOf(b as ArrayBufferView), path);
   if (a instanceof Map) return differsInMap(a, b as Map<unknown, unknown>, path);
   if (a instanceof Set) return differsInSet(a, b as Set<unknown>, path);
   if (Array.isArray(a)) return differsInList(a, b as unknown[], path);
@@ -32,11 +34,9 @@ const kindOf = (value: object): unknown => {
   return prototype === null ? Object.prototype : prototype;
 };
 
-function differsInBytes(a: ArrayBufferView, b: ArrayBufferView, path: string): string | undefined {
-  const [left, right] = [bytesOf(a), bytesOf(b)];
-  if (left.length !== right.length) return said(`${path}.length`, left.length, right.length);
-  for (let i = 0; i < left.length; i += 1)
-    if (left[i] !== right[i]) return said(`${path}[${i}]`, left[i], right[i]);
+function differsInBytes(a: Uint8Array, b: Uint8Array, path: string): string | undefined {
+  if (a.length !== b.length) return said(`${path}.length`, a.length, b.length);
+  for (let i = 0; i < a.length; i += 1) if (a[i] !== b[i]) return said(`${path}[${i}]`, a[i], b[i]);
   return undefined;
 }
 

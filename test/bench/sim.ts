@@ -22,7 +22,7 @@ const simulation = new Simulation({
   seed: Number(seed),
   suite: standInSuite(),
 });
-for (let at = HOUR; simulation.runTo(at); at += HOUR) {
+for (let at = HOUR; await simulation.runTo(at); at += HOUR) {
   blocks?.take();
   const share = Math.floor((100 * simulation.world.nowMs) / simulation.endMs);
   if (process.stderr.isTTY) process.stderr.write(`\r${devices} devices: ${share} % `);

@@ -18,7 +18,7 @@ for (const [name, names] of [
 ] as const)
   test(`${name}: ${deep ? 'every device' : names.join(' and ')} lives the same day on the board`, async () => {
     const engineFor = await chipEngines('board', process.cwd());
-    const recorded = record(name, { hours: 1, faults: SHAKEN }, deep ? 16 : 8);
+    const recorded = await record(name, { hours: 1, faults: SHAKEN }, deep ? 16 : 8);
     const chosen = deep
       ? takeShard(recorded)
       : recorded.filter(({ living }) => (names as readonly string[]).includes(living.name));

@@ -21,7 +21,7 @@ export const SHAKEN = {
 } as const;
 
 /** Runs a scenario with real signatures and everything written down. */
-export function record(name: string, change: object, devices: number): RecordedDevice[] {
+export async function record(name: string, change: object, devices: number): Promise<RecordedDevice[]> {
   const simulation = new Simulation({
     scenario: fitForChips(readScenario({ ...SCENARIOS.get(name)!, ...change }, 'the test')),
     devices,
@@ -32,7 +32,7 @@ export function record(name: string, change: object, devices: number): RecordedD
   const recorded = [...fleet.terminals, ...fleet.payers].map(
     (actor) => new RecordedDevice(actor, signing.domain),
   );
-  simulation.run();
+  await simulation.run();
   assert.equal(simulation.violations, []);
   return recorded;
 }

@@ -26,7 +26,7 @@ for (const [name, about, change, devices] of [
   test(`${name}, ${about}: every device lives the same day on XS`, async () => {
     const engineFor = await chipEngines('xs', root);
     const replayed: Replayed[] = [];
-    for (const device of record(name, change, devices)) {
+    for (const device of await record(name, change, devices)) {
       const found = await replayOn(device, engineFor);
       assert.is(found.difference, undefined, found.device);
       replayed.push(found);
@@ -69,7 +69,7 @@ for (const change of [
       host: await buildHost(),
       bundle: await buildReplay(change.kind, [oneChange(change)]),
     };
-    const device = record('hunt', { hours: 1, faults: SHAKEN }, 6).find(
+    const device = (await record('hunt', { hours: 1, faults: SHAKEN }, 6)).find(
       ({ living }) => living.kind === change.kind,
     )!;
     const found = await replayOn(

@@ -16,11 +16,11 @@ import { MINUTE } from '../../simulators/stage/world/world.ts';
 const PHONE = { width: 500, height: 900 };
 const folder = mkdtempSync(join(tmpdir(), 'sundial-report-'));
 
-function report(): string {
+async function report(): Promise<string> {
   const scenario = { ...SCENARIOS.get('tap-offline')!, hours: 2 };
   const simulation = new Simulation({ scenario, devices: 10, seed: 3, suite: standInSuite() });
   const sampler = new Sampler(simulation);
-  for (let at = 10 * MINUTE; simulation.runTo(at); at += 10 * MINUTE) sampler.sample();
+  for (let at = 10 * MINUTE; await simulation.runTo(at); at += 10 * MINUTE) sampler.sample();
   return htmlReport(simulation, summarise(simulation), sampler.samples);
 }
 
@@ -44,7 +44,7 @@ function chromium(...more: string[]): string {
   });
 }
 
-const html = report();
+const html = await report();
 const file = join(folder, 'report.html');
 writeFileSync(file, html);
 

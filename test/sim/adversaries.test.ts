@@ -9,18 +9,18 @@ import { Simulation } from '../../simulators/fleet/simulation.ts';
 import { standInSuite } from '../../simulators/stage/world/suite.ts';
 
 /** A run of a built-in scenario with one kind of adversary only, or with none. */
-function run(
+async function run(
   scenario: string,
   kind: AdversaryKind | undefined,
   change: Partial<Scenario> = {},
   seed = 5,
-): Simulation {
+): Promise<Simulation> {
   const base = SCENARIOS.get(scenario)!;
   const adversaries = base.adversaries.filter((one) => one.kind === kind);
   assert.is(adversaries.length, kind === undefined ? 0 : 1, `${scenario} has no ${kind}`);
   const own = readScenario({ ...base, hours: 3, adversaries, ...change }, 'the test');
   const simulation = new Simulation({ scenario: own, devices: 24, seed, suite: standInSuite() });
-  simulation.run();
+  await simulation.run();
   assert.equal(simulation.violations, []);
   return simulation;
 }
@@ -29,13 +29,13 @@ const culprits = ({ losses }: Simulation): string[] => [...new Set(losses.map(({
 const lost = ({ losses }: Simulation, culprit: Loss['culprit']): number =>
   losses.reduce((sum, loss) => sum + (loss.culprit === culprit ? loss.lost : 0), 0);
 
-test('without adversaries nobody loses anything', () => {
+test('without adversaries nobody loses anything', async () => {
   for (const name of ['attack-terminals', 'attack-hub', 'attack-hub-buries'])
-    assert.equal(culprits(run(name, undefined)), [], name);
+    assert.equal(culprits(await run(name, undefined)), [], name);
 });
 
-test('tills that answer nobody: customers get their answers from the hub, and pay there again', () => {
-  const simulation = run('attack-terminals', 'noReceipts');
+test('tills that answer nobody: customers get their answers from the hub, and pay there again', async () => {
+  const simulation = await run('attack-terminals', 'noReceipts');
   assert.equal(culprits(simulation), []);
   const mute = simulation.fleet.terminals.filter(({ device }) => device.mutes !== undefined);
   assert.ok(mute.length > 0);
@@ -44,16 +44,20 @@ test('tills that answer nobody: customers get their answers from the hub, and pa
   assert.ok(simulation.fleet.payers.every(({ device }) => device.storedBooks.unconfirmed.length === 0));
 });
 
-test('a till that says again what was ever said changes nothing', () => {
-  const simulation = run('attack-terminals', 'replay');
+test('a till that says again what was ever said changes nothing', async () => {
+  const simulation = await run('attack-terminals', 'replay');
   assert.equal(culprits(simulation), []);
   const refused = simulation.notices.get('refused') ?? 0;
   assert.ok(refused > 20, 'hardly anything was said again');
-  assert.is(run('attack-terminals', undefined).notices.get('refused') ?? 0, 0, 'and all of it in vain');
+  assert.is(
+    (await run('attack-terminals', undefined)).notices.get('refused') ?? 0,
+    0,
+    'and all of it in vain',
+  );
 });
 
-test('a relaying pair takes at most one tap limit a tap, and what it changes nobody takes', () => {
-  const simulation = run('attack-terminals', 'relay');
+test('a relaying pair takes at most one tap limit a tap, and what it changes nobody takes', async () => {
+  const simulation = await run('attack-terminals', 'relay');
   assert.equal(culprits(simulation), ['relay']);
   const victims = new Set(simulation.losses.map(({ channel }) => channel));
   assert.equal([...victims].sort(), [1, 2], 'only those beside whom somebody stood');
@@ -63,14 +67,14 @@ test('a relaying pair takes at most one tap limit a tap, and what it changes nob
   }
 });
 
-test('a payee that gives nothing back keeps no more than its terminals signed for', () => {
-  const simulation = run('attack-terminals', 'noCredits', { hasty: 300, refunds: 300 });
+test('a payee that gives nothing back keeps no more than its terminals signed for', async () => {
+  const simulation = await run('attack-terminals', 'noCredits', { hasty: 300, refunds: 300 });
   assert.equal(culprits(simulation), ['payee']);
   assert.ok(lost(simulation, 'payee') > 0);
 });
 
-test('a hub that lends what was never deposited: its own leases bound what that costs', () => {
-  const simulation = run('attack-hub', 'hubOverlends');
+test('a hub that lends what was never deposited: its own leases bound what that costs', async () => {
+  const simulation = await run('attack-hub', 'hubOverlends');
   assert.equal(culprits(simulation), ['hub']);
   for (const { channel, lost: units } of simulation.losses) {
     const { deposited, bond } = simulation.vault.channel(channel);
@@ -79,15 +83,15 @@ test('a hub that lends what was never deposited: its own leases bound what that 
   }
 });
 
-test('a hub that buries what it acknowledged: its own acknowledgements say how much', () => {
-  const simulation = run('attack-hub-buries', 'hubBuries');
+test('a hub that buries what it acknowledged: its own acknowledgements say how much', async () => {
+  const simulation = await run('attack-hub-buries', 'hubBuries');
   assert.equal(culprits(simulation), ['hub']);
   for (const { device } of simulation.fleet.terminals)
     assert.is(device.storedBooks.outbox.length, 0, 'all of it was acknowledged');
 });
 
-test('a hub that falls silent takes nothing: what payees hold stays theirs', () => {
-  assert.equal(culprits(run('attack-mixed', 'hubWithholds')), []);
+test('a hub that falls silent takes nothing: what payees hold stays theirs', async () => {
+  assert.equal(culprits(await run('attack-mixed', 'hubWithholds')), []);
 });
 
 test.run();

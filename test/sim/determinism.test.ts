@@ -12,27 +12,28 @@ import { realSuite, standInSuite } from '../../simulators/stage/world/suite.ts';
 
 const root = process.cwd();
 
-test('the same seed gives the same trace twice', () => {
-  for (const seed of [3, 4, 5])
-    assert.equal(hunt(seed, standInSuite()).traceHash, hunt(seed, standInSuite()).traceHash);
+const hashOf = async (seed: number): Promise<string> => (await hunt(seed, standInSuite())).traceHash;
+
+test('the same seed gives the same trace twice', async () => {
+  for (const seed of [3, 4, 5]) assert.is(await hashOf(seed), await hashOf(seed));
 });
 
-test('another seed gives another trace', () => {
-  assert.is.not(hunt(3, standInSuite()).traceHash, hunt(6, standInSuite()).traceHash);
+test('another seed gives another trace', async () => {
+  assert.is.not(await hashOf(3), await hashOf(6));
 });
 
-test('real signatures give the same trace as the stand-in', () => {
+test('real signatures give the same trace as the stand-in', async () => {
   const real = realSuite(loadCrypto().suite);
   for (const name of ['tap-offline', 'hunt-flash']) {
-    const run = (suite: ReturnType<typeof standInSuite>): string => {
+    const run = async (suite: ReturnType<typeof standInSuite>): Promise<string> => {
       const scenario = { ...SCENARIOS.get(name)!, hours: 1, salesPerDay: 120 };
       const simulation = new Simulation({ scenario, devices: 8, seed: 11, suite });
-      simulation.run();
+      await simulation.run();
       assert.equal(simulation.violations, []);
       assert.ok(simulation.accounts.taps > 5, `${name} has only ${simulation.accounts.taps} taps`);
       return simulation.trace.hash();
     };
-    assert.is(run(real), run(standInSuite()), name);
+    assert.is(await run(real), await run(standInSuite()), name);
   }
 });
 
@@ -66,15 +67,15 @@ test('two processes give the same trace, and the keys of --json are there', () =
   assert.type(first.seconds, 'number');
 });
 
-test('leaving out all faults changes no sale that is offered', () => {
+test('leaving out all faults changes no sale that is offered', async () => {
   const options = huntOptions(9, standInSuite());
-  const offered = (keepFaults: ReadonlySet<number>): string[] => {
+  const offered = async (keepFaults: ReadonlySet<number>): Promise<string[]> => {
     const simulation = new Simulation({ ...options, suite: standInSuite(), keepFaults, keepTrace: true });
-    simulation.run();
+    await simulation.run();
     const first = simulation.trace.lines!.filter(({ decision }) => decision === 'requested').slice(0, 5);
     return first.map(({ actor, a }) => `${actor} ${a}`);
   };
-  assert.equal(offered(new Set()), offered(new Set([999_999])));
+  assert.equal(await offered(new Set()), await offered(new Set([999_999])));
 });
 
 /** What would tie a run to its host: time, chance, files, network. */

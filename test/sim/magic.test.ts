@@ -20,8 +20,8 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
   duplicated: ['approved', 'refused: revoked (us)'],
 };
 
-test('each magic wearable brings the till what it promises', () => {
-  const played = Object.fromEntries(playMagic().map(({ name, till }) => [name, till]));
+test('each magic wearable brings the till what it promises', async () => {
+  const played = Object.fromEntries((await playMagic()).map(({ name, till }) => [name, till]));
   assert.equal(played, EXPECTED);
 });
 
@@ -31,14 +31,14 @@ test('the guide names every magic wearable', () => {
 });
 
 for (const kind of ['clone', 'rollback'] as const) {
-  test(`${kind}: what the tills lose is proved, within the bound, and paid from the bond`, () => {
+  test(`${kind}: what the tills lose is proved, within the bound, and paid from the bond`, async () => {
     const base = SCENARIOS.get('attack-clones')!;
     const scenario = readScenario(
       { ...base, hours: 3, adversaries: [{ kind, count: 1, size: 5 }] },
       'the test',
     );
     const simulation = new Simulation({ scenario, devices: 30, seed: 4, suite: standInSuite() });
-    simulation.run();
+    await simulation.run();
     assert.equal(simulation.violations, []);
     const [found] = simulation.justice;
     assert.ok(found!.lostBefore > 0, 'the attack cost nothing: nothing was tested');
@@ -49,10 +49,10 @@ for (const kind of ['clone', 'rollback'] as const) {
   });
 }
 
-test('leavers, thieves, a merchant that gives nothing back and a silent hub break no promise', () => {
+test('leavers, thieves, a merchant that gives nothing back and a silent hub break no promise', async () => {
   const scenario = { ...SCENARIOS.get('attack-mixed')!, hours: 4 };
   const simulation = new Simulation({ scenario, devices: 30, seed: 6, suite: standInSuite() });
-  simulation.run();
+  await simulation.run();
   assert.equal(simulation.violations, []);
   const left = [...simulation.vault.channels.values()].filter(({ returned }) => returned > 0);
   assert.ok(left.length > 0, 'nobody left');

@@ -24,7 +24,7 @@ for (const [name, change, real] of [
     const { fleet, signing } = simulation;
     const actors = [...fleet.terminals, ...fleet.payers];
     const recorded = actors.map((actor) => new RecordedDevice(actor, signing.domain));
-    simulation.run();
+    await simulation.run();
     assert.equal(simulation.violations, []);
     assert.ok(simulation.accounts.taps + simulation.accounts.ticks > 20, 'hardly anything was paid');
     if ('faults' in change) assert.ok(simulation.cuts > 3, `only ${simulation.cuts} power cuts`);

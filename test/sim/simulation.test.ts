@@ -13,7 +13,12 @@ import { Random } from '../../simulators/stage/world/random.ts';
 import { standInSuite } from '../../simulators/stage/world/suite.ts';
 import { HOUR, World } from '../../simulators/stage/world/world.ts';
 
-function run(scenario: Scenario, devices: number, seed: number, checkers = CHECKERS): Simulation {
+async function run(
+  scenario: Scenario,
+  devices: number,
+  seed: number,
+  checkers = CHECKERS,
+): Promise<Simulation> {
   const simulation = new Simulation({
     scenario,
     devices,
@@ -22,13 +27,13 @@ function run(scenario: Scenario, devices: number, seed: number, checkers = CHECK
     checkers,
     keepTrace: true,
   });
-  simulation.run();
+  await simulation.run();
   return simulation;
 }
 
 for (const [name, scenario] of SCENARIOS) {
-  test(`${name}: every promise holds in small`, () => {
-    const simulation = run(
+  test(`${name}: every promise holds in small`, async () => {
+    const simulation = await run(
       { ...scenario, hours: Math.min(scenario.hours, 3) },
       Math.min(scenario.devices, 16),
       21,
@@ -40,7 +45,9 @@ for (const [name, scenario] of SCENARIOS) {
 }
 
 /** Sales to somebody of another district than the merchant's, and all sales, by channel and merchant. */
-function acrossDistricts(strangers: number): { readonly across: number; readonly all: number } {
+async function acrossDistricts(
+  strangers: number,
+): Promise<{ readonly across: number; readonly all: number }> {
   const scenario: Scenario = {
     ...SCENARIOS.get('city')!,
     hours: 4,
@@ -48,7 +55,7 @@ function acrossDistricts(strangers: number): { readonly across: number; readonly
     terminalsPerMerchant: 1,
     faults: {},
   };
-  const { fleet, accounts, violations } = run(scenario, 120, 5);
+  const { fleet, accounts, violations } = await run(scenario, 120, 5);
   assert.equal(violations, []);
   assert.is(fleet.districts, 3);
   let across = 0;
@@ -64,15 +71,15 @@ function acrossDistricts(strangers: number): { readonly across: number; readonly
   return { across, all };
 }
 
-test('people of a city with districts pay at home, and as strangers as often as the scenario says', () => {
-  const home = acrossDistricts(0);
+test('people of a city with districts pay at home, and as strangers as often as the scenario says', async () => {
+  const home = await acrossDistricts(0);
   assert.ok(home.all > 100, `only ${home.all} lanes`);
   assert.is(home.across, 0);
-  const anywhere = acrossDistricts(1000);
+  const anywhere = await acrossDistricts(1000);
   assert.ok(anywhere.across * 2 > anywhere.all, `${anywhere.across} of ${anywhere.all} lanes across`);
 });
 
-test('a hub whose index is full takes nothing more, and everything once it has room', () => {
+test('a hub whose index is full takes nothing more, and everything once it has room', async () => {
   const scenario: Scenario = { ...SCENARIOS.get('city')!, hours: 3, faults: { hubCrash: 'frequent' } };
   const simulation = new Simulation({
     scenario,
@@ -84,13 +91,13 @@ test('a hub whose index is full takes nothing more, and everything once it has r
   const { hub } = simulation;
   const room = 150;
   hub.giveRoom(room);
-  simulation.runTo(simulation.activeUntilMs - 1);
+  await simulation.runTo(simulation.activeUntilMs - 1);
   assert.is(hub.state.books.indexed, room);
   assert.ok(hub.crashes > 0, 'it never started from a full ledger');
   const waiting = simulation.fleet.terminals.reduce((sum, { device }) => sum + device.books.outbox.length, 0);
   assert.ok(waiting > room, `only ${waiting} entries wait`);
   hub.giveRoom(1_000_000);
-  simulation.run();
+  await simulation.run();
   // Among them: outboxes are empty, and what was accepted is paid, once.
   assert.equal(simulation.violations, []);
   assert.ok(hub.state.books.indexed > room + waiting - 1);
@@ -102,7 +109,7 @@ test('every kind of fault is drawn when all are frequent', () => {
   assert.equal([...new Set(faults.map(({ kind }) => kind))].sort(), [...FAULT_KINDS].sort());
 });
 
-test('doubled tick answers do not echo between car and charger', () => {
+test('doubled tick answers do not echo between car and charger', async () => {
   const scenario = readScenario(
     {
       ...SCENARIOS.get('charge-session')!,
@@ -111,7 +118,7 @@ test('doubled tick answers do not echo between car and charger', () => {
     },
     'the test',
   );
-  const simulation = run(scenario, 20, 3);
+  const simulation = await run(scenario, 20, 3);
   assert.equal(simulation.violations, []);
   const { ticks } = simulation.accounts;
   assert.ok(ticks > 300, `only ${ticks} ticks`);
@@ -126,12 +133,12 @@ const noCuts: MakeChecker = (simulation, report) => ({
   },
 });
 
-test('a violation is shrunk to the one fault that it needs', () => {
+test('a violation is shrunk to the one fault that it needs', async () => {
   const scenario = readScenario(
     { ...SCENARIOS.get('tap-offline')!, hours: 1, faults: { powerCut: 'frequent', tapLoss: 'rare' } },
     'the test',
   );
-  const found = shrink({ scenario, devices: 8, seed: 2, suite: standInSuite(), checkers: [noCuts] });
+  const found = await shrink({ scenario, devices: 8, seed: 2, suite: standInSuite(), checkers: [noCuts] });
   assert.is(found?.checker, 'no cuts');
   assert.is(found?.faults.length, 1);
   const again = new Simulation({
@@ -143,12 +150,12 @@ test('a violation is shrunk to the one fault that it needs', () => {
     keepFaults: new Set(found!.faults),
     untilMs: found!.untilMs,
   });
-  again.run();
+  await again.run();
   assert.is(again.violations.length, 1);
 });
 
-test("a payment's life is told from its trace", () => {
-  const simulation = run({ ...SCENARIOS.get('tap-offline')!, hours: 1 }, 8, 4);
+test("a payment's life is told from its trace", async () => {
+  const simulation = await run({ ...SCENARIOS.get('tap-offline')!, hours: 1 }, 8, 4);
   const text = explain(simulation.trace.lines!);
   assert.match(text, /^payment 0x[0-9a-f]{12}/);
   assert.match(text, /paid|voided/);
@@ -171,7 +178,7 @@ test('a wrong scenario is refused with the field and the fix', () => {
   }
 });
 
-test('events run in the order of their time, then of their planning', () => {
+test('events run in the order of their time, then of their planning', async () => {
   const world = new World();
   const seen: string[] = [];
   world.at(20, () => seen.push('c'));
@@ -183,9 +190,36 @@ test('events run in the order of their time, then of their planning', () => {
   world.at(10, () => seen.push('b'));
   world.at(20, () => seen.push('d'));
   world.at(15, () => seen.push('never')).cancelled = true;
-  world.run(30);
+  await world.run(30);
   assert.equal(seen, ['a', 'b', 'late is now', 'c', 'd', 'e']);
   assert.is(world.nowMs, 30);
+});
+
+test('what follows from a promise happens before the next action, however long the chain is', async () => {
+  const world = new World();
+  const seen: string[] = [];
+  const chain = async (steps: number): Promise<void> => {
+    for (let step = 0; step < steps; step += 1) await undefined;
+    seen.push(`after ${steps} steps`);
+  };
+  for (const steps of [1, 40, 7]) {
+    world.after(steps, () => {
+      world.touched = true;
+      void chain(steps);
+    });
+    world.after(steps, () => seen.push('next'));
+  }
+  await world.run(50);
+  assert.equal(seen, ['after 1 steps', 'next', 'after 7 steps', 'next', 'after 40 steps', 'next']);
+  world.after(1, () => {
+    world.touched = true;
+    void Promise.resolve().then(() => world.fail(new Error('a defect')));
+  });
+  const thrown = await world.run(60).then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
+  assert.is(thrown, 'a defect');
 });
 
 test.run();

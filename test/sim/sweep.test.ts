@@ -3,8 +3,8 @@ import * as assert from 'uvu/assert';
 import { holds, sweepClones } from '../../simulators/scenarios/sweep.ts';
 import { standInSuite } from '../../simulators/stage/world/suite.ts';
 
-test('what copies of a payer take stays within rule 10, before the bond pays and after', () => {
-  const rows = sweepClones(standInSuite, 11, 1, () => undefined);
+test('what copies of a payer take stays within rule 10, before the bond pays and after', async () => {
+  const rows = await sweepClones(standInSuite, 11, 1, () => undefined);
   assert.equal(
     rows.filter((row) => !holds(row)),
     [],

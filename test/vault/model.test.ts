@@ -66,7 +66,7 @@ for (const { name, seeds, deep: deepSeeds, devices, change } of HISTORIES) {
           return journal;
         },
       });
-      simulation.run();
+      await simulation.run();
       assert.equal(simulation.violations, []);
       assert.ok(simulation.hub.lanesSettled > 0, 'nothing was settled');
       await Replay.run(world, `${name} ${seed}`, journal!.steps, seen);

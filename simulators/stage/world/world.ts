@@ -3,6 +3,7 @@
  * simulation; the wall clock that devices and L2 see is START_SECONDS plus them.
  */
 import { type Planned, Queue } from './queue.ts';
+import { Quiescence } from './quiescence.ts';
 
 export type { Planned };
 
@@ -20,6 +21,9 @@ export class World {
   nowMs = 0;
   /** Actions that were run. */
   events = 0;
+  /** Set by an action that made a promise or settled one: what follows from it happens before the next action. */
+  touched = false;
+  private failure: { readonly error: unknown } | undefined;
   private order = 0;
   private readonly queue = new Queue();
 
@@ -44,15 +48,34 @@ export class World {
     return this.at(this.nowMs + delayMs, action);
   }
 
-  /** Runs everything that is due up to and including `untilMs`; the clock then stands there. */
-  run(untilMs: number): void {
+  /** An error that somebody met behind a promise, where nobody could throw it: the run ends with it. */
+  fail(error: unknown): void {
+    this.failure ??= { error };
+  }
+
+  /**
+   * Runs everything that is due up to and including `untilMs`; the clock then stands there. After an action that
+   * touched a promise it waits until no promise has anything left to do, so that the same actions come in the same order
+   * however long a chain of promises is; after the others it goes on at once.
+   */
+  async run(untilMs: number): Promise<void> {
     const { queue } = this;
-    while (queue.length > 0 && queue.firstAt <= untilMs) {
-      const planned = queue.pop();
-      if (planned.cancelled) continue;
-      this.nowMs = planned.at;
-      this.events += 1;
-      planned.action();
+    const quiescence = new Quiescence();
+    try {
+      while (queue.length > 0 && queue.firstAt <= untilMs) {
+        const planned = queue.pop();
+        if (planned.cancelled) continue;
+        this.nowMs = planned.at;
+        this.events += 1;
+        planned.action();
+        if (this.touched) {
+          await quiescence.reached();
+          this.touched = false;
+        }
+        if (this.failure !== undefined) throw this.failure.error;
+      }
+    } finally {
+      quiescence.close();
     }
     this.nowMs = untilMs;
   }
