@@ -3,7 +3,8 @@ import { fromHex, toHex } from '../protocol/bytes.ts';
 import { channelId } from '../protocol/integers.ts';
 import { encodeMessage, type MessageOf, ROLES } from '../protocol/wire/messages.ts';
 import { isTerminal } from './intake/registration.ts';
-import { errorFields, type Logger } from './log.ts';
+import { errorFields } from './errors.ts';
+import type { Logger } from './log.ts';
 import type { RegisteredDevice, Registry } from './registry/registry.ts';
 import type { SettledLane } from './watch/watch.ts';
 
@@ -28,8 +29,8 @@ export class Devices {
         .catch((error: unknown) => this.log.error(errorFields(error), 'not registered'));
     }
     if (entry.payee === undefined) return;
-    for (const [channel, head] of Object.entries(this.registry.state.heads)) {
-      const lane = head.settled[entry.payee];
+    for (const channel of this.registry.settledFor(entry.payee)) {
+      const lane = this.registry.state.heads[channel]?.settled[entry.payee];
       if (lane === undefined) continue;
       this.sendSettled(device, {
         channel: channelId(Number(channel)),
@@ -42,10 +43,7 @@ export class Devices {
 
   /** Tells all terminals of the lane's payee. Those that are away hear it when they register again. */
   settled(lane: SettledLane): void {
-    const payee = toHex(lane.payee);
-    for (const [device, entry] of Object.entries(this.registry.state.devices)) {
-      if (entry.payee === payee) this.sendSettled(device, lane);
-    }
+    for (const device of this.registry.terminalsOf(toHex(lane.payee))) this.sendSettled(device, lane);
   }
 
   private sendSettled(device: string, { channel, payee, paid, transaction }: SettledLane): void {

@@ -14,3 +14,19 @@ export function causeText(error: unknown): string {
   }
   return String(error);
 }
+
+/** What an error says, as fields of a log line: code, facts, remedy and the chain of causes. */
+export function errorFields(error: unknown): Record<string, unknown> {
+  if (error instanceof SundialError) {
+    return {
+      code: error.code,
+      severity: error.severity,
+      message: error.message,
+      remedy: error.remedy,
+      ...error.facts,
+      ...(error.cause === undefined ? {} : { cause: errorFields(error.cause) }),
+    };
+  }
+  if (error instanceof Error) return { message: error.message, stack: error.stack };
+  return { message: String(error) };
+}

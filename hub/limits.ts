@@ -24,6 +24,12 @@ export const ledgerQueueRecordsMax = 65_536;
 /** Bytes after which a segment file is closed and the next begun. A segment is read into memory in one piece. */
 export const segmentBytesMax = 32 * 1_048_576;
 
+/**
+ * Bytes of the registry's log up to which it isn't begun anew: below, the snapshot would be written more often than it
+ * saves a start's time. Above, the log is at most twice its snapshot.
+ */
+export const registryLogBytesMin = 1_048_576;
+
 /** Milliseconds between attempts to write again after the disk failed; doubles from the first to the second. */
 export const ledgerRetryMs = { first: 50, last: 5_000 } as const;
 

@@ -1,14 +1,64 @@
 /** The hub's figures for Prometheus. One registry a hub, so that two hubs in one process don't mix. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
-export type HubMetrics = ReturnType<typeof createMetrics>;
+/** A figure that is counted up; labels take values from closed sets only (codes, kinds), never device names. */
+export interface Counted {
+  inc(labels?: Readonly<Record<string, string>>): void;
+}
 
-/** Counters and gauges of one hub. Labels take values from closed sets only (codes, kinds), never device names. */
-export function createMetrics() {
+/** A figure that goes up and down. */
+export interface Level {
+  set(value: number): void;
+}
+
+const COUNTED = [
+  'messages',
+  'refusals',
+  'accepted',
+  'acknowledged',
+  'repeated',
+  'equivocations',
+  'leases',
+  'batches',
+  'settledLanes',
+] as const;
+const LEVELS = [
+  'ledgerSize',
+  'indexed',
+  'indexedMax',
+  'ledgerWriting',
+  'devicesOnline',
+  'chainHeight',
+  'chainAge',
+] as const;
+
+/** What a hub counts. */
+export type HubMetrics = Readonly<Record<(typeof COUNTED)[number], Counted>> &
+  Readonly<Record<(typeof LEVELS)[number], Level>> & {
+    /** Time from taking an entry to its fsync; the answer ends it. */
+    readonly persistSeconds: { startTimer(): () => unknown };
+  };
+
+const nothing = (): void => undefined;
+/** Counts nothing: for a hub that nobody asks. */
+export const NO_METRICS: HubMetrics = {
+  ...(Object.fromEntries(COUNTED.map((name) => [name, { inc: nothing }])) as Record<
+    (typeof COUNTED)[number],
+    Counted
+  >),
+  ...(Object.fromEntries(LEVELS.map((name) => [name, { set: nothing }])) as unknown as Record<
+    (typeof LEVELS)[number],
+    Level
+  >),
+  persistSeconds: { startTimer: () => nothing },
+};
+
+/** Counters and gauges of one hub for Prometheus, and their registry. */
+export function createMetrics(): HubMetrics & { readonly registry: Registry } {
   const registry = new Registry();
   const registers = [registry];
-  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
-    new Counter<L>({ name, help, labelNames, registers });
+  const counter = (name: string, help: string, labelNames: readonly string[] = []): Counted =>
+    new Counter({ name, help, labelNames, registers }) as Counted;
   const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
   return {
     registry,

@@ -3,8 +3,10 @@
  * twice at once, and stopped for good by `stop`.
  */
 import { causeText } from './errors.ts';
+import type { Time } from './ports.ts';
 
 export interface RepeatOptions {
+  readonly time: Time;
   readonly everyMs: number;
   /** Longest pause after failures, milliseconds. */
   readonly failureMsMax: number;
@@ -16,7 +18,7 @@ export interface RepeatOptions {
 export class Repeat {
   private readonly work: () => Promise<void>;
   private readonly options: RepeatOptions;
-  private timer: NodeJS.Timeout | undefined;
+  private cancel: (() => void) | undefined;
   private running: Promise<void> | undefined;
   private again = false;
   private failures = 0;
@@ -32,7 +34,7 @@ export class Repeat {
   /** Runs the work now, or once more after the run that is under way. Resolves after that run, failed or not. */
   async now(): Promise<void> {
     if (this.stopped) return;
-    clearTimeout(this.timer);
+    this.cancel?.();
     if (this.running !== undefined) {
       this.again = true;
       return this.running;
@@ -48,11 +50,11 @@ export class Repeat {
     } while (this.again && !this.stopped);
     this.running = undefined;
     if (this.stopped) return;
-    const { everyMs, failureMsMax } = this.options;
+    const { time, everyMs, failureMsMax } = this.options;
     // 100 ms, 200 ms, ... so that a restarted chain is found quickly and a dead one is left in peace.
     const pauseMs =
       this.failures === 0 ? everyMs : Math.min(50 * 2 ** Math.min(this.failures, 20), failureMsMax);
-    this.timer = setTimeout(() => void this.now(), pauseMs);
+    this.cancel = time.schedule(pauseMs, () => void this.now());
   }
 
   private async once(): Promise<void> {
@@ -72,7 +74,7 @@ export class Repeat {
   /** No further run begins; resolves when the last one is over. */
   async stop(): Promise<void> {
     this.stopped = true;
-    clearTimeout(this.timer);
+    this.cancel?.();
     await this.running;
   }
 }

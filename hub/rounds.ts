@@ -3,8 +3,10 @@
  * pace, none beside itself, all patient with an L2 that is out of reach.
  */
 import type { HubConfig } from './config.ts';
+import { errorFields } from './errors.ts';
 import { chainRetryMsMax } from './limits.ts';
-import { errorFields, type Logger } from './log.ts';
+import type { Logger } from './log.ts';
+import { pause, type Time } from './ports.ts';
 import { Repeat } from './repeat.ts';
 import type { Justice } from './settle/justice.ts';
 import type { SettleLoop } from './settle/loop.ts';
@@ -15,8 +17,16 @@ const firstLookMs = 3_000;
 /** How long a caller of settleNow waits; the work goes on in the background. */
 const settleNowMsMax = 60_000;
 
+/** How often what is done; milliseconds. */
+export interface Pace {
+  readonly chain: Pick<HubConfig['chain'], 'pollMs'>;
+  readonly batch: Pick<HubConfig['batch'], 'everyMs'>;
+  readonly beaconMs: number;
+}
+
 export interface RoundsOptions {
-  readonly config: HubConfig;
+  readonly time: Time;
+  readonly config: Pace;
   readonly watch: Watch;
   readonly settle: SettleLoop;
   readonly justice: Justice;
@@ -37,8 +47,9 @@ export class Rounds {
 
   constructor(options: RoundsOptions) {
     this.options = options;
-    const { config, watch, log } = options;
+    const { config, watch, log, time } = options;
     const patient = (failed: string, well: string) => ({
+      time,
       failureMsMax: chainRetryMsMax,
       onTrouble: (error: unknown) => log.warn(errorFields(error), failed),
       onRecovered: (attempts: number) => log.info({ attempts }, well),
@@ -52,10 +63,12 @@ export class Rounds {
       ...patient('settling is interrupted and tried again', 'settling goes on'),
     });
     this.batching = new Repeat(() => this.settleSoon(), {
+      time,
       everyMs: config.batch.everyMs,
       failureMsMax: chainRetryMsMax,
     });
     this.beaconing = new Repeat(() => options.publish(), {
+      time,
       everyMs: config.beaconMs,
       failureMsMax: config.beaconMs,
       onTrouble: (error) => log.error(errorFields(error), 'no beacon'),
@@ -73,9 +86,20 @@ export class Rounds {
    */
   async start(): Promise<void> {
     const firstLook = this.watching.now().then(() => this.beaconing.now());
-    await Promise.race([firstLook, new Promise((resolve) => setTimeout(resolve, firstLookMs).unref())]);
+    await this.atMost(firstLookMs, firstLook);
     void this.settling.now();
     if (this.options.config.batch.everyMs > 0) void this.batching.now();
+  }
+
+  /** Waits for the work, or so long. */
+  private atMost(waitMs: number, work: Promise<void>): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.options.time.schedule(waitMs, resolve);
+      void work.finally(() => {
+        cancel();
+        resolve();
+      });
+    });
   }
 
   /** Publishes a new beacon now; resolves when it is on its way. */
@@ -90,15 +114,16 @@ export class Rounds {
 
   /** Settles what can be settled; resolves when it is final, L2 is away, or after a minute. */
   async settleNow(): Promise<void> {
-    const end = Date.now() + settleNowMsMax;
+    const { time, config } = this.options;
+    const end = time.nowMs() + settleNowMsMax;
     await this.watching.now();
     await this.settleSoon();
     while (
       (this.due > this.served || this.options.settle.history.open !== undefined) &&
       this.trouble === undefined &&
-      Date.now() < end
+      time.nowMs() < end
     ) {
-      await new Promise((resolve) => setTimeout(resolve, this.options.config.chain.pollMs));
+      await pause(time, config.chain.pollMs);
       await this.settling.now();
     }
   }

@@ -3,7 +3,6 @@ import { toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { type ChannelId, UINT32_MAX } from '../../protocol/integers.ts';
 import type { HubConfig } from '../config.ts';
-import type { MqttIngest } from '../ingest/mqtt.ts';
 import { channelBook, firstFrom } from '../intake/books.ts';
 import type { IntakeRuntime } from '../intake/runtime.ts';
 import type { Journal } from '../ledger/journal.ts';
@@ -13,6 +12,7 @@ import type { Rounds } from '../rounds.ts';
 import type { SettleLoop } from '../settle/loop.ts';
 import type { StatusRoutes } from './status.ts';
 import { channelViews, creditViews, entryViews } from './views.ts';
+import type { Ingest } from '../ports.ts';
 import type { Watch } from '../watch/watch.ts';
 
 /** What the pages look at. */
@@ -24,7 +24,7 @@ export interface Parts {
   readonly journal: Journal;
   readonly registry: Registry;
   readonly intake: IntakeRuntime;
-  readonly ingest: MqttIngest;
+  readonly ingest: Ingest;
   readonly online: ReadonlySet<string>;
   readonly watch: Watch;
   readonly settle: SettleLoop;

@@ -10,15 +10,7 @@ import { deviceTopics, hubTopics, parseDeviceTopic } from '../../protocol/wire/t
 import { causeText, isError } from '../errors.ts';
 import { downInFlightMax, ingestInFlightMax } from '../limits.ts';
 import type { Logger } from '../log.ts';
-
-export interface IngestEvents {
-  /** One message of at most SYNC_MESSAGE_BYTES_MAX bytes; the promise resolves when the hub can take the next. */
-  message(device: string, bytes: Uint8Array): Promise<void>;
-  /** A device came or went, as its state topic says. */
-  presence(device: string, online: boolean): void;
-  /** A message that was dropped unread. */
-  tooLarge(device: string, bytes: number): void;
-}
+import type { Ingest, IngestEvents } from '../ports.ts';
 
 export interface MqttIngestOptions {
   readonly hub: string;
@@ -34,7 +26,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const RECONNECT_MS = 500;
 const CLOSE_MS = 1_000;
 
-export class MqttIngest {
+export class MqttIngest implements Ingest {
   private readonly client: MqttClient;
   private readonly options: MqttIngestOptions;
   private working = 0;
@@ -161,7 +153,8 @@ export class MqttIngest {
     this.working += 1;
     // Not awaited: the next message may come in while this one is on its way to the disk.
     void this.options.events
-      .message(device, payload)
+      // A plain array: slices of a Buffer would share its memory.
+      .message(device, new Uint8Array(payload))
       .catch((error: unknown) => {
         this.options.log.error(
           { device, err: causeText(error), code: isError(error, 'unreachable') ? 'unreachable' : undefined },

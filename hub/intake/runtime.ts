@@ -39,6 +39,8 @@ export interface IntakeHost {
   revocations(): void;
   /** Threads that recover signers ahead of the step; without them the step does it. */
   readonly pool?: RecoverPool | undefined;
+  /** Told of every effect before it is carried out. */
+  readonly observe?: ((effect: IntakeEffect) => void) | undefined;
   /** Something that makes going on unsafe. */
   fatal(error: unknown): void;
 }
@@ -137,6 +139,7 @@ export class IntakeRuntime {
     }
     const work: Promise<void>[] = [];
     for (const effect of effects) {
+      this.host.observe?.(effect);
       const done = this.execute(effect);
       if (done !== undefined) work.push(done);
     }

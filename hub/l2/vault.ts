@@ -14,6 +14,7 @@ import {
   type PublicClient,
   type TransactionReceipt,
 } from 'viem';
+import type { ChannelState } from '../ports.ts';
 import { timeAbi, vaultAbi } from './abi.ts';
 import type { Rule } from './fraud.ts';
 import { connect, type FeesMin, type PreparedTransaction, prepare, send } from './chain.ts';
@@ -28,24 +29,6 @@ import {
   type Row,
   splitRows,
 } from './rows.ts';
-
-export interface ChannelState {
-  readonly owner: Address;
-  readonly payer: Address;
-  /** All money that ever came in, bond included. */
-  readonly deposited: number;
-  readonly credited: number;
-  readonly bond: number;
-  /** What vouchers may still move. */
-  readonly free: number;
-  /** deposited + credited - bond: a lease's spendLimit must not exceed it. Means nothing once slashed or left. */
-  readonly spendable: number;
-  /** When the running exit may be finished, on the vault's clock; 0 when none runs. */
-  readonly exitReady: number;
-  /** Key that takes over when the exit finishes; undefined when the owner leaves. */
-  readonly nextPayer: Address | undefined;
-  readonly slashed: boolean;
-}
 
 export interface PayeeState {
   readonly id: number;
@@ -341,27 +324,28 @@ export class Vault {
    */
   async planBatches(account: LocalAccount, rows: readonly Row[], gasMax = BATCH_GAS_MAX): Promise<Row[][]> {
     const planned: Row[][] = [];
-    const waiting = splitRows(rows);
-    for (let batch = waiting.shift(); batch !== undefined; batch = waiting.shift()) {
-      const data = await this.settleCalldata(batch);
-      const fits =
-        batch.length === 1 ||
-        (await this.client
-          .estimateGas({ account, to: this.address, data })
-          .then((gas) => gas <= BigInt(gasMax))
-          .catch((error: Error) => {
-            // A batch above the block's gas limit can't be estimated at all.
-            if (/gas/i.test(error.message)) return false;
-            throw error;
-          }));
-      if (fits) planned.push(batch);
-      else
-        waiting.unshift(
-          batch.slice(0, Math.ceil(batch.length / 2)),
-          batch.slice(Math.ceil(batch.length / 2)),
-        );
-    }
+    for (let at = 0; at < rows.length; at += planned.at(-1)!.length)
+      planned.push(await this.firstBatch(account, rows.slice(at), gasMax));
     return planned;
+  }
+
+  /** The first rows that stay below the bounds of one transaction: at least one. */
+  async firstBatch(account: LocalAccount, rows: readonly Row[], gasMax = BATCH_GAS_MAX): Promise<Row[]> {
+    let batch = splitRows(rows)[0] ?? [];
+    while (batch.length > 1 && !(await this.fits(account, batch, gasMax)))
+      batch = batch.slice(0, Math.ceil(batch.length / 2));
+    return batch;
+  }
+
+  private async fits(account: LocalAccount, rows: readonly Row[], gasMax: number): Promise<boolean> {
+    const data = await this.settleCalldata(rows);
+    try {
+      return (await this.client.estimateGas({ account, to: this.address, data })) <= BigInt(gasMax);
+    } catch (error) {
+      // A batch above the block's gas limit can't be estimated at all.
+      if (/gas/i.test((error as Error).message)) return false;
+      throw error;
+    }
   }
 
   /**
@@ -390,15 +374,22 @@ export class Vault {
 
   /** Reads what a mined settlement did with each row. Throws when the receipt isn't one of this vault. */
   settlement(rows: readonly Row[], receipt: TransactionReceipt): Settlement {
-    const mine = receipt.logs.filter((log) => log.address.toLowerCase() === this.address.toLowerCase());
-    const [event] = parseEventLogs({ abi: vaultAbi, eventName: 'BatchSettled', logs: mine });
-    if (event === undefined) throw new Error(`transaction ${receipt.transactionHash} settled nothing here`);
+    const outcomes = this.outcomesOf(receipt);
+    if (outcomes === undefined)
+      throw new Error(`transaction ${receipt.transactionHash} settled nothing here`);
     return {
       hash: receipt.transactionHash,
       block: Number(receipt.blockNumber),
       gas: Number(receipt.gasUsed),
-      outcomes: decodeOutcomes(rows, hexToBytes(event.args.outcomes)),
+      outcomes: decodeOutcomes(rows, outcomes),
     };
+  }
+
+  /** The outcomes that this vault wrote into a receipt; undefined when the transaction settled nothing here. */
+  outcomesOf(receipt: TransactionReceipt): Uint8Array | undefined {
+    const mine = receipt.logs.filter((log) => log.address.toLowerCase() === this.address.toLowerCase());
+    const [event] = parseEventLogs({ abi: vaultAbi, eventName: 'BatchSettled', logs: mine });
+    return event && hexToBytes(event.args.outcomes);
   }
 
   // ---- fraud ----

@@ -6,7 +6,6 @@
  * written again: what was durable before is read back and checked, and the next group goes into a fresh segment that
  * starts at the last durable position. Whatever the failed group left in the old file is thereby superseded.
  */
-import { randomInt } from 'node:crypto';
 import { SundialError } from '../../protocol/errors.ts';
 import { causeText } from '../errors.ts';
 import {
@@ -19,8 +18,7 @@ import {
   recordBytesMax,
   segmentBytesMax,
 } from '../limits.ts';
-import { type FolderLock, lockFolder } from '../../hardware/boards/node/storage/lock.ts';
-import { type LedgerFile, type LedgerFiles, nodeFiles } from './files.ts';
+import type { Disk, DiskFile, LedgerOptions, Time } from '../ports.ts';
 import { encodeGroup, encodeHeader, headerBytes, recordOverheadBytes } from './frame.ts';
 import type { Ledger, LedgerPhase, LedgerRecord, TornTail } from './ledger.ts';
 import {
@@ -33,17 +31,17 @@ import {
   verifySegment,
 } from './reader.ts';
 
-export interface FileLedgerOptions {
-  /** Files to write to; tests hand in faulty ones. */
-  readonly files: LedgerFiles;
-  readonly lock?: FolderLock;
+export interface FileLedgerOptions extends Partial<LedgerOptions> {
+  /** The ledger's own folder. */
+  readonly disk: Disk;
+  readonly time: Time;
+  /** A number below 2^32 that no earlier segment was given: it tells an old segment's rests from a new one's. */
+  salt(): number;
+  /** Called when the ledger is closed: gives the folder back. */
+  readonly released?: () => Promise<void>;
   /** Bytes after which a new segment begins. */
   readonly segmentBytesMax?: number;
-  /** Records that someone was told are durable (from a checkpoint); fewer on disk is damage, not a torn end. */
-  readonly sizeKnown?: number;
   readonly retryMs?: { readonly first: number; readonly last: number };
-  /** Called when the ledger changes between writing and waiting, with the reason while it waits. */
-  readonly onPhase?: (phase: LedgerPhase, reason?: SundialError) => void;
 }
 
 interface Waiting {
@@ -52,48 +50,31 @@ interface Waiting {
   readonly reject: (error: SundialError) => void;
 }
 
-/**
- * Opens the ledger in `folder`, alone (SundialError `folder_locked` otherwise), cutting off a torn end.
- * Throws `ledger_corrupt` or `ledger_newer` (severity process).
- */
-export async function openFileLedger(
-  folder: string,
-  options: Omit<FileLedgerOptions, 'files' | 'lock'> = {},
-): Promise<FileLedger> {
-  const lock = await lockFolder(folder, 'ledger');
-  try {
-    return await FileLedger.open({ ...options, files: await nodeFiles(folder), lock });
-  } catch (error) {
-    await lock.release();
-    throw error;
-  }
-}
-
 export class FileLedger implements Ledger {
   /** What was cut off at the start, if anything. */
   readonly tornTail: TornTail | undefined;
   private readonly options: FileLedgerOptions;
-  private readonly files: LedgerFiles;
+  private readonly files: Disk;
   private readonly segments: Segment[];
   private durableSize: number;
   private currentPhase: LedgerPhase = 'writing';
-  private file: LedgerFile | undefined;
+  private file: DiskFile | undefined;
   private end: number;
   private queue: Waiting[] = [];
   private queuedBytes = 0;
   private inFlight: readonly Waiting[] = [];
   private running: Promise<void> | undefined;
-  private retry: { timer: NodeJS.Timeout; delayMs: number } | undefined;
+  private retry: { readonly cancel: () => void; readonly delayMs: number } | undefined;
   private failure: SundialError | undefined;
   private fatal: SundialError | undefined;
 
   private constructor(
     options: FileLedgerOptions,
     opened: { segments: Segment[]; size: number; end: number; tornTail: TornTail | undefined },
-    file: LedgerFile | undefined,
+    file: DiskFile | undefined,
   ) {
     this.options = options;
-    this.files = options.files;
+    this.files = options.disk;
     this.segments = opened.segments;
     this.durableSize = opened.size;
     this.end = opened.end;
@@ -103,7 +84,7 @@ export class FileLedger implements Ledger {
 
   /** Opens over any files. Throws `ledger_corrupt` or `ledger_newer` (severity process), or what the files throw. */
   static async open(options: FileLedgerOptions): Promise<FileLedger> {
-    const opened = await openSegments(options.files);
+    const opened = await openSegments(options.disk);
     if (opened.size < (options.sizeKnown ?? 0)) {
       throw new SundialError('ledger_corrupt', 'Records that were durable are missing at the end.', {
         severity: 'process',
@@ -112,7 +93,7 @@ export class FileLedger implements Ledger {
       });
     }
     const last = opened.segments.at(-1);
-    const file = last === undefined ? undefined : await options.files.open(last.name);
+    const file = last === undefined ? undefined : await options.disk.open(last.name);
     return new FileLedger(options, opened, file);
   }
 
@@ -245,7 +226,7 @@ export class FileLedger implements Ledger {
     const index = Math.max(taken, this.segments.at(-1)?.index ?? 0) + 1;
     if (index > segmentIndexMax) throw new Error('all segment names are used');
     const name = segmentName(index);
-    const salt = randomInt(2 ** 32);
+    const salt = this.options.salt();
     const file = await this.files.create(name);
     try {
       await file.write(0, encodeHeader(this.durableSize, salt));
@@ -295,8 +276,8 @@ export class FileLedger implements Ledger {
     if (this.currentPhase === 'closed') return;
     const bounds = this.options.retryMs ?? ledgerRetryMs;
     const delayMs = Math.min(this.retry === undefined ? bounds.first : this.retry.delayMs * 2, bounds.last);
-    const timer = setTimeout(() => this.run(() => this.resume()), delayMs);
-    this.retry = { timer, delayMs };
+    const cancel = this.options.time.schedule(delayMs, () => this.run(() => this.resume()));
+    this.retry = { cancel, delayMs };
   }
 
   private async resume(): Promise<void> {
@@ -341,12 +322,12 @@ export class FileLedger implements Ledger {
     if (this.currentPhase !== 'closed') {
       // New appends are refused from here on; what is queued is still written.
       this.currentPhase = 'closed';
-      clearTimeout(this.retry?.timer);
+      this.retry?.cancel();
       this.options.onPhase?.('closed');
     }
     while (this.running !== undefined) await this.running;
     await this.file?.close().catch(() => {});
     this.file = undefined;
-    await this.options.lock?.release();
+    await this.options.released?.();
   }
 }

@@ -8,17 +8,22 @@ export class Journal {
   readonly ledger: Ledger;
   readonly tree: MerkleTree;
   private readonly suite: CryptoSuite;
+  private readonly stored: ((record: HubRecord, position: number) => void) | undefined;
 
-  constructor(ledger: Ledger, suite: CryptoSuite) {
+  /** `stored` is told of every durable record, also of those that are read at the start. */
+  constructor(ledger: Ledger, suite: CryptoSuite, stored?: (record: HubRecord, position: number) => void) {
     this.ledger = ledger;
     this.suite = suite;
+    this.stored = stored;
     this.tree = new MerkleTree(suite.keccak256);
   }
 
   /** Reads the whole ledger once, at the start. Throws `ledger_corrupt`, `record_newer` or `record_damaged`. */
   async replay(take: (record: HubRecord, position: number) => void): Promise<void> {
     for await (const { position, bytes } of this.ledger.replay()) {
-      take(decodeRecord(bytes, position), position);
+      const record = decodeRecord(bytes, position);
+      this.stored?.(record, position);
+      take(record, position);
       this.tree.append(bytes);
     }
   }
@@ -29,6 +34,7 @@ export class Journal {
     const position = await this.ledger.append(bytes);
     // Appends resolve in order, so leaves stand at their positions.
     this.tree.append(bytes);
+    this.stored?.(record, position);
     return position;
   }
 

@@ -5,7 +5,7 @@
  */
 import { SundialError } from '../../protocol/errors.ts';
 import { groupBytesMax } from '../limits.ts';
-import type { LedgerFile, LedgerFiles } from './files.ts';
+import type { DiskFile, Disk } from '../ports.ts';
 import { decodeGroup, decodeHeader, findGroup, groupHeaderBytes, headerBytes } from './frame.ts';
 import type { LedgerRecord, TornTail } from './ledger.ts';
 
@@ -27,7 +27,7 @@ export function segmentName(index: number): string {
 }
 
 /** The indices of all segment files in the folder, rising. Other files are not ours and are left alone. */
-export async function segmentIndices(files: LedgerFiles): Promise<number[]> {
+export async function segmentIndices(files: Disk): Promise<number[]> {
   const names = await files.list();
   return names
     .flatMap((name) => {
@@ -50,7 +50,7 @@ export interface Opened {
  * Finds the chain of segments and its end; cuts a torn end off. Throws `ledger_corrupt` or `ledger_newer` (severity process).
  * Earlier segments are only checked by their headers here: replay reads them in full.
  */
-export async function openSegments(files: LedgerFiles): Promise<Opened> {
+export async function openSegments(files: Disk): Promise<Opened> {
   const segments: Segment[] = [];
   let tornTail: TornTail | undefined;
   for (const index of await segmentIndices(files)) {
@@ -92,7 +92,7 @@ export async function openSegments(files: LedgerFiles): Promise<Opened> {
 }
 
 async function openLast(
-  files: LedgerFiles,
+  files: Disk,
   segment: Segment,
 ): Promise<{ size: number; end: number; tornTail: TornTail | undefined }> {
   const file = await files.open(segment.name);
@@ -140,7 +140,7 @@ function scan(segment: Segment, bytes: Uint8Array): { size: number; end: number;
  * first position of the next: what a failed fsync left behind that is superseded. Throws `ledger_corrupt` (severity process).
  */
 export async function* replaySegments(
-  files: LedgerFiles,
+  files: Disk,
   segments: readonly Segment[],
   from: number,
   size: number,
@@ -162,7 +162,7 @@ export async function* replaySegments(
   }
 }
 
-async function readAll(files: LedgerFiles, name: string): Promise<Uint8Array> {
+async function readAll(files: Disk, name: string): Promise<Uint8Array> {
   const file = await files.open(name);
   try {
     return await file.read(0, await file.size());
@@ -172,7 +172,7 @@ async function readAll(files: LedgerFiles, name: string): Promise<Uint8Array> {
 }
 
 /** True when `file` still holds intact groups for all positions from the segment's first up to `size`. */
-export async function verifySegment(file: LedgerFile, segment: Segment, size: number): Promise<boolean> {
+export async function verifySegment(file: DiskFile, segment: Segment, size: number): Promise<boolean> {
   return scan(segment, await file.read(0, await file.size())).size >= size;
 }
 

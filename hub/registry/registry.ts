@@ -1,14 +1,12 @@
 /**
- * What the hub knows about devices and the last it saw of L2: human-sized, readable in an editor, kept with lowdb.
+ * What the hub knows about devices and the last it saw of L2: human-sized, readable in an editor (patch-log.ts).
  * Money is never decided by this file alone: vouchers are in the ledger, deposits on L2.
  */
-import { join } from 'node:path';
-import { Low } from 'lowdb';
 import { z } from 'zod';
 import { SundialError } from '../../protocol/errors.ts';
 import { UINT32_MAX, UINT40_MAX, UINT48_MAX } from '../../protocol/integers.ts';
-import { JsonFile } from './json-file.ts';
-import { type FolderLock, lockFolder } from '../../hardware/boards/node/storage/lock.ts';
+import type { Disk } from '../ports.ts';
+import { merge, type Patch, PatchLog } from './patch-log.ts';
 
 const addressText = z.string().regex(/^0x[0-9a-f]{40}$/);
 const amountNumber = z.int().min(0).max(UINT48_MAX);
@@ -68,59 +66,77 @@ const emptyState = (): RegistryState => ({
   ledgerSize: 0,
 });
 
-/** Devices: some 200 bytes each in one file that is rewritten whole; beyond this a database has to take over. */
+/** Devices: some 200 bytes each in one snapshot that is read whole; beyond this a database has to take over. */
 export const devicesMax = 10_000;
 
+/** What is changed of the state; `null` takes a key away. */
+export type RegistryPatch = Patch<RegistryState>;
+
+type Json = { [key: string]: unknown };
+
 export class Registry {
-  private readonly low: Low<RegistryState>;
-  private readonly lock: FolderLock;
+  private readonly stored: RegistryState;
+  private readonly log: PatchLog;
+  private readonly released: () => Promise<void>;
+  /** Lanes that L2 settled, by payee: the channels of each. */
+  private readonly channelsOf = new Map<string, Set<string>>();
+  private readonly terminals = new Map<string, Set<string>>();
 
-  private constructor(low: Low<RegistryState>, lock: FolderLock) {
-    this.low = low;
-    this.lock = lock;
-  }
-
-  /** Opens registry.json in `folder`, alone. Throws `folder_locked`, `state_unreadable` or `registry_invalid`. */
-  static async open(folder: string): Promise<Registry> {
-    const lock = await lockFolder(folder, 'registry');
-    try {
-      const path = join(folder, 'registry.json');
-      const low = new Low<RegistryState>(new JsonFile(path), emptyState());
-      await low.read();
-      const checked = stateSchema.safeParse(low.data);
-      if (!checked.success) {
-        const issue = checked.error.issues[0]!;
-        throw new SundialError('registry_invalid', `${path}: ${issue.path.join('.')}: ${issue.message}`, {
-          severity: 'process',
-          remedy: 'Correct the field by hand, restore a copy, or start the version that wrote the file.',
-          facts: { file: path, field: issue.path.join('.') },
-        });
-      }
-      low.data = checked.data;
-      return new Registry(low, lock);
-    } catch (error) {
-      await lock.release();
-      throw error;
-    }
-  }
-
-  /** The state as it is now. Change it only through `update`. */
-  get state(): Readonly<RegistryState> {
-    return this.low.data;
+  private constructor(stored: RegistryState, log: PatchLog, released: () => Promise<void>) {
+    this.stored = stored;
+    this.log = log;
+    this.released = released;
+    this.noteKeys(stored as RegistryPatch);
   }
 
   /**
-   * Applies `change` at once and resolves when it is durable. Rejects with the system's error when it can't be
-   * written; the change then stands in memory and goes to the disk with the next write that succeeds.
+   * Opens the registry on a disk that nobody else uses; `released` is called when it is closed. Throws
+   * `state_unreadable` or `registry_invalid`.
    */
-  async update(change: (state: RegistryState) => void): Promise<void> {
-    change(this.low.data);
-    await this.low.write();
+  static async open(disk: Disk, released: () => Promise<void> = async () => {}): Promise<Registry> {
+    const opened: { registry?: Registry } = {};
+    const { stored, log } = await PatchLog.open(disk, 'registry', () => opened.registry!.stored as Json);
+    const checked = stateSchema.safeParse(stored ?? emptyState());
+    if (!checked.success) {
+      await log.abandon();
+      const issue = checked.error.issues[0]!;
+      throw new SundialError('registry_invalid', `registry.json: ${issue.path.join('.')}: ${issue.message}`, {
+        severity: 'process',
+        remedy: 'Correct the field by hand, restore a copy, or start the version that wrote the file.',
+        facts: { file: 'registry.json', field: issue.path.join('.') },
+      });
+    }
+    opened.registry = new Registry(checked.data, log, released);
+    return opened.registry;
   }
 
-  /** Adds or replaces a device; resolves when durable. Throws `registry_full`. */
+  /** The state as it is now. Change it only through `note` and `update`. */
+  get state(): Readonly<RegistryState> {
+    return this.stored;
+  }
+
+  /** Applies a change that need not be durable: it goes to the disk with the next snapshot, or never. */
+  note(patch: RegistryPatch): void {
+    for (const device of Object.keys(patch.devices ?? {})) {
+      const payee = this.stored.devices[device]?.payee;
+      if (payee !== undefined) this.terminals.get(payee)?.delete(device);
+    }
+    merge(this.stored as Json, patch as Json);
+    this.noteKeys(patch);
+  }
+
+  /**
+   * Applies a change at once and resolves when it is durable. Rejects with the system's error when it can't be
+   * written; the change then stands in memory and goes to the disk with the next write that succeeds.
+   */
+  update(patch: RegistryPatch): Promise<void> {
+    this.note(patch);
+    return this.log.write(patch as Json);
+  }
+
+  /** Adds or replaces a device; resolves when durable. Rejects with `registry_full`. */
   async register(device: string, entry: RegisteredDevice): Promise<void> {
-    const { devices } = this.low.data;
+    const { devices } = this.stored;
     if (devices[device] === undefined && Object.keys(devices).length >= devicesMax) {
       throw new SundialError('registry_full', `${devicesMax} devices are registered`, {
         severity: 'call',
@@ -128,14 +144,39 @@ export class Registry {
         facts: { devicesMax },
       });
     }
-    await this.update((state) => {
-      state.devices[device] = entry;
-    });
+    // What an earlier registration said and this one doesn't is taken away.
+    const gone = Object.keys(devices[device] ?? {}).map((key) => [key, null]);
+    await this.update({ devices: { [device]: { ...Object.fromEntries(gone), ...entry } } } as RegistryPatch);
   }
 
-  /** Writes what is pending and gives the folder back. */
-  async close(): Promise<void> {
-    await this.low.write();
-    await this.lock.release();
+  /** Terminals that registered for a payee; both as 0x hex. */
+  terminalsOf(payee: string): Iterable<string> {
+    return this.terminals.get(payee) ?? [];
   }
+
+  /** Channels with a lane of this payee that L2 settled. */
+  settledFor(payee: string): Iterable<string> {
+    return this.channelsOf.get(payee) ?? [];
+  }
+
+  private noteKeys({ devices = {}, heads = {} }: RegistryPatch): void {
+    for (const device of Object.keys(devices)) {
+      const payee = this.stored.devices[device]?.payee;
+      if (payee !== undefined) addTo(this.terminals, payee, device);
+    }
+    for (const [channel, head] of Object.entries(heads))
+      for (const payee of Object.keys(head?.settled ?? {})) addTo(this.channelsOf, payee, channel);
+  }
+
+  /** Writes what is pending, and a snapshot. */
+  async close(): Promise<void> {
+    await this.log.close();
+    await this.released();
+  }
+}
+
+function addTo(map: Map<string, Set<string>>, key: string, value: string): void {
+  const known = map.get(key);
+  if (known === undefined) map.set(key, new Set([value]));
+  else known.add(value);
 }

@@ -4,27 +4,23 @@
  * vouchers. L2 is asked before each act and remembers each, so nothing of this is kept here and a crash repeats at most
  * a question.
  */
-import type { LocalAccount } from 'viem';
 import type { Signing } from '../../protocol/signing/digests.ts';
 import { openedRowOf } from '../batch/batch.ts';
 import { namedEntry } from '../intake/books.ts';
-import type { Books, ChannelBook, Entry } from '../intake/state.ts';
+import type { ChannelBook, Entry } from '../intake/state.ts';
 import { keyNumber, trieEntries } from '../intake/trie.ts';
 import type { Logger } from '../log.ts';
 import type { Rule } from '../l2/fraud.ts';
 import { shortfallOf } from '../watch/shortfall.ts';
-import type { ChainLink } from '../l2/chain-link.ts';
-import { finalBlock, isRefused } from '../l2/chain.ts';
 import type { Row } from '../l2/rows.ts';
-import type { Vault } from '../l2/vault.ts';
+import { isError } from '../errors.ts';
+import type { Hex, Index, L2 } from '../ports.ts';
 
 export interface JusticeOptions {
   readonly signing: Signing;
-  readonly link: ChainLink;
-  /** Pays the gas; gains nothing. */
-  readonly account: LocalAccount;
-  /** The durable books: only what was fsynced is shown. */
-  books(): Books;
+  readonly l2: L2;
+  /** Only what was fsynced is shown. */
+  readonly index: Index;
   readonly log: Logger;
 }
 
@@ -41,68 +37,60 @@ export class Justice {
     this.options = options;
   }
 
-  /** Does all that can be done now, one transaction after the other. Throws viem's errors while L2 is out of reach. */
+  /** Does all that can be done now, one transaction after the other. Throws what L2 throws. */
   async step(): Promise<void> {
-    for (const [key, book] of trieEntries(this.options.books().channels)) {
+    for (const [key, book] of trieEntries(this.options.index.books().channels)) {
       const channel = keyNumber(key);
       if (book.proof === undefined || this.closed.has(channel)) continue;
-      await this.bring(await this.options.link.vault(), channel, book as Proved);
+      await this.bring(channel, book as Proved);
     }
   }
 
-  private async bring(vault: Vault, channel: number, book: Proved): Promise<void> {
-    const { bond, deposited, credited } = await vault.readChannel(channel);
-    if (bond > 0) await this.prove(vault, channel, book);
-    const pot = await vault.readPot(channel);
+  private async bring(channel: number, book: Proved): Promise<void> {
+    const { l2 } = this.options;
+    const { bond, deposited, credited } = await l2.channel(channel);
+    if (bond > 0) await this.prove(channel, book);
+    const pot = await l2.pot(channel);
     if (pot.closesAt === 0 || pot.left === 0) {
-      if (await this.isOver(vault, channel)) this.closed.add(channel);
+      if (await this.isOver(channel)) this.closed.add(channel);
       return;
     }
-    if ((await vault.readClock()) < pot.closesAt)
-      return this.register(vault, channel, book, deposited + credited - pot.amount, pot.amount);
+    if ((await l2.clock()) < pot.closesAt)
+      return this.register(channel, book, deposited + credited - pot.amount, pot.amount);
     for (const [, { payee }] of trieEntries(book.claims)) {
-      if ((await vault.readClaim(channel, payee)).shortfall === 0) continue;
-      await this.act('share of a bond collected', channel, (account) =>
-        vault.collectShare(account, channel, payee),
-      );
+      if ((await l2.shortfall(channel, payee)) === 0) continue;
+      await this.act('share of a bond collected', channel, () => l2.collectShare(channel, payee));
     }
-    if (pot.claims === 0)
-      await this.act('pot closed', channel, (account) => vault.closePot(account, channel));
+    if (pot.claims === 0) await this.act('pot closed', channel, () => l2.closePot(channel));
   }
 
   /** Whether no block that can still be taken back leaves anything to prove, register or share out. */
-  private async isOver(vault: Vault, channel: number): Promise<boolean> {
-    const newest = await vault.client.getBlockNumber();
-    const at = { blockNumber: finalBlock(newest, this.options.link.finalityBlocks) };
-    const { bond } = await vault.readChannel(channel, at);
-    const { closesAt, left } = await vault.readPot(channel, at);
+  private async isOver(channel: number): Promise<boolean> {
+    const { l2 } = this.options;
+    const { final } = await l2.newest();
+    const { bond } = await l2.channel(channel, final.height);
+    const { closesAt, left } = await l2.pot(channel, final.height);
     return bond === 0 && (closesAt === 0 || left === 0);
   }
 
-  private async prove(vault: Vault, channel: number, { proof }: Proved): Promise<void> {
-    const entries = proof.entries.map((id) => namedEntry(this.options.books(), id));
-    await this.act('fraud proved on L2', channel, async (account) => {
-      for (const { payee } of entries) await vault.registerPayee(account, payee);
-      return vault.proveFraud(account, proof.proof as Rule, this.rows(entries));
+  private async prove(channel: number, { proof }: Proved): Promise<void> {
+    const { l2, index } = this.options;
+    const entries = proof.entries.map((id) => namedEntry(index.books(), id));
+    await this.act('fraud proved on L2', channel, async () => {
+      for (const { payee } of entries) await l2.registerPayee(payee);
+      return l2.proveFraud(proof.proof as Rule, this.rows(entries));
     });
   }
 
-  private async register(
-    vault: Vault,
-    channel: number,
-    book: Proved,
-    leasable: number,
-    bond: number,
-  ): Promise<void> {
+  private async register(channel: number, book: Proved, leasable: number, bond: number): Promise<void> {
+    const { l2 } = this.options;
     for (const [, { payee }] of trieEntries(book.claims)) {
       const shortfall = shortfallOf(book, payee, leasable);
-      if (shortfall === undefined || (await vault.payeeId(payee)) === undefined) continue;
+      if (shortfall === undefined || !(await l2.isRegistered(payee))) continue;
       const { entries, top, overlap } = shortfall;
-      const short = Math.max(0, top - (await vault.readLane(channel, payee))) + Math.min(overlap, bond);
-      if (short <= (await vault.readClaim(channel, payee)).shortfall) continue;
-      await this.act('shortfall registered', channel, (account) =>
-        vault.registerShortfall(account, this.rows(entries)),
-      );
+      const short = Math.max(0, top - (await l2.lane(channel, payee))) + Math.min(overlap, bond);
+      if (short <= (await l2.shortfall(channel, payee))) continue;
+      await this.act('shortfall registered', channel, () => l2.registerShortfall(this.rows(entries)));
     }
   }
 
@@ -110,20 +98,16 @@ export class Justice {
    * One act. What the vault or the node refuses (it is frozen, a payee isn't accredited, it is too large) is said, tried
    * again, and holds up no other channel.
    */
-  private async act(
-    done: string,
-    channel: number,
-    act: (account: LocalAccount) => Promise<{ transactionHash: string }>,
-  ): Promise<void> {
-    const { account, log } = this.options;
+  private async act(done: string, channel: number, act: () => Promise<Hex>): Promise<void> {
+    const { log } = this.options;
     const key = `${channel}/${done}`;
     try {
-      const { transactionHash } = await act(account);
+      const transaction = await act();
       this.refused.delete(key);
-      log.info({ channel, transaction: transactionHash }, done);
+      log.info({ channel, transaction }, done);
     } catch (error) {
-      if (!isRefused(error)) throw error;
-      const reason = (error as Error).message.split('\n', 1)[0]!;
+      if (!isError(error, 'l2_reverted') && !isError(error, 'l2_refused')) throw error;
+      const reason = error.message;
       if (this.refused.get(key) === reason) return;
       this.refused.set(key, reason);
       log.warn({ channel, error: reason }, `refused: ${done}`);

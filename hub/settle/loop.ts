@@ -5,7 +5,6 @@
  * nothing is paid twice and nothing is forgotten. A row that the vault skips is reported and, unless something about
  * its channel changes, not sent again.
  */
-import { type LocalAccount, parseTransaction, type TransactionReceipt } from 'viem';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { height } from '../../protocol/integers.ts';
@@ -25,20 +24,18 @@ import { creditRowsMax, replacementsMax } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import type { HubRecord, RecordOf } from '../ledger/records.ts';
 import type { Registry } from '../registry/registry.ts';
-import type { ChainLink } from '../l2/chain-link.ts';
+import { isError } from '../errors.ts';
+import { decodeOutcomes, type Outcome, type Reason, type Row } from '../l2/rows.ts';
+import type { Index, L2, L2Receipt, Prepared } from '../ports.ts';
 import { applyBatchRecord, type BatchHistory, emptyHistory, OUTCOME_STATES } from './batches.ts';
-import { type FeesMin, finalBlock, isRevert, isUnderpriced, receiptOf, submit } from '../l2/chain.ts';
-import type { Outcome, Reason, Row } from '../l2/rows.ts';
-import type { PreparedSettlement, Vault } from '../l2/vault.ts';
 
 export interface SettleOptions {
   readonly signing: Signing;
-  readonly link: ChainLink;
+  readonly l2: L2;
   readonly registry: Registry;
-  readonly account: LocalAccount;
   readonly lanesMax: number;
-  /** The durable books: only what was fsynced is settled. */
-  books(): Books;
+  /** Only what was fsynced is settled. */
+  readonly index: Index;
   /** Appends to the ledger; resolves when durable. */
   append(record: HubRecord): Promise<unknown>;
   /** Height up to which the watch has stored L2's events. */
@@ -87,116 +84,111 @@ export class SettleLoop {
   /**
    * One step: brings the open transaction forward, or (when `mayPlan`) signs and sends the next one. `idle` when
    * there is nothing to do, `sent` and `waiting` while a transaction is under way, `finished` when the next step can
-   * follow at once. Throws viem's errors while L2 is out of reach, and what the ledger throws.
+   * follow at once. Throws what L2 and the ledger throw.
    */
   async step(mayPlan: boolean): Promise<'idle' | 'sent' | 'waiting' | 'finished'> {
     const { open } = this.history;
     if (open === undefined && !mayPlan) return 'idle';
-    const vault = await this.options.link.vault();
-    if (open !== undefined) return this.bringForward(vault, open);
-    const planned = await this.plan(vault);
+    if (open !== undefined) return this.bringForward(open);
+    const planned = await this.plan();
     if (planned.length === 0) return 'idle';
-    return this.sign(vault, planned);
+    return this.sign(planned);
   }
 
   // ---- the open transaction ----
 
-  private async bringForward(
-    vault: Vault,
-    open: RecordOf<'batchIntent'>,
-  ): Promise<'waiting' | 'sent' | 'finished'> {
-    const mined = await this.findMined(vault, open);
-    if (mined === undefined) return this.sendAgain(vault, open);
+  private async bringForward(open: RecordOf<'batchIntent'>): Promise<'waiting' | 'sent' | 'finished'> {
+    const { l2 } = this.options;
+    const mined = await this.findMined(open);
+    if (mined === undefined) return this.sendAgain(open);
     const { intent, receipt } = mined;
-    const block = Number(receipt.blockNumber);
-    const newest = Number(await vault.client.getBlockNumber());
+    const { final } = await l2.newest();
     // Not planned anew before the watch has stored what this batch did, or its lanes would look unsettled.
-    if (block > newest - this.options.link.finalityBlocks || block > this.options.watchedHeight())
-      return 'waiting';
-    await this.finish(intent, receipt.status === 'success' ? 'mined' : 'reverted', receipt);
-    if (receipt.status !== 'success') this.more = true;
-    if (receipt.status === 'success') this.readOutcomes(vault, intent, receipt);
-    else if ((await vault.frozenUntil(receipt.blockNumber)) === undefined) this.isolate(intent.rows);
+    if (receipt.height > final.height || receipt.height > this.options.watchedHeight()) return 'waiting';
+    await this.finish(intent, receipt.succeeded ? 'mined' : 'reverted', receipt);
+    if (receipt.succeeded) this.readOutcomes(intent, receipt);
+    else {
+      this.more = true;
+      if ((await l2.frozenUntil(receipt.height)) === undefined) this.isolate(intent.rows);
+    }
     return 'finished';
   }
 
   /** The transaction of the open batch that was mined, the newest first: replaced ones had the same nonce. */
   private async findMined(
-    vault: Vault,
     open: RecordOf<'batchIntent'>,
-  ): Promise<{ intent: RecordOf<'batchIntent'>; receipt: TransactionReceipt } | undefined> {
+  ): Promise<{ intent: RecordOf<'batchIntent'>; receipt: L2Receipt } | undefined> {
     for (const intent of [open, ...this.history.earlier]) {
-      const receipt = await receiptOf(vault.client, toHex(intent.transaction));
+      const receipt = await this.options.l2.receipt(toHex(intent.transaction));
       if (receipt !== undefined) return { intent, receipt };
     }
     return undefined;
   }
 
   /** Not mined: sent again, unless another transaction of the account has used its nonce for good. */
-  private async sendAgain(vault: Vault, open: RecordOf<'batchIntent'>): Promise<'sent' | 'finished'> {
-    const { client } = vault;
-    const { address } = this.options.account;
-    const newest = await client.getBlock();
-    const blockNumber = finalBlock(newest.number, this.options.link.finalityBlocks);
-    const used = await client.getTransactionCount({ address, blockNumber });
-    if (used > open.nonce) {
+  private async sendAgain(open: RecordOf<'batchIntent'>): Promise<'sent' | 'finished'> {
+    const { l2, log } = this.options;
+    const { newest, final } = await l2.newest();
+    if ((await l2.nonceAt(final.height)) > open.nonce) {
       // Looked up again: it may have been mined between the two questions.
-      if ((await this.findMined(vault, open)) !== undefined) return 'sent';
-      this.options.log.warn({ batch: open.batch, nonce: open.nonce }, 'another transaction took the nonce');
+      if ((await this.findMined(open)) !== undefined) return 'sent';
+      log.warn({ batch: open.batch, nonce: open.nonce }, 'another transaction took the nonce');
       await this.finish(open, 'replaced', undefined);
       this.more = true;
       return 'finished';
     }
-    const { maxFeePerGas = 0n, maxPriorityFeePerGas = 0n } = parseTransaction(toHex(open.raw));
+    const { maxFee, priorityFee } = l2.feesOf(open.raw);
     // Nodes take a replacement only when it offers a tenth more in both figures.
-    const priorityFeeMin = (maxPriorityFeePerGas * 9n) / 8n + 1n;
+    const priorityFeeMin = (priorityFee * 9n) / 8n + 1n;
     const mayReplace = this.history.earlier.length < replacementsMax;
-    if (mayReplace && (newest.baseFeePerGas ?? 0n) > maxFeePerGas)
-      return this.replace(vault, open, { feeMin: 2n * maxFeePerGas, priorityFeeMin });
+    if (mayReplace && newest.baseFee > maxFee)
+      return this.replace(open, { feeMin: 2n * maxFee, priorityFeeMin });
     try {
-      await submit(client, { raw: toHex(open.raw) });
+      await l2.submit(open.raw);
     } catch (error) {
       // Something else of the account waits in the node with the same nonce.
-      if (!mayReplace || !isUnderpriced(error)) throw error;
-      return this.replace(vault, open, { feeMin: (maxFeePerGas * 9n) / 8n + 1n, priorityFeeMin });
+      if (!mayReplace || !isError(error, 'l2_underpriced')) throw error;
+      return this.replace(open, { feeMin: (maxFee * 9n) / 8n + 1n, priorityFeeMin });
     }
     return 'sent';
   }
 
   /** What was signed is too cheap for the chain or the node: the same rows with the same nonce for more. */
-  private async replace(vault: Vault, open: RecordOf<'batchIntent'>, fees: FeesMin): Promise<'sent'> {
-    const books = this.options.books();
+  private async replace(
+    open: RecordOf<'batchIntent'>,
+    fees: { readonly feeMin: bigint; readonly priorityFeeMin: bigint },
+  ): Promise<'sent'> {
+    const { l2, log, index } = this.options;
+    const books = index.books();
     const rows = open.rows.map((reference) => this.row(books, reference));
-    const { raw, hash } = await vault.prepareSettle(this.options.account, rows, {
-      nonce: open.nonce,
-      ...fees,
-    });
-    await this.record({ ...open, transaction: fromHex(hash, 32), raw: fromHex(raw) });
-    this.options.log.info({ batch: open.batch, transaction: hash }, 'gas became dearer: batch signed again');
-    await submit(vault.client, { raw });
+    const { raw, hash } = await l2.prepareSettle(rows, { nonce: open.nonce, ...fees });
+    await this.record({ ...open, transaction: fromHex(hash, 32), raw });
+    log.info({ batch: open.batch, transaction: hash }, 'gas became dearer: batch signed again');
+    await l2.submit(raw);
     return 'sent';
   }
 
   private async finish(
     open: RecordOf<'batchIntent'>,
     state: keyof typeof OUTCOME_STATES,
-    receipt: TransactionReceipt | undefined,
+    receipt: L2Receipt | undefined,
   ): Promise<void> {
     await this.record({
       type: 'batchOutcome',
       batch: open.batch,
       transaction: open.transaction,
       state: OUTCOME_STATES[state],
-      gas: Number(receipt?.gasUsed ?? 0),
-      block: height(Number(receipt?.blockNumber ?? 0)),
+      gas: receipt?.gas ?? 0,
+      block: height(receipt?.height ?? 0),
     });
     this.options.onBatch(state, state === 'mined' ? open.rows.length : 0);
   }
 
-  private readOutcomes(vault: Vault, open: RecordOf<'batchIntent'>, receipt: TransactionReceipt): void {
-    const books = this.options.books();
+  private readOutcomes(open: RecordOf<'batchIntent'>, receipt: L2Receipt): void {
+    const books = this.options.index.books();
     const rows = open.rows.map((reference) => this.row(books, reference));
-    const { outcomes, gas } = vault.settlement(rows, receipt);
+    const { transaction, gas } = receipt;
+    const outcomes = decodeOutcomes(rows, receipt.outcomes!);
     const skipped = new Set<number>();
     for (const [index, reference] of open.rows.entries()) {
       const own = outcomes.filter((outcome) => outcome.row === index);
@@ -216,7 +208,7 @@ export class SettleLoop {
     this.rowsMax = this.options.lanesMax;
     this.after = rows.at(-1)?.voucher.channel;
     this.options.log.info(
-      { batch: open.batch, transaction: receipt.transactionHash, rows: rows.length, gas, left: skipped.size },
+      { batch: open.batch, transaction, rows: rows.length, gas, left: skipped.size },
       'batch settled',
     );
   }
@@ -224,15 +216,15 @@ export class SettleLoop {
   /** Has the vault settled this lane further than the registry says? It would be planned again and again. */
   private isBehind({ entry, k }: RowReference, outcome: Outcome | undefined): boolean {
     if (outcome?.reason !== 'stale') return false;
-    const { channel, payee, paid, stream } = namedEntry(this.options.books(), entry);
+    const { channel, payee, paid, stream } = namedEntry(this.options.index.books(), entry);
     return paid + k * (stream?.tickValue ?? 0) > this.settled(channel, bytesKey(payee));
   }
 
   // ---- the next transaction ----
 
-  private async plan(vault: Vault): Promise<PlannedRow[]> {
+  private async plan(): Promise<PlannedRow[]> {
     const { signing, registry } = this.options;
-    const books = this.options.books();
+    const books = this.options.index.books();
     const { payees } = registry.state;
     const view: SettledView = {
       settled: (channel, payee) => this.settled(channel, payee),
@@ -240,9 +232,9 @@ export class SettleLoop {
       credited: (voucher) => this.credited.get(voucher),
       blocked: (reference) => this.isRefused(books, reference),
     };
-    await this.askBalances(vault, books);
+    await this.askBalances(books);
     for (;;) {
-      const askedAll = await this.askCredits(vault, books);
+      const askedAll = await this.askCredits(books);
       const planned = planRows(signing, books, view, this.rowsMax, this.after);
       if (planned.length > 0 || askedAll) return planned;
     }
@@ -252,14 +244,14 @@ export class SettleLoop {
    * L2 remembers every credit; the hub asks about those that it doesn't know of, a bounded number at a time, and plans
    * none before. True when none is left to ask about.
    */
-  private async askCredits(vault: Vault, books: Books): Promise<boolean> {
+  private async askCredits(books: Books): Promise<boolean> {
     let asked = 0;
     for (const [, book] of trieEntries(books.channels)) {
       for (const [key, entry] of trieEntries(book.countersigned)) {
         if (this.credited.has(key)) continue;
         if (asked >= creditRowsMax) return false;
         asked += 1;
-        this.credited.set(key, await vault.readCredit(entryId(entry)));
+        this.credited.set(key, await this.options.l2.credited(entryId(entry)));
       }
     }
     return true;
@@ -275,17 +267,17 @@ export class SettleLoop {
     return topOf(entry) > this.settled(entry.channel, bytesKey(entry.payee));
   }
 
-  private async sign(vault: Vault, planned: readonly PlannedRow[]): Promise<'sent' | 'finished'> {
-    const { signing, log } = this.options;
+  private async sign(planned: readonly PlannedRow[]): Promise<'sent' | 'finished'> {
+    const { signing, l2, log } = this.options;
     const all = planned.map(({ entry, reference }) => rowOf(signing, entry, reference));
-    const prepared = await this.prepare(vault, all);
+    const prepared = await this.prepare(all);
     if (prepared === undefined) {
       this.isolate(planned.map(({ reference }) => reference));
       this.more = true;
       return 'finished';
     }
     const { nonce, raw, hash } = prepared;
-    const rows = planned.slice(0, prepared.rows.length).map(({ reference }) => reference);
+    const rows = planned.slice(0, prepared.rows).map(({ reference }) => reference);
     this.more = planned.length >= this.rowsMax || rows.length < planned.length;
     const { nextBatch: batch } = this.history;
     await this.record({
@@ -293,11 +285,11 @@ export class SettleLoop {
       batch,
       transaction: fromHex(hash, 32),
       nonce,
-      raw: fromHex(raw),
+      raw,
       rows,
     });
     log.info({ batch, transaction: hash, rows: rows.length }, 'batch signed');
-    await submit(vault.client, { raw });
+    await l2.submit(raw);
     return 'sent';
   }
 
@@ -305,14 +297,14 @@ export class SettleLoop {
    * The first batch within the bounds of a transaction, signed; undefined when the vault would refuse the whole. Throws
    * `vault_frozen` while it would refuse any.
    */
-  private async prepare(vault: Vault, rows: readonly Row[]): Promise<PreparedSettlement | undefined> {
-    const { account } = this.options;
+  private async prepare(all: readonly Row[]): Promise<(Prepared & { readonly rows: number }) | undefined> {
+    const { l2 } = this.options;
     try {
-      const [first] = await vault.planBatches(account, rows);
-      return await vault.prepareSettle(account, first!);
+      const rows = await l2.fitting(all);
+      return { ...(await l2.prepareSettle(rows)), rows: rows.length };
     } catch (error) {
-      if (!isRevert(error)) throw error;
-      const until = await vault.frozenUntil();
+      if (!isError(error, 'l2_reverted')) throw error;
+      const until = await l2.frozenUntil();
       if (until === undefined) return undefined;
       throw new SundialError('vault_frozen', 'the vault is frozen by its guardian', {
         severity: 'call',
@@ -341,7 +333,7 @@ export class SettleLoop {
     { reason, moved }: Pick<Refused, 'reason'> & { moved: number },
   ): void {
     const key = rowKey(reference);
-    const entry = findEntry(this.options.books(), reference.entry);
+    const entry = findEntry(this.options.index.books(), reference.entry);
     // A row that was paid in part is worth its gas, however often money comes.
     const attempts = moved > 0 ? 0 : (this.refused.get(key)?.attempts ?? 0) + 1;
     this.refused.set(key, { reason, row: reference, spendable: this.spendable(entry?.channel), attempts });
@@ -359,13 +351,13 @@ export class SettleLoop {
   }
 
   /** Finds the refused credits that their payees can pay by now, all of one payee's together. */
-  private async askBalances(vault: Vault, books: Books): Promise<void> {
+  private async askBalances(books: Books): Promise<void> {
     this.affordable.clear();
     const left = new Map<string, number>();
     for (const [key, { reason, row }] of this.refused) {
       if (reason !== 'payee_short' || row.credited === undefined) continue;
       const { key: voucher, payee } = namedEntry(books, row.entry);
-      const balance = left.get(bytesKey(payee)) ?? (await vault.readPayeeBalance(payee));
+      const balance = left.get(bytesKey(payee)) ?? (await this.options.l2.balance(payee));
       const wanted = row.credited - (this.credited.get(voucher) ?? 0);
       if (wanted <= balance) this.affordable.add(key);
       left.set(bytesKey(payee), wanted <= balance ? balance - wanted : balance);
@@ -389,7 +381,7 @@ export class SettleLoop {
   /** Lanes that could be settled now, for the status page. */
   waiting(): number {
     let lanes = 0;
-    const books = this.options.books();
+    const books = this.options.index.books();
     for (const [, book] of trieEntries(books.channels)) {
       for (const [, claim] of trieEntries(book.claims)) if (this.isOpen(claim)) lanes += 1;
     }

@@ -3,8 +3,8 @@
  * channel heads. Each block range is read once and stored together with how far it was read, so that a crash neither
  * skips an event nor counts it twice. Start with `Watch.look`.
  */
-import { fromHex } from '../../protocol/bytes.ts';
-import { SundialError } from '../../protocol/errors.ts';
+import { fromHex, toHex } from '../../protocol/bytes.ts';
+import { SundialError, unreachable } from '../../protocol/errors.ts';
 import {
   type Amount,
   amount,
@@ -17,10 +17,8 @@ import {
 } from '../../protocol/integers.ts';
 import type { ChannelFacts } from '../intake/state.ts';
 import { watchBlocksMax } from '../limits.ts';
-import type { ChannelHead, Registry, RegistryState } from '../registry/registry.ts';
-import { readOutcomes } from '../l2/rows.ts';
-import type { Vault } from '../l2/vault.ts';
-import type { ChainLink } from '../l2/chain-link.ts';
+import type { L2, L2Event } from '../ports.ts';
+import type { ChannelHead, Registry, RegistryPatch, RegistryState } from '../registry/registry.ts';
 
 export interface WatchEvents {
   block(at: Seconds, height: Height): void;
@@ -38,8 +36,6 @@ export interface SettledLane {
   readonly transaction: Uint8Array;
 }
 
-type VaultEvent = Awaited<ReturnType<Vault['events']>>[number];
-
 /** What the registry knows of a channel, as the intake takes it. */
 export function factsOf(head: ChannelHead): ChannelFacts {
   return {
@@ -52,15 +48,18 @@ export function factsOf(head: ChannelHead): ChannelFacts {
 }
 
 export class Watch {
-  private readonly link: ChainLink;
+  private readonly l2: L2;
   private readonly registry: Registry;
   private readonly startBlock: number;
   private readonly events: WatchEvents;
+  /** Height that the disk knows: behind it blocks without events are read again. */
+  private storedHeight: number;
   /** Newest block seen, or undefined before the first. */
   newest: { readonly height: number; readonly at: number } | undefined;
 
-  constructor(link: ChainLink, registry: Registry, startBlock: number, events: WatchEvents) {
-    this.link = link;
+  constructor(l2: L2, registry: Registry, startBlock: number, events: WatchEvents) {
+    this.l2 = l2;
+    this.storedHeight = registry.state.watched.height;
     this.registry = registry;
     this.startBlock = startBlock;
     this.events = events;
@@ -81,13 +80,11 @@ export class Watch {
   }
 
   /**
-   * Reads the newest block and all final events since the last look. Throws viem's errors while L2 is away, and
+   * Reads the newest block and all final events since the last look. Throws what L2 throws while it is away, and
    * `chain_behind` while the node shows less than was final already: leases end with the time that it then doesn't tell.
    */
   async look(): Promise<void> {
-    const vault = await this.link.vault();
-    const block = await vault.client.getBlock();
-    const newest = { height: Number(block.number), at: Number(block.timestamp) };
+    const { newest, final } = await this.l2.newest();
     if (newest.height < this.finalHeight)
       throw new SundialError(
         'chain_behind',
@@ -98,68 +95,53 @@ export class Watch {
           facts: { height: newest.height, finalHeight: this.finalHeight },
         },
       );
-    const final = newest.height - this.link.finalityBlocks;
-    let from = Math.max(this.registry.state.watched.height + 1, this.startBlock);
-    while (from <= final) {
-      const to = Math.min(from + watchBlocksMax - 1, final);
-      await this.readRange(vault, from, to, final);
+    let from = Math.max(this.finalHeight + 1, this.startBlock);
+    while (from <= final.height) {
+      const to = Math.min(from + watchBlocksMax - 1, final.height);
+      await this.readRange(from, to, final.height);
       from = to + 1;
     }
-    this.newest = newest;
+    this.newest = { height: newest.height, at: newest.at };
     // Last, so that nothing dated by this block is signed before its final events are known.
     this.events.block(seconds(newest.at), height(newest.height));
   }
 
   /** `final`: where channels are looked at. Most nodes keep only the newest states, so not at `to`. */
-  private async readRange(vault: Vault, from: number, to: number, final: number): Promise<void> {
-    const events = await vault.events(BigInt(from), BigInt(to));
-    const changed = new Set(events.flatMap(channelsOf));
-    const moved = movedLanes(events);
+  private async readRange(from: number, to: number, final: number): Promise<void> {
+    const events = await this.l2.events(from, to);
+    const moved = events.flatMap(movedLanes);
+    const changed = new Set(
+      events.flatMap((event) => (event.type === 'channelChanged' ? event.channel : [])),
+    );
     for (const { channel } of moved) changed.add(channel);
     const views = new Map<number, ChannelHead>();
-    for (const channel of changed) views.set(channel, await readHead(vault, channel, final));
-    const { timestamp } = await vault.client.getBlock({ blockNumber: BigInt(to) });
-    const payees: Uint8Array[] = [];
-    const lanes: SettledLane[] = [];
-    const stored = this.registry.update((state) => {
-      for (const event of events) {
-        if (event.eventName !== 'PayeeRegistered') continue;
-        const account = event.args.account.toLowerCase();
-        state.payees[account] = event.args.payee;
-        payees.push(fromHex(account, 20));
-      }
-      for (const [channel, view] of views) {
-        const before = state.heads[String(channel)];
-        state.heads[String(channel)] = { ...view, settled: before?.settled ?? {} };
-      }
-      lanes.push(...addMoved(state, moved));
-      state.watched = { height: to, at: Number(timestamp) };
-    });
-    for (const payee of payees) this.events.payee(payee);
+    for (const channel of changed) views.set(channel, await readHead(this.l2, channel, final));
+    const { at } = await this.l2.blockAt(to);
+    const watched = { height: to, at };
+    // Blocks without events may be read again after a crash: their height is stored now and then.
+    if (events.length === 0 && to - this.storedHeight < watchBlocksMax)
+      return this.registry.note({ watched });
+    const payees = events.flatMap((event) => (event.type === 'payeeRegistered' ? [event] : []));
+    const registered = Object.fromEntries(payees.map(({ account, payee }) => [account, payee]));
+    const lanes = movedTo(this.registry.state, registered, views, moved);
+    const stored = this.registry.update({
+      watched,
+      payees: registered,
+      heads: headsPatch(views, lanes),
+    } as RegistryPatch);
+    for (const { account } of payees) this.events.payee(fromHex(account, 20));
     for (const channel of views.keys()) {
       this.events.channel(channelId(channel), factsOf(this.registry.state.heads[String(channel)]!));
     }
     for (const lane of lanes) this.events.settled(lane);
     // Told before it is stored: it can be read again, and a full disk must not hide a deposit until the next start.
     await stored;
+    this.storedHeight = to;
   }
 }
 
-function channelsOf(event: VaultEvent): number[] {
-  switch (event.eventName) {
-    case 'ChannelOpened':
-    case 'ChannelToppedUp':
-    case 'ExitStarted':
-    case 'ExitFinished':
-    case 'FraudProved':
-      return [event.args.channel];
-    default:
-      return [];
-  }
-}
-
-async function readHead(vault: Vault, channel: number, at: number): Promise<ChannelHead> {
-  const view = await vault.readChannel(channel, { blockNumber: BigInt(at) });
+async function readHead(l2: L2, channel: number, at: number): Promise<ChannelHead> {
+  const view = await l2.channel(channel, at);
   return {
     payer: view.payer.toLowerCase(),
     owner: view.owner.toLowerCase(),
@@ -181,47 +163,65 @@ interface Moved {
 }
 
 /** Every lane that an event raised, whoever sent it: a settlement, or what a payee got after a proved fraud. */
-function movedLanes(events: readonly VaultEvent[]): Moved[] {
-  return events.flatMap((event): Moved[] => {
-    const transaction = event.transactionHash;
-    switch (event.eventName) {
-      case 'BatchSettled':
-        // Other people's rows aren't known, their outcomes are.
-        return readOutcomes(fromHex(event.args.outcomes))
-          .filter(({ moved }) => moved > 0)
-          .map(({ channel, payee, moved, credit }) => {
-            // A credit changes the channel but takes nothing off the lane.
-            return { channel, payeeId: payee, moved: credit ? 0 : moved, transaction };
-          });
-      case 'ShortfallRegistered': {
-        const { channel, payee, moved } = event.args;
-        return moved > 0 ? [{ channel, payeeId: payee, moved, transaction }] : [];
-      }
-      case 'ShareCollected': {
-        const { channel, payee, raised } = event.args;
-        return raised > 0 ? [{ channel, payeeId: payee, moved: raised, transaction }] : [];
-      }
-      default:
-        return [];
+function movedLanes(event: L2Event): Moved[] {
+  const { transaction } = event;
+  switch (event.type) {
+    case 'batchSettled':
+      // Other people's rows aren't known, their outcomes are. A credit changes the channel but takes nothing off the lane.
+      return event.outcomes
+        .filter(({ moved }) => moved > 0)
+        .map(({ channel, payee, moved, credit }) => ({
+          channel,
+          payeeId: payee,
+          moved: credit ? 0 : moved,
+          transaction,
+        }));
+    case 'laneRaised': {
+      const { channel, payee, moved } = event;
+      return moved > 0 ? [{ channel, payeeId: payee, moved, transaction }] : [];
     }
-  });
+    case 'payeeRegistered':
+    case 'channelChanged':
+      return [];
+    default:
+      return unreachable(event);
+  }
 }
 
-function addMoved(state: RegistryState, moved: readonly Moved[]): SettledLane[] {
-  const accounts = new Map(Object.entries(state.payees).map(([account, id]) => [id, account]));
-  const changed = new Map<string, SettledLane>();
+/** Where the raised lanes stand, by what the registry and these events know of payees. */
+function movedTo(
+  { payees, heads }: RegistryState,
+  registered: Readonly<Record<string, number>>,
+  views: ReadonlyMap<number, ChannelHead>,
+  moved: readonly Moved[],
+): SettledLane[] {
+  const accounts = new Map(
+    [...Object.entries(payees), ...Object.entries(registered)].map(([account, id]) => [id, account]),
+  );
+  const lanes = new Map<string, SettledLane>();
   for (const { channel, payeeId, moved: units, transaction } of moved) {
     const account = accounts.get(payeeId);
-    const head = state.heads[String(channel)];
-    if (account === undefined || head === undefined || units === 0) continue;
-    const paid = (head.settled[account]?.paid ?? 0) + units;
-    head.settled[account] = { paid, transaction };
-    changed.set(`${channel}/${account}`, {
+    if (account === undefined || !views.has(channel) || units === 0) continue;
+    const key = `${channel}/${account}`;
+    const before = lanes.get(key)?.paid ?? heads[String(channel)]?.settled[account]?.paid ?? 0;
+    lanes.set(key, {
       channel: channelId(channel),
       payee: fromHex(account, 20),
-      paid: amount(paid),
+      paid: amount(before + units),
       transaction: fromHex(transaction, 32),
     });
   }
-  return [...changed.values()];
+  return [...lanes.values()];
+}
+
+/** The heads as they are now; `settled` names only the lanes that rose. */
+function headsPatch(
+  views: ReadonlyMap<number, ChannelHead>,
+  lanes: readonly SettledLane[],
+): Record<string, ChannelHead> {
+  const heads: Record<string, ChannelHead> = {};
+  for (const [channel, view] of views) heads[String(channel)] = { ...view, settled: {} };
+  for (const { channel, payee, paid, transaction } of lanes)
+    heads[String(channel)]!.settled[toHex(payee)] = { paid, transaction: toHex(transaction) };
+  return heads;
 }

@@ -16,7 +16,7 @@ import { IntakeRuntime } from '../../hub/intake/runtime.ts';
 import { Journal } from '../../hub/ledger/journal.ts';
 import { memoryKey } from '../../hub/crypto/keys.ts';
 import { RecoverPool } from '../../hub/crypto/recover-pool.ts';
-import { openFileLedger } from '../../hub/ledger/file-ledger.ts';
+import { openFileLedger } from '../../hub/node/open.ts';
 import { createLogger } from '../../hub/log.ts';
 import { createMetrics } from '../../hub/metrics.ts';
 import { amount, channelId } from '../../protocol/integers.ts';

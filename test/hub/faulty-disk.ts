@@ -2,7 +2,10 @@
  * A disk in memory that fails the way disks do: full, short writes, failing fsync that drops pages and then calls
  * them clean, and power cuts that keep any part of what was not synced, in any order, torn anywhere.
  */
-import type { LedgerFile, LedgerFiles } from '../../hub/ledger/files.ts';
+import { randomInt } from 'node:crypto';
+import { FileLedger, type FileLedgerOptions } from '../../hub/ledger/file-ledger.ts';
+import { systemTime } from '../../hub/node/time.ts';
+import type { Disk, DiskFile } from '../../hub/ports.ts';
 import type { Random } from './random.ts';
 
 type Change = { kind: 'write'; offset: number; bytes: Uint8Array } | { kind: 'truncate'; size: number };
@@ -99,12 +102,12 @@ export class FaultyDisk {
     return content.slice();
   }
 
-  files(): LedgerFiles {
+  files(): Disk {
     const life = this.life;
     const alive = () => {
       if (life !== this.life) throw diskError('EIO');
     };
-    const handle = (stored: Stored): LedgerFile => ({
+    const handle = (stored: Stored): DiskFile => ({
       size: async () => {
         alive();
         return stored.seen.length;
@@ -171,6 +174,22 @@ export class FaultyDisk {
         alive();
         this.durableNames = new Map(this.named);
       },
+      replace: async (name, bytes) => {
+        alive();
+        if (this.random.chance(this.faults.create)) throw diskError('ENOSPC');
+        // The new file is whole before it gets the name; the name may be lost with the power.
+        const content = bytes.slice();
+        this.named.set(name, { seen: content, durable: content, unsynced: [] });
+        if (this.random.chance(0.3)) await new Promise((resolve) => setImmediate(resolve));
+        alive();
+        if (this.random.chance(this.faults.sync)) throw diskError('EIO');
+        this.durableNames.set(name, this.named.get(name)!);
+      },
     };
   }
 }
+
+/** A ledger over a disk, with this machine's time and salts that no run repeats. */
+export const openLedger = (
+  options: Omit<FileLedgerOptions, 'time' | 'salt'> & Partial<Pick<FileLedgerOptions, 'time' | 'salt'>>,
+): Promise<FileLedger> => FileLedger.open({ time: systemTime, salt: () => randomInt(2 ** 32), ...options });

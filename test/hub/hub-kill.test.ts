@@ -11,7 +11,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type HubConfigInput, parseConfig } from '../../hub/config.ts';
 import { startHub } from '../../hub/hub.ts';
-import { openFileLedger } from '../../hub/ledger/file-ledger.ts';
+import { openFileLedger } from '../../hub/node/open.ts';
 import { createLogger } from '../../hub/log.ts';
 import { decodeRecord } from '../../hub/ledger/records.ts';
 import { toHex } from '../../protocol/bytes.ts';

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { emptyBooks, type Entry } from '../../hub/intake/state.ts';
 import { applyRecord, channelBook } from '../../hub/intake/books.ts';
 import { shownRowsMax } from '../../hub/limits.ts';
-import { openFileLedger } from '../../hub/ledger/file-ledger.ts';
+import { openFileLedger } from '../../hub/node/open.ts';
 import { createLogger } from '../../hub/log.ts';
 import { encodeRecord } from '../../hub/ledger/records.ts';
 import { vaultAbi } from '../../hub/l2/abi.ts';
@@ -13,6 +13,7 @@ import { send } from '../../hub/l2/chain.ts';
 import { Justice } from '../../hub/settle/justice.ts';
 import { BATCH_BYTES_MAX, BATCH_GAS_MAX } from '../../hub/l2/rows.ts';
 import { RULES } from '../../hub/l2/fraud.ts';
+import { l2Error } from '../../hub/l2/viem-l2.ts';
 import { openedRowOf } from '../../hub/batch/batch.ts';
 import { simulatedSecureElement } from '../../hardware/keys/secure-element.ts';
 import { TICKS_MAX } from '../../protocol/limits.ts';
@@ -22,7 +23,7 @@ import { toHex } from '../../protocol/bytes.ts';
 import { HubStatus } from '../../hub/cli/hub-status.ts';
 import { channelId, seconds } from '../../protocol/integers.ts';
 import { key, otherPayee, otherTerminal, payee, type SignedTap, tap, tick } from './fleet.ts';
-import { type Connected, type Site, startSite, startTerminal } from './site.ts';
+import { type Connected, l2Of, type Site, startSite, startTerminal } from './site.ts';
 import { inTemporaryFolder, until } from './temporary.ts';
 
 const DEPOSIT = 10_000_000;
@@ -191,13 +192,12 @@ async function copies(payer: ReturnType<typeof key>, finalityBlocks: number, bef
   ];
   const evidence = { type: 'evidence', proof: 1, channel, entries: pair.map(({ id }) => id) } as never;
   const books = applyRecord(booksOf(pair, before), evidence);
-  const link = { vault: async () => site.vault, finalityBlocks } as never;
-  const account = privateKeyToAccount(site.anvil.keys[4]!);
+  const l2 = l2Of(site, { finalityBlocks }, 4);
   const log = createLogger('silent');
   return {
     books,
     channel,
-    justice: new Justice({ signing: site.signing, link, account, books: () => books, log }),
+    justice: new Justice({ signing: site.signing, l2, index: { books: () => books }, log }),
     pot: () => site.vault.readPot(channel),
     short: async () => (await site.vault.readClaim(channel, payee.address)).shortfall,
   };
@@ -250,21 +250,17 @@ test('proof, claim and share come back after the blocks that held them were take
 test('a node that refuses what is sent for one channel holds up no other', async () => {
   const first = await copies(key(66), 0);
   const second = await copies(key(67), 0, first.books);
-  const vault = new Proxy(site.vault, {
-    get: (target, name) =>
-      name !== 'proveFraud'
-        ? Reflect.get(target, name, target)
-        : async (...call: Parameters<typeof target.proveFraud>) => {
-            if (call[2][0]!.voucher.channel === second.channel) return target.proveFraud(...call);
-            const error = { code: -32000, message: 'oversized data' };
-            throw new RpcRequestError({ body: {}, error, url: site.anvil.url });
-          },
-  });
+  const l2 = l2Of(site, {}, 4);
+  const { proveFraud } = l2;
+  l2.proveFraud = (rule, rows) => {
+    if (rows[0]!.voucher.channel === second.channel) return proveFraud.call(l2, rule, rows);
+    const error = { code: -32000, message: 'oversized data' };
+    return Promise.reject(l2Error(new RpcRequestError({ body: {}, error, url: site.anvil.url })));
+  };
   const justice = new Justice({
     signing: site.signing,
-    link: { vault: async () => vault, finalityBlocks: 0 } as never,
-    account: privateKeyToAccount(site.anvil.keys[4]!),
-    books: () => second.books,
+    l2,
+    index: { books: () => second.books },
     log: createLogger('silent'),
   });
   await justice.step();

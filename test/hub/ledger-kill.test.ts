@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openFileLedger } from '../../hub/ledger/file-ledger.ts';
+import { openFileLedger } from '../../hub/node/open.ts';
 import { rounds, seededRandom } from './random.ts';
 
 const segmentBytesMax = 200_000;

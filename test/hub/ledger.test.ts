@@ -5,10 +5,11 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { SundialError } from '../../protocol/errors.ts';
 import { isError } from '../../hub/errors.ts';
-import { FileLedger, openFileLedger } from '../../hub/ledger/file-ledger.ts';
+import type { FileLedger } from '../../hub/ledger/file-ledger.ts';
+import { openFileLedger } from '../../hub/node/open.ts';
 import type { Ledger } from '../../hub/ledger/ledger.ts';
 import { groupRecordsMax, ledgerQueueRecordsMax, recordBytesMax } from '../../hub/limits.ts';
-import { FaultyDisk } from './faulty-disk.ts';
+import { FaultyDisk, openLedger } from './faulty-disk.ts';
 import { rounds, seededRandom } from './random.ts';
 
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1');
@@ -74,7 +75,7 @@ test('two ledgers never share a folder, and a closed one gives it back', async (
 
 test('a caller may reuse its buffer at once', async () => {
   const disk = freshDisk();
-  const ledger = await FileLedger.open({ files: disk.files() });
+  const ledger = await openLedger({ disk: disk.files() });
   const buffer = record('before');
   const appended = ledger.append(buffer);
   buffer.fill(0);
@@ -85,41 +86,41 @@ test('a caller may reuse its buffer at once', async () => {
 
 test('an append resolves only after the fsync of its group', async () => {
   const disk = freshDisk();
-  const ledger = await FileLedger.open({ files: disk.files() });
+  const ledger = await openLedger({ disk: disk.files() });
   await ledger.append(record('durable'));
   disk.powerCut();
-  const again = await FileLedger.open({ files: disk.files() });
+  const again = await openLedger({ disk: disk.files() });
   assert.equal(await contents(again), ['durable']);
 });
 
 test('a torn end is cut off, reported, and the position is given again', async () => {
   const disk = freshDisk();
-  let ledger = await FileLedger.open({ files: disk.files() });
+  let ledger = await openLedger({ disk: disk.files() });
   for (const name of ['one', 'two', 'three']) await ledger.append(record(name));
   await ledger.close();
   const name = disk.names()[0]!;
   const file = await disk.files().open(name);
   const size = await file.size();
   await file.truncate(size - 2);
-  ledger = await FileLedger.open({ files: disk.files() });
+  ledger = await openLedger({ disk: disk.files() });
   assert.is(ledger.size, 2);
   assert.equal(ledger.tornTail, { file: name, offset: size - 29, bytes: 27 });
   assert.is(await ledger.append(record('again')), 2);
   await ledger.close();
-  ledger = await FileLedger.open({ files: disk.files() });
+  ledger = await openLedger({ disk: disk.files() });
   assert.is(ledger.tornTail, undefined);
   assert.equal(await contents(ledger), ['one', 'two', 'again']);
 });
 
 test('damage before the end stops the ledger with file, offset, position and what to do', async () => {
   const disk = freshDisk();
-  const ledger = await FileLedger.open({ files: disk.files() });
+  const ledger = await openLedger({ disk: disk.files() });
   for (const name of ['one', 'two', 'three']) await ledger.append(record(name));
   await ledger.close();
   const name = disk.names()[0]!;
   const offset = text(disk.contents(name)).indexOf('two');
   disk.damage(name, offset);
-  const error = await rejection(FileLedger.open({ files: disk.files() }));
+  const error = await rejection(openLedger({ disk: disk.files() }));
   assert.is(error.code, 'ledger_corrupt');
   assert.is(error.severity, 'process');
   assert.is(error.facts.file, name);
@@ -130,13 +131,13 @@ test('damage before the end stops the ledger with file, offset, position and wha
 
 test('damage in an earlier segment stops the replay at its position', async () => {
   const disk = freshDisk();
-  const ledger = await FileLedger.open({ files: disk.files(), segmentBytesMax: 60 });
+  const ledger = await openLedger({ disk: disk.files(), segmentBytesMax: 60 });
   for (let index = 0; index < 6; index += 1) await ledger.append(record(`record-${index}`));
   await ledger.close();
   assert.ok(disk.names().length > 2);
   const name = disk.names()[0]!;
   disk.damage(name, disk.contents(name).length - 1);
-  const again = await FileLedger.open({ files: disk.files() });
+  const again = await openLedger({ disk: disk.files() });
   const error = await rejection(contents(again));
   assert.is(error.code, 'ledger_corrupt');
   assert.is(error.facts.file, name);
@@ -145,28 +146,28 @@ test('damage in an earlier segment stops the replay at its position', async () =
 test('a missing segment stops the ledger', async () => {
   for (const missing of [0, 1]) {
     const disk = freshDisk();
-    const ledger = await FileLedger.open({ files: disk.files(), segmentBytesMax: 60 });
+    const ledger = await openLedger({ disk: disk.files(), segmentBytesMax: 60 });
     for (let index = 0; index < 6; index += 1) await ledger.append(record(`record-${index}`));
     await ledger.close();
     await disk.files().remove(disk.names()[missing]!);
-    const open = async () => contents(await FileLedger.open({ files: disk.files() }));
+    const open = async () => contents(await openLedger({ disk: disk.files() }));
     assert.is((await rejection(open())).code, 'ledger_corrupt');
   }
 });
 
 test('fewer records than a checkpoint knows of are damage, not a torn end', async () => {
   const disk = freshDisk();
-  const ledger = await FileLedger.open({ files: disk.files() });
+  const ledger = await openLedger({ disk: disk.files() });
   await ledger.append(record('one'));
   await ledger.close();
-  await (await FileLedger.open({ files: disk.files(), sizeKnown: 1 })).close();
-  const error = await rejection(FileLedger.open({ files: disk.files(), sizeKnown: 2 }));
+  await (await openLedger({ disk: disk.files(), sizeKnown: 1 })).close();
+  const error = await rejection(openLedger({ disk: disk.files(), sizeKnown: 2 }));
   assert.is(error.code, 'ledger_corrupt');
 });
 
 test('a segment of a newer version is refused by name', async () => {
   const disk = freshDisk();
-  const ledger = await FileLedger.open({ files: disk.files() });
+  const ledger = await openLedger({ disk: disk.files() });
   await ledger.append(record('one'));
   await ledger.close();
   const name = disk.names()[0]!;
@@ -175,28 +176,28 @@ test('a segment of a newer version is refused by name', async () => {
   const { crc32 } = await import('node:zlib');
   header.writeUInt32BE(crc32(header.subarray(0, 24)), 24);
   await (await disk.files().open(name)).write(0, header);
-  assert.is((await rejection(FileLedger.open({ files: disk.files() }))).code, 'ledger_newer');
+  assert.is((await rejection(openLedger({ disk: disk.files() }))).code, 'ledger_newer');
 });
 
 test('a record that looks like a group does not turn a torn end into damage', async () => {
   const disk = freshDisk();
-  const ledger = await FileLedger.open({ files: disk.files() });
+  const ledger = await openLedger({ disk: disk.files() });
   await ledger.append(record('one'));
   // The attacker copies a whole group as it was written into a ledger with another salt.
   const other = freshDisk(2);
-  const source = await FileLedger.open({ files: other.files() });
+  const source = await openLedger({ disk: other.files() });
   await source.append(record('forged'));
   const group = other.contents(other.names()[0]!).slice(28);
   const before = disk.contents(disk.names()[0]!).length;
   await ledger.append(group);
   await ledger.close();
   disk.damage(disk.names()[0]!, before);
-  const again = await FileLedger.open({ files: disk.files() });
+  const again = await openLedger({ disk: disk.files() });
   assert.equal(await contents(again), ['one']);
 });
 
 test('empty and oversized records are refused before anything is written', async () => {
-  const ledger = await FileLedger.open({ files: freshDisk().files() });
+  const ledger = await openLedger({ disk: freshDisk().files() });
   for (const length of [0, recordBytesMax + 1]) {
     assert.is((await rejection(ledger.append(new Uint8Array(length)))).code, 'record_size');
   }
@@ -204,7 +205,7 @@ test('empty and oversized records are refused before anything is written', async
 });
 
 test('a full queue says so instead of growing', async () => {
-  const ledger = await FileLedger.open({ files: freshDisk().files() });
+  const ledger = await openLedger({ disk: freshDisk().files() });
   const appends: Promise<unknown>[] = [];
   for (let index = 0; index < ledgerQueueRecordsMax; index += 1) appends.push(ledger.append(record('x')));
   const error = await rejection(ledger.append(record('one too many')));
@@ -223,8 +224,8 @@ for (const fault of ['write', 'sync'] as const) {
     const resumed = new Promise<void>((resolve) => {
       writing = resolve;
     });
-    const ledger = await FileLedger.open({
-      files: disk.files(),
+    const ledger = await openLedger({
+      disk: disk.files(),
       retryMs,
       onPhase: (phase) => {
         phases.push(phase);
@@ -247,14 +248,14 @@ for (const fault of ['write', 'sync'] as const) {
     assert.is(disk.names().length, 2);
     assert.equal(await contents(ledger), ['kept', 'after']);
     disk.powerCut();
-    assert.equal(await contents(await FileLedger.open({ files: disk.files() })), ['kept', 'after']);
+    assert.equal(await contents(await openLedger({ disk: disk.files() })), ['kept', 'after']);
   });
 }
 
 test('a record whose fsync failed before the process was killed is either gone or truly durable at the next start', async () => {
   for (let seed = 0; seed < 50; seed += 1) {
     const disk = freshDisk(seed);
-    const ledger = await FileLedger.open({ files: disk.files(), retryMs: { first: 1_000, last: 1_000 } });
+    const ledger = await openLedger({ disk: disk.files(), retryMs: { first: 1_000, last: 1_000 } });
     await ledger.append(record('kept'));
     disk.faults.sync = 1;
     await rejection(ledger.append(record('in memory only')));
@@ -262,11 +263,11 @@ test('a record whose fsync failed before the process was killed is either gone o
     disk.kill();
     await ledger.close();
     disk.faults.sync = 0;
-    const second = await FileLedger.open({ files: disk.files() });
+    const second = await openLedger({ disk: disk.files() });
     const seen = await contents(second);
     await second.close();
     disk.powerCut();
-    assert.equal(await contents(await FileLedger.open({ files: disk.files() })), seen, `seed ${seed}`);
+    assert.equal(await contents(await openLedger({ disk: disk.files() })), seen, `seed ${seed}`);
   }
 });
 
@@ -276,8 +277,8 @@ test('a segment whose durable records vanish with a failing fsync stops the ledg
   const closed = new Promise<SundialError | undefined>((resolve) => {
     stopped = resolve;
   });
-  const ledger = await FileLedger.open({
-    files: disk.files(),
+  const ledger = await openLedger({
+    disk: disk.files(),
     retryMs,
     onPhase: (phase, reason) => {
       if (phase === 'closed') stopped?.(reason);
@@ -304,8 +305,8 @@ test('every acknowledged record survives any mix of faults, kills and power cuts
       disk.faults = { write: 0, sync: 0, create: 0 };
       let ledger: FileLedger;
       try {
-        ledger = await FileLedger.open({
-          files: disk.files(),
+        ledger = await openLedger({
+          disk: disk.files(),
           segmentBytesMax: 400,
           retryMs: { first: 0, last: 1 },
         });

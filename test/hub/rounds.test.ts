@@ -3,6 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Rounds } from '../../hub/rounds.ts';
 import { createLogger } from '../../hub/log.ts';
+import { systemTime } from '../../hub/node/time.ts';
 import { until } from './temporary.ts';
 
 /** A settle loop that never runs out of rows; `full`: batches after which rows were left over. */
@@ -41,6 +42,7 @@ function start(full = 0, justiceFails = 0) {
     },
   };
   const rounds = new Rounds({
+    time: systemTime,
     config: { chain: { pollMs: 1 }, batch: { everyMs: 0 }, beaconMs: 1000 } as never,
     watch: { look: async () => {} } as never,
     settle: settle as never,

@@ -3,16 +3,16 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadCrypto } from '../../hub/crypto/crypto.ts';
 import { IntakeRuntime } from '../../hub/intake/runtime.ts';
+import type { FileLedger } from '../../hub/ledger/file-ledger.ts';
 import { Journal } from '../../hub/ledger/journal.ts';
 import { memoryKey } from '../../hub/crypto/keys.ts';
-import { FileLedger } from '../../hub/ledger/file-ledger.ts';
 import { createLogger } from '../../hub/log.ts';
 import { createMetrics } from '../../hub/metrics.ts';
 import { decodeRecord } from '../../hub/ledger/records.ts';
 import { equalBytes } from '../../protocol/bytes.ts';
 import { refusalName } from '../../protocol/refusals.ts';
 import { encodeMessage, type Message, decodeOwn } from '../../protocol/wire/messages.ts';
-import { FaultyDisk } from './faulty-disk.ts';
+import { FaultyDisk, openLedger } from './faulty-disk.ts';
 import { context, NOW, preparedState, signing, tap } from './fleet.ts';
 import { seededRandom } from './random.ts';
 
@@ -52,8 +52,8 @@ for (const fault of ['write', 'sync'] as const) {
     const wellAgain = new Promise<void>((resolve) => {
       resumed = resolve;
     });
-    const ledger = await FileLedger.open({
-      files: disk.files(),
+    const ledger = await openLedger({
+      disk: disk.files(),
       retryMs: { first: 1, last: 4 },
       onPhase: (phase) => {
         if (phase === 'writing') resumed?.();
@@ -78,7 +78,7 @@ for (const fault of ['write', 'sync'] as const) {
     assert.is(acknowledged.length, 3);
     disk.powerCut();
     const found: Uint8Array[] = [];
-    for await (const { position, bytes } of (await FileLedger.open({ files: disk.files() })).replay()) {
+    for await (const { position, bytes } of (await openLedger({ disk: disk.files() })).replay()) {
       const record = decodeRecord(bytes, position);
       if (record.type === 'entry') found.push(record.id);
     }
@@ -94,10 +94,10 @@ for (const fault of ['write', 'sync'] as const) {
 }
 
 test('a hub whose index fills up says so once, in time, and shows how full it is', async () => {
-  const ledger = await FileLedger.open({ files: new FaultyDisk(seededRandom(1)).files() });
-  const log = createLogger('silent');
-  const warnings: object[] = [];
-  log.warn = ((facts: object) => warnings.push(facts)) as typeof log.warn;
+  const ledger = await openLedger({ disk: new FaultyDisk(seededRandom(1)).files() });
+  const warnings: unknown[] = [];
+  const warn = (facts: unknown) => void warnings.push(facts);
+  const log = { ...createLogger('silent'), warn };
   const { runtime, metrics } = start(ledger, { ...context, indexedMax: 8 }, log);
   const warned: number[] = [];
   for (let n = 1; n <= 8; n += 1) {

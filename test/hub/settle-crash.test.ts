@@ -18,20 +18,20 @@ import { emptyBooks } from '../../hub/intake/state.ts';
 import { creditRowsMax } from '../../hub/limits.ts';
 import { createLogger } from '../../hub/log.ts';
 import { decodeRecord, encodeRecord, type HubRecord } from '../../hub/ledger/records.ts';
-import { Registry, type RegistryState } from '../../hub/registry/registry.ts';
+import { openRegistry } from '../../hub/node/open.ts';
+import type { L2 } from '../../hub/ports.ts';
+import type { Registry, RegistryPatch } from '../../hub/registry/registry.ts';
 import { vaultAbi } from '../../hub/l2/abi.ts';
 import { prepare, submit } from '../../hub/l2/chain.ts';
 import { SettleLoop } from '../../hub/settle/loop.ts';
-import { ChainLink } from '../../hub/l2/chain-link.ts';
 import { Watch } from '../../hub/watch/watch.ts';
-import { parseConfig } from '../../hub/config.ts';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { amount } from '../../protocol/integers.ts';
 import { creditEntry } from '../../protocol/vouchers.ts';
 import { encodeMessage } from '../../protocol/wire/messages.ts';
 import { otherPayee, otherTerminal, payee, payer, type SignedTap, tap } from './fleet.ts';
-import { type Site, startSite } from './site.ts';
+import { l2Of, type Site, startSite } from './site.ts';
 import { inTemporaryFolder, until } from './temporary.ts';
 
 let site: Site;
@@ -49,16 +49,16 @@ class Bench {
   readonly records: HubRecord[] = [];
   private readonly registry: Registry;
   private readonly watch: Watch;
-  private readonly link: ChainLink;
+  private readonly l2: L2;
   loop: SettleLoop;
   /** Called before and after each touch of the ledger or the chain. */
   cut: (point: string) => void = () => {};
 
-  private constructor(registry: Registry, link: ChainLink) {
+  private constructor(registry: Registry, l2: L2) {
     this.registry = registry;
-    this.link = link;
+    this.l2 = l2;
     const nothing = () => {};
-    this.watch = new Watch(link, registry, site.deployment.block, {
+    this.watch = new Watch(l2, registry, site.deployment.block, {
       block: nothing,
       channel: nothing,
       payee: nothing,
@@ -68,9 +68,8 @@ class Bench {
   }
 
   static async open(folder: string): Promise<Bench> {
-    const registry = await Registry.open(folder);
-    const config = parseConfig(site.config(folder));
-    const bench = new Bench(registry, new ChainLink(config.chain, site.signing));
+    const registry = await openRegistry(folder);
+    const bench = new Bench(registry, l2Of(site));
     await bench.watch.look();
     return bench;
   }
@@ -97,11 +96,10 @@ class Bench {
   restart(lanesMax = 1_000): SettleLoop {
     const loop = new SettleLoop({
       signing: site.signing,
-      link: this.cutLink(),
+      l2: this.cutL2(),
       registry: this.registry,
-      account: privateKeyToAccount(site.anvil.keys[1]!),
       lanesMax,
-      books: () => this.books(),
+      index: { books: () => this.books() },
       append: async (record) => {
         this.cut(`before ${record.type}`);
         this.records.push(record);
@@ -118,30 +116,20 @@ class Bench {
     return loop;
   }
 
-  /** The link whose client dies before or after it has sent a transaction. */
-  private cutLink(): ChainLink {
-    const cut = (point: string) => this.cut(point);
-    const link = this.link;
-    return {
-      finalityBlocks: 0,
-      vault: async () => {
-        const vault = await link.vault();
-        const client = new Proxy(vault.client, {
-          get(target, name, receiver) {
-            if (name !== 'sendRawTransaction') return Reflect.get(target, name, receiver);
-            return async (parameters: Parameters<typeof target.sendRawTransaction>[0]) => {
-              cut('before sending');
-              const hash = await target.sendRawTransaction(parameters);
-              cut('after sending');
-              return hash;
-            };
-          },
-        });
-        return new Proxy(vault, {
-          get: (target, name) => (name === 'client' ? client : Reflect.get(target, name, target)),
-        });
+  /** L2 to a process that dies before or after it has sent a transaction. */
+  private cutL2(): L2 {
+    const { l2 } = this;
+    return new Proxy(l2, {
+      get: (target, name) => {
+        const value = Reflect.get(target, name, target);
+        if (name !== 'submit') return typeof value === 'function' ? value.bind(target) : value;
+        return async (raw: Uint8Array) => {
+          this.cut('before sending');
+          await target.submit(raw);
+          this.cut('after sending');
+        };
       },
-    } as unknown as ChainLink;
+    });
   }
 
   look(): Promise<void> {
@@ -548,17 +536,16 @@ test('a batch larger than allowed goes out in parts, in order', () =>
 
 test('a registry that can not be written does not hide a deposit from the intake', () =>
   inTemporaryFolder(async (folder) => {
-    const registry = await Registry.open(folder);
+    const registry = await openRegistry(folder);
     const failing = {
       state: registry.state,
-      update: async (change: (state: RegistryState) => void) => {
-        change(registry.state);
+      update: async (patch: RegistryPatch) => {
+        registry.note(patch);
         throw Object.assign(new Error('no space'), { code: 'ENOSPC' });
       },
     } as unknown as Registry;
     const told: number[] = [];
-    const link = new ChainLink(parseConfig(site.config(folder)).chain, site.signing);
-    const watch = new Watch(link, failing, site.deployment.block, {
+    const watch = new Watch(l2Of(site), failing, site.deployment.block, {
       block: () => {},
       channel: (channel) => told.push(channel),
       payee: () => {},

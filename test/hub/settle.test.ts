@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { rowOf } from '../../hub/batch/batch.ts';
 import { applyRecord, findEntry } from '../../hub/intake/books.ts';
 import { emptyBooks } from '../../hub/intake/state.ts';
-import { openFileLedger } from '../../hub/ledger/file-ledger.ts';
+import { openFileLedger } from '../../hub/node/open.ts';
 import { encodeRecord, type HubRecord } from '../../hub/ledger/records.ts';
 import { concatBytes, equalBytes, fromHex, toHex, uintBytes } from '../../protocol/bytes.ts';
 import { amount, channelId } from '../../protocol/integers.ts';

@@ -8,17 +8,15 @@ import { privateKeyToAccount } from 'viem/accounts';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openedRowOf } from '../../hub/batch/batch.ts';
-import { parseConfig } from '../../hub/config.ts';
 import { applyRecord, namedEntry } from '../../hub/intake/books.ts';
 import { type ChannelFacts, emptyBooks } from '../../hub/intake/state.ts';
 import { watchBlocksMax } from '../../hub/limits.ts';
-import { Registry } from '../../hub/registry/registry.ts';
-import { ChainLink } from '../../hub/l2/chain-link.ts';
+import { openRegistry } from '../../hub/node/open.ts';
 import { RULES } from '../../hub/l2/fraud.ts';
 import { type SettledLane, Watch } from '../../hub/watch/watch.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { key, otherPayee, otherTerminal, payee, type SignedTap, tap } from './fleet.ts';
-import { type Site, startSite } from './site.ts';
+import { l2Of, type Site, startSite } from './site.ts';
 import { inTemporaryFolder } from './temporary.ts';
 
 const DEPOSIT = 10_000_000;
@@ -47,12 +45,10 @@ const watching = (
   }) => Promise<void>,
 ) =>
   inTemporaryFolder(async (folder) => {
-    const registry = await Registry.open(folder);
+    const registry = await openRegistry(folder);
     const facts = new Map<number, ChannelFacts>();
     const lanes: SettledLane[] = [];
-    const { chain } = parseConfig(site.config(folder));
-    const link = new ChainLink({ ...chain, rpcUrl }, site.signing);
-    const watch = new Watch(link, registry, site.deployment.block, {
+    const watch = new Watch(l2Of(site, { rpcUrl }), registry, site.deployment.block, {
       block: () => {},
       channel: (channel, found) => facts.set(channel, found),
       payee: () => {},
@@ -165,11 +161,10 @@ test('a hub that was away for long catches up with a node that keeps only the ne
 
 test('a chain that is shorter than what was final, as after a restart from nothing, tells no time', () =>
   inTemporaryFolder(async (folder) => {
-    const registry = await Registry.open(folder);
+    const registry = await openRegistry(folder);
     const blocks: number[] = [];
     const nothing = () => {};
-    const { chain } = parseConfig(site.config(folder));
-    const watch = new Watch(new ChainLink(chain, site.signing), registry, site.deployment.block, {
+    const watch = new Watch(l2Of(site), registry, site.deployment.block, {
       block: (_at, height) => blocks.push(height),
       channel: nothing,
       payee: nothing,
@@ -178,9 +173,7 @@ test('a chain that is shorter than what was final, as after a restart from nothi
     try {
       await watch.look();
       const [newest] = blocks;
-      await registry.update((state) => {
-        state.watched = { ...state.watched, height: newest! + 1 };
-      });
+      await registry.update({ watched: { height: newest! + 1 } });
       await watch.look().then(
         () => assert.unreachable(),
         (error) => assert.is(error.code, 'chain_behind'),

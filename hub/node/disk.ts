@@ -1,31 +1,9 @@
-/** The few file operations a ledger needs, behind an interface so that tests can make every one of them fail. */
-import { type FileHandle, mkdir, open, readdir, unlink } from 'node:fs/promises';
+/** Folders and files of a real disk. */
+import { type FileHandle, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Disk, DiskFile } from '../ports.ts';
 
-/** One open file. Offsets and lengths are bytes. */
-export interface LedgerFile {
-  size(): Promise<number>;
-  /** Reads up to `length` bytes; fewer only at the end of the file. */
-  read(offset: number, length: number): Promise<Uint8Array>;
-  write(offset: number, bytes: Uint8Array): Promise<void>;
-  /** Resolves when everything written is in the part (fdatasync). */
-  sync(): Promise<void>;
-  truncate(size: number): Promise<void>;
-  close(): Promise<void>;
-}
-
-/** The folder of one ledger. Names are plain file names. */
-export interface LedgerFiles {
-  list(): Promise<string[]>;
-  /** Creates a file that must not exist yet. */
-  create(name: string): Promise<LedgerFile>;
-  open(name: string): Promise<LedgerFile>;
-  remove(name: string): Promise<void>;
-  /** Makes created and removed names durable. */
-  syncFolder(): Promise<void>;
-}
-
-class NodeFile implements LedgerFile {
+class NodeFile implements DiskFile {
   private readonly handle: FileHandle;
 
   constructor(handle: FileHandle) {
@@ -70,20 +48,33 @@ class NodeFile implements LedgerFile {
 }
 
 /** The files of a folder on a real disk; creates the folder when it is missing. */
-export async function nodeFiles(folder: string): Promise<LedgerFiles> {
+export async function nodeDisk(folder: string): Promise<Disk> {
   await mkdir(folder, { recursive: true });
+  const syncFolder = async () => {
+    const handle = await open(folder, 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  };
   return {
     list: () => readdir(folder),
     create: async (name) => new NodeFile(await open(join(folder, name), 'wx+')),
     open: async (name) => new NodeFile(await open(join(folder, name), 'r+')),
     remove: (name) => unlink(join(folder, name)),
-    syncFolder: async () => {
-      const handle = await open(folder, 'r');
+    syncFolder,
+    replace: async (name, bytes) => {
+      const temporary = join(folder, `.${name}.new`);
+      const file = await open(temporary, 'w', 0o600);
       try {
-        await handle.sync();
+        await file.writeFile(bytes);
+        await file.sync();
       } finally {
-        await handle.close();
+        await file.close();
       }
+      await rename(temporary, join(folder, name));
+      await syncFolder();
     },
   };
 }

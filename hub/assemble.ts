@@ -1,0 +1,264 @@
+/**
+ * The hub, put together over its ports: intake, ledger, registry, watch, settlement, justice, beacon. Whoever runs a
+ * hub runs this: a machine with files, MQTT and an RPC (hub.ts), and the simulator. Order of start: ledger and registry
+ * first (they may refuse), then the books from replay, then what talks to others.
+ */
+import { fromHex } from '../protocol/bytes.ts';
+import { channelId, seconds } from '../protocol/integers.ts';
+import type { Timing } from '../protocol/limits.ts';
+import type { Signing } from '../protocol/signing/digests.ts';
+import { signBeacon } from './beacon.ts';
+import type { RecoverPool } from './crypto/recover-pool.ts';
+import { Devices } from './devices.ts';
+import { errorFields } from './errors.ts';
+import { IntakeRuntime } from './intake/runtime.ts';
+import type { IntakeEffect } from './intake/state.ts';
+import { Edit } from './intake/trie.ts';
+import { Journal } from './ledger/journal.ts';
+import type { HubRecord } from './ledger/records.ts';
+import type { Logger } from './log.ts';
+import type { HubMetrics } from './metrics.ts';
+import type { Index, Ingest, Ports } from './ports.ts';
+import { Registry } from './registry/registry.ts';
+import { setRevoked } from './revocations.ts';
+import { type Pace, Rounds } from './rounds.ts';
+import { Justice } from './settle/justice.ts';
+import { SettleLoop } from './settle/loop.ts';
+import { Watch } from './watch/watch.ts';
+
+/** What a hub is told besides its ports. */
+export interface HubSetup extends Pace {
+  readonly signing: Signing;
+  readonly timing: Timing;
+  /** Scopes that leases may name: hex without 0x, each with its payees in hex without 0x. */
+  readonly scopes: Readonly<Record<string, readonly string[]>>;
+  readonly leaseAnyScope: boolean;
+  /** Entries that the index has room for. */
+  readonly indexedMax: number;
+  readonly development: boolean;
+  /** First block that can hold events of the vault. */
+  readonly startBlock: number;
+  /** Rows of one settlement. */
+  readonly lanesMax: number;
+  readonly log: Logger;
+  readonly metrics: HubMetrics;
+  /** Threads that recover signers ahead; absent: the intake does it. */
+  readonly pool?: RecoverPool | undefined;
+  /** Called once when the hub can't safely go on; it takes no messages any more by then. */
+  onFatal?(error: unknown): void;
+  /** For who watches a hub, as checkers do. */
+  readonly observer?: HubObserver;
+}
+
+export interface HubObserver {
+  /** Before an effect of the intake is carried out. */
+  effect?(effect: IntakeEffect): void;
+  /** A record is durable at this position, now or found at the start. */
+  stored?(record: HubRecord, position: number): void;
+}
+
+export interface AssembledHub {
+  readonly intake: IntakeRuntime;
+  readonly journal: Journal;
+  readonly registry: Registry;
+  readonly ingest: Ingest;
+  readonly watch: Watch;
+  readonly settle: SettleLoop;
+  readonly rounds: Rounds;
+  /** Devices that are connected, as the broker says. */
+  readonly online: ReadonlySet<string>;
+  /** Puts a channel on the revocation list, or off it again; resolves when durable and published. */
+  revoke(channel: number, revoked: boolean): Promise<void>;
+  /** Begins the rounds; resolves when L2 was looked at, or did not answer for a moment. */
+  begin(): Promise<void>;
+  /** Stops in order; what was acknowledged is durable anyway. Safe to call twice. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Opens what the hub keeps, reads its past and connects it to its devices; `begin` then sets it going. Rejects with
+ * SundialError: `ledger_corrupt`, `registry_invalid`, `broker_unreachable`, ... and has closed what it opened.
+ */
+export async function assembleHub(ports: Ports, setup: HubSetup): Promise<AssembledHub> {
+  const closers: (() => Promise<void>)[] = [];
+  const close = async () => {
+    for (let last = closers.pop(); last !== undefined; last = closers.pop()) await last();
+  };
+  try {
+    return await assemble(ports, setup, closers, close);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function assemble(
+  ports: Ports,
+  setup: HubSetup,
+  closers: (() => Promise<void>)[],
+  close: () => Promise<void>,
+): Promise<AssembledHub> {
+  const { time, signer, l2 } = ports;
+  const { signing, log, metrics, observer = {} } = setup;
+  const online = new Set<string>();
+  let ingest: Ingest | undefined;
+  let fatalError: unknown;
+  const fatal = (error: unknown) => {
+    if (fatalError !== undefined) return;
+    fatalError = error;
+    log.fatal(errorFields(error), 'the hub can not go on');
+    void ingest?.close();
+    setup.onFatal?.(error);
+  };
+  const send = (device: string, message: Uint8Array) => ingest?.send(device, message);
+
+  // ---- what is kept ----
+
+  const registry = await Registry.open(ports.disk);
+  closers.push(() => registry.close());
+  const ledger = await ports.openLedger({
+    sizeKnown: registry.state.ledgerSize,
+    onPhase: (phase, reason) => {
+      metrics.ledgerWriting.set(phase === 'writing' ? 1 : 0);
+      if (phase === 'waiting') log.error(errorFields(reason), 'the ledger waits for its disk');
+      if (phase === 'writing') {
+        log.info('the ledger writes again');
+        void intake.handle({ type: 'recheck' });
+      }
+      if (phase === 'closed' && reason !== undefined) fatal(reason);
+    },
+  });
+  closers.push(() => ledger.close());
+  metrics.ledgerWriting.set(1);
+  const journal = new Journal(ledger, signing.suite, observer.stored);
+
+  // ---- who decides and who acts ----
+
+  const devices = new Devices(registry, send, log);
+  const intake = new IntakeRuntime(setup, {
+    journal,
+    key: signer,
+    metrics,
+    log,
+    pool: setup.pool,
+    send,
+    observe: observer.effect,
+    registered: (device, message) => devices.registered(device, message),
+    // Devices hear of it at once; a proof, if that was the reason, goes to L2 with the next look.
+    revocations: () => {
+      rounds.batchDue();
+      void rounds.publishNow();
+    },
+    fatal,
+  });
+  const index: Index = { books: () => intake.durableBooks };
+  const watch = new Watch(l2, registry, setup.startBlock, {
+    block: (at, height) => {
+      metrics.chainHeight.set(height);
+      metrics.chainAge.set(Math.floor(time.nowMs() / 1000) - at);
+      void intake.handle({ type: 'block', at, height });
+    },
+    channel: (channel, facts) => {
+      // An owner who leaves starts the clock: whatever the channel owes is settled with the next look.
+      if (facts.exiting) rounds.batchDue();
+      void intake.handle({ type: 'channel', channel, facts });
+    },
+    payee: (payee) => void intake.handle({ type: 'payee', payee }),
+    settled: (lane) => {
+      metrics.settledLanes.inc();
+      devices.settled(lane);
+    },
+  });
+  const justice = new Justice({ signing, l2, index, log });
+  const settle = new SettleLoop({
+    signing,
+    l2,
+    registry,
+    lanesMax: setup.lanesMax,
+    index,
+    append: (record) => journal.append(record),
+    watchedHeight: () => watch.finalHeight,
+    log,
+    onBatch: (outcome) => metrics.batches.inc({ outcome }),
+  });
+  // Before the past is read: an owner who is leaving makes a batch due.
+  const rounds = new Rounds({
+    time,
+    config: setup,
+    watch,
+    settle,
+    justice,
+    log,
+    publish: async () => {
+      const signed = await signBeacon(signing, signer, intake.state, journal, setup.timing);
+      if (signed === undefined) return;
+      if (signed.unlisted > 0)
+        log.error({ channels: signed.unlisted }, 'the revocation list has no room for them');
+      ingest?.retain('beacon', signed.beacon);
+      ingest?.retain('revocations', signed.revocations);
+      if (signed.size !== registry.state.ledgerSize) await registry.update({ ledgerSize: signed.size });
+    },
+  });
+
+  // ---- the past ----
+
+  for (const [device, { payee }] of Object.entries(registry.state.devices)) {
+    if (payee === undefined) continue;
+    await intake.handle({ type: 'terminal', terminal: fromHex(device, 20), payee: fromHex(payee, 20) });
+  }
+  watch.restore();
+  const edit = new Edit();
+  await journal.replay((record, position) => {
+    void intake.handle({ type: 'replayed', record, position, edit });
+    settle.replay(record);
+  });
+  if (fatalError !== undefined) throw fatalError;
+  metrics.ledgerSize.set(journal.tree.size);
+  intake.watchRoom();
+
+  // ---- the others ----
+
+  const connection = await ports.openIngest({
+    message: (device, bytes) =>
+      fatalError === undefined
+        ? intake.message(device, bytes, seconds(Math.floor(time.nowMs() / 1000)))
+        : Promise.resolve(),
+    presence: (device, isOnline) => {
+      if (isOnline) online.add(device);
+      else online.delete(device);
+      metrics.devicesOnline.set(online.size);
+    },
+    tooLarge: (device, size) => {
+      metrics.refusals.inc({ code: 'too_large' });
+      log.debug({ device, size }, 'too_large');
+    },
+  });
+  ingest = connection;
+  closers.push(() => connection.close());
+  closers.push(() => rounds.stop());
+
+  let stopping: Promise<void> | undefined;
+  return {
+    intake,
+    journal,
+    registry,
+    ingest: connection,
+    watch,
+    settle,
+    rounds,
+    online,
+    revoke: async (channel, revoked) => {
+      await setRevoked(intake, channelId(channel), revoked);
+      await rounds.publishNow();
+    },
+    begin: () => {
+      // Not awaited: a full disk holds up no start, and the ledger says when it writes again.
+      void intake.handle({ type: 'recheck' });
+      return rounds.start();
+    },
+    stop: () => {
+      stopping ??= close();
+      return stopping;
+    },
+  };
+}

@@ -1,0 +1,253 @@
+/**
+ * The ports of the hub: all that it needs from outside, as types. `assembleHub` (assemble.ts) puts a hub together over
+ * them; hub.ts plugs in files, MQTT, viem and timers, the simulator its disk, broker, chain and virtual time. Nothing
+ * behind assembleHub touches the outside in another way.
+ *
+ * What stands behind a port may fail at any call, and be late; what it must not do is said at each.
+ */
+import type { SecureKey } from '../hardware/interfaces/index.ts';
+import type { Books } from './intake/state.ts';
+import type { BareOutcome, Row } from './l2/rows.ts';
+import type { Rule } from './l2/fraud.ts';
+import type { Ledger, LedgerPhase } from './ledger/ledger.ts';
+import type { SundialError } from '../protocol/errors.ts';
+
+export type { Ledger };
+
+// ---- Time ----
+
+/** The host's clock and its timers. */
+export interface Time {
+  /** Milliseconds since 1970. Never signed: what the hub signs is L2's time. */
+  nowMs(): number;
+  /** Calls `action` once, after at least so many milliseconds. The answer takes it back. */
+  schedule(delayMs: number, action: () => void): () => void;
+}
+
+/** Resolves after so many milliseconds. */
+export const pause = (time: Time, delayMs: number): Promise<void> =>
+  new Promise((resolve) => {
+    time.schedule(delayMs, resolve);
+  });
+
+// ---- Disk ----
+
+/** One open file. Offsets and lengths are bytes. */
+export interface DiskFile {
+  size(): Promise<number>;
+  /** Reads up to `length` bytes; fewer only at the end of the file. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+  write(offset: number, bytes: Uint8Array): Promise<void>;
+  /** Resolves when everything written is in the part (fdatasync). */
+  sync(): Promise<void>;
+  truncate(size: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** One folder, used by one process. Names are plain file names. Rejects with the system's errors (`code`). */
+export interface Disk {
+  list(): Promise<string[]>;
+  /** Creates a file that must not exist yet. */
+  create(name: string): Promise<DiskFile>;
+  open(name: string): Promise<DiskFile>;
+  remove(name: string): Promise<void>;
+  /** Makes created and removed names durable. */
+  syncFolder(): Promise<void>;
+  /** The file gets these bytes: at any moment it is the old or the new one, whole. Resolves when the new one is durable. */
+  replace(name: string, bytes: Uint8Array): Promise<void>;
+}
+
+// ---- Ledger ----
+
+/** What the ledger tells the hub, and what the hub tells the ledger that opens. */
+export interface LedgerOptions {
+  /** Records that someone was told are durable (from a checkpoint); fewer on disk is damage, not a torn end. */
+  readonly sizeKnown: number;
+  /** Called when the ledger changes between writing and waiting, with the reason while it waits. */
+  onPhase(phase: LedgerPhase, reason?: SundialError): void;
+}
+
+// ---- Index ----
+
+/** What is asked about everything that the ledger holds for certain. One machine keeps it in memory. */
+export interface Index {
+  /** The durable books. Never ahead of the ledger. */
+  books(): Books;
+}
+
+// ---- Signer ----
+
+/** The hub's hot key: signs acknowledgements, leases and beacons. May take its time and may fail. */
+export type Signer = SecureKey;
+
+// ---- Ingest ----
+
+/** Devices as the hub hears them. */
+export interface IngestEvents {
+  /** One message of at most SYNC_MESSAGE_BYTES_MAX bytes; the promise resolves when the hub can take the next. */
+  message(device: string, bytes: Uint8Array): Promise<void>;
+  /** A device came or went, as its state topic says. */
+  presence(device: string, online: boolean): void;
+  /** A message that was dropped unread. */
+  tooLarge(device: string, bytes: number): void;
+}
+
+/** The way to devices. What it confirms is no receipt: devices wait for the hub's signature (rule 12). */
+export interface Ingest {
+  readonly connected: boolean;
+  /** Messages to devices that were dropped; devices ask again. */
+  readonly dropped: number;
+  /** Sends one message to a device that is listening; nothing is kept for one that is not. */
+  send(device: string, message: Uint8Array): void;
+  /** Replaces what every device that comes is given. */
+  retain(kind: 'beacon' | 'revocations', message: Uint8Array): void;
+  close(): Promise<void>;
+}
+
+// ---- L2 ----
+
+export type Hex = `0x${string}`;
+
+/** A block. `at`: seconds, as its header says; the base fee is wei a gas. */
+export interface Block {
+  readonly height: number;
+  readonly at: number;
+  readonly hash: Hex;
+  readonly baseFee: bigint;
+}
+
+/** The newest block and the newest that can't be taken back any more. */
+export interface Heads {
+  readonly newest: Block;
+  readonly final: Block;
+}
+
+/** A channel as the vault has it. Amounts in units, times in seconds of the vault's clock. */
+export interface ChannelState {
+  readonly owner: Hex;
+  readonly payer: Hex;
+  /** All money that ever came in, bond included. */
+  readonly deposited: number;
+  readonly credited: number;
+  readonly bond: number;
+  /** What vouchers may still move. */
+  readonly free: number;
+  /** deposited + credited - bond: a lease's spendLimit must not exceed it. Means nothing once slashed or left. */
+  readonly spendable: number;
+  /** When the running exit may be finished, on the vault's clock; 0 when none runs. */
+  readonly exitReady: number;
+  /** Key that takes over when the exit finishes; undefined when the owner leaves. */
+  readonly nextPayer: Hex | undefined;
+  readonly slashed: boolean;
+}
+
+/** A slashed bond: `amount` is 0 while no fraud was proved, `claims` counts those that wait for their share. */
+export interface PotState {
+  readonly amount: number;
+  readonly left: number;
+  readonly closesAt: number;
+  readonly claims: number;
+}
+
+/** What happened in the vault, as far as the hub follows it, in the order of the chain. */
+export type L2Event = { readonly height: number; readonly transaction: Hex } & (
+  | { readonly type: 'payeeRegistered'; readonly account: Hex; readonly payee: number }
+  /** Opened, topped up, left or slashed. */
+  | { readonly type: 'channelChanged'; readonly channel: number }
+  | { readonly type: 'batchSettled'; readonly outcomes: readonly BareOutcome[] }
+  /** A lane rose outside of a batch: what a payee got after a proved fraud. */
+  | { readonly type: 'laneRaised'; readonly channel: number; readonly payee: number; readonly moved: number }
+);
+
+/** A mined transaction; `outcomes` of a settlement that succeeded. */
+export interface L2Receipt {
+  readonly transaction: Hex;
+  readonly height: number;
+  readonly succeeded: boolean;
+  readonly gas: number;
+  readonly outcomes: Uint8Array | undefined;
+}
+
+/** A settlement that was signed and maybe not sent yet. */
+export interface Prepared {
+  readonly hash: Hex;
+  readonly raw: Uint8Array;
+  readonly nonce: number;
+}
+
+/** What a transaction offers, wei a gas. */
+export interface Fees {
+  readonly maxFee: bigint;
+  readonly priorityFee: bigint;
+}
+
+/**
+ * The chain with the vault, and the account that pays the hub's gas. Rejects with SundialError:
+ * - `l2_away`: no node answers, or not with sense; nothing is known.
+ * - `l2_reverted`: the vault refuses this call as things are.
+ * - `l2_refused`: the node won't take it, for another reason.
+ * - `l2_underpriced`: the node holds another transaction of the same nonce, which this one must outbid.
+ * - `chain_mismatch`: it is another chain or another vault; `l2_disagrees`: two nodes tell different stories.
+ */
+export interface L2 {
+  newest(): Promise<Heads>;
+  /** A block by height. */
+  blockAt(height: number): Promise<Block>;
+  /** All events of the vault in a range of blocks, both ends included, in order. */
+  events(from: number, to: number): Promise<readonly L2Event[]>;
+  /** `at`: height of the block to look at; absent: the newest. */
+  channel(channel: number, at?: number): Promise<ChannelState>;
+  pot(channel: number, at?: number): Promise<PotState>;
+  /** Units that a payee registered as short at a pot and has not collected. */
+  shortfall(channel: number, payee: Uint8Array): Promise<number>;
+  /** Units that a lane has settled; 0 when the payee has no id or the lane is new. */
+  lane(channel: number, payee: Uint8Array): Promise<number>;
+  /** Units that a payee may withdraw. */
+  balance(payee: Uint8Array): Promise<number>;
+  /** Units credited so far on the voucher with this digest. */
+  credited(voucher: Uint8Array): Promise<number>;
+  isRegistered(payee: Uint8Array): Promise<boolean>;
+  /** The vault's clock in seconds: chain time less the time it was frozen. */
+  clock(): Promise<number>;
+  /** End of the freeze that ran at a block, in seconds of chain time; undefined when none did. */
+  frozenUntil(at?: number): Promise<number | undefined>;
+  /** How many transactions of the account are mined up to a height: the first free nonce then. */
+  nonceAt(height: number): Promise<number>;
+  /** The receipt of a transaction; undefined while it isn't mined. */
+  receipt(transaction: Hex): Promise<L2Receipt | undefined>;
+  /** The longest beginning of these rows that fits into one transaction; at least one row. */
+  fitting(rows: readonly Row[]): Promise<readonly Row[]>;
+  /**
+   * Signs a settlement without sending it. The same rows and nonce may be signed again for more; `nonce` absent: the
+   * first that no mined transaction of the account used.
+   */
+  prepareSettle(
+    rows: readonly Row[],
+    options?: { readonly nonce?: number; readonly feeMin?: bigint; readonly priorityFeeMin?: bigint },
+  ): Promise<Prepared>;
+  /** What a signed transaction offers. */
+  feesOf(raw: Uint8Array): Fees;
+  /** Hands a signed transaction in. That the chain has it already is no error. */
+  submit(raw: Uint8Array): Promise<void>;
+  /** Makes sure a payee has an id. */
+  registerPayee(payee: Uint8Array): Promise<void>;
+  /** Sends and waits for a block; resolves with the transaction. */
+  proveFraud(rule: Rule, rows: readonly Row[]): Promise<Hex>;
+  registerShortfall(rows: readonly Row[]): Promise<Hex>;
+  collectShare(channel: number, payee: Uint8Array): Promise<Hex>;
+  closePot(channel: number): Promise<Hex>;
+}
+
+// ---- all of them ----
+
+/** What a hub is put together over. */
+export interface Ports {
+  readonly time: Time;
+  readonly signer: Signer;
+  readonly l2: L2;
+  /** Where the registry stands. */
+  readonly disk: Disk;
+  openLedger(options: LedgerOptions): Promise<Ledger>;
+  /** Connects to devices. Rejects with `broker_unreachable`. */
+  openIngest(events: IngestEvents): Promise<Ingest>;
+}
