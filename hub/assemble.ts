@@ -55,6 +55,8 @@ export interface HubObserver {
   effect?(effect: IntakeEffect): void;
   /** A record is durable at this position, now or found at the start. */
   stored?(record: HubRecord, position: number): void;
+  /** A message broke the intake, which a machine should never do. */
+  defect?(error: unknown): void;
 }
 
 export interface AssembledHub {
@@ -102,6 +104,8 @@ async function assemble(
   const { signing, log, metrics, observer = {} } = setup;
   const online = new Set<string>();
   let ingest: Ingest | undefined;
+  /** Channels on the list that was published last. */
+  let lastRevoked: number | undefined;
   let fatalError: unknown;
   const fatal = (error: unknown) => {
     if (fatalError !== undefined) return;
@@ -143,6 +147,7 @@ async function assemble(
     pool: setup.pool,
     send,
     observe: observer.effect,
+    defect: observer.defect,
     registered: (device, message) => devices.registered(device, message),
     // Devices hear of it at once; a proof, if that was the reason, goes to L2 with the next look.
     revocations: () => {
@@ -195,7 +200,9 @@ async function assemble(
       if (signed.unlisted > 0)
         log.error({ channels: signed.unlisted }, 'the revocation list has no room for them');
       ingest?.retain('beacon', signed.beacon);
-      ingest?.retain('revocations', signed.revocations);
+      // An empty list is published once: every device that comes is given it anyway.
+      if (signed.revoked > 0 || lastRevoked !== 0) ingest?.retain('revocations', signed.revocations);
+      lastRevoked = signed.revoked;
       if (signed.size !== registry.state.ledgerSize) await registry.update({ ledgerSize: signed.size });
     },
   });

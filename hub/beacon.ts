@@ -13,6 +13,8 @@ export interface SignedBeacon {
   readonly revocations: Uint8Array;
   /** Ledger records that the checkpoint covers. */
   readonly size: number;
+  /** Channels on the list. */
+  readonly revoked: number;
   /** Revoked channels for which the list has no room. */
   readonly unlisted: number;
 }
@@ -40,6 +42,7 @@ export async function signBeacon(
     beacon: encodeMessage({ type: 'beacon', ...fields, signature }),
     revocations: encodeMessage({ type: 'revocations', channels }),
     size,
+    revoked: channels.length,
     unlisted,
   };
 }

@@ -181,7 +181,7 @@ export class MqttIngest implements Ingest {
 
   private publish(topic: string, message: Uint8Array, retain: boolean): void {
     // The client would queue without bound while it is offline.
-    if (!this.client.connected || this.outgoing >= downInFlightMax) {
+    if (!this.client.connected || (!retain && this.outgoing >= downInFlightMax)) {
       if (!retain) this.dropped += 1;
       return;
     }

@@ -41,6 +41,8 @@ export interface IntakeHost {
   readonly pool?: RecoverPool | undefined;
   /** Told of every effect before it is carried out. */
   readonly observe?: ((effect: IntakeEffect) => void) | undefined;
+  /** Told when a message broke the intake: a mistake in it, whose state is the old one. */
+  readonly defect?: ((error: unknown) => void) | undefined;
   /** Something that makes going on unsafe. */
   fatal(error: unknown): void;
 }
@@ -135,6 +137,7 @@ export class IntakeRuntime {
       // nothing has happened, but the answer of a disk can't be ignored.
       if (event.type !== 'message') return this.host.fatal(error);
       this.host.log.error({ device: event.device, err: causeText(error) }, 'a message broke the intake');
+      this.host.defect?.(error);
       return;
     }
     const work: Promise<void>[] = [];

@@ -63,12 +63,11 @@ function plan(
     case 'hubBuries':
       // It goes on acknowledging for the second half of the time, and for good.
       world.at(WARMUP_MS + Math.floor(span / 2), () => {
-        hub.buries = true;
+        hub.l2.buries = true;
       });
       return;
     case 'hubOverlends':
-      hub.lends = size;
-      for (const { channel } of fleet.payers) hub.watchChannel(channel);
+      hub.l2.lends = size;
       return;
     case 'hubWithholds':
       // It answers nobody for the second half of the time; what payees hold stays theirs.
@@ -82,7 +81,6 @@ function plan(
         chain.submit({
           name: 'exit',
           run: (vault, at) => vault.startExit(payer.channel, at),
-          final: () => hub.watchChannel(payer.channel),
         });
       });
       return;

@@ -13,10 +13,10 @@ export const acknowledgedIsKept: MakeChecker = (simulation, report) => {
   return {
     name: 'acknowledged is kept',
     acknowledged(entry, position) {
-      const { durable, ledger } = simulation.hub;
+      const { durable, ledgerSize } = simulation.hub;
       const at = durable.get(entry);
       if (at === undefined) return report(`the hub acknowledged ${entry.slice(0, 8)} before it was durable`);
-      if (position >= ledger.length) report(`position ${position} is beyond the ledger`);
+      if (position >= ledgerSize) report(`position ${position} is beyond the ledger`);
       if (at >= promised.length) {
         const more = new Uint8Array(2 * Math.max(at, promised.length));
         more.set(promised);

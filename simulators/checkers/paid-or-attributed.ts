@@ -91,7 +91,7 @@ function charged(
   const kept = over - writtenOffTo(simulation, payer.channel, merchant.id);
   if (kept <= 0) return undefined;
   const words = `${payer.device.name} was charged ${over} by merchant ${merchant.index} for nothing`;
-  const byHub = simulation.hub.buries || overlent > 0;
+  const byHub = simulation.hub.l2.buries || overlent > 0;
   if (merchant.givesCredits && !byHub) return words;
   blame(simulation, payer, merchant.givesCredits ? 'hub' : 'payee', kept);
   const promised = promisedBy(simulation, payer.channel, merchant.id);
@@ -108,7 +108,7 @@ function shortOfHonest(
   short: number,
   overlent: number,
 ): string | undefined {
-  const buried = simulation.hub.buries ? unsettledOf(simulation, payer.channel) : 0;
+  const buried = simulation.hub.l2.buries ? unsettledOf(simulation, payer.channel) : 0;
   if (overlent + buried === 0) return `${payer.device.name} got goods for ${short} that nobody was paid for`;
   blame(simulation, payer, 'hub', short);
   if (short <= overlent + buried) return undefined;

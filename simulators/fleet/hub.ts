@@ -1,37 +1,41 @@
 /**
- * The hub in virtual time: the real intake, batch planning and ledger records, with a disk that takes its time and
- * forgets what was not synced when the power goes. What its shell does in hub/hub.ts is done here at once: signing,
- * sending, watching L2, settling.
+ * A host of the hub in virtual time: the hub that ships (hub/assemble.ts) over a simulated disk, chain, broker and clock.
+ * What is here is what a machine and its operator do: power, restarts, a disk that fails, and the ways in which an
+ * operator can cheat. Every port belongs to one life: once the power was cut nothing of the dead process runs on.
  */
-import { type PlannedRow, planRows, rowKey, rowOf, type SettledView } from '../../hub/batch/batch.ts';
+import { type AssembledHub, assembleHub } from '../../hub/assemble.ts';
 import { findEntry } from '../../hub/intake/books.ts';
-import { intakeStep } from '../../hub/intake/intake.ts';
 import {
   type Books,
   durableBooks,
   emptyIntake,
   type Entry,
-  type IntakeContext,
   type IntakeEffect,
-  type IntakeEvent,
   type IntakeState,
 } from '../../hub/intake/state.ts';
-import { bytesKey, Edit, keyNumber, trieEntries, trieGet, trieKey } from '../../hub/intake/trie.ts';
-import { decodeRecord, encodeRecord, type HubRecord, type RecordOf } from '../../hub/ledger/records.ts';
-import { listedRevocations } from '../../hub/revocations.ts';
-import { concatBytes, uintBytes, ZERO_BYTES32 } from '../../protocol/bytes.ts';
-import { unreachable } from '../../protocol/errors.ts';
-import { height, seconds } from '../../protocol/integers.ts';
-import { refusalNumber, type RefusalName } from '../../protocol/refusals.ts';
-import type { Message, MessageOf } from '../../protocol/wire/messages.ts';
+import { bytesKey, keyNumber, trieEntries, trieGet, trieKey } from '../../hub/intake/trie.ts';
+import { FileLedger } from '../../hub/ledger/file-ledger.ts';
+import type { HubRecord, RecordOf } from '../../hub/ledger/records.ts';
+import { agreeing } from '../../hub/l2/agreeing.ts';
+import type { Row } from '../../hub/l2/rows.ts';
+import type { Logger } from '../../hub/log.ts';
+import { NO_METRICS } from '../../hub/metrics.ts';
+import type { Ingest, IngestEvents, Ports } from '../../hub/ports.ts';
+import { isError } from '../../hub/errors.ts';
+import { SundialError } from '../../protocol/errors.ts';
+import type { Timing } from '../../protocol/limits.ts';
+import type { RefusalName } from '../../protocol/refusals.ts';
+import type { Signing } from '../../protocol/signing/digests.ts';
 import type { Chain } from '../stage/chain/chain.ts';
-import type { Outcome, VaultModel } from '../stage/chain/vault.ts';
+import type { Outcome } from '../stage/chain/vault.ts';
+import { type NodeFaults, VirtualL2 } from '../stage/chain/virtual-l2.ts';
+import { VirtualDisk } from '../stage/disk/virtual-disk.ts';
 import type { Broker, HubEnd } from '../stage/network/broker.ts';
 import type { Random } from '../stage/world/random.ts';
 import type { SimulatedKey } from '../stage/world/suite.ts';
-import { MINUTE, type World } from '../stage/world/world.ts';
-import { HubDisk } from './hub-disk.ts';
+import { MINUTE, SECOND, START_SECONDS, type World } from '../stage/world/world.ts';
 
+/** What a run wants to know of its hub. */
 export interface HubWatcher {
   acknowledged(device: string, entry: string, position: number): void;
   leased(lease: RecordOf<'lease'>): void;
@@ -40,76 +44,89 @@ export interface HubWatcher {
   evidence(evidence: RecordOf<'evidence'>): void;
   crashed(): void;
   started(): void;
-  batched(rows: readonly PlannedRow[], outcomes: readonly Outcome[], gas: number): void;
+  batched(rows: readonly Row[], outcomes: readonly Outcome[], gas: number): void;
+  /** The hub stopped for good, or a mistake in it showed. */
+  broken(error: unknown): void;
 }
 
 export interface HubOptions {
-  readonly context: IntakeContext;
+  readonly signing: Signing;
+  readonly timing: Timing;
+  readonly scopes: Readonly<Record<string, readonly string[]>>;
+  readonly leaseAnyScope: boolean;
+  readonly indexedMax: number;
   readonly key: SimulatedKey;
   readonly random: Random;
   /** Milliseconds between beacons, and between two plans of a batch. */
   readonly beaconMs: number;
   readonly batchMs: number;
+  /** Nodes of the chain that it asks. */
+  readonly nodes: number;
 }
 
-/** One group commit: fdatasync on a small server. */
-const SYNC_MS = { least: 2, most: 9 };
-const WATCH_MS = MINUTE;
-/** Rows of one settlement: what fits into a transaction's gas. And settlements that one plan may fill. */
-const ROWS_MAX = 1000;
-const SETTLEMENTS_MAX = 16;
-/** Gas of a plain row and of each lane that a list adds; the base of a transaction. Measured on the real vault. */
-const GAS = { transaction: 30_000, row: 11_500, listed: 4_500 };
+const POLL_MS = MINUTE;
+/** Rows of one settlement: what fits into a transaction's gas. */
+const LANES_MAX = 1000;
+/** How long a supervisor waits before it starts a hub again that did not come up. */
+const AGAIN_MS = 5 * SECOND;
+
+const silent = (): void => undefined;
+const NO_LOG: Logger = { debug: silent, info: silent, warn: silent, error: silent, fatal: silent };
 
 export class SimulatedHub implements HubEnd {
-  state: IntakeState = emptyIntake;
   isUp = false;
-  /** Milliseconds that every sync takes on top; a slow disk. */
-  diskSlowMs = 0;
-  /** The disk refuses to write. */
-  diskFails = false;
+  readonly disk: VirtualDisk;
+  readonly l2: VirtualL2;
+  /** One for each node that it asks. */
+  readonly nodes: readonly NodeFaults[];
   /** Stops answering although it runs: an operator that withholds. */
   withholds = false;
-  /** Lends as though deposits were so many times what they are; 1 is honest. */
-  lends = 1;
-  /** Acknowledges everything and brings nothing to L2 any more. */
-  buries = false;
-  /** Encoded records that survive anything. */
-  readonly ledger = new HubDisk();
+  /** Milliseconds that its key takes to sign, and whether it fails. */
+  signMs = 0;
+  keyFails = false;
   /** Entries by digest that stand in the ledger for certain, with their position. */
   readonly durable = new Map<string, number>();
   gas = 0;
   batches = 0;
   lanesSettled = 0;
   crashes = 0;
-  private queue: { readonly token: number; readonly record: HubRecord }[] = [];
-  private syncPlanned = false;
-  /** The last sync failed. */
-  private diskFailed = false;
+  private hub: AssembledHub | undefined;
+  private isStarting = false;
+  private devices: IngestEvents | undefined;
+  /** What its books held when it was last up. */
+  private lastState: IntakeState = emptyIntake;
   private epoch = 0;
-  /** Settlements that are not final yet: nothing is planned meanwhile. */
-  private settling = 0;
-  /** Channel of the last row that was planned: the next plan starts behind it. */
-  private after: number | undefined;
-  private readonly refusedRows = new Map<string, number>();
-  private readonly terminals = new Map<string, MessageOf<'register'>>();
-  private readonly byPayee = new Map<string, Set<string>>();
-  private readonly leaving = new Map<number, boolean>();
-  private context: IntakeContext;
+  private indexedMax: number;
   private readonly options: HubOptions;
   private readonly world: World;
   private readonly broker: Broker;
-  private readonly chain: Chain;
   private readonly watcher: HubWatcher;
 
   constructor(options: HubOptions, world: World, broker: Broker, chain: Chain, watcher: HubWatcher) {
     this.options = options;
-    this.context = options.context;
+    this.indexedMax = options.indexedMax;
     this.world = world;
     this.broker = broker;
-    this.chain = chain;
     this.watcher = watcher;
+    this.disk = new VirtualDisk(world, options.random.fork('disk'));
+    this.l2 = new VirtualL2(world, chain, options.signing.suite, {
+      settled: (rows, outcomes, gas) => {
+        this.gas += gas;
+        this.batches += 1;
+        this.lanesSettled += outcomes.filter(({ moved }) => moved > 0).length;
+        watcher.batched(rows, outcomes, gas);
+      },
+    });
+    this.nodes = Array.from({ length: options.nodes }, () => ({
+      away: false,
+      behind: 0,
+      hidesEvents: false,
+    }));
     broker.hub = this;
+  }
+
+  get state(): IntakeState {
+    return this.isUp ? this.hub!.intake.state : this.lastState;
   }
 
   /** The books as far as they are durable. */
@@ -117,329 +134,212 @@ export class SimulatedHub implements HubEnd {
     return durableBooks(this.state);
   }
 
+  /** Records that are durable, while it is up. */
+  get ledgerSize(): number {
+    return this.hub?.journal.ledger.size ?? 0;
+  }
+
   // ---- life ----
 
   start(): void {
-    if (this.isUp) return;
-    this.isUp = true;
-    this.state = emptyIntake;
-    this.queue = [];
-    this.syncPlanned = false;
-    this.refusedRows.clear();
-    const edit = new Edit();
-    for (const [position, bytes] of this.ledger.records())
-      this.run({ type: 'replayed', record: decodeRecord(bytes, position), position, edit });
-    this.run({ type: 'recheck' });
-    for (const message of this.terminals.values())
-      this.run({ type: 'terminal', terminal: message.device, payee: message.payee! });
-    this.watchBlock();
-    for (const id of this.chain.vault.channels.keys()) this.watchChannel(id);
-    for (const payee of this.chain.vault.balances.keys()) this.watchPayee(payee);
-    this.watcher.started();
-    this.broker.hubStarted();
-    this.publish();
-    this.loop(WATCH_MS, () => this.watchBlock());
-    this.loop(this.options.beaconMs, () => this.publish());
-    this.loop(this.options.batchMs, () => this.settle());
+    if (this.isUp || this.isStarting) return;
+    this.isStarting = true;
+    const { epoch } = this;
+    this.world.touched = true;
+    this.begin().catch((error: unknown) => {
+      if (this.epoch !== epoch) return;
+      this.isStarting = false;
+      // A disk that fails is tried again, as a supervisor does; whatever else holds up a start is a fault of the hub.
+      if (this.disk.fails || (error as { code?: string }).code === 'EIO')
+        this.later(AGAIN_MS, () => this.start());
+      else this.watcher.broken(error);
+    });
   }
 
-  /** Power or process gone. Of what waited for the disk a part may stand there all the same, unacknowledged. */
+  private async begin(): Promise<void> {
+    const { epoch, options } = this;
+    const { signing, timing, scopes, leaseAnyScope } = options;
+    const hub = await assembleHub(this.ports(), {
+      signing,
+      timing,
+      scopes,
+      leaseAnyScope,
+      indexedMax: this.indexedMax,
+      development: false,
+      startBlock: 0,
+      lanesMax: LANES_MAX,
+      chain: { pollMs: POLL_MS },
+      batch: { everyMs: options.batchMs },
+      beaconMs: options.beaconMs,
+      log: NO_LOG,
+      metrics: NO_METRICS,
+      onFatal: (error) => {
+        if (this.epoch === epoch) this.watcher.broken(error);
+      },
+      observer: {
+        effect: (effect) => this.onEffect(effect),
+        stored: (record, position) => this.onStored(record, position),
+        defect: (error) => this.watcher.broken(error),
+      },
+    });
+    this.hub = hub;
+    await hub.begin();
+    this.isStarting = false;
+    this.isUp = true;
+    this.watcher.started();
+    this.broker.hubStarted();
+  }
+
+  /** What this life of the process has from outside. */
+  private ports(): Ports {
+    const { epoch, options, world, disk } = this;
+    const salts = options.random.fork(`salts ${epoch}`);
+    const time = {
+      nowMs: () => START_SECONDS * SECOND + world.nowMs,
+      schedule: (delayMs: number, action: () => void) => this.later(delayMs, action),
+    };
+    const later = (delayMs: number, action: () => void) => void this.later(delayMs, action);
+    return {
+      time,
+      signer: {
+        scheme: 'secp256k1',
+        address: options.key.address as never,
+        sign: (digest) => this.sign(digest),
+      },
+      l2: agreeing(this.nodes.map((faults) => this.l2.node(later, faults))),
+      disk: disk.folder('registry'),
+      openLedger: (wishes) =>
+        FileLedger.open({ ...wishes, disk: disk.folder('ledger'), time, salt: () => salts.next() }),
+      openIngest: async (events) => {
+        this.devices = events;
+        return this.ingest();
+      },
+    };
+  }
+
+  private async sign(digest: Uint8Array): Promise<never> {
+    if (this.signMs > 0) await new Promise<void>((resolve) => this.later(this.signMs, resolve));
+    if (this.keyFails)
+      throw new SundialError('key_unavailable', 'the key does not answer', {
+        severity: 'call',
+        remedy: 'None: this is a simulation.',
+      });
+    return this.options.key.sign(digest) as never;
+  }
+
+  private ingest(): Ingest {
+    const { epoch, broker } = this;
+    const isHeard = (): boolean => this.epoch === epoch && !this.withholds;
+    return {
+      connected: true,
+      dropped: 0,
+      send: (device, message) => {
+        if (isHeard()) broker.down(device, message);
+      },
+      retain: (kind, message) => {
+        if (isHeard()) broker.retain(kind, message);
+      },
+      close: async () => {},
+    };
+  }
+
+  /** As long as this process lives. */
+  private later(delayMs: number, action: () => void): () => void {
+    const { epoch, world } = this;
+    const planned = world.after(delayMs, () => {
+      if (this.epoch !== epoch) return;
+      world.touched = true;
+      action();
+    });
+    return () => {
+      planned.cancelled = true;
+    };
+  }
+
+  /** Power gone, the process with it. Of what was not synced a part may stand on the disk all the same. */
   crash(): void {
-    if (!this.isUp) return;
+    if (!this.isUp && !this.isStarting) return;
+    this.lastState = this.state;
     this.isUp = false;
+    this.isStarting = false;
+    this.hub = undefined;
+    this.devices = undefined;
     this.epoch += 1;
     this.crashes += 1;
-    this.settling = 0;
-    const torn = this.options.random.below(this.queue.length + 1);
-    for (const { record } of this.queue.slice(0, torn)) this.append(record);
-    this.queue = [];
+    this.disk.powerCut();
     this.watcher.crashed();
   }
 
-  /** An operator gives it room for so many entries. */
+  /** An operator gives it room for so many entries: with its next start. */
   giveRoom(indexedMax: number): void {
-    this.context = { ...this.context, indexedMax };
-  }
-
-  private loop(everyMs: number, action: () => void): void {
-    const { epoch } = this;
-    const again = (): void => {
-      this.world.after(everyMs, () => {
-        if (this.epoch !== epoch || !this.isUp) return;
-        action();
-        again();
-      });
-    };
-    again();
+    this.indexedMax = indexedMax;
+    if (!this.isUp) return;
+    this.crash();
+    this.start();
   }
 
   // ---- the broker's side ----
 
   receive(device: string, bytes: Uint8Array): void {
     if (!this.isUp || this.withholds) return;
-    this.run({ type: 'message', device, bytes, now: seconds(this.world.nowSeconds) });
-  }
-
-  arrived(device: string): void {
-    if (!this.isUp) return;
-    const { beacon, revocations } = this.signedBeacon() ?? {};
-    if (beacon !== undefined) this.broker.down(device, beacon);
-    if (revocations !== undefined && revocations.channels.length > 0) this.broker.down(device, revocations);
-  }
-
-  private signedBeacon(): { beacon: Message; revocations: MessageOf<'revocations'> } | undefined {
-    const { block } = this.state;
-    if (block === undefined) return undefined;
-    const { signing, timing } = this.options.context;
-    const { channels } = listedRevocations(this.books, timing, block.at);
-    const fields = {
-      at: block.at,
-      height: block.height,
-      revocations: signing.suite.keccak256(concatBytes(...channels.map((id) => uintBytes(id, 4)))),
-      checkpoint: ZERO_BYTES32,
-    };
-    const signature = this.options.key.sign(signing.digest('Beacon', fields));
-    return {
-      beacon: { type: 'beacon', ...fields, signature },
-      revocations: { type: 'revocations', channels },
-    };
-  }
-
-  private publish(): void {
-    const signed = this.withholds ? undefined : this.signedBeacon();
-    if (signed === undefined) return;
-    for (const device of this.broker.connected) {
-      this.broker.down(device, signed.beacon);
-      if (signed.revocations.channels.length > 0) this.broker.down(device, signed.revocations);
-    }
-  }
-
-  // ---- the intake's effects ----
-
-  private run(event: IntakeEvent): void {
-    const { state, effects } = intakeStep(this.context, this.state, event);
-    this.state = state;
-    for (const effect of effects) this.execute(effect);
-  }
-
-  private execute(effect: IntakeEffect): void {
-    const { key } = this.options;
-    const { signing } = this.context;
-    switch (effect.type) {
-      case 'persist':
-        this.queue.push(effect);
-        return this.planSync();
-      case 'acknowledge': {
-        const { device, entry, position, at } = effect;
-        const fields = { entry, position: position as never, at };
-        const signature = key.sign(signing.digest('Acknowledgement', fields));
-        this.watcher.acknowledged(device, bytesKey(entry), position);
-        return this.broker.down(device, { type: 'acknowledgement', ...fields, signature });
-      }
-      case 'lease': {
-        this.watcher.leased(effect.lease);
-        const { type: _, seq: __, ...fields } = effect.lease;
-        const signature = key.sign(signing.digest('Lease', fields));
-        return this.broker.down(effect.device, { type: 'lease', ...fields, signature });
-      }
-      case 'credit':
-        return this.broker.down(effect.device, effect.message);
-      case 'unknown': {
-        const fields = { entry: effect.entry, size: effect.size as never };
-        const signature = key.sign(signing.digest('Unknown', fields));
-        return this.broker.down(effect.device, { type: 'unknown', ...fields, signature });
-      }
-      case 'member': {
-        const { type: _, ...fields } = effect.member;
-        const signature = key.sign(signing.digest('Member', fields));
-        return this.broker.down(effect.device, { type: 'member', ...fields, signature });
-      }
-      case 'reject':
-        this.watcher.refused(effect.code);
-        return this.broker.down(effect.device, {
-          type: 'rejection',
-          entry: effect.entry,
-          code: refusalNumber(effect.code),
-        });
-      case 'registered':
-        return this.register(effect.message);
-      case 'revocations':
-        return this.publish();
-      case 'count':
-        if (effect.what.type === 'accepted') this.watcher.accepted(effect.what.kind);
-        if (effect.what.type === 'evidence') this.watcher.evidence(effect.what.evidence);
-        return;
-      default:
-        return unreachable(effect);
-    }
-  }
-
-  private register(message: MessageOf<'register'>): void {
-    if (message.payee === undefined) return;
-    const id = bytesKey(message.device);
-    this.terminals.set(id, message);
-    const payee = bytesKey(message.payee);
-    const terminals = this.byPayee.get(payee);
-    if (terminals === undefined) this.byPayee.set(payee, new Set([id]));
-    else terminals.add(id);
-  }
-
-  // ---- the disk ----
-
-  private planSync(): void {
-    if (this.syncPlanned || this.queue.length === 0) return;
-    this.syncPlanned = true;
-    const { epoch } = this;
-    const delay = this.options.random.between(SYNC_MS.least, SYNC_MS.most) + this.diskSlowMs;
-    this.world.after(delay, () => {
-      if (this.epoch !== epoch) return;
-      this.syncPlanned = false;
-      this.sync();
-      this.planSync();
+    this.world.touched = true;
+    this.devices!.message(device, bytes).catch((error: unknown) => {
+      // A key that does not answer leaves a message without an answer: the device asks again.
+      if (!isError(error, 'key_unavailable')) this.world.fail(error);
     });
   }
 
-  private sync(): void {
-    const group = this.queue;
-    this.queue = [];
-    if (this.diskFails) {
-      const [first] = group;
-      if (first !== undefined)
-        this.run({ type: 'persistFailed', token: first.token, code: 'storage_failed' });
-      this.diskFailed = true;
-      return;
-    }
-    if (this.diskFailed) {
-      this.diskFailed = false;
-      this.run({ type: 'recheck' });
-    }
-    const placed = group.map(({ token, record }) => ({ token, position: this.append(record) }));
-    for (const { token, position } of placed) this.run({ type: 'persisted', token, position });
+  presence(device: string, online: boolean): void {
+    this.devices?.presence(device, online);
   }
 
-  private append(record: HubRecord): number {
-    const position = this.ledger.append(encodeRecord(record));
-    if (record.type !== 'entry') return position;
-    // The books' own text of the key: a copy for each of millions would be as large as the entry.
+  // ---- what is watched ----
+
+  private onEffect(effect: IntakeEffect): void {
+    const { watcher } = this;
+    switch (effect.type) {
+      case 'acknowledge':
+        return watcher.acknowledged(effect.device, bytesKey(effect.entry), effect.position);
+      case 'lease':
+        return watcher.leased(effect.lease);
+      case 'reject':
+        return watcher.refused(effect.code);
+      case 'count':
+        if (effect.what.type === 'accepted') watcher.accepted(effect.what.kind);
+        if (effect.what.type === 'evidence') watcher.evidence(effect.what.evidence);
+        return;
+      default:
+    }
+  }
+
+  private onStored(record: HubRecord, position: number): void {
+    if (record.type !== 'entry') return;
     const digest = bytesKey(record.id);
+    // The books' own text of the key: a copy for each of millions would be as large as the entry.
     const key = trieKey(this.state.books.known, digest) ?? digest;
     // What turns up twice stands where it stood first.
     if (!this.durable.has(key)) this.durable.set(key, position);
-    return position;
   }
 
-  // ---- L2 ----
+  // ---- what its operator does ----
 
-  watchBlock(): void {
-    const { at, height: number } = this.chain.head;
-    this.run({ type: 'block', at: seconds(at), height: height(number) });
-  }
-
-  /** What L2 shows of a channel, at finality. */
-  watchChannel(id: number): void {
-    if (!this.isUp) return;
-    const found = this.chain.vault.channel(id);
-    const bond = found.bond + found.potOpened;
-    this.run({
-      type: 'channel',
-      channel: id as never,
-      facts: {
-        payer: found.payer,
-        deposited: (this.lends * found.deposited) as never,
-        spendable: (this.lends * (found.deposited + found.credited - bond)) as never,
-        exiting: found.exitReady !== 0,
-        slashed: found.potOpened !== 0,
-      },
-    });
-    this.leaving.set(id, found.exitReady !== 0);
-  }
-
-  private watchPayee(payee: string): void {
-    const bytes = new Uint8Array(20);
-    for (let i = 0; i < 20; i++) bytes[i] = Number.parseInt(payee.slice(2 * i, 2 * i + 2), 16);
-    this.run({ type: 'payee', payee: bytes });
-  }
-
-  /** Plans and hands in what is worth settling; the next plan follows when all of it is final. */
+  /** Settles now whatever can be settled. */
   settle(): void {
-    if (!this.isUp || this.settling > 0 || this.withholds || this.buries || this.chain.isAway) return;
-    const { signing } = this.context;
-    const { books } = this;
-    const { vault } = this.chain;
-    const view: SettledView = {
-      settled: (channel, payee) => vault.settledOf(channel, payee),
-      registered: (payee) => vault.balances.has(payee),
-      credited: (voucher) => vault.creditedOn(voucher),
-      blocked: (reference) => (this.refusedRows.get(rowKey(reference)) ?? 0) > 0,
-    };
-    const planned = planRows(signing, books, view, ROWS_MAX * SETTLEMENTS_MAX, this.after);
-    this.after = planned.at(-1)?.entry.channel;
-    // A refused row is left out of one plan, then tried again: a payee may have money by then.
-    for (const [key, left] of this.refusedRows) {
-      if (left <= 1) this.refusedRows.delete(key);
-      else this.refusedRows.set(key, left - 1);
-    }
-    for (let i = 0; i < planned.length; i += ROWS_MAX) this.submit(planned.slice(i, i + ROWS_MAX));
+    if (!this.isUp || this.withholds) return;
+    this.world.touched = true;
+    void this.hub!.rounds.settleNow();
   }
 
-  private submit(planned: readonly PlannedRow[]): void {
-    const { signing } = this.context;
-    const rows = planned.map(({ entry, reference }) => rowOf(signing, entry, reference));
-    let outcomes: Outcome[] = [];
-    const { epoch } = this;
-    const sent = this.chain.submit({
-      name: 'settle',
-      run: (model: VaultModel) => {
-        outcomes = model.settle(rows);
-      },
-      undone: (lost) => {
-        if (lost && this.epoch === epoch) this.settling -= 1;
-      },
-      final: () => {
-        const listed = planned.reduce((sum, { reference }) => sum + reference.lanes.length, 0);
-        const gas = GAS.transaction + rows.length * GAS.row + listed * GAS.listed;
-        this.gas += gas;
-        this.batches += 1;
-        this.lanesSettled += outcomes.filter(({ moved }) => moved > 0).length;
-        this.watcher.batched(planned, outcomes, gas);
-        if (this.epoch !== epoch) return;
-        this.settling -= 1;
-        this.afterSettlement(planned, outcomes);
-      },
-    });
-    if (sent) this.settling += 1;
-  }
-
-  private afterSettlement(planned: readonly PlannedRow[], outcomes: readonly Outcome[]): void {
-    const refused = new Set<number>();
-    for (const outcome of outcomes) {
-      if (outcome.moved === 0 && outcome.reason !== 'stale' && outcome.reason !== 'credit_stale')
-        refused.add(outcome.channel);
-      else if (outcome.moved > 0 && outcome.credit) this.watchChannel(outcome.channel);
-      if (!outcome.credit && outcome.moved > 0) this.tellSettled(outcome.channel, outcome.payee);
-    }
-    for (const { entry, reference } of planned)
-      if (refused.has(entry.channel)) this.refusedRows.set(rowKey(reference), REFUSED_ROUNDS);
-  }
-
-  private tellSettled(channel: number, payee: string): void {
-    const paid = this.chain.vault.settledOf(channel, payee);
-    for (const id of this.byPayee.get(payee) ?? []) {
-      if (!this.broker.isConnected(id)) continue;
-      this.broker.down(id, {
-        type: 'settled',
-        channel: channel as never,
-        payee: this.terminals.get(id)!.payee!,
-        paid: paid as never,
-        transaction: ZERO_BYTES32,
-      });
-    }
-  }
-
-  /** The operator's word: the channel is not to be trusted any more. */
+  /** The channel is not to be trusted any more. */
   revoke(channel: number): void {
-    if (this.isUp) this.run({ type: 'revoke', channel: channel as never, revoked: true });
+    if (!this.isUp) return;
+    this.world.touched = true;
+    this.hub!.revoke(channel, true).catch((error: unknown) => {
+      if (!(error instanceof SundialError)) this.world.fail(error);
+    });
   }
+
+  // ---- what checkers ask ----
 
   /** Vouchers on which a terminal promised something back and the payee has not signed for it, oldest channel first. */
   owed(): Entry[] {
@@ -464,6 +364,3 @@ export class SimulatedHub implements HubEnd {
     return found;
   }
 }
-
-/** Rounds for which a refused row is left out of plans. */
-const REFUSED_ROUNDS = 3;

@@ -58,17 +58,13 @@ export function planLife(simulation: Run): void {
   merchants();
 }
 
-function planTopUp(
-  { world, random, chain, hub, vault, options }: Run,
-  { channel, device }: PayerActor,
-): void {
+function planTopUp({ world, random, chain, vault, options }: Run, { channel, device }: PayerActor): void {
   const own = random.fork(`owner of ${device.name}`);
   if (!own.chance(options.scenario.topUps ?? 0)) return;
   const added = Math.floor(vault.channel(channel).deposited / 2);
   const transaction = {
     name: 'top-up',
     run: (model: VaultModel) => void model.topUp(channel, added),
-    final: () => hub.watchChannel(channel),
   };
   world.at(WARMUP_MS + own.below(options.scenario.hours * HOUR), () => chain.submit(transaction));
 }

@@ -5,7 +5,6 @@
 import type { Fault as RuntimeFault } from '../../device/runtime.ts';
 import { bytesKey } from '../../hub/intake/trie.ts';
 import { channelBook, entryId } from '../../hub/intake/books.ts';
-import type { IntakeContext } from '../../hub/intake/state.ts';
 import { type Address, toHex } from '../../protocol/bytes.ts';
 import { type Seconds, seconds } from '../../protocol/integers.ts';
 import {
@@ -33,7 +32,7 @@ import { Accounts } from './accounts.ts';
 import type { PayerActor, TerminalActor } from './actors.ts';
 import type { AnyDevice, DeviceWatcher } from './device.ts';
 import { buildFleet, type Fleet } from './fleet.ts';
-import { SimulatedHub } from './hub.ts';
+import { type HubOptions, SimulatedHub } from './hub.ts';
 import { planDrain, planLife } from './life.ts';
 import { Broker } from '../stage/network/broker.ts';
 import { calm, type Conditions } from '../stage/network/conditions.ts';
@@ -116,7 +115,7 @@ export class Simulation implements Run {
     this.chain = new Chain(this.world, this.random.fork('chain'), this.vault, (vault) => {
       if (vault.touched.size > 0) this.checkVault();
     });
-    this.broker = new Broker(this.world, network.fork('broker'), this.conditions, this.wire);
+    this.broker = new Broker(this.world, network.fork('broker'), this.conditions);
     const hubKey = suite.key(this.random.fork('hub key').bytes(32));
     const identity = {
       address: hubKey.address,
@@ -126,8 +125,9 @@ export class Simulation implements Run {
     this.fleet = buildFleet(this, options, identity);
     this.hub = new SimulatedHub(
       {
-        context: this.intakeContext(),
+        ...this.hubRules(),
         key: hubKey,
+        nodes: scenario.nodes ?? 1,
         random: this.random.fork('hub'),
         beaconMs: scenario.beaconMinutes * MINUTE,
         batchMs: scenario.batchMinutes * MINUTE,
@@ -156,7 +156,7 @@ export class Simulation implements Run {
     }
   }
 
-  private intakeContext(): IntakeContext {
+  private hubRules(): Pick<HubOptions, 'signing' | 'timing' | 'scopes' | 'leaseAnyScope' | 'indexedMax'> {
     const { leaseMinutes } = this.options.scenario;
     return {
       signing: this.signing,
@@ -165,7 +165,6 @@ export class Simulation implements Run {
       scopes: {},
       leaseAnyScope: true,
       indexedMax: HUB_INDEXED_MAX,
-      development: false,
     };
   }
 
@@ -440,9 +439,11 @@ export class Simulation implements Run {
       },
       crashed: () => note('hubCrash'),
       started: () => {
-        note('hubStart', this.hub === undefined ? 0 : this.hub.ledger.length);
+        note('hubStart', this.hub.ledgerSize);
         for (const checker of this.checkers) checker.hubStarted?.();
       },
+      broken: (error) =>
+        this.report('hub', error instanceof Error ? (error.stack ?? error.message) : String(error)),
       batched: (rows, outcomes) => {
         note(
           'batch',

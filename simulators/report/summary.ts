@@ -44,7 +44,7 @@ export function summarise(simulation: Simulation): Summary {
     ticks: accounts.ticks,
     cuts: simulation.cuts,
     faults: faults.length,
-    ledger: hub.ledger.length,
+    ledger: hub.ledgerSize,
     batches: hub.batches,
     lanesSettled: hub.lanesSettled,
     gas: hub.gas,

@@ -77,6 +77,8 @@ export const scenarioSchema = z.strictObject({
   ),
   /** How long a lease lives; absent: as long as the protocol's own. */
   leaseMinutes: z.int().min(5).max(4320).optional(),
+  /** Nodes of the chain that the hub asks, all of which must agree; absent: one. */
+  nodes: z.int().min(1).max(5).optional(),
   /** Payers keep no clock while they are without power. */
   clocklessPayers: z.boolean().optional(),
   beaconMinutes: z.int().min(1).max(1440),

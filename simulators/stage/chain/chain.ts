@@ -23,6 +23,14 @@ export interface Transaction {
   final?(): void;
 }
 
+/** Who keeps what a node of this chain would tell. Heights count from the start of the simulation. */
+export interface ChainObserver {
+  /** A transaction is in a block; `touched`: channels that it changed. */
+  mined(transaction: Transaction, height: number, touched: ReadonlySet<number>): void;
+  /** Blocks above `height` were taken back, and what they did is undone. */
+  undone(height: number): void;
+}
+
 interface Included {
   readonly height: number;
   readonly transaction: Transaction;
@@ -43,6 +51,7 @@ export class Chain {
   /** Head that the hub saw last before the node went away. */
   private seen = { at: START_SECONDS, height: 0 };
   reorganisations = 0;
+  observer: ChainObserver | undefined;
   private readonly onChange: (vault: VaultModel) => void;
 
   constructor(world: World, random: Random, vault: VaultModel, onChange: (vault: VaultModel) => void) {
@@ -89,6 +98,7 @@ export class Chain {
       this.vault.takeUndo();
       transaction.run(this.vault, START_SECONDS + (height * BLOCK_MS) / 1000);
       this.included.push({ height, transaction, undo: this.vault.takeUndo() });
+      this.observer?.mined(transaction, height, this.vault.touched);
       this.onChange(this.vault);
       transaction.mined?.();
     }
@@ -107,6 +117,7 @@ export class Chain {
     const gone = this.included.filter(({ height }) => height > first);
     this.included = this.included.filter(({ height }) => height <= first);
     for (let i = gone.length - 1; i >= 0; i--) gone[i]!.undo();
+    this.observer?.undone(first);
     this.onChange(this.vault);
     while (gone.length > 0) {
       const [entry] = gone.splice(this.random.below(gone.length), 1);

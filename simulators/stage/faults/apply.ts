@@ -57,14 +57,14 @@ export function applyFault(simulation: Run, fault: Fault): void {
         if (!simulation.options.scenario.hubDown) hub.start();
       });
     case 'slowDisk':
-      hub.diskSlowMs += fault.size;
+      hub.disk.slowMs += fault.size;
       return end(simulation, fault, () => {
-        hub.diskSlowMs -= fault.size;
+        hub.disk.slowMs -= fault.size;
       });
     case 'diskFailure':
-      hub.diskFails = true;
+      hub.disk.fails = true;
       return end(simulation, fault, () => {
-        hub.diskFails = false;
+        hub.disk.fails = false;
       });
     case 'powerCut':
       if (device.power === 'off') return;
@@ -107,6 +107,39 @@ export function applyFault(simulation: Run, fault: Fault): void {
       return end(simulation, fault, () => {
         chain.congestionBlocks -= fault.size;
       });
+    case 'nodeAway': {
+      const node = hub.nodes[fault.size % hub.nodes.length]!;
+      node.away = true;
+      return end(simulation, fault, () => {
+        node.away = false;
+      });
+    }
+    case 'nodeBehind': {
+      const node = hub.nodes[fault.size % hub.nodes.length]!;
+      node.behind += fault.size;
+      return end(simulation, fault, () => {
+        node.behind -= fault.size;
+      });
+    }
+    case 'nodeHides': {
+      // A hub that asks one node alone has nothing to compare it with.
+      const node = hub.nodes[1 + (fault.size % (hub.nodes.length - 1))];
+      if (node === undefined) return;
+      node.hidesEvents = true;
+      return end(simulation, fault, () => {
+        node.hidesEvents = false;
+      });
+    }
+    case 'hubKeySlow':
+      hub.signMs += fault.size;
+      return end(simulation, fault, () => {
+        hub.signMs -= fault.size;
+      });
+    case 'hubKeyFails':
+      hub.keyFails = true;
+      return end(simulation, fault, () => {
+        hub.keyFails = false;
+      });
     default:
       return unreachable(fault.kind);
   }
@@ -137,8 +170,11 @@ export function heal(simulation: Run): void {
   broker.cutOff.clear();
   chain.isAway = false;
   chain.congestionBlocks = 0;
-  hub.diskFails = false;
-  hub.diskSlowMs = 0;
+  hub.disk.fails = false;
+  hub.disk.slowMs = 0;
+  hub.signMs = 0;
+  hub.keyFails = false;
+  for (const node of hub.nodes) Object.assign(node, { away: false, behind: 0, hidesEvents: false });
   hub.withholds = false;
   hub.start();
   for (const device of fleet.devices) {

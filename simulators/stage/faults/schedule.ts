@@ -28,6 +28,11 @@ export const FAULT_KINDS = [
   'chainAway',
   'chainReorganisation',
   'gasSpike',
+  'nodeAway',
+  'nodeBehind',
+  'nodeHides',
+  'hubKeySlow',
+  'hubKeyFails',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -80,6 +85,11 @@ const SHAPES: Readonly<Record<FaultKind, Shape>> = {
   chainAway: { hourly: [1, 2], forMs: [5 * MINUTE, 90 * MINUTE], size: [0, 0] },
   chainReorganisation: { hourly: [1, 6], forMs: [0, 0], size: [1, 32] },
   gasSpike: { hourly: [1, 2], forMs: [10 * MINUTE, 60 * MINUTE], size: [5, 100] },
+  nodeAway: { hourly: [1, 4], forMs: [MINUTE, 30 * MINUTE], size: [0, 59] },
+  nodeBehind: { hourly: [1, 4], forMs: [MINUTE, 30 * MINUTE], size: [1, 300] },
+  nodeHides: { hourly: [1, 2], forMs: [MINUTE, 20 * MINUTE], size: [0, 59] },
+  hubKeySlow: { hourly: [1, 3], forMs: [MINUTE, 10 * MINUTE], size: [10, 5000] },
+  hubKeyFails: { hourly: [1, 2], forMs: [SECOND, 5 * MINUTE], size: [0, 0] },
 };
 
 /** A seldom fault happens so much less often than a rare one: for long runs of large fleets. */

@@ -20,8 +20,8 @@ export interface UplinkEnd {
 export interface HubEnd {
   readonly isUp: boolean;
   receive(device: string, bytes: Uint8Array): void;
-  /** A device came: it gets what is retained. */
-  arrived(device: string): void;
+  /** A device came or went. */
+  presence(device: string, online: boolean): void;
 }
 
 const UP_MS = { least: 40, most: 180 };
@@ -44,20 +44,20 @@ export class Broker {
     | undefined;
   private epoch = 0;
   private readonly sessions = new Map<string, Session>();
+  /** What every device is given that comes, by kind, in the order in which it was first published. */
+  private readonly retained = new Map<string, Uint8Array>();
   private kept: { readonly device: string; readonly bytes: Uint8Array }[] = [];
   /** Devices that no network reaches now. */
   readonly cutOff = new Set<string>();
   private readonly world: World;
   private readonly random: Random;
   private readonly conditions: Conditions;
-  private readonly wire: boolean;
   forgotten = 0;
 
-  constructor(world: World, random: Random, conditions: Conditions, wire: boolean) {
+  constructor(world: World, random: Random, conditions: Conditions) {
     this.world = world;
     this.random = random;
     this.conditions = conditions;
-    this.wire = wire;
   }
 
   isConnected(device: string): boolean {
@@ -74,7 +74,8 @@ export class Broker {
     this.epoch += 1;
     this.sessions.set(end.id, { end, epoch: this.epoch, upMs: 0, downMs: 0 });
     end.hubConnected();
-    this.hub?.arrived(end.id);
+    this.hub?.presence(end.id, true);
+    for (const bytes of this.retained.values()) this.down(end.id, bytes);
   }
 
   disconnect(device: string): void {
@@ -82,12 +83,14 @@ export class Broker {
     if (session === undefined) return;
     this.sessions.delete(device);
     session.end.hubLost();
+    this.hub?.presence(device, false);
   }
 
   /** The broker loses its memory: what was confirmed and not delivered is gone, and everybody has to come again. */
   restart(): void {
     this.forgotten += this.kept.length;
     this.kept = [];
+    // The hub publishes again what it had retained: it connects again before the devices do.
     this.epoch += 1;
     const ends = [...this.sessions.values()].map(({ end }) => end);
     for (const end of ends) this.disconnect(end.id);
@@ -131,21 +134,23 @@ export class Broker {
     for (const { device, bytes } of kept) this.toHub(device, bytes);
   }
 
-  down(device: string, message: Message): void {
+  /** Replaces what is retained of this kind, and gives it to all who are connected. */
+  retain(kind: string, bytes: Uint8Array): void {
+    this.retained.set(kind, bytes);
+    for (const device of this.sessions.keys()) this.down(device, bytes);
+  }
+
+  down(device: string, bytes: Uint8Array): void {
     const session = this.sessions.get(device);
     if (session === undefined) return;
-    this.overhears?.down(message);
     const { random, conditions, world } = this;
+    const decoded = decodeMessage(bytes, 'sync');
+    if (!decoded.ok) throw new Error(`the hub sent what does not decode: ${decoded.code}`);
+    const ready = decoded.message;
+    if (ready === undefined) return;
+    this.overhears?.down(ready);
     if (conditions.downLoss > 0 && random.chance(conditions.downLoss)) return;
-    let delivered: Message | undefined = message;
-    if (this.wire) {
-      const decoded = decodeMessage(encodeMessage(message), 'sync');
-      if (!decoded.ok) throw new Error(`the hub sent ${message.type} that does not decode: ${decoded.code}`);
-      delivered = decoded.message;
-    }
-    if (delivered === undefined) return;
     const { epoch } = session;
-    const ready = delivered;
     const deliver = (): void => {
       session.downMs = Math.max(session.downMs, world.nowMs + random.between(UP_MS.least, UP_MS.most));
       world.at(session.downMs, () => {

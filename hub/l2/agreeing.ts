@@ -1,0 +1,193 @@
+/**
+ * Several nodes asked as one: all that answer about what is final must tell the same story. A disagreement is an error
+ * with a name, so nothing is leased or settled on the word of one side. A node that is away is left out, and one that is
+ * behind holds up what counts as final for all.
+ *
+ * What it can't see: nodes that stand behind one provider and lie alike, and lies about what is not final yet; the
+ * settle loop looks those up again at finality.
+ */
+import { SundialError } from '../../protocol/errors.ts';
+import { isError } from '../errors.ts';
+import type {
+  Block,
+  ChannelState,
+  Fees,
+  Heads,
+  Hex,
+  L2,
+  L2Event,
+  L2Receipt,
+  PotState,
+  Prepared,
+} from '../ports.ts';
+import type { Rule } from './fraud.ts';
+import type { Row } from './rows.ts';
+
+/** One or more nodes as one L2. */
+export function agreeing(nodes: readonly L2[]): L2 {
+  return nodes.length === 1 ? nodes[0]! : new AgreeingL2(nodes);
+}
+
+/** The same value has the same text; amounts in wei are bigint. */
+const textOf = (value: unknown): string =>
+  JSON.stringify(value, (_key, inner: unknown) => (typeof inner === 'bigint' ? `${inner}n` : inner));
+
+export class AgreeingL2 implements L2 {
+  private readonly nodes: readonly L2[];
+
+  /** At least one node, the one to be asked first in front. */
+  constructor(nodes: readonly L2[]) {
+    this.nodes = nodes;
+  }
+
+  /** The answers of all nodes that aren't away. Throws `l2_away` when none is left, and what any of them refuses. */
+  private async all<T>(ask: (node: L2) => Promise<T>): Promise<T[]> {
+    const answers = await Promise.allSettled(this.nodes.map(ask));
+    const found: T[] = [];
+    let silent: unknown;
+    for (const answer of answers) {
+      if (answer.status === 'fulfilled') found.push(answer.value);
+      else if (isError(answer.reason, 'l2_away')) silent = answer.reason;
+      else throw answer.reason;
+    }
+    if (found.length === 0) throw silent;
+    return found;
+  }
+
+  /** The one answer of all nodes that aren't away. Throws `l2_disagrees` when there are two. */
+  private async same<T>(what: string, ask: (node: L2) => Promise<T>): Promise<T> {
+    const [first, ...others] = await this.all(ask);
+    const told = textOf(first);
+    for (const other of others) if (textOf(other) !== told) throw disagreement(what, told, textOf(other));
+    return first!;
+  }
+
+  /** The answer of the first node that isn't away. */
+  private async any<T>(ask: (node: L2) => Promise<T>): Promise<T> {
+    let last: unknown;
+    for (const node of this.nodes) {
+      try {
+        return await ask(node);
+      } catch (error) {
+        if (!isError(error, 'l2_away')) throw error;
+        last = error;
+      }
+    }
+    throw last;
+  }
+
+  /** The lowest of the final blocks, which all must have, and the newest block of the node that is least ahead. */
+  async newest(): Promise<Heads> {
+    const heads = await this.all((node) => node.newest());
+    const [lowest] = heads.map(({ final }) => final).sort(byHeight);
+    const final = await this.blockAt(lowest!.height);
+    const [newest] = heads.map((head) => head.newest).sort(byHeight);
+    return { newest: newest!, final };
+  }
+
+  /** Only of heights that are final: above, nodes may differ for a while. */
+  blockAt(height: number): Promise<Block> {
+    return this.same(`block ${height}`, (node) => node.blockAt(height));
+  }
+
+  events(from: number, to: number): Promise<readonly L2Event[]> {
+    return this.same(`the events of blocks ${from} to ${to}`, (node) => node.events(from, to));
+  }
+
+  channel(channel: number, at?: number): Promise<ChannelState> {
+    if (at === undefined) return this.any((node) => node.channel(channel));
+    return this.same(`channel ${channel} at block ${at}`, (node) => node.channel(channel, at));
+  }
+
+  pot(channel: number, at?: number): Promise<PotState> {
+    return this.any((node) => node.pot(channel, at));
+  }
+
+  shortfall(channel: number, payee: Uint8Array): Promise<number> {
+    return this.any((node) => node.shortfall(channel, payee));
+  }
+
+  lane(channel: number, payee: Uint8Array): Promise<number> {
+    return this.any((node) => node.lane(channel, payee));
+  }
+
+  balance(payee: Uint8Array): Promise<number> {
+    return this.any((node) => node.balance(payee));
+  }
+
+  credited(voucher: Uint8Array): Promise<number> {
+    return this.any((node) => node.credited(voucher));
+  }
+
+  isRegistered(payee: Uint8Array): Promise<boolean> {
+    return this.any((node) => node.isRegistered(payee));
+  }
+
+  clock(): Promise<number> {
+    return this.any((node) => node.clock());
+  }
+
+  frozenUntil(at?: number): Promise<number | undefined> {
+    return this.any((node) => node.frozenUntil(at));
+  }
+
+  nonceAt(height: number): Promise<number> {
+    return this.same(`the nonce at block ${height}`, (node) => node.nonceAt(height));
+  }
+
+  /** Mined when any node has it; what it did is asked again when it is final. */
+  async receipt(transaction: Hex): Promise<L2Receipt | undefined> {
+    const found = await this.all((node) => node.receipt(transaction));
+    return found.find((receipt) => receipt !== undefined);
+  }
+
+  fitting(rows: readonly Row[]): Promise<readonly Row[]> {
+    return this.any((node) => node.fitting(rows));
+  }
+
+  prepareSettle(rows: readonly Row[], options?: Parameters<L2['prepareSettle']>[1]): Promise<Prepared> {
+    return this.any((node) => node.prepareSettle(rows, options));
+  }
+
+  feesOf(raw: Uint8Array): Fees {
+    return this.nodes[0]!.feesOf(raw);
+  }
+
+  /** To all: a node that keeps a transaction for itself must not be the only one that has it. */
+  async submit(raw: Uint8Array): Promise<void> {
+    await this.all((node) => node.submit(raw));
+  }
+
+  registerPayee(payee: Uint8Array): Promise<void> {
+    return this.any((node) => node.registerPayee(payee));
+  }
+
+  proveFraud(rule: Rule, rows: readonly Row[]): Promise<Hex> {
+    return this.any((node) => node.proveFraud(rule, rows));
+  }
+
+  registerShortfall(rows: readonly Row[]): Promise<Hex> {
+    return this.any((node) => node.registerShortfall(rows));
+  }
+
+  collectShare(channel: number, payee: Uint8Array): Promise<Hex> {
+    return this.any((node) => node.collectShare(channel, payee));
+  }
+
+  closePot(channel: number): Promise<Hex> {
+    return this.any((node) => node.closePot(channel));
+  }
+}
+
+const byHeight = (a: Block, b: Block): number => a.height - b.height;
+
+/** Characters of each story in an error: the whole may be megabytes. */
+const TOLD_MAX = 200;
+
+const disagreement = (what: string, one: string, other: string): SundialError =>
+  new SundialError('l2_disagrees', `two nodes disagree about ${what}`, {
+    severity: 'call',
+    remedy:
+      'Find out which node is wrong and take it out of chain.rpcUrl; until they agree nothing is leased or settled.',
+    facts: { one: one.slice(0, TOLD_MAX), other: other.slice(0, TOLD_MAX) },
+  });
