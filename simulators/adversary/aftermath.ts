@@ -46,7 +46,9 @@ export function aftermath(simulation: Run): Aftermath[] {
   const proofs = hub.proofs();
   for (const { channel, honest } of simulation.fleet.payers) {
     if (honest) continue;
-    const { bond, deposited } = vault.channel(channel);
+    const { deposited, ...found } = vault.channel(channel);
+    // The hub may have proved it already: the bond is a pot then.
+    const bond = found.bond + found.potOpened;
     const lostBefore = lostOn(simulation, channel);
     const proof = proofs.get(channel);
     if (proof !== undefined) {
