@@ -2,7 +2,7 @@
  * The broker between devices and the hub. It confirms what it takes and forgets it all when it restarts: its
  * confirmation is no receipt (rule 12). While the hub is down it keeps what came, up to a bound.
  */
-import { decodeMessage, encodeMessage, type Message } from '../../../protocol/wire/messages.ts';
+import { decodeOwn, encodeMessage, type Message } from '../../../protocol/wire/messages.ts';
 import type { Random } from '../world/random.ts';
 import type { World } from '../world/world.ts';
 import type { Conditions } from './conditions.ts';
@@ -14,7 +14,7 @@ export interface UplinkEnd {
   readonly isOn: boolean;
   hubConnected(): void;
   hubLost(): void;
-  hubMessage(message: Message): void;
+  hubBytes(bytes: Uint8Array): void;
 }
 
 export interface HubEnd {
@@ -50,14 +50,12 @@ export class Broker {
   private readonly world: World;
   private readonly random: Random;
   private readonly conditions: Conditions;
-  private readonly wire: boolean;
   forgotten = 0;
 
-  constructor(world: World, random: Random, conditions: Conditions, wire: boolean) {
+  constructor(world: World, random: Random, conditions: Conditions) {
     this.world = world;
     this.random = random;
     this.conditions = conditions;
-    this.wire = wire;
   }
 
   isConnected(device: string): boolean {
@@ -94,13 +92,12 @@ export class Broker {
     for (const end of ends) this.world.after(this.random.between(1000, 20_000), () => this.connect(end));
   }
 
-  up(device: string, message: Message): void {
+  up(device: string, bytes: Uint8Array): void {
     const session = this.sessions.get(device);
     if (session === undefined) return;
-    this.overhears?.up(message);
+    this.overhears?.up(decodeOwn(bytes));
     const { random, conditions, world } = this;
     if (conditions.upLoss > 0 && random.chance(conditions.upLoss)) return;
-    const bytes = encodeMessage(message);
     const { epoch } = session;
     const deliver = (): void => {
       let at = world.nowMs + random.between(UP_MS.least, UP_MS.most);
@@ -131,26 +128,27 @@ export class Broker {
     for (const { device, bytes } of kept) this.toHub(device, bytes);
   }
 
+  private last: { readonly message: Message; readonly bytes: Uint8Array } | undefined;
+
+  /** What everybody gets is encoded once. */
+  private bytesOf(message: Message): Uint8Array {
+    if (this.last?.message !== message) this.last = { message, bytes: encodeMessage(message) };
+    return this.last.bytes;
+  }
+
   down(device: string, message: Message): void {
     const session = this.sessions.get(device);
     if (session === undefined) return;
     this.overhears?.down(message);
     const { random, conditions, world } = this;
     if (conditions.downLoss > 0 && random.chance(conditions.downLoss)) return;
-    let delivered: Message | undefined = message;
-    if (this.wire) {
-      const decoded = decodeMessage(encodeMessage(message), 'sync');
-      if (!decoded.ok) throw new Error(`the hub sent ${message.type} that does not decode: ${decoded.code}`);
-      delivered = decoded.message;
-    }
-    if (delivered === undefined) return;
+    const bytes = this.bytesOf(message);
     const { epoch } = session;
-    const ready = delivered;
     const deliver = (): void => {
       session.downMs = Math.max(session.downMs, world.nowMs + random.between(UP_MS.least, UP_MS.most));
       world.at(session.downMs, () => {
         const now = this.sessions.get(device);
-        if (now?.epoch === epoch) now.end.hubMessage(ready);
+        if (now?.epoch === epoch) now.end.hubBytes(bytes);
       });
     };
     deliver();
