@@ -14,6 +14,20 @@ import {
 import type { Journal } from './journal/journal.ts';
 import { type Host, type Machine, type Observer, Runtime } from './runtime.ts';
 
+type Address = Context['self'];
+type PayerMachine = Machine<
+  payerBooks.PayerBooks,
+  PayerState,
+  PayerEvent | DeviceEvent,
+  payerBooks.PayerRecord
+>;
+type TerminalMachine = Machine<
+  terminalBooks.TerminalBooks,
+  TerminalState,
+  TerminalEvent | DeviceEvent,
+  terminalBooks.TerminalRecord
+>;
+
 export type PayerDevice = Runtime<payerBooks.PayerBooks, PayerState, PayerEvent, payerBooks.PayerRecord>;
 export type TerminalDevice = Runtime<
   terminalBooks.TerminalBooks,
@@ -21,6 +35,41 @@ export type TerminalDevice = Runtime<
   TerminalEvent,
   terminalBooks.TerminalRecord
 >;
+
+/** The machine of a payer whose key has the address `self`. */
+export function payerMachine(
+  signing: Context['signing'],
+  settings: PayerSettings,
+  self: Address,
+): PayerMachine {
+  const context: Context = { signing, self };
+  return {
+    emptyBooks: payerBooks.EMPTY_PAYER,
+    records: payerBooks.payerRecords,
+    apply: payerBooks.applyRecord,
+    snapshot: payerBooks.snapshot,
+    afterPowerUp: payerAfterPowerUp,
+    step: (state, event, nowMs) => payerStep(context, settings, state, event, nowMs),
+  };
+}
+
+/** The machine of a terminal whose key has the address `self`. Throws `terminal_settings`. */
+export function terminalMachine(
+  signing: Context['signing'],
+  settings: TerminalSettings,
+  self: Address,
+): TerminalMachine {
+  checkTerminalSettings(settings);
+  const context: Context = { signing, self };
+  return {
+    emptyBooks: terminalBooks.EMPTY_TERMINAL,
+    records: terminalBooks.terminalRecords,
+    apply: terminalBooks.applyRecord,
+    snapshot: terminalBooks.snapshot,
+    afterPowerUp: terminalAfterPowerUp,
+    step: (state, event, nowMs) => terminalStep(context, settings, state, event, nowMs),
+  };
+}
 
 /** A payer's device (wearable, car). Not started yet. */
 export function payerDevice(
@@ -30,21 +79,7 @@ export function payerDevice(
   openJournal: () => Journal,
   observer?: Observer<payerBooks.PayerRecord>,
 ): PayerDevice {
-  const context: Context = { signing, self: host.key.address };
-  const machine: Machine<
-    payerBooks.PayerBooks,
-    PayerState,
-    PayerEvent | DeviceEvent,
-    payerBooks.PayerRecord
-  > = {
-    emptyBooks: payerBooks.EMPTY_PAYER,
-    records: payerBooks.payerRecords,
-    apply: payerBooks.applyRecord,
-    snapshot: payerBooks.snapshot,
-    afterPowerUp: payerAfterPowerUp,
-    step: (state, event, nowMs) => payerStep(context, settings, state, event, nowMs),
-  };
-  return new Runtime(machine, host, openJournal, observer);
+  return new Runtime(payerMachine(signing, settings, host.key.address), host, openJournal, observer);
 }
 
 /** A payee's terminal (POS, charger). Not started yet. Throws `terminal_settings`. */
@@ -55,20 +90,5 @@ export function terminalDevice(
   openJournal: () => Journal,
   observer?: Observer<terminalBooks.TerminalRecord>,
 ): TerminalDevice {
-  checkTerminalSettings(settings);
-  const context: Context = { signing, self: host.key.address };
-  const machine: Machine<
-    terminalBooks.TerminalBooks,
-    TerminalState,
-    TerminalEvent | DeviceEvent,
-    terminalBooks.TerminalRecord
-  > = {
-    emptyBooks: terminalBooks.EMPTY_TERMINAL,
-    records: terminalBooks.terminalRecords,
-    apply: terminalBooks.applyRecord,
-    snapshot: terminalBooks.snapshot,
-    afterPowerUp: terminalAfterPowerUp,
-    step: (state, event, nowMs) => terminalStep(context, settings, state, event, nowMs),
-  };
-  return new Runtime(machine, host, openJournal, observer);
+  return new Runtime(terminalMachine(signing, settings, host.key.address), host, openJournal, observer);
 }

@@ -3,7 +3,8 @@
  * before the next; then the next event. An effect that fails drops the rest of its list, so nothing is revealed that
  * was not stored. The same runtime serves payers and terminals, on a chip and on Node.
  *
- * Only signing takes time, so there is a promise only while something signs: on a chip one costs more than most events.
+ * Only signing takes time, so there is a promise only while a key takes its time: on a chip one costs more than most
+ * events. A key that answers at once is asked like everything else.
  */
 import type { Clock, Entropy, Link, SecureKey, Uplink } from '../hardware/interfaces/index.ts';
 import type { Bytes32 } from '../protocol/bytes.ts';
@@ -41,8 +42,12 @@ export interface Fault {
 }
 
 export interface Observer<R> {
+  /** Called before each event is handled; the answer of a key belongs to the event that asked for it. */
+  onEvent?(event: { readonly type: string }): void;
   /** Called before each effect is executed: for traces, and for tests that cut the power there. */
   onEffect?(effect: Effect<R>): void;
+  /** A record is durable from now on. */
+  onStored?(record: R): void;
   onNotice?(notice: Notice): void;
   onFault?(fault: Fault): void;
   /** An error that no device may handle (a defect, a cut in a test): the device is dead. Absent: it is thrown. */
@@ -53,20 +58,45 @@ export interface Observer<R> {
 const QUEUE_MAX = 256;
 /** How often the machine looks at its clocks. */
 const CLOCK_MS = 1000;
-/** How long after a fault a machine hears that the hub is there: a key that fails for good then faults once in that time. */
-const HUB_AGAIN_MS = 60_000;
+/**
+ * How long after a fault a machine hears that the hub is there, and how long a device rests whose key fails again: one
+ * that fails for good is then asked a few times in that time.
+ */
+const AGAIN_MS = 60_000;
 
-export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly type: string }> {
+/** The event that a link is up, with the link: another one may come while this one waits for a key. */
+interface LinkUp {
+  readonly type: 'linkUp';
+  readonly link: Link | undefined;
+}
+
+export class Runtime<
+  B,
+  S extends { readonly books: B },
+  E extends { readonly type: string },
+  R extends { readonly type: string },
+> {
   state: S;
   private readonly machine: Machine<B, S, E | DeviceEvent, R>;
   private readonly host: Host;
   private readonly observer: Observer<R>;
   private journal: Journal | undefined;
+  /** The tap link that stands. */
+  private attached: Link | undefined;
+  /** The one that the machine was told of: what it says goes there, or nowhere. */
   private link: Link | undefined;
   private uplink: Uplink | undefined;
   private uplinkUp = false;
-  /** When the machine, which started anew, is told of a hub that was there all the while. */
-  private hubAgainAtMs: number | undefined;
+  /** True while it signs and stores nothing, because its key failed more than once: the machine is a frozen one. */
+  private resting = false;
+  /** When the machine, which started anew, is told of a hub that was there all the while, or begins again after a rest. */
+  private againAtMs: number | undefined;
+  private faultedAtMs: number | undefined;
+  /** True from asking the key until its answer. */
+  private keyAsked = false;
+  /** Events in front of the queue with which a machine starts anew. */
+  private own = 0;
+  private handlesOwn = false;
   /** Events that came while another one is handled. */
   private readonly queue: (E | DeviceEvent)[] = [];
   /** True while an event is handled. */
@@ -114,8 +144,7 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
     const tick = (): void => {
       this.stopClock = this.host.clock.schedule(CLOCK_MS, () => {
         void this.dispatch({ type: 'clock' });
-        if (this.hubAgainAtMs !== undefined && this.host.clock.monotonicMs() >= this.hubAgainAtMs)
-          this.hubIs(this.uplinkUp);
+        if (this.againAtMs !== undefined && this.host.clock.monotonicMs() >= this.againAtMs) this.again();
         tick();
       });
     };
@@ -130,7 +159,7 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
 
   stop(): void {
     this.stopClock?.();
-    this.link?.close();
+    this.attached?.close();
     this.uplink?.close();
   }
 
@@ -159,23 +188,34 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
     return undefined;
   }
 
-  /** Connects the tap link; messages flow until it closes. */
+  /** Connects the tap link; messages flow until it closes. One that still stands is closed: a device meets one other. */
   attachLink(link: Link): void {
-    this.link = link;
+    const before = this.attached;
+    if (before !== undefined) {
+      this.detachLink();
+      before.close();
+    }
+    this.attached = link;
     const deframer = new Deframer(
       TAP_MESSAGE_BYTES_MAX,
       (bytes) => this.onTapBytes(bytes),
       (code) => void this.dispatch({ type: 'garbage', code }),
     );
     link.receive(
-      (bytes) => deframer.push(bytes),
+      (bytes) => {
+        if (this.attached === link) deframer.push(bytes);
+      },
       () => {
-        if (this.link !== link) return;
-        this.link = undefined;
-        void this.dispatch({ type: 'linkDown' });
+        if (this.attached === link) this.detachLink();
       },
     );
-    void this.dispatch({ type: 'linkUp' });
+    const up: LinkUp = { type: 'linkUp', link };
+    void this.dispatch(up);
+  }
+
+  private detachLink(): void {
+    this.attached = undefined;
+    void this.dispatch({ type: 'linkDown' });
   }
 
   /** Connects the link to the hub. */
@@ -200,7 +240,7 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
 
   private hubIs(connected: boolean): void {
     this.uplinkUp = connected;
-    this.hubAgainAtMs = undefined;
+    if (!this.resting) this.againAtMs = undefined;
     void this.dispatch({ type: connected ? 'hubConnected' : 'hubLost' });
   }
 
@@ -237,6 +277,20 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
     }
   }
 
+  /** What a fault put off: a device that rested begins again, and hears of a hub that was there all the while. */
+  private again(): void {
+    // A key that was asked before the fault still signs; the next tick looks again.
+    if (this.busy) return;
+    this.againAtMs = undefined;
+    if (this.resting) {
+      this.resting = false;
+      const [first, ...others] = this.beginAnew(false);
+      this.queue.push(...others);
+      void this.dispatch(first!);
+    }
+    if (!this.resting) this.hubIs(this.uplinkUp);
+  }
+
   private async crash(error: unknown): Promise<void> {
     this.busy = false;
     this.stopClock?.();
@@ -247,8 +301,13 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
 
   /** Steps and executes; an error that a device may meet ends in a restart of the machine. */
   private handle(event: E | DeviceEvent): Promise<void> | undefined {
+    this.observer.onEvent?.(event);
     this.before = this.state.books;
     if (this.written.length > 0) this.written = [];
+    this.handlesOwn = this.own > 0;
+    if (this.handlesOwn) this.own -= 1;
+    if (event.type === 'linkUp') this.link = (event as LinkUp).link;
+    else if (event.type === 'linkDown') this.link = undefined;
     try {
       return this.run(event)?.catch((error) => this.restart(error));
     } catch (error) {
@@ -275,8 +334,11 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
         case 'notify':
           this.observer.onNotice?.(effect.notice);
           break;
-        case 'sign':
-          return this.sign(effect.digest, effects, i + 1);
+        case 'sign': {
+          const signing = this.sign(effect.digest);
+          if (signing !== undefined) return signing.then(() => this.execute(effects, i + 1));
+          break;
+        }
         case 'send':
           this.link?.send(encodeFrame(encodeMessage(effect.message)));
           break;
@@ -290,12 +352,22 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
     return undefined;
   }
 
-  /** Signs, and goes on with the effects from `next` on. */
-  private async sign(digest: Bytes32, effects: readonly Effect<R>[], next: number): Promise<void> {
-    const signature = await this.host.key.sign(digest);
-    // The answer is handled before any other event, so no machine has to wait in between.
+  /**
+   * Signs, and handles the answer before any other event, so no machine has to wait in between. A promise only when the
+   * key gives one.
+   */
+  private sign(digest: Bytes32): Promise<void> | undefined {
+    this.keyAsked = true;
+    const signature = this.host.key.sign(digest);
+    if (!(signature instanceof Uint8Array)) return this.signLater(digest, signature);
+    this.keyAsked = false;
+    return this.run({ type: 'signed', digest, signature });
+  }
+
+  private async signLater(digest: Bytes32, signing: Promise<Uint8Array>): Promise<void> {
+    const signature = await signing;
+    this.keyAsked = false;
     await this.run({ type: 'signed', digest, signature });
-    return this.execute(effects, next);
   }
 
   private persist(record: R): void {
@@ -307,30 +379,64 @@ export class Runtime<B, S extends { readonly books: B }, E, R extends { readonly
     }
     this.journal.append(this.machine.records.encode(record), this.snapshot);
     this.written.push(record);
+    this.observer.onStored?.(record);
   }
 
   /** Records that stand for everything that is stored. */
   private readonly snapshot = (): Uint8Array[] =>
-    this.machine.snapshot(this.stored()).map((entry) => this.machine.records.encode(entry));
+    this.machine.snapshot(this.storedBooks).map((entry) => this.machine.records.encode(entry));
 
-  private stored(): B {
-    return this.written.reduce(this.machine.apply, this.before);
+  /** What would be there after a power cut right now. */
+  get storedBooks(): B {
+    if (this.written.length > 0) {
+      this.before = this.written.reduce(this.machine.apply, this.before);
+      this.written = [];
+    }
+    return this.before;
+  }
+
+  /**
+   * From when on, in the clock's milliseconds, a tick does something of the runtime's own, whatever the machine has to do;
+   * undefined: nothing waits. For hosts that leave ticks out which would do nothing.
+   */
+  get dueMs(): number | undefined {
+    return this.againAtMs;
   }
 
   /**
    * A failed effect: what was not stored never happened. The machine goes on from what is stored, as after a power
-   * cut; when the flash itself failed it goes on frozen.
+   * cut; when the flash itself failed it goes on frozen. When the key fails again soon, or the start itself fails, the
+   * device rests for a while: it says to whoever asks that it signs nothing, and tries again later.
    */
   private restart(error: unknown): void {
     if (!(error instanceof SundialError)) throw error;
-    const frozen = this.journal === undefined || FLASH_FAULTS.has(error.code);
-    if (frozen) this.journal = undefined;
-    this.observer.onFault?.({ code: error.code, message: error.message, frozen });
-    this.state = this.machine.afterPowerUp(this.stored(), frozen);
-    const events: DeviceEvent[] = [this.bootEvent()];
-    if (this.link !== undefined) events.push({ type: 'linkUp' });
-    if (this.uplinkUp) this.hubAgainAtMs = this.host.clock.monotonicMs() + HUB_AGAIN_MS;
-    this.queue.unshift(...events);
+    const damaged = this.journal === undefined || FLASH_FAULTS.has(error.code);
+    if (damaged) this.journal = undefined;
+    this.observer.onFault?.({ code: error.code, message: error.message, frozen: damaged });
+    const { keyAsked, handlesOwn, faultedAtMs } = this;
+    const nowMs = this.host.clock.monotonicMs();
+    const soon = faultedAtMs !== undefined && nowMs - faultedAtMs < AGAIN_MS;
+    const rested = this.resting;
+    this.keyAsked = false;
+    this.faultedAtMs = nowMs;
+    this.resting = !damaged && (handlesOwn || (keyAsked && soon));
+    if (this.resting || this.uplinkUp) this.againAtMs = nowMs + AGAIN_MS;
+    // What is left of an earlier start is told by this one.
+    this.queue.splice(0, this.own);
+    const events = this.beginAnew(damaged || this.resting);
+    // A machine that fails although it only says that it is frozen is told nothing more for now.
+    if (rested && handlesOwn) this.own = 0;
+    else this.queue.unshift(...events);
+  }
+
+  /** Puts the machine back to what is stored; returns what it is to be told first. */
+  private beginAnew(frozen: boolean): (E | DeviceEvent)[] {
+    this.state = this.machine.afterPowerUp(this.storedBooks, frozen);
+    const events: (E | DeviceEvent)[] = [this.bootEvent()];
+    const up: LinkUp = { type: 'linkUp', link: this.link };
+    if (this.link !== undefined) events.push(up);
+    this.own = events.length;
+    return events;
   }
 }
 

@@ -3,7 +3,7 @@
  * hardware/boards/<board>/ implements them. Start with Flash and Link; the others are a line each.
  *
  * Everything but SecureKey.sign is synchronous: a chip has one thread, and a payment must never be half done
- * because something else ran in between.
+ * because something else ran in between. A key may be synchronous, too.
  */
 
 /**
@@ -75,8 +75,11 @@ export interface SecureKey {
   readonly address: Uint8Array;
   /** 64 bytes x, y; absent for secp256k1, whose signers are recovered. */
   readonly publicKey?: Uint8Array;
-  /** Signs a 32-byte digest; 64 bytes: EIP-2098 compact for secp256k1, r and s for P-256. Rejects with KeyFault. */
-  sign(digest: Uint8Array): Promise<Uint8Array>;
+  /**
+   * Signs a 32-byte digest; 64 bytes: EIP-2098 compact for secp256k1, r and s for P-256. At once where the key is in this
+   * very processor, later where it is asked over a bus. Throws or rejects with KeyFault.
+   */
+  sign(digest: Uint8Array): Uint8Array | Promise<Uint8Array>;
 }
 
 /** The pure functions that the machines compute with; noble everywhere, native C where a host has it. */

@@ -23,6 +23,8 @@ export interface SecureElement extends SecureKey {
   readonly publicKey: Uint8Array;
   /** Signatures that this element has ever begun. */
   readonly counter: number;
+  /** Later: it is asked over a bus. Rejects with KeyFault. */
+  sign(digest: Uint8Array): Promise<Uint8Array>;
 }
 
 /** `secret`: 32 bytes. Throws `key_invalid` when it is no P-256 key. */

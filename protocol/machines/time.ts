@@ -32,3 +32,9 @@ export function timeNow(time: DeviceTime, nowMs: number): Seconds {
 export function timeFromHub(time: DeviceTime, at: Seconds, nowMs: number): DeviceTime {
   return { floor: seconds(Math.max(at, timeNow(time, nowMs))), sinceMs: nowMs, based: true };
 }
+
+/** The earlier of two times of which either may never come. */
+export function earlier(a: number | undefined, b: number | undefined): number | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return a < b ? a : b;
+}

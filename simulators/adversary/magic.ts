@@ -7,7 +7,8 @@ import type { Notice } from '../../protocol/machines/effects.ts';
 import type { Message } from '../../protocol/wire/messages.ts';
 import type { PayerActor, TerminalActor } from '../fleet/actors.ts';
 import { tap } from '../fleet/tap.ts';
-import type { TapEnd, TapLink } from '../stage/network/tap-link.ts';
+import { MessageEnd } from '../stage/network/message-end.ts';
+import type { TapLink } from '../stage/network/tap-link.ts';
 import { readScenario, SCENARIOS } from '../scenarios/index.ts';
 import { Simulation } from '../fleet/simulation.ts';
 import { WARMUP_MS } from '../fleet/timing.ts';
@@ -87,17 +88,20 @@ class Stage {
 }
 
 /** Says again what another device said. */
-class Recorder implements TapEnd {
-  readonly heard: Message[];
-  constructor(heard: Message[]) {
-    this.heard = heard;
+class Recorder extends MessageEnd {
+  private readonly said: readonly Message[];
+
+  constructor(said: readonly Message[]) {
+    super();
+    this.said = said;
   }
-  linkUp(link: TapLink): void {
-    for (const message of this.heard) link.send(this, message);
+
+  override linkUp(link: TapLink): void {
+    super.linkUp(link);
+    for (const message of this.said) this.say(message);
   }
-  linkDown(): void {}
-  tapMessage(): void {}
-  tapGarbage(): void {}
+
+  protected heard(): void {}
 }
 
 export const MAGIC: readonly Magic[] = [

@@ -6,7 +6,7 @@
 import { amount } from '../../protocol/integers.ts';
 import type { Message } from '../../protocol/wire/messages.ts';
 import type { PayerActor, TerminalActor } from '../fleet/actors.ts';
-import type { TapEnd, TapLink } from '../stage/network/tap-link.ts';
+import { MessageEnd } from '../stage/network/message-end.ts';
 import type { Run } from '../fleet/run.ts';
 import { WARMUP_MS } from '../fleet/timing.ts';
 import type { Random } from '../stage/world/random.ts';
@@ -19,36 +19,22 @@ const PATIENCE_MS = 9 * SECOND;
 type Tampering = (message: Message) => Message;
 
 /** One of the pair: what it hears, the other one says. */
-class RelayEnd implements TapEnd {
+class RelayEnd extends MessageEnd {
   other: RelayEnd | undefined;
-  private link: TapLink | undefined;
   private readonly world: World;
   private readonly random: Random;
   private readonly tamper: Tampering;
 
   constructor(world: World, random: Random, tamper: Tampering) {
+    super();
     this.world = world;
     this.random = random;
     this.tamper = tamper;
   }
 
-  linkUp(link: TapLink): void {
-    this.link = link;
-  }
-
-  linkDown(): void {
-    this.link = undefined;
-  }
-
-  tapGarbage(): void {}
-
-  tapMessage(message: Message): void {
+  protected heard(message: Message): void {
     const changed = this.tamper(message);
     this.world.after(this.random.between(HOP_MS.least, HOP_MS.most), () => this.other?.say(changed));
-  }
-
-  private say(message: Message): void {
-    this.link?.send(this, message);
   }
 
   close(): void {

@@ -51,7 +51,7 @@ export function planReplays(simulation: Run, random: Random, terminal: TerminalA
     world.after(random.between(SECOND, 2 * MINUTE), () => {
       if (world.nowMs > simulation.activeUntilMs) return;
       const said = toHub.pick(random);
-      if (said !== undefined) broker.up(device.id, said);
+      if (said !== undefined) broker.up(device.id, encodeMessage(said));
       again();
     });
   };

@@ -1,30 +1,21 @@
 /** Who is in the fleet: payers and terminals on their devices, merchants behind the terminals. */
-import { type Address, equalBytes } from '../../protocol/bytes.ts';
+import type { Address } from '../../protocol/bytes.ts';
 import { amount, type Seconds, seconds } from '../../protocol/integers.ts';
-import { REQUEST_OPEN_SECONDS, SESSION_LOST_SECONDS, SYNC_RETRY_MS } from '../../protocol/limits.ts';
-import type { Context } from '../../protocol/machines/effects.ts';
-import * as payerBooks from '../../protocol/machines/payer/books.ts';
-import { payerAfterPowerUp, type PayerEvent, payerStep } from '../../protocol/machines/payer/payer.ts';
-import { type PayerSettings, type PayerState, terminalOf } from '../../protocol/machines/payer/state.ts';
-import * as terminalBooks from '../../protocol/machines/terminal/books.ts';
+import { payerMachine, terminalMachine } from '../../device/devices.ts';
+import { payerClockDue } from '../../protocol/machines/payer/clock.ts';
+import { posClockDue, terminalClockDue } from '../../protocol/machines/terminal/clock.ts';
+import type { PayerBooks, PayerRecord } from '../../protocol/machines/payer/books.ts';
+import type { PayerEvent } from '../../protocol/machines/payer/payer.ts';
+import type { PayerSettings, PayerState } from '../../protocol/machines/payer/state.ts';
+import type { TerminalBooks, TerminalRecord } from '../../protocol/machines/terminal/books.ts';
 import type { TerminalSettings, TerminalState } from '../../protocol/machines/terminal/state.ts';
-import {
-  checkTerminalSettings,
-  terminalAfterPowerUp,
-  type TerminalEvent,
-  terminalStep,
-} from '../../protocol/machines/terminal/terminal.ts';
+import { checkTerminalSettings, type TerminalEvent } from '../../protocol/machines/terminal/terminal.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
 import type { SimulatedKey } from '../stage/world/suite.ts';
 import { Device, type DeviceOptions, type Surroundings } from './device.ts';
 
-export type PayerDevice = Device<payerBooks.PayerBooks, PayerState, PayerEvent, payerBooks.PayerRecord>;
-export type TerminalDevice = Device<
-  terminalBooks.TerminalBooks,
-  TerminalState,
-  TerminalEvent,
-  terminalBooks.TerminalRecord
->;
+export type PayerDevice = Device<PayerBooks, PayerState, PayerEvent, PayerRecord>;
+export type TerminalDevice = Device<TerminalBooks, TerminalState, TerminalEvent, TerminalRecord>;
 
 export interface Merchant {
   readonly index: number;
@@ -58,58 +49,6 @@ export interface TerminalActor {
   busy: boolean;
 }
 
-/** As in the payer's machine: it resends after 3 s. */
-const RESEND_MS = 3000;
-const OPEN_MS = REQUEST_OPEN_SECONDS * 1000;
-const SESSION_LOST_MS = SESSION_LOST_SECONDS * 1000;
-
-function payerClockDue({ books, volatile }: PayerState): number | undefined {
-  if (volatile.frozen) return undefined;
-  const resend = volatile.linkUp && waitsForTerminal(books, volatile);
-  const upload = volatile.hubConnected && books.outbox.length > 0;
-  const ask = volatile.hubConnected && books.unconfirmed.length > 0;
-  return earlier(
-    resend ? volatile.sentAtMs + RESEND_MS : undefined,
-    earlier(
-      upload ? volatile.uploadedAtMs + SYNC_RETRY_MS : undefined,
-      ask ? volatile.askedAtMs + volatile.askPauseMs : undefined,
-    ),
-  );
-}
-
-/** Whether the payer has something that it sends again when the terminal it met does not answer. */
-function waitsForTerminal(
-  { unconfirmed, stream }: PayerState['books'],
-  { pending, peer, answered }: PayerState['volatile'],
-): boolean {
-  if (pending !== undefined) return true;
-  if (peer === undefined) return false;
-  return (
-    (stream !== undefined && answered < stream.revealed && equalBytes(stream.terminal, peer)) ||
-    unconfirmed.some((entry) => equalBytes(terminalOf(entry), peer))
-  );
-}
-
-function terminalClockDue({ books, volatile }: TerminalState): number | undefined {
-  if (volatile.frozen) return undefined;
-  const { open, session, linkUp, hubConnected } = volatile;
-  const drop = open === undefined ? undefined : open.openedAtMs + OPEN_MS;
-  const lost = session === undefined || linkUp ? undefined : volatile.linkLostAtMs + SESSION_LOST_MS;
-  const upload = hubConnected && books.outbox.length > 0 ? volatile.uploadedAtMs + SYNC_RETRY_MS : undefined;
-  return earlier(earlier(drop, lost), upload);
-}
-
-/** A charge point also gives back what late ticks are owed. */
-function chargerClockDue(state: TerminalState): number | undefined {
-  const owes = state.books.lanes.some((lane) => lane.stream !== undefined && lane.owed > lane.credited);
-  return owes && !state.volatile.frozen ? 0 : terminalClockDue(state);
-}
-
-function earlier(a: number | undefined, b: number | undefined): number | undefined {
-  if (a === undefined || b === undefined) return a ?? b;
-  return a < b ? a : b;
-}
-
 export interface HubIdentity {
   readonly address: Address;
   readonly from: Seconds;
@@ -130,16 +69,8 @@ export function makePayer(
     tapMax: amount(1_000_000_000),
     entropyCertified: true,
   };
-  const context: Context = { signing, self: options.key.address };
   const device: PayerDevice = new Device(
-    {
-      emptyBooks: payerBooks.EMPTY_PAYER,
-      records: payerBooks.payerRecords,
-      apply: payerBooks.applyRecord,
-      snapshot: payerBooks.snapshot,
-      afterPowerUp: payerAfterPowerUp,
-      step: (state, event, nowMs) => payerStep(context, settings, state, event as PayerEvent, nowMs),
-    },
+    payerMachine(signing, settings, options.key.address),
     options,
     surroundings,
     payerClockDue,
@@ -176,19 +107,11 @@ export function makeTerminal(
     lanesMax: limits.lanesMax,
     entropyCertified: true,
   });
-  const context: Context = { signing, self: options.key.address };
   const device: TerminalDevice = new Device(
-    {
-      emptyBooks: terminalBooks.EMPTY_TERMINAL,
-      records: terminalBooks.terminalRecords,
-      apply: terminalBooks.applyRecord,
-      snapshot: terminalBooks.snapshot,
-      afterPowerUp: terminalAfterPowerUp,
-      step: (state, event, nowMs) => terminalStep(context, settings, state, event as TerminalEvent, nowMs),
-    },
+    terminalMachine(signing, settings, options.key.address),
     options,
     surroundings,
-    role === 'charger' ? chargerClockDue : terminalClockDue,
+    role === 'charger' ? terminalClockDue : posClockDue,
   );
   device.provision({ type: 'hubKey', ...hub });
   const actor: TerminalActor = {

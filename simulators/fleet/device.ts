@@ -1,37 +1,34 @@
 /**
- * A device in virtual time: the real machine of a payer or a terminal, and an executor of its effects that follows
- * device/runtime.ts step by step, but at once and without promises. Storage is a fold in memory, or the real journal
- * over NOR flash with faults. Power may go before any effect and inside any flash operation.
+ * A device in virtual time: the host of device/runtime.ts and its journal. What is here is power, a clock whose ticks are
+ * left out while they would change nothing, a port on the tap link, an uplink, and what observers want to know. Power may
+ * go before any effect and inside any flash operation; a new runtime then starts over what the flash holds.
  */
 import { type Journal, openJournal } from '../../device/journal/journal.ts';
-import type { Fault, Machine } from '../../device/runtime.ts';
+import { type Fault, type Machine, type Observer, Runtime } from '../../device/runtime.ts';
+import type { Clock, Entropy, Uplink } from '../../hardware/interfaces/index.ts';
 import { toHex } from '../../protocol/bytes.ts';
-import { SundialError, unreachable } from '../../protocol/errors.ts';
-import { type Seconds, seconds } from '../../protocol/integers.ts';
 import type { DeviceEvent, Effect, Notice } from '../../protocol/machines/effects.ts';
-import type { RefusalName } from '../../protocol/refusals.ts';
 import type { Message } from '../../protocol/wire/messages.ts';
+import { sameBooks } from '../stage/compare.ts';
 import { PowerCut, type RamFlash } from '../stage/flash/ram-flash.ts';
+import { SoundFlash } from '../stage/flash/sound-flash.ts';
 import type { Broker, UplinkEnd } from '../stage/network/broker.ts';
+import { frameOf } from '../stage/network/message-end.ts';
 import type { TapEnd, TapLink } from '../stage/network/tap-link.ts';
 import type { Random } from '../stage/world/random.ts';
-import type { Recorder } from './recorder.ts';
 import type { SimulatedKey } from '../stage/world/suite.ts';
 import type { Planned, World } from '../stage/world/world.ts';
 import { START_SECONDS } from '../stage/world/world.ts';
+import { DeviceClock } from './device-clock.ts';
+import { DeviceKey } from './device-key.ts';
+import type { Recorder } from './recorder.ts';
+import { TapPort } from './tap-port.ts';
 
-const CLOCK_MS = 1000;
 const BANKS = { banks: 2 };
-/** Steps that one event may cause before something must be wrong: the longest real chain is a pack of 32 entries. */
-const STEPS_MAX = 2000;
-
-/** Faults of the runtime after which a device signs nothing more; as in device/runtime.ts. */
-const FLASH_FAULTS: ReadonlySet<string> = new Set([
-  'flash_worn',
-  'flash_fault',
-  'journal_full',
-  'journal_corrupt',
-]);
+/** Sound flash has room for the books of any device of the built-in scenarios; only what is written takes memory. */
+const SOUND_BYTES = 1024 * 1024;
+/** Events that one thing from outside may cause before something must be wrong: the longest real chain is a pack of 32 entries. */
+const EVENTS_MAX = 2000;
 
 export type Power = 'on' | 'off';
 
@@ -44,8 +41,8 @@ export interface DeviceWatcher {
   fault(device: AnyDevice, fault: Fault): void;
   /** A record is durable now; after a cut in the middle of writing it this is told at the next start. */
   stored(device: AnyDevice, record: { readonly type: string }): void;
-  /** After a cut the storage holds neither what was there before the record nor what the record makes of it. */
-  changed(device: AnyDevice): void;
+  /** At a start the storage holds something else than what was stored, or what the torn record makes of it. */
+  changed(device: AnyDevice, difference: string): void;
 }
 
 /** What all devices share. */
@@ -53,6 +50,8 @@ export interface Surroundings {
   readonly world: World;
   readonly broker: Broker;
   readonly watcher: DeviceWatcher;
+  /** Every tick of every clock is run, also those that change nothing. */
+  readonly allTicks?: boolean;
 }
 
 export interface DeviceOptions {
@@ -60,7 +59,7 @@ export interface DeviceOptions {
   readonly name: string;
   readonly key: SimulatedKey;
   readonly random: Random;
-  /** The real journal over this part; absent: what is persisted is folded in memory. */
+  /** The part that its journal stands on where flash fails; absent: one that never does. */
   readonly flash?: RamFlash;
   /** Parts per million by which its timer runs fast. */
   readonly driftPpm: number;
@@ -80,12 +79,10 @@ export class Device<
 {
   readonly index: number;
   readonly name: string;
-  readonly key: SimulatedKey;
+  readonly key: DeviceKey;
   readonly id: string;
   readonly flash: RamFlash | undefined;
-  state: S;
   power: Power = 'off';
-  frozen = false;
   /** Seconds that its real-time clock is off. */
   clockOffset = 0;
   /** Its clock kept running since it was set; false after its battery was taken out. */
@@ -96,27 +93,34 @@ export class Device<
   behaviour: ((notice: Notice) => void) | undefined;
   /** Effects until the power goes; 0: it stays. */
   cutIn = 0;
-  /** The power goes before the next effect of this kind. */
-  private cutAt: Effect<R>['type'] | undefined;
   events = 0;
   readonly machine: Machine<B, S, E | DeviceEvent, R>;
   /** Writes down what the device is told and does; absent: nobody does. */
   recorder: Recorder | undefined;
   private readonly surroundings: Surroundings;
   private readonly random: Random;
-  private readonly driftPpm: number;
+  private readonly part: RamFlash | SoundFlash;
+  private readonly clock: DeviceClock;
   private readonly clockDue: (state: S) => number | undefined;
-  private journal: Journal | undefined;
-  /** Record whose writing the power did not survive, and how many records there were before it. */
-  private torn: { readonly record: R; readonly before: B } | undefined;
-  /** What is stored: the fold of every record whose effect completed. */
+  /** Absent while the power is off. */
+  private runtime: Runtime<B, S, E, R> | undefined;
+  /** The fold of every record that became durable, made by nobody else; over several starts. */
   private stored: B;
-  private bootedAtMs = 0;
-  private link: TapLink | undefined;
-  private readonly queue: (E | DeviceEvent)[] = [];
-  private handling = false;
-  private tick: Planned | undefined;
-  private tickAt = 0;
+  private wasFrozen = false;
+  /** The power goes before the next effect of this kind. */
+  private cutAt: Effect<R>['type'] | undefined;
+  /** Record that is being written. */
+  private writing: R | undefined;
+  /** Record whose writing the power did not survive. */
+  private torn: R | undefined;
+  private muted = false;
+  private port: TapPort | undefined;
+  private uplink: Parameters<Uplink['receive']> | undefined;
+  /** What a slow key answers, once. */
+  private answer: Planned | undefined;
+  /** How many calls into the runtime stand on the stack. */
+  private depth = 0;
+  private eventsSinceCall = 0;
 
   /** `clockDue`: from when on (its own milliseconds) a tick of the clock could do anything; earlier ones are not run. */
   constructor(
@@ -128,25 +132,36 @@ export class Device<
     this.machine = machine;
     this.index = options.index;
     this.name = options.name;
-    this.key = options.key;
+    this.key = new DeviceKey(options.key, (delayMs, action) => this.answerLater(delayMs, action));
     this.id = toHex(options.key.address).slice(2);
     this.random = options.random;
     this.flash = options.flash;
-    this.driftPpm = options.driftPpm;
+    this.part = options.flash ?? new SoundFlash(SOUND_BYTES);
     this.clockRuns = options.realTimeClock;
     this.surroundings = surroundings;
     this.clockDue = clockDue;
+    this.clock = new DeviceClock(surroundings.world, options.driftPpm, {
+      realTimeSeconds: () => (this.clockRuns ? this.realTime() : undefined),
+      dueMs: () => this.dueMs(),
+      run: (tick) => this.act(tick),
+    });
     this.stored = machine.emptyBooks;
-    this.state = machine.afterPowerUp(this.stored, false);
-    if (this.flash !== undefined) this.journal = openJournal(this.flash, BANKS);
   }
 
   get isOn(): boolean {
     return this.power === 'on';
   }
 
+  get state(): S {
+    return this.runtime?.state ?? this.machine.afterPowerUp(this.stored, this.wasFrozen);
+  }
+
   get books(): B {
-    return this.state.books;
+    return this.runtime?.state.books ?? this.stored;
+  }
+
+  get frozen(): boolean {
+    return this.runtime?.frozen ?? this.wasFrozen;
   }
 
   /** What would be there after a power cut right now. */
@@ -155,180 +170,144 @@ export class Device<
   }
 
   get isLinked(): boolean {
-    return this.link !== undefined;
+    return this.port !== undefined;
+  }
+
+  private openJournal(): Journal {
+    return openJournal(this.part, BANKS);
   }
 
   /** Stores a record in the factory, before the first start. */
   provision(record: R): void {
-    this.store(record);
-    this.state = this.machine.afterPowerUp(this.stored, false);
-  }
-
-  /** Milliseconds of its own timer since power-up. */
-  private monotonicMs(): number {
-    const elapsed = this.surroundings.world.nowMs - this.bootedAtMs;
-    return elapsed + Math.floor((Math.floor(elapsed / 1000) * this.driftPpm) / 1000);
+    this.openJournal().append(this.machine.records.encode(record), () => []);
+    this.stored = this.machine.apply(this.stored, record);
   }
 
   boot(): void {
     if (this.power === 'on') return;
+    const { watcher } = this.surroundings;
     this.power = 'on';
-    this.bootedAtMs = this.surroundings.world.nowMs;
-    this.queue.length = 0;
-    this.handling = false;
     this.cutIn = 0;
     this.cutAt = undefined;
-    let books = this.stored;
-    if (this.flash !== undefined) {
-      this.flash.cutAt = undefined;
-      try {
-        this.journal = openJournal(this.flash, BANKS);
-        books = this.machine.emptyBooks;
-        for (const payload of this.journal.replayed)
-          books = this.machine.apply(books, this.machine.records.decode(payload));
-        this.frozen = false;
-      } catch (error) {
-        if (!(error instanceof SundialError)) throw error;
-        this.journal = undefined;
-        this.frozen = true;
-        this.surroundings.watcher.fault(this, { code: error.code, message: error.message, frozen: true });
-      }
-    }
-    this.tellTorn(books);
-    this.stored = books;
-    this.state = this.machine.afterPowerUp(books, this.frozen);
-    this.surroundings.watcher.booted(this, this.frozen);
-    this.dispatch(this.bootEvent());
+    if (this.flash !== undefined) this.flash.cutAt = undefined;
+    this.clock.powerUp();
+    const runtime = this.makeRuntime();
+    this.runtime = runtime;
+    if (!runtime.frozen) this.compareStored(runtime.state.books);
+    watcher.booted(this, runtime.frozen);
+    this.act(() => {
+      runtime.attachUplink(this.makeUplink());
+      void runtime.start();
+    });
   }
 
-  /** Whether the record that the cut tore is there shows in the snapshot of what was read back. */
-  private tellTorn(books: B): void {
-    const { torn, machine } = this;
-    this.torn = undefined;
-    if (torn === undefined || this.frozen) return;
-    const text = (of: B): string =>
-      machine
-        .snapshot(of)
-        .map((record) => toHex(machine.records.encode(record)))
-        .join();
-    const found = text(books);
-    const kept = found === text(machine.apply(torn.before, torn.record));
-    if (kept && found !== text(torn.before)) this.surroundings.watcher.stored(this, torn.record);
-    else if (!kept && found !== text(torn.before)) this.surroundings.watcher.changed(this);
+  private makeRuntime(): Runtime<B, S, E, R> {
+    const { watcher } = this.surroundings;
+    const entropy: Entropy = { certified: true, random: (length) => this.random.bytes(length) };
+    const clock: Clock = this.clock;
+    const observer: Observer<R> = {
+      onEvent: (event) => this.onEvent(event as E | DeviceEvent),
+      onEffect: (effect) => this.onEffect(effect),
+      onStored: (record) => this.onStored(record),
+      onNotice: (notice) => {
+        watcher.notice(this, notice);
+        this.behaviour?.(notice);
+      },
+      onFault: (fault) => {
+        this.writing = undefined;
+        watcher.fault(this, fault);
+      },
+      onCrash: (error) => this.onCrash(error),
+    };
+    return new Runtime(this.machine, { key: this.key, clock, entropy }, () => this.openJournal(), observer);
   }
 
-  private bootEvent(): DeviceEvent {
-    return this.clockRuns ? { type: 'boot', realTime: this.realTime() } : { type: 'boot' };
+  private makeUplink(): Uplink {
+    return {
+      send: (bytes) => this.surroundings.broker.up(this.id, bytes),
+      receive: (...receivers) => {
+        this.uplink = receivers;
+      },
+      close: () => undefined,
+    };
   }
 
-  private realTime(): Seconds {
-    return seconds(START_SECONDS + Math.floor(this.surroundings.world.nowMs / 1000) + this.clockOffset);
+  private realTime(): number {
+    return START_SECONDS + Math.floor(this.surroundings.world.nowMs / 1000) + this.clockOffset;
+  }
+
+  /** Whatever enters the runtime enters it here. */
+  private act(action: () => void): void {
+    if (this.depth === 0) this.eventsSinceCall = 0;
+    this.depth += 1;
+    action();
+    this.depth -= 1;
+    if (this.depth === 0) this.clock.plan();
   }
 
   /** Queues an event and handles everything that waits. Lost when the power is off. */
   dispatch(event: E | DeviceEvent): void {
-    if (this.power === 'off') return;
-    this.queue.push(event);
-    if (this.handling) return;
-    this.handling = true;
-    try {
-      for (let steps = 0; this.queue.length > 0; steps++) {
-        if (steps > STEPS_MAX) throw new Error(`${this.name} does not come to rest`);
-        this.handle(this.queue.shift()!);
-      }
-      this.handling = false;
-    } catch (error) {
-      this.handling = false;
-      if (!(error instanceof PowerCut)) throw error;
-      this.recorder?.cut();
-      this.powerOff(error.message);
-      return;
-    }
-    this.planTick();
+    if (this.power === 'on') this.act(() => void this.runtime!.dispatch(event));
   }
 
-  private handle(event: E | DeviceEvent): void {
+  // ---- what the runtime tells ----
+
+  private onEvent(event: E | DeviceEvent): void {
     this.events += 1;
-    this.recorder?.event(event, this.monotonicMs());
-    try {
-      this.run(event);
-    } catch (error) {
-      if (!(error instanceof SundialError)) throw error;
-      this.restart(error);
+    this.eventsSinceCall += 1;
+    if (this.eventsSinceCall > EVENTS_MAX) throw new Error(`${this.name} does not come to rest`);
+    this.recorder?.event(event, this.clock.monotonicMs());
+  }
+
+  private onEffect(effect: Effect<R>): void {
+    if (effect.type === this.cutAt) throw new PowerCut(`effect ${effect.type}`);
+    if (this.cutIn > 0) {
+      this.cutIn -= 1;
+      if (this.cutIn === 0) throw new PowerCut(`effect ${effect.type}`);
+    }
+    this.recorder?.effect(effect);
+    if (effect.type === 'persist') this.writing = effect.record;
+    else if (effect.type === 'send') {
+      this.muted = this.mutes?.has(effect.message.type) === true;
+      if (!this.muted) this.surroundings.watcher.sent(this, effect.message);
     }
   }
 
-  private run(event: E | DeviceEvent): void {
-    const { books } = this.state;
-    const { state, effects } = this.machine.step(this.state, event, this.monotonicMs());
-    this.state = state;
-    // One record on top of what is stored: the step has folded it already.
-    const folded = books === this.stored && hasOneRecord(effects) ? state.books : undefined;
-    for (const effect of effects) {
-      if (effect.type === this.cutAt) throw new PowerCut(`effect ${effect.type}`);
-      if (this.cutIn > 0) {
-        this.cutIn -= 1;
-        if (this.cutIn === 0) throw new PowerCut(`effect ${effect.type}`);
-      }
-      this.recorder?.effect(effect);
-      this.execute(effect, folded);
-    }
-  }
-
-  private execute(effect: Effect<R>, folded: B | undefined): void {
-    switch (effect.type) {
-      case 'persist':
-        return this.store(effect.record, folded);
-      case 'sign':
-        return this.run({ type: 'signed', digest: effect.digest, signature: this.key.sign(effect.digest) });
-      case 'send':
-        if (this.mutes?.has(effect.message.type)) return;
-        this.surroundings.watcher.sent(this, effect.message);
-        return this.link?.send(this, effect.message);
-      case 'upload':
-        return this.surroundings.broker.up(this.id, effect.message);
-      case 'notify':
-        this.surroundings.watcher.notice(this, effect.notice);
-        this.behaviour?.(effect.notice);
-        return;
-      default:
-        return unreachable(effect);
-    }
-  }
-
-  private store(record: R, folded?: B): void {
-    const { machine } = this;
-    if (this.flash !== undefined) {
-      if (this.journal === undefined) {
-        throw new SundialError('journal_corrupt', 'a frozen device was asked to store', {
-          severity: 'device',
-          remedy: 'Report this with the seed.',
-        });
-      }
-      const before = this.stored;
-      try {
-        this.journal.append(machine.records.encode(record), () =>
-          machine.snapshot(before).map((entry) => machine.records.encode(entry)),
-        );
-      } catch (error) {
-        if (error instanceof PowerCut) this.torn = { record, before };
-        throw error;
-      }
-    }
-    this.stored = folded ?? machine.apply(this.stored, record);
+  private onStored(record: R): void {
+    this.writing = undefined;
+    this.stored = this.machine.apply(this.stored, record);
     this.surroundings.watcher.stored(this, record);
   }
 
-  /** A failed effect: the machine goes on from what is stored, as device/runtime.ts does. */
-  private restart(error: SundialError): void {
-    this.frozen = FLASH_FAULTS.has(error.code) || (this.flash !== undefined && this.journal === undefined);
-    if (this.frozen) this.journal = undefined;
-    this.surroundings.watcher.fault(this, { code: error.code, message: error.message, frozen: this.frozen });
-    this.state = this.machine.afterPowerUp(this.stored, this.frozen);
-    const events: (E | DeviceEvent)[] = [this.bootEvent()];
-    if (this.link !== undefined) events.push({ type: 'linkUp' });
-    this.queue.unshift(...events);
+  private onCrash(error: unknown): void {
+    if (!(error instanceof PowerCut)) return this.surroundings.world.fail(error);
+    this.torn = this.writing;
+    this.recorder?.cut();
+    this.powerOff(error.message);
   }
+
+  /**
+   * What the flash holds at a start is what was stored, and after a cut in the middle of a record perhaps that record,
+   * too: field by field, since a snapshot may be the very thing that forgets one.
+   */
+  private compareStored(found: B): void {
+    const { torn, stored, machine } = this;
+    const { watcher } = this.surroundings;
+    this.torn = undefined;
+    const difference = sameBooks(found, stored);
+    if (difference === undefined) return;
+    if (torn !== undefined) {
+      const kept = machine.apply(stored, torn);
+      if (sameBooks(found, kept) === undefined) {
+        this.stored = kept;
+        return watcher.stored(this, torn);
+      }
+    }
+    this.stored = found;
+    watcher.changed(this, difference);
+  }
+
+  // ---- power ----
 
   /** Takes the power away right before the next effect of a kind. */
   cutBefore(effect: Effect<R>['type']): void {
@@ -339,93 +318,93 @@ export class Device<
   powerOff(at: string): void {
     if (this.power === 'off') return;
     this.power = 'off';
-    this.queue.length = 0;
-    if (this.tick !== undefined) this.tick.cancelled = true;
-    this.tick = undefined;
-    this.link?.silence(this);
-    this.link = undefined;
+    this.wasFrozen = this.runtime!.frozen;
+    this.runtime = undefined;
+    this.writing = undefined;
+    this.clock.powerOff();
+    if (this.answer !== undefined) this.answer.cancelled = true;
+    this.answer = undefined;
+    this.port?.link.silence(this);
+    this.port = undefined;
+    this.uplink = undefined;
     this.surroundings.broker.disconnect(this.id);
-    this.state = this.machine.afterPowerUp(this.stored, this.frozen);
     this.surroundings.watcher.cut(this, at);
   }
 
   /** Puts back what was stored earlier, as someone does who copied the flash. Only for adversaries. */
   restore(books: B): void {
+    const { machine, part } = this;
+    for (let at = 0; at < part.size; at += part.blockSize) part.erase(at);
+    const journal = this.openJournal();
+    for (const record of machine.snapshot(books)) journal.append(machine.records.encode(record), () => []);
     this.stored = books;
-    this.state = this.machine.afterPowerUp(books, this.frozen);
   }
 
-  /** Where a tick was planned for may be over by the time it comes. */
-  private clockIsDue(): boolean {
-    const now = this.monotonicMs();
-    const due = now < 2 * CLOCK_MS ? CLOCK_MS : this.clockDue(this.state);
-    return due !== undefined && due <= now;
+  // ---- clock and key ----
+
+  private dueMs(): number | undefined {
+    const runtime = this.runtime!;
+    // What waits for a key is handled at the tick's own time: none of them may be missing.
+    if (this.surroundings.allTicks || this.answer !== undefined) return 0;
+    const due = this.clockDue(runtime.state);
+    const own = runtime.dueMs;
+    return due === undefined || (own !== undefined && own < due) ? own : due;
   }
 
-  private planTick(): void {
-    if (this.power === 'off') return;
-    const now = this.monotonicMs();
-    // The first tick after power-up always comes: it takes up what a cut left half done.
-    const due = now < CLOCK_MS ? CLOCK_MS : this.clockDue(this.state);
-    if (due === undefined) return;
+  /** A slow key's answer, unless the power goes before. */
+  private answerLater(delayMs: number, action: () => void): void {
     const { world } = this.surroundings;
-    // Once a second from power-up on, as the runtime's clock.
-    const elapsed = world.nowMs - this.bootedAtMs;
-    const wait = Math.max(0, due - now);
-    const next =
-      this.bootedAtMs +
-      Math.max(Math.ceil((elapsed + wait) / CLOCK_MS), Math.floor(elapsed / CLOCK_MS) + 1) * CLOCK_MS;
-    if (this.tick !== undefined) {
-      if (this.tickAt <= next) return;
-      this.tick.cancelled = true;
-    }
-    this.tickAt = next;
-    this.tick = world.at(next, () => {
-      this.tick = undefined;
-      if (this.clockIsDue()) this.dispatch({ type: 'clock' });
-      else this.planTick();
+    const runtime = this.runtime!;
+    this.answer = world.after(delayMs, () => {
+      this.answer = undefined;
+      this.eventsSinceCall = 0;
+      world.touched = true;
+      action();
+      void runtime.idle().then(() => {
+        if (this.runtime === runtime) this.clock.plan();
+      });
     });
   }
 
   // ---- links ----
 
   linkUp(link: TapLink): void {
-    this.link?.close();
     if (this.power === 'off') return link.silence(this);
-    this.link = link;
-    this.dispatch({ type: 'linkUp' });
+    const port = new TapPort(link, (frame) => {
+      if (!this.muted) link.send(this, frame);
+    });
+    // The runtime closes the link that stands.
+    this.port = port;
+    this.act(() => this.runtime!.attachLink(port));
   }
 
   linkDown(link: TapLink): void {
-    if (this.link !== link) return;
-    this.link = undefined;
-    this.dispatch({ type: 'linkDown' });
+    const { port } = this;
+    if (port?.link !== link) return;
+    this.port = undefined;
+    if (this.power === 'on') this.act(() => port.onClosed());
   }
 
-  tapMessage(message: Message): void {
-    const random = message.type === 'streamRequest' ? this.random.bytes(32) : undefined;
-    this.dispatch({ type: 'message', message, ...(random && { random }) });
-  }
-
-  tapGarbage(code: RefusalName): void {
-    this.dispatch({ type: 'garbage', code });
+  tapBytes(frame: Uint8Array, link: TapLink): void {
+    const { port } = this;
+    if (port?.link === link) this.act(() => port.onBytes(frame));
   }
 
   /** Says on the tap link what its machine never said. Only for adversaries. */
   inject(message: Message): void {
-    this.link?.send(this, message);
+    this.port?.link.send(this, frameOf(message));
   }
 
   hubConnected(): void {
-    this.dispatch({ type: 'hubConnected' });
+    if (this.power === 'on') this.act(() => this.uplink![1](true));
   }
 
   hubLost(): void {
-    this.dispatch({ type: 'hubLost' });
+    if (this.power === 'on') this.act(() => this.uplink![1](false));
   }
 
-  hubMessage(message: Message): void {
-    this.dispatch({ type: 'hubMessage', message });
+  hubBytes(bytes: Uint8Array): void {
+    if (this.power === 'on') this.act(() => this.uplink![0](bytes));
   }
 
   goOnline(): void {
@@ -435,10 +414,4 @@ export class Device<
   goOffline(): void {
     this.surroundings.broker.disconnect(this.id);
   }
-}
-
-function hasOneRecord(effects: readonly { readonly type: string }[]): boolean {
-  let records = 0;
-  for (const effect of effects) if (effect.type === 'persist') records += 1;
-  return records === 1;
 }

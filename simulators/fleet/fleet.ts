@@ -92,7 +92,7 @@ export class Fleet {
     const options: DeviceOptions = {
       index: this.actors.length,
       name,
-      key: original.device.key,
+      key: original.device.key.made,
       random: ground.random.fork(`device ${name}`),
       driftPpm: 0,
       realTimeClock: true,

@@ -101,13 +101,11 @@ export class Simulation implements Run {
   private readonly overhearers: ((device: AnyDevice, message: Message) => void)[] = [];
   private readonly checkers: Checker[] = [];
   private readonly damaged = new Set<AnyDevice>();
-  private readonly wire: boolean;
 
   constructor(options: SimulationOptions) {
     this.options = options;
     const { scenario, suite } = options;
     this.random = new Random(options.seed);
-    this.wire = scenario.storage === 'journal';
     if (options.keepTrace) this.trace.lines = [];
     this.signing = makeSigning(suite, options.domain ?? NOWHERE);
     this.vault = options.makeVault?.(this.signing) ?? new VaultModel(this.signing);
@@ -216,14 +214,14 @@ export class Simulation implements Run {
   link(payer: PayerActor['device'], terminal: TerminalActor['device']): TapLink {
     this.links += 1;
     const random = this.random.fork(`link ${payer.index} ${this.links}`);
-    return new TapLink(this.world, random, this.conditions, [payer, terminal], this.wire);
+    return new TapLink(this.world, random, this.conditions, [payer, terminal]);
   }
 
   /** Joins something that is no device of the fleet to a device. */
   join(end: TapEnd, device: TapEnd): TapLink {
     this.links += 1;
     const random = this.random.fork(`joined ${this.links}`);
-    return new TapLink(this.world, random, this.conditions, [end, device], this.wire);
+    return new TapLink(this.world, random, this.conditions, [end, device]);
   }
 
   /** Tells somebody every notice, and every message that a device sends on a tap link. */
@@ -317,7 +315,8 @@ export class Simulation implements Run {
         this.note(device, 'cut', 0, 0, undefined, at);
       },
       stored: (device, record) => this.onStored(device, record as TerminalRecord),
-      changed: (device) => this.report('journal', `${device.name} reads back what it never stored`),
+      changed: (device, difference) =>
+        this.report('journal', `${device.name} reads back what it never stored: ${difference}`),
       booted: (device, frozen) => this.note(device, frozen ? 'frozen' : 'boot'),
       fault: (device, fault: RuntimeFault) => {
         this.note(device, 'fault', fault.frozen ? 1 : 0, 0, undefined, fault.message);

@@ -67,7 +67,8 @@ export class RecordedDevice {
         remedy: 'Play devices of a scenario whose storage is memory.',
       });
     }
-    const { name, key, machine, storedBooks } = device as AnyDevice;
+    const { name, machine, storedBooks } = device as AnyDevice;
+    const key = device.key.made;
     const stored = machine.snapshot(storedBooks).map((record) => machine.records.encode(record));
     this.living = { name, kind, settings, machine, key, domain, stored };
     this.device = device;

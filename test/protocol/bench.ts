@@ -192,7 +192,7 @@ export async function startPayer(
   const actor: Payer = new Actor<PayerState, PayerEvent, PayerRecord>(
     payerAfterPowerUp(books),
     (state, event, nowMs) => payerStep(context, settings, state, event, nowMs),
-    (digest) => key.sign(digest),
+    async (digest) => key.sign(digest),
     (digest, signature) => ({ type: 'signed', digest, signature }),
   );
   const realTime = 'realTime' in options ? options.realTime : START;
@@ -225,7 +225,7 @@ export async function makeTerminal(options: TerminalOptions = {}): Promise<Termi
   const actor: Terminal = new Actor<TerminalState, TerminalEvent, TerminalRecord>(
     terminalAfterPowerUp(books),
     (state, event, nowMs) => terminalStep(context, settings, state, event, nowMs),
-    (digest) => key.sign(digest),
+    async (digest) => key.sign(digest),
     (digest, signature) => ({ type: 'signed', digest, signature }),
   );
   const realTime = 'realTime' in options ? options.realTime : START;

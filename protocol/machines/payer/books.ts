@@ -361,16 +361,22 @@ export function applyRecord(books: PayerBooks, record: PayerRecord): PayerBooks 
       return { ...books, outbox: books.outbox.filter((entry) => !equalBytes(entry.digest, record.digest)) };
     case 'head':
       return { ...books, seq: record.seq, spent: record.spent };
-    case 'lane':
-      return { ...books, lanes: withLane(books.lanes, record) };
-    case 'unconfirmedVoucher':
-      return { ...books, unconfirmed: [...books.unconfirmed, { ...record, kind: 'voucher' }] };
-    case 'unconfirmedTick':
-      return { ...books, unconfirmed: [...books.unconfirmed, { ...record, kind: 'tick' }] };
-    case 'openStream':
-      return record.voucher.kind === 'stream'
-        ? { ...books, stream: { ...record, voucher: record.voucher } }
-        : books;
+    case 'lane': {
+      const { type: _, ...lane } = record;
+      return { ...books, lanes: withLane(books.lanes, lane) };
+    }
+    case 'unconfirmedVoucher': {
+      const { type: _, ...fields } = record;
+      return { ...books, unconfirmed: [...books.unconfirmed, { ...fields, kind: 'voucher' }] };
+    }
+    case 'unconfirmedTick': {
+      const { type: _, ...fields } = record;
+      return { ...books, unconfirmed: [...books.unconfirmed, { ...fields, kind: 'tick' }] };
+    }
+    case 'openStream': {
+      const { type: _, voucher, ...fields } = record;
+      return voucher.kind === 'stream' ? { ...books, stream: { ...fields, voucher } } : books;
+    }
     case 'copy': {
       const { type: _, digest, ...collected } = record;
       return { ...books, outbox: [...books.outbox, { digest, collected }] };

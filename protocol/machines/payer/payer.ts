@@ -23,7 +23,7 @@ export type PayerEvent =
   | { readonly type: 'renew' };
 
 /** How long an answer may take before the same bytes are sent again. */
-const RESEND_MS = 3000;
+export const RESEND_MS = 3000;
 
 const AFTER_POWER_UP: PayerVolatile = {
   frozen: false,

@@ -2,7 +2,7 @@
  * The broker between devices and the hub. It confirms what it takes and forgets it all when it restarts: its
  * confirmation is no receipt (rule 12). While the hub is down it keeps what came, up to a bound.
  */
-import { decodeMessage, encodeMessage, type Message } from '../../../protocol/wire/messages.ts';
+import { decodeOwn, type Message } from '../../../protocol/wire/messages.ts';
 import type { Random } from '../world/random.ts';
 import type { World } from '../world/world.ts';
 import type { Conditions } from './conditions.ts';
@@ -14,7 +14,7 @@ export interface UplinkEnd {
   readonly isOn: boolean;
   hubConnected(): void;
   hubLost(): void;
-  hubMessage(message: Message): void;
+  hubBytes(bytes: Uint8Array): void;
 }
 
 export interface HubEnd {
@@ -97,13 +97,12 @@ export class Broker {
     for (const end of ends) this.world.after(this.random.between(1000, 20_000), () => this.connect(end));
   }
 
-  up(device: string, message: Message): void {
+  up(device: string, bytes: Uint8Array): void {
     const session = this.sessions.get(device);
     if (session === undefined) return;
-    this.overhears?.up(message);
+    this.overhears?.up(decodeOwn(bytes));
     const { random, conditions, world } = this;
     if (conditions.upLoss > 0 && random.chance(conditions.upLoss)) return;
-    const bytes = encodeMessage(message);
     const { epoch } = session;
     const deliver = (): void => {
       let at = world.nowMs + random.between(UP_MS.least, UP_MS.most);
@@ -144,18 +143,14 @@ export class Broker {
     const session = this.sessions.get(device);
     if (session === undefined) return;
     const { random, conditions, world } = this;
-    const decoded = decodeMessage(bytes, 'sync');
-    if (!decoded.ok) throw new Error(`the hub sent what does not decode: ${decoded.code}`);
-    const ready = decoded.message;
-    if (ready === undefined) return;
-    this.overhears?.down(ready);
+    this.overhears?.down(decodeOwn(bytes));
     if (conditions.downLoss > 0 && random.chance(conditions.downLoss)) return;
     const { epoch } = session;
     const deliver = (): void => {
       session.downMs = Math.max(session.downMs, world.nowMs + random.between(UP_MS.least, UP_MS.most));
       world.at(session.downMs, () => {
         const now = this.sessions.get(device);
-        if (now?.epoch === epoch) now.end.hubMessage(ready);
+        if (now?.epoch === epoch) now.end.hubBytes(bytes);
       });
     };
     deliver();

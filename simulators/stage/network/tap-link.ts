@@ -1,10 +1,8 @@
 /**
- * The link between two devices that touch: messages take some tens of milliseconds, in order, and may be lost,
- * doubled, overtaken or garbled while faults last. A device that loses its power is noticed after a while, as a radio
- * link's supervision does.
+ * The link between two devices that touch: frames take some tens of milliseconds, in order, and may be lost, doubled,
+ * overtaken or garbled while faults last. A device that loses its power is noticed after a while, as a radio link's
+ * supervision does.
  */
-import type { RefusalName } from '../../../protocol/refusals.ts';
-import { decodeMessage, encodeMessage, type Message } from '../../../protocol/wire/messages.ts';
 import type { Random } from '../world/random.ts';
 import type { World } from '../world/world.ts';
 import type { Conditions } from './conditions.ts';
@@ -12,8 +10,7 @@ import type { Conditions } from './conditions.ts';
 export interface TapEnd {
   linkUp(link: TapLink): void;
   linkDown(link: TapLink): void;
-  tapMessage(message: Message): void;
-  tapGarbage(code: RefusalName): void;
+  tapBytes(frame: Uint8Array, link: TapLink): void;
 }
 
 /** One BLE packet at a 30 ms connection interval. */
@@ -28,21 +25,12 @@ export class TapLink {
   private readonly random: Random;
   private readonly conditions: Conditions;
   private readonly ends: readonly [TapEnd, TapEnd];
-  private readonly wire: boolean;
 
-  /** `wire`: every message goes through its bytes. */
-  constructor(
-    world: World,
-    random: Random,
-    conditions: Conditions,
-    ends: readonly [TapEnd, TapEnd],
-    wire: boolean,
-  ) {
+  constructor(world: World, random: Random, conditions: Conditions, ends: readonly [TapEnd, TapEnd]) {
     this.world = world;
     this.random = random;
     this.conditions = conditions;
     this.ends = ends;
-    this.wire = wire;
     ends[1].linkUp(this);
     ends[0].linkUp(this);
   }
@@ -51,23 +39,17 @@ export class TapLink {
     return this.open;
   }
 
-  send(from: TapEnd, message: Message): void {
+  /** One frame, which nobody changes any more. */
+  send(from: TapEnd, frame: Uint8Array): void {
     if (!this.open) return;
     const { random, conditions } = this;
     const side = from === this.ends[0] ? 1 : 0;
     if (conditions.tapLoss > 0 && random.chance(conditions.tapLoss)) return;
-    let delivered: Message | undefined = message;
-    if (this.wire) {
-      const decoded = decodeMessage(encodeMessage(message), 'tap');
-      if (!decoded.ok) throw new Error(`a device sent ${message.type} that does not decode: ${decoded.code}`);
-      delivered = decoded.message;
-    }
-    if (delivered === undefined) return;
-    this.deliver(side, delivered);
-    if (conditions.tapDuplicate > 0 && random.chance(conditions.tapDuplicate)) this.deliver(side, delivered);
+    this.deliver(side, frame);
+    if (conditions.tapDuplicate > 0 && random.chance(conditions.tapDuplicate)) this.deliver(side, frame);
   }
 
-  private deliver(side: 0 | 1, message: Message): void {
+  private deliver(side: 0 | 1, frame: Uint8Array): void {
     const { world, random, conditions, ends } = this;
     const garbled = conditions.tapGarble > 0 && random.chance(conditions.tapGarble);
     const overtaken = conditions.tapReorder > 0 && random.chance(conditions.tapReorder);
@@ -77,10 +59,9 @@ export class TapLink {
       if (at <= this.arrival[side]!) at = this.arrival[side]! + 1;
       this.arrival[side] = at;
     }
+    const arrived = garbled ? withOneBitFlipped(frame, random.below(8 * frame.length)) : frame;
     world.at(at, () => {
-      if (!this.open) return;
-      if (garbled) ends[side].tapGarbage('malformed');
-      else ends[side].tapMessage(message);
+      if (this.open) ends[side].tapBytes(arrived, this);
     });
   }
 
@@ -99,4 +80,10 @@ export class TapLink {
     const other = dead === this.ends[0] ? this.ends[1] : this.ends[0];
     this.world.after(SUPERVISION_MS, () => other.linkDown(this));
   }
+}
+
+function withOneBitFlipped(frame: Uint8Array, bit: number): Uint8Array {
+  const garbled = frame.slice();
+  garbled[bit >> 3]! ^= 1 << (bit & 7);
+  return garbled;
 }

@@ -3,15 +3,18 @@
  * collisions that chance would find, and only who holds a key object can sign with it. The real one is the project's
  * own. Decisions must not depend on which is used: the same seed gives the same trace.
  */
-import type { CryptoSuite } from '../../../hardware/interfaces/index.ts';
+import type { CryptoSuite, Scheme } from '../../../hardware/interfaces/index.ts';
 import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { addressOfKey } from '../../../protocol/crypto/noble.ts';
 
 /** A key whose signature is there at once: virtual time stands still meanwhile. */
 export interface SimulatedKey {
+  readonly scheme: Scheme;
   /** 32 bytes: for a chip that lives the same day with the same key. */
   readonly secret: Uint8Array;
   readonly address: Uint8Array;
+  /** 64 bytes; of P-256 keys. */
+  readonly publicKey?: Uint8Array;
   sign(digest: Uint8Array): Uint8Array;
 }
 
@@ -117,6 +120,7 @@ export function standInSuite(): SimulatedSuite {
       const address = standInHash(secret).slice(12);
       secrets.push({ secret, address });
       return {
+        scheme: 'secp256k1',
         secret,
         address,
         sign(digest) {
@@ -138,6 +142,7 @@ export function realSuite(suite: CryptoSuite): SimulatedSuite {
     keccak256: suite.keccak256,
     recover: suite.recover,
     key: (secret) => ({
+      scheme: 'secp256k1',
       secret,
       address: addressOfKey(secp256k1.getPublicKey(secret, false).slice(1)),
       sign(digest) {

@@ -1,0 +1,48 @@
+/**
+ * A device's key in virtual time: it answers at once, or later as one behind a bus does, or refuses, for a time or for
+ * good. What it signs is the same in all cases.
+ */
+import type { SecureKey } from '../../hardware/interfaces/index.ts';
+import { KeyFault } from '../../hardware/keys/key-fault.ts';
+import type { SimulatedKey } from '../stage/world/suite.ts';
+
+/** Has something happen after so many milliseconds, unless the power goes before. */
+export type Later = (delayMs: number, action: () => void) => void;
+
+export class DeviceKey implements SecureKey {
+  readonly scheme: SecureKey['scheme'];
+  readonly address: Uint8Array;
+  readonly publicKey?: Uint8Array;
+  readonly made: SimulatedKey;
+  /** How long an answer takes, milliseconds; 0: the key is in the device's own processor. */
+  lateMs = 0;
+  /** Faults that make it refuse right now. */
+  failing = 0;
+  private readonly later: Later;
+
+  constructor(made: SimulatedKey, later: Later) {
+    this.made = made;
+    this.scheme = made.scheme;
+    this.address = made.address;
+    if (made.publicKey !== undefined) this.publicKey = made.publicKey;
+    this.later = later;
+  }
+
+  sign(digest: Uint8Array): Uint8Array | Promise<Uint8Array> {
+    if (this.lateMs === 0) return this.answer(digest);
+    return new Promise((resolve, reject) => {
+      this.later(this.lateMs, () => {
+        try {
+          resolve(this.answer(digest));
+        } catch (error) {
+          reject(error as KeyFault);
+        }
+      });
+    });
+  }
+
+  private answer(digest: Uint8Array): Uint8Array {
+    if (this.failing > 0) throw new KeyFault('key_refused', 'The key does not answer.');
+    return this.made.sign(digest);
+  }
+}
