@@ -35,6 +35,8 @@ export interface HubSetup extends Pace {
   readonly leaseAnyScope: boolean;
   /** Entries that the index has room for. */
   readonly indexedMax: number;
+  /** Records on their way to the disk, beyond which entries are refused; absent: the hub's own bound. */
+  readonly pendingMax?: number | undefined;
   readonly development: boolean;
   /** First block that can hold events of the vault. */
   readonly startBlock: number;

@@ -10,7 +10,7 @@ import type { Signing } from '../../protocol/signing/digests.ts';
 import { lanesHash, type ListedLane } from '../../protocol/vouchers.ts';
 import { entryId, entryMessage, firstFrom, topOf } from '../intake/books.ts';
 import type { Books, ChannelBook, Entry } from '../intake/state.ts';
-import { bytesKey, keyNumber, numberKey, trieEntries, trieForEach } from '../intake/trie.ts';
+import { bytesKey, keyNumber, numberKey, trieEntries, trieForEach, trieGet } from '../intake/trie.ts';
 import type { RecordOf } from '../ledger/records.ts';
 import type { Row } from '../l2/rows.ts';
 
@@ -54,8 +54,9 @@ export function planRows(
   for (const [key, book] of channelsFrom(books, after)) {
     if (rows.length + credits.length >= rowsMax) break;
     const channel = keyNumber(key);
-    rows.push(...channelRows(signing, channel, book, view));
-    credits.push(...creditRows(book, view));
+    const settling = channelRows(signing, channel, book, view);
+    rows.push(...settling);
+    credits.push(...creditRows(channel, book, view, new Set(settling.flatMap(({ payees }) => payees))));
   }
   return [...rows, ...credits].slice(0, rowsMax);
 }
@@ -119,9 +120,23 @@ export function listOf(signing: Signing, book: ChannelBook, entry: Entry): reado
   return equalBytes(lanesHash(signing.suite, lanes), message.lanes) ? lanes : [];
 }
 
-function creditRows({ countersigned }: ChannelBook, view: SettledView): PlannedRow[] {
+/**
+ * Credits whose vouchers are settled, or will be by the rows before: `settling` are the payees whose lanes the plan
+ * settles up to their claims. The vault skips any other, and a voucher that is void may wait for a later one of its lane.
+ */
+function creditRows(
+  channel: number,
+  { countersigned, claims }: ChannelBook,
+  view: SettledView,
+  settling: ReadonlySet<string>,
+): PlannedRow[] {
   const rows: PlannedRow[] = [];
+  const reached = (payee: string): number => {
+    const claim = settling.has(payee) ? trieGet(claims, payee) : undefined;
+    return Math.max(view.settled(channel, payee), claim === undefined ? 0 : topOf(claim));
+  };
   trieForEach(countersigned, (entry) => {
+    if (reached(bytesKey(entry.payee)) < topOf(entry)) return;
     const { credited } = entry.payeeCredit!;
     const known = view.credited(entry.key);
     if (known === undefined || credited <= known || !view.registered(bytesKey(entry.payee))) return;

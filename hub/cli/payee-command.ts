@@ -13,10 +13,10 @@ import { mqttUplink } from '../../hardware/boards/node/mqtt.ts';
 import { equalBytes, fromHex, toHex } from '../../protocol/bytes.ts';
 import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
 import { SundialError } from '../../protocol/errors.ts';
-import { amount, type Seconds, seconds } from '../../protocol/integers.ts';
+import { amount, seconds } from '../../protocol/integers.ts';
 import { DEFAULT_TIMING } from '../../protocol/limits.ts';
-import { type CountersignAnswer, countersign } from '../../protocol/machines/payee.ts';
-import { makeSigning, type Signing } from '../../protocol/signing/digests.ts';
+import { type CountersignAnswer, countersign, syncedAt } from '../../protocol/machines/payee.ts';
+import { makeSigning } from '../../protocol/signing/digests.ts';
 import { creditEntry } from '../../protocol/vouchers.ts';
 import { decodeMessage, encodeMessage, type Message } from '../../protocol/wire/messages.ts';
 import { formatMoney, parseMoney } from '../../hardware/boards/node/cli/money.ts';
@@ -48,21 +48,8 @@ const creditsSchema = z.object({
   ),
 });
 
-type Credits = z.infer<typeof creditsSchema>;
-
 /** How long the hub may take to acknowledge a credit. */
 const ACKNOWLEDGE_MS = 20_000;
-
-/** When a terminal synced: only its own signature counts, not the hub's word. */
-function syncedAt(
-  signing: Signing,
-  { terminal, syncedAt, signature }: Credits['terminals'][number],
-): Seconds {
-  if (signature === undefined) return seconds(0);
-  const fields = { terminal: fromHex(terminal, 20), at: seconds(syncedAt) };
-  const signed = signing.signedBy('Synced', fields, fromHex(signature, 64), fields.terminal);
-  return signed ? fields.at : seconds(0);
-}
 
 /** Sends one message and waits until the hub acknowledges or refuses `entry`. */
 function sendUntilAcknowledged(
@@ -109,7 +96,14 @@ async function run(flags: Flags): Promise<void> {
   const signing = makeSigning(nobleSuite, { chainId: site.chainId, vault: fromHex(site.vault) });
   const answer = await askHub(site.statusUrl, `/credits?payee=${payee}`);
   const { now, terminals, credits } = creditsSchema.parse(answer);
-  const terminalsSyncedAt = terminals.map((terminal) => syncedAt(signing, terminal));
+  const terminalsSyncedAt = terminals.map(({ terminal, syncedAt: at, signature }) =>
+    syncedAt(
+      signing,
+      fromHex(terminal, 20),
+      seconds(at),
+      signature === undefined ? undefined : fromHex(signature, 64),
+    ),
+  );
   const answers: { voucher: string; credited: number; answer: CountersignAnswer }[] = [];
   for (const credit of credits) {
     const promised = amount(credit.promised);

@@ -328,7 +328,8 @@ class IntakeTurn {
   }
 
   private room(): RefusalName | undefined {
-    return this.state.pending.length >= pendingRecordsMax ? 'queue_full' : undefined;
+    const { pendingMax = pendingRecordsMax } = this.context;
+    return this.state.pending.length >= pendingMax ? 'queue_full' : undefined;
   }
 
   /** Whoever is refused keeps the entry and sends it again: it is taken when the hub has been given more room. */

@@ -169,6 +169,8 @@ export interface IntakeContext {
   readonly leaseAnyScope: boolean;
   /** Entries that the books have room for; what the ledger holds already is taken whatever its number. */
   readonly indexedMax: number;
+  /** Records on their way to the disk, beyond which entries are refused `queue_full`; absent: pendingRecordsMax. */
+  readonly pendingMax?: number | undefined;
   readonly development: boolean;
 }
 

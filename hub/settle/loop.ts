@@ -346,6 +346,8 @@ export class SettleLoop {
   private isRefused(books: Books, reference: RowReference): boolean {
     const refused = this.refused.get(rowKey(reference));
     if (refused === undefined) return false;
+    // It is planned only where its voucher is settled by now, or with the same batch.
+    if (refused.reason === 'not_settled') return false;
     if (refused.reason === 'payee_short') return !this.affordable.has(rowKey(reference));
     return refused.spendable === this.spendable(findEntry(books, reference.entry)?.channel);
   }

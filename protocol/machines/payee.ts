@@ -3,8 +3,10 @@
  * signature. It follows when nothing can contradict the credit any more: a dishonest payer can invent a closed request
  * at one terminal while its real vouchers still wait in another terminal's outbox.
  */
-import type { Amount, Seconds } from '../integers.ts';
+import type { Address, Signature } from '../bytes.ts';
+import { type Amount, type Seconds, seconds } from '../integers.ts';
 import type { Timing } from '../limits.ts';
+import type { Signing } from '../signing/digests.ts';
 
 /** A credit of one of the payee's terminals, and what is known around it. */
 export interface PromisedCredit {
@@ -26,6 +28,21 @@ export type CountersignAnswer =
   | 'proved'
   /** A terminal may still hold a voucher that contradicts the credit. */
   | 'wait';
+
+/**
+ * When a terminal said that everything before is in the ledger; 0 when it never did. Only its own signature counts, not
+ * the hub's word.
+ */
+export function syncedAt(
+  signing: Signing,
+  terminal: Address,
+  at: Seconds,
+  signature: Signature | undefined,
+): Seconds {
+  const isItsOwn =
+    signature !== undefined && signing.signedBy('Synced', { terminal, at }, signature, terminal);
+  return isItsOwn ? at : seconds(0);
+}
 
 /** May the payee sign now? `now` is L2 time. */
 export function countersign(credit: PromisedCredit, now: Seconds, timing: Timing): CountersignAnswer {

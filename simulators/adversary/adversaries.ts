@@ -2,7 +2,7 @@
 import { unreachable } from '../../protocol/errors.ts';
 import type { PayerActor } from '../fleet/actors.ts';
 import { tap } from '../fleet/tap.ts';
-import type { Scenario } from '../scenarios/schema.ts';
+import { ADVERSARIES, type Adversary } from '../scenarios/schema.ts';
 import type { Run } from '../fleet/run.ts';
 import { WARMUP_MS } from '../fleet/timing.ts';
 import type { Random } from '../stage/world/random.ts';
@@ -17,19 +17,29 @@ const SIZE = 5;
 const ANSWERS: ReadonlySet<string> = new Set(['receipt', 'credit', 'tickAnswer']);
 
 export function planAdversaries(simulation: Run): void {
-  for (const adversary of simulation.options.scenario.adversaries)
+  const { adversaries } = simulation.options.scenario;
+  const drawn =
+    adversaries === 'swarm' ? drawAdversaries(simulation.random.fork('adversaries')) : adversaries;
+  for (const adversary of drawn)
     for (let i = 0; i < adversary.count; i++) {
       const random = simulation.random.fork(`${adversary.kind} ${i}`);
       plan(simulation, random, adversary, i);
     }
 }
 
-function plan(
-  simulation: Run,
-  random: Random,
-  adversary: Scenario['adversaries'][number],
-  number: number,
-): void {
+/** Kinds that a run draws, in 1,000: most have one or two of the eleven. */
+const DRAWN = 150;
+
+/** Draws who cheats: each kind is there or not, so that any two meet in some seed. */
+function drawAdversaries(random: Random): Adversary[] {
+  return ADVERSARIES.filter((kind) => random.fork(kind).chance(DRAWN)).map((kind) => ({
+    kind,
+    count: 1 + random.fork(`${kind} count`).below(2),
+    size: 1 + random.fork(`${kind} size`).below(6),
+  }));
+}
+
+function plan(simulation: Run, random: Random, adversary: Adversary, number: number): void {
   const { fleet, hub, chain, world } = simulation;
   const size = adversary.size ?? SIZE;
   const span = simulation.activeUntilMs - WARMUP_MS;

@@ -1,5 +1,5 @@
 /** Who is in the fleet: payers and terminals on their devices, merchants behind the terminals. */
-import type { Address } from '../../protocol/bytes.ts';
+import type { Address, Bytes32 } from '../../protocol/bytes.ts';
 import { amount, type Seconds, seconds } from '../../protocol/integers.ts';
 import { payerMachine, terminalMachine } from '../../device/devices.ts';
 import { payerClockDue } from '../../protocol/machines/payer/clock.ts';
@@ -55,10 +55,16 @@ export interface HubIdentity {
   readonly until: Seconds;
 }
 
+/** What a payer pays from: its channel, and the scope that its leases name, if any. */
+export interface PayerAccount {
+  readonly channel: number;
+  readonly scope?: Bytes32;
+}
+
 export function makePayer(
   signing: Signing,
   role: 'wearable' | 'car',
-  channel: number,
+  { channel, scope }: PayerAccount,
   hub: HubIdentity,
   options: DeviceOptions,
   surroundings: Surroundings,
@@ -68,6 +74,7 @@ export function makePayer(
     scheme: 'secp256k1',
     tapMax: amount(1_000_000_000),
     entropyCertified: true,
+    ...(scope !== undefined && { scope }),
   };
   const device: PayerDevice = new Device(
     payerMachine(signing, settings, options.key.address),

@@ -52,8 +52,10 @@ export class Fleet {
   /** Districts of the city: payers live in them in the order of their numbers. */
   readonly districts: number;
   private readonly hub: HubIdentity;
+  private readonly hasScopes: boolean;
 
-  constructor(hub: HubIdentity, districts: number) {
+  constructor(hub: HubIdentity, districts: number, hasScopes: boolean) {
+    this.hasScopes = hasScopes;
     this.hub = hub;
     this.districts = districts;
   }
@@ -98,10 +100,31 @@ export class Fleet {
       realTimeClock: true,
     };
     const surroundings = { world: ground.world, broker: ground.broker, watcher: ground.deviceWatcher };
-    const copy = makePayer(ground.signing, original.role, original.channel, this.hub, options, surroundings);
+    const { scope } = original.settings;
+    const account = { channel: original.channel, ...(scope && { scope }) };
+    const copy = makePayer(ground.signing, original.role, account, this.hub, options, surroundings);
     copy.honest = false;
     this.actors[options.index] = copy;
     return copy;
+  }
+
+  /** The scope of a district's merchants; undefined when leases name none. */
+  scopeOf(district: number): Uint8Array | undefined {
+    return this.hasScopes
+      ? Uint8Array.from({ length: 32 }, (_, i) => (i < 31 ? 0x5c : district + 1))
+      : undefined;
+  }
+
+  /** As the hub is told: hex of each scope, with the hex of its payees. */
+  scopes(): Record<string, string[]> {
+    const found: Record<string, string[]> = {};
+    for (const { id, district } of this.merchants) {
+      const scope = this.scopeOf(district);
+      if (scope === undefined) continue;
+      const key = toHex(scope).slice(2);
+      found[key] = [...(found[key] ?? []), id];
+    }
+    return found;
   }
 
   terminalOf(address: Uint8Array): TerminalActor | undefined {
@@ -152,7 +175,7 @@ export function buildFleet(
     1,
     Math.floor(options.devices / (scenario.districts?.devices ?? options.devices)),
   );
-  const fleet = new Fleet(hub, districts);
+  const fleet = new Fleet(hub, districts, scenario.scopes === true);
   const surroundings = { world: ground.world, broker: ground.broker, watcher: ground.deviceWatcher };
   const roles = rolesOf(scenario.mix, options.devices);
   let index = FIRST_DEVICE;
@@ -202,7 +225,8 @@ export function buildFleet(
     for (let i = 0; i < roles[role]; i++, channel++) {
       const options = deviceOptions(`${role}-${i + 1}`, scenario.clocklessPayers !== true);
       vault.open(channel, options.key.address, scenario.deposit * TOKEN);
-      fleet.add(makePayer(signing, role, channel, hub, options, surroundings));
+      const scope = fleet.scopeOf(Math.floor((i * districts) / roles[role]));
+      fleet.add(makePayer(signing, role, { channel, ...(scope && { scope }) }, hub, options, surroundings));
     }
   }
   vault.takeUndo();

@@ -62,6 +62,8 @@ export interface HubOptions {
   readonly batchMs: number;
   /** Nodes of the chain that it asks. */
   readonly nodes: number;
+  /** Records that may wait for its disk; absent: the hub's own bound. */
+  readonly pendingMax: number | undefined;
 }
 
 const POLL_MS = MINUTE;
@@ -165,6 +167,7 @@ export class SimulatedHub implements HubEnd {
       scopes,
       leaseAnyScope,
       indexedMax: this.indexedMax,
+      pendingMax: options.pendingMax,
       development: false,
       startBlock: 0,
       lanesMax: LANES_MAX,

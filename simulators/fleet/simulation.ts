@@ -3,8 +3,7 @@
  * the number of devices and the seed; the same three give the same trace, event by event.
  */
 import type { Fault as RuntimeFault } from '../../device/runtime.ts';
-import { bytesKey } from '../../hub/intake/trie.ts';
-import { channelBook, entryId } from '../../hub/intake/books.ts';
+import { bytesKey, trieEntries } from '../../hub/intake/trie.ts';
 import { type Address, toHex } from '../../protocol/bytes.ts';
 import { type Seconds, seconds } from '../../protocol/integers.ts';
 import {
@@ -12,6 +11,7 @@ import {
   DEFAULT_TIMING,
   TAP_LIMIT_PER_10000,
   TICK_VALUE_DIVISOR,
+  type Timing,
   shareOf,
 } from '../../protocol/limits.ts';
 import type { Notice } from '../../protocol/machines/effects.ts';
@@ -19,7 +19,7 @@ import { type Domain, makeSigning, type Signing } from '../../protocol/signing/d
 import type { PayerRecord } from '../../protocol/machines/payer/books.ts';
 import type { TerminalLane, TerminalRecord } from '../../protocol/machines/terminal/books.ts';
 import { refusalNumber } from '../../protocol/refusals.ts';
-import { encodeMessage, type Message } from '../../protocol/wire/messages.ts';
+import type { Message } from '../../protocol/wire/messages.ts';
 import { Chain } from '../stage/chain/chain.ts';
 import { VaultModel } from '../stage/chain/vault.ts';
 import type { Checker, MakeChecker, Violation } from '../checkers/checker.ts';
@@ -29,6 +29,7 @@ import { drawFaults, drawLevels, type Fault } from '../stage/faults/schedule.ts'
 import { planAdversaries } from '../adversary/adversaries.ts';
 import { type Aftermath, aftermath } from '../adversary/aftermath.ts';
 import { Accounts } from './accounts.ts';
+import { BackOffice } from './back-office.ts';
 import type { PayerActor, TerminalActor } from './actors.ts';
 import type { AnyDevice, DeviceWatcher } from './device.ts';
 import { buildFleet, type Fleet } from './fleet.ts';
@@ -79,6 +80,7 @@ export class Simulation implements Run {
   readonly conditions: Conditions = calm();
   readonly random: Random;
   readonly signing: Signing;
+  readonly timing: Timing;
   readonly vault: VaultModel;
   readonly chain: Chain;
   readonly broker: Broker;
@@ -93,6 +95,7 @@ export class Simulation implements Run {
   readonly activeUntilMs: number;
   readonly endMs: number;
   readonly notices = new Map<string, number>();
+  private readonly backOffices: readonly BackOffice[];
   links = 0;
   cuts = 0;
   /** What became of the channels of dishonest payers, once the run is over. */
@@ -108,6 +111,9 @@ export class Simulation implements Run {
     this.random = new Random(options.seed);
     if (options.keepTrace) this.trace.lines = [];
     this.signing = makeSigning(suite, options.domain ?? NOWHERE);
+    const { leaseMinutes } = scenario;
+    this.timing =
+      leaseMinutes === undefined ? DEFAULT_TIMING : { ...DEFAULT_TIMING, leaseLifetime: leaseMinutes * 60 };
     this.vault = options.makeVault?.(this.signing) ?? new VaultModel(this.signing);
     const network = this.random.fork('network');
     this.chain = new Chain(this.world, this.random.fork('chain'), this.vault, (vault) => {
@@ -126,6 +132,7 @@ export class Simulation implements Run {
         ...this.hubRules(),
         key: hubKey,
         nodes: scenario.nodes ?? 1,
+        pendingMax: scenario.hubQueueMax,
         random: this.random.fork('hub'),
         beaconMs: scenario.beaconMinutes * MINUTE,
         batchMs: scenario.batchMinutes * MINUTE,
@@ -134,6 +141,9 @@ export class Simulation implements Run {
       this.broker,
       this.chain,
       this.hubWatcher(),
+    );
+    this.backOffices = this.fleet.merchants.map(
+      (merchant) => new BackOffice(merchant, this.signing, this.timing),
     );
     const fullMs = WARMUP_MS + scenario.hours * HOUR;
     this.activeUntilMs = Math.max(WARMUP_MS, Math.min(fullMs, options.untilMs ?? fullMs));
@@ -155,13 +165,11 @@ export class Simulation implements Run {
   }
 
   private hubRules(): Pick<HubOptions, 'signing' | 'timing' | 'scopes' | 'leaseAnyScope' | 'indexedMax'> {
-    const { leaseMinutes } = this.options.scenario;
     return {
       signing: this.signing,
-      timing:
-        leaseMinutes === undefined ? DEFAULT_TIMING : { ...DEFAULT_TIMING, leaseLifetime: leaseMinutes * 60 },
-      scopes: {},
-      leaseAnyScope: true,
+      timing: this.timing,
+      scopes: this.fleet.scopes(),
+      leaseAnyScope: this.options.scenario.scopes !== true,
       indexedMax: HUB_INDEXED_MAX,
     };
   }
@@ -252,24 +260,10 @@ export class Simulation implements Run {
     });
   }
 
-  /** A merchant looks through what its terminals gave back, and signs what it stands by (rule 4). */
+  /** Merchants look through what their terminals gave back, and sign what they stand by (rule 4). */
   countersign(): void {
-    if (!this.hub.isUp) return;
-    for (const entry of this.hub.owed()) {
-      const merchant = this.fleet.merchantOf(bytesKey(entry.payee));
-      if (merchant === undefined || !merchant.givesCredits) continue;
-      // Against a payer that was proved a cheat nothing is given back: its voided vouchers may overlap paid ones.
-      if (channelBook(this.hub.state.books, entry.channel).proof !== undefined) continue;
-      // Only when none of its terminals can still hold something that conflicts.
-      if (merchant.terminals.some(({ device }) => !device.frozen && device.storedBooks.outbox.length > 0))
-        continue;
-      const fields = { voucher: entryId(entry), credited: entry.credited };
-      const signature = merchant.key.sign(this.signing.digest('Credit', fields));
-      this.hub.receive(
-        `merchant ${merchant.index}`,
-        encodeMessage({ type: 'collectedCredit', ...fields, signature, byPayee: 1 }),
-      );
-    }
+    const owed = new Set(trieEntries(this.hub.books.owed).map(([, found]) => found && bytesKey(found.payee)));
+    for (const office of this.backOffices) if (owed.has(office.id)) office.work(this.hub, this.broker);
   }
 
   // ---- what checkers ask for ----

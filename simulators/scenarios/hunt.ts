@@ -5,7 +5,14 @@ import type { SimulatedSuite } from '../stage/world/suite.ts';
 import { Simulation, type SimulationOptions } from '../fleet/simulation.ts';
 
 /** Seeds go round through these, so that any range of them has all. */
-const HUNTED = ['hunt', 'hunt-offline', 'hunt-flash', 'hunt-charge'] as const;
+const HUNTED = [
+  'hunt',
+  'hunt-offline',
+  'hunt-flash',
+  'hunt-charge',
+  'hunt-scopes',
+  'hunt-adversaries',
+] as const;
 const DEVICES = { least: 6, most: 30 };
 
 export function huntOptions(seed: number, suite: SimulatedSuite): SimulationOptions {

@@ -12,9 +12,11 @@ import city from './city.json' with { type: 'json' };
 import festival from './festival.json' with { type: 'json' };
 import hubDownWeek from './hub-down-week.json' with { type: 'json' };
 import hunt from './hunt.json' with { type: 'json' };
+import huntAdversaries from './hunt-adversaries.json' with { type: 'json' };
 import huntCharge from './hunt-charge.json' with { type: 'json' };
 import huntFlash from './hunt-flash.json' with { type: 'json' };
 import huntOffline from './hunt-offline.json' with { type: 'json' };
+import huntScopes from './hunt-scopes.json' with { type: 'json' };
 import marketDay from './market-day.json' with { type: 'json' };
 import tapOffline from './tap-offline.json' with { type: 'json' };
 import { type Scenario, scenarioSchema } from './schema.ts';
@@ -37,6 +39,8 @@ const FILES: readonly unknown[] = [
   huntOffline,
   huntFlash,
   huntCharge,
+  huntScopes,
+  huntAdversaries,
 ];
 
 /** Returns the scenario that a JSON value holds. Throws `scenario` naming the field and what it should be. */

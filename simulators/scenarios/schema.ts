@@ -24,6 +24,13 @@ export const ADVERSARIES = [
   'hubOverlends',
 ] as const;
 
+const adversary = z.strictObject({
+  kind: z.enum(ADVERSARIES),
+  count: z.int().min(1).max(1000),
+  size: z.int().min(1).max(100).optional(),
+});
+export type Adversary = z.infer<typeof adversary>;
+
 export const scenarioSchema = z.strictObject({
   name: z.string().regex(/^[a-z][a-z0-9-]{1,40}$/, 'lower-case letters, digits and dashes'),
   about: z.string().max(400),
@@ -45,6 +52,11 @@ export const scenarioSchema = z.strictObject({
    * one district, in which anybody meets anybody.
    */
   districts: z.strictObject({ devices: z.int().min(10).max(100_000), strangers: share }).optional(),
+  /**
+   * Leases name a scope: the merchants of a payer's own district, at most five terminals of which are members. Absent:
+   * any terminal takes any lease.
+   */
+  scopes: z.boolean().optional(),
   /** Terminals of one merchant. */
   terminalsPerMerchant: z.int().min(1).max(100),
   salesPerDay: z.int().min(0).max(20_000),
@@ -68,17 +80,14 @@ export const scenarioSchema = z.strictObject({
   faultWindow: z.tuple([share, share]).optional(),
   /** The hub is away for the whole time in which payments are made. */
   hubDown: z.boolean().optional(),
-  adversaries: z.array(
-    z.strictObject({
-      kind: z.enum(ADVERSARIES),
-      count: z.int().min(1).max(1000),
-      size: z.int().min(1).max(100).optional(),
-    }),
-  ),
+  /** Who cheats, and how many of them; `swarm` draws it from the seed. */
+  adversaries: z.union([z.literal('swarm'), z.array(adversary)]),
   /** How long a lease lives; absent: as long as the protocol's own. */
   leaseMinutes: z.int().min(5).max(4320).optional(),
   /** Nodes of the chain that the hub asks, all of which must agree; absent: one. */
   nodes: z.int().min(1).max(5).optional(),
+  /** Records that may wait for the hub's disk before it refuses more; absent: the hub's own bound. */
+  hubQueueMax: z.int().min(1).max(8192).optional(),
   /** Payers keep no clock while they are without power. */
   clocklessPayers: z.boolean().optional(),
   beaconMinutes: z.int().min(1).max(1440),

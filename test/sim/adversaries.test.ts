@@ -16,6 +16,7 @@ async function run(
   seed = 5,
 ): Promise<Simulation> {
   const base = SCENARIOS.get(scenario)!;
+  if (base.adversaries === 'swarm') throw new Error(`${scenario} draws its adversaries`);
   const adversaries = base.adversaries.filter((one) => one.kind === kind);
   assert.is(adversaries.length, kind === undefined ? 0 : 1, `${scenario} has no ${kind}`);
   const own = readScenario({ ...base, hours: 3, adversaries, ...change }, 'the test');
