@@ -1,5 +1,6 @@
 /** Builds the fleet of a scenario: merchants with terminals, payers with channels, and who has a network when. */
 import { toHex } from '../../protocol/bytes.ts';
+import type { Scheme } from '../../hardware/interfaces/index.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
 import { RamFlash } from '../stage/flash/ram-flash.ts';
 import type { Broker } from '../stage/network/broker.ts';
@@ -156,12 +157,12 @@ export function buildFleet(
   const surroundings = { world: ground.world, broker: ground.broker, watcher: ground.deviceWatcher };
   const roles = rolesOf(scenario.mix, options.devices);
   let index = FIRST_DEVICE;
-  const deviceOptions = (name: string, realTimeClock = true): DeviceOptions => {
+  const deviceOptions = (name: string, realTimeClock = true, scheme: Scheme = 'secp256k1'): DeviceOptions => {
     const own = random.fork(`device ${name}`);
     const options: DeviceOptions = {
       index: index++,
       name,
-      key: suite.key(own.fork('key').bytes(32)),
+      key: suite.key(own.fork('key').bytes(32), scheme),
       random: own.fork('entropy'),
       ...(scenario.storage === 'journal' && {
         flash: new RamFlash({ ...FLASH, seed: own.fork('flash').next() }),
@@ -200,7 +201,9 @@ export function buildFleet(
   let channel = 1;
   for (const role of ['wearable', 'car'] as const) {
     for (let i = 0; i < roles[role]; i++, channel++) {
-      const options = deviceOptions(`${role}-${i + 1}`, scenario.clocklessPayers !== true);
+      const name = `${role}-${i + 1}`;
+      const scheme = random.fork(`scheme ${name}`).chance(scenario.p256 ?? 0) ? 'p256' : 'secp256k1';
+      const options = deviceOptions(name, scenario.clocklessPayers !== true, scheme);
       vault.open(channel, options.key.address, scenario.deposit * TOKEN);
       fleet.add(makePayer(signing, role, channel, hub, options, surroundings));
     }

@@ -240,7 +240,6 @@ export class Simulation implements Run {
 
   cancel(terminal: TerminalActor): void {
     terminal.device.dispatch({ type: 'cancel' });
-    for (const checker of this.checkers) checker.cancelled?.(terminal);
   }
 
   refund(random: Random, terminal: TerminalActor, channel: number, units: number): void {
@@ -314,7 +313,9 @@ export class Simulation implements Run {
       cut: (device, at) => {
         this.cuts += 1;
         this.note(device, 'cut', 0, 0, undefined, at);
+        this.onCancelled(device);
       },
+      cancelled: (device) => this.onCancelled(device),
       stored: (device, record) => this.onStored(device, record as TerminalRecord),
       changed: (device, difference) =>
         this.report('journal', `${device.name} reads back what it never stored: ${difference}`),
@@ -334,6 +335,12 @@ export class Simulation implements Run {
     words?: string,
   ): void {
     this.trace.note(this.world.nowMs, device, decision, a, b, payment, words);
+  }
+
+  private onCancelled(device: AnyDevice): void {
+    const actor = this.fleet.actorOf(device);
+    if (actor?.kind !== 'terminal') return;
+    for (const checker of this.checkers) checker.cancelled?.(actor);
   }
 
   private onSent(device: AnyDevice, message: Message): void {

@@ -60,7 +60,10 @@ export const scenarioSchema = z.strictObject({
   /** Sales, in 1,000, that are paid back in part. */
   refunds: share,
   network: z.strictObject({ wearable: network, pos: network, car: network, charger: network }),
-  /** `memory` folds what is stored; `journal` runs the real journal over NOR flash. */
+  /**
+   * What the journals of devices stand on. `memory`: flash that never fails and is large enough; `journal`: a board's
+   * 64 KiB, which wears, rots and loses power in the middle of words.
+   */
   storage: z.enum(['memory', 'journal']),
   /** Each kind off, rare or frequent; `swarm` draws it from the seed. */
   faults: z.union([z.literal('swarm'), z.partialRecord(z.enum(FAULT_KINDS), z.enum(FAULT_LEVELS))]),
@@ -77,6 +80,8 @@ export const scenarioSchema = z.strictObject({
   ),
   /** How long a lease lives; absent: as long as the protocol's own. */
   leaseMinutes: z.int().min(5).max(4320).optional(),
+  /** Payers, in 1,000, whose key is a secure element of P-256, which answers later; absent: none. */
+  p256: share.optional(),
   /** Payers keep no clock while they are without power. */
   clocklessPayers: z.boolean().optional(),
   beaconMinutes: z.int().min(1).max(1440),

@@ -28,6 +28,9 @@ export const FAULT_KINDS = [
   'chainAway',
   'chainReorganisation',
   'gasSpike',
+  'keySlow',
+  'keyFails',
+  'keyDies',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -80,6 +83,9 @@ const SHAPES: Readonly<Record<FaultKind, Shape>> = {
   chainAway: { hourly: [1, 2], forMs: [5 * MINUTE, 90 * MINUTE], size: [0, 0] },
   chainReorganisation: { hourly: [1, 6], forMs: [0, 0], size: [1, 32] },
   gasSpike: { hourly: [1, 2], forMs: [10 * MINUTE, 60 * MINUTE], size: [5, 100] },
+  keySlow: { hourly: [0, 0], devices: [60, 400], forMs: [MINUTE, 30 * MINUTE], size: [20, 1500] },
+  keyFails: { hourly: [0, 0], devices: [40, 300], forMs: [SECOND, 5 * MINUTE], size: [0, 0] },
+  keyDies: { hourly: [0, 0], devices: [4, 30], forMs: [0, 0], size: [0, 0] },
 };
 
 /** A seldom fault happens so much less often than a rare one: for long runs of large fleets. */
