@@ -53,7 +53,7 @@ export interface Surroundings {
   readonly broker: Broker;
   readonly watcher: DeviceWatcher;
   /** Every tick of every clock is run, also those that change nothing. */
-  readonly allTicks?: boolean;
+  readonly allTicks: boolean;
 }
 
 export interface DeviceOptions {

@@ -17,7 +17,7 @@ import {
   type PayerActor,
   type TerminalActor,
 } from './actors.ts';
-import type { AnyDevice, DeviceOptions, DeviceWatcher } from './device.ts';
+import type { AnyDevice, DeviceOptions, DeviceWatcher, Surroundings } from './device.ts';
 
 const TOKEN = 1_000_000;
 /** Actors that are no device come first in the trace's numbers. */
@@ -31,7 +31,16 @@ export interface FleetGround {
   readonly broker: Broker;
   readonly vault: VaultModel;
   readonly deviceWatcher: DeviceWatcher;
+  /** Every tick of every clock is run, also those that change nothing. */
+  readonly allTicks: boolean;
 }
+
+const surroundingsOf = ({ world, broker, deviceWatcher, allTicks }: FleetGround): Surroundings => ({
+  world,
+  broker,
+  watcher: deviceWatcher,
+  allTicks,
+});
 
 export interface Window {
   readonly fromMs: number;
@@ -98,7 +107,7 @@ export class Fleet {
       driftPpm: 0,
       realTimeClock: true,
     };
-    const surroundings = { world: ground.world, broker: ground.broker, watcher: ground.deviceWatcher };
+    const surroundings = surroundingsOf(ground);
     const copy = makePayer(ground.signing, original.role, original.channel, this.hub, options, surroundings);
     copy.honest = false;
     this.actors[options.index] = copy;
@@ -154,7 +163,7 @@ export function buildFleet(
     Math.floor(options.devices / (scenario.districts?.devices ?? options.devices)),
   );
   const fleet = new Fleet(hub, districts);
-  const surroundings = { world: ground.world, broker: ground.broker, watcher: ground.deviceWatcher };
+  const surroundings = surroundingsOf(ground);
   const roles = rolesOf(scenario.mix, options.devices);
   let index = FIRST_DEVICE;
   const deviceOptions = (name: string, realTimeClock = true, scheme: Scheme = 'secp256k1'): DeviceOptions => {

@@ -61,6 +61,8 @@ export interface SimulationOptions {
   readonly keepFaults?: ReadonlySet<number>;
   /** Virtual milliseconds after which payments and faults stop; the drain follows. */
   readonly untilMs?: number;
+  /** Runs every tick of every clock, also those that change nothing: the trace must be the same. */
+  readonly allTicks?: boolean;
   /** Keeps every decision as a line. */
   readonly keepTrace?: boolean;
   readonly checkers?: readonly MakeChecker[];
@@ -90,6 +92,7 @@ export class Simulation implements Run {
   readonly violations: Violation[] = [];
   readonly losses: Loss[] = [];
   readonly options: SimulationOptions;
+  readonly allTicks: boolean;
   /** When payments and faults stop. */
   readonly activeUntilMs: number;
   readonly endMs: number;
@@ -105,6 +108,7 @@ export class Simulation implements Run {
 
   constructor(options: SimulationOptions) {
     this.options = options;
+    this.allTicks = options.allTicks ?? false;
     const { scenario, suite } = options;
     this.random = new Random(options.seed);
     if (options.keepTrace) this.trace.lines = [];
