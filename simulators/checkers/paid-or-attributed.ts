@@ -74,7 +74,9 @@ function netOf({ vault, accounts }: Run, { channel }: PayerActor, merchant: Merc
 }
 
 const isDamaged = (simulation: Run, payer: PayerActor, merchant: Merchant): boolean =>
-  payer.device.frozen || merchant.terminals.some((terminal) => simulation.isDamaged(terminal.device));
+  payer.device.frozen ||
+  payer.device.key.dead ||
+  merchant.terminals.some((terminal) => simulation.isDamaged(terminal.device));
 
 /**
  * An honest payer was charged more than it got. Its own doing is a tick that it gave up. A payee that gives nothing back

@@ -69,9 +69,11 @@ export function makePayer(
   options: DeviceOptions,
   surroundings: Surroundings,
 ): PayerActor {
+  const { scheme, publicKey } = options.key;
   const settings: PayerSettings = {
     role,
-    scheme: 'secp256k1',
+    scheme,
+    ...(publicKey && { key: publicKey }),
     tapMax: amount(1_000_000_000),
     entropyCertified: true,
     ...(scope !== undefined && { scope }),

@@ -37,6 +37,8 @@ export interface DeviceWatcher {
   notice(device: AnyDevice, notice: Notice): void;
   sent(device: AnyDevice, message: Message): void;
   cut(device: AnyDevice, at: string): void;
+  /** A till is about to drop its open request: when its machine is told, which may be later than somebody says so. */
+  cancelled(device: AnyDevice): void;
   booted(device: AnyDevice, frozen: boolean): void;
   fault(device: AnyDevice, fault: Fault): void;
   /** A record is durable now; after a cut in the middle of writing it this is told at the next start. */
@@ -51,7 +53,7 @@ export interface Surroundings {
   readonly broker: Broker;
   readonly watcher: DeviceWatcher;
   /** Every tick of every clock is run, also those that change nothing. */
-  readonly allTicks?: boolean;
+  readonly allTicks: boolean;
 }
 
 export interface DeviceOptions {
@@ -257,6 +259,7 @@ export class Device<
     this.eventsSinceCall += 1;
     if (this.eventsSinceCall > EVENTS_MAX) throw new Error(`${this.name} does not come to rest`);
     this.recorder?.event(event, this.clock.monotonicMs());
+    if (event.type === 'cancel') this.surroundings.watcher.cancelled(this);
   }
 
   private onEffect(effect: Effect<R>): void {

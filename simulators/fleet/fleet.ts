@@ -1,5 +1,6 @@
 /** Builds the fleet of a scenario: merchants with terminals, payers with channels, and who has a network when. */
 import { toHex } from '../../protocol/bytes.ts';
+import type { Scheme } from '../../hardware/interfaces/index.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
 import { RamFlash } from '../stage/flash/ram-flash.ts';
 import type { Broker } from '../stage/network/broker.ts';
@@ -16,7 +17,7 @@ import {
   type PayerActor,
   type TerminalActor,
 } from './actors.ts';
-import type { AnyDevice, DeviceOptions, DeviceWatcher } from './device.ts';
+import type { AnyDevice, DeviceOptions, DeviceWatcher, Surroundings } from './device.ts';
 
 const TOKEN = 1_000_000;
 /** Actors that are no device come first in the trace's numbers. */
@@ -30,7 +31,16 @@ export interface FleetGround {
   readonly broker: Broker;
   readonly vault: VaultModel;
   readonly deviceWatcher: DeviceWatcher;
+  /** Every tick of every clock is run, also those that change nothing. */
+  readonly allTicks: boolean;
 }
+
+const surroundingsOf = ({ world, broker, deviceWatcher, allTicks }: FleetGround): Surroundings => ({
+  world,
+  broker,
+  watcher: deviceWatcher,
+  allTicks,
+});
 
 export interface Window {
   readonly fromMs: number;
@@ -99,7 +109,7 @@ export class Fleet {
       driftPpm: 0,
       realTimeClock: true,
     };
-    const surroundings = { world: ground.world, broker: ground.broker, watcher: ground.deviceWatcher };
+    const surroundings = surroundingsOf(ground);
     const { scope } = original.settings;
     const account = { channel: original.channel, ...(scope && { scope }) };
     const copy = makePayer(ground.signing, original.role, account, this.hub, options, surroundings);
@@ -176,15 +186,15 @@ export function buildFleet(
     Math.floor(options.devices / (scenario.districts?.devices ?? options.devices)),
   );
   const fleet = new Fleet(hub, districts, scenario.scopes === true);
-  const surroundings = { world: ground.world, broker: ground.broker, watcher: ground.deviceWatcher };
+  const surroundings = surroundingsOf(ground);
   const roles = rolesOf(scenario.mix, options.devices);
   let index = FIRST_DEVICE;
-  const deviceOptions = (name: string, realTimeClock = true): DeviceOptions => {
+  const deviceOptions = (name: string, realTimeClock = true, scheme: Scheme = 'secp256k1'): DeviceOptions => {
     const own = random.fork(`device ${name}`);
     const options: DeviceOptions = {
       index: index++,
       name,
-      key: suite.key(own.fork('key').bytes(32)),
+      key: suite.key(own.fork('key').bytes(32), scheme),
       random: own.fork('entropy'),
       ...(scenario.storage === 'journal' && {
         flash: new RamFlash({ ...FLASH, seed: own.fork('flash').next() }),
@@ -223,7 +233,9 @@ export function buildFleet(
   let channel = 1;
   for (const role of ['wearable', 'car'] as const) {
     for (let i = 0; i < roles[role]; i++, channel++) {
-      const options = deviceOptions(`${role}-${i + 1}`, scenario.clocklessPayers !== true);
+      const name = `${role}-${i + 1}`;
+      const scheme = random.fork(`scheme ${name}`).chance(scenario.p256 ?? 0) ? 'p256' : 'secp256k1';
+      const options = deviceOptions(name, scenario.clocklessPayers !== true, scheme);
       vault.open(channel, options.key.address, scenario.deposit * TOKEN);
       const scope = fleet.scopeOf(Math.floor((i * districts) / roles[role]));
       fleet.add(makePayer(signing, role, { channel, ...(scope && { scope }) }, hub, options, surroundings));

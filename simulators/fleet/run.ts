@@ -39,6 +39,8 @@ export interface Run extends Place {
   readonly accounts: Accounts;
   readonly losses: Loss[];
   readonly deviceWatcher: DeviceWatcher;
+  /** Every tick of every clock is run, also those that change nothing. */
+  readonly allTicks: boolean;
   /** How often the power was cut. */
   readonly cuts: number;
   /** When payments and faults stop. */

@@ -61,6 +61,8 @@ export interface SimulationOptions {
   readonly keepFaults?: ReadonlySet<number>;
   /** Virtual milliseconds after which payments and faults stop; the drain follows. */
   readonly untilMs?: number;
+  /** Runs every tick of every clock, also those that change nothing: the trace must be the same. */
+  readonly allTicks?: boolean;
   /** Keeps every decision as a line. */
   readonly keepTrace?: boolean;
   readonly checkers?: readonly MakeChecker[];
@@ -91,6 +93,7 @@ export class Simulation implements Run {
   readonly violations: Violation[] = [];
   readonly losses: Loss[] = [];
   readonly options: SimulationOptions;
+  readonly allTicks: boolean;
   /** When payments and faults stop. */
   readonly activeUntilMs: number;
   readonly endMs: number;
@@ -107,6 +110,7 @@ export class Simulation implements Run {
 
   constructor(options: SimulationOptions) {
     this.options = options;
+    this.allTicks = options.allTicks ?? false;
     const { scenario, suite } = options;
     this.random = new Random(options.seed);
     if (options.keepTrace) this.trace.lines = [];
@@ -247,7 +251,6 @@ export class Simulation implements Run {
 
   cancel(terminal: TerminalActor): void {
     terminal.device.dispatch({ type: 'cancel' });
-    for (const checker of this.checkers) checker.cancelled?.(terminal);
   }
 
   refund(random: Random, terminal: TerminalActor, channel: number, units: number): void {
@@ -307,7 +310,9 @@ export class Simulation implements Run {
       cut: (device, at) => {
         this.cuts += 1;
         this.note(device, 'cut', 0, 0, undefined, at);
+        this.onCancelled(device);
       },
+      cancelled: (device) => this.onCancelled(device),
       stored: (device, record) => this.onStored(device, record as TerminalRecord),
       changed: (device, difference) =>
         this.report('journal', `${device.name} reads back what it never stored: ${difference}`),
@@ -327,6 +332,12 @@ export class Simulation implements Run {
     words?: string,
   ): void {
     this.trace.note(this.world.nowMs, device, decision, a, b, payment, words);
+  }
+
+  private onCancelled(device: AnyDevice): void {
+    const actor = this.fleet.actorOf(device);
+    if (actor?.kind !== 'terminal') return;
+    for (const checker of this.checkers) checker.cancelled?.(actor);
   }
 
   private onSent(device: AnyDevice, message: Message): void {

@@ -73,6 +73,7 @@ export class RecordedDevice {
     this.living = { name, kind, settings, machine, key, domain, stored };
     this.device = device;
     this.device.recorder = this.recorder;
+    this.device.key.answerAtOnce();
   }
 
   get events(): number {
@@ -201,7 +202,12 @@ export class NodeEngine implements Engine {
     for (const payload of stored) journal.append(payload, () => []);
     this.device = new ReplayedDevice(
       (host, observer) => new Runtime(machine, host, open, observer),
-      { scheme: 'secp256k1', address: key.address, sign: async (digest) => key.sign(digest) },
+      {
+        scheme: key.scheme,
+        address: key.address,
+        ...(key.publicKey && { publicKey: key.publicKey }),
+        sign: async (digest) => key.sign(digest),
+      },
       machine.records,
       (words, bytes) => this.lines.push(lineText(words, bytes)),
     );

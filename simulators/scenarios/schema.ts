@@ -72,7 +72,10 @@ export const scenarioSchema = z.strictObject({
   /** Sales, in 1,000, that are paid back in part. */
   refunds: share,
   network: z.strictObject({ wearable: network, pos: network, car: network, charger: network }),
-  /** `memory` folds what is stored; `journal` runs the real journal over NOR flash. */
+  /**
+   * What the journals of devices stand on. `memory`: flash that never fails and is large enough; `journal`: a board's
+   * 64 KiB, which wears, rots and loses power in the middle of words.
+   */
   storage: z.enum(['memory', 'journal']),
   /** Each kind off, rare or frequent; `swarm` draws it from the seed. */
   faults: z.union([z.literal('swarm'), z.partialRecord(z.enum(FAULT_KINDS), z.enum(FAULT_LEVELS))]),
@@ -88,6 +91,8 @@ export const scenarioSchema = z.strictObject({
   nodes: z.int().min(1).max(5).optional(),
   /** Records that may wait for the hub's disk before it refuses more; absent: the hub's own bound. */
   hubQueueMax: z.int().min(1).max(8192).optional(),
+  /** Payers, in 1,000, whose key is a secure element of P-256, which answers later; absent: none. */
+  p256: share.optional(),
   /** Payers keep no clock while they are without power. */
   clocklessPayers: z.boolean().optional(),
   beaconMinutes: z.int().min(1).max(1440),

@@ -1,23 +1,37 @@
 /** A key that fails once: the machine starts again from its journal, and the hub that is there is still there. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { payerDevice } from '../../device/devices.ts';
+import { payerDevice, terminalDevice } from '../../device/devices.ts';
 import { openJournal } from '../../device/journal/journal.ts';
 import type { Fault } from '../../device/runtime.ts';
 import type { SecureKey, Uplink } from '../../hardware/interfaces/index.ts';
 import { KeyFault } from '../../hardware/keys/key-fault.ts';
 import { seconds } from '../../protocol/integers.ts';
+import { applyRecord, snapshot, terminalRecords } from '../../protocol/machines/terminal/books.ts';
 import { payerRecords } from '../../protocol/machines/payer/books.ts';
 import { decodeMessage } from '../../protocol/wire/messages.ts';
 import { RamFlash } from '../../simulators/stage/flash/ram-flash.ts';
-import { CHANNEL, keys, payerSettings, signing, START } from '../protocol/bench.ts';
+import {
+  CHANNEL,
+  deliverTick,
+  keys,
+  link,
+  makePayer,
+  makeTerminal,
+  payerSettings,
+  signing,
+  START,
+  streamSale,
+  terminalSettings,
+} from '../protocol/bench.ts';
 
 const hubKey = { address: keys.hub.address, from: seconds(0), until: seconds(START + 10 * 365 * 86_400) };
 const BANKS = { banks: 2 };
 
-/** A host whose key fails at its next signature when told to, and an uplink that is connected. */
+/** A host whose key fails at its next signatures when told to, and an uplink that is connected. */
 function bench(key: SecureKey) {
-  let failing = false;
+  let failing = 0;
+  let asked = 0;
   let nowMs = 0;
   let next: () => void = () => undefined;
   const faults: Fault[] = [];
@@ -26,8 +40,9 @@ function bench(key: SecureKey) {
     key: {
       ...key,
       sign: (digest: Uint8Array) => {
-        if (!failing) return key.sign(digest);
-        failing = false;
+        asked += 1;
+        if (failing === 0) return key.sign(digest);
+        failing -= 1;
         return Promise.reject(new KeyFault('key_refused', 'once'));
       },
     },
@@ -58,9 +73,11 @@ function bench(key: SecureKey) {
     faults,
     uploads,
     observer: { onFault: (fault: Fault) => faults.push(fault) },
-    fail: () => {
-      failing = true;
+    fail: (times = 1) => {
+      failing = times;
     },
+    /** How often the key was asked. */
+    asked: () => asked,
     connect: (connected: boolean) => onConnected(connected),
     /** Seconds go by. */
     pass: (count: number) => {
@@ -121,6 +138,82 @@ test('a hub that went meanwhile is not taken for there', async () => {
   pass(61);
   await device.idle();
   assert.not(device.state.volatile.hubConnected);
+});
+
+/** A charger that owes the credit of a late tick, which it signs at every start. */
+async function charger() {
+  const sold = await makeTerminal();
+  await sold.on(streamSale(100_000, 10));
+  await link(await makePayer(), sold);
+  await deliverTick(sold);
+  const [open] = sold.state.books.lanes;
+  const { channel, stream } = open!;
+  const books = applyRecord(sold.state.books, {
+    type: 'tick',
+    channel,
+    k: stream!.k + 1,
+    preimage: new Uint8Array(32),
+    late: true,
+  });
+  const flash = new RamFlash({ size: 64 * 1024, blockSize: 4096, seed: 1 });
+  const journal = openJournal(flash, BANKS);
+  for (const record of snapshot(books)) journal.append(terminalRecords.encode(record), () => []);
+  const made = bench(keys.terminal);
+  const settings = await terminalSettings();
+  const device = terminalDevice(signing, settings, made.host, () => openJournal(flash, BANKS), made.observer);
+  return { ...made, device };
+}
+
+test('a key that fails for good ends in a device that rests, and is asked a few times a minute', async () => {
+  const { device, faults, fail, asked, pass } = await charger();
+  fail(Number.POSITIVE_INFINITY);
+  await device.start();
+  assert.ok(asked() <= 2, `asked ${asked()} times without time passing`);
+  assert.not(device.frozen, 'its storage is whole');
+  assert.ok(device.state.volatile.frozen, 'it says that it signs nothing');
+  for (let minute = 1; minute <= 10; minute += 1) {
+    pass(60);
+    await device.idle();
+  }
+  assert.ok(asked() > 5 && asked() < 40, `asked ${asked()} times in ten minutes`);
+  assert.ok(faults.every(({ code, frozen }) => code === 'key_refused' && !frozen));
+});
+
+test('a key that works again is asked again after the rest, and what was owed is signed', async () => {
+  const { device, fail, pass } = await charger();
+  fail(3);
+  await device.start();
+  assert.ok(device.state.volatile.frozen);
+  const before = device.state.books.outbox.length;
+  for (let minute = 1; minute <= 3; minute += 1) {
+    pass(60);
+    await device.idle();
+  }
+  assert.not(device.state.volatile.frozen);
+  assert.ok(device.state.books.outbox.length > before, 'the credit waits for the hub');
+});
+
+test('a key that answers at once needs no promise', async () => {
+  let signatures = 0;
+  const signed = await keys.payer.sign(new Uint8Array(32));
+  const atOnce = bench({
+    ...keys.payer,
+    sign: () => {
+      signatures += 1;
+      return signed;
+    },
+  });
+  const flash = new RamFlash({ size: 16 * 1024, blockSize: 4096, seed: 1 });
+  openJournal(flash, BANKS).append(
+    payerRecords.encode({ type: 'channelOpened', channel: CHANNEL }),
+    () => [],
+  );
+  const prompt = payerDevice(signing, payerSettings, atOnce.host, () => openJournal(flash, BANKS));
+  void prompt.start();
+  prompt.attachUplink(atOnce.uplink);
+  assert.is(prompt.dispatch({ type: 'hubConnected' }), undefined, 'there is nothing to wait for');
+  assert.is(signatures, 1);
+  assert.ok(atOnce.uploads.includes('leaseRequest'));
 });
 
 test.run();

@@ -1,5 +1,6 @@
 // Type check and lint of the whole tree, the layers, and how much C a chip holds, each counted as one test.
 import { linesOfC } from '../../tools/lines-of-c.mjs';
+import { checkExecutors } from './executors.mjs';
 import { checkLayers } from './layers.mjs';
 
 export default {
@@ -14,7 +15,7 @@ export default {
       const { code } = await execute(program, args, { quiet: true });
       counts[code === 0 ? 'passed' : 'failed'] += 1;
     }
-    for (const [sentence, faults] of checkLayers(root)) {
+    for (const [sentence, faults] of [...checkLayers(root), ...checkExecutors(root)]) {
       counts[faults.length === 0 ? 'passed' : 'failed'] += 1;
       for (const fault of faults) process.stdout.write(`${sentence}: ${fault}\n`);
     }

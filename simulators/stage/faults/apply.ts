@@ -140,6 +140,21 @@ export function applyFault(simulation: Run, fault: Fault): void {
       return end(simulation, fault, () => {
         hub.keyFails = false;
       });
+    case 'keySlow':
+      device.key.lateMs += fault.size;
+      return end(simulation, fault, () => {
+        device.key.lateMs -= fault.size;
+      });
+    case 'keyFails':
+      device.key.failing += 1;
+      return end(simulation, fault, () => {
+        device.key.failing -= 1;
+      });
+    case 'keyDies':
+      // What only this key could still have answered for is its owner's loss.
+      simulation.markDamaged(device);
+      device.key.dead = true;
+      return;
     default:
       return unreachable(fault.kind);
   }
@@ -179,6 +194,7 @@ export function heal(simulation: Run): void {
   hub.start();
   for (const device of fleet.devices) {
     device.cutIn = 0;
+    device.key.heal();
     if (device.flash !== undefined) device.flash.cutAt = undefined;
     device.boot();
   }

@@ -33,6 +33,9 @@ export const FAULT_KINDS = [
   'nodeHides',
   'hubKeySlow',
   'hubKeyFails',
+  'keySlow',
+  'keyFails',
+  'keyDies',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -90,6 +93,9 @@ const SHAPES: Readonly<Record<FaultKind, Shape>> = {
   nodeHides: { hourly: [1, 2], forMs: [MINUTE, 20 * MINUTE], size: [0, 59] },
   hubKeySlow: { hourly: [1, 3], forMs: [MINUTE, 10 * MINUTE], size: [10, 5000] },
   hubKeyFails: { hourly: [1, 2], forMs: [SECOND, 5 * MINUTE], size: [0, 0] },
+  keySlow: { hourly: [0, 0], devices: [60, 400], forMs: [MINUTE, 30 * MINUTE], size: [20, 1500] },
+  keyFails: { hourly: [0, 0], devices: [40, 300], forMs: [SECOND, 5 * MINUTE], size: [0, 0] },
+  keyDies: { hourly: [0, 0], devices: [4, 30], forMs: [0, 0], size: [0, 0] },
 };
 
 /** A seldom fault happens so much less often than a rare one: for long runs of large fleets. */

@@ -4,7 +4,9 @@
  * own. Decisions must not depend on which is used: the same seed gives the same trace.
  */
 import type { CryptoSuite, Scheme } from '../../../hardware/interfaces/index.ts';
+import { p256 } from '@noble/curves/nist.js';
 import { secp256k1 } from '@noble/curves/secp256k1.js';
+import { equalBytes } from '../../../protocol/bytes.ts';
 import { addressOfKey } from '../../../protocol/crypto/noble.ts';
 
 /** A key whose signature is there at once: virtual time stands still meanwhile. */
@@ -20,8 +22,8 @@ export interface SimulatedKey {
 
 export interface SimulatedSuite extends CryptoSuite {
   readonly kind: 'standIn' | 'real';
-  /** The key of a secret: 32 bytes from the seed. */
-  key(secret: Uint8Array): SimulatedKey;
+  /** The key of a secret, 32 bytes from the seed; of secp256k1 unless another scheme is named. */
+  key(secret: Uint8Array, scheme?: Scheme): SimulatedKey;
 }
 
 function finish(value: number): number {
@@ -90,6 +92,19 @@ function word(bytes: Uint8Array, at: number): number {
   );
 }
 
+/** 64 bytes that stand for x and y: nobody has the same ones for another secret. */
+function standInPublicKey(secret: Uint8Array): Uint8Array {
+  const key = new Uint8Array(64);
+  const x = standInHash(secret);
+  key.set(x);
+  key.set(standInHash(x), 32);
+  return key;
+}
+
+/** A key that travels is checked with its own scheme, and only with that. */
+const sameKey = (known: Uint8Array | undefined, shown: Uint8Array | undefined): boolean =>
+  known === undefined || shown === undefined ? known === shown : equalBytes(known, shown);
+
 function isSealed(signature: Uint8Array, sealed: Uint8Array): boolean {
   for (let i = 0; i < 32; i++) if (signature[4 + i] !== sealed[i]) return false;
   return true;
@@ -97,7 +112,11 @@ function isSealed(signature: Uint8Array, sealed: Uint8Array): boolean {
 
 /** Signature: the key's number (4 bytes), then hash(secret, digest), then zeros to 64 bytes. */
 export function standInSuite(): SimulatedSuite {
-  const secrets: { readonly secret: Uint8Array; readonly address: Uint8Array }[] = [];
+  const secrets: {
+    readonly secret: Uint8Array;
+    readonly address: Uint8Array;
+    readonly publicKey?: Uint8Array;
+  }[] = [];
   const both = new Uint8Array(64);
   const seal = (secret: Uint8Array, digest: Uint8Array): Uint8Array => {
     both.set(secret, 0);
@@ -106,23 +125,24 @@ export function standInSuite(): SimulatedSuite {
   };
   return {
     kind: 'standIn',
-    p256: false,
+    p256: true,
     keccak256: standInHash,
-    recover(digest, signature) {
+    recover(digest, signature, publicKey) {
       if (digest.length !== 32 || signature.length !== 64) return undefined;
       const number = word(signature, 0);
       const found = secrets[number];
-      if (found === undefined) return undefined;
+      if (found === undefined || !sameKey(found.publicKey, publicKey)) return undefined;
       return isSealed(signature, seal(found.secret, digest)) ? found.address : undefined;
     },
-    key(secret) {
+    key(secret, scheme = 'secp256k1') {
       const number = secrets.length;
-      const address = standInHash(secret).slice(12);
-      secrets.push({ secret, address });
+      const publicKey = scheme === 'p256' ? standInPublicKey(secret) : undefined;
+      const address = standInHash(publicKey ?? secret).slice(12);
+      const key = { secret, address, ...(publicKey && { publicKey }) };
+      secrets.push(key);
       return {
-        scheme: 'secp256k1',
-        secret,
-        address,
+        scheme,
+        ...key,
         sign(digest) {
           const signature = new Uint8Array(64);
           putWord(signature, 0, number);
@@ -141,16 +161,32 @@ export function realSuite(suite: CryptoSuite): SimulatedSuite {
     p256: suite.p256,
     keccak256: suite.keccak256,
     recover: suite.recover,
-    key: (secret) => ({
-      scheme: 'secp256k1',
-      secret,
-      address: addressOfKey(secp256k1.getPublicKey(secret, false).slice(1)),
-      sign(digest) {
-        const recovered = secp256k1.sign(digest, secret, { prehash: false, format: 'recovered' });
-        const compact = recovered.slice(1);
-        compact[32] = compact[32]! | (recovered[0]! << 7);
-        return compact;
-      },
-    }),
+    key: (secret, scheme) => (scheme === 'p256' ? realElement(secret) : realKey(secret)),
+  };
+}
+
+function realKey(secret: Uint8Array): SimulatedKey {
+  return {
+    scheme: 'secp256k1',
+    secret,
+    address: addressOfKey(secp256k1.getPublicKey(secret, false).slice(1)),
+    sign(digest) {
+      const recovered = secp256k1.sign(digest, secret, { prehash: false, format: 'recovered' });
+      const compact = recovered.slice(1);
+      compact[32] = compact[32]! | (recovered[0]! << 7);
+      return compact;
+    },
+  };
+}
+
+function realElement(secret: Uint8Array): SimulatedKey {
+  const publicKey = p256.getPublicKey(secret, false).slice(1);
+  return {
+    scheme: 'p256',
+    secret,
+    address: addressOfKey(publicKey),
+    publicKey,
+    // Elements emit either S.
+    sign: (digest) => p256.sign(digest, secret, { prehash: false, lowS: false }),
   };
 }
