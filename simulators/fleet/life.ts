@@ -165,8 +165,8 @@ export function planDrain(simulation: Run): void {
 }
 
 function comeBack(simulation: Run, own: Random, payer: PayerActor): void {
-  // Who carries a frozen device has nothing to gain at the till.
-  if (payer.busy || payer.device.frozen) return;
+  // Who carries a device that signs nothing has nothing to gain at the till, and keeps others from it.
+  if (payer.busy || payer.device.frozen || payer.device.key.dead) return;
   const { unconfirmed } = payer.device.books;
   if (unconfirmed.length === 0) return;
   const open = own.pick(unconfirmed);
