@@ -147,8 +147,7 @@ function scenarioOf(flags: SimFlags): Scenario {
   const builtIn = SCENARIOS.get(flags.scenario);
   const base = builtIn ?? readScenario(readJson(flags.scenario), flags.scenario);
   const hours = flags.hours ?? (flags.days === undefined ? base.hours : flags.days * 24);
-  const faults = flags.faults === undefined ? base.faults : parseFaults(flags.faults);
-  const scenario = readScenario({ ...base, hours, faults }, flags.scenario);
+  const scenario = readScenario({ ...base, hours, ...replacedFaults(base, flags.faults) }, flags.scenario);
   return flags.on === 'node' ? scenario : fitForChips(scenario);
 }
 
@@ -174,6 +173,16 @@ function readJson(file: string): unknown {
       cause,
     });
   }
+}
+
+/** Faults that the command names stand instead of all that the scenario has: its own, its groups' and its script. */
+function replacedFaults({ groups }: Scenario, text: string | undefined): object {
+  if (text === undefined) return {};
+  return {
+    faults: parseFaults(text),
+    script: undefined,
+    groups: groups?.map((group) => ({ ...group, faults: undefined })),
+  };
 }
 
 /** Levels or rates by kind, as the command has them; the schema checks both. */

@@ -58,6 +58,10 @@ function namesOf(node: Node): readonly string[] {
   return [...new Set(all)];
 }
 
+/** What a record's names are: those of faults or those of refusals, of which there are more. */
+const kindsOf = ({ propertyNames }: Node): string =>
+  propertyNames!.enum!.length > 40 ? 'reasons of refusals' : 'kinds of faults';
+
 /** What a value may be, in words. */
 function mayBe(node: Node): string {
   if (node.anyOf !== undefined) return node.anyOf.map(mayBe).join('; or ');
@@ -77,7 +81,7 @@ function mayBe(node: Node): string {
       return node.items ? `a list, each ${mayBe(node.items)}` : 'a list';
     case 'object': {
       if (node.propertyNames !== undefined)
-        return `an object from any of its names to ${mayBe(node.additionalProperties as Node)}`;
+        return `an object from ${kindsOf(node)} to ${mayBe(node.additionalProperties as Node)}`;
       return `an object with ${namesOf(node).join(', ')}`;
     }
     default:
@@ -179,10 +183,7 @@ function wrong(issue: z.core.$ZodIssue, path: Path, root: unknown): WrongField[]
     const known = namesOf(node);
     return issue.keys.map((key) => ({
       field: at(key),
-      words: `there is no such field${meant(key, known)} It may be one of ${known.join(', ')}`.replace(
-        'field It',
-        'field; it',
-      ),
+      words: `there is no such field${meant(key, known) || ';'} it may be one of ${known.join(', ')}`,
     }));
   }
   const field = at('') || 'the file';
@@ -217,15 +218,19 @@ function fieldsOf(node: Node, before: string): Field[] {
   });
 }
 
+/** Values that one cell of the table lists. */
+const LISTED_MAX = 20;
+
 /** As `mayBe`, with what the table says in rows of its own left out. */
 function short(node: Node): string {
   const parts = (node.anyOf ?? [node]).map((one) => {
     if (one.items !== false && one.items?.properties) return 'a list';
     if (one.propertyNames !== undefined) {
-      const of = one.propertyNames.enum!.length > 40 ? 'reasons' : 'kinds of faults';
       const inner = one.additionalProperties as Node;
-      return `an object from ${of} to ${inner.anyOf ? 'a level or `{per1000Hours, for, size}`' : mayBe(inner)}`;
+      const to = inner.anyOf ? 'a level or `{per1000Hours, for, size}`' : mayBe(inner);
+      return `an object from ${kindsOf(one)} to ${to}`;
     }
+    if (one.enum !== undefined && one.enum.length > LISTED_MAX) return 'a kind of fault';
     if (one.properties !== undefined) {
       const inner = Object.values(one.properties);
       const uniform = inner.every(

@@ -119,7 +119,7 @@ const scripted = z.strictObject({
 export type Scripted = z.infer<typeof scripted>;
 
 export const scenarioSchema = z.strictObject({
-  name: name.describe('lower-case letters, digits and dashes'),
+  name: name.describe('how reports call it'),
   about: z.string().max(400).describe('a sentence for the reader of reports'),
   devices: z.int().min(2).max(100_000).describe('devices, when the command names none'),
   hours: z
@@ -178,7 +178,7 @@ export const scenarioSchema = z.strictObject({
     .max(1000)
     .optional()
     .describe('faults at a time of their own, beside those drawn'),
-  hubDown: z.boolean().optional().describe('a hub that crashed stays away until payments end'),
+  hubDown: z.boolean().optional().describe('the hub is away for the whole time in which payments are made'),
   adversaries: z
     .union([z.literal('swarm'), z.array(adversary)])
     .describe('who cheats; `swarm` draws it from the seed'),
