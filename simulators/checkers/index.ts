@@ -5,9 +5,11 @@ import type { MakeChecker } from './checker.ts';
 import { conservation } from './conservation.ts';
 import { drains } from './drains.ts';
 import { equivocationProved } from './equivocation-proved.ts';
+import { followsL2 } from './follows-l2.ts';
 import { lateIsVoid } from './late-is-void.ts';
 import { linksAreQuiet } from './links-are-quiet.ts';
 import { paidOrAttributed } from './paid-or-attributed.ts';
+import { scopeIsSmall } from './scope-is-small.ts';
 import { uniqueSeq } from './unique-seq.ts';
 import { withinTheLease } from './within-the-lease.ts';
 
@@ -20,6 +22,8 @@ export const CHECKERS: readonly MakeChecker[] = [
   linksAreQuiet,
   acknowledgedIsKept,
   equivocationProved,
+  scopeIsSmall,
+  followsL2,
   paidOrAttributed,
   drains,
 ];

@@ -41,7 +41,7 @@ export const paidOrAttributed: MakeChecker = (simulation, report) => {
         if (short === 0) continue;
         const fault = payer.honest
           ? shortOfHonest(simulation, payer, short, overlentOn(payer))
-          : shortOfCheat(simulation, payer, short);
+          : shortOfCheat(simulation, payer, short, overlentOn(payer));
         if (fault !== undefined) report(fault);
       }
     },
@@ -110,15 +110,22 @@ function shortOfHonest(
   short: number,
   overlent: number,
 ): string | undefined {
-  const buried = simulation.hub.l2.buries ? unsettledOf(simulation, payer.channel) : 0;
+  const buried = buriedOn(simulation, payer.channel);
   if (overlent + buried === 0) return `${payer.device.name} got goods for ${short} that nobody was paid for`;
   blame(simulation, payer, 'hub', short);
   if (short <= overlent + buried) return undefined;
   return `the hub cost ${short} on ${payer.device.name}, lent ${overlent} too much and buried ${buried}`;
 }
 
-/** Payees are short of what a dishonest payer got: it is proved, and within rule 10. */
-function shortOfCheat(simulation: Run, payer: PayerActor, short: number): string | undefined {
+/**
+ * Payees are short of what a dishonest payer got. A hub that lent too much or buries what it acknowledged answers for
+ * that; the rest is proved, and within rule 10.
+ */
+function shortOfCheat(simulation: Run, payer: PayerActor, all: number, overlent: number): string | undefined {
+  const byHub = Math.min(all, overlent + buriedOn(simulation, payer.channel));
+  if (byHub > 0) blame(simulation, payer, 'hub', byHub);
+  const short = all - byHub;
+  if (short === 0) return undefined;
   blame(simulation, payer, 'payer', short);
   const { name } = payer.device;
   if (!simulation.hub.proofs().has(payer.channel)) return `${name} cost ${short} and nothing proves it`;
@@ -126,8 +133,9 @@ function shortOfCheat(simulation: Run, payer: PayerActor, short: number): string
   return short > beforeBond ? `${name} cost ${short}, above the bound of ${beforeBond} (rule 10)` : undefined;
 }
 
-/** What the hub's ledger claims of a channel and L2 never saw. */
-function unsettledOf({ hub, vault }: Run, channel: number): number {
+/** What the ledger of a hub that brings nothing to L2 claims of a channel, and L2 never saw. */
+function buriedOn({ hub, vault }: Run, channel: number): number {
+  if (!hub.l2.buries) return 0;
   let sum = 0;
   for (const [payee, claim] of trieEntries(channelBook(hub.books, channel as never).claims))
     sum += Math.max(0, topOf(claim) - vault.settledOf(channel, payee));

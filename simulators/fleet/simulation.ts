@@ -435,6 +435,9 @@ export class Simulation implements Run {
       leased: (lease) => {
         for (const checker of this.checkers) checker.leased?.(lease);
       },
+      member: (member) => {
+        for (const checker of this.checkers) checker.member?.(member);
+      },
       accepted: (kind) => note('hubAccepted', ENTRY_KINDS.indexOf(kind)),
       refused: (code) => note('hubRefused', refusalNumber(code)),
       evidence: (evidence) => {

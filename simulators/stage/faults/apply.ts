@@ -123,8 +123,8 @@ export function applyFault(simulation: Run, fault: Fault): void {
     }
     case 'nodeHides': {
       // A hub that asks one node alone has nothing to compare it with.
-      const node = hub.nodes[1 + (fault.size % (hub.nodes.length - 1))];
-      if (node === undefined) return;
+      if (hub.nodes.length === 1) return;
+      const node = hub.nodes[fault.size % hub.nodes.length]!;
       node.hidesEvents = true;
       return end(simulation, fault, () => {
         node.hidesEvents = false;
