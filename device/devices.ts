@@ -1,9 +1,12 @@
 /** The two kinds of device: a machine joined with its records, ready for a Runtime. */
+import { LANES_MAX } from '../protocol/limits.ts';
 import type { Context, DeviceEvent } from '../protocol/machines/effects.ts';
 import * as payerBooks from '../protocol/machines/payer/books.ts';
 import { payerAfterPowerUp, type PayerEvent, payerStep } from '../protocol/machines/payer/payer.ts';
+import { checkPayerRoom } from '../protocol/machines/payer/room.ts';
 import type { PayerSettings, PayerState } from '../protocol/machines/payer/state.ts';
 import * as terminalBooks from '../protocol/machines/terminal/books.ts';
+import { checkTerminalRoom } from '../protocol/machines/terminal/room.ts';
 import type { TerminalSettings, TerminalState } from '../protocol/machines/terminal/state.ts';
 import {
   checkTerminalSettings,
@@ -11,6 +14,7 @@ import {
   type TerminalEvent,
   terminalStep,
 } from '../protocol/machines/terminal/terminal.ts';
+import type { Storage } from './journal/capacity.ts';
 import type { Journal } from './journal/journal.ts';
 import { type Host, type Machine, type Observer, Runtime } from './runtime.ts';
 
@@ -22,15 +26,27 @@ export type TerminalDevice = Runtime<
   terminalBooks.TerminalRecord
 >;
 
-/** A payer's device (wearable, car). Not started yet. */
+/** Where a device's journal is. Only what is not bounded by flash, a test or a tool, gives how to open it alone. */
+export type JournalPlace = Storage | (() => Journal);
+
+const opened = (place: JournalPlace): (() => Journal) =>
+  typeof place === 'function' ? place : () => place.open();
+
+function contextOf(signing: Context['signing'], host: Host, place: JournalPlace): Context {
+  const context = { signing, self: host.key.address };
+  return typeof place === 'function' ? context : { ...context, room: place.room };
+}
+
+/** A payer's device (wearable, car). Not started yet. Throws `flash_too_small`. */
 export function payerDevice(
   signing: Context['signing'],
   settings: PayerSettings,
   host: Host,
-  openJournal: () => Journal,
+  place: JournalPlace,
   observer?: Observer<payerBooks.PayerRecord>,
 ): PayerDevice {
-  const context: Context = { signing, self: host.key.address };
+  const context = contextOf(signing, host, place);
+  if (context.room !== undefined) checkPayerRoom(context.room, settings.lanesMax ?? LANES_MAX);
   const machine: Machine<
     payerBooks.PayerBooks,
     PayerState,
@@ -44,19 +60,20 @@ export function payerDevice(
     afterPowerUp: payerAfterPowerUp,
     step: (state, event, nowMs) => payerStep(context, settings, state, event, nowMs),
   };
-  return new Runtime(machine, host, openJournal, observer);
+  return new Runtime(machine, host, opened(place), observer);
 }
 
-/** A payee's terminal (POS, charger). Not started yet. Throws `terminal_settings`. */
+/** A payee's terminal (POS, charger). Not started yet. Throws `terminal_settings` and `flash_too_small`. */
 export function terminalDevice(
   signing: Context['signing'],
   settings: TerminalSettings,
   host: Host,
-  openJournal: () => Journal,
+  place: JournalPlace,
   observer?: Observer<terminalBooks.TerminalRecord>,
 ): TerminalDevice {
   checkTerminalSettings(settings);
-  const context: Context = { signing, self: host.key.address };
+  const context = contextOf(signing, host, place);
+  if (context.room !== undefined) checkTerminalRoom(context.room, settings);
   const machine: Machine<
     terminalBooks.TerminalBooks,
     TerminalState,
@@ -70,5 +87,5 @@ export function terminalDevice(
     afterPowerUp: terminalAfterPowerUp,
     step: (state, event, nowMs) => terminalStep(context, settings, state, event, nowMs),
   };
-  return new Runtime(machine, host, openJournal, observer);
+  return new Runtime(machine, host, opened(place), observer);
 }

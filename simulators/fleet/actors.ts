@@ -1,10 +1,12 @@
 /** Who is in the fleet: payers and terminals on their devices, merchants behind the terminals. */
+import { journalRoom } from '../../device/journal/capacity.ts';
 import { type Address, equalBytes } from '../../protocol/bytes.ts';
 import { amount, type Seconds, seconds } from '../../protocol/integers.ts';
 import { REQUEST_OPEN_SECONDS, SESSION_LOST_SECONDS, SYNC_RETRY_MS } from '../../protocol/limits.ts';
 import type { Context } from '../../protocol/machines/effects.ts';
 import * as payerBooks from '../../protocol/machines/payer/books.ts';
 import { payerAfterPowerUp, type PayerEvent, payerStep } from '../../protocol/machines/payer/payer.ts';
+import { payerLanesMax } from '../../protocol/machines/payer/room.ts';
 import { type PayerSettings, type PayerState, terminalOf } from '../../protocol/machines/payer/state.ts';
 import * as terminalBooks from '../../protocol/machines/terminal/books.ts';
 import type { TerminalSettings, TerminalState } from '../../protocol/machines/terminal/state.ts';
@@ -116,6 +118,15 @@ export interface HubIdentity {
   readonly until: Seconds;
 }
 
+/** As device.ts opens them. */
+const JOURNAL_BANKS = 2;
+
+/** What bounds the device, as boards bound theirs: the bytes of its flash, where it has one. */
+function contextOf(signing: Signing, { key, flash }: DeviceOptions): Context {
+  const context = { signing, self: key.address };
+  return flash === undefined ? context : { ...context, room: journalRoom(flash, JOURNAL_BANKS) };
+}
+
 export function makePayer(
   signing: Signing,
   role: 'wearable' | 'car',
@@ -128,9 +139,10 @@ export function makePayer(
     role,
     scheme: 'secp256k1',
     tapMax: amount(1_000_000_000),
+    ...(options.flash && { lanesMax: payerLanesMax(journalRoom(options.flash, JOURNAL_BANKS)) }),
     entropyCertified: true,
   };
-  const context: Context = { signing, self: options.key.address };
+  const context = contextOf(signing, options);
   const device: PayerDevice = new Device(
     {
       emptyBooks: payerBooks.EMPTY_PAYER,
@@ -176,7 +188,7 @@ export function makeTerminal(
     lanesMax: limits.lanesMax,
     entropyCertified: true,
   });
-  const context: Context = { signing, self: options.key.address };
+  const context = contextOf(signing, options);
   const device: TerminalDevice = new Device(
     {
       emptyBooks: terminalBooks.EMPTY_TERMINAL,

@@ -3,7 +3,7 @@ import type { Flash } from 'embedded:storage/flash';
 import { linux } from './linux.ts';
 
 /** As the flash files of Node devices: one may run a folder after the other. */
-const size = 256 * 1024;
+const size = 4 * 1024 * 1024;
 const blockLength = 4096;
 
 /** Throws when the file can't be opened or has another size. */

@@ -5,7 +5,7 @@
  *   sundial <state folder> <serial device> [--hub host:port] [--sale units]
  */
 import TCP from 'embedded:io/socket/tcp';
-import { openJournal } from '../../../device/journal/journal.ts';
+import { journalIn } from '../../../device/journal/capacity.ts';
 import { Pos } from '../../../device/roles/pos.ts';
 import { fromHex, toHex } from '../../../protocol/bytes.ts';
 import { amount, seconds } from '../../../protocol/integers.ts';
@@ -84,7 +84,7 @@ export default function main(): void {
   // A computer's clock keeps running while a device process is down.
   const clock = sdkClock(() => Math.floor(Date.now() / 1000));
   const host = { key, clock, entropy: sdkEntropy };
-  const journal = () => openJournal(sdkFlash(fileFlash(`${folder}/flash.img`)), { banks });
+  const journal = journalIn(sdkFlash(fileFlash(`${folder}/flash.img`)), { banks, begun: true });
   const { role } = settings;
   const terminal = role === 'pos' ? sdkTerminal(settings, host, journal) : undefined;
   const runtime =
