@@ -49,16 +49,22 @@ function start(flash: RamFlash): { readonly journal: Journal; readonly payloads:
 const same = (a: readonly Uint8Array[], b: readonly Uint8Array[]): boolean =>
   a.length === b.length && a.every((bytes, i) => equalBytes(bytes, b[i]!));
 
-/** Payloads whose books were right once already: making books of thousands of equal lists takes most of the time. */
-const judged = new WeakMap<Image, Uint8Array[][]>();
+/** What was judged right once already: making books of thousands of equal lists takes most of the time. */
+interface Judged {
+  readonly payloads: Uint8Array[];
+  readonly snapshot: Uint8Array[];
+}
+const judged = new WeakMap<Image, Judged[]>();
 
-function isRight(image: Image, payloads: Uint8Array[]): boolean {
+/** The records that stand for the payloads' books when these are right. */
+function rightSnapshot(image: Image, payloads: Uint8Array[]): Uint8Array[] | undefined {
   const known = judged.get(image) ?? [];
-  if (known.some((list) => same(list, payloads))) return true;
-  const { text } = booksOf(image.side, payloads);
-  if (!image.right.some((books) => books.text === text)) return false;
-  judged.set(image, [...known, payloads]);
-  return true;
+  const before = known.find((one) => same(one.payloads, payloads));
+  if (before !== undefined) return before.snapshot;
+  const { text, snapshot } = booksOf(image.side, payloads);
+  if (!image.right.some((books) => books.text === text)) return undefined;
+  judged.set(image, [...known, { payloads, snapshot }]);
+  return snapshot;
 }
 
 /** Starts the device, lets it store one more record, and starts it once more. */
@@ -66,17 +72,18 @@ function judge(image: Image, flash: RamFlash): Verdict {
   const first = start(flash);
   if (first === undefined) return 'frozen';
   const { journal, payloads } = first;
-  if (!isRight(image, payloads)) return verdictOf(image, booksOf(image.side, payloads).highest);
+  const snapshot = rightSnapshot(image, payloads);
+  if (snapshot === undefined) return verdictOf(image, booksOf(image.side, payloads).highest);
   const record = laterRecord(image.side, 1);
   try {
-    journal.append(record, () => payloads);
+    journal.append(record, () => snapshot);
   } catch (error) {
     if (error instanceof SundialError && NAMES.has(error.code)) return 'frozen';
     throw error;
   }
   const again = start(flash);
   if (again === undefined) return 'frozen';
-  if (same(again.payloads, [...payloads, record])) return 'right';
+  if ([payloads, snapshot].some((list) => same(again.payloads, [...list, record]))) return 'right';
   return verdictOf(image, booksOf(image.side, again.payloads).highest);
 }
 

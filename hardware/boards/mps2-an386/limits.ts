@@ -1,5 +1,7 @@
 /** What this board's memory holds. */
 
+/** The part's blocks that journals have. */
+export const journalFlash = { size: 64 * 4096, blockSize: 4096, wordSize: 4 } as const;
 /** Banks of the journal: 4 of 64 KiB. All that this board keeps must leave room in one: a start checks it. */
 export const journalBanks = 4;
 
