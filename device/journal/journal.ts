@@ -81,7 +81,7 @@ class BankedJournal implements Journal {
   private readonly banks: readonly Bank[];
   private readonly bankBytes: number;
   private active = -1;
-  /** Highest generation that was ever tried, so that no two banks share one. */
+  /** Highest generation that any head may have, so that no two banks share one. */
   private highest = 0;
   private readonly version: number;
   private readonly minReader: number;
@@ -212,8 +212,7 @@ class BankedJournal implements Journal {
     for (let step = 1; step <= length * TRIES_PER_BANK; step++) {
       const next = (old + step + length) % length;
       if (next === old) continue;
-      this.highest += 1;
-      if (!this.fill(next, this.highest, records)) continue;
+      if (!this.fill(next, records)) continue;
       this.enter(next, this.highest);
       this.supersedeOthers();
       return;
@@ -221,8 +220,9 @@ class BankedJournal implements Journal {
     throw worn();
   }
 
-  private fill(number: number, generation: number, records: Iterable<Uint8Array>): boolean {
+  private fill(number: number, records: Iterable<Uint8Array>): boolean {
     const bank = this.banks[number]!;
+    const generation = this.highest + 1;
     // A flash that was never used is erased, and was looked at word by word: no block of it is worn for nothing.
     const fresh = this.active < 0 && bank.isEmpty();
     if (!fresh && !bank.erase()) return false;
@@ -234,6 +234,8 @@ class BankedJournal implements Journal {
       if (!bank.fits(record.length)) throw this.full();
       return false;
     }
+    // From here on there may be a bank of this generation, whether its second head holds or not.
+    this.highest = generation;
     return bank.ready();
   }
 

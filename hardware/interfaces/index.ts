@@ -25,6 +25,8 @@ export interface Flash {
   write(offset: number, bytes: Uint8Array): void;
   /** Erases the block that starts at `offset`. */
   erase(offset: number): void;
+  /** True when `write` itself reads every word back, and throws `flash_fault` when one does not hold. */
+  readonly verifies?: boolean;
   /** Whether these very bytes are read at `offset`; a part without it is read and compared. */
   readonly holds?: (offset: number, bytes: Uint8Array) => boolean;
   /**

@@ -37,6 +37,7 @@ export function boardFlash(first = 0, count = blocks - first): Flash {
     blockSize,
     wordSize: journalFlash.wordSize,
     rewritable: true,
+    verifies: true,
     read(offset, length) {
       if (offset + length > size) fail(outside, offset, length);
       const bytes = new Uint8Array(length);
