@@ -20,6 +20,8 @@ export interface PayerSettings {
   readonly tapMax: Amount;
   /** Group of terminals that leases are asked for; absent: any terminal, and the hub's reserve bears what the bond doesn't. */
   readonly scope?: Bytes32;
+  /** Lanes that this board's memory holds; absent: LANES_MAX. */
+  readonly lanesMax?: number;
   /** Whether the random source is fit for keys; the hub refuses keys of one that is not, outside development. */
   readonly entropyCertified: boolean;
 }
