@@ -353,7 +353,8 @@ export function applyRecord(books: PayerBooks, record: PayerRecord): PayerBooks 
       const others = books.certificates.filter(
         (known) => !equalBytes(known.terminal, record.terminal) || !equalBytes(known.payee, record.payee),
       );
-      return { ...books, certificates: [...others, record].slice(-CERTIFICATES_MAX) };
+      const { type: _, ...certificate } = record;
+      return { ...books, certificates: [...others, certificate].slice(-CERTIFICATES_MAX) };
     }
     case 'time':
       return { ...books, time: record.at > books.time ? record.at : books.time };
@@ -361,16 +362,22 @@ export function applyRecord(books: PayerBooks, record: PayerRecord): PayerBooks 
       return { ...books, outbox: books.outbox.filter((entry) => !equalBytes(entry.digest, record.digest)) };
     case 'head':
       return { ...books, seq: record.seq, spent: record.spent };
-    case 'lane':
-      return { ...books, lanes: withLane(books.lanes, record) };
-    case 'unconfirmedVoucher':
-      return { ...books, unconfirmed: [...books.unconfirmed, { ...record, kind: 'voucher' }] };
-    case 'unconfirmedTick':
-      return { ...books, unconfirmed: [...books.unconfirmed, { ...record, kind: 'tick' }] };
-    case 'openStream':
-      return record.voucher.kind === 'stream'
-        ? { ...books, stream: { ...record, voucher: record.voucher } }
-        : books;
+    case 'lane': {
+      const { type: _, ...lane } = record;
+      return { ...books, lanes: withLane(books.lanes, lane) };
+    }
+    case 'unconfirmedVoucher': {
+      const { type: _, ...entry } = record;
+      return { ...books, unconfirmed: [...books.unconfirmed, { kind: 'voucher', ...entry }] };
+    }
+    case 'unconfirmedTick': {
+      const { type: _, ...entry } = record;
+      return { ...books, unconfirmed: [...books.unconfirmed, { kind: 'tick', ...entry }] };
+    }
+    case 'openStream': {
+      const { type: _, voucher, ...fields } = record;
+      return voucher.kind === 'stream' ? { ...books, stream: { ...fields, voucher } } : books;
+    }
     case 'copy': {
       const { type: _, digest, ...collected } = record;
       return { ...books, outbox: [...books.outbox, { digest, collected }] };
