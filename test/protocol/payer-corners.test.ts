@@ -16,7 +16,6 @@ import {
   link,
   makePayer,
   makeTerminal,
-  type Payer,
   provisioned,
   sale,
   secret,
@@ -30,7 +29,6 @@ import {
 import { acknowledgement } from './forge.ts';
 
 const unanswered = (message: Message): boolean => message.type === 'receipt';
-const typesOf = (payer: Payer): string[] => payer.sent.map(({ type }) => type);
 
 /** The list that the payer's newest voucher is signed over, said in the numbers that it should hold. */
 function assertLists(books: PayerBooks, lanes: readonly ListedLane[]): void {
