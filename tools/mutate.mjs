@@ -13,6 +13,7 @@ const help = `npm run mutate -- [--random [--seed n] [--count k] [--json]]
   --seed n     which lines (default 1): the same seed draws the same breaks of the same sources
   --count k    how many (default 20)
   --only text  only breaks of files whose path holds this text
+  --seconds n  only tests that take no longer; what survives them may be caught by longer ones
   --list       print what would be broken, run nothing
   --json       one JSON object on stdout: {"breaks","caught","survived","explained"}; progress is on stderr
 Exit code 0 when nothing survived, 1 when something did, 2 for a wrong option.
@@ -31,6 +32,7 @@ function readOptions() {
         seed: { type: 'string', default: '1' },
         count: { type: 'string', default: '20' },
         only: { type: 'string', default: '' },
+        seconds: { type: 'string', default: 'Infinity' },
         list: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
@@ -50,6 +52,8 @@ const [seed, count] = [Number(options.seed), Number(options.count)];
 if (!Number.isSafeInteger(seed) || seed < 0) wrong(`--seed wants a whole number, got ${options.seed}`);
 if (!Number.isSafeInteger(count) || count < 1)
   wrong(`--count wants a whole number from 1, got ${options.count}`);
+const secondsMax = Number(options.seconds);
+if (!(secondsMax > 0)) wrong(`--seconds wants a number above 0, got ${options.seconds}`);
 ensureInstalled();
 if (!options.random) {
   const args = ['test/run.mjs', '--deep', '--suite', 'mutations'];
@@ -133,9 +137,9 @@ for (const site of drawn) {
 }
 if (queue.length > 0) {
   compileContracts();
-  const tests = await reachOfTests(say, WORKERS);
+  const tests = (await reachOfTests(say, WORKERS)).filter(({ seconds }) => seconds <= secondsMax);
   const worker = async (_, index) => {
-    const judge = new Judge(join(root, 'build', 'mutate', `tree-${index}`), tests);
+    const judge = new Judge(join(root, 'build', 'mutate', `tree-${process.pid}-${index}`), tests);
     for (let site = queue.shift(); site !== undefined; site = queue.shift()) {
       const noticed = await judge.judge(site, site.changed);
       if (noticed === undefined) result.survived.push(shown(site));
@@ -143,6 +147,7 @@ if (queue.length > 0) {
       const by = noticed === undefined ? 'SURVIVED' : `caught by ${noticed.test} (${noticed.why})`;
       say(`${by}: ${inWords(site).trimEnd()}`);
     }
+    judge.close();
   };
   await Promise.all(Array.from({ length: WORKERS }, worker));
 }

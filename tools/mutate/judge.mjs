@@ -33,6 +33,10 @@ export class Judge {
     copyTree(folder);
   }
 
+  close() {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
   /** The tests that run the broken lines, quickest first; for a line that none runs those that start programs. */
   testsFor({ file, line, lastLine }) {
     const passing = this.tests.filter(({ passed }) => passed);

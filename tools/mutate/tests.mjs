@@ -1,14 +1,12 @@
 // The tests that judge a break, and running one of them until its first failure.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../ensure.mjs';
 
 /** Folders of test/ that need a compiler, a browser or a board, or look at no source that is broken here. */
-const LEFT_OUT = ['bench', 'board', 'contracts', 'docs', 'packages', 'report', 'sdk', 'xs'];
-/** These need a C compiler. */
-const LEFT_OUT_FILES = ['replay/xs'];
+const LEFT_OUT = ['bench', 'board', 'contracts', 'docs', 'packages', 'replay', 'report', 'sdk', 'xs'];
 
 /** Names of the tests that can judge, such as hub/intake, in the order of the alphabet. */
 export function judgingTests() {
@@ -19,7 +17,6 @@ export function judgingTests() {
         .filter((file) => file.endsWith('.test.ts'))
         .map((file) => `${name}/${file.slice(0, -'.test.ts'.length)}`),
     )
-    .filter((name) => !LEFT_OUT_FILES.includes(name))
     .sort();
 }
 
@@ -86,6 +83,3 @@ export function runTest(folder, file, limitSeconds, env = {}) {
     });
   });
 }
-
-/** Whether the folder of compiled contracts is there. */
-export const hasContracts = () => existsSync(join(root, 'build', 'contracts'));
