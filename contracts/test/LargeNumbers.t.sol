@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {Fraud} from "../src/vault/Fraud.sol";
 import {Reasons} from "../src/vault/Reasons.sol";
+import {VaultBase} from "../src/vault/VaultBase.sol";
 import {Kit} from "./Kit.sol";
 
 /// @notice A vault that is years old: channels, payees and seqs above 16 bits do what the first ones do.
@@ -47,8 +49,9 @@ contract LargeNumbersTest is Kit {
         same(outcomes[1].moved, 200, "first listed");
         same(outcomes[2].moved, 300, "second listed");
         expect(credit(plain(channel, 4, 600, 0, 100), 100, 40), Reasons.APPLIED, 40, "credit");
-        same(vault.readChannel(channel).credited, 40, "credited");
-        same(free(channel), FUNDS - 560, "free");
+        expect(credit(plain(channel, 4, 600, 0, 100), 100, 50), Reasons.APPLIED, 10, "more of it");
+        same(vault.readChannel(channel).credited, 50, "credited");
+        same(free(channel), FUNDS - 550, "free");
         same(free(next), FUNDS, "another channel of the same payer");
     }
 
@@ -70,6 +73,9 @@ contract LargeNumbersTest is Kit {
             same(vault.readPot(next).amount, BOND, "its own pot");
         }
         holds(!vault.readChannel(channel).slashed, "and no other");
+        bytes memory foreign = batch(plain(channel, 1, 100, 0, 100), plain(channel + 1, 1, 90, 0, 90));
+        vm.expectRevert(abi.encodeWithSelector(Fraud.NotOfThisPayer.selector, channel + 1, signerOf(PAYER)));
+        vault.proveFraud(1, foreign);
     }
 
     function test_aPotOfALargeChannel() public {
@@ -83,11 +89,24 @@ contract LargeNumbersTest is Kit {
         vault.registerShortfall(batch(plain(channel, 1, 10_000, 0, 10_000), plain(channel, 2, 30_000, 0, 30_000)));
         vault.registerShortfall(batch(plain(channel, 1, 10_000, 1, 10_000)));
         same(vault.readPot(channel).shortfalls, 40_000, "shortfalls");
+        vault.registerShortfall(
+            batch(
+                opened(plain(channel, 2, 30_000, 0, 30_000), 30_000),
+                opened(plain(channel, 3, 30_000, 0, 30_000), 7)
+            )
+        );
+        same(vault.readClaim(channel, id(0)).overlap, 7, "what was taken twice");
         vm.warp(block.timestamp + 9 days);
         vault.collectShare(channel, id(0));
         vault.collectShare(channel, id(1));
         same(vault.settled(channel, id(0)), 30_000, "the first is made whole");
         same(vault.settled(channel, id(1)), 10_000, "and the second");
+    }
+
+    function test_aLargePayeeThatIsNone() public {
+        bytes memory rows = abi.encodePacked(uint8(1), uint16(1), uint32(70_009));
+        vm.expectRevert(abi.encodeWithSelector(VaultBase.UnknownPayee.selector, uint32(70_009)));
+        vault.settle(rows);
     }
 
     /// Lanes of payees above 16 bits, on the first page of a purse and behind it.
