@@ -102,4 +102,16 @@ test('a bank that can not be marked as replaced never comes back', () => {
   assert.equal(found, []);
 });
 
+test('a record may have 6 KiB, and no byte more', () => {
+  const flash = new RamFlash({ size: 32 * 1024, blockSize: 1024 });
+  const journal = openJournal(flash, BANKS);
+  journal.append(payload(7, 6144), () => []);
+  assert.is([...openJournal(flash, BANKS).replayed][0]?.length, 6144);
+  assert.is(
+    codeOf(() => journal.append(payload(7, 6145), () => [])),
+    'journal_corrupt',
+  );
+  assert.equal(numbers(flash), [7]);
+});
+
 test.run();

@@ -59,6 +59,27 @@ test('a list that adds up to more than was spent is not kept', async () => {
   }
 });
 
+test('a list for a stream, which commits to none, is passed over', async () => {
+  const bench = new Bench();
+  const seed = suite.keccak256(Uint8Array.of(5));
+  const stream = { tickValue: 1, ticks: 4, seed };
+  await take(
+    bench,
+    { seq: 1, amount: 0, spent: 0, paid: 0, stream },
+    { seq: 2, amount: 5, spent: 5, paid: 5 },
+  );
+  const lanes = [{ payee: otherPayee.address, paid: amount(1) }];
+  assert.equal(bench.send({ type: 'statement', channel: CHANNEL, seq: 1 as never, lanes }), []);
+  const { entries } = channelBook(bench.state.books, CHANNEL);
+  assert.equal(
+    entries.map(({ kind, list }) => [kind, list]),
+    [
+      ['stream', undefined],
+      ['voucher', undefined],
+    ],
+  );
+});
+
 test('a voucher that comes late is held against a later one of its lane, with others between them', async () => {
   const bench = new Bench();
   await take(

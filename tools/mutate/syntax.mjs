@@ -60,6 +60,8 @@ export function isPeopleText(node, parent) {
   if (call.type === 'CallExpression' && LOGS.includes(receiverOf(call))) return true;
   if ((call.type === 'CallExpression' || call.type === 'NewExpression') && METRICS.includes(methodOf(call)))
     return true;
+  // The compiler proves that it never runs.
+  if (methodOf(node.type === 'ReturnStatement' ? node.argument : call) === 'unreachable') return true;
   // What is thrown is a name, and facts for people.
   if (parent.type === 'ThrowStatement') return true;
   // A text with words in it; one without, such as a key of two numbers, is code.
