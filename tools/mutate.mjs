@@ -14,6 +14,7 @@ const help = `npm run mutate -- [--random [--seed n] [--count k] [--json]]
   --count k    how many (default 20)
   --only text  only breaks of files whose path holds this text
   --seconds n  only tests that take no longer; what survives them may be caught by longer ones
+  --minutes n  in all (default 18); a break that is left with untried tests then survives and says so
   --list       print what would be broken, run nothing
   --json       one JSON object on stdout: {"breaks","caught","survived","explained"}; progress is on stderr
 Exit code 0 when nothing survived, 1 when something did, 2 for a wrong option.
@@ -33,6 +34,7 @@ function readOptions() {
         count: { type: 'string', default: '20' },
         only: { type: 'string', default: '' },
         seconds: { type: 'string', default: 'Infinity' },
+        minutes: { type: 'string', default: '18' },
         list: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
@@ -54,6 +56,8 @@ if (!Number.isSafeInteger(count) || count < 1)
   wrong(`--count wants a whole number from 1, got ${options.count}`);
 const secondsMax = Number(options.seconds);
 if (!(secondsMax > 0)) wrong(`--seconds wants a number above 0, got ${options.seconds}`);
+const minutes = Number(options.minutes);
+if (!(minutes > 0)) wrong(`--minutes wants a number above 0, got ${options.minutes}`);
 ensureInstalled();
 if (!options.random) {
   const args = ['test/run.mjs', '--deep', '--suite', 'mutations'];
@@ -68,6 +72,8 @@ const { Judge } = await import('./mutate/judge.mjs');
 
 const FOLDERS = ['protocol', 'device', 'hub', 'simulators/checkers'];
 const WORKERS = Math.min(2, availableParallelism());
+/** The part of the time that counting what tests reach may take, where it was not done before. */
+const COUNTING = 0.55;
 const startedMs = Date.now();
 const say = (words) =>
   process.stderr.write(`${((Date.now() - startedMs) / 1000).toFixed(0).padStart(5)} s  ${words}\n`);
@@ -137,15 +143,20 @@ for (const site of drawn) {
 }
 if (queue.length > 0) {
   compileContracts();
-  const tests = (await reachOfTests(say, WORKERS)).filter(({ seconds }) => seconds <= secondsMax);
+  const tests = (await reachOfTests(say, WORKERS, startedMs + minutes * COUNTING * 60_000)).filter(
+    ({ seconds }) => seconds <= secondsMax,
+  );
+  const untilMs = startedMs + minutes * 60_000;
   const worker = async (_, index) => {
-    const judge = new Judge(join(root, 'build', 'mutate', `tree-${process.pid}-${index}`), tests);
+    const judge = new Judge(join(root, 'build', 'mutate', `tree-${process.pid}-${index}`), tests, untilMs);
     for (let site = queue.shift(); site !== undefined; site = queue.shift()) {
-      const noticed = await judge.judge(site, site.changed);
-      if (noticed === undefined) result.survived.push(shown(site));
-      else result.caught += 1;
-      const by = noticed === undefined ? 'SURVIVED' : `caught by ${noticed.test} (${noticed.why})`;
-      say(`${by}: ${inWords(site).trimEnd()}`);
+      const { caughtBy, why, untried } = await judge.judge(site, site.changed);
+      if (caughtBy !== undefined) result.caught += 1;
+      else result.survived.push({ ...shown(site), ...(untried > 0 && { untried }) });
+      const rest = untried > 0 ? `, ${untried} tests untried` : '';
+      say(
+        `${caughtBy === undefined ? `SURVIVED${rest}` : `caught by ${caughtBy} (${why})`}: ${inWords(site).trimEnd()}`,
+      );
     }
     judge.close();
   };

@@ -27,9 +27,11 @@ function copyTree(folder) {
 
 /** One copy of the tree, in which one break after the other is judged. */
 export class Judge {
-  constructor(folder, tests) {
+  /** No test is begun that would last beyond `untilMs`. */
+  constructor(folder, tests, untilMs) {
     this.folder = folder;
     this.tests = tests;
+    this.untilMs = untilMs;
     copyTree(folder);
   }
 
@@ -46,17 +48,22 @@ export class Judge {
     return passing.filter(({ children, files }) => children && files[file] !== undefined);
   }
 
-  /** Undefined when no test notices, else { test, why, seconds }. */
+  /** { caughtBy, why } of the test that noticed, or { untried }: how many tests there was no time for. */
   async judge(site, changed) {
     const file = join(this.folder, site.file);
     const original = readFileSync(file);
     writeFileSync(file, changed);
     try {
+      let untried = 0;
       for (const { test, seconds } of this.testsFor(site)) {
+        if (Date.now() + seconds * 1000 > this.untilMs) {
+          untried += 1;
+          continue;
+        }
         const failed = await this.fails(test, seconds);
-        if (failed !== undefined) return { test, ...failed };
+        if (failed !== undefined) return { caughtBy: test, why: failed.why };
       }
-      return undefined;
+      return { untried };
     } finally {
       writeFileSync(file, original);
     }

@@ -8,7 +8,10 @@ import { root } from '../ensure.mjs';
 /** Folders of test/ that need a compiler, a browser or a board, or look at no source that is broken here. */
 const LEFT_OUT = ['bench', 'board', 'contracts', 'docs', 'packages', 'replay', 'report', 'sdk', 'xs'];
 
-/** Names of the tests that can judge, such as hub/intake, in the order of the alphabet. */
+/** Folders whose tests start chains and processes, or walk millions of states: they come last. */
+const SLOW = ['vault', 'walk', 'cli', 'story'];
+
+/** Names of the tests that can judge, such as hub/intake: those of slow folders last. */
 export function judgingTests() {
   return readdirSync(join(root, 'test'), { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && !LEFT_OUT.includes(entry.name))
@@ -17,8 +20,10 @@ export function judgingTests() {
         .filter((file) => file.endsWith('.test.ts'))
         .map((file) => `${name}/${file.slice(0, -'.test.ts'.length)}`),
     )
-    .sort();
+    .sort((a, b) => slowness(a) - slowness(b) || (a < b ? -1 : 1));
 }
+
+const slowness = (test) => SLOW.indexOf(test.split('/')[0]);
 
 /** Bundles one test in the tree at `folder`; throws what esbuild says when it can't. Returns the bundle's text. */
 export async function bundleTest(folder, test, outfile, sourcemap = false) {
