@@ -5,7 +5,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { equalBytes } from '../../protocol/bytes.ts';
-import { amount, type Amount } from '../../protocol/integers.ts';
+import { amount, type Amount, seconds } from '../../protocol/integers.ts';
 import { UNCONFIRMED_MAX } from '../../protocol/limits.ts';
 import { applyRecord, type PayerBooks } from '../../protocol/machines/payer/books.ts';
 import { lanesHash, type ListedLane } from '../../protocol/vouchers.ts';
@@ -24,9 +24,10 @@ import {
   startPayer,
   streamSale,
   tap,
+  terminalSettings,
   unlink,
 } from './bench.ts';
-import { acknowledgement } from './forge.ts';
+import { acknowledgement, later } from './forge.ts';
 
 const unanswered = (message: Message): boolean => message.type === 'receipt';
 
@@ -75,6 +76,47 @@ test("a device does not pay on another channel's lease", async () => {
   await tap(payer, terminal, 100, 1);
   assert.is(payer.state.books.seq, 0);
   assert.ok(payer.refused.includes('lease_missing'));
+});
+
+test('a lease counts to its last second', async () => {
+  for (const [late, seq] of [
+    [0, 1],
+    [1, 0],
+  ] as const) {
+    const books = await provisioned();
+    const payer = await startPayer(books, { realTime: seconds(books.lease!.expiresAt + late) });
+    const terminal = await makeTerminal();
+    await tap(payer, terminal, 100, 1);
+    assert.is(payer.state.books.seq, seq);
+    assert.equal(payer.refused, seq === 1 ? [] : ['lease_missing']);
+  }
+});
+
+test("a terminal's certificate counts to its last second, known or not", async () => {
+  const { certificate } = await terminalSettings();
+  for (const [late, code] of [
+    [0, undefined],
+    [1, 'certificate_expired'],
+  ] as const) {
+    const books = await provisioned({ expiresAt: later(10 * 365 * 24) });
+    const known = applyRecord(books, {
+      type: 'certificate',
+      terminal: keys.terminal.address,
+      payee: keys.payee.address,
+      expiresAt: certificate.expiresAt,
+    });
+    for (const had of [books, known]) {
+      const payer = await startPayer(had, { realTime: seconds(certificate.expiresAt + late) });
+      const terminal = await makeTerminal();
+      await tap(payer, terminal, 100, 1);
+      assert.is(payer.state.books.seq, code === undefined ? 1 : 0);
+      assert.equal(payer.refused, code === undefined ? [] : [code]);
+    }
+    // A device without a clock can't tell, and the terminal's own payee answers for it.
+    const clockless = await startPayer(books, { realTime: undefined });
+    await tap(clockless, await makeTerminal(), 100, 1);
+    assert.is(clockless.state.books.seq, 1);
+  }
 });
 
 test('an open tick counts among what is unanswered', async () => {

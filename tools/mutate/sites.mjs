@@ -55,6 +55,8 @@ const METHODS = {
 };
 /** Methods whose result is of the receiver's kind: the call can be left out. */
 const LEFT_OUT = ['slice', 'subarray', 'filter', 'sort', 'toSorted', 'reverse', 'toReversed'];
+/** Functions that do not mind the order of their arguments. */
+const COMMUTING = ['equalBytes', 'max', 'min', 'higher', 'earlier', 'addAmounts', 'imul'];
 const WRITES = ['set', 'add', 'delete', 'push', 'unshift', 'clear', 'splice'];
 const LEAVES = ['ReturnStatement', 'ThrowStatement', 'ContinueStatement', 'BreakStatement'];
 
@@ -224,7 +226,9 @@ class Collector {
     const { callee, arguments: given } = node;
     const [first, second] = given;
     const spread = given.some(({ type }) => type === 'SpreadElement');
-    if (given.length >= 2 && !spread && this.text(first) !== this.text(second)) {
+    const commutes =
+      COMMUTING.includes(methodOf(node)) || this.text(first ?? node) === this.text(second ?? node);
+    if (given.length >= 2 && !spread && !commutes) {
       const between = this.source.slice(first.end, second.start);
       this.add(
         'arguments swapped',
