@@ -1,6 +1,7 @@
 /**
  * The settle loop cut at every point where it touches the ledger or the chain, on a real chain: after a restart the
- * lane is settled once, by one transaction, and nothing is forgotten.
+ * lane is settled once, by one transaction, and nothing is forgotten. Not checked here: a hub around the loop
+ * (settle.test.ts), proofs (justice.test.ts).
  */
 import {
   encodeFunctionData,

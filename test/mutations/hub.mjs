@@ -6,6 +6,7 @@ const INTAKE = 'hub/intake/intake.ts';
 const LEASES = 'hub/intake/leases.ts';
 const VERIFY = 'hub/intake/verify.ts';
 const TRIE = 'hub/intake/trie.ts';
+const RUNTIME = 'hub/intake/runtime.ts';
 const POSITIONS = 'hub/intake/positions.ts';
 const BATCH = 'hub/batch/batch.ts';
 const SHORTFALL = 'hub/watch/shortfall.ts';
@@ -179,6 +180,56 @@ export const HUB_MUTATIONS = [
     'if (topOf(best) > topOf(entry)) return book;',
     'if (topOf(best) < topOf(entry)) return book;',
     'hub/intake',
+  ],
+  // ---- corners ----
+  [
+    'a list above what was spent is kept',
+    INTAKE,
+    'message.lanes.length === 0 || sum + entry.paid > entry.spent || ',
+    'message.lanes.length === 0 || ',
+    'hub/intake-corners',
+  ],
+  [
+    'a later entry of the lane is not compared',
+    FRAUD,
+    'if (overlaps(entry, other)) return evidence(RULES.regression, [entry, other]);',
+    '',
+    'hub/intake-corners',
+  ],
+  [
+    'what shows E3 stands in any order',
+    FRAUD,
+    '  claims.sort((a, b) => spentTopOf(a) - spentTopOf(b));\n',
+    '',
+    'hub/intake-corners',
+  ],
+  [
+    'a list with a payee that has no id is sent',
+    BATCH,
+    'return list.every((lane) => view.registered(bytesKey(lane.payee))) ? list : [];',
+    'return list;',
+    'hub/batch',
+  ],
+  [
+    "a broken disk's answer is ignored",
+    RUNTIME,
+    "if (event.type !== 'message') return this.host.fatal(error);",
+    '',
+    'hub/intake-corners',
+  ],
+  [
+    "a disk's refusal is not told to the intake",
+    RUNTIME,
+    "return this.handle({ type: 'persistFailed', token, code });",
+    'return;',
+    'hub/intake-corners',
+  ],
+  [
+    "threads' answers are swapped",
+    RUNTIME,
+    'payer: answers[2 * index],\n      answer: answers[2 * index + 1],',
+    'payer: answers[2 * index + 1],\n      answer: answers[2 * index],',
+    'hub/intake-corners',
   ],
   // ---- fraud ----
   [
