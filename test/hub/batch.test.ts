@@ -181,6 +181,21 @@ test('credits follow the settlements, and only what the payee signed beyond what
   assert.is(plan(bench, {}, 1).length, 1);
 });
 
+test('a credit on a voided voucher waits until a later one settles its lane, and is planned then', async () => {
+  const bench = new Bench();
+  const voided = await tap({ seq: 1, amount: 40, spent: 40, paid: 40, answer: 'credit' });
+  bench.send(voided.bytes);
+  bench.send(await credit(voided.id, 40, payee, true));
+  assert.equal(plan(bench), [], 'the vault would skip it: nothing of the lane is settled');
+  await take(bench, { seq: 2, amount: 10, spent: 50, paid: 50 });
+  assert.equal(plan(bench), [
+    { seq: 2, listed: 0, k: 0 },
+    { seq: 1, listed: 0, k: 0, credited: 40 },
+  ]);
+  assert.equal(plan(bench, { settled: () => 50 }), [{ seq: 1, listed: 0, k: 0, credited: 40 }]);
+  assert.equal(plan(bench, { settled: () => 39, blocked: ({ credited }) => credited === undefined }), []);
+});
+
 test('every planned row encodes', async () => {
   const bench = new Bench();
   const stream = await tap({

@@ -15,6 +15,21 @@ const LOOP = 'hub/settle/loop.ts';
 const LEDGER = 'hub/ledger/file-ledger.ts';
 
 export const HUB_MUTATIONS = [
+  // ---- credits and nonces ----
+  [
+    'a credit is planned before its lane is settled',
+    BATCH,
+    'if (reached(bytesKey(entry.payee)) < topOf(entry)) return;',
+    '',
+    'hub/batch',
+  ],
+  [
+    'a batch waits for ever behind a nonce that is free',
+    LOOP,
+    'return at - this.gapSince >= nonceGapBlocks;',
+    'return false;',
+    'hub/settle-crash',
+  ],
   // ---- how much is taken ----
   [
     'a hub without room signs leases',
