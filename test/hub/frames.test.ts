@@ -231,6 +231,8 @@ test('the hub’s figures are the ones that its README and its devices count on'
     evidenceMax: 500,
     shownRowsMax: 300,
     replacementsMax: 20,
+    nonceGapBlocks: 10,
+    registryLogBytesMin: 1_048_576,
     pageEntriesMax: 1_000,
   });
   // Half of the heap for the index, an eighth of the index kept for what leases bring, a warning at three quarters.

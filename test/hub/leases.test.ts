@@ -163,8 +163,15 @@ function registry(devices: Record<string, object> = {}, heads: object = {}) {
   const registered: [string, object][] = [];
   const sent: [string, Message][] = [];
   const state = { devices: { ...devices }, heads };
+  const named = (payee: string) => (of: unknown) => JSON.stringify(of).includes(payee);
   const store = {
     state,
+    terminalsOf: (payee: string) =>
+      Object.keys(state.devices).filter((id) => named(payee)(state.devices[id])),
+    settledFor: (payee: string) =>
+      Object.entries(heads)
+        .filter(([, head]) => named(payee)(head))
+        .map(([channel]) => channel),
     register: async (id: string, entry: object) => {
       registered.push([id, entry]);
       state.devices[id] = entry;

@@ -24,10 +24,14 @@ class World {
     givesCredits: true,
     terminals: [{ device: { name: `pos-${index}` } }],
   }));
-  readonly payer = { channel: CHANNEL, honest: true, device: { name: 'car-1', frozen: false } };
+  readonly payer = {
+    channel: CHANNEL,
+    honest: true,
+    device: { name: 'car-1', frozen: false, key: { dead: false } },
+  };
   readonly lanes = new Map<string, { settled: number; credited: number }>();
   readonly channel = { lanes: this.lanes, deposited: 1000, credited: 0, bond: 200, potOpened: 0 };
-  readonly hub = { buries: false, proofs: () => this.proofs, books: this.bench.state.books };
+  readonly hub = { l2: { buries: false }, proofs: () => this.proofs, books: this.bench.state.books };
   readonly proofs = new Set<number>();
   beforeBond = 0;
   damaged: object | undefined;
@@ -144,7 +148,7 @@ test('a hub that buries what it acknowledged costs at most that', async () => {
   world.bench.send((await tap({ seq: 1, amount: 10, spent: 10, paid: 10 })).bytes);
   world.deliver(world.first, 10);
   once(world.end(), 'goods for 10');
-  world.hub.buries = true;
+  world.hub.l2.buries = true;
   assert.equal(world.end(), []);
   assert.equal(world.losses, [{ channel: CHANNEL, culprit: 'hub', lost: 10 }]);
   world.deliver(world.first, 1);
@@ -199,10 +203,10 @@ test('a payee that gives nothing back keeps what its terminals promised, and no 
   once(world.end(), 'its terminals signed for 9');
   world.creditedOn = 0;
   world.first.givesCredits = true;
-  world.hub.buries = true;
+  world.hub.l2.buries = true;
   assert.equal(world.end(), []);
   assert.equal(world.losses, [{ channel: CHANNEL, culprit: 'hub', lost: 10 }]);
-  world.hub.buries = false;
+  world.hub.l2.buries = false;
   world.lend(801);
   assert.equal(world.end(), [], 'nothing is left to settle what credits stand on');
   world.lanes.delete(world.first.id);

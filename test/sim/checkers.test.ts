@@ -11,10 +11,12 @@ import { approvedIsStored } from '../../simulators/checkers/approved-is-stored.t
 import type { Checker, MakeChecker } from '../../simulators/checkers/checker.ts';
 import { conservation } from '../../simulators/checkers/conservation.ts';
 import { drains } from '../../simulators/checkers/drains.ts';
+import { followsL2 } from '../../simulators/checkers/follows-l2.ts';
 import { equivocationProved } from '../../simulators/checkers/equivocation-proved.ts';
 import { CHECKERS } from '../../simulators/checkers/index.ts';
 import { lateIsVoid } from '../../simulators/checkers/late-is-void.ts';
 import { linksAreQuiet } from '../../simulators/checkers/links-are-quiet.ts';
+import { scopeIsSmall } from '../../simulators/checkers/scope-is-small.ts';
 import { uniqueSeq } from '../../simulators/checkers/unique-seq.ts';
 import { withinTheLease } from '../../simulators/checkers/within-the-lease.ts';
 import { Bench, otherPayee, otherTerminal, tap } from '../hub/fleet.ts';
@@ -35,7 +37,7 @@ function once(said: string[], words: string): void {
 
 test('all checkers are asked, each once', () => {
   const names = CHECKERS.map((make) => make({} as never, () => undefined).name);
-  assert.is(new Set(names).size, 10);
+  assert.is(new Set(names).size, 12);
 });
 
 test('conservation: every unit is somewhere', () => {
@@ -123,6 +125,7 @@ const till = (books: object, device: object = {}) => ({
     storedBooks: { lanes: [], outbox: [], revoked: [], ...books },
     ...device,
   },
+  merchant: { district: 0 },
 });
 const approved = (voucher: Uint8Array, type = 'approved') => ({ type, channel: 7, voucher });
 
@@ -222,7 +225,7 @@ test('links are quiet: so many messages a minute, and no more', () => {
 });
 
 test('acknowledged is kept: durable before it is said, and ever after', () => {
-  const hub = { durable: new Map([['aa', 3]]), ledger: { length: 4 }, lost: false, knows: () => !hub.lost };
+  const hub = { durable: new Map([['aa', 3]]), ledgerSize: 4, lost: false, knows: () => !hub.lost };
   const { checker, said } = watch(acknowledgedIsKept, { hub });
   checker.acknowledged('aa', 3);
   assert.equal(said, []);
@@ -231,7 +234,7 @@ test('acknowledged is kept: durable before it is said, and ever after', () => {
   checker.acknowledged('aa', 4);
   once(said, 'beyond the ledger');
   for (let at = 4; at < 5000; at++) hub.durable.set(`entry ${at}`, at);
-  hub.ledger.length = 5000;
+  hub.ledgerSize = 5000;
   hub.durable.set('unsaid', 4998);
   checker.acknowledged('entry 4999', 4999);
   checker.hubStarted();
@@ -263,7 +266,7 @@ test('drains: nothing waits in the end, but on what was damaged', () => {
     const terminal = { device: { name: 'pos-1', frozen: false, storedBooks: books, ...change.terminal } };
     const payer = {
       honest: true,
-      device: { name: 'car-1', frozen: false, storedBooks: books },
+      device: { name: 'car-1', frozen: false, key: { dead: false }, storedBooks: books },
       ...change.payer,
     };
     return {
@@ -277,7 +280,7 @@ test('drains: nothing waits in the end, but on what was damaged', () => {
     checker.finished();
     return said;
   };
-  const device = (fields: object) => ({ name: 'car-1', frozen: false, ...fields });
+  const device = (fields: object) => ({ name: 'car-1', frozen: false, key: { dead: false }, ...fields });
   assert.equal(finish({}), []);
   once(finish({ terminal: { frozen: true } }), 'pos-1 froze');
   assert.equal(finish({ terminal: { frozen: true }, damaged: true }), []);
@@ -300,9 +303,12 @@ test('equivocation proved: a proof for every contradiction, and none against the
   const bench = new Bench();
   const proofs = new Map<number, object>();
   const payers = [{ channel: 7, honest: false, device: { name: 'car-1' } }];
-  const hub = { proofs: () => proofs, books: bench.state.books };
+  const hub = { proofs: () => proofs, books: bench.state.books, l2: { buries: false } };
   const fleet = { payers, payerOf: () => payers[0] };
-  const { checker, said } = watch(equivocationProved, { hub, fleet });
+  const world = { nowMs: 1000 };
+  const vault = { channel: () => ({ potOpened: pot }) };
+  let pot = 0;
+  const { checker, said } = watch(equivocationProved, { hub, fleet, world, vault });
   const take = async (fields: Parameters<typeof tap>[0]) => {
     bench.send((await tap(fields)).bytes);
     hub.books = bench.state.books;
@@ -329,6 +335,20 @@ test('equivocation proved: a proof for every contradiction, and none against the
   proofs.set(7, {});
   checker.finished();
   assert.equal(said, []);
+  // The hub has an hour to bring it to L2.
+  world.nowMs += 3_600_000;
+  checker.finished();
+  assert.equal(said, []);
+  world.nowMs += 1;
+  checker.finished();
+  once(said, 'its bond is where it was');
+  hub.l2.buries = true;
+  checker.finished();
+  assert.equal(said, []);
+  hub.l2.buries = false;
+  pot = 1;
+  checker.finished();
+  assert.equal(said, []);
 });
 
 /** One approved voucher of 10, from 100 to 110, at a till; every part may be another. */
@@ -338,10 +358,20 @@ function acceptance(change: {
   device?: object;
   now?: number;
   voucher?: object;
+  scope?: Uint8Array;
 }) {
   const world = { nowSeconds: change.now ?? 1000 };
-  const { checker, said } = watch(withinTheLease, { world });
-  const lease = { channel: 7, spentFrom: 100, spendLimit: 110, tapLimit: 10, issuedAt: 500, expiresAt: 1000 };
+  const fleet = { scopeOf: () => change.scope };
+  const { checker, said } = watch(withinTheLease, { world, fleet });
+  const lease = {
+    scope: id(0),
+    channel: 7,
+    spentFrom: 100,
+    spendLimit: 110,
+    tapLimit: 10,
+    issuedAt: 500,
+    expiresAt: 1000,
+  };
   checker.leased({ ...lease, ...change.lease } as never);
   const collected = { voucher: { spent: 110, ...change.voucher }, request: { amount: 10 } };
   const outbox = [{ kind: 'voucher', channel: 7, entry: id(1), exposure: 10, collected }];
@@ -373,6 +403,8 @@ test('within the lease: limits, life, revocations and the cap, each to its edge'
     assert.equal(after({ device, now: 1005 + clockError }), []);
     once(after({ device, now: 1006 + clockError }), 'after its lease');
   }
+  assert.equal(after({ scope: id(5), lease: { scope: id(5) } }), []);
+  once(after({ scope: id(5), lease: { scope: id(6) } }), 'which no lease allows');
   assert.equal(after({ books: { revoked: [8] } }), []);
   once(after({ books: { revoked: [8, 7] } }), 'knows to be revoked');
   const { outbox } = acceptance({});
@@ -410,6 +442,87 @@ test('within the lease: a tick stands on a lease too, and any lease of the chann
   const tampered = acceptance({ device: { clockRuns: false }, now: 1005 });
   tampered.hears(approved(id(1)));
   assert.equal(tampered.said, []);
+});
+
+test('scope is small: at most as many members at a time as the bound counts with, and of its own payees', () => {
+  const world = { nowSeconds: 1000 };
+  const own = id(5);
+  const fleet = {
+    terminalOf: (address: Uint8Array) => (address[0] === 99 ? undefined : { merchant: { district: 0 } }),
+    scopeOf: () => own,
+  };
+  const { checker, said } = watch(scopeIsSmall, { world, fleet });
+  const join = (terminal: number, expiresAt: number, scope = own) =>
+    checker.member({ scope, terminal: id(terminal), expiresAt } as never);
+  for (let n = 1; n <= 5; n++) join(n, 1000);
+  join(5, 1000);
+  assert.equal(said, []);
+  join(6, 1000);
+  once(said, '6 terminals');
+  world.nowSeconds = 1001;
+  join(7, 1001);
+  assert.equal(said, [], 'those before have ended');
+  join(1, 2000, id(6));
+  once(said, 'other payees');
+  join(99, 2000);
+  once(said, 'other payees');
+});
+
+test('follows L2: once it is final the hub knows what L2 holds', () => {
+  const lane = { payee: 'ab'.repeat(20), settled: 30, credited: 0, madeGood: 0 };
+  const channel = {
+    id: 7,
+    deposited: 100,
+    credited: 5,
+    bond: 20,
+    exitReady: 0,
+    potOpened: 0,
+    lanes: new Map([['a', lane]]),
+  };
+  const head = {
+    deposit: 100,
+    credited: 5,
+    bond: 20,
+    exiting: false,
+    slashed: false,
+    settled: { [`0x${'ab'.repeat(20)}`]: { paid: 30 } },
+  };
+  const world = { nowMs: 0 };
+  const hub = { isUp: true, l2: { lends: 1 }, heads: { 7: head } as Record<string, object> };
+  const vault = { channels: new Map([[7, channel]]) };
+  const { checker, said } = watch(followsL2, { world, hub, vault });
+  const finish = (change: object = {}) => {
+    hub.heads = { 7: { ...head, ...change } };
+    checker.finished();
+  };
+  finish();
+  assert.equal(said, []);
+  for (const change of [
+    { deposit: 99 },
+    { credited: 6 },
+    { bond: 0 },
+    { exiting: true },
+    { slashed: true },
+    { settled: {} },
+    { settled: { [`0x${'ab'.repeat(20)}`]: { paid: 31 } } },
+  ]) {
+    world.nowMs = 10_000_000;
+    finish(change);
+    once(said, 'of channel 7 the hub knows');
+  }
+  checker.vaultChanged({ touched: new Set([7]) } as never);
+  finish({ deposit: 99 });
+  assert.equal(said, [], 'it is not final yet');
+  world.nowMs += 10_000_000;
+  hub.heads = {};
+  checker.finished();
+  once(said, 'knows nothing of channel 7');
+  hub.l2.lends = 2;
+  checker.finished();
+  assert.equal(said, [], 'what it makes of deposits is its own lie');
+  hub.isUp = false;
+  checker.finished();
+  once(said, 'does not come up');
 });
 
 test.run();
