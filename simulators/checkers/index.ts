@@ -7,6 +7,7 @@ import { drains } from './drains.ts';
 import { equivocationProved } from './equivocation-proved.ts';
 import { lateIsVoid } from './late-is-void.ts';
 import { linksAreQuiet } from './links-are-quiet.ts';
+import { nothingForgotten } from './nothing-forgotten.ts';
 import { paidOrAttributed } from './paid-or-attributed.ts';
 import { uniqueSeq } from './unique-seq.ts';
 import { withinTheLease } from './within-the-lease.ts';
@@ -15,6 +16,7 @@ export const CHECKERS: readonly MakeChecker[] = [
   conservation,
   uniqueSeq,
   approvedIsStored,
+  nothingForgotten,
   lateIsVoid,
   withinTheLease,
   linksAreQuiet,

@@ -119,7 +119,7 @@ export interface HubIdentity {
 }
 
 /** As device.ts opens them. */
-const JOURNAL_BANKS = 2;
+export const JOURNAL_BANKS = 2;
 
 /** What bounds the device, as boards bound theirs: the bytes of its flash, where it has one. */
 function contextOf(signing: Signing, { key, flash }: DeviceOptions): Context {

@@ -291,9 +291,8 @@ export class Simulation implements Run {
     return this.damaged.has(device);
   }
 
-  isDamagedTerminal(address: Address): boolean {
-    const found = this.fleet.terminalOf(address);
-    return found !== undefined && this.damaged.has(found.device);
+  isFrozenTerminal(address: Address): boolean {
+    return this.fleet.terminalOf(address)?.device.frozen === true;
   }
 
   /** Rule 10 for one channel: before the bond is taken off, and after. */
@@ -319,7 +318,10 @@ export class Simulation implements Run {
       },
       stored: (device, record) => this.onStored(device, record as TerminalRecord),
       changed: (device) => this.report('journal', `${device.name} reads back what it never stored`),
-      booted: (device, frozen) => this.note(device, frozen ? 'frozen' : 'boot'),
+      booted: (device, frozen) => {
+        this.note(device, frozen ? 'frozen' : 'boot');
+        if (!frozen) this.onStarted(device);
+      },
       fault: (device, fault: RuntimeFault) => {
         this.note(device, 'fault', fault.frozen ? 1 : 0, 0, undefined, fault.message);
       },
@@ -335,6 +337,14 @@ export class Simulation implements Run {
     words?: string,
   ): void {
     this.trace.note(this.world.nowMs, device, decision, a, b, payment, words);
+  }
+
+  private onStarted(device: AnyDevice): void {
+    const actor = this.fleet.actorOf(device);
+    for (const checker of actor === undefined ? [] : this.checkers) {
+      if (actor?.kind === 'payer') checker.payerStarted?.(actor);
+      else if (actor !== undefined) checker.terminalStarted?.(actor);
+    }
   }
 
   private onSent(device: AnyDevice, message: Message): void {
