@@ -28,6 +28,9 @@ export interface Checker {
   leased?(lease: RecordOf<'lease'>): void;
   /** The hub is about to sign a terminal's membership of a scope. */
   member?(member: RecordOf<'member'>): void;
+  /** A device has started from what its flash holds, and is not frozen. */
+  terminalStarted?(terminal: TerminalActor): void;
+  payerStarted?(payer: PayerActor): void;
   hubStarted?(): void;
   evidence?(evidence: RecordOf<'evidence'>): void;
   /** The vault changed; `vault.touched` names the channels. */

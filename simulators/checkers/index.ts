@@ -8,6 +8,7 @@ import { equivocationProved } from './equivocation-proved.ts';
 import { followsL2 } from './follows-l2.ts';
 import { lateIsVoid } from './late-is-void.ts';
 import { linksAreQuiet } from './links-are-quiet.ts';
+import { nothingForgotten } from './nothing-forgotten.ts';
 import { paidOrAttributed } from './paid-or-attributed.ts';
 import { scopeIsSmall } from './scope-is-small.ts';
 import { uniqueSeq } from './unique-seq.ts';
@@ -17,6 +18,7 @@ export const CHECKERS: readonly MakeChecker[] = [
   conservation,
   uniqueSeq,
   approvedIsStored,
+  nothingForgotten,
   lateIsVoid,
   withinTheLease,
   linksAreQuiet,

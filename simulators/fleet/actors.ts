@@ -65,7 +65,7 @@ export interface PayerAccount {
 }
 
 /** As device.ts opens them. */
-const JOURNAL_BANKS = 2;
+export const JOURNAL_BANKS = 2;
 
 /** What bounds the device, as boards bound theirs: the bytes of its flash, where a scenario gives it one that may fail. */
 function contextOf(signing: Signing, { key, flash }: DeviceOptions): Context {

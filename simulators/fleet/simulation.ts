@@ -285,9 +285,9 @@ export class Simulation implements Run {
     return this.damaged.has(device);
   }
 
-  isDamagedTerminal(address: Address): boolean {
-    const found = this.fleet.terminalOf(address);
-    return found !== undefined && this.damaged.has(found.device);
+  isFrozenTerminal(address: Address): boolean {
+    const device = this.fleet.terminalOf(address)?.device;
+    return device !== undefined && (device.frozen || device.key.dead);
   }
 
   /** Rule 10 for one channel: before the bond is taken off, and after. */
@@ -316,7 +316,10 @@ export class Simulation implements Run {
       stored: (device, record) => this.onStored(device, record as TerminalRecord),
       changed: (device, difference) =>
         this.report('journal', `${device.name} reads back what it never stored: ${difference}`),
-      booted: (device, frozen) => this.note(device, frozen ? 'frozen' : 'boot'),
+      booted: (device, frozen) => {
+        this.note(device, frozen ? 'frozen' : 'boot');
+        if (!frozen) this.onStarted(device);
+      },
       fault: (device, fault: RuntimeFault) => {
         this.note(device, 'fault', fault.frozen ? 1 : 0, 0, undefined, fault.message);
       },
@@ -338,6 +341,14 @@ export class Simulation implements Run {
     const actor = this.fleet.actorOf(device);
     if (actor?.kind !== 'terminal') return;
     for (const checker of this.checkers) checker.cancelled?.(actor);
+  }
+
+  private onStarted(device: AnyDevice): void {
+    const actor = this.fleet.actorOf(device);
+    for (const checker of actor === undefined ? [] : this.checkers) {
+      if (actor?.kind === 'payer') checker.payerStarted?.(actor);
+      else if (actor !== undefined) checker.terminalStarted?.(actor);
+    }
   }
 
   private onSent(device: AnyDevice, message: Message): void {

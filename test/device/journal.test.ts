@@ -151,6 +151,27 @@ test('a page that is lost anywhere loses no record without a word', () => {
     }
 });
 
+test('a page that is lost from a full bank takes no record together with its mark', () => {
+  // Where records and marks meet lies elsewhere in its page with every length.
+  for (let length = 4; length <= 64; length += 4) {
+    const flash = new RamFlash(GEOMETRY);
+    const journal = openJournal(flash, BANKS);
+    let full = flash;
+    let n = 0;
+    for (; journal.generation === 1; n++) {
+      full = flash.copy();
+      append(journal, [], n + 1, length);
+    }
+    for (let page = 0; page < BANK; page += 128) {
+      const found = startOf(full, (copy) => void copy.content.fill(0xff, page, page + 128));
+      assert.ok(
+        typeof found === 'string' || found.length === n - 1,
+        `page ${page}: ${found.length} of ${n - 1}`,
+      );
+    }
+  }
+});
+
 test('an erased flash of a device that had a journal is refused by name', () => {
   assert.is(
     codeOf(() => openJournal(new RamFlash(GEOMETRY), { ...BANKS, begun: true })),
@@ -296,6 +317,18 @@ test('what was stored is read record by record, as often as wanted, and not afte
     codeOf(() => [...again.replayed]),
     'journal_replay',
   );
+});
+
+test('a record may have 6 KiB, and no byte more', () => {
+  const flash = new RamFlash({ size: 48 * 1024, blockSize: 1024 });
+  const journal = openJournal(flash, BANKS);
+  journal.append(payloadOf(7, 6144), () => []);
+  assert.is([...openJournal(flash, BANKS).replayed][0]?.length, 6144);
+  assert.is(
+    codeOf(() => journal.append(payloadOf(7, 6145), () => [])),
+    'journal_corrupt',
+  );
+  assert.equal([...openJournal(flash, BANKS).replayed].map(numberOf), [7]);
 });
 
 test.run();

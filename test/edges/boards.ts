@@ -104,12 +104,15 @@ async function drainWithCuts(till: Till, seed: number): Promise<number> {
   return cuts;
 }
 const CUTS = 12;
+/** Bytes of a list of revoked channels, at least. */
+const REVOKED_BYTES = 5000;
 
 /** Sells out, loses power, drains, sells out again. */
 async function fillWithSales(board: Board) {
   const till = await Till.create(partFor(board, 1), board.banks, board.limits);
   const sales = await sellOut(till);
   const refusal = till.refused ?? 'none';
+  await till.revokeMany();
   await till.switchOn();
   const kept = till.keepsPromises;
   const cuts = await drainWithCuts(till, 3);
@@ -135,6 +138,8 @@ async function fillWithStreams(board: Board) {
   const refusal = till.refused ?? 'none';
   const closed = last === undefined || (await last.close());
   for (const car of gone) await car.late();
+  // The largest record, until a bank must be started with everything that stands.
+  for (let list = 0; list * REVOKED_BYTES < board.flash.size / board.banks; list++) await till.revokeMany();
   await till.switchOn();
   const kept =
     till.keepsPromises && till.device.state.books.lanes.every((lane) => lane.owed === lane.credited);

@@ -7,9 +7,9 @@ import { journalRoom } from '../../device/journal/capacity.ts';
 import { openJournal } from '../../device/journal/journal.ts';
 import type { Fault } from '../../device/runtime.ts';
 import type { Uplink } from '../../hardware/interfaces/index.ts';
-import { equalBytes, toHex, uintBytes } from '../../protocol/bytes.ts';
-import { amount, channelId, position, seconds, seq } from '../../protocol/integers.ts';
-import { SYNC_RETRY_MS } from '../../protocol/limits.ts';
+import { concatBytes, equalBytes, toHex, uintBytes } from '../../protocol/bytes.ts';
+import { addAmounts, amount, channelId, height, position, seconds, seq } from '../../protocol/integers.ts';
+import { REVOCATIONS_MAX, SYNC_RETRY_MS } from '../../protocol/limits.ts';
 import type { Notice } from '../../protocol/machines/effects.ts';
 import { terminalRecords } from '../../protocol/machines/terminal/books.ts';
 import type { TerminalLimits } from '../../protocol/machines/terminal/room.ts';
@@ -20,8 +20,14 @@ import { PowerCut, type RamFlash } from '../../simulators/stage/flash/ram-flash.
 import { type SimulatedKey, standInSuite } from '../../simulators/stage/world/suite.ts';
 
 const START = seconds(1_790_000_000);
-const PRICE = amount(1_000_000);
-const TICK = amount(1000);
+// Numbers that take as many bytes as any do: what fills a flash here fills it as much as anything can.
+const PRICE = amount(2 ** 33 + 1);
+const TICK = amount(2 ** 33 + 3);
+const SPENT = amount(2 ** 40);
+const MOST = amount(2 ** 47);
+const FIRST_SEQ = seq(2 ** 31);
+const NEXT_SEQ = seq(2 ** 31 + 1);
+const LAST_CHANNEL = 2 ** 32 - 1;
 export const TICKS = 8;
 
 const suite = standInSuite();
@@ -59,7 +65,7 @@ export class Till {
   readonly faults: Fault[] = [];
   refused: string | undefined;
   private readonly banks: number;
-  private readonly limits: TerminalLimits;
+  private readonly limits: { outboxMax: number; lanesMax: number };
   private readonly role: 'pos' | 'charger';
   private requested: Uint8Array | undefined;
   private approved = false;
@@ -72,7 +78,7 @@ export class Till {
   constructor(flash: RamFlash, banks: number, limits: TerminalLimits, role: 'pos' | 'charger') {
     this.flash = flash;
     this.banks = banks;
-    this.limits = limits;
+    this.limits = { ...limits };
     this.role = role;
   }
 
@@ -87,6 +93,7 @@ export class Till {
     const hubKey = { address: hub.address, from: seconds(0), until: seconds(START + 1e8) };
     openJournal(flash, { banks }).append(terminalRecords.encode({ type: 'hubKey', ...hubKey }), () => []);
     await till.switchOn();
+    await till.revokeMany();
     return till;
   }
 
@@ -109,8 +116,13 @@ export class Till {
         scheme: 'secp256k1',
         payee: payee.address,
         certificate: { expiresAt, signature: payee.sign(signing.digest('Terminal', named)) },
-        capTotal: amount(1e12),
-        ...limits,
+        capTotal: MOST,
+        get outboxMax() {
+          return limits.outboxMax;
+        },
+        get lanesMax() {
+          return limits.lanesMax;
+        },
         entropyCertified: true,
       },
       {
@@ -140,6 +152,11 @@ export class Till {
     await this.device.idle();
   }
 
+  /** Other limits from now on, which no start has checked. */
+  widen({ outboxMax, lanesMax }: TerminalLimits): void {
+    Object.assign(this.limits, { outboxMax, lanesMax });
+  }
+
   get isDead(): boolean {
     return this.dead;
   }
@@ -160,7 +177,7 @@ export class Till {
     const key = keyOf(1000 + this.customers);
     const chain = [uintBytes(this.customers, 32)];
     for (let i = 0; i < TICKS; i++) chain.unshift(suite.keccak256(chain[0]!));
-    return { channel: this.customers, key, chain };
+    return { channel: LAST_CHANNEL - this.customers, key, chain };
   }
 
   /** A link to somebody who greets and shows a lease. */
@@ -172,8 +189,8 @@ export class Till {
       channel: channelId(channel),
       payer: key.address,
       spentFrom: amount(0),
-      spendLimit: amount(1e9),
-      tapLimit: amount(1e9),
+      spendLimit: MOST,
+      tapLimit: SPENT,
       issuedAt: seconds(START - 60),
       expiresAt: seconds(START + 1e6),
       scope: SCOPE_ANY,
@@ -216,8 +233,8 @@ export class Till {
     return this.pay(customer, {
       kind: 'voucher',
       channel: channelId(customer.channel),
-      seq: seq(1),
-      spent: PRICE,
+      seq: FIRST_SEQ,
+      spent: SPENT,
       payee: payee.address,
       paid: PRICE,
       lanes: new Uint8Array(16),
@@ -241,9 +258,9 @@ export class Till {
     const opened = await this.pay(customer, {
       kind: 'stream',
       ...shared,
-      seq: seq(1),
-      spent: amount(0),
-      paid: amount(0),
+      seq: FIRST_SEQ,
+      spent: SPENT,
+      paid: SPENT,
       request: this.requested!,
       anchor: customer.chain[0]!,
       tickValue: TICK,
@@ -261,17 +278,36 @@ export class Till {
       },
       close: async () => {
         if (!(await this.ask({ type: 'closeSession', challenge }))) return false;
-        const numbers = { seq: seq(2), spent: TICK, paid: TICK, lanes: new Uint8Array(16) };
+        const top = addAmounts(SPENT, TICK);
+        const numbers = { seq: NEXT_SEQ, spent: top, paid: top, lanes: new Uint8Array(16) };
         return this.pay(customer, { kind: 'voucher', ...shared, ...numbers, request: this.requested! });
       },
     };
   }
 
   private tick({ channel, chain }: Customer, k: number): Promise<void> {
-    return this.tell({ type: 'tick', channel: channelId(channel), seq: seq(1), k, preimage: chain[k]! });
+    return this.tell({ type: 'tick', channel: channelId(channel), seq: FIRST_SEQ, k, preimage: chain[k]! });
   }
 
   // ---- the hub ----
+
+  private revoked = 0;
+
+  /** The hub's longest list of revoked channels, another one each time: the largest record of all. */
+  async revokeMany(): Promise<void> {
+    this.revoked += 1;
+    const channels = Array.from({ length: REVOCATIONS_MAX }, (_, i) => channelId(2 ** 31 + i + this.revoked));
+    const fields = {
+      at: seconds(START + this.revoked),
+      height: height(1),
+      revocations: suite.keccak256(concatBytes(...channels.map((id) => uintBytes(id, 4)))),
+      checkpoint: new Uint8Array(32),
+    };
+    const signature = hub.sign(signing.digest('Beacon', fields));
+    void this.device.dispatch({ type: 'hubMessage', message: { type: 'beacon', ...fields, signature } });
+    void this.device.dispatch({ type: 'hubMessage', message: { type: 'revocations', channels } });
+    await this.device.idle();
+  }
 
   /** The hub is there: takes and acknowledges everything until nothing comes any more, or the power goes. */
   async drain(): Promise<void> {

@@ -22,7 +22,7 @@ class World {
     index,
     id: bytesKey(address),
     givesCredits: true,
-    terminals: [{ device: { name: `pos-${index}` } }],
+    terminals: [{ device: { name: `pos-${index}`, frozen: false, key: { dead: false } } }],
   }));
   readonly payer = {
     channel: CHANNEL,
@@ -34,7 +34,6 @@ class World {
   readonly hub = { l2: { buries: false }, proofs: () => this.proofs, books: this.bench.state.books };
   readonly proofs = new Set<number>();
   beforeBond = 0;
-  damaged: object | undefined;
   creditedOn = 0;
   said: string[] = [];
   private spendLimits: number[] = [];
@@ -78,7 +77,6 @@ class World {
         settledOf: (_: number, id: string) => this.lanes.get(id)?.settled ?? 0,
         creditedOn: () => this.creditedOn,
       },
-      isDamaged: (device: object) => device === this.damaged,
       lossBoundOf: () => ({ beforeBond: this.beforeBond, afterBond: 0 }),
     };
     const checker = paidOrAttributed(run as never, (words) => this.said.push(words));
@@ -157,19 +155,21 @@ test('a hub that buries what it acknowledged costs at most that', async () => {
   once(world.end(), 'buried 4');
 });
 
-test('what was damaged is its own loss, in either direction', () => {
-  for (const settled of [90, 110]) {
-    const world = new World();
-    world.deliver(world.first, 100);
-    world.settle(world.first, settled);
-    world.damaged = world.first.terminals[0]!.device;
-    assert.equal(world.end(), []);
-    assert.equal(world.losses, [{ channel: CHANNEL, culprit: 'damage', lost: 10 }]);
-    world.damaged = world.second.terminals[0]!.device;
-    assert.is(world.end().length, 1);
-    world.payer.device.frozen = true;
-    assert.equal(world.end(), []);
-  }
+test('what only a frozen device or one with a dead key held is its own loss, in either direction', () => {
+  for (const settled of [90, 110])
+    for (const silent of [{ frozen: true }, { key: { dead: true } }]) {
+      const world = new World();
+      world.deliver(world.first, 100);
+      world.settle(world.first, settled);
+      Object.assign(world.second.terminals[0]!.device, silent);
+      assert.is(world.end().length, 1, 'another merchant');
+      Object.assign(world.first.terminals[0]!.device, silent);
+      assert.equal(world.end(), []);
+      assert.equal(world.losses, [{ channel: CHANNEL, culprit: 'damage', lost: 10 }]);
+      Object.assign(world.first.terminals[0]!.device, { frozen: false, key: { dead: false } });
+      Object.assign(world.payer.device, silent);
+      assert.equal(world.end(), []);
+    }
 });
 
 test('a dishonest payer is proved and stays within the bound, and may be charged', () => {

@@ -37,7 +37,7 @@ function once(said: string[], words: string): void {
 
 test('all checkers are asked, each once', () => {
   const names = CHECKERS.map((make) => make({} as never, () => undefined).name);
-  assert.is(new Set(names).size, 12);
+  assert.is(new Set(names).size, 13);
 });
 
 test('conservation: every unit is somewhere', () => {
@@ -263,7 +263,9 @@ test('drains: nothing waits in the end, but on what was damaged', () => {
   ];
   const run = (change: { terminal?: object; payer?: object; damaged?: boolean; broken?: Uint8Array[] }) => {
     const books = { outbox: [], unconfirmed: [] };
-    const terminal = { device: { name: 'pos-1', frozen: false, storedBooks: books, ...change.terminal } };
+    const terminal = {
+      device: { name: 'pos-1', frozen: false, key: { dead: false }, storedBooks: books, ...change.terminal },
+    };
     const payer = {
       honest: true,
       device: { name: 'car-1', frozen: false, key: { dead: false }, storedBooks: books },
@@ -272,7 +274,7 @@ test('drains: nothing waits in the end, but on what was damaged', () => {
     return {
       fleet: { terminals: [terminal], payers: [payer] },
       isDamaged: () => change.damaged ?? false,
-      isDamagedTerminal: (address: Uint8Array) => (change.broken ?? []).includes(address),
+      isFrozenTerminal: (address: Uint8Array) => (change.broken ?? []).includes(address),
     };
   };
   const finish = (change: Parameters<typeof run>[0]): string[] => {
