@@ -571,8 +571,8 @@ export const MUTATIONS = [
   [
     'after a fault nobody tells the machine of the hub',
     'device/runtime.ts',
-    'if (this.uplinkUp) this.hubAgainAtMs = this.host.clock.monotonicMs() + HUB_AGAIN_MS;',
-    '',
+    'if (this.resting || this.uplinkUp) this.againAtMs = nowMs + AGAIN_MS;',
+    'if (this.resting) this.againAtMs = nowMs + AGAIN_MS;',
     'device/key-fault',
   ],
   [
