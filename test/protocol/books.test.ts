@@ -225,6 +225,22 @@ test('a record that no longer applies changes nothing', async () => {
     assert.is(sameBooks(applyTerminal(terminal, record), terminal), undefined, record.type);
 });
 
+test('a voucher goes to the hub as a second copy only with its receipt', async () => {
+  const request = closedRequest();
+  const { voucher, digest, signature } = await forge(request);
+  const books = applyPayer(await provisioned(), { type: 'intent', digest, voucher, request });
+  for (const [extra, copies] of [
+    [{}, 0],
+    [{ signature }, 0],
+    [{ receipt: signature }, 0],
+    [{ signature, receipt: signature }, 1],
+  ] as const) {
+    const after = applyPayer(books, { type: 'confirmed', digest, ...extra });
+    assert.is(after.unconfirmed.length, 0);
+    assert.is(after.outbox.length, copies);
+  }
+});
+
 test('a void dated long ago does not lower what a terminal remembers when it forgets the lane', async () => {
   const request = closedRequest();
   const { voucher, digest, signature } = await forge(request, { seq: 1 });

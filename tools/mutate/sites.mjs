@@ -37,13 +37,11 @@ const ASSIGNMENTS = {
   '>>>=': '<<=',
   '??=': '=',
 };
-/** Methods that have a like one. */
+/** Methods that have a like one. Not `find`: where it looks, what is looked for mostly stands once. */
 const METHODS = {
   some: 'every',
   every: 'some',
-  find: 'findLast',
   findLast: 'find',
-  findIndex: 'findLastIndex',
   findLastIndex: 'findIndex',
   min: 'max',
   max: 'min',
