@@ -278,9 +278,14 @@ export class VirtualL2 {
   }
 
   /**
-   * The chain as one process of the hub asks it through a node. `later` runs nothing any more once that process is dead.
+   * The chain as one process of the hub asks it through a node. `later` runs nothing any more once that process is dead;
+   * `others` are the nodes that it asks besides.
    */
-  node(later: (delayMs: number, action: () => void) => void, faults: NodeFaults): L2 {
+  node(
+    later: (delayMs: number, action: () => void) => void,
+    faults: NodeFaults,
+    others: readonly NodeFaults[],
+  ): L2 {
     const ask = <T>(answer: () => T): Promise<T> =>
       new Promise((resolve, reject) => {
         later(ANSWER_MS, () => {
@@ -320,7 +325,8 @@ export class VirtualL2 {
       blockAt: (height) => ask(() => this.block(height)),
       events: (from, to) =>
         ask(() => {
-          if (faults.hidesEvents) return [];
+          // Of several nodes one at least that answers is honest: when all lie alike, nobody can see it.
+          if (faults.hidesEvents && others.some((other) => !other.away && !other.hidesEvents)) return [];
           // In order of height: from the end, as only what is new is asked for.
           let first = this.events.length;
           while (first > 0 && this.events[first - 1]!.height >= from) first -= 1;
