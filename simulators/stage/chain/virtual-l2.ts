@@ -198,7 +198,7 @@ export class VirtualL2 {
   private hand(transaction: Signed): void {
     const { hash, nonce } = transaction;
     let done = false;
-    this.chain.submit({
+    const handed = this.chain.submit({
       name: transaction.name,
       run: (_model, atSeconds) => {
         done = false;
@@ -221,6 +221,8 @@ export class VirtualL2 {
         if (done) transaction.final?.();
       },
     });
+    // Nobody mines while the chain is away from us: the pool hands it on later.
+    if (!handed) this.waitOn(transaction, nonce);
   }
 
   /** Behind a gap, or too cheap now: the pool keeps it for a while, then forgets it as nodes do. */
