@@ -1,9 +1,12 @@
 /** The two kinds of device: a machine joined with its records, ready for a Runtime. */
+import { LANES_MAX } from '../protocol/limits.ts';
 import type { Context, DeviceEvent } from '../protocol/machines/effects.ts';
 import * as payerBooks from '../protocol/machines/payer/books.ts';
 import { payerAfterPowerUp, type PayerEvent, payerStep } from '../protocol/machines/payer/payer.ts';
+import { checkPayerRoom } from '../protocol/machines/payer/room.ts';
 import type { PayerSettings, PayerState } from '../protocol/machines/payer/state.ts';
 import * as terminalBooks from '../protocol/machines/terminal/books.ts';
+import { checkTerminalRoom } from '../protocol/machines/terminal/room.ts';
 import type { TerminalSettings, TerminalState } from '../protocol/machines/terminal/state.ts';
 import {
   checkTerminalSettings,
@@ -11,10 +14,10 @@ import {
   type TerminalEvent,
   terminalStep,
 } from '../protocol/machines/terminal/terminal.ts';
+import type { Storage } from './journal/capacity.ts';
 import type { Journal } from './journal/journal.ts';
 import { type Host, type Machine, type Observer, Runtime } from './runtime.ts';
 
-type Address = Context['self'];
 type PayerMachine = Machine<
   payerBooks.PayerBooks,
   PayerState,
@@ -36,13 +39,8 @@ export type TerminalDevice = Runtime<
   terminalBooks.TerminalRecord
 >;
 
-/** The machine of a payer whose key has the address `self`. */
-export function payerMachine(
-  signing: Context['signing'],
-  settings: PayerSettings,
-  self: Address,
-): PayerMachine {
-  const context: Context = { signing, self };
+/** The machine of a payer; `context` names its own key's address, and the room that its journal has. */
+export function payerMachine(context: Context, settings: PayerSettings): PayerMachine {
   return {
     emptyBooks: payerBooks.EMPTY_PAYER,
     records: payerBooks.payerRecords,
@@ -53,14 +51,9 @@ export function payerMachine(
   };
 }
 
-/** The machine of a terminal whose key has the address `self`. Throws `terminal_settings`. */
-export function terminalMachine(
-  signing: Context['signing'],
-  settings: TerminalSettings,
-  self: Address,
-): TerminalMachine {
+/** The machine of a terminal. Throws `terminal_settings`. */
+export function terminalMachine(context: Context, settings: TerminalSettings): TerminalMachine {
   checkTerminalSettings(settings);
-  const context: Context = { signing, self };
   return {
     emptyBooks: terminalBooks.EMPTY_TERMINAL,
     records: terminalBooks.terminalRecords,
@@ -71,24 +64,39 @@ export function terminalMachine(
   };
 }
 
-/** A payer's device (wearable, car). Not started yet. */
+/** Where a device's journal is. Only what is not bounded by flash, a test or a tool, gives how to open it alone. */
+export type JournalPlace = Storage | (() => Journal);
+
+const opened = (place: JournalPlace): (() => Journal) =>
+  typeof place === 'function' ? place : () => place.open();
+
+function contextOf(signing: Context['signing'], host: Host, place: JournalPlace): Context {
+  const context = { signing, self: host.key.address };
+  return typeof place === 'function' ? context : { ...context, room: place.room };
+}
+
+/** A payer's device (wearable, car). Not started yet. Throws `flash_too_small`. */
 export function payerDevice(
   signing: Context['signing'],
   settings: PayerSettings,
   host: Host,
-  openJournal: () => Journal,
+  place: JournalPlace,
   observer?: Observer<payerBooks.PayerRecord>,
 ): PayerDevice {
-  return new Runtime(payerMachine(signing, settings, host.key.address), host, openJournal, observer);
+  const context = contextOf(signing, host, place);
+  if (context.room !== undefined) checkPayerRoom(context.room, settings.lanesMax ?? LANES_MAX);
+  return new Runtime(payerMachine(context, settings), host, opened(place), observer);
 }
 
-/** A payee's terminal (POS, charger). Not started yet. Throws `terminal_settings`. */
+/** A payee's terminal (POS, charger). Not started yet. Throws `terminal_settings` and `flash_too_small`. */
 export function terminalDevice(
   signing: Context['signing'],
   settings: TerminalSettings,
   host: Host,
-  openJournal: () => Journal,
+  place: JournalPlace,
   observer?: Observer<terminalBooks.TerminalRecord>,
 ): TerminalDevice {
-  return new Runtime(terminalMachine(signing, settings, host.key.address), host, openJournal, observer);
+  const context = contextOf(signing, host, place);
+  if (context.room !== undefined) checkTerminalRoom(context.room, checkTerminalSettings(settings));
+  return new Runtime(terminalMachine(context, settings), host, opened(place), observer);
 }

@@ -93,5 +93,11 @@ export const shownRowsMax = 300;
  */
 export const replacementsMax = 20;
 
+/**
+ * Blocks for which a batch may wait behind a nonce that a reorganisation set free: what was taken back usually comes
+ * again within a few. Afterwards the batch is signed again with the free nonce.
+ */
+export const nonceGapBlocks = 10;
+
 /** Vouchers on one status page, some 400 bytes each: the next page begins at the seq after the last. */
 export const pageEntriesMax = 1_000;

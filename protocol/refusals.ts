@@ -24,7 +24,7 @@ export const REFUSALS = [
   ['lease_missing', 23, 'no lease, or one that ran out: meet the hub'],
   ['unconfirmed_here', 24, 'an earlier voucher at this terminal has no answer yet'],
   ['unconfirmed_full', 25, 'too many vouchers without an answer'],
-  ['lanes_full', 26, 'no room for another payee'],
+  ['lanes_full', 26, 'no room for another lane'],
   ['over_tap_limit', 27, "above the lease's limit for one tap"],
   ['over_spend_limit', 28, "above the lease's spend limit"],
   ['stream_terms', 29, 'tick value or tick count outside the bounds'],

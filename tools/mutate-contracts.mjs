@@ -1,7 +1,7 @@
-// npm run mutate:contracts [-- --shard i/n] [--sample N] [--list]: breaks the vault one place at a time (a condition, a
-// comparison, an operator, a statement, a modifier) and runs forge's tests on each. Every mutant must be caught, or
-// stand in contracts/test/survivors.json with the reason why it can't be. Results are kept in build/mutants, so that an
-// interrupted run goes on where it stopped.
+// npm run mutate:contracts [-- --shard i/n] [--sample N] [--operator NAME] [--list]: breaks the vault one place at a
+// time (a condition, a comparison, an operator, a statement, a modifier, a width) and runs forge's tests on each. Every
+// mutant must be caught, or stand in contracts/test/survivors.json with the reason why it can't be. Results are kept in
+// build/mutants, so that an interrupted run goes on where it stopped.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -17,12 +17,13 @@ const { values: options } = parseArgs({
   options: {
     shard: { type: 'string', default: '1/1' },
     sample: { type: 'string' },
+    operator: { type: 'string' },
     list: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
 if (options.help) {
-  process.stdout.write('npm run mutate:contracts -- [--shard i/n] [--sample N] [--list]\n');
+  process.stdout.write('npm run mutate:contracts -- [--shard i/n] [--sample N] [--operator NAME] [--list]\n');
   process.exit(0);
 }
 const [shard, shards] = options.shard.split('/').map(Number);
@@ -40,6 +41,8 @@ const mutated = Object.keys(sources).filter(
 const OPERATORS = [
   ['condition never', /\bif \((?!.*\{\s*$)(.+)\) (?=revert|return)/g, () => 'if (false) '],
   ['condition never', /\bif \((.+)\) \{$/g, () => 'if (false) {'],
+  // A value that may only rise, set whatever it was.
+  ['condition always', /\bif \((?!.*\{\s*$)(.+)\) (?=[\w.[\] >]+ [+-]?= )/g, () => ''],
   ['comparison', / < /g, () => ' <= '],
   ['comparison', / <= /g, () => ' < '],
   ['comparison', / > /g, () => ' >= '],
@@ -68,6 +71,10 @@ const OPERATORS = [
   ['assembly', /\bshr\(/g, () => 'shl('],
   ['assembly', /\biszero\(/g, () => 'not('],
   ['assembly', /\beq\(/g, () => 'sub('],
+  // Numbers of channels are of 32 bits, ids of payees too.
+  ['cut to 16 bits', /\brow\.channel\b/g, () => 'uint16(row.channel)'],
+  ['cut to 16 bits', / & MASK32\b/g, () => ' & 0xffff'],
+  ['cut to 16 bits', /\buint32\((?=[\w.]+\))/g, () => 'uint16('],
   ['modifier', / (nonReentrant|whenNotFrozen|onlyTimelock)\b/g, () => ''],
   [
     'statement',
@@ -129,13 +136,15 @@ const code = hashOf(
     .map((name) => sources[name].content),
 );
 
-const all = [...mutants()].map((mutant) => ({
-  ...mutant,
-  id: createHash('sha256')
-    .update([mutant.file, mutant.line, mutant.operator, mutant.at, mutant.after].join('\n'))
-    .digest('hex')
-    .slice(0, 12),
-}));
+const all = [...mutants()]
+  .filter(({ operator }) => operator === (options.operator ?? operator))
+  .map((mutant) => ({
+    ...mutant,
+    id: createHash('sha256')
+      .update([mutant.file, mutant.line, mutant.operator, mutant.at, mutant.after].join('\n'))
+      .digest('hex')
+      .slice(0, 12),
+  }));
 /** In the order of their hashes, so that a sample, or what an interrupted run got done, is spread over all files. */
 all.sort((a, b) => (a.id < b.id ? -1 : 1));
 const sampled = options.sample ? all.slice(0, Number(options.sample)) : all;

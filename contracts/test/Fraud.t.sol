@@ -161,6 +161,23 @@ contract FraudTest is Kit {
         holds(vault.readChannel(channel).slashed, "101 listed, 100 spent");
     }
 
+    function test_E3_aLaneThatIsShownLowerLastCountsAtItsHighest() public {
+        bytes memory evidence = batch(
+            plain(channel, 1, 100, 0, 100), plain(channel, 2, 100, 0, 40), plain(channel, 3, 100, 1, 10)
+        );
+        vault.proveFraud(E3, evidence);
+        holds(vault.readChannel(channel).slashed, "110 paid, 100 spent");
+    }
+
+    function test_E3_aListedLaneCountsAtItsHighest() public {
+        Message memory message = plain(channel, 2, 100, 1, 10);
+        message.kind = STATEMENT;
+        message.list = new Entry[](1);
+        message.list[0] = Entry(2, 5);
+        // Lane 2 stood at 100 before; a list that names it lower takes nothing back.
+        proves(E3, plain(channel, 1, 100, 2, 100), message, "110 paid, 100 spent");
+    }
+
     function test_E3_aListAboveItsSpentProvesItself() public {
         Message memory message = plain(channel, 2, 100, 1, 1);
         message.kind = STATEMENT;

@@ -271,6 +271,18 @@ contract PotsTest is Kit {
         same(vault.readClaim(channel, id(0)).shortfall, BOND, "the bond");
     }
 
+    /// A voucher that begins and ends within an earlier one counts twice, and takes nothing from the lane's top.
+    function test_aLaneCountsToItsHighestWhateverComesLast() public {
+        Message memory a = opened(plain(channel, 1, 500, 0, 500), 500);
+        Message memory b = opened(plain(channel, 2, 500, 0, 300), 100);
+        Message memory c = opened(plain(channel, 3, 500, 0, 450), 50);
+        vault.settle(batch(plain(channel, 9, FUNDS, 2, FUNDS)));
+        vault.proveFraud(2, batch(a, b));
+        vault.registerShortfall(batch(a, b, c));
+        same(vault.readClaim(channel, id(0)).top, 500, "top");
+        same(vault.readClaim(channel, id(0)).overlap, 150, "both of them");
+    }
+
     /// Each voucher once, all of one lane, by where they begin: then nothing counts twice by being shown twice.
     function test_vouchersAreShownOnceAndInOrder() public {
         Message memory a = opened(plain(channel, 1, 500, 0, 500), 500);

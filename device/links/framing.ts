@@ -9,15 +9,16 @@ export const frameOverhead = (length: number): number => 4 + Math.ceil((length +
 
 /** The frame of one message. */
 export function encodeFrame(message: Uint8Array): Uint8Array {
-  const body = new Uint8Array(message.length + 4);
-  body.set(message);
-  const sum = crc32(message);
-  for (let i = 0; i < 4; i++) body[message.length + i] = (sum >>> (8 * i)) & 255;
-  const frame = new Uint8Array(body.length + Math.ceil(body.length / 254) + 2);
+  const { length } = message;
+  const sum = crc32(message) | 0;
+  const size = length + 4;
+  // A code byte in front and the zero behind; only where no zero comes in 254 bytes there are more codes.
+  const frame = new Uint8Array(size + 2 + (size < 254 ? 0 : Math.ceil(size / 254)));
   let codeAt = 0;
   let at = 1;
   let code = 1;
-  for (const byte of body) {
+  for (let i = 0; i < size; i++) {
+    const byte = i < length ? message[i]! : (sum >> (8 * (i - length))) & 255;
     if (byte !== 0) {
       frame[at++] = byte;
       code += 1;
@@ -30,25 +31,30 @@ export function encodeFrame(message: Uint8Array): Uint8Array {
   }
   frame[codeAt] = code;
   frame[at++] = 0;
-  return frame.slice(0, at);
+  return at === frame.length ? frame : frame.slice(0, at);
 }
 
 /** The message of one frame without its ending zero; undefined when it is torn or garbled. */
 export function decodeFrame(frame: Uint8Array): Uint8Array | undefined {
-  const body = new Uint8Array(frame.length);
+  return decodeUntil(frame, frame.length);
+}
+
+/** As decodeFrame, of the bytes before `end`. */
+function decodeUntil(frame: Uint8Array, end: number): Uint8Array | undefined {
+  const body = new Uint8Array(end);
   let length = 0;
   let at = 0;
-  while (at < frame.length) {
+  while (at < end) {
     const code = frame[at]!;
-    if (code === 0 || at + code > frame.length) return undefined;
+    if (code === 0 || at + code > end) return undefined;
     for (let i = 1; i < code; i++) body[length++] = frame[at + i]!;
     at += code;
-    if (code !== 0xff && at < frame.length) body[length++] = 0;
+    if (code !== 0xff && at < end) body[length++] = 0;
   }
   if (length < 4) return undefined;
-  const message = body.slice(0, length - 4);
-  const sum = crc32(message);
-  for (let i = 0; i < 4; i++) if (body[length - 4 + i] !== ((sum >>> (8 * i)) & 255)) return undefined;
+  const message = body.subarray(0, length - 4);
+  const sum = crc32(message) | 0;
+  for (let i = 0; i < 4; i++) if (body[length - 4 + i] !== ((sum >> (8 * i)) & 255)) return undefined;
   return message;
 }
 
@@ -75,7 +81,17 @@ export class Deframer {
 
   /** Takes whatever the link delivered. */
   push(bytes: Uint8Array): void {
-    for (const byte of bytes) {
+    // Nearly always one whole frame, as a radio's packet is: it needs no copy.
+    const { length } = bytes;
+    if (
+      this.length === 0 &&
+      !this.skipping &&
+      length <= this.buffer.length &&
+      bytes.indexOf(0) === length - 1
+    )
+      return this.take(bytes, length - 1);
+    for (let i = 0; i < length; i++) {
+      const byte = bytes[i]!;
       if (byte === 0) this.end();
       else if (this.length === this.buffer.length) this.skipping = true;
       else this.buffer[this.length++] = byte;
@@ -92,8 +108,12 @@ export class Deframer {
     const { length, skipping } = this;
     this.reset();
     if (skipping) return this.onGarbage('too_large');
-    if (length === 0) return;
-    const message = decodeFrame(this.buffer.subarray(0, length));
+    this.take(this.buffer, length);
+  }
+
+  private take(frame: Uint8Array, length: number): void {
+    if (length <= 0) return;
+    const message = decodeUntil(frame, length);
     if (message === undefined) this.onGarbage('malformed');
     else this.onMessage(message);
   }

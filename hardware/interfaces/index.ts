@@ -7,25 +7,33 @@
  */
 
 /**
- * NOR flash: erased bytes are 0xff, writing only clears bits, erasing works on whole blocks.
- * Offsets and lengths are bytes. Every method throws a FlashFault when the part reports an error.
+ * Flash: writing only clears bits, erasing works on whole blocks. Two kinds: plain NOR, whose words may be written again
+ * (`rewritable`), and parts that keep ECC a word or encrypt it, which take every word once between two erases, usually 16
+ * bytes at a time. Offsets and lengths are bytes. Every method throws `flash_fault` when the part reports an error.
  */
 export interface Flash {
   /** Bytes in all; a multiple of blockSize. */
   readonly size: number;
-  /** Bytes that one erase sets back to 0xff. */
+  /** Bytes that one erase sets back. */
   readonly blockSize: number;
   /** Bytes of the smallest write; offsets and lengths of writes are multiples of it. A cut tears between words. */
   readonly wordSize: number;
-  /** True when a word may be written again with the same value (not so on parts that keep ECC a word). */
+  /** True when a word may be written again with the same value, or with fewer bits set. */
   readonly rewritable: boolean;
   read(offset: number, length: number): Uint8Array;
   /** Returns when the words are in the part, in rising order. Throws when a bit would have to go from 0 to 1. */
   write(offset: number, bytes: Uint8Array): void;
   /** Erases the block that starts at `offset`. */
   erase(offset: number): void;
+  /** True when `write` itself reads every word back, and throws `flash_fault` when one does not hold. */
+  readonly verifies?: boolean;
   /** Whether these very bytes are read at `offset`; a part without it is read and compared. */
   readonly holds?: (offset: number, bytes: Uint8Array) => boolean;
+  /**
+   * Whether nothing was written there since it was erased; a part without it reads 0xff there. An encrypted part must
+   * have it, as it deciphers what is erased to noise.
+   */
+  readonly isErased?: (offset: number, length: number) => boolean;
 }
 
 /**

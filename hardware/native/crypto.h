@@ -33,7 +33,7 @@ size_t frame_encode(struct bytes message, struct bytes out);
  * itself. Returns its size, -1 for garbage.
  */
 int frame_decode(struct bytes frame, struct bytes out);
-/* Head and payload of a record, then 0xff to the end of `out`; false when that is too small. */
-bool record_encode(struct bytes payload, struct bytes out);
+/* Head and payload of a record, then 0xff to the end of `out`; returns its sum, which goes on from `before`. */
+uint32_t record_seal(struct bytes payload, struct bytes out, uint32_t before);
 
 #endif

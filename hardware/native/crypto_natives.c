@@ -40,9 +40,10 @@ static void native_frame_decode(struct sxMachine *the)
 	return_number(the, frame_decode(frame, argument_bytes(the, 1)));
 }
 
-static void native_record_encode(struct sxMachine *the)
+static void native_record_seal(struct sxMachine *the)
 {
-	return_boolean(the, record_encode(argument_bytes(the, 0), argument_bytes(the, 1)));
+	struct bytes payload = argument_bytes(the, 0), out = argument_bytes(the, 1);
+	return_number(the, record_seal(payload, out, argument_unsigned(the, 2)));
 }
 
 static void native_secp_address(struct sxMachine *the)
@@ -69,7 +70,7 @@ const struct native crypto_natives[] = {
 	{ "equal", native_equal, 2 },
 	{ "frameEncode", native_frame_encode, 2 },
 	{ "frameDecode", native_frame_decode, 3 },
-	{ "recordEncode", native_record_encode, 2 },
+	{ "recordSeal", native_record_seal, 3 },
 	{ "secpAddress", native_secp_address, 2 },
 	{ "secpSign", native_secp_sign, 3 },
 	{ "secpRecover", native_secp_recover, 3 },

@@ -62,14 +62,14 @@ int frame_decode(struct bytes frame, struct bytes out)
 	return memcmp(out.at + length - 4, &sum, 4) == 0 ? (int)(length - 4) : -1;
 }
 
-bool record_encode(struct bytes payload, struct bytes out)
+uint32_t record_seal(struct bytes payload, struct bytes out, uint32_t before)
 {
 	uint16_t head[2] = { (uint16_t)payload.size, (uint16_t)~payload.size };
-	uint32_t sum = crc32(crc32(0, (struct bytes){ (uint8_t *)head, 2 }), payload);
-	if (out.size < 8 + payload.size) return false;
+	uint32_t sum = crc32(crc32(before, (struct bytes){ (uint8_t *)head, 2 }), payload);
+	if (out.size < 8 + payload.size) return 0;
 	memcpy(out.at, head, 4);
 	memcpy(out.at + 4, &sum, 4);
 	memcpy(out.at + 8, payload.at, payload.size);
 	memset(out.at + 8 + payload.size, 0xff, out.size - 8 - payload.size);
-	return true;
+	return sum;
 }

@@ -31,8 +31,8 @@ export interface Natives {
    * Returns the message's bytes, -1 for garbage.
    */
   frameDecode(frame: Uint8Array, out: Uint8Array, size: number): number;
-  /** Writes a record of the journal but its commit mark, with 0xff to the end of `out`; false when it is too small. */
-  recordEncode(payload: Uint8Array, out: Uint8Array): boolean;
+  /** Writes a record of the journal but its commit mark, with 0xff to the end of `out`; returns its sum. */
+  recordSeal(payload: Uint8Array, out: Uint8Array, before: number): number;
   /**
    * Writes the fields that `codecs` names, laid out as struct.ts says; false when one does not fit its layout or the
    * buffer is too small. Nothing is written then.

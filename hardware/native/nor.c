@@ -56,6 +56,8 @@ static void native_flash_write(struct sxMachine *the)
 		if (cut) wanted |= stored & 0x0000ffff;
 		memcpy(to + i, &wanted, NOR_WORD);
 		if (cut) board_restart();
+		/* Read back, as flash.ts promises: the part may have refused without a word. */
+		if (memcmp(to + i, &wanted, NOR_WORD) != 0) return return_number(the, FLASH_WORN);
 	}
 	return_number(the, FLASH_OK);
 }

@@ -20,7 +20,7 @@ import {
 import { entryId, findEntry, namedEntry, topOf } from '../intake/books.ts';
 import type { Books, Entry } from '../intake/state.ts';
 import { bytesKey, trieEntries } from '../intake/trie.ts';
-import { creditRowsMax, replacementsMax } from '../limits.ts';
+import { creditRowsMax, nonceGapBlocks, replacementsMax } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import type { HubRecord, RecordOf } from '../ledger/records.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -68,6 +68,8 @@ export class SettleLoop {
   private readonly affordable = new Set<string>();
   /** Rows of the next batch: halved when one would revert, until the bad row stands alone. */
   private rowsMax: number;
+  /** Height at which the open batch was first seen to wait behind a nonce that nobody used. */
+  private gapSince: number | undefined;
   /** Channel of the last row that was settled: the next plan starts behind it. */
   private after: number | undefined;
 
@@ -137,33 +139,68 @@ export class SettleLoop {
       this.more = true;
       return 'finished';
     }
+    const free = await l2.nonceAt(newest.height);
+    if (this.isBehindGap(free < open.nonce, newest.height)) return this.signAgain(open, free);
     const { maxFee, priorityFee } = l2.feesOf(open.raw);
     // Nodes take a replacement only when it offers a tenth more in both figures.
     const priorityFeeMin = (priorityFee * 9n) / 8n + 1n;
     const mayReplace = this.history.earlier.length < replacementsMax;
     if (mayReplace && newest.baseFee > maxFee)
-      return this.replace(open, { feeMin: 2n * maxFee, priorityFeeMin });
+      return this.replace(open, { feeMin: 2n * maxFee, priorityFeeMin }, 'gas became dearer');
     try {
       await l2.submit(open.raw);
     } catch (error) {
       // Something else of the account waits in the node with the same nonce.
       if (!mayReplace || !isError(error, 'l2_underpriced')) throw error;
-      return this.replace(open, { feeMin: (maxFee * 9n) / 8n + 1n, priorityFeeMin });
+      return this.replace(
+        open,
+        { feeMin: (maxFee * 9n) / 8n + 1n, priorityFeeMin },
+        'the node holds another transaction of its nonce',
+      );
     }
     return 'sent';
   }
 
-  /** What was signed is too cheap for the chain or the node: the same rows with the same nonce for more. */
+  /**
+   * Did a reorganisation take a transaction of the account away for good, so that the batch waits behind a nonce that
+   * nobody uses? It may come back by itself, so only after some blocks.
+   */
+  private isBehindGap(isNow: boolean, at: number): boolean {
+    if (!isNow || this.history.earlier.length >= replacementsMax) {
+      this.gapSince = undefined;
+      return false;
+    }
+    this.gapSince ??= at;
+    return at - this.gapSince >= nonceGapBlocks;
+  }
+
+  /**
+   * The same rows with the nonce that is free. Should the first one be mined as well after all, it moves nothing: lanes
+   * only rise, and a credit counts once.
+   */
+  private async signAgain(open: RecordOf<'batchIntent'>, nonce: number): Promise<'sent'> {
+    this.gapSince = undefined;
+    try {
+      return await this.replace(open, { nonce }, 'a reorganisation left a gap before its nonce');
+    } catch (error) {
+      // The node still holds what was taken back: it will be mined, and the gap with it.
+      if (!isError(error, 'l2_underpriced')) throw error;
+      return 'sent';
+    }
+  }
+
+  /** The same rows signed anew: for more, when what was signed is too cheap, or with another nonce. */
   private async replace(
     open: RecordOf<'batchIntent'>,
-    fees: { readonly feeMin: bigint; readonly priorityFeeMin: bigint },
+    change: { readonly feeMin?: bigint; readonly priorityFeeMin?: bigint; readonly nonce?: number },
+    why: string,
   ): Promise<'sent'> {
     const { l2, log, index } = this.options;
     const books = index.books();
     const rows = open.rows.map((reference) => this.row(books, reference));
-    const { raw, hash } = await l2.prepareSettle(rows, { nonce: open.nonce, ...fees });
-    await this.record({ ...open, transaction: fromHex(hash, 32), raw });
-    log.info({ batch: open.batch, transaction: hash }, 'gas became dearer: batch signed again');
+    const { raw, hash, nonce } = await l2.prepareSettle(rows, { nonce: open.nonce, ...change });
+    await this.record({ ...open, nonce, transaction: fromHex(hash, 32), raw });
+    log.info({ batch: open.batch, transaction: hash, why }, 'batch signed again');
     await l2.submit(raw);
     return 'sent';
   }

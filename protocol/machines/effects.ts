@@ -9,6 +9,7 @@ import type { RefusalName } from '../refusals.ts';
 import type { Address } from '../bytes.ts';
 import type { Signing } from '../signing/digests.ts';
 import type { Message } from '../wire/messages.ts';
+import type { Room } from './room.ts';
 
 /** What happened, for the role, the display and the log. Never steers money. */
 export type Notice =
@@ -81,6 +82,8 @@ export interface Context {
   readonly signing: Signing;
   /** The device's own address. */
   readonly self: Address;
+  /** What one bank of its journal holds; absent where nothing is bounded by flash. */
+  readonly room?: Room;
 }
 
 export interface Step<S, R> {

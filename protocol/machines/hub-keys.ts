@@ -31,8 +31,8 @@ export function signedByHub<N extends StructName>(
 }
 
 /** Adds a key; the one that ends first goes when there are too many. A known key's dates are replaced. */
-export function withHubKey(keys: readonly HubKey[], added: HubKey): readonly HubKey[] {
-  const others = keys.filter((key) => !equalBytes(key.address, added.address));
-  const all = [...others, added].sort((a, b) => a.until - b.until);
+export function withHubKey(keys: readonly HubKey[], { address, from, until }: HubKey): readonly HubKey[] {
+  const others = keys.filter((key) => !equalBytes(key.address, address));
+  const all = [...others, { address, from, until }].sort((a, b) => a.until - b.until);
   return all.length > HUB_KEYS_MAX ? all.slice(all.length - HUB_KEYS_MAX) : all;
 }

@@ -42,10 +42,13 @@ const common = {
 const plain = struct({ ...common, lanes: bytes16Field });
 const stream = struct({ ...common, anchor: bytes32Field, tickValue: amountField, ticks: u16 });
 
+/** Bytes of a voucher's field at most, by kind. */
+export const VOUCHER_BYTES = { voucher: 2 + plain.sizeMax, stream: 2 + stream.sizeMax } as const;
+
 /** A voucher of either kind: [0, plain] or [1, stream]. */
 export const voucherField: Codec<Voucher> = {
   name: 'voucher',
-  sizeMax: 2 + Math.max(plain.sizeMax, stream.sizeMax),
+  sizeMax: Math.max(VOUCHER_BYTES.voucher, VOUCHER_BYTES.stream),
   write(writer, value) {
     writer.array(2);
     writer.uint(value.kind === 'stream' ? 1 : 0);
@@ -81,6 +84,8 @@ export interface RecordTable<R extends { readonly type: string }> {
   encode(record: R): Uint8Array;
   /** Throws SundialError `journal_newer` for a record of a newer rule set, `journal_corrupt` for anything else. */
   decode(bytes: Uint8Array): R;
+  /** Bytes of the largest record of a type. */
+  sizeMax(type: R['type']): number;
 }
 
 /** Makes the codec of a table of records. */
@@ -93,6 +98,7 @@ export function recordTable<const T extends Record<string, Variant>>(table: T): 
   }
   return {
     encode: (record) => table[record.type]!.codec.encode(starts[record.type]!, record),
+    sizeMax: (type) => starts[type]!.length + table[type]!.codec.sizeMax,
     decode(bytes) {
       try {
         const reader = new Reader(bytes);

@@ -26,6 +26,11 @@ export interface Checker {
   acknowledged?(entry: string, position: number): void;
   /** The hub is about to sign a lease. */
   leased?(lease: RecordOf<'lease'>): void;
+  /** The hub is about to sign a terminal's membership of a scope. */
+  member?(member: RecordOf<'member'>): void;
+  /** A device has started from what its flash holds, and is not frozen. */
+  terminalStarted?(terminal: TerminalActor): void;
+  payerStarted?(payer: PayerActor): void;
   hubStarted?(): void;
   evidence?(evidence: RecordOf<'evidence'>): void;
   /** The vault changed; `vault.touched` names the channels. */

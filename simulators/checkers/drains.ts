@@ -22,7 +22,7 @@ export const drains: MakeChecker = (simulation, report) => ({
       const { unconfirmed, outbox } = device.storedBooks;
       const open = unconfirmed.filter(
         (entry) =>
-          !simulation.isDamagedTerminal(entry.kind === 'tick' ? entry.terminal : entry.request.terminal),
+          !simulation.isFrozenTerminal(entry.kind === 'tick' ? entry.terminal : entry.request.terminal),
       );
       if (open.length > 0) report(`${device.name} still has ${open.length} vouchers without an answer`);
       if (outbox.length > 0) report(`${device.name} still holds ${outbox.length} copies for the hub`);

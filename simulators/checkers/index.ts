@@ -5,9 +5,12 @@ import type { MakeChecker } from './checker.ts';
 import { conservation } from './conservation.ts';
 import { drains } from './drains.ts';
 import { equivocationProved } from './equivocation-proved.ts';
+import { followsL2 } from './follows-l2.ts';
 import { lateIsVoid } from './late-is-void.ts';
 import { linksAreQuiet } from './links-are-quiet.ts';
+import { nothingForgotten } from './nothing-forgotten.ts';
 import { paidOrAttributed } from './paid-or-attributed.ts';
+import { scopeIsSmall } from './scope-is-small.ts';
 import { uniqueSeq } from './unique-seq.ts';
 import { withinTheLease } from './within-the-lease.ts';
 
@@ -15,11 +18,14 @@ export const CHECKERS: readonly MakeChecker[] = [
   conservation,
   uniqueSeq,
   approvedIsStored,
+  nothingForgotten,
   lateIsVoid,
   withinTheLease,
   linksAreQuiet,
   acknowledgedIsKept,
   equivocationProved,
+  scopeIsSmall,
+  followsL2,
   paidOrAttributed,
   drains,
 ];

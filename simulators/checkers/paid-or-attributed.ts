@@ -1,12 +1,14 @@
 /**
  * The promise to payees and payers: on every lane of an honest payer the vault has settled, net of credits, exactly
  * what was delivered. On the lanes of a dishonest one the loss is proved against its channel and stays within rule
- * 10. What a hub or a payee costs an honest payer's payees, or the payer, stays within what it signed itself. What stood
- * only in a device whose flash was damaged is that device's loss, and counted as such.
+ * 10. What a hub or a payee costs an honest payer's payees, or the payer, stays within what it signed itself. What stands
+ * only in a device that is frozen, since its flash was damaged, is that device's loss, and counted as such; a damaged one
+ * that goes on owes everything.
  */
 import { channelBook, findEntry, topOf } from '../../hub/intake/books.ts';
 import { bytesKey, trieEntries } from '../../hub/intake/trie.ts';
 import type { Merchant, PayerActor } from '../fleet/actors.ts';
+import type { AnyDevice } from '../fleet/device.ts';
 import type { Loss, Run } from '../fleet/run.ts';
 import type { MakeChecker } from './checker.ts';
 
@@ -30,8 +32,7 @@ export const paidOrAttributed: MakeChecker = (simulation, report) => {
         for (const merchant of merchantsOf(simulation, payer, refunded?.keys() ?? [])) {
           const difference = netOf(simulation, payer, merchant) + (refunded?.get(merchant.id) ?? 0);
           if (difference === 0) continue;
-          if (isDamaged(simulation, payer, merchant))
-            blame(simulation, payer, 'damage', Math.abs(difference));
+          if (isFrozen(payer, merchant)) blame(simulation, payer, 'damage', Math.abs(difference));
           else if (difference < 0) short -= difference;
           else if (payer.honest) {
             const fault = charged(simulation, payer, merchant, difference, overlentOn(payer));
@@ -41,7 +42,7 @@ export const paidOrAttributed: MakeChecker = (simulation, report) => {
         if (short === 0) continue;
         const fault = payer.honest
           ? shortOfHonest(simulation, payer, short, overlentOn(payer))
-          : shortOfCheat(simulation, payer, short);
+          : shortOfCheat(simulation, payer, short, overlentOn(payer));
         if (fault !== undefined) report(fault);
       }
     },
@@ -73,10 +74,11 @@ function netOf({ vault, accounts }: Run, { channel }: PayerActor, merchant: Merc
   return (lane?.settled ?? 0) - (lane?.credited ?? 0) - accounts.delivered(channel, merchant);
 }
 
-const isDamaged = (simulation: Run, payer: PayerActor, merchant: Merchant): boolean =>
-  payer.device.frozen ||
-  payer.device.key.dead ||
-  merchant.terminals.some((terminal) => simulation.isDamaged(terminal.device));
+/** Who signs nothing any more can settle nothing: what only it could still answer for is its owner's loss. */
+const isSilent = ({ frozen, key }: AnyDevice): boolean => frozen || key.dead;
+
+const isFrozen = (payer: PayerActor, merchant: Merchant): boolean =>
+  isSilent(payer.device) || merchant.terminals.some(({ device }) => isSilent(device));
 
 /**
  * An honest payer was charged more than it got. Its own doing is a tick that it gave up. A payee that gives nothing back
@@ -110,15 +112,22 @@ function shortOfHonest(
   short: number,
   overlent: number,
 ): string | undefined {
-  const buried = simulation.hub.l2.buries ? unsettledOf(simulation, payer.channel) : 0;
+  const buried = buriedOn(simulation, payer.channel);
   if (overlent + buried === 0) return `${payer.device.name} got goods for ${short} that nobody was paid for`;
   blame(simulation, payer, 'hub', short);
   if (short <= overlent + buried) return undefined;
   return `the hub cost ${short} on ${payer.device.name}, lent ${overlent} too much and buried ${buried}`;
 }
 
-/** Payees are short of what a dishonest payer got: it is proved, and within rule 10. */
-function shortOfCheat(simulation: Run, payer: PayerActor, short: number): string | undefined {
+/**
+ * Payees are short of what a dishonest payer got. A hub that lent too much or buries what it acknowledged answers for
+ * that; the rest is proved, and within rule 10.
+ */
+function shortOfCheat(simulation: Run, payer: PayerActor, all: number, overlent: number): string | undefined {
+  const byHub = Math.min(all, overlent + buriedOn(simulation, payer.channel));
+  if (byHub > 0) blame(simulation, payer, 'hub', byHub);
+  const short = all - byHub;
+  if (short === 0) return undefined;
   blame(simulation, payer, 'payer', short);
   const { name } = payer.device;
   if (!simulation.hub.proofs().has(payer.channel)) return `${name} cost ${short} and nothing proves it`;
@@ -126,8 +135,9 @@ function shortOfCheat(simulation: Run, payer: PayerActor, short: number): string
   return short > beforeBond ? `${name} cost ${short}, above the bound of ${beforeBond} (rule 10)` : undefined;
 }
 
-/** What the hub's ledger claims of a channel and L2 never saw. */
-function unsettledOf({ hub, vault }: Run, channel: number): number {
+/** What the ledger of a hub that brings nothing to L2 claims of a channel, and L2 never saw. */
+function buriedOn({ hub, vault }: Run, channel: number): number {
+  if (!hub.l2.buries) return 0;
   let sum = 0;
   for (const [payee, claim] of trieEntries(channelBook(hub.books, channel as never).claims))
     sum += Math.max(0, topOf(claim) - vault.settledOf(channel, payee));

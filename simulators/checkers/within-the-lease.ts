@@ -39,8 +39,13 @@ export const withinTheLease: MakeChecker = (simulation, report) => {
     const { name, storedBooks: books } = device;
     const now = simulation.world.nowSeconds;
     const error = errorOf(device);
+    const own = simulation.fleet.scopeOf(terminal.merchant.district);
     const bounded = (leases.get(channel) ?? []).filter(
-      (lease) => from >= lease.spentFrom && to <= lease.spendLimit && tap <= lease.tapLimit,
+      (lease) =>
+        from >= lease.spentFrom &&
+        to <= lease.spendLimit &&
+        tap <= lease.tapLimit &&
+        (own === undefined || equalBytes(lease.scope, own)),
     );
     if (bounded.length === 0)
       return report(`${name} took ${from} to ${to} on channel ${channel}, which no lease allows`);

@@ -1,11 +1,14 @@
 /** Who is in the fleet: payers and terminals on their devices, merchants behind the terminals. */
+import { payerMachine, terminalMachine } from '../../device/devices.ts';
+import { journalRoom } from '../../device/journal/capacity.ts';
 import type { Address, Bytes32 } from '../../protocol/bytes.ts';
 import { amount, type Seconds, seconds } from '../../protocol/integers.ts';
-import { payerMachine, terminalMachine } from '../../device/devices.ts';
+import type { Context } from '../../protocol/machines/effects.ts';
 import { payerClockDue } from '../../protocol/machines/payer/clock.ts';
 import { posClockDue, terminalClockDue } from '../../protocol/machines/terminal/clock.ts';
 import type { PayerBooks, PayerRecord } from '../../protocol/machines/payer/books.ts';
 import type { PayerEvent } from '../../protocol/machines/payer/payer.ts';
+import { payerLanesMax } from '../../protocol/machines/payer/room.ts';
 import type { PayerSettings, PayerState } from '../../protocol/machines/payer/state.ts';
 import type { TerminalBooks, TerminalRecord } from '../../protocol/machines/terminal/books.ts';
 import type { TerminalSettings, TerminalState } from '../../protocol/machines/terminal/state.ts';
@@ -63,6 +66,15 @@ export interface PayerAccount {
   readonly scope?: Bytes32;
 }
 
+/** As device.ts opens them. */
+export const JOURNAL_BANKS = 2;
+
+/** What bounds the device, as boards bound theirs: the bytes of its flash, where a scenario gives it one that may fail. */
+function contextOf(signing: Signing, { key, flash }: DeviceOptions): Context {
+  const context = { signing, self: key.address };
+  return flash === undefined ? context : { ...context, room: journalRoom(flash, JOURNAL_BANKS) };
+}
+
 export function makePayer(
   signing: Signing,
   role: 'wearable' | 'car',
@@ -77,11 +89,12 @@ export function makePayer(
     scheme,
     ...(publicKey && { key: publicKey }),
     tapMax: amount(1_000_000_000),
+    ...(options.flash && { lanesMax: payerLanesMax(journalRoom(options.flash, JOURNAL_BANKS)) }),
     entropyCertified: true,
     ...(scope !== undefined && { scope }),
   };
   const device: PayerDevice = new Device(
-    payerMachine(signing, settings, options.key.address),
+    payerMachine(contextOf(signing, options), settings),
     options,
     surroundings,
     payerClockDue,
@@ -119,7 +132,7 @@ export function makeTerminal(
     entropyCertified: true,
   });
   const device: TerminalDevice = new Device(
-    terminalMachine(signing, settings, options.key.address),
+    terminalMachine(contextOf(signing, options), settings),
     options,
     surroundings,
     role === 'charger' ? terminalClockDue : posClockDue,

@@ -22,6 +22,7 @@ import type { Logger } from '../../hub/log.ts';
 import { NO_METRICS } from '../../hub/metrics.ts';
 import type { Ingest, IngestEvents, Ports } from '../../hub/ports.ts';
 import { isError } from '../../hub/errors.ts';
+import type { ChannelHead } from '../../hub/registry/registry.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import type { Timing } from '../../protocol/limits.ts';
 import type { RefusalName } from '../../protocol/refusals.ts';
@@ -39,6 +40,7 @@ import { MINUTE, SECOND, START_SECONDS, type World } from '../stage/world/world.
 export interface HubWatcher {
   acknowledged(device: string, entry: string, position: number): void;
   leased(lease: RecordOf<'lease'>): void;
+  member(member: RecordOf<'member'>): void;
   accepted(kind: string): void;
   refused(code: RefusalName): void;
   evidence(evidence: RecordOf<'evidence'>): void;
@@ -209,7 +211,15 @@ export class SimulatedHub implements HubEnd {
         address: options.key.address as never,
         sign: (digest) => this.sign(digest),
       },
-      l2: agreeing(this.nodes.map((faults) => this.l2.node(later, faults))),
+      l2: agreeing(
+        this.nodes.map((faults) =>
+          this.l2.node(
+            later,
+            faults,
+            this.nodes.filter((other) => other !== faults),
+          ),
+        ),
+      ),
       disk: disk.folder('registry'),
       openLedger: (wishes) =>
         FileLedger.open({ ...wishes, disk: disk.folder('ledger'), time, salt: () => salts.next() }),
@@ -305,6 +315,8 @@ export class SimulatedHub implements HubEnd {
         return watcher.acknowledged(effect.device, bytesKey(effect.entry), effect.position);
       case 'lease':
         return watcher.leased(effect.lease);
+      case 'member':
+        return watcher.member(effect.member);
       case 'reject':
         return watcher.refused(effect.code);
       case 'count':
@@ -343,6 +355,11 @@ export class SimulatedHub implements HubEnd {
   }
 
   // ---- what checkers ask ----
+
+  /** What its registry knows of channels on L2. */
+  get heads(): Readonly<Record<string, ChannelHead>> {
+    return this.hub?.registry.state.heads ?? {};
+  }
 
   /** Vouchers on which a terminal promised something back and the payee has not signed for it, oldest channel first. */
   owed(): Entry[] {

@@ -154,7 +154,10 @@ export function planDrain(simulation: Run): void {
   const round = (): void => {
     world.after(5 * MINUTE, () => {
       hub.settle();
-      for (const payer of fleet.payers) comeBack(simulation, own, payer);
+      // Each time somebody else comes first: a cheat who is refused for ever must not keep a till from the others.
+      const first = own.below(fleet.payers.length);
+      for (const payer of [...fleet.payers.slice(first), ...fleet.payers.slice(0, first)])
+        comeBack(simulation, own, payer);
       if (world.nowMs + 10 * MINUTE < until) round();
     });
   };

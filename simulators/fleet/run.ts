@@ -59,10 +59,11 @@ export interface Run extends Place {
   checkVault(): void;
   /** A promise was broken, in words. */
   report(checker: string, words: string): void;
-  /** The device's storage was damaged: what stands only there is its own loss. */
+  /** The device's storage was damaged: it may freeze, and has all that it had if it does not. */
   markDamaged(device: AnyDevice): void;
   isDamaged(device: AnyDevice): boolean;
-  isDamagedTerminal(address: Address): boolean;
+  /** Whether a terminal is frozen: it answers nobody any more. */
+  isFrozenTerminal(address: Address): boolean;
   /** Rule 10 for one channel: before the bond is taken off, and after. */
   lossBoundOf(channel: number): { readonly beforeBond: number; readonly afterBond: number };
 }

@@ -287,9 +287,9 @@ export class Simulation implements Run {
     return this.damaged.has(device);
   }
 
-  isDamagedTerminal(address: Address): boolean {
-    const found = this.fleet.terminalOf(address);
-    return found !== undefined && this.damaged.has(found.device);
+  isFrozenTerminal(address: Address): boolean {
+    const device = this.fleet.terminalOf(address)?.device;
+    return device !== undefined && (device.frozen || device.key.dead);
   }
 
   /** Rule 10 for one channel: before the bond is taken off, and after. */
@@ -318,7 +318,10 @@ export class Simulation implements Run {
       stored: (device, record) => this.onStored(device, record as TerminalRecord),
       changed: (device, difference) =>
         this.report('journal', `${device.name} reads back what it never stored: ${difference}`),
-      booted: (device, frozen) => this.note(device, frozen ? 'frozen' : 'boot'),
+      booted: (device, frozen) => {
+        this.note(device, frozen ? 'frozen' : 'boot');
+        if (!frozen) this.onStarted(device);
+      },
       fault: (device, fault: RuntimeFault) => {
         this.note(device, 'fault', fault.frozen ? 1 : 0, 0, undefined, fault.message);
       },
@@ -340,6 +343,14 @@ export class Simulation implements Run {
     const actor = this.fleet.actorOf(device);
     if (actor?.kind !== 'terminal') return;
     for (const checker of this.checkers) checker.cancelled?.(actor);
+  }
+
+  private onStarted(device: AnyDevice): void {
+    const actor = this.fleet.actorOf(device);
+    for (const checker of actor === undefined ? [] : this.checkers) {
+      if (actor?.kind === 'payer') checker.payerStarted?.(actor);
+      else if (actor !== undefined) checker.terminalStarted?.(actor);
+    }
   }
 
   private onSent(device: AnyDevice, message: Message): void {
@@ -436,6 +447,9 @@ export class Simulation implements Run {
       },
       leased: (lease) => {
         for (const checker of this.checkers) checker.leased?.(lease);
+      },
+      member: (member) => {
+        for (const checker of this.checkers) checker.member?.(member);
       },
       accepted: (kind) => note('hubAccepted', ENTRY_KINDS.indexOf(kind)),
       refused: (code) => note('hubRefused', refusalNumber(code)),

@@ -13,7 +13,7 @@ const HUNTED = [
   'hunt-scopes',
   'hunt-adversaries',
 ] as const;
-const DEVICES = { least: 6, most: 30 };
+const DEVICES = { least: 5, most: 20 };
 
 export function huntOptions(seed: number, suite: SimulatedSuite): SimulationOptions {
   const scenario = SCENARIOS.get(HUNTED[seed % HUNTED.length]!)!;

@@ -8,7 +8,6 @@ import { encodeFrame } from '../../device/links/framing.ts';
 import { Runtime } from '../../device/runtime.ts';
 import { lineText, type Say, sayEffect } from '../../hardware/replay/lines.ts';
 import { ReplayedDevice, type Told } from '../../hardware/replay/replayed-device.ts';
-import { toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import type { DeviceEvent } from '../../protocol/machines/effects.ts';
 import type { PayerSettings } from '../../protocol/machines/payer/state.ts';
@@ -19,6 +18,7 @@ import type { PayerActor, TerminalActor } from '../fleet/actors.ts';
 import type { AnyDevice } from '../fleet/device.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import { type Recorded, Recorder } from '../fleet/recorder.ts';
+import { sameBooks } from '../stage/compare.ts';
 import { RamFlash } from '../stage/flash/ram-flash.ts';
 import type { SimulatedKey } from '../stage/world/suite.ts';
 
@@ -107,14 +107,8 @@ export class RecordedDevice {
       (folded: unknown, payload) => machine.apply(folded, machine.records.decode(payload)),
       machine.emptyBooks,
     );
-    const textOf = (of: unknown): string =>
-      machine
-        .snapshot(of)
-        .map((record) => toHex(machine.records.encode(record)))
-        .join();
-    return result(
-      textOf(books) === textOf(this.device.storedBooks) ? undefined : 'its flash holds other books',
-    );
+    const other = sameBooks(books, this.device.storedBooks);
+    return result(other === undefined ? undefined : `its flash holds other books: ${other}`);
   }
 }
 

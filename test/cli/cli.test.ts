@@ -1,6 +1,7 @@
 /**
  * The commands that people use, where something is wrong: every error has a name and says what to do, and whatever is cut
- * and run again loses neither a key nor a journal nor money.
+ * and run again loses neither a key nor a journal nor money. Not checked here: what they print when all goes well
+ * (test/story).
  */
 import { execFile, spawn } from 'node:child_process';
 import {
@@ -107,6 +108,13 @@ for (const [code, ...args] of wrong)
     writeSite(folder, { ...site, statusUrl: NOWHERE, mqttUrl: 'mqtt://127.0.0.1:9' });
     await fails(code, ...args, '--site', folder);
   });
+
+test('a site whose hub never ran has nothing to reconcile, and says so', async () => {
+  const hubless = join(home, 'hubless');
+  const { statusUrl: _, ...rest } = site;
+  writeSite(hubless, rest);
+  await fails('no_site', 'reconcile', '--site', hubless);
+});
 
 test('an exit that runs is refused a second start and an early end by name', async () => {
   const at = ['--site', folder, '--channel', String(channelOfPayer())];

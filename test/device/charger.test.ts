@@ -1,10 +1,14 @@
-/** The charger's role on a real runtime: energy is paid before it flows, and each session starts at zero. */
+/**
+ * The charger's role on a real runtime: energy is paid before it flows, and each session starts at zero.
+ * Not checked here: what the terminal accepts (test/protocol), meters of a board.
+ */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Charger } from '../../device/roles/charger.ts';
 import type { Meter } from '../../hardware/interfaces/index.ts';
 import { nobleSuite } from '../../protocol/crypto/noble.ts';
 import { amount } from '../../protocol/integers.ts';
+import { TICKS_MAX } from '../../protocol/limits.ts';
 import { Pair } from './pair.ts';
 
 const TICK_WH = 40;
@@ -32,11 +36,11 @@ class TestMeter implements Meter {
   stop = (): void => undefined;
 }
 
-async function chargeOnce(pair: Pair, charger: Charger): Promise<void> {
+async function chargeOnce(pair: Pair, charger: Charger, rounds = 50): Promise<void> {
   const from = pair.notices.terminal.length;
   await charger.offer();
   let seen = from;
-  for (let round = 0; round < 50; round++) {
+  for (let round = 0; round < rounds; round++) {
     await pair.settle();
     const fresh = pair.notices.terminal.slice(seen);
     seen += fresh.length;
@@ -67,6 +71,30 @@ test('two cars in a row pay for what each of them took, tick by tick', async () 
     assert.is(pair.payer.state.books.stream, undefined);
     meter.allowed.length = 0;
   }
+});
+
+test('a session that is longer than a chain of ticks goes on with a fresh one', async () => {
+  const pair = await Pair.create(6);
+  pair.link();
+  await pair.settle();
+  const ticks = TICKS_MAX + 20;
+  const meter = new TestMeter(TICK_WH * ticks - 5);
+  let challenges = 0;
+  const entropy = {
+    certified: true,
+    random: (length: number) => {
+      challenges += 1;
+      return new Uint8Array(length).fill(challenges & 255, 0, 1).fill(challenges >> 8, 1);
+    },
+  };
+  const tariff = { tickValue: amount(100), tickEnergyWh: TICK_WH };
+  const charger = new Charger(pair.terminal, entropy, meter, tariff, nobleSuite.keccak256);
+  await chargeOnce(pair, charger, 2 * ticks);
+  assert.is(meter.allowed.length, ticks);
+  assert.is(meter.total, TICK_WH * ticks - 5);
+  assert.is(pair.payer.state.books.spent, 100 * ticks);
+  assert.is(pair.terminal.state.books.lanes[0]?.base, 100 * ticks);
+  assert.is(pair.payer.state.books.stream, undefined);
 });
 
 test.run();

@@ -1,3 +1,7 @@
+/**
+ * Frames on a byte link: what goes in comes out, and what was garbled never does. Not checked here: what a line does
+ * with them (line.test.ts).
+ */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Deframer, decodeFrame, encodeFrame, frameOverhead } from '../../device/links/framing.ts';
@@ -32,6 +36,21 @@ test('a known frame: COBS of the message and its CRC-32', () => {
   // CRC-32 of the text "123456789" is cbf43926, little-endian on the wire.
   const message = Uint8Array.from('123456789', (character) => character.charCodeAt(0));
   assert.equal([...encodeFrame(message)], [14, ...message, 0x26, 0x39, 0xf4, 0xcb, 0]);
+});
+
+test('a block of 254 bytes without a zero adds none', () => {
+  for (let length = 240; length <= 1030; length++) {
+    const message = Uint8Array.from({ length }, (_, at) => 1 + (at % 255));
+    const frame = encodeFrame(message);
+    assert.is(frame.indexOf(0), frame.length - 1);
+    assert.equal(decodeFrame(frame.subarray(0, -1)), message, `${length} bytes`);
+  }
+  // 250 bytes and a CRC-32 that has no zero either: one full block, then an empty one.
+  const message = Uint8Array.from({ length: 250 }, (_, at) => at + 1);
+  const frame = encodeFrame(message);
+  assert.equal([...frame.subarray(0, 3), ...frame.subarray(251, 255)].includes(0), false);
+  assert.is(frame[0], 255);
+  assert.equal([...frame.subarray(255)], [1, 0]);
 });
 
 test('after garbage, lost bytes and frames that are too long, the next frame is read', () => {

@@ -1,4 +1,7 @@
-/** Who is at the far end of a line, told by beats: links begin, end and begin anew with them. */
+/**
+ * Who is at the far end of a line, told by beats: links begin, end and begin anew with them.
+ * Not checked here: frames (framing.test.ts), real serial ports (test/story).
+ */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { BEAT_MS, beatOf, Line } from '../../device/links/line.ts';
@@ -151,6 +154,15 @@ test('a link that its device closes stays closed, and nothing beats any more', (
   pass(10 * BEAT_MS);
   assert.is(sent.length, before);
   assert.is(timers(), 0);
+});
+
+test('a beat has a name: two zeros behind its first byte are none', () => {
+  const one = side(1, false);
+  const before = one.seen.length;
+  one.line.push(Uint8Array.of(2, 0, 0));
+  assert.not(one.seen.slice(before).includes('link'));
+  one.line.push(Uint8Array.of(2, 9, 0));
+  assert.ok(one.seen.slice(before).includes('link'));
 });
 
 test.run();

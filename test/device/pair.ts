@@ -14,7 +14,7 @@ import type { Effect, Notice } from '../../protocol/machines/effects.ts';
 import { payerRecords } from '../../protocol/machines/payer/books.ts';
 import { terminalRecords } from '../../protocol/machines/terminal/books.ts';
 import { decodeMessage, type Message } from '../../protocol/wire/messages.ts';
-import { PowerCut, RamFlash } from '../../simulators/stage/flash/ram-flash.ts';
+import { type FlashKind, PowerCut, RamFlash } from '../../simulators/stage/flash/ram-flash.ts';
 import {
   CHANNEL,
   challenge,
@@ -27,7 +27,7 @@ import {
 } from '../protocol/bench.ts';
 
 const hubKey = { address: keys.hub.address, from: seconds(0), until: seconds(START + 10 * 365 * 86_400) };
-const BANKS = { banks: 2 };
+export const BANKS = { banks: 2 };
 /** Small banks, so that compaction happens within a test. */
 const GEOMETRY = { size: 16 * 1024, blockSize: 4096 };
 
@@ -83,16 +83,16 @@ export class Pair {
   private lastWordsLost = false;
   private seeds = 100;
 
-  private constructor(seed: number) {
+  private constructor(seed: number, kind: FlashKind) {
     this.flash = {
-      payer: new RamFlash({ ...GEOMETRY, seed }),
-      terminal: new RamFlash({ ...GEOMETRY, seed: seed + 1 }),
+      payer: new RamFlash({ ...GEOMETRY, kind, seed }),
+      terminal: new RamFlash({ ...GEOMETRY, kind, seed: seed + 1 }),
     };
   }
 
   /** `bytesLeft`: room that is left in the journals' banks, so that the story has to start a new one. */
-  static async create(seed: number, bytesLeft?: number): Promise<Pair> {
-    const pair = new Pair(seed);
+  static async create(seed: number, bytesLeft?: number, kind: FlashKind = 'nor'): Promise<Pair> {
+    const pair = new Pair(seed, kind);
     const payer = openJournal(pair.flash.payer, BANKS);
     const none = (): never[] => [];
     payer.append(payerRecords.encode({ type: 'channelOpened', channel: CHANNEL }), none);
@@ -144,7 +144,7 @@ export class Pair {
   /** Approved goods without a stored voucher, or a delivered tick that is not stored, end the test. */
   private checkStored(notice: Notice): void {
     if (notice.type !== 'approved' && notice.type !== 'deliver') return;
-    const stored = [...openJournal(copyOf(this.flash.terminal), BANKS).replayed].map(terminalRecords.decode);
+    const stored = [...openJournal(this.flash.terminal.copy(), BANKS).replayed].map(terminalRecords.decode);
     const found =
       notice.type === 'approved'
         ? stored.some(
@@ -292,11 +292,4 @@ export class Pair {
   said(side: Side, type: Notice['type']): number {
     return this.notices[side].filter((notice) => notice.type === type).length;
   }
-}
-
-/** The same bytes in another part, so that looking does not change what is looked at. */
-function copyOf(flash: RamFlash): RamFlash {
-  const copy = new RamFlash(GEOMETRY);
-  copy.content.set(flash.content);
-  return copy;
 }

@@ -1,3 +1,7 @@
+/**
+ * From books to rows: which vouchers, lists and credits are worth sending, and in which order.
+ * Not checked here: what the vault makes of them (test/vault), and when they are sent (settle.test.ts).
+ */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { planRows, rowOf, type SettledView } from '../../hub/batch/batch.ts';
@@ -7,6 +11,7 @@ import { amount, channelId } from '../../protocol/integers.ts';
 import {
   Bench,
   credit,
+  key,
   otherPayee,
   otherTerminal,
   payee,
@@ -128,6 +133,30 @@ test('a list with an unregistered payee, a refused list and a settled list fall 
   assert.equal(plan(bench, { blocked: () => true }), []);
 });
 
+test('a list of which one payee has no id settles nothing beside its own lane', async () => {
+  const third = key(5);
+  const till = key(6);
+  const bench = new Bench();
+  bench.step({ type: 'payee', payee: third.address });
+  bench.step({ type: 'terminal', terminal: till.address, payee: third.address });
+  const list = [
+    { payee: third.address, paid: amount(10) },
+    { payee: otherPayee.address, paid: amount(10) },
+  ];
+  await take(
+    bench,
+    { seq: 1, amount: 10, spent: 10, paid: 10, ...other },
+    { seq: 2, amount: 10, spent: 20, paid: 10, payee: third, terminal: till },
+    { seq: 3, amount: 10, spent: 30, paid: 10, list },
+  );
+  assert.equal(plan(bench), [{ seq: 3, listed: 2, k: 0 }]);
+  // The vault knows payees by their ids: a list can't be sent in part, and without an id not at all.
+  assert.equal(plan(bench, { registered: (payeeId) => payeeId !== bytesKey(third.address) }), [
+    { seq: 3, listed: 0, k: 0 },
+    { seq: 1, listed: 0, k: 0 },
+  ]);
+});
+
 test('a voided voucher is not claimed, and is not on the list that the payer signs next', async () => {
   const bench = new Bench();
   await take(
@@ -150,6 +179,21 @@ test('credits follow the settlements, and only what the payee signed beyond what
   ]);
   assert.equal(plan(bench, { settled: () => 100, credited: () => 60 }), []);
   assert.is(plan(bench, {}, 1).length, 1);
+});
+
+test('a credit on a voided voucher waits until a later one settles its lane, and is planned then', async () => {
+  const bench = new Bench();
+  const voided = await tap({ seq: 1, amount: 40, spent: 40, paid: 40, answer: 'credit' });
+  bench.send(voided.bytes);
+  bench.send(await credit(voided.id, 40, payee, true));
+  assert.equal(plan(bench), [], 'the vault would skip it: nothing of the lane is settled');
+  await take(bench, { seq: 2, amount: 10, spent: 50, paid: 50 });
+  assert.equal(plan(bench), [
+    { seq: 2, listed: 0, k: 0 },
+    { seq: 1, listed: 0, k: 0, credited: 40 },
+  ]);
+  assert.equal(plan(bench, { settled: () => 50 }), [{ seq: 1, listed: 0, k: 0, credited: 40 }]);
+  assert.equal(plan(bench, { settled: () => 39, blocked: ({ credited }) => credited === undefined }), []);
 });
 
 test('every planned row encodes', async () => {

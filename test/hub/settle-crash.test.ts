@@ -1,6 +1,7 @@
 /**
  * The settle loop cut at every point where it touches the ledger or the chain, on a real chain: after a restart the
- * lane is settled once, by one transaction, and nothing is forgotten.
+ * lane is settled once, by one transaction, and nothing is forgotten. Not checked here: a hub around the loop
+ * (settle.test.ts), proofs (justice.test.ts).
  */
 import {
   encodeFunctionData,
@@ -287,6 +288,32 @@ test('gas that became dearer than what was signed: signed again with the same no
     assert.is(intents[0]!.batch, intents[1]!.batch);
     assert.equal(bench.loop.history.finished.at(-1)!.transaction, intents[1]!.transaction);
     assert.equal(bench.loop.history.earlier, []);
+  }));
+
+test('a batch behind a nonce that a reorganisation set free is signed again, and settles', () =>
+  onBench(async (bench) => {
+    const account = privateKeyToAccount(site.anvil.keys[1]!);
+    const before = await rpc('evm_snapshot');
+    // A transaction of the account is mined, the batch is signed behind it, and the block is taken back for good.
+    await site.vault.registerPayee(account, new Uint8Array(20).fill(0x7a));
+    bench.take([await nextTap()]);
+    bench.cut = (reached) => {
+      if (reached === 'before sending') throw new Died();
+    };
+    await bench.run().catch(() => {});
+    bench.cut = () => {};
+    await rpc('evm_revert', before);
+    const [intent] = bench.records.filter((record) => record.type === 'batchIntent');
+    assert.is(intent!.nonce, (await transactions()) + 1, 'nobody uses the nonce before');
+    bench.restart();
+    await until('the batch is settled', async () => {
+      await rpc('evm_mine');
+      await bench.look().catch(() => {});
+      return (await bench.loop.step(true)) === 'idle';
+    });
+    assert.is(await site.vault.readLane(site.channel, payee.address), paid);
+    const nonces = bench.records.flatMap((record) => (record.type === 'batchIntent' ? [record.nonce] : []));
+    assert.equal(nonces, [intent!.nonce, intent!.nonce - 1]);
   }));
 
 test('gas that climbs for long, ever above what was signed last: the batch follows it and is paid once', () =>

@@ -22,7 +22,7 @@ import {
   ROLES,
 } from '../../protocol/wire/messages.ts';
 import { otherPayee, payee, payer, suite, terminal } from './fleet.ts';
-import { until } from './temporary.ts';
+import { PATIENCE_MS, until } from './temporary.ts';
 
 export const HUB_SECRET = `0x${'5a'.repeat(32)}`;
 
@@ -40,7 +40,7 @@ export interface Site {
 
 /** Starts the chain, deploys, opens a channel with `deposit` units for the test payer, registers both payees. */
 export async function startSite(deposit = 100_000_000): Promise<Site> {
-  const anvil = await startAnvil();
+  const anvil = await startAnvil({ startupMs: PATIENCE_MS });
   const [deployer, , owner] = anvil.keys.map((secret) => privateKeyToAccount(secret));
   const deployment = await deploy(anvil.url, deployer!, readArtifacts('build/contracts'));
   await fund(anvil.url, deployer!, deployment.token, owner!.address, 10 * deposit);

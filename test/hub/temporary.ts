@@ -12,8 +12,15 @@ export async function inTemporaryFolder(work: (folder: string) => Promise<void>)
   }
 }
 
+/** Long enough for a machine with twenty others at work on each core: whoever waits so long waits in vain. */
+export const PATIENCE_MS = 180_000;
+
 /** Resolves when `condition` holds, looked at each few milliseconds; fails by name after `timeoutMs`. */
-export async function until(what: string, condition: () => boolean | Promise<boolean>, timeoutMs = 15_000) {
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  timeoutMs = PATIENCE_MS,
+) {
   const end = Date.now() + timeoutMs;
   while (!(await condition())) {
     if (Date.now() > end) throw new Error(`waited ${timeoutMs} ms in vain: ${what}`);

@@ -6,6 +6,7 @@ const INTAKE = 'hub/intake/intake.ts';
 const LEASES = 'hub/intake/leases.ts';
 const VERIFY = 'hub/intake/verify.ts';
 const TRIE = 'hub/intake/trie.ts';
+const RUNTIME = 'hub/intake/runtime.ts';
 const POSITIONS = 'hub/intake/positions.ts';
 const BATCH = 'hub/batch/batch.ts';
 const SHORTFALL = 'hub/watch/shortfall.ts';
@@ -14,6 +15,21 @@ const LOOP = 'hub/settle/loop.ts';
 const LEDGER = 'hub/ledger/file-ledger.ts';
 
 export const HUB_MUTATIONS = [
+  // ---- credits and nonces ----
+  [
+    'a credit is planned before its lane is settled',
+    BATCH,
+    'if (reached(bytesKey(entry.payee)) < topOf(entry)) return;',
+    '',
+    'hub/batch',
+  ],
+  [
+    'a batch waits for ever behind a nonce that is free',
+    LOOP,
+    'return at - this.gapSince >= nonceGapBlocks;',
+    'return false;',
+    'hub/settle-crash',
+  ],
   // ---- how much is taken ----
   [
     'a hub without room signs leases',
@@ -180,6 +196,56 @@ export const HUB_MUTATIONS = [
     'if (topOf(best) < topOf(entry)) return book;',
     'hub/intake',
   ],
+  // ---- corners ----
+  [
+    'a list above what was spent is kept',
+    INTAKE,
+    'message.lanes.length === 0 || sum + entry.paid > entry.spent || ',
+    'message.lanes.length === 0 || ',
+    'hub/intake-corners',
+  ],
+  [
+    'a later entry of the lane is not compared',
+    FRAUD,
+    'if (overlaps(entry, other)) return evidence(RULES.regression, [entry, other]);',
+    '',
+    'hub/intake-corners',
+  ],
+  [
+    'what shows E3 stands in any order',
+    FRAUD,
+    '  claims.sort((a, b) => spentTopOf(a) - spentTopOf(b));\n',
+    '',
+    'hub/intake-corners',
+  ],
+  [
+    'a list with a payee that has no id is sent',
+    BATCH,
+    'return list.every((lane) => view.registered(bytesKey(lane.payee))) ? list : [];',
+    'return list;',
+    'hub/batch',
+  ],
+  [
+    "a broken disk's answer is ignored",
+    RUNTIME,
+    "if (event.type !== 'message') return this.host.fatal(error);",
+    '',
+    'hub/intake-corners',
+  ],
+  [
+    "a disk's refusal is not told to the intake",
+    RUNTIME,
+    "return this.handle({ type: 'persistFailed', token, code });",
+    'return;',
+    'hub/intake-corners',
+  ],
+  [
+    "threads' answers are swapped",
+    RUNTIME,
+    'payer: answers[2 * index],\n      answer: answers[2 * index + 1],',
+    'payer: answers[2 * index + 1],\n      answer: answers[2 * index],',
+    'hub/intake-corners',
+  ],
   // ---- fraud ----
   [
     'one seq twice is no fraud',
@@ -307,23 +373,23 @@ export const HUB_MUTATIONS = [
   // ---- L2 ----
   [
     "fraud that others proved leaves the channel's credit",
-    WATCH,
+    'hub/l2/viem-l2.ts',
     "    case 'FraudProved':\n",
     '',
     'hub/watch',
   ],
   [
     'what a pot pays is not counted on the lane',
-    WATCH,
-    'return raised > 0 ? [{ channel, payeeId: payee, moved: raised, transaction }] : [];',
+    'hub/l2/viem-l2.ts',
+    "return [{ ...found, type: 'laneRaised', channel, payee, moved: raised }];",
     'return [];',
     'hub/watch',
   ],
   [
     'channels are looked at where the node has no state any more',
     WATCH,
-    'await readHead(vault, channel, final)',
-    'await readHead(vault, channel, to)',
+    'await readHead(this.l2, channel, final)',
+    'await readHead(this.l2, channel, to)',
     'hub/watch',
   ],
   [
@@ -364,7 +430,7 @@ export const HUB_MUTATIONS = [
   [
     'a refusal for one channel ends the round for all',
     'hub/settle/justice.ts',
-    'if (!isRefused(error)) throw error;',
+    "if (!isError(error, 'l2_reverted') && !isError(error, 'l2_refused')) throw error;",
     'throw error;',
     'hub/justice',
   ],

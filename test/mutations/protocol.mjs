@@ -12,6 +12,9 @@ const SESSION = 'protocol/machines/terminal/session.ts';
 const BOOKS = 'protocol/machines/terminal/books.ts';
 const SYNC = 'protocol/machines/terminal/sync.ts';
 const JOURNAL = 'device/journal/journal.ts';
+const BANK = 'device/journal/bank.ts';
+const PLACE = 'protocol/machines/terminal/place.ts';
+const TERMINAL_ROOM = 'protocol/machines/terminal/room.ts';
 const TERMINAL = 'protocol/machines/terminal/terminal.ts';
 
 export const MUTATIONS = [
@@ -157,23 +160,23 @@ export const MUTATIONS = [
   ],
   [
     'lanes with waiting entries are evicted',
-    ANSWER,
-    'if (waits(outbox, lane.channel) || ',
-    'if (',
+    PLACE,
+    'waits(turn, lane.channel) || turn.isSession',
+    'turn.isSession',
     'protocol/terminal-table',
   ],
   [
     'a lane is evicted while a late tick on it is not given back',
-    ANSWER,
-    'if (rank >= least || lane.owed > lane.credited) continue;',
-    'if (rank >= least) continue;',
+    PLACE,
+    'rank >= least || lane.owed > lane.credited ||',
+    'rank >= least ||',
     'protocol/forgotten',
   ],
   [
     'a lane is evicted while it is delivered on',
-    ANSWER,
-    ' || turn.isSession(lane.channel, lane.digest)) continue;',
-    ') continue;',
+    PLACE,
+    'waits(turn, lane.channel) || turn.isSession(lane.channel, lane.digest)',
+    'waits(turn, lane.channel)',
     'protocol/terminal-table',
   ],
   [
@@ -441,17 +444,38 @@ export const MUTATIONS = [
   // ---- the device below the machines: rules 2 and 13 ----
   [
     'a damaged committed record is read',
-    JOURNAL,
-    'if (bodySum(head, payload) !== view.getUint32(4, true))',
-    'if (false)',
+    BANK,
+    'if (sum === stored) return',
+    'if (sum !== undefined) return',
     'device/journal',
   ],
   [
-    'the mark is written before the body',
-    JOURNAL,
-    '      flash.write(bodyAt, body);\n      if (!this.holds(bodyAt, body)) return false;\n      flash.write(at, marked);',
-    '      flash.write(at, marked);\n      flash.write(bodyAt, body);\n      if (!this.holds(bodyAt, body)) return false;',
-    'device/cuts',
+    'the mark is written before the record',
+    BANK,
+    '      flash.write(at, body);\n      if (readsBack && !this.holds(at, body)) return false;\n      flash.write(markAt, mark);',
+    '      flash.write(markAt, mark);\n      flash.write(at, body);\n      if (readsBack && !this.holds(at, body)) return false;',
+    'device/journal',
+  ],
+  [
+    'the newest record that is damaged counts as torn',
+    BANK,
+    'if (this.isMarked(marked - unit)) throw corrupt(',
+    'if (false) throw corrupt(',
+    'device/journal',
+  ],
+  [
+    'a bank is looked for by its first head alone',
+    BANK,
+    'return first ?? second;',
+    'return first;',
+    'device/journal',
+  ],
+  [
+    'a page holds a record and its mark',
+    BANK,
+    'if (next + this.guard > markAt) return false;',
+    'if (next > markAt) return false;',
+    'device/journal',
   ],
   [
     'an older reader acts on a newer journal',
@@ -463,9 +487,58 @@ export const MUTATIONS = [
   [
     'a bank that was replaced is believed again',
     JOURNAL,
-    'if (this.isMarked(superseded))',
-    'if (false)',
+    'if (bank.superseded) throw',
+    'if (false) throw',
     'device/journal',
+  ],
+  [
+    'banks that were never used say nothing of the one that was',
+    JOURNAL,
+    'if (i !== this.active) this.banks[i]!.supersede();',
+    'if (i !== this.active && this.banks[i]!.head() !== undefined) this.banks[i]!.supersede();',
+    'device/journal',
+  ],
+  [
+    'a flash with something on it is begun anew',
+    JOURNAL,
+    'if (used !== undefined) throw corrupt(',
+    'if (false) throw corrupt(',
+    'device/journal',
+  ],
+  [
+    'an erased flash is begun anew under a device that was made',
+    JOURNAL,
+    'if (begun) throw missing();',
+    '',
+    'device/journal',
+  ],
+  [
+    'a sale is opened that the flash has no room for',
+    REQUEST,
+    "if ('refusal' in place) return place.refusal;",
+    '',
+    'device/room',
+  ],
+  [
+    'a refund is given that the flash has no room for',
+    SESSION,
+    "if ('refusal' in place) return turn.refuse(place.refusal, lane.digest);",
+    '',
+    'device/room',
+  ],
+  [
+    'no room is kept for what a stream still brings',
+    TERMINAL_ROOM,
+    'if (mayGetTick(lane)) return standing + streamReserve(sizes);',
+    '',
+    'device/room',
+  ],
+  [
+    'the closing voucher of a session is refused when the outbox is full',
+    ACCEPT,
+    ' && !closes(candidate)) return',
+    ') return',
+    'device/room',
   ],
   [
     'a payer asks the hub about an unknown voucher as often as ever',
@@ -498,8 +571,8 @@ export const MUTATIONS = [
   [
     'after a fault nobody tells the machine of the hub',
     'device/runtime.ts',
-    'if (this.uplinkUp) this.hubAgainAtMs = this.host.clock.monotonicMs() + HUB_AGAIN_MS;',
-    '',
+    'if (this.resting || this.uplinkUp) this.againAtMs = nowMs + AGAIN_MS;',
+    'if (this.resting) this.againAtMs = nowMs + AGAIN_MS;',
     'device/key-fault',
   ],
   [

@@ -6,11 +6,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bundle, bundleChanged } from '../../tools/bundle.mjs';
 import { compileContracts } from '../../tools/contracts.mjs';
+import { CORNER_MUTATIONS } from './corners.mjs';
 import { HUB_MUTATIONS } from './hub.mjs';
 import { MUTATIONS as RULE_MUTATIONS } from './protocol.mjs';
 import { VAULT_MUTATIONS } from './vault.mjs';
 
-const MUTATIONS = [...RULE_MUTATIONS, ...HUB_MUTATIONS, ...VAULT_MUTATIONS];
+const MUTATIONS = [...RULE_MUTATIONS, ...CORNER_MUTATIONS, ...HUB_MUTATIONS, ...VAULT_MUTATIONS];
 
 export default {
   name: 'mutations',

@@ -280,7 +280,7 @@ test('a lane is not forgotten while a late tick on it waits for its credit', asy
     volatile: { ...volatile, session: undefined },
   };
   await tap(await payerOf(8), terminal, 100, 60);
-  assert.is(terminal.refused.at(-1), 'busy');
+  assert.is(terminal.refused.at(-1), 'lanes_full');
   await terminal.on({ type: 'clock' });
   assert.is(terminal.state.books.lanes[0]?.credited, 10);
 });

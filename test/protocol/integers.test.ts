@@ -144,4 +144,14 @@ test('the bond covers what a duplicated payer takes at five terminals with the d
   );
 });
 
+test('a count is whole and below 2^32, however small the product is', () => {
+  for (const count of [2 ** 32, 2 ** 32 + 1, 1.5, -1, Number.NaN]) {
+    assert.throws(() => multiplyAmount(amount(1), count), undefined, `1 * ${count}`);
+    assert.throws(() => multiplyAmount(amount(0), count), undefined, `0 * ${count}`);
+  }
+  assert.is(multiplyAmount(amount(1), 2 ** 32 - 1), 2 ** 32 - 1);
+  assert.is(multiplyAmount(amount(65_536), 2 ** 32 - 1), 65_536 * (2 ** 32 - 1));
+  assert.throws(() => multiplyAmount(amount(65_537), 2 ** 32 - 1));
+});
+
 test.run();

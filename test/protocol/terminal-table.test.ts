@@ -227,7 +227,7 @@ test('a lane that is delivered on is never evicted; one whose stream may go on o
   await acknowledgeAll();
   await lateFrom(terminal, 8);
   await lateFrom(terminal, 9);
-  assert.is(terminal.refused.at(-1), 'busy', 'one waits for the hub, the other is delivered on');
+  assert.is(terminal.refused.at(-1), 'lanes_full', 'one waits for the hub, the other is delivered on');
   assert.equal(channels(), [7, 8]);
   await greet(terminal);
   await terminal.on(message(tickMessage(1, 5, 1)));

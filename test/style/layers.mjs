@@ -42,6 +42,7 @@ const LAYERS = {
       'hub/batch',
       'hub/l2/rows.ts',
       'simulators/stage/chain/vault.ts',
+      'simulators/stage/compare.ts',
       'hardware/interfaces',
     ],
     packages: [],

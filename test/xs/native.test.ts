@@ -5,9 +5,9 @@ import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js';
 import { keccak_256 } from '@noble/hashes/sha3.js';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { encodeBody as inSteps } from '../../device/journal/layout.ts';
+import { padded, sealBody as inSteps } from '../../device/journal/layout.ts';
 import { keccak256, nativeCrypto, nativeKey, sha256 } from '../../hardware/native/index.ts';
-import { encodeBody } from '../../hardware/native/layout.ts';
+import { sealBody } from '../../hardware/native/layout.ts';
 import { natives } from '../../hardware/native/natives.ts';
 import { nobleSuite } from '../../protocol/crypto/noble.ts';
 
@@ -50,12 +50,16 @@ test('crc32 has the check value of the standard', () => {
 
 test('a record of the journal is the one that JavaScript writes', () => {
   for (const size of [0, 1, 3, 4, 255, 256, 6144])
-    for (const unit of [4, 8, 12])
-      assert.equal(
-        encodeBody(bytesOf(size, unit), unit),
-        inSteps(bytesOf(size, unit), unit),
-        `${size} bytes`,
-      );
+    for (const unit of [4, 8, 16])
+      for (const before of [0, 1, 0x80000000, 0xffffffff]) {
+        const [native, steps] = [0, 1].map(() => new Uint8Array(padded(8 + size, unit))) as [
+          Uint8Array,
+          Uint8Array,
+        ];
+        const payload = bytesOf(size, unit);
+        assert.is(sealBody(payload, native, before), inSteps(payload, steps, before), `${size} bytes`);
+        assert.equal(native, steps, `${size} bytes`);
+      }
 });
 
 test('signatures are byte-identical to noble and recover to the same address', async () => {

@@ -4,7 +4,7 @@
  */
 import flashStorage from 'embedded:storage/flash';
 import keyValueStorage from 'embedded:storage/key-value';
-import { openJournal } from '../../../device/journal/journal.ts';
+import { journalIn } from '../../../device/journal/capacity.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { nativeKey } from '../../native/index.ts';
 import { sdkClock } from '../sdk/clock.ts';
@@ -12,9 +12,7 @@ import { say, sdkPayer } from '../sdk/device.ts';
 import { sdkEntropy } from '../sdk/entropy.ts';
 import { sdkFlash } from '../sdk/flash.ts';
 import { serveTaps } from './ble.ts';
-
-/** The partition `sundial` of 256 KiB in the board's table: eight banks of eight blocks. */
-const banks = 8;
+import { journalBanks } from './limits.ts';
 
 const store = keyValueStorage.open({ path: 'sundial', format: 'buffer' });
 
@@ -38,7 +36,7 @@ export default function main(): void {
     { role: 'wearable', chainId: new DataView(chainId).getUint32(0), vault: new Uint8Array(vault) },
     // The ESP32's clock is lost with the power; time comes from the hub.
     { key, clock: sdkClock(() => undefined), entropy: sdkEntropy },
-    () => openJournal(sdkFlash(flashStorage.open({ path: 'sundial', mode: 'r+' })), { banks }),
+    journalIn(sdkFlash(flashStorage.open({ path: 'sundial', mode: 'r+' })), { banks: journalBanks }),
   );
   void device.start().then(() => {
     serveTaps(`sundial ${toHex(key.address).slice(2, 8)}`, (link) => device.attachLink(link));

@@ -1,5 +1,5 @@
 /** What all images share: the board as the runtime's host, its journal, and its start. */
-import { type Journal, openJournal } from '../../../device/journal/journal.ts';
+import { journalIn, type Storage } from '../../../device/journal/capacity.ts';
 import type { Host } from '../../../device/runtime.ts';
 import { makeSigning, type Signing } from '../../../protocol/signing/digests.ts';
 import { say } from './console.ts';
@@ -14,7 +14,7 @@ export interface Board {
   readonly settings: BoardSettings;
   readonly signing: Signing;
   readonly host: Host;
-  openJournal(): Journal;
+  readonly storage: Storage;
 }
 
 /** Undefined when the factory has not written settings for one of these roles: the board then only shows its key. */
@@ -35,7 +35,8 @@ export function startBoard(...roles: readonly BoardSettings['role'][]): Board | 
     settings,
     signing: makeSigning(crypto, { chainId: settings.chainId, vault: settings.vault }),
     host: { key, clock: boardClock, entropy: boardEntropy },
-    openJournal: () => openJournal(boardFlash(), { banks: journalBanks }),
+    // Whoever writes the settings writes the first records as well.
+    storage: journalIn(boardFlash(), { banks: journalBanks, begun: true }),
   };
 }
 

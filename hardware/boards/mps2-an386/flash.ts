@@ -1,6 +1,7 @@
 /** The board's NOR flash behind the Flash interface. */
 import type { Flash } from '../../interfaces/index.ts';
 import { SundialError } from '../../../protocol/errors.ts';
+import { journalFlash } from './limits.ts';
 import { board, flashResult } from './natives.ts';
 
 const outside = flashResult.indexOf('flash_range');
@@ -24,8 +25,8 @@ function fail(result: number, offset: number, length: number): never {
 }
 
 /** Bytes of a block, as in nor.h, and blocks for journals; behind them lie the settings. */
-export const blockSize = 4096;
-export const blocks = 64;
+export const { blockSize } = journalFlash;
+export const blocks = journalFlash.size / blockSize;
 
 /** The blocks from `first` on: all of them, unless two devices share the part. */
 export function boardFlash(first = 0, count = blocks - first): Flash {
@@ -34,8 +35,9 @@ export function boardFlash(first = 0, count = blocks - first): Flash {
   return {
     size,
     blockSize,
-    wordSize: 4,
+    wordSize: journalFlash.wordSize,
     rewritable: true,
+    verifies: true,
     read(offset, length) {
       if (offset + length > size) fail(outside, offset, length);
       const bytes = new Uint8Array(length);

@@ -3,23 +3,25 @@ import { onStart } from '../../native/prelude.ts';
 import { payerDevice } from '../../../device/devices.ts';
 import { memoryUse, observer, say, takeCommands } from './console.ts';
 import { ready, startBoard } from './device.ts';
+import { payerLanesMax } from './limits.ts';
 import { serialUplink, tapLinks } from './link.ts';
 
 onStart(() => {
   const started = startBoard('wearable', 'car');
   if (started === undefined) return;
-  const { settings, signing, host, openJournal } = started;
+  const { settings, signing, host, storage } = started;
   const device = payerDevice(
     signing,
     {
       role: settings.role === 'car' ? 'car' : 'wearable',
       scheme: 'secp256k1',
       tapMax: settings.tapMax,
+      lanesMax: payerLanesMax,
       entropyCertified: host.entropy.certified,
       ...(settings.scope && { scope: settings.scope }),
     },
     host,
-    openJournal,
+    storage,
     observer,
   );
   takeCommands({

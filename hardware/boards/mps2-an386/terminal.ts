@@ -16,7 +16,7 @@ export function runTerminal(
 ): void {
   const started = startBoard(role);
   if (started === undefined) return;
-  const { settings, signing, host, openJournal } = started;
+  const { settings, signing, host, storage } = started;
   let onNotice: ((notice: Notice) => void) | undefined;
   const device = terminalDevice(
     signing,
@@ -31,7 +31,7 @@ export function runTerminal(
       entropyCertified: host.entropy.certified,
     },
     host,
-    openJournal,
+    storage,
     {
       ...observer,
       onNotice(notice) {

@@ -17,13 +17,14 @@ export interface FlashGeometry {
   readonly blockSize: number;
 }
 
-/** A wearable's part: 256 KiB in 4 KiB blocks. */
-export const DEFAULT_GEOMETRY: FlashGeometry = { size: 256 * 1024, blockSize: 4096 };
+/** 4 MiB in 4 KiB blocks: a bank, a quarter, holds all that the protocol lets a terminal have waiting. */
+export const DEFAULT_GEOMETRY: FlashGeometry = { size: 4 * 1024 * 1024, blockSize: 4096 };
+export const WORD_BYTES = 4;
 
 export class FileFlash implements Flash {
   readonly size: number;
   readonly blockSize: number;
-  readonly wordSize = 4;
+  readonly wordSize = WORD_BYTES;
   readonly rewritable = true;
   private readonly file: number;
   /** What the part holds; the file follows it write by write. */

@@ -1,10 +1,9 @@
 /** A file as flash in the shape of ECMA-419, so that Linux uses the same provider as the chips. */
 import type { Flash } from 'embedded:storage/flash';
+import { journalFlash } from './limits.ts';
 import { linux } from './linux.ts';
 
-/** As the flash files of Node devices: one may run a folder after the other. */
-const size = 256 * 1024;
-const blockLength = 4096;
+const { size, blockSize: blockLength, wordSize } = journalFlash;
 
 /** Throws when the file can't be opened or has another size. */
 export function fileFlash(path: string): Flash {
@@ -25,6 +24,6 @@ export function fileFlash(path: string): Flash {
     eraseBlock(start, end = start + 1) {
       must(linux.flashErase(start * blockLength, (end - start) * blockLength));
     },
-    status: () => ({ size, blockLength, blocks: size / blockLength, writeAlign: 4 }),
+    status: () => ({ size, blockLength, blocks: size / blockLength, writeAlign: wordSize }),
   };
 }

@@ -5,7 +5,7 @@
  *   sundial <state folder> <serial device> [--hub host:port] [--sale units]
  */
 import TCP from 'embedded:io/socket/tcp';
-import { openJournal } from '../../../device/journal/journal.ts';
+import { journalIn } from '../../../device/journal/capacity.ts';
 import { Pos } from '../../../device/roles/pos.ts';
 import { fromHex, toHex } from '../../../protocol/bytes.ts';
 import { amount, seconds } from '../../../protocol/integers.ts';
@@ -18,10 +18,8 @@ import { sdkFlash } from '../sdk/flash.ts';
 import { mqttUplink } from '../sdk/mqtt.ts';
 import { serialLinks } from '../sdk/serial.ts';
 import { fileFlash } from './flash.ts';
+import { journalBanks } from './limits.ts';
 import { linux } from './linux.ts';
-
-/** As for the Node devices' flash files. */
-const banks = 4;
 
 /** Ends the program with a reason. */
 function refuse(code: string, message: string): never {
@@ -84,7 +82,10 @@ export default function main(): void {
   // A computer's clock keeps running while a device process is down.
   const clock = sdkClock(() => Math.floor(Date.now() / 1000));
   const host = { key, clock, entropy: sdkEntropy };
-  const journal = () => openJournal(sdkFlash(fileFlash(`${folder}/flash.img`)), { banks });
+  const journal = journalIn(sdkFlash(fileFlash(`${folder}/flash.img`)), {
+    banks: journalBanks,
+    begun: true,
+  });
   const { role } = settings;
   const terminal = role === 'pos' ? sdkTerminal(settings, host, journal) : undefined;
   const runtime =

@@ -5,13 +5,14 @@ import {
   type TerminalDevice,
   terminalDevice,
 } from '../../../device/devices.ts';
-import type { Journal } from '../../../device/journal/journal.ts';
+import type { Storage } from '../../../device/journal/capacity.ts';
 import type { Host } from '../../../device/runtime.ts';
 import { type Address, type Signature, toHex } from '../../../protocol/bytes.ts';
 import { nobleSuite } from '../../../protocol/crypto/noble.ts';
 import { type Amount, amount, type Seconds } from '../../../protocol/integers.ts';
-import { TERMINAL_LANES_MAX, TERMINAL_OUTBOX_MAX } from '../../../protocol/limits.ts';
 import type { Notice } from '../../../protocol/machines/effects.ts';
+import { payerLanesMax } from '../../../protocol/machines/payer/room.ts';
+import { terminalLimits } from '../../../protocol/machines/terminal/room.ts';
 import { makeSigning, type Signing } from '../../../protocol/signing/digests.ts';
 import { nativeCrypto } from '../../native/index.ts';
 import { natives } from '../../native/natives.ts';
@@ -56,7 +57,7 @@ const observer = {
 export function sdkPayer(
   settings: Settings & { readonly role: 'wearable' | 'car' },
   host: Host,
-  openJournal: () => Journal,
+  storage: Storage,
 ): PayerDevice {
   const { role, scope } = settings;
   return payerDevice(
@@ -65,17 +66,18 @@ export function sdkPayer(
       role,
       scheme: host.key.scheme,
       tapMax,
+      lanesMax: payerLanesMax(storage.room),
       entropyCertified: host.entropy.certified,
       ...(scope !== undefined && { scope }),
     },
     host,
-    openJournal,
+    storage,
     observer,
   );
 }
 
 /** Throws when the settings name no payee. */
-export function sdkTerminal(settings: Settings, host: Host, openJournal: () => Journal): TerminalDevice {
+export function sdkTerminal(settings: Settings, host: Host, storage: Storage): TerminalDevice {
   const { payee, certificate } = settings;
   if (payee === undefined || certificate === undefined) throw new Error('a terminal without a payee');
   return terminalDevice(
@@ -86,12 +88,11 @@ export function sdkTerminal(settings: Settings, host: Host, openJournal: () => J
       payee,
       certificate,
       capTotal,
-      outboxMax: TERMINAL_OUTBOX_MAX,
-      lanesMax: TERMINAL_LANES_MAX,
+      ...terminalLimits(storage.room),
       entropyCertified: host.entropy.certified,
     },
     host,
-    openJournal,
+    storage,
     observer,
   );
 }

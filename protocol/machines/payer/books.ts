@@ -353,7 +353,8 @@ export function applyRecord(books: PayerBooks, record: PayerRecord): PayerBooks 
       const others = books.certificates.filter(
         (known) => !equalBytes(known.terminal, record.terminal) || !equalBytes(known.payee, record.payee),
       );
-      return { ...books, certificates: [...others, record].slice(-CERTIFICATES_MAX) };
+      const { type: _, ...certificate } = record;
+      return { ...books, certificates: [...others, certificate].slice(-CERTIFICATES_MAX) };
     }
     case 'time':
       return { ...books, time: record.at > books.time ? record.at : books.time };

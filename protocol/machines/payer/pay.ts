@@ -120,7 +120,7 @@ function refusalOf(turn: PayerTurn, message: RequestMessage, most: number): Refu
   if (books.unconfirmed.length + (tickUnanswered(turn) ? 1 : 0) >= UNCONFIRMED_MAX)
     found.push('unconfirmed_full');
   const known = books.lanes.some((lane) => equalBytes(lane.payee, message.payee));
-  if (!known && books.lanes.length >= LANES_MAX) found.push('lanes_full');
+  if (!known && books.lanes.length >= (settings.lanesMax ?? LANES_MAX)) found.push('lanes_full');
   if (message.type === 'request' && message.amount > settings.tapMax) found.push('declined');
   return firstRefusal(found);
 }

@@ -20,6 +20,8 @@ export interface PayerSettings {
   readonly tapMax: Amount;
   /** Group of terminals that leases are asked for; absent: any terminal, and the hub's reserve bears what the bond doesn't. */
   readonly scope?: Bytes32;
+  /** Lanes that this board's memory holds; absent: LANES_MAX. */
+  readonly lanesMax?: number;
   /** Whether the random source is fit for keys; the hub refuses keys of one that is not, outside development. */
   readonly entropyCertified: boolean;
 }
@@ -60,8 +62,9 @@ export interface PayerVolatile {
     | { readonly digest: Bytes32; readonly message: MessageOf<'leaseRequest'> }
     | undefined;
   readonly sentAtMs: number;
-  /** When second copies went up last. */
+  /** When second copies went up last, and how many of that message the hub has not acknowledged. */
   readonly uploadedAtMs: number;
+  readonly inFlight: number;
   /** When the hub was asked last about what is unanswered, and how long until it is asked again. */
   readonly askedAtMs: number;
   readonly askPauseMs: number;

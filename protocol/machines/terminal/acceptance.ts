@@ -11,6 +11,7 @@ import type { MessageOf } from '../../wire/messages.ts';
 import { signedByHub } from '../hub-keys.ts';
 import { timeNow } from '../time.ts';
 import type { LaneStream, TerminalLane } from './books.ts';
+import { mayGetTick } from './room.ts';
 import type { TerminalTurn } from './state.ts';
 
 type Lease = MessageOf<'lease'>;
@@ -101,11 +102,15 @@ function laneRefusal(candidate: Candidate): RefusalName | undefined {
   return sumWrong(candidate) ? 'sum_wrong' : undefined;
 }
 
+/** Does it end a stream? Its place was kept when the stream was opened. */
+const closes = ({ voucher, request, lane }: Candidate): boolean =>
+  voucher.kind === 'voucher' && request.amount === 0 && lane !== undefined && mayGetTick(lane);
+
 /** Why a voucher for the open request is not accepted, or undefined when it is. */
 export function acceptanceRefusal(turn: TerminalTurn, candidate: Candidate): RefusalName | undefined {
   const { voucher, request, lease } = candidate;
   const { amount } = request;
-  if (turn.books.outbox.length >= turn.settings.outboxMax) return 'outbox_full';
+  if (turn.books.outbox.length >= turn.settings.outboxMax && !closes(candidate)) return 'outbox_full';
   if (!turn.volatile.time.based) return 'no_time_basis';
   if (tickTooDear(voucher, lease)) return 'stream_terms';
   const ofLease = leaseRefusal(turn, lease);

@@ -4,11 +4,12 @@
  * persisted never leaves the terminal, so a cut before the record means that nothing happened.
  */
 import { type Bytes32, equalBytes } from '../../bytes.ts';
-import { type Amount, type ChannelId, UINT40_MAX, ZERO_AMOUNT } from '../../integers.ts';
+import { type Amount, ZERO_AMOUNT } from '../../integers.ts';
 import { requestHash, type Request, type Voucher, voucherDigest } from '../../vouchers.ts';
 import { type MessageOf, NEED } from '../../wire/messages.ts';
 import { acceptanceRefusal, type Candidate, voidRefusal } from './acceptance.ts';
-import type { OutboxEntry, TerminalLane } from './books.ts';
+import type { TerminalLane } from './books.ts';
+import { type Place, placeOfVoucher } from './place.ts';
 import { LEASES_MAX, type TapVoucherMessage, type TerminalTurn } from './state.ts';
 
 /** Says the same answer again. */
@@ -89,7 +90,8 @@ export function onVoucher(turn: TerminalTurn, message: TapVoucherMessage): void 
   const refusal = isOpen ? acceptanceRefusal(turn, candidate) : voidRefusal(turn, candidate);
   if (refusal === 'ask_hub' && asksHub(turn, message, digest)) return;
   if (refusal !== undefined) return turn.refuse(refusal, digest);
-  if (placeFor(turn, voucher.channel) === undefined) return turn.refuse('busy', digest);
+  const place = placeOf(turn, candidate, isOpen);
+  if ('refusal' in place) return turn.refuse(place.refusal, digest);
   signAnswer(turn, candidate, isOpen ? 'receipt' : 'credit');
 }
 
@@ -134,8 +136,9 @@ export function onAnswerSigned(turn: TerminalTurn, signature: Uint8Array): void 
   const { digest, answer, collected, payer } = turn.volatile.pending!;
   const { voucher, request } = collected;
   turn.set({ pending: undefined });
-  const evicted = placeFor(turn, voucher.channel)?.evicted;
-  if (evicted !== undefined) turn.persist({ type: 'evicted', channel: evicted.channel });
+  const place = placeOf(turn, collected, true);
+  const evicted = 'evicted' in place ? place.evicted : [];
+  for (const lane of evicted) turn.persist({ type: 'evicted', channel: lane.channel });
   turn.persist({
     type: 'answered',
     digest,
@@ -162,32 +165,11 @@ export function onAnswerSigned(turn: TerminalTurn, signature: Uint8Array): void 
   turn.send({ type: 'receipt', voucher: digest, signature });
 }
 
-/**
- * How a lane of `channel` gets its place: at once, by evicting the oldest lane whose entries the hub has all
- * acknowledged and that owes nothing, or not at all (undefined). A lane whose stream may still get a tick goes only when there is no other;
- * one that is delivered on never.
- */
-function placeFor(turn: TerminalTurn, channel: ChannelId): { readonly evicted?: TerminalLane } | undefined {
-  const { lanes, outbox } = turn.books;
-  if (lanes.length < turn.settings.lanesMax || turn.lane(channel) !== undefined) return {};
-  let first: TerminalLane | undefined;
-  let least = Number.MAX_SAFE_INTEGER;
-  for (const lane of lanes) {
-    const rank = lane.at + (mayGetTick(lane) ? UINT40_MAX : 0);
-    if (rank >= least || lane.owed > lane.credited) continue;
-    if (waits(outbox, lane.channel) || turn.isSession(lane.channel, lane.digest)) continue;
-    first = lane;
-    least = rank;
-  }
-  return first && { evicted: first };
-}
-
-const mayGetTick = ({ stream }: TerminalLane): boolean =>
-  stream !== undefined && stream.k < stream.voucher.ticks;
-
-function waits(outbox: readonly OutboxEntry[], channel: ChannelId): boolean {
-  for (const entry of outbox) if (entry.channel === channel) return true;
-  return false;
+/** The place of a voucher and its answer. One for another request than the open one leaves that its own. */
+function placeOf(turn: TerminalTurn, { voucher }: { readonly voucher: Voucher }, isOpen: boolean): Place {
+  const { greeted, open } = turn.volatile;
+  const coming = { kind: voucher.kind, keyed: greeted?.key !== undefined };
+  return placeOfVoucher(turn, voucher.channel, coming, !isOpen && open !== undefined);
 }
 
 /** A lease: its signature is checked once, then it is kept in RAM. */

@@ -7,6 +7,7 @@ import { detailHash, requestHash } from '../../vouchers.ts';
 import { type MessageOf, NEED } from '../../wire/messages.ts';
 import { holdsLease } from './answer.ts';
 import { exposureOf } from './books.ts';
+import { customerOf, placeOfVoucher } from './place.ts';
 import type { RequestMessage, TerminalTurn } from './state.ts';
 
 /** A sale. `challenge`: 16 fresh random bytes; it doubles as the trace id of the payment. */
@@ -26,9 +27,15 @@ export interface StreamSale extends Omit<Sale, 'amount'> {
 }
 
 /** Why nothing is offered now. A stream's ticks meet the caps one by one. */
-function saleRefusal(turn: TerminalTurn, sale: Sale | StreamSale): RefusalName | undefined {
+function saleRefusal(turn: TerminalTurn, sale: Sale | StreamSale, closing: boolean): RefusalName | undefined {
   const { books, volatile, settings } = turn;
-  if (books.outbox.length >= settings.outboxMax) return 'outbox_full';
+  if (!closing) {
+    if (books.outbox.length >= settings.outboxMax) return 'outbox_full';
+    // Before a customer signs: who comes may be new here, and have the largest key.
+    const most = customerOf(turn, 'ticks' in sale ? 'streamRequest' : 'request');
+    const place = placeOfVoucher(turn, undefined, most);
+    if ('refusal' in place) return place.refusal;
+  }
   if (!volatile.time.based) return 'no_time_basis';
   if ('ticks' in sale) {
     const { ticks, tickValue } = sale;
@@ -37,10 +44,13 @@ function saleRefusal(turn: TerminalTurn, sale: Sale | StreamSale): RefusalName |
   return exposureOf(books) + sale.amount > settings.capTotal ? 'cap_total' : undefined;
 }
 
-/** Opens a request in place of any earlier one; a customer who is there already gets it at once. */
-export function openRequest(turn: TerminalTurn, sale: Sale | StreamSale): void {
+/**
+ * Opens a request in place of any earlier one; a customer who is there already gets it at once. `closing`: it ends a
+ * session, whose stream kept a place for it.
+ */
+export function openRequest(turn: TerminalTurn, sale: Sale | StreamSale, closing = false): void {
   const { volatile, settings, context } = turn;
-  const refusal = saleRefusal(turn, sale);
+  const refusal = saleRefusal(turn, sale, closing);
   if (refusal !== undefined) return turn.notify({ type: 'refused', code: refusal, by: 'us' });
   const shared = {
     terminal: context.self,

@@ -10,6 +10,7 @@ import { creditEntry } from '../../vouchers.ts';
 import type { MessageOf } from '../../wire/messages.ts';
 import { nextTickRefusal } from './acceptance.ts';
 import { findLane, type LaneStream, type TerminalLane } from './books.ts';
+import { placeOfCredit } from './place.ts';
 import { openRequest } from './request.ts';
 import type { TerminalTurn } from './state.ts';
 
@@ -66,6 +67,9 @@ export function refund(turn: TerminalTurn, channel: ChannelId, credited: Amount)
   const value = lane.stream ? multiplyAmount(lane.stream.voucher.tickValue, lane.stream.k) : lane.amount;
   if (lane.answer === 'credit' || credited > value || credited <= lane.credited)
     return turn.refuse('credit_range', lane.digest);
+  const place = placeOfCredit(turn, channel);
+  if ('refusal' in place) return turn.refuse(place.refusal, lane.digest);
+  for (const quiet of place.evicted) turn.persist({ type: 'evicted', channel: quiet.channel });
   askCredit(turn, lane, credited);
 }
 
@@ -124,7 +128,7 @@ export function dropLostSession(turn: TerminalTurn): void {
 
 /** A session ends with an ordinary voucher of amount 0: it carries all ticks and settles cheaper than a stream. */
 export function askClosing(turn: TerminalTurn, challenge: Uint8Array): void {
-  openRequest(turn, { amount: 0 as Amount, currency: 'TIME', challenge });
+  openRequest(turn, { amount: 0 as Amount, currency: 'TIME', challenge }, true);
 }
 
 /** The charger or the driver ends the session: ask for the closing voucher, then answer what was delivered. */

@@ -5,6 +5,7 @@
  */
 import type { Effect } from '../../../protocol/machines/effects.ts';
 import type { Message } from '../../../protocol/wire/messages.ts';
+import { sameBooks } from '../../stage/compare.ts';
 import { canonical, Interner } from '../space.ts';
 
 /** What an effect leaves behind that others, or the device after a cut, can see. */
@@ -64,6 +65,24 @@ export function carryOut<S, R, E>(
     }
   }
   return { state: current, trail };
+}
+
+/** What a machine's module says of its books. */
+export interface BooksOf<B, R> {
+  readonly empty: B;
+  snapshot(books: B): readonly R[];
+  apply(books: B, record: R): B;
+}
+
+/**
+ * The books as a device reads them back from their snapshot. Throws when any field comes back as another one: the
+ * walk would go on with less than the device had.
+ */
+export function readBack<B, R>({ empty, snapshot, apply }: BooksOf<B, R>, books: B): B {
+  const read = snapshot(books).reduce(apply, empty);
+  const difference = sameBooks(read, books);
+  if (difference !== undefined) throw new Error(`the snapshot lost something: ${difference}`);
+  return read;
 }
 
 /** What one kind of device adds to the table. */

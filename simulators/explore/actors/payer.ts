@@ -5,6 +5,7 @@ import {
   EMPTY_PAYER,
   type PayerBooks,
   type PayerRecord,
+  snapshot,
 } from '../../../protocol/machines/payer/books.ts';
 import { payerAfterPowerUp, type PayerEvent, payerStep } from '../../../protocol/machines/payer/payer.ts';
 import type { PayerSettings, PayerState } from '../../../protocol/machines/payer/state.ts';
@@ -13,7 +14,7 @@ import { tickEntry } from '../../../protocol/vouchers.ts';
 import type { Drop } from '../drops.ts';
 import { CHANNEL, type Scene } from '../scene.ts';
 import { standInSignature } from '../suite.ts';
-import { carryOut, DeviceTable, type Trail } from './device.ts';
+import { type BooksOf, carryOut, DeviceTable, readBack, type Trail } from './device.ts';
 
 /** How often each request was taken: `hash` to count. */
 export interface PayerGhost {
@@ -28,6 +29,8 @@ const SETTINGS: PayerSettings = {
   tapMax: amount(1000),
   entropyCertified: true,
 };
+
+const BOOKS: BooksOf<PayerBooks, PayerRecord> = { empty: EMPTY_PAYER, snapshot, apply: applyRecord };
 
 export function payerTable(scene: Scene, drop: Drop): { table: PayerTable; first: number } {
   const context = { signing: scene.signing, self: scene.payer };
@@ -50,7 +53,7 @@ export function payerTable(scene: Scene, drop: Drop): { table: PayerTable; first
     },
     apply: applyRecord,
     booksOf: (state) => state.books,
-    reboot: (books) => run(payerAfterPowerUp(books), { type: 'boot' }).state,
+    reboot: (books) => run(payerAfterPowerUp(readBack(BOOKS, books)), { type: 'boot' }).state,
     normal: ({ books, volatile }) => ({
       books: keepsCopies ? books : { ...books, outbox: [] },
       volatile: {
@@ -61,6 +64,7 @@ export function payerTable(scene: Scene, drop: Drop): { table: PayerTable; first
         peer: undefined,
         sentAtMs: 0,
         uploadedAtMs: 0,
+        inFlight: 0,
         askedAtMs: 0,
         askPauseMs: 0,
         hubConnected: false,

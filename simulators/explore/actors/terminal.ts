@@ -5,6 +5,7 @@ import type { Effect } from '../../../protocol/machines/effects.ts';
 import {
   applyRecord,
   EMPTY_TERMINAL,
+  snapshot,
   type TerminalBooks,
   type TerminalRecord,
 } from '../../../protocol/machines/terminal/books.ts';
@@ -20,7 +21,7 @@ import type { Ask } from '../config.ts';
 import type { Drop } from '../drops.ts';
 import { CHANNEL, EXPIRED_MS, type Scene, START } from '../scene.ts';
 import { standInSignature } from '../suite.ts';
-import { carryOut, DeviceTable, type Trail } from './device.ts';
+import { type BooksOf, carryOut, DeviceTable, readBack, type Trail } from './device.ts';
 
 export interface TerminalGhost {
   /** Sales that were opened. */
@@ -60,6 +61,8 @@ export function saleEvent(ask: Ask, number: number): TerminalEvent {
   if ('ticks' in ask) return { type: 'streamSale', tickValue: amount(1), ticks: ask.ticks, ...shared };
   return { type: 'sale', amount: amount(ask.amount), ...shared };
 }
+
+const BOOKS: BooksOf<TerminalBooks, TerminalRecord> = { empty: EMPTY_TERMINAL, snapshot, apply: applyRecord };
 
 export function terminalTable(
   scene: Scene,
@@ -103,7 +106,7 @@ export function terminalTable(
   });
   const reboot = (books: TerminalBooks): TerminalState => {
     const realTime = seconds(START + nowMs / 1000);
-    return standing(run(terminalAfterPowerUp(books), { type: 'boot', realTime }).state);
+    return standing(run(terminalAfterPowerUp(readBack(BOOKS, books)), { type: 'boot', realTime }).state);
   };
   const table: TerminalTable = new DeviceTable<
     TerminalState,

@@ -2,8 +2,11 @@
 import { unreachable } from '../../../protocol/errors.ts';
 import type { AnyDevice } from '../../fleet/device.ts';
 import type { Conditions } from '../network/conditions.ts';
+import { JOURNAL_BANKS } from '../../fleet/actors.ts';
 import type { Run } from '../../fleet/run.ts';
+import type { RamFlash } from '../flash/ram-flash.ts';
 import { HOUR } from '../world/world.ts';
+import { aim } from './aim.ts';
 import type { Fault } from './schedule.ts';
 
 /** Raises a condition for a while. */
@@ -82,14 +85,23 @@ export function applyFault(simulation: Run, fault: Fault): void {
     case 'wornWord':
       if (device.flash === undefined) return;
       simulation.markDamaged(device);
-      device.flash.stuck.add(fault.size * 4);
+      device.flash.stuck.add(wordAt(device.flash, aim(device.flash, JOURNAL_BANKS, fault.size)));
       return;
     case 'bitRot': {
       if (device.flash === undefined) return;
       simulation.markDamaged(device);
       device.powerOff('bit rot');
-      device.flash.content[fault.size >> 3]! ^= 1 << (fault.size & 7);
+      device.flash.content[aim(device.flash, JOURNAL_BANKS, fault.size >> 3)]! ^= 1 << (fault.size & 7);
       return end(simulation, fault, () => bootOnline(simulation, device));
+    }
+    case 'misread': {
+      if (device.flash === undefined) return;
+      simulation.markDamaged(device);
+      device.powerOff('misread');
+      return end(simulation, fault, () => {
+        misreadOnce(device.flash!, fault.size);
+        bootOnline(simulation, device);
+      });
     }
     case 'clockJump':
       device.clockOffset = fault.size % 2 === 0 ? fault.size : -fault.size;
@@ -127,8 +139,8 @@ export function applyFault(simulation: Run, fault: Fault): void {
     }
     case 'nodeHides': {
       // A hub that asks one node alone has nothing to compare it with.
-      const node = hub.nodes[1 + (fault.size % (hub.nodes.length - 1))];
-      if (node === undefined) return;
+      if (hub.nodes.length === 1) return;
+      const node = hub.nodes[fault.size % hub.nodes.length]!;
       node.hidesEvents = true;
       return end(simulation, fault, () => {
         node.hidesEvents = false;
@@ -175,6 +187,20 @@ export function applyFault(simulation: Run, fault: Fault): void {
     };
     world.after(planned.forMs, look);
   }
+}
+
+const wordAt = ({ wordSize }: RamFlash, at: number): number => at - (at % wordSize);
+
+/** One of the next reads gives ones, zeros or a flipped bit instead. */
+function misreadOnce(flash: RamFlash, draw: number): void {
+  const wrong = flash.reads + 1 + (draw >> 2);
+  flash.onRead = (read, _, bytes) => {
+    if (read !== wrong || bytes.length === 0) return;
+    flash.onRead = undefined;
+    const how = draw & 3;
+    if (how < 2) bytes.fill(how === 0 ? 0xff : 0);
+    else bytes[draw % bytes.length]! ^= 1 << (draw & 7);
+  };
 }
 
 function bootOnline(simulation: Run, device: AnyDevice): void {

@@ -7,8 +7,9 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { journalRoom, type Storage } from '../../../../device/journal/capacity.ts';
 import { type Journal, openJournal } from '../../../../device/journal/journal.ts';
-import { DEFAULT_GEOMETRY, FileFlash } from '../flash.ts';
+import { DEFAULT_GEOMETRY, FileFlash, WORD_BYTES } from '../flash.ts';
 import { makeElement, openElement, readElement } from '../secure-element.ts';
 import { BoardMemory } from '../../mps2-an386/host/emulator.ts';
 import { journalOf, storedBy } from '../../mps2-an386/host/factory.ts';
@@ -73,8 +74,9 @@ const schema = z
 export type DeviceFile = z.infer<typeof schema>;
 export type DeviceRole = DeviceFile['role'];
 
-/** Banks of a Node device's journal: 256 KiB in four banks of 64 KiB. */
-const JOURNAL_BANKS = 4;
+/** Banks of a Node device's journal: four of 1 MiB. */
+export const JOURNAL_BANKS = 4;
+export const JOURNAL_ROOM = journalRoom({ ...DEFAULT_GEOMETRY, wordSize: WORD_BYTES }, JOURNAL_BANKS);
 
 export class DeviceFolder {
   readonly path: string;
@@ -104,7 +106,15 @@ export class DeviceFolder {
         severity: 'process',
         remedy: 'Put it back as it was. Without its journal a device must not pay or be paid any more.',
       });
-    return openJournal(new FileFlash(flashPath(this.path)), { banks: JOURNAL_BANKS });
+    return openJournal(new FileFlash(flashPath(this.path)), {
+      banks: JOURNAL_BANKS,
+      begun: hasDevice(this.path),
+    });
+  }
+
+  /** The journal, for the device that runs from it. */
+  get storage(): Storage {
+    return { room: JOURNAL_ROOM, open: () => this.openJournal() };
   }
 
   /** Throws `device_on_board` when the device went on on a board: from this older journal it would be a duplicate. */

@@ -33,7 +33,7 @@ async function runPayer(role: 'wearable' | 'car', flags: PayerFlags): Promise<vo
       entropyCertified: true,
     },
     process.host,
-    () => folder.openJournal(),
+    folder.storage,
     process.observer,
   );
   const dispatch = (event: PayerEvent) => runtime.dispatch(event);

@@ -58,13 +58,7 @@ async function makeTerminal(role: 'pos' | 'charger', flags: CommonFlags) {
     lanesMax: TERMINAL_LANES_MAX,
     entropyCertified: true,
   };
-  const device = terminalDevice(
-    folder.signing,
-    settings,
-    process.host,
-    () => folder.openJournal(),
-    process.observer,
-  );
+  const device = terminalDevice(folder.signing, settings, process.host, folder.storage, process.observer);
   const status = (): Line => {
     const { lanes, outbox, counts, member } = device.state.books;
     return {

@@ -1,0 +1,4 @@
+/** What a device on an ESP32 keeps its journal in: the partition `sundial` of the board's table. */
+export const journalFlash = { size: 256 * 1024, blockSize: 4096, wordSize: 4 } as const;
+/** Four of sixteen blocks. */
+export const journalBanks = 4;
