@@ -12,7 +12,10 @@ const LEFT = 64;
 const BOTTOM = 24;
 
 const escaped = (text: string): string =>
-  text.replace(/[&<>"]/g, (sign) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[sign]!);
+  text
+    .replace(/[&<>"]/g, (sign) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[sign]!)
+    // A number and its unit stay on one line.
+    .replace(/ %/g, '&nbsp;%');
 
 /** Whole tokens with a thousands mark; units below one are not shown. */
 const tokens = (units: number): string => grouped(Math.floor(units / 1_000_000));
@@ -64,8 +67,11 @@ td+td,th+th{text-align:right}.legend{margin:.2rem 0}.legend span{margin-right:1r
 .verdict p{margin:.3rem 0 0;font-weight:400}.good{color:var(--good)}.warn{color:var(--warn)}.bad{color:var(--bad)}
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:.6rem;margin:.8rem 0}
 .figures div{border:1px solid var(--line);background:var(--soft);padding:.5rem .7rem}.figures b{display:block;font-size:1.5rem;line-height:1.2}
-.figures span{color:var(--quiet);font-size:.85rem}.wide{overflow-x:auto}.wide table{min-width:36rem}.wide td,.wide th{overflow-wrap:normal}
-@media (min-width:50rem){.charts{display:grid;grid-template-columns:1fr 1fr;gap:0 1.2rem}}
+.figures span{color:var(--quiet);font-size:.85rem}
+@media (min-width:50rem){.charts{display:grid;grid-template-columns:1fr 1fr;gap:0 1.2rem}.charts section:first-child{grid-column:1/-1}}
+@media (max-width:40rem){.cards th{display:none}.cards tr{display:block;border:1px solid var(--line);margin:.5rem 0;padding:.2rem .5rem}
+.cards td{display:flex;justify-content:space-between;gap:1rem;border:0;padding:.15rem 0}.cards td:first-child{font-weight:600}
+.cards td:not(:first-child)::before{content:attr(data-name);color:var(--quiet)}.cards td:empty{display:none}}
 @media (prefers-color-scheme:dark){:root{--ink:#e6e6e6;--paper:#161616;--line:#444;--soft:#1f1f1f;--quiet:#a8a8a8;--good:#6fcf83;--bad:#ff8a80;--warn:#f0b45a}}`;
 
 export function page(title: string, body: string): string {
@@ -77,11 +83,18 @@ ${body}
 `;
 }
 
-const row = (cells: readonly string[], tag: 'td' | 'th'): string =>
-  `<tr>${cells.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join('')}</tr>`;
+const table = (rows: readonly (readonly string[])[]): string =>
+  `<table>${rows.map((cells) => `<tr>${cells.map((cell) => `<td>${escaped(cell)}</td>`).join('')}</tr>`).join('')}</table>`;
 
-const table = (rows: readonly (readonly string[])[], head?: readonly string[]): string =>
-  `<table>${head === undefined ? '' : row(head, 'th')}${rows.map((cells) => row(cells, 'td')).join('')}</table>`;
+/** A table with a head, whose rows become cards on a phone: nothing of a row is out of sight. */
+function cards(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const body = rows.map((cells) =>
+    cells.map((cell, i) => `<td data-name="${escaped(head[i]!)}">${escaped(cell)}</td>`).join(''),
+  );
+  return `<table class="cards"><tr>${head.map((name) => `<th>${escaped(name)}</th>`).join('')}</tr>${body.map((cells) => `<tr>${cells}</tr>`).join('')}</table>`;
+}
+
+const GROUP_HEAD = ['group', 'devices', 'approved', 'service rate', 'refused', 'frozen'];
 
 const figure = (value: string, words: string, kind = ''): string =>
   `<div><b class="${kind}">${escaped(value)}</b><span>${escaped(words)}</span></div>`;
@@ -120,7 +133,6 @@ function service({ sales, serviceRate, refusals, frozen, groups }: Summary): str
       .join(', '),
     group.frozen.join(', '),
   ]);
-  const head = ['group', 'devices', 'approved', 'service rate', 'refused', 'frozen'];
   return `<div class="figures">
 ${figure(rateOf(serviceRate), 'service rate', isLow ? 'warn' : 'good')}
 ${figure(grouped(sales.asked), 'sales asked')}
@@ -132,7 +144,7 @@ ${figure(grouped(frozen.length), 'devices frozen', frozen.length > 0 ? 'bad' : '
 ${reasons.length === 0 ? '<p>none</p>' : table(reasons)}
 <h2>Frozen devices</h2>
 <p class="${frozen.length > 0 ? 'bad' : ''}">${frozen.length === 0 ? 'none' : escaped(frozen.join(', '))}</p>
-${byGroup.length === 0 ? '' : `<h2>Groups</h2><div class="wide">${table(byGroup, head)}</div>`}`;
+${byGroup.length === 0 ? '' : `<h2>Groups</h2>${cards(GROUP_HEAD, byGroup)}`}`;
 }
 
 function charts(samples: readonly Sample[]): string {

@@ -61,6 +61,8 @@ function warningsOf(
   return warnings;
 }
 
+const missed = (count: number): string => `${count} ${count === 1 ? 'expectation' : 'expectations'} missed`;
+
 export interface Verdict {
   readonly headline: string;
   readonly warnings: readonly string[];
@@ -77,8 +79,7 @@ export function verdictOf(
   const warnings = warningsOf(all, groups, worst);
   const parts: string[] = [served(all)];
   if (all.frozen.length > 0) parts.push(`frozen: ${named(all.frozen)}`);
-  if (expected !== undefined)
-    parts.push(expected.ok ? 'as expected' : `${expected.missed.length} expectations missed`);
+  if (expected !== undefined) parts.push(expected.ok ? 'as expected' : missed(expected.missed.length));
   parts.push(violations === 0 ? 'every promise held' : `promises broken: ${violations}`);
   const isBad = violations > 0 || expected?.ok === false;
   const head = isBad ? 'FAILED' : warnings.length > 0 ? 'WARNING' : 'OK';
