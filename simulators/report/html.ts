@@ -8,8 +8,8 @@ import { grouped, percent } from './verdict.ts';
 
 const WIDTH = 640;
 const HEIGHT = 180;
-const LEFT = 64;
-const BOTTOM = 24;
+const LEFT = 76;
+const BOTTOM = 28;
 
 const escaped = (text: string): string =>
   text
@@ -60,7 +60,7 @@ ${paths.join('\n')}
 export const STYLE = `:root{--ink:#1b1b1b;--paper:#fff;--line:#ddd;--soft:#fafafa;--quiet:#5c5c5c;--good:#1c6b2a;--bad:#a40000;--warn:#8a5200}
 body{font:16px/1.45 system-ui,sans-serif;margin:0 auto;padding:1rem;max-width:60rem;color:var(--ink);background:var(--paper)}
 h1{font-size:1.4rem;margin:.2rem 0}h2{font-size:1.05rem;margin:1.4rem 0 .3rem}
-svg{width:100%;height:auto;background:var(--soft);border:1px solid var(--line)}svg text{font-size:12px;fill:var(--quiet)}
+svg{width:100%;height:auto;background:var(--soft);border:1px solid var(--line)}svg text{font-size:16px;fill:var(--quiet)}
 table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid var(--line);padding:.3rem .4rem;text-align:left;overflow-wrap:anywhere}
 td+td,th+th{text-align:right}.legend{margin:.2rem 0}.legend span{margin-right:1rem}.legend i{display:inline-block;width:.8rem;height:.8rem;margin-right:.3rem}
 .verdict{border:1px solid;border-left-width:.5rem;padding:.6rem .8rem;margin:.8rem 0;font-weight:600;overflow-wrap:anywhere}
@@ -68,8 +68,8 @@ td+td,th+th{text-align:right}.legend{margin:.2rem 0}.legend span{margin-right:1r
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:.6rem;margin:.8rem 0}
 .figures div{border:1px solid var(--line);background:var(--soft);padding:.5rem .7rem}.figures b{display:block;font-size:1.5rem;line-height:1.2}
 .figures span{color:var(--quiet);font-size:.85rem}
-@media (min-width:50rem){.charts{display:grid;grid-template-columns:1fr 1fr;gap:0 1.2rem}.charts section:first-child{grid-column:1/-1}}
-@media (max-width:40rem){.cards th{display:none}.cards tr{display:block;border:1px solid var(--line);margin:.5rem 0;padding:.2rem .5rem}
+@media (min-width:50rem){.charts{display:grid;grid-template-columns:1fr 1fr;gap:0 1.2rem}}
+@media (max-width:40rem){.cards tr:first-child{display:none}.cards tr{display:block;border:1px solid var(--line);margin:.5rem 0;padding:.2rem .5rem}
 .cards td{display:flex;justify-content:space-between;gap:1rem;border:0;padding:.15rem 0}.cards td:first-child{font-weight:600}
 .cards td:not(:first-child)::before{content:attr(data-name);color:var(--quiet)}.cards td:empty{display:none}}
 @media (prefers-color-scheme:dark){:root{--ink:#e6e6e6;--paper:#161616;--line:#444;--soft:#1f1f1f;--quiet:#a8a8a8;--good:#6fcf83;--bad:#ff8a80;--warn:#f0b45a}}`;
