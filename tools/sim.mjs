@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join, resolve as absolute } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ensureInstalled, root } from './ensure.mjs';
 
@@ -63,7 +63,7 @@ function work(file, args, onSeed) {
   return new Promise((resolve) => {
     const child = spawn(
       process.execPath,
-      ['--enable-source-maps', resolve(root, file), ...args.map(String)],
+      ['--enable-source-maps', absolute(root, file), ...args.map(String)],
       {
         stdio: ['ignore', 'pipe', 'inherit'],
       },
@@ -177,7 +177,7 @@ async function runHunt() {
   }
   if (options.worker === undefined) await bundle({ hunt: WORKER }, 'build/sim');
   const code = createHash('sha256')
-    .update(readFileSync(resolve(root, HUNTER)))
+    .update(readFileSync(absolute(root, HUNTER)))
     .digest('hex');
   const last = readRecord().at(-1)?.next ?? Math.floor(Date.now() / 1000);
   const from = Number(options.from ?? last);
