@@ -12,6 +12,9 @@ export interface LinkOwner {
   readonly group?: string;
 }
 
+/** Stands for all without a group; no name has no letters. */
+const EVERYBODY = '';
+
 /** The worst of all, whatever they are at the moment of looking. */
 function worst(all: readonly Conditions[]): Conditions {
   const [only] = all;
@@ -48,21 +51,21 @@ export class Weather {
     for (const name of named) if (!this.own.has(name)) this.own.set(name, calm());
   }
 
-  private partsOf(name: string): Conditions[] {
-    const group = this.groupOf.get(name);
-    const parts = [this.own.get(name)];
-    // A group's own hold whatever hits everybody, too, but for what it is excepted from.
-    parts.push(group === undefined ? this.everybody : this.own.get(group));
-    return parts.filter((part) => part !== undefined);
+  /** Whose conditions count for a device: its own, if it is named, and its group's or everybody's. */
+  private labelsOf(name: string): string[] {
+    const group = this.groupOf.get(name) ?? EVERYBODY;
+    return this.own.has(name) ? [name, group] : [group];
   }
 
   /** Conditions of the links of a device, or of a link between two. */
   of(...names: readonly string[]): Conditions {
     if (this.own.size === 0) return this.everybody;
-    const key = names.join(' ');
+    // Kept by whose conditions count, which are few, and not by pairs of devices.
+    const labels = [...new Set(names.flatMap((name) => this.labelsOf(name)))].sort();
+    const key = labels.join(' ');
     let view = this.views.get(key);
     if (view === undefined) {
-      view = worst([...new Set(names.flatMap((name) => this.partsOf(name)))]);
+      view = worst(labels.map((label) => this.own.get(label) ?? this.everybody));
       this.views.set(key, view);
     }
     return view;
