@@ -1,5 +1,5 @@
 /**
- * Every file, folder and npm script that a guide names is there. Not looked at here: what is built (`build/...`), names
+ * Every file, folder and npm script that a guide names is there. Not looked at here: what is built (`build/...`, `state/...`), names
  * with a placeholder, and the simulators' guide, which names files from the folders of its parts.
  */
 import { existsSync, readFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import * as assert from 'uvu/assert';
 import { projectFiles } from './rules.ts';
 
 const guides = [...projectFiles()].filter((file) => file.endsWith('.md') && file !== 'simulators/README.md');
-const BUILT = /^(build|node_modules)\//;
+const BUILT = /^(build|node_modules|state)\//;
 
 /** `hub/ports.ts` and the like: a name with a slash or an ending of ours, and nothing but a path. */
 const named = (text: string): string[] =>
