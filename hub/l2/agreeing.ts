@@ -32,6 +32,7 @@ export function agreeing(nodes: readonly L2[]): L2 {
 const textOf = (value: unknown): string =>
   JSON.stringify(value, (_key, inner: unknown) => (typeof inner === 'bigint' ? `${inner}n` : inner));
 
+/** Several nodes behind the port of one. Each method says which of them it believes; the port says the rest. */
 export class AgreeingL2 implements L2 {
   private readonly nodes: readonly L2[];
 
