@@ -21,9 +21,13 @@ import { Deframer, encodeFrame } from './links/framing.ts';
 export interface Machine<B, S extends { readonly books: B }, E, R extends { readonly type: string }> {
   readonly emptyBooks: B;
   readonly records: RecordTable<R>;
+  /** The books after one more record. Pure. */
   apply(books: B, record: R): B;
+  /** Records that rebuild these books. */
   snapshot(books: B): R[];
+  /** The state in which a power-up begins. */
   afterPowerUp(books: B, frozen: boolean): S;
+  /** One event: the next state and what is to be done. Pure; `nowMs` is the monotonic timer. */
   step(state: S, event: E, nowMs: number): Step<S, R>;
 }
 
@@ -48,7 +52,9 @@ export interface Observer<R> {
   onEffect?(effect: Effect<R>): void;
   /** A record is durable from now on. */
   onStored?(record: R): void;
+  /** What a display would show. */
   onNotice?(notice: Notice): void;
+  /** Something failed that a device may handle. */
   onFault?(fault: Fault): void;
   /** An error that no device may handle (a defect, a cut in a test): the device is dead. Absent: it is thrown. */
   onCrash?(error: unknown): void;
@@ -71,6 +77,10 @@ interface LinkUp {
   readonly link: Link | undefined;
 }
 
+/**
+ * Runs one machine over one host: events in, effects out, one after the other in the order in which they were asked
+ * for.
+ */
 export class Runtime<
   B,
   S extends { readonly books: B },
@@ -142,6 +152,7 @@ export class Runtime<
     this.state = machine.afterPowerUp(books, frozen);
   }
 
+  /** True when the journal can't be trusted: nothing is signed or stored. */
   get frozen(): boolean {
     return this.journal === undefined;
   }
@@ -165,6 +176,7 @@ export class Runtime<
     return realTime === undefined ? { type: 'boot' } : { type: 'boot', realTime: seconds(realTime) };
   }
 
+  /** Ends clock and links. What was stored stays. */
   stop(): void {
     this.stopClock?.();
     this.attached?.close();

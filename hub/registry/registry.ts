@@ -74,6 +74,7 @@ export type RegistryPatch = Patch<RegistryState>;
 
 type Json = { [key: string]: unknown };
 
+/** The registry in memory, and its way to the disk. */
 export class Registry {
   private readonly stored: RegistryState;
   private readonly log: PatchLog;
