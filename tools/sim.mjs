@@ -4,29 +4,33 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve as absolute } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ensureInstalled, root } from './ensure.mjs';
 
 const help = `npm run sim:ci | npm run sim:hunt -- [options] | npm run sim:plants -- [--only name]
-  --minutes n   stop after this long (default 30)
+  --minutes n   stop after this long (default 30, and no bound when --seeds is given)
   --from seed   first seed (default: behind the last one that was hunted in this checkout, or else from the clock)
   --seeds n     stop after this many seeds
   --workers n   processes (default 2)
   --record file where what was hunted is written down (default build/sim/hunted.json)
   --totals      hunt nothing, print what was hunted in this checkout
   --only names  only these planted bugs, with commas between
+  --worker file hunt with this bundle of simulators/cli/hunt-worker.ts instead of a new one
+  --json        hunt: one line {"seeds","violations","events"} on stdout, with "found" when there are any; the rest on stderr
 `;
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    minutes: { type: 'string', default: '30' },
+    minutes: { type: 'string' },
     from: { type: 'string' },
     seeds: { type: 'string' },
     workers: { type: 'string' },
     record: { type: 'string' },
     totals: { type: 'boolean', default: false },
     only: { type: 'string' },
+    json: { type: 'boolean', default: false },
+    worker: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -35,22 +39,35 @@ if (options.help || !['ci', 'hunt', 'plants'].includes(mode)) {
   process.stdout.write(help);
   process.exit(options.help ? 0 : 2);
 }
+for (const name of ['minutes', 'from', 'seeds', 'workers'])
+  if (options[name] !== undefined && !/^\d{1,12}$/.test(options[name])) {
+    process.stderr.write(`--${name} is a whole number, and not "${options[name]}"\n${help}`);
+    process.exit(2);
+  }
 ensureInstalled();
 const { bundle, bundleChanged } = await import('./bundle.mjs');
 const WORKERS = Number(options.workers ?? Math.min(2, availableParallelism()));
 const WORKER = 'simulators/cli/hunt-worker.ts';
+const HUNTER = options.worker ?? 'build/sim/hunt.mjs';
 /** Seeds within which each planted bug must be found. */
 const PLANT_SEEDS = 300;
 /** Seeds of CI beside those of test/seeds.txt. */
 const CI_SEEDS = 60;
 const CI_MINUTES = 3;
 
+/** What people read of a hunt: beside the one line of JSON it goes to stderr. */
+const say = (text) => (options.json ? process.stderr : process.stdout).write(text);
+
 /** Runs seeds in one process; calls `onSeed` with each result. Resolves with the exit code. */
 function work(file, args, onSeed) {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, ['--enable-source-maps', join(root, file), ...args.map(String)], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+    const child = spawn(
+      process.execPath,
+      ['--enable-source-maps', absolute(root, file), ...args.map(String)],
+      {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    );
     let rest = '';
     child.stdout.on('data', (data) => {
       rest += data;
@@ -70,13 +87,13 @@ async function hunt(from, until, minutes, onSeed = () => undefined) {
   const startedMs = Date.now();
   const codes = await Promise.all(
     Array.from({ length: WORKERS }, (_, index) =>
-      work('build/sim/hunt.mjs', [from + index, WORKERS, until, minutes * 60_000, 'all'], (result) => {
+      work(HUNTER, [from + index, WORKERS, until, minutes * 60_000, 'all'], (result) => {
         seeds += 1;
         events += result.events;
         onSeed(result);
         if (result.violation === undefined) return;
         found.push(result);
-        process.stdout.write(`seed ${result.seed}: ${result.violation}\n  again with: ${result.command}\n`);
+        say(`seed ${result.seed}: ${result.violation}\n  again with: ${result.command}\n`);
       }),
     ),
   );
@@ -136,37 +153,52 @@ function printTotals(ranges) {
   const sum = (field) => ranges.reduce((total, range) => total + field(range), 0);
   const codes = new Set(ranges.map(({ code }) => code)).size;
   const [seeds, seconds] = [sum((range) => range.seeds), sum((range) => range.seconds)];
-  process.stdout.write(
+  say(
     `in all: ${seeds} seeds in ${ranges.length} ranges of ${codes} builds, ` +
       `${sum((range) => range.violations.length)} violations, ${sum((range) => range.events)} events, ${seconds} s\n`,
   );
 }
+
+/** A hunt as one object. */
+function lineOf(seeds, events, found) {
+  const line = { seeds, violations: found.length, events };
+  if (found.length === 0) return line;
+  return { ...line, found: found.map(({ seed, violation, command }) => ({ seed, violation, command })) };
+}
+
+/** How long a hunt may take: a number of seeds that was asked for is run to its end. */
+const huntMinutes = () =>
+  Number(options.minutes ?? (options.seeds === undefined ? 30 : Number.MAX_SAFE_INTEGER / 60_000));
 
 async function runHunt() {
   if (options.totals) {
     printTotals(readRecord());
     return true;
   }
-  await bundle({ hunt: WORKER }, 'build/sim');
+  if (options.worker === undefined) await bundle({ hunt: WORKER }, 'build/sim');
   const code = createHash('sha256')
-    .update(readFileSync(join(root, 'build/sim/hunt.mjs')))
+    .update(readFileSync(absolute(root, HUNTER)))
     .digest('hex');
   const last = readRecord().at(-1)?.next ?? Math.floor(Date.now() / 1000);
   const from = Number(options.from ?? last);
   const until = options.seeds === undefined ? Number.MAX_SAFE_INTEGER : from + Number(options.seeds) - 1;
-  process.stdout.write(`hunting from seed ${from} with ${WORKERS} workers\n`);
+  say(`hunting from seed ${from} with ${WORKERS} workers\n`);
   const range = new Range(from, code.slice(0, 12));
-  const { seeds, events, found, seconds, ok } = await hunt(from, until, Number(options.minutes), (result) =>
+  const { seeds, events, found, seconds, ok } = await hunt(from, until, huntMinutes(), (result) =>
     range.add(result),
   );
   range.write();
   const perSecond = (count, digits) => (count / Math.max(seconds, 1)).toFixed(digits);
-  process.stdout.write(
+  say(
     `${seeds} seeds, ${found.length} violations, ${perSecond(seeds, 1)} seeds/s, ${perSecond(events, 0)} events/s, ` +
       `${seconds.toFixed(0)} s\n`,
   );
   printTotals(readRecord());
-  return ok && found.length === 0;
+  if (options.json) process.stdout.write(`${JSON.stringify(lineOf(seeds, events, found))}\n`);
+  // A hunt that was to run so many seeds and ran fewer found nothing in those that it did not run.
+  const isWhole =
+    options.seeds === undefined || options.minutes !== undefined || seeds === Number(options.seeds);
+  return ok && isWhole && seeds > 0 && found.length === 0;
 }
 
 async function runCi() {

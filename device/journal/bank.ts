@@ -185,6 +185,8 @@ export class Bank {
   /** Units between two places that are not erased; counts no further than `most`. */
   private dirtyUnits(from: number, to: number, most: number): number {
     let found = 0;
+    // A part that can tell is asked about the whole first: nearly all of a bank is erased.
+    if (this.flash.isErased !== undefined && this.isErased(from, to - from)) return 0;
     for (let at = from; at < to && found < most; at += ONES.length) {
       const end = Math.min(at + ONES.length, to);
       if (this.isErased(at, end - at)) continue;

@@ -189,9 +189,9 @@ export const MAGIC: readonly Magic[] = [
     units: 1_660_000,
     about: 'every message takes four seconds longer',
     play: async (stage) => {
-      stage.simulation.conditions.tapSlowMs = 4 * SECOND;
+      stage.simulation.weather.everybody.tapSlowMs = 4 * SECOND;
       await stage.sale(1_660_000);
-      stage.simulation.conditions.tapSlowMs = 0;
+      stage.simulation.weather.everybody.tapSlowMs = 0;
       await stage.sale(1_660_000);
     },
   },

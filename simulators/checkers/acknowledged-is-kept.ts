@@ -1,4 +1,9 @@
-/** Rule 12: what the hub acknowledged stands in its ledger then, and after every restart. */
+/**
+ * Rule 12: what the hub acknowledged stands in its ledger then, and after every restart.
+ *
+ * Not checked here: acknowledgements that a payer's copies get, what an acknowledgement says beside the entry and its
+ * position, and whether what is kept is ever settled (`paid-or-attributed.ts`).
+ */
 import type { MakeChecker } from './checker.ts';
 
 export const acknowledgedIsKept: MakeChecker = (simulation, report) => {

@@ -1,6 +1,9 @@
 /**
  * Rule 2 and 4: "approved" and a delivered tick stand in the terminal's storage, no request is approved twice, and what
  * was approved is never voided.
+ *
+ * Not checked here: what is stored after the approval and lost by damaged flash (`nothing-forgotten.ts`), the sum and lease
+ * of what was approved (`within-the-lease.ts`), and receipts that payers keep.
  */
 import { bytesKey } from '../../hub/intake/trie.ts';
 import { equalBytes } from '../../protocol/bytes.ts';

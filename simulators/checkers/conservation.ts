@@ -1,4 +1,9 @@
-/** Rule 14, per channel: deposit + credits = settled + bond or pot + returned + held. And no balance out of nothing. */
+/**
+ * Rule 14, per channel: deposit + credits = settled + bond or pot + returned + held. And no balance out of nothing.
+ *
+ * Not checked here: what the real vault does (`test/vault` compares the model with it), withdrawals to a payee's own
+ * account, fees, and channels that no block touched.
+ */
 import type { MakeChecker } from './checker.ts';
 
 export const conservation: MakeChecker = (_simulation, report) => ({

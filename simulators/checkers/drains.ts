@@ -1,4 +1,9 @@
-/** After faults stop, outboxes empty and every voucher gets its answer, within a bounded virtual time. */
+/**
+ * After faults stop, outboxes empty and every voucher gets its answer, within a bounded virtual time.
+ *
+ * Not checked here: how soon it happens within the drain, dishonest payers, devices that are frozen or whose key is dead, and
+ * whether leases are renewed again.
+ */
 import type { MakeChecker } from './checker.ts';
 
 export const drains: MakeChecker = (simulation, report) => ({

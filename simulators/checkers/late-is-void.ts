@@ -1,4 +1,9 @@
-/** Rule 4: only the request that stands open at the till is approved; what comes after it was dropped is void. */
+/**
+ * Rule 4: only the request that stands open at the till is approved; what comes after it was dropped is void.
+ *
+ * Not checked here: ticks that come late (`paid-or-attributed.ts` adds them up), and whether the credit of a voided voucher
+ * reaches its payer.
+ */
 import { equalBytes } from '../../protocol/bytes.ts';
 import type { TerminalActor } from '../fleet/actors.ts';
 import type { MakeChecker } from './checker.ts';

@@ -1,4 +1,8 @@
-/** Two devices that talk come to rest: no link carries an echo that feeds itself. */
+/**
+ * Two devices that talk come to rest: no link carries an echo that feeds itself.
+ *
+ * Not checked here: bytes, messages of terminals, uplinks, and floods of less than that many messages a minute.
+ */
 import type { MakeChecker } from './checker.ts';
 
 /** A tick takes seconds and four messages, a tap some twenty; doubled and repeated they stay far below this. */

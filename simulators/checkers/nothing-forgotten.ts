@@ -1,6 +1,9 @@
 /**
  * Rule 17: a device that starts, whatever was done to its flash, has what it had, or is frozen: a till every voucher that
  * it approved and the hub has not acknowledged, and the ticks that it delivered; a payer every seq that left it.
+ *
+ * Not checked here: settings, leases, certificates and counters of a device, confirmations that a payer had, and what a
+ * frozen device holds.
  */
 import { bytesKey } from '../../hub/intake/trie.ts';
 import { equalBytes } from '../../protocol/bytes.ts';

@@ -4,6 +4,9 @@
  * 10. What a hub or a payee costs an honest payer's payees, or the payer, stays within what it signed itself. What stands
  * only in a device that is frozen, since its flash was damaged, is that device's loss, and counted as such; a damaged one
  * that goes on owes everything.
+ *
+ * Not checked here: when it is paid, lanes of a frozen device or a dead key, what a withdrawn balance becomes, and losses
+ * below what its culprit may cost: those are counted, not refused.
  */
 import { channelBook, findEntry, topOf } from '../../hub/intake/books.ts';
 import { bytesKey, trieEntries } from '../../hub/intake/trie.ts';

@@ -1,4 +1,8 @@
-/** Rule 1 and 2: an honest payer never lets two different vouchers of one seq, or two of one tick, leave the chip. */
+/**
+ * Rule 1 and 2: an honest payer never lets two different vouchers of one seq, or two of one tick, leave the chip.
+ *
+ * Not checked here: copies that go to the hub, dishonest payers, and vouchers that are signed and never sent.
+ */
 import type { MakeChecker } from './checker.ts';
 
 export const uniqueSeq: MakeChecker = (_simulation, report) => {

@@ -3,6 +3,9 @@
  * channel, inside its window and its limits, while it lives; within the terminal's caps; and not on a channel that the
  * terminal has heard to be revoked. Time is the world's: a terminal whose clock was tampered with may be off by
  * clockError, as rule 7 allows.
+ *
+ * Not checked here: whether the hub should have signed that lease (`paid-or-attributed.ts` bounds what it lent), the cap over
+ * all channels, tick values, and a revocation that the terminal has not heard of.
  */
 import type { RecordOf } from '../../hub/ledger/records.ts';
 import { equalBytes } from '../../protocol/bytes.ts';

@@ -58,15 +58,43 @@ function run(flags: Flags): void {
   });
   process.stderr.write('\n');
   const { ok, states, ledgers, transitions, seconds, fault, trace, capped } = found;
+  const silence = drop && fault === undefined ? silenceOf(config, flags.drop!, drop, found) : undefined;
   if (flags.json) {
-    const line = { ok, states, seconds, ledgers, transitions, peakMb: peakMb(), capped, fault, trace };
+    const dropped = drop && { rule: flags.drop, broke: found.broke, shownBy: drop.shownBy, words: silence };
+    const line = {
+      ok,
+      states,
+      seconds,
+      ledgers,
+      transitions,
+      peakMb: peakMb(),
+      capped,
+      dropped,
+      fault,
+      trace,
+    };
     process.stdout.write(`${JSON.stringify({ config: nameOf(config), ...line })}\n`);
   } else {
     process.stdout.write(`${wordsOf(config, found)}\n`);
     if (trace !== undefined) process.stdout.write(`  ${trace.join('\n  ')}\n`);
+    if (silence !== undefined) process.stdout.write(`  ${silence}\n`);
   }
-  // A violation prints its shortest trace; it is a failure even where a rule was dropped on purpose.
-  process.exitCode = ok ? 0 : 1;
+  // A violation prints its shortest trace; it is a failure even where a rule was dropped on purpose. A walk that could show
+  // nothing of the dropped rule is no answer either.
+  process.exitCode = silence !== undefined ? SILENT : ok ? 0 : 1;
+}
+
+/** The exit code of a walk without a rule that shows nothing of that rule. */
+const SILENT = 2;
+
+/** Why a walk without a rule found nothing, and where it would. */
+function silenceOf(config: Config, rule: string, { shownBy }: Drop, { broke, capped }: Exploration): string {
+  const where = `sundial sim explore --config ${shownBy} --drop ${rule} shows what it is for`;
+  const here = nameOf(config);
+  const end = capped ? ', as far as it was walked' : '';
+  return broke === 0
+    ? `${here} never exercises ${rule}${end}: nothing was broken, and nothing is shown; ${where}`
+    : `${rule} was broken ${figure(broke)} times, and ${here} has no harm in that${end}; ${where}`;
 }
 
 function wordsOf(

@@ -5,11 +5,11 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { loadCrypto } from '../../hub/crypto/crypto.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { CHIPS, chipEngines, type ChipName, fitForChips } from '../fleet/chips/chips.ts';
-import { FAULT_KINDS, type FaultKind, type FaultLevel, type FaultLevels } from '../stage/faults/schedule.ts';
 import { playMagic } from '../adversary/magic.ts';
 import { htmlReport } from '../report/html.ts';
 import { sweepPage, sweepTable } from '../report/sweep.ts';
 import { Sampler } from '../report/samples.ts';
+import { nearest } from '../scenarios/fields.ts';
 import { readScenario, SCENARIOS } from '../scenarios/index.ts';
 import type { Scenario } from '../scenarios/schema.ts';
 import {
@@ -31,6 +31,7 @@ import { formatMoney } from '../../hardware/boards/node/cli/money.ts';
 import { projectRoot } from '../../hardware/boards/node/cli/paths.ts';
 import { addExploreCommand } from './explore-command.ts';
 import { largeFleet } from './large-fleet.ts';
+import { type Pace, wordsOf } from './say.ts';
 import { fail } from '../../hardware/boards/node/cli/output.ts';
 
 interface SimFlags {
@@ -65,7 +66,10 @@ export function addSimCommand(program: Command): void {
     .option('--days <n>', 'days in which payments are made', whole)
     .option('--hours <n>', 'hours in which payments are made', whole)
     .option('--seed <n>', 'the same seed gives the same run', whole, 1)
-    .option('--faults <levels>', 'off, swarm, or kind=off|seldom|rare|frequent, separated by commas')
+    .option(
+      '--faults <levels>',
+      'off, swarm, or kind=off|seldom|rare|frequent or kind=<times in 1,000 hours>, separated by commas',
+    )
     .option('--keep <ids>', 'only these faults of the schedule, separated by commas; none for none')
     .option('--until <seconds>', 'virtual seconds after which payments and faults stop', whole)
     .option('--real', 'real signatures instead of the stand-in: the trace hash is the same', false)
@@ -143,36 +147,52 @@ function scenarioOf(flags: SimFlags): Scenario {
   const builtIn = SCENARIOS.get(flags.scenario);
   const base = builtIn ?? readScenario(readJson(flags.scenario), flags.scenario);
   const hours = flags.hours ?? (flags.days === undefined ? base.hours : flags.days * 24);
-  const faults = flags.faults === undefined ? base.faults : parseFaults(flags.faults);
-  const scenario = readScenario({ ...base, hours, faults }, flags.scenario);
+  const scenario = readScenario({ ...base, hours, ...replacedFaults(base, flags.faults) }, flags.scenario);
   return flags.on === 'node' ? scenario : fitForChips(scenario);
 }
 
 function readJson(file: string): unknown {
+  let text: string;
   try {
-    return JSON.parse(readFileSync(file, 'utf8'));
+    text = readFileSync(file, 'utf8');
   } catch (cause) {
-    throw new SundialError('scenario', `"${file}" is neither a scenario nor a JSON file that can be read`, {
+    const names = [...SCENARIOS.keys()];
+    const near = nearest(file, names);
+    throw new SundialError('scenario', `"${file}" is neither a scenario nor a file that can be read`, {
       severity: 'call',
-      remedy: `Name one of ${[...SCENARIOS.keys()].join(', ')}, or a file.`,
+      remedy: `${near === undefined ? '' : `Did you mean ${near}? `}Name one of ${names.join(', ')}, or a file.`,
+      cause,
+    });
+  }
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new SundialError('scenario', `${file} is no JSON: ${(cause as Error).message}`, {
+      severity: 'call',
+      remedy: 'simulators/README.md has an example, and a table of all fields.',
       cause,
     });
   }
 }
 
-function parseFaults(text: string): FaultLevels | 'swarm' {
+/** Faults that the command names stand instead of all that the scenario has: its own, its groups' and its script. */
+function replacedFaults({ groups }: Scenario, text: string | undefined): object {
+  if (text === undefined) return {};
+  return {
+    faults: parseFaults(text),
+    script: undefined,
+    groups: groups?.map((group) => ({ ...group, faults: undefined })),
+  };
+}
+
+/** Levels or rates by kind, as the command has them; the schema checks both. */
+function parseFaults(text: string): unknown {
   if (text === 'swarm') return 'swarm';
   if (text === 'off') return {};
   return Object.fromEntries(
     text.split(',').map((part) => {
       const [kind = '', level = 'rare'] = part.split('=');
-      if (!FAULT_KINDS.includes(kind as FaultKind)) {
-        throw new SundialError('fault_kind', `"${kind}" is no kind of fault`, {
-          severity: 'call',
-          remedy: `Kinds are ${FAULT_KINDS.join(', ')}.`,
-        });
-      }
-      return [kind, level as FaultLevel];
+      return [kind, /^\d+$/.test(level) ? { per1000Hours: Number(level) } : level];
     }),
   );
 }
@@ -229,7 +249,7 @@ async function run(flags: SimFlags): Promise<void> {
   const replayed = await replayAll(recorded, flags);
   const summary = summarise(simulation);
   const reproducer =
-    summary.ok || !flags.shrink || simulation.fleet.devices.length > SHRINK_DEVICES_MAX
+    summary.violations === 0 || !flags.shrink || simulation.fleet.devices.length > SHRINK_DEVICES_MAX
       ? undefined
       : await shrink({ ...options, suite: standInSuite(), keepTrace: false });
   if (flags.report !== undefined)
@@ -238,17 +258,18 @@ async function run(flags: SimFlags): Promise<void> {
     writeFileSync(flags.trace, simulation.trace.lines!.map((line) => JSON.stringify(line)).join('\n'));
   const command = commandOf(flags, simulation, reproducer);
   const ok = summary.ok && replayed.every(({ difference }) => difference === undefined);
+  const pace: Pace = {
+    seconds,
+    tapsPerDeviceDay: tapsPerDeviceDay(simulation),
+    eventsPerSecond: rateOf(simulation, seconds),
+  };
   if (flags.json) {
     const found = simulation.violations;
     const real = replayed.length > 0 ? { realDevices: replayed, onChip: onChip(replayed, flags.on) } : {};
-    const more = summary.ok ? {} : { found, reproducer: { ...reproducer, command } };
-    const rates = {
-      tapsPerDeviceDay: tapsPerDeviceDay(simulation),
-      eventsPerSecond: rateOf(simulation, seconds),
-    };
-    process.stdout.write(`${JSON.stringify({ ...summary, ok, seconds, ...rates, ...real, ...more })}\n`);
+    const more = found.length === 0 ? {} : { found, reproducer: { ...reproducer, command } };
+    process.stdout.write(`${JSON.stringify({ ...summary, ok, ...pace, ...real, ...more })}\n`);
   } else {
-    say(simulation, seconds, command);
+    process.stdout.write(`${wordsOf(simulation, summary, pace, command)}\n`);
     for (const { device, events, effects, difference } of replayed)
       process.stdout.write(
         `  ${device} on the device runtime (${flags.on}): ${events} events, ${effects} effects, ` +
@@ -331,22 +352,3 @@ const rateOf = ({ world }: Simulation, seconds: number): number =>
 /** Taps, each counted once, by devices and days. */
 const tapsPerDeviceDay = ({ accounts, fleet, options }: Simulation): number =>
   Math.round((accounts.taps * 24 * 10) / (fleet.devices.length * options.scenario.hours)) / 10;
-
-function say(simulation: Simulation, seconds: number, command: string): void {
-  const summary = summarise(simulation);
-  const hours = simulation.options.scenario.hours;
-  const lines = [
-    `scenario ${summary.scenario}, ${summary.devices} devices, ${hours} h, seed ${summary.seed}`,
-    `  ${summary.taps} taps, ${tapsPerDeviceDay(simulation)} a device-day, and ${summary.ticks} ticks`,
-    `  ${summary.events} events in ${seconds.toFixed(1)} s, ${rateOf(simulation, seconds)} events/s`,
-    `  ${summary.faults} faults: ${summary.cuts} power cuts, ${summary.hubCrashes} hub crashes, ${summary.reorganisations} reorganisations`,
-    `  ledger ${summary.ledger} records; ${summary.batches} settlements of ${summary.lanesSettled} lanes`,
-    `  delivered ${formatMoney(summary.delivered)}, settled net of credits ${formatMoney(summary.settled)} TIME`,
-    ...Object.entries(summary.lost).map(([culprit, units]) => `  lost by ${culprit}: ${units} units`),
-    `  trace ${summary.traceHash}`,
-  ];
-  for (const { checker, atMs, words } of simulation.violations)
-    lines.push(`  VIOLATION of "${checker}" at ${Math.floor(atMs / SECOND)} s: ${words}`);
-  if (!summary.ok) lines.push(`  again with: ${command}`);
-  process.stdout.write(`${lines.join('\n')}\n`);
-}

@@ -12,6 +12,7 @@ import { applyRecord as applyTerminal, type TerminalRecord } from '../../protoco
 import type { TerminalState } from '../../protocol/machines/terminal/state.ts';
 import type { TerminalEvent } from '../../protocol/machines/terminal/terminal.ts';
 import { addressNamed, signedDigest } from './suite.ts';
+import { canonical } from './space.ts';
 import type { Trail } from './actors/device.ts';
 
 type PayerRun = (state: PayerState, event: PayerEvent) => { state: PayerState; trail: Trail<PayerRecord>[] };
@@ -31,6 +32,8 @@ export interface TerminalHands {
 export interface Drop {
   /** Which rule of the design is broken. */
   readonly rule: string;
+  /** A small configuration in which the walk without it fails. */
+  readonly shownBy: string;
   readonly payer?: (run: PayerRun, state: PayerState, event: PayerEvent) => ReturnType<PayerRun> | undefined;
   readonly terminal?: (
     hands: TerminalHands,
@@ -45,7 +48,26 @@ export interface Drop {
   readonly creditsByLane?: boolean;
 }
 
-export const NO_DROP: Drop = { rule: 'none' };
+export const NO_DROP: Drop = { rule: 'none', shownBy: 'none' };
+
+/** The same drop, which tells each time that a device does something else than the rule asks for. */
+export function watched(drop: Drop, onBreak: () => void): Drop {
+  const compared = <R>(broken: R | undefined, whole: () => R): R | undefined => {
+    if (broken !== undefined && canonical(broken) !== canonical(whole())) onBreak();
+    return broken;
+  };
+  const { payer, terminal } = drop;
+  return {
+    ...drop,
+    ...(payer && {
+      payer: (run, state, event) => compared(payer(run, state, event), () => run(state, event)),
+    }),
+    ...(terminal && {
+      terminal: (hands, state, event) =>
+        compared(terminal(hands, state, event), () => hands.run(state, event)),
+    }),
+  };
+}
 
 /** What is sent goes before what is stored. */
 function sendFirst<R>(trail: readonly Trail<R>[]): Trail<R>[] {
@@ -95,6 +117,7 @@ const isRequest = (event: PayerEvent): boolean =>
 export const DROPS: Readonly<Record<string, Drop>> = {
   payerPersist: {
     rule: '2, the payer sends a voucher before it stored the intent',
+    shownBy: 's1',
     payer: (run, state, event) => {
       const ran = run(state, event);
       return stores(ran.trail, 'intent') ? { ...ran, trail: sendFirst(ran.trail) } : ran;
@@ -102,6 +125,7 @@ export const DROPS: Readonly<Record<string, Drop>> = {
   },
   payeePersist: {
     rule: '2, the terminal says approved before it stored the voucher',
+    shownBy: 's1',
     terminal: ({ run }, state, event) => {
       const ran = run(state, event);
       return stores(ran.trail, 'answered') ? { ...ran, trail: sendFirst(ran.trail) } : ran;
@@ -109,6 +133,7 @@ export const DROPS: Readonly<Record<string, Drop>> = {
   },
   tickPersist: {
     rule: '2, the payer reveals a tick before it stored that',
+    shownBy: 's2',
     payer: (run, state, event) => {
       const ran = run(state, event);
       return stores(ran.trail, 'tickRevealed') ? { ...ran, trail: sendFirst(ran.trail) } : ran;
@@ -116,6 +141,7 @@ export const DROPS: Readonly<Record<string, Drop>> = {
   },
   tickAck: {
     rule: '3, the acknowledgement of a tick clears a later one',
+    shownBy: 's3',
     terminal: ({ run }, state, event) => {
       const ran = run(state, event);
       const waiting = state.books.outbox.find((entry) => entry.kind === 'tick');
@@ -127,6 +153,7 @@ export const DROPS: Readonly<Record<string, Drop>> = {
   },
   unconfirmed: {
     rule: '3, a new voucher while one is unconfirmed at the terminal',
+    shownBy: 's1',
     payer: (run, state, event) => {
       if (!isRequest(event)) return undefined;
       const ran = run(unanswered(state), event);
@@ -135,6 +162,7 @@ export const DROPS: Readonly<Record<string, Drop>> = {
   },
   noVoid: {
     rule: '4, a late voucher is ignored instead of voided',
+    shownBy: 's1',
     terminal: ({ run }, state, event) => {
       const ran = run(state, event);
       const voids = ran.trail.some(
@@ -145,6 +173,7 @@ export const DROPS: Readonly<Record<string, Drop>> = {
   },
   shortLedger: {
     rule: '4, a terminal that forgot a lane believes a ledger that was shorter then',
+    shownBy: 's8',
     terminal: ({ run }, state, event) => {
       const { books, volatile } = state;
       if (volatile.unknown === undefined || event.type !== 'message') return undefined;
@@ -154,11 +183,13 @@ export const DROPS: Readonly<Record<string, Drop>> = {
   },
   noHubWord: {
     rule: "4, a terminal that forgot a lane takes no word of the hub's",
+    shownBy: 's8',
     terminal: (_hands, state, event) =>
       event.type === 'message' && event.message.type === 'unknown' ? { state, trail: [] } : undefined,
   },
   foreignVoid: {
     rule: "4, a terminal voids a voucher for another terminal's request",
+    shownBy: 's4',
     terminal: ({ run, runAs, self }, state, event) => {
       if (event.type !== 'message' || !('terminal' in event.message)) return undefined;
       const { message } = event;
@@ -168,6 +199,7 @@ export const DROPS: Readonly<Record<string, Drop>> = {
   },
   exactBase: {
     rule: '4, the lane must stand exactly where this terminal left it',
+    shownBy: 's4',
     terminal: (_hands, state, event) => {
       if (event.type !== 'message') return undefined;
       const { message } = event;
@@ -184,6 +216,7 @@ export const DROPS: Readonly<Record<string, Drop>> = {
   },
   streamSurvives: {
     rule: '6, the stream stays open after the next voucher',
+    shownBy: 's2',
     payer: (run, state, event) => {
       const { stream } = state.books;
       if (!isRequest(event) || stream === undefined) return undefined;
@@ -195,6 +228,7 @@ export const DROPS: Readonly<Record<string, Drop>> = {
   },
   creditEarly: {
     rule: '1, a credit can be spent before L2 has it',
+    shownBy: 's11',
     payer: (run, state, event) => {
       const { lease } = state.books;
       if (!isRequest(event) || lease === undefined) return undefined;
@@ -205,10 +239,12 @@ export const DROPS: Readonly<Record<string, Drop>> = {
   },
   creditPerLane: {
     rule: '8, a credit counts for the lane as a whole and not for its voucher',
+    shownBy: 's10',
     creditsByLane: true,
   },
   exitDelay: {
     rule: '11, the owner has the rest before the last voucher accepted within the rules is settled',
+    shownBy: 's9',
     timing: {
       ...DEFAULT_TIMING,
       exitDelay: watchLag + leaseLifetime + clockError + payeeOfflineMax + claimMargin - 1,
@@ -216,6 +252,7 @@ export const DROPS: Readonly<Record<string, Drop>> = {
   },
   transportAck: {
     rule: '12, the outbox is cleared when the transport confirms',
+    shownBy: 's1',
     transportAcknowledges: true,
   },
 };

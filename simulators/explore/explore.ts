@@ -28,6 +28,8 @@ export interface Exploration {
   readonly roots: number;
   /** What happened in some state; a walk in which nothing did would hold trivially. */
   readonly reached: Reached;
+  /** How often something went otherwise than the dropped rule asks for; 0: this walk never came to that rule. */
+  readonly broke: number;
   readonly seconds: number;
   /** True when the walk ended at `maxStates` with states left to see. */
   readonly capped: boolean;
@@ -122,6 +124,7 @@ export function explore(options: ExploreOptions): Exploration {
     transitions,
     roots: healer.roots,
     reached: { ...world.reached(), resolved: properties.resolved },
+    broke: world.broke,
     seconds: (now() - started) / 1000,
     capped: fault === undefined && frontier.waiting > 0,
     ...(fault !== undefined && { fault, trace: trace ?? traceTo(world, path, current) }),

@@ -211,6 +211,7 @@ export class Properties {
       });
       if (approved > 0) this.resolved += 1;
       const net = world.hub.net(row[world.hubAt]!, payee, world.drop.creditsByLane);
+      if (world.drop.creditsByLane && net !== world.hub.net(row[world.hubAt]!, payee)) world.noteBreak();
       if (net !== approved)
         return `P6 all is resolved, payee ${payee} nets ${net}, but ${approved} was approved`;
     }

@@ -11,7 +11,7 @@ import { awaitedByPayer, payerResolved, payerTable, type PayerTable, SEED, takes
 import { ownEvents, type TerminalTable, terminalTable, tickPlace, uploads } from './actors/terminal.ts';
 import { exitMayEnd, type Stages, VaultTable } from './actors/vault.ts';
 import type { Config } from './config.ts';
-import type { Drop } from './drops.ts';
+import { type Drop, watched } from './drops.ts';
 import { Ledgers } from './ledgers.ts';
 import { Scene } from './scene.ts';
 import { canonical, Interner } from './space.ts';
@@ -48,6 +48,8 @@ export class World {
   readonly sentAt: number;
   private readonly config: Config;
   readonly drop: Drop;
+  /** How often something went otherwise than the dropped rule asks for. */
+  broke = 0;
   private readonly bytes = new Interner<Uint8Array>();
   private readonly ids = new Interner<string>();
   private readonly owned = new Map<string, ReturnType<typeof ownEvents>>();
@@ -61,10 +63,10 @@ export class World {
   /** `apart`: hub and L2 take no part in the interleavings of the devices, if no device can tell what they do. */
   constructor(config: Config, drop: Drop, apart = false) {
     this.config = config;
-    this.drop = drop;
+    this.drop = watched(drop, () => this.noteBreak());
     this.scene = new Scene(config);
-    const payer = payerTable(this.scene, drop);
-    const terminals = config.terminals.map((_, index) => terminalTable(this.scene, index, drop));
+    const payer = payerTable(this.scene, this.drop);
+    const terminals = config.terminals.map((_, index) => terminalTable(this.scene, index, this.drop));
     this.payer = payer.table;
     this.terminals = terminals.map(({ table }) => table);
     this.hub = new HubTable(this.scene, drop.transportAcknowledges === true);
@@ -82,6 +84,10 @@ export class World {
     this.first[this.vaultAt] = this.vault.first();
     this.scratch = new Int32Array(this.first.length);
     if (apart && devicesAreAlone(config, drop)) this.ledgers = new Ledgers(config, this.hub, this.vault);
+  }
+
+  noteBreak(): void {
+    this.broke += 1;
   }
 
   /** Every row that one step leads to. `emit` gets a row that it must copy to keep. */
@@ -291,6 +297,7 @@ export class World {
     const { durable, arrived, ticks } = this.hub.local(row[this.hubAt]!);
     const acknowledges = this.drop.transportAcknowledges ? arrived : durable;
     for (const { id, place } of this.uploads(t, number)) {
+      if (acknowledges.has(id) && !durable.has(id)) this.noteBreak();
       if (acknowledges.has(id)) visit(this.acknowledgement(t, number, id, durable.get(id) ?? 0, []));
       for (const tick of ticks)
         if (place.name === tickPlace(tick.stream) && place.rank > tick.k)
@@ -399,8 +406,10 @@ export class World {
       });
     if (!this.config.exit) return;
     if (phase === 'open') return become(this.vault.step(number, 'exit'), 'the owner asks to leave');
-    if (exitMayEnd(this.drop.timing ?? DEFAULT_TIMING, this.stages(row, settled === number)))
-      become(this.vault.step(number, 'final'), 'the owner leaves with the rest');
+    const stages = this.stages(row, settled === number);
+    const mayLeave = exitMayEnd(this.drop.timing ?? DEFAULT_TIMING, stages);
+    if (mayLeave && !exitMayEnd(DEFAULT_TIMING, stages)) this.noteBreak();
+    if (mayLeave) become(this.vault.step(number, 'final'), 'the owner leaves with the rest');
   }
 
   /** What of an exit's delay is over. */

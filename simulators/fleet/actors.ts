@@ -16,6 +16,7 @@ import { checkTerminalSettings, type TerminalEvent } from '../../protocol/machin
 import type { Signing } from '../../protocol/signing/digests.ts';
 import type { SimulatedKey } from '../stage/world/suite.ts';
 import { Device, type DeviceOptions, type Surroundings } from './device.ts';
+import { Sales } from './sales.ts';
 
 export type PayerDevice = Device<PayerBooks, PayerState, PayerEvent, PayerRecord>;
 export type TerminalDevice = Device<TerminalBooks, TerminalState, TerminalEvent, TerminalRecord>;
@@ -48,6 +49,7 @@ export interface TerminalActor {
   readonly settings: TerminalSettings;
   readonly device: TerminalDevice;
   readonly merchant: Merchant;
+  readonly sales: Sales;
   honest: boolean;
   busy: boolean;
 }
@@ -142,6 +144,7 @@ export function makeTerminal(
     settings,
     device,
     merchant,
+    sales: new Sales(),
     honest: true,
     busy: false,
   };

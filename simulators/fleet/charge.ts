@@ -9,6 +9,7 @@ import type { Random } from '../stage/world/random.ts';
 import { MINUTE, SECOND } from '../stage/world/world.ts';
 import type { PayerActor, TerminalActor } from './actors.ts';
 import type { Place } from './place.ts';
+import type { Sale } from './sales.ts';
 
 /** 25 Wh at 0.48 a kWh. */
 const TICK_WH = 25;
@@ -23,7 +24,11 @@ export function charge(
   random: Random,
   car: PayerActor,
   charger: TerminalActor,
-  options: { readonly driveOff: boolean; readonly ticks: readonly [number, number] | undefined },
+  options: {
+    readonly driveOff: boolean;
+    readonly ticks: readonly [number, number] | undefined;
+    readonly sale?: Sale;
+  },
 ): void {
   const { world } = place;
   car.busy = true;
@@ -49,6 +54,7 @@ export function charge(
     device.dispatch({ type: 'closeSession', challenge: random.bytes(16) });
   };
   device.behaviour = (notice) => {
+    options.sale?.saw(notice);
     // Refusals are no progress: a driver who sees only those gives up.
     if (notice.type !== 'refused') lastMs = world.nowMs;
     switch (notice.type) {
@@ -75,6 +81,7 @@ export function charge(
     }
   };
   car.device.behaviour = (notice) => {
+    if (notice.type === 'refused') options.sale?.saw(notice);
     if (notice.type !== 'refused') lastMs = world.nowMs;
   };
   ask();
@@ -92,6 +99,7 @@ export function charge(
       place.cancel(charger);
       car.busy = false;
       charger.busy = false;
+      options.sale?.over(options.driveOff);
     });
   }
   const watch = (): void => {

@@ -1,28 +1,14 @@
-/** Builds the fleet of a scenario: merchants with terminals, payers with channels, and who has a network when. */
+/** The fleet of a run: who is in it, who is whose, and who has a network when. */
 import { toHex } from '../../protocol/bytes.ts';
-import type { Scheme } from '../../hardware/interfaces/index.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
-import { RamFlash } from '../stage/flash/ram-flash.ts';
 import type { Broker } from '../stage/network/broker.ts';
 import type { Scenario } from '../scenarios/schema.ts';
 import type { VaultModel } from '../stage/chain/vault.ts';
 import type { Random } from '../stage/world/random.ts';
-import type { SimulatedSuite } from '../stage/world/suite.ts';
 import { DAY, HOUR, MINUTE, type World } from '../stage/world/world.ts';
-import {
-  type HubIdentity,
-  makePayer,
-  makeTerminal,
-  type Merchant,
-  type PayerActor,
-  type TerminalActor,
-} from './actors.ts';
+import { type HubIdentity, makePayer, type Merchant, type PayerActor, type TerminalActor } from './actors.ts';
+import type { Setup } from './setups.ts';
 import type { AnyDevice, DeviceOptions, DeviceWatcher, Surroundings } from './device.ts';
-
-const TOKEN = 1_000_000;
-/** Actors that are no device come first in the trace's numbers. */
-const FIRST_DEVICE = 2;
-const FLASH = { size: 64 * 1024, blockSize: 4096 };
 
 export interface FleetGround {
   readonly world: World;
@@ -35,7 +21,7 @@ export interface FleetGround {
   readonly allTicks: boolean;
 }
 
-const surroundingsOf = ({ world, broker, deviceWatcher, allTicks }: FleetGround): Surroundings => ({
+export const surroundingsOf = ({ world, broker, deviceWatcher, allTicks }: FleetGround): Surroundings => ({
   world,
   broker,
   watcher: deviceWatcher,
@@ -55,6 +41,7 @@ export class Fleet {
   readonly devices: AnyDevice[] = [];
   private readonly actors: (PayerActor | TerminalActor)[] = [];
   private readonly online = new Map<AnyDevice, { readonly always: boolean; window: Window | undefined }>();
+  private readonly setups = new Map<AnyDevice, Setup>();
   private readonly byMerchant = new Map<string, Merchant>();
   private readonly byAddress = new Map<string, TerminalActor>();
   private readonly byChannel = new Map<number, PayerActor>();
@@ -70,8 +57,10 @@ export class Fleet {
     this.districts = districts;
   }
 
-  add(actor: PayerActor | TerminalActor): void {
+  add(actor: PayerActor | TerminalActor, setup: Setup): void {
     this.actors[actor.device.index] = actor;
+    this.setups.set(actor.device, setup);
+    this.setNetwork(actor.device, setup.network === 'always');
     this.devices.push(actor.device);
     if (actor.kind === 'payer') {
       this.payers.push(actor);
@@ -90,6 +79,11 @@ export class Fleet {
 
   actorOf(device: AnyDevice): PayerActor | TerminalActor | undefined {
     return this.actors[device.index];
+  }
+
+  /** How the scenario describes a device of the fleet. */
+  setupOf(device: AnyDevice): Setup {
+    return this.setups.get(device)!;
   }
 
   /** No till asks this payer by chance any more. */
@@ -163,88 +157,6 @@ export class Fleet {
     if (this.drained || found === undefined || found.always) return true;
     return found.window !== undefined && found.window.fromMs <= nowMs && nowMs < found.window.untilMs;
   }
-}
-
-/** How many devices of each role a fleet of `devices` has; at least one that pays and one that is paid. */
-export function rolesOf(mix: Scenario['mix'], devices: number): Record<keyof Scenario['mix'], number> {
-  const count = (share: number): number => Math.floor((devices * share + 500) / 1000);
-  const pos = mix.pos > 0 ? Math.max(1, count(mix.pos)) : 0;
-  const charger = mix.charger > 0 ? Math.max(1, count(mix.charger)) : 0;
-  const car = mix.car > 0 ? Math.max(1, count(mix.car)) : 0;
-  return { pos, charger, car, wearable: Math.max(mix.wearable > 0 ? 1 : 0, devices - pos - charger - car) };
-}
-
-export function buildFleet(
-  ground: FleetGround,
-  options: { readonly scenario: Scenario; readonly devices: number; readonly suite: SimulatedSuite },
-  hub: HubIdentity,
-): Fleet {
-  const { scenario, suite } = options;
-  const { random, signing, vault } = ground;
-  const districts = Math.max(
-    1,
-    Math.floor(options.devices / (scenario.districts?.devices ?? options.devices)),
-  );
-  const fleet = new Fleet(hub, districts, scenario.scopes === true);
-  const surroundings = surroundingsOf(ground);
-  const roles = rolesOf(scenario.mix, options.devices);
-  let index = FIRST_DEVICE;
-  const deviceOptions = (name: string, realTimeClock = true, scheme: Scheme = 'secp256k1'): DeviceOptions => {
-    const own = random.fork(`device ${name}`);
-    const options: DeviceOptions = {
-      index: index++,
-      name,
-      key: suite.key(own.fork('key').bytes(32), scheme),
-      random: own.fork('entropy'),
-      ...(scenario.storage === 'journal' && {
-        flash: new RamFlash({ ...FLASH, seed: own.fork('flash').next() }),
-      }),
-      driftPpm: own.between(-50, 50),
-      realTimeClock,
-    };
-    return options;
-  };
-  const limits = {
-    capTotal: 100_000 * TOKEN,
-    outboxMax: scenario.outboxMax,
-    lanesMax: scenario.lanesMax,
-  };
-  for (const role of ['pos', 'charger'] as const) {
-    let merchant: Merchant | undefined;
-    for (let i = 0; i < roles[role]; i++) {
-      if (merchant === undefined || merchant.terminals.length >= scenario.terminalsPerMerchant) {
-        const number = fleet.merchants.length + 1;
-        const key = suite.key(random.fork(`merchant ${number}`).bytes(32));
-        merchant = {
-          index: number,
-          key,
-          id: toHex(key.address).slice(2),
-          terminals: [],
-          district: Math.floor((i * districts) / roles[role]),
-          givesCredits: true,
-        };
-        fleet.addMerchant(merchant);
-        vault.registerPayee(key.address);
-      }
-      const options = deviceOptions(`${role}-${i + 1}`);
-      fleet.add(makeTerminal(signing, role, merchant, limits, hub, options, surroundings));
-    }
-  }
-  let channel = 1;
-  for (const role of ['wearable', 'car'] as const) {
-    for (let i = 0; i < roles[role]; i++, channel++) {
-      const name = `${role}-${i + 1}`;
-      const scheme = random.fork(`scheme ${name}`).chance(scenario.p256 ?? 0) ? 'p256' : 'secp256k1';
-      const options = deviceOptions(name, scenario.clocklessPayers !== true, scheme);
-      vault.open(channel, options.key.address, scenario.deposit * TOKEN);
-      const scope = fleet.scopeOf(Math.floor((i * districts) / roles[role]));
-      fleet.add(makePayer(signing, role, { channel, ...(scope && { scope }) }, hub, options, surroundings));
-    }
-  }
-  vault.takeUndo();
-  for (const { role, device } of [...fleet.terminals, ...fleet.payers])
-    fleet.setNetwork(device, scenario.network[role] === 'always');
-  return fleet;
 }
 
 /** The next time from `fromMs` on at which a device of this plan has a network; undefined: never. */

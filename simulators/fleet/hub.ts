@@ -211,7 +211,15 @@ export class SimulatedHub implements HubEnd {
         address: options.key.address as never,
         sign: (digest) => this.sign(digest),
       },
-      l2: agreeing(this.nodes.map((faults) => this.l2.node(later, faults))),
+      l2: agreeing(
+        this.nodes.map((faults) =>
+          this.l2.node(
+            later,
+            faults,
+            this.nodes.filter((other) => other !== faults),
+          ),
+        ),
+      ),
       disk: disk.folder('registry'),
       openLedger: (wishes) =>
         FileLedger.open({ ...wishes, disk: disk.folder('ledger'), time, salt: () => salts.next() }),

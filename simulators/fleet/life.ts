@@ -26,8 +26,7 @@ const unitsOf = (price: string): number => {
 const PRICES = basket.items.map(({ price }) => unitsOf(price));
 
 export function planLife(simulation: Run): void {
-  const { world, random, fleet, options } = simulation;
-  const { network } = options.scenario;
+  const { world, random, fleet } = simulation;
   const start = random.fork('start');
   for (const device of fleet.devices) {
     world.at(start.between(0, 20 * SECOND), () => {
@@ -35,17 +34,17 @@ export function planLife(simulation: Run): void {
       world.after(start.between(SECOND, 3 * MINUTE), () => device.goOnline());
     });
   }
-  for (const { device, role } of [...fleet.terminals, ...fleet.payers]) {
-    if (network[role] === 'always') continue;
+  for (const { device } of [...fleet.terminals, ...fleet.payers]) {
+    if (fleet.setupOf(device).network === 'always') continue;
     const own = random.fork(`network ${device.name}`);
     world.at(WARMUP_MS - SECOND, () => {
       device.goOffline();
-      planWindow(simulation, own, device, role);
+      planWindow(simulation, own, device);
     });
   }
   for (const terminal of fleet.terminals) {
     const own = random.fork(`life ${terminal.device.name}`);
-    const perDay = terminal.role === 'pos' ? options.scenario.salesPerDay : options.scenario.sessionsPerDay;
+    const { perDay } = fleet.setupOf(terminal.device);
     if (perDay > 0) nextSale(simulation, own, terminal, perDay);
   }
   for (const payer of fleet.payers) planTopUp(simulation, payer);
@@ -69,14 +68,9 @@ function planTopUp({ world, random, chain, vault, options }: Run, { channel, dev
   world.at(WARMUP_MS + own.below(options.scenario.hours * HOUR), () => chain.submit(transaction));
 }
 
-function planWindow(
-  simulation: Run,
-  own: Random,
-  device: AnyDevice,
-  role: 'wearable' | 'pos' | 'car' | 'charger',
-): void {
-  const { world, fleet, options } = simulation;
-  const found = nextWindow(own, options.scenario.network[role], world.nowMs);
+function planWindow(simulation: Run, own: Random, device: AnyDevice): void {
+  const { world, fleet } = simulation;
+  const found = nextWindow(own, fleet.setupOf(device).network, world.nowMs);
   if (found === undefined) return;
   fleet.setWindow(device, found);
   world.at(found.fromMs, () => {
@@ -85,7 +79,7 @@ function planWindow(
   world.at(found.untilMs, () => {
     if (fleet.drained) return;
     device.goOffline();
-    planWindow(simulation, own, device, role);
+    planWindow(simulation, own, device);
   });
 }
 
@@ -111,13 +105,15 @@ function nextSale(simulation: Run, own: Random, terminal: TerminalActor, perDay:
 function sell(simulation: Run, own: Random, terminal: TerminalActor): void {
   const { options, world } = simulation;
   const { scenario } = options;
-  if (terminal.busy || terminal.device.power === 'off') return;
+  if (terminal.busy) return;
+  if (terminal.device.power === 'off') return terminal.sales.askInVain();
   const payer = freePayer(simulation, terminal, own);
   if (payer === undefined) return;
   if (terminal.role === 'charger') {
     // A session that would outlast the payments ends when they do.
     const driveOff = own.chance(scenario.hasty);
-    return charge(simulation, own, payer, terminal, { driveOff, ticks: scenario.sessionTicks });
+    const sale = terminal.sales.ask();
+    return charge(simulation, own, payer, terminal, { driveOff, ticks: scenario.sessionTicks, sale });
   }
   if (world.nowMs + 20 * SECOND > simulation.activeUntilMs) return;
   let units = 0;
@@ -125,6 +121,7 @@ function sell(simulation: Run, own: Random, terminal: TerminalActor): void {
   tap(simulation, own, payer, terminal, units, {
     hasty: own.chance(scenario.hasty),
     refund: own.chance(scenario.refunds),
+    sale: terminal.sales.ask(),
   });
 }
 
@@ -157,7 +154,10 @@ export function planDrain(simulation: Run): void {
   const round = (): void => {
     world.after(5 * MINUTE, () => {
       hub.settle();
-      for (const payer of fleet.payers) comeBack(simulation, own, payer);
+      // Each time somebody else comes first: a cheat who is refused for ever must not keep a till from the others.
+      const first = own.below(fleet.payers.length);
+      for (const payer of [...fleet.payers.slice(first), ...fleet.payers.slice(0, first)])
+        comeBack(simulation, own, payer);
       if (world.nowMs + 10 * MINUTE < until) round();
     });
   };

@@ -14,7 +14,7 @@ import type { Fleet } from './fleet.ts';
 import type { SimulatedHub } from './hub.ts';
 import type { Place } from './place.ts';
 import type { Broker } from '../stage/network/broker.ts';
-import type { Conditions } from '../stage/network/conditions.ts';
+import type { Weather } from '../stage/network/weather.ts';
 import type { TapEnd, TapLink } from '../stage/network/tap-link.ts';
 import type { Scenario } from '../scenarios/schema.ts';
 import type { Random } from '../stage/world/random.ts';
@@ -30,7 +30,7 @@ export interface Run extends Place {
   readonly options: { readonly scenario: Scenario };
   readonly random: Random;
   readonly signing: Signing;
-  readonly conditions: Conditions;
+  readonly weather: Weather;
   readonly vault: VaultModel;
   readonly chain: Chain;
   readonly broker: Broker;
@@ -46,7 +46,7 @@ export interface Run extends Place {
   /** When payments and faults stop. */
   readonly activeUntilMs: number;
   /** Joins something that is no device of the fleet to a device. */
-  join(end: TapEnd, device: TapEnd): TapLink;
+  join(end: TapEnd, device: AnyDevice): TapLink;
   /** Tells somebody every notice. */
   listen(listener: (device: AnyDevice, notice: Notice) => void): void;
   /** Tells somebody every message that a device sends on a tap link. */

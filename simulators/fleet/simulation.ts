@@ -25,23 +25,26 @@ import { VaultModel } from '../stage/chain/vault.ts';
 import type { Checker, MakeChecker, Violation } from '../checkers/checker.ts';
 import { CHECKERS } from '../checkers/index.ts';
 import { applyFault, heal } from '../stage/faults/apply.ts';
-import { drawFaults, drawLevels, type Fault } from '../stage/faults/schedule.ts';
+import { planFaults, weatherOf } from '../stage/faults/plan.ts';
+import type { Fault } from '../stage/faults/schedule.ts';
 import { planAdversaries } from '../adversary/adversaries.ts';
 import { type Aftermath, aftermath } from '../adversary/aftermath.ts';
 import { Accounts } from './accounts.ts';
 import { BackOffice } from './back-office.ts';
 import type { PayerActor, TerminalActor } from './actors.ts';
 import type { AnyDevice, DeviceWatcher } from './device.ts';
-import { buildFleet, type Fleet } from './fleet.ts';
+import { buildFleet } from './build.ts';
+import type { Fleet } from './fleet.ts';
 import { type HubOptions, SimulatedHub } from './hub.ts';
 import { planDrain, planLife } from './life.ts';
 import { Broker } from '../stage/network/broker.ts';
-import { calm, type Conditions } from '../stage/network/conditions.ts';
+import type { Weather } from '../stage/network/weather.ts';
 import { type TapEnd, TapLink } from '../stage/network/tap-link.ts';
 import type { Scenario } from '../scenarios/schema.ts';
 import { Random } from '../stage/world/random.ts';
 import type { SimulatedSuite } from '../stage/world/suite.ts';
 import type { Loss, Run } from './run.ts';
+import { setupsOf } from './setups.ts';
 import { DRAIN_MS, WARMUP_MS } from './timing.ts';
 import { Trace } from '../stage/world/trace.ts';
 import { DAY, HOUR, MINUTE, START_SECONDS, World } from '../stage/world/world.ts';
@@ -79,7 +82,7 @@ const ACTORS = { hub: { index: 0, name: 'hub' }, chain: { index: 1, name: 'chain
 export class Simulation implements Run {
   readonly world = new World();
   readonly trace = new Trace();
-  readonly conditions: Conditions = calm();
+  readonly weather: Weather;
   readonly random: Random;
   readonly signing: Signing;
   readonly timing: Timing;
@@ -98,6 +101,8 @@ export class Simulation implements Run {
   readonly activeUntilMs: number;
   readonly endMs: number;
   readonly notices = new Map<string, number>();
+  /** By a device's id. */
+  private readonly names: ReadonlyMap<string, string>;
   private readonly backOffices: readonly BackOffice[];
   links = 0;
   cuts = 0;
@@ -123,14 +128,19 @@ export class Simulation implements Run {
     this.chain = new Chain(this.world, this.random.fork('chain'), this.vault, (vault) => {
       if (vault.touched.size > 0) this.checkVault();
     });
-    this.broker = new Broker(this.world, network.fork('broker'), this.conditions);
+    const setups = setupsOf(scenario, options.devices);
+    this.weather = weatherOf(scenario, setups);
+    this.broker = new Broker(this.world, network.fork('broker'), (device) =>
+      this.weather.of(this.names.get(device) ?? device),
+    );
     const hubKey = suite.key(this.random.fork('hub key').bytes(32));
     const identity = {
       address: hubKey.address,
       from: seconds(0),
       until: seconds(START_SECONDS + 10 * 365 * 86_400),
     };
-    this.fleet = buildFleet(this, options, identity);
+    this.fleet = buildFleet(this, options, setups, identity);
+    this.names = new Map(this.fleet.devices.map(({ id, name }) => [id, name]));
     this.hub = new SimulatedHub(
       {
         ...this.hubRules(),
@@ -152,16 +162,7 @@ export class Simulation implements Run {
     const fullMs = WARMUP_MS + scenario.hours * HOUR;
     this.activeUntilMs = Math.max(WARMUP_MS, Math.min(fullMs, options.untilMs ?? fullMs));
     this.endMs = this.activeUntilMs + DRAIN_MS;
-    const levels = scenario.faults === 'swarm' ? drawLevels(this.random.fork('levels')) : scenario.faults;
-    const [from, to] = scenario.faultWindow ?? [0, 1000];
-    const span = fullMs - WARMUP_MS;
-    this.faults = drawFaults(
-      this.random.fork('faults'),
-      levels,
-      WARMUP_MS + Math.floor((span * from) / 1000),
-      WARMUP_MS + Math.floor((span * to) / 1000),
-      this.fleet.devices.length,
-    );
+    this.faults = planFaults(this.random, scenario, setups);
     for (const make of options.checkers ?? CHECKERS) {
       const checker: Checker = make(this, (words) => this.report(checker.name, words));
       this.checkers.push(checker);
@@ -188,6 +189,7 @@ export class Simulation implements Run {
   private plan(): void {
     this.planned = true;
     this.hub.start();
+    if (this.options.scenario.hubDown) this.world.at(WARMUP_MS, () => this.hub.crash());
     this.checkVault();
     planLife(this);
     planAdversaries(this);
@@ -226,14 +228,14 @@ export class Simulation implements Run {
   link(payer: PayerActor['device'], terminal: TerminalActor['device']): TapLink {
     this.links += 1;
     const random = this.random.fork(`link ${payer.index} ${this.links}`);
-    return new TapLink(this.world, random, this.conditions, [payer, terminal]);
+    return new TapLink(this.world, random, this.weather.of(payer.name, terminal.name), [payer, terminal]);
   }
 
   /** Joins something that is no device of the fleet to a device. */
-  join(end: TapEnd, device: TapEnd): TapLink {
+  join(end: TapEnd, device: AnyDevice): TapLink {
     this.links += 1;
     const random = this.random.fork(`joined ${this.links}`);
-    return new TapLink(this.world, random, this.conditions, [end, device]);
+    return new TapLink(this.world, random, this.weather.of(device.name), [end, device]);
   }
 
   /** Tells somebody every notice, and every message that a device sends on a tap link. */

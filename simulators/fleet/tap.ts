@@ -4,6 +4,7 @@ import type { Random } from '../stage/world/random.ts';
 import { SECOND } from '../stage/world/world.ts';
 import type { PayerActor, TerminalActor } from './actors.ts';
 import type { Place } from './place.ts';
+import type { Sale } from './sales.ts';
 
 /** How long a customer holds the wearable to the till before giving up. */
 const PATIENCE_MS = { least: 6 * SECOND, most: 15 * SECOND };
@@ -14,13 +15,15 @@ export function tap(
   payer: PayerActor,
   terminal: TerminalActor,
   units: number,
-  options: { readonly hasty: boolean; readonly refund: boolean },
+  options: { readonly hasty: boolean; readonly refund: boolean; readonly sale?: Sale },
 ): void {
   const { world } = place;
+  const { sale } = options;
   payer.busy = true;
   terminal.busy = true;
   let approved = false;
   terminal.device.behaviour = (notice) => {
+    sale?.saw(notice);
     if (notice.type === 'approved') approved = true;
   };
   terminal.device.dispatch({
@@ -41,6 +44,7 @@ export function tap(
         terminal.device.behaviour = undefined;
         payer.busy = false;
         terminal.busy = false;
+        sale?.over(options.hasty);
         if (!approved) place.cancel(terminal);
         else if (options.refund) place.refund(random, terminal, payer.channel, units);
       });
@@ -48,6 +52,7 @@ export function tap(
     if (options.hasty) return leave(random.between(20, 900));
     const lookedAt = random.between(200, 900);
     payer.device.behaviour = (notice) => {
+      if (notice.type === 'refused') sale?.saw(notice);
       // An earlier voucher may be settled first; the customer waits for this one.
       if (notice.type === 'paid' && approved) leave(lookedAt);
       if (notice.type === 'refused') leave(lookedAt);

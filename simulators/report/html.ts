@@ -3,18 +3,22 @@ import type { Simulation } from '../fleet/simulation.ts';
 import type { Summary } from './summary.ts';
 import { HOUR } from '../stage/world/world.ts';
 import type { Sample } from './samples.ts';
+import { SERVICE_LOW } from './service.ts';
+import { grouped, percent } from './verdict.ts';
 
 const WIDTH = 640;
 const HEIGHT = 180;
-const LEFT = 64;
-const BOTTOM = 24;
+const LEFT = 76;
+const BOTTOM = 28;
 
 const escaped = (text: string): string =>
-  text.replace(/[&<>"]/g, (sign) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[sign]!);
+  text
+    .replace(/[&<>"]/g, (sign) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[sign]!)
+    // A number and its unit stay on one line.
+    .replace(/ %/g, '&nbsp;%');
 
 /** Whole tokens with a thousands mark; units below one are not shown. */
 const tokens = (units: number): string => grouped(Math.floor(units / 1_000_000));
-const grouped = (value: number): string => String(value).replace(/\B(?=(\d{3})+$)/g, ' ');
 
 interface Line {
   readonly name: string;
@@ -53,13 +57,22 @@ ${paths.join('\n')}
 </svg><p class="legend">${legend}</p></section>`;
 }
 
-export const STYLE = `body{font:16px/1.45 system-ui,sans-serif;margin:0 auto;padding:1rem;max-width:44rem;color:#1b1b1b}
+export const STYLE = `:root{--ink:#1b1b1b;--paper:#fff;--line:#ddd;--soft:#fafafa;--quiet:#5c5c5c;--good:#1c6b2a;--bad:#a40000;--warn:#8a5200}
+body{font:16px/1.45 system-ui,sans-serif;margin:0 auto;padding:1rem;max-width:60rem;color:var(--ink);background:var(--paper)}
 h1{font-size:1.4rem;margin:.2rem 0}h2{font-size:1.05rem;margin:1.4rem 0 .3rem}
-svg{width:100%;height:auto;background:#fafafa;border:1px solid #ddd}svg text{font-size:12px;fill:#555}
-table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid #ddd;padding:.3rem .4rem;text-align:left;overflow-wrap:anywhere}
-td+td{text-align:right}.legend span{margin-right:1rem}.legend i{display:inline-block;width:.8rem;height:.8rem;margin-right:.3rem}
-.bad{color:#a40000;font-weight:600}.good{color:#1c6b2a;font-weight:600}
-@media (prefers-color-scheme:dark){body{background:#161616;color:#e6e6e6}svg{background:#1f1f1f;border-color:#444}td,th{border-color:#444}}`;
+svg{width:100%;height:auto;background:var(--soft);border:1px solid var(--line)}svg text{font-size:16px;fill:var(--quiet)}
+table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid var(--line);padding:.3rem .4rem;text-align:left;overflow-wrap:anywhere}
+td+td,th+th{text-align:right}.legend{margin:.2rem 0}.legend span{margin-right:1rem}.legend i{display:inline-block;width:.8rem;height:.8rem;margin-right:.3rem}
+.verdict{border:1px solid;border-left-width:.5rem;padding:.6rem .8rem;margin:.8rem 0;font-weight:600;overflow-wrap:anywhere}
+.verdict p{margin:.3rem 0 0;font-weight:400}.good{color:var(--good)}.warn{color:var(--warn)}.bad{color:var(--bad)}
+.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:.6rem;margin:.8rem 0}
+.figures div{border:1px solid var(--line);background:var(--soft);padding:.5rem .7rem}.figures b{display:block;font-size:1.5rem;line-height:1.2}
+.figures span{color:var(--quiet);font-size:.85rem}
+@media (min-width:50rem){.charts{display:grid;grid-template-columns:1fr 1fr;gap:0 1.2rem}}
+@media (max-width:40rem){.cards tr:first-child{display:none}.cards tr{display:block;border:1px solid var(--line);margin:.5rem 0;padding:.2rem .5rem}
+.cards td{display:flex;justify-content:space-between;gap:1rem;border:0;padding:.15rem 0}.cards td:first-child{font-weight:600}
+.cards td:not(:first-child)::before{content:attr(data-name);color:var(--quiet)}.cards td:empty{display:none}}
+@media (prefers-color-scheme:dark){:root{--ink:#e6e6e6;--paper:#161616;--line:#444;--soft:#1f1f1f;--quiet:#a8a8a8;--good:#6fcf83;--bad:#ff8a80;--warn:#f0b45a}}`;
 
 export function page(title: string, body: string): string {
   return `<!doctype html>
@@ -70,56 +83,144 @@ ${body}
 `;
 }
 
-const table = (rows: readonly (readonly [string, string])[]): string =>
-  `<table>${rows.map(([name, value]) => `<tr><td>${escaped(name)}</td><td>${escaped(value)}</td></tr>`).join('')}</table>`;
+const table = (rows: readonly (readonly string[])[]): string =>
+  `<table>${rows.map((cells) => `<tr>${cells.map((cell) => `<td>${escaped(cell)}</td>`).join('')}</tr>`).join('')}</table>`;
 
+/** A table with a head, whose rows become cards on a phone: nothing of a row is out of sight. */
+function cards(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const body = rows.map((cells) =>
+    cells.map((cell, i) => `<td data-name="${escaped(head[i]!)}">${escaped(cell)}</td>`).join(''),
+  );
+  return `<table class="cards"><tr>${head.map((name) => `<th>${escaped(name)}</th>`).join('')}</tr>${body.map((cells) => `<tr>${cells}</tr>`).join('')}</table>`;
+}
+
+const GROUP_HEAD = ['group', 'devices', 'approved', 'service rate', 'refused', 'frozen'];
+
+const figure = (value: string, words: string, kind = ''): string =>
+  `<div><b class="${kind}">${escaped(value)}</b><span>${escaped(words)}</span></div>`;
+
+/** What nobody may overlook: the service rate and what is wrong with it, every promise broken, every expectation missed. */
+function verdict(simulation: Simulation, { headline, warnings, expected }: Summary): string {
+  const { violations } = simulation;
+  const lines = [
+    ...violations.map(({ checker, words }) => `broken promise, ${checker}: ${words}`),
+    ...(expected?.missed ?? []).map((words) => `expectation missed: ${words}`),
+    ...warnings,
+  ];
+  const kind = headline.startsWith('OK') ? 'good' : headline.startsWith('WARNING') ? 'warn' : 'bad';
+  return `<div class="verdict ${kind}">${escaped(headline)}${lines.map((words) => `<p>${escaped(words)}</p>`).join('')}</div>`;
+}
+
+const rateOf = (rate: number | null): string => (rate === null ? 'none asked' : percent(rate));
+
+/** How customers fared: in figures, by reason, and by group. */
+function service({ sales, serviceRate, refusals, frozen, groups }: Summary): string {
+  const isLow = serviceRate !== null && serviceRate < SERVICE_LOW;
+  const failed: [string, number][] = [
+    ...Object.entries(refusals).map(([code, count]): [string, number] => [`refused: ${code}`, count]),
+    ['customers who walked off', sales.walkedAway],
+    ['terminal without power', sales.powerOff],
+    ['no answer in time', sales.unanswered],
+  ];
+  const reasons = failed.filter(([, count]) => count > 0).map(([words, count]) => [words, grouped(count)]);
+  const byGroup = (groups ?? []).map((group) => [
+    group.name,
+    String(group.devices),
+    `${grouped(group.sales.approved)} of ${grouped(group.sales.asked)}`,
+    rateOf(group.serviceRate),
+    Object.entries(group.refusals)
+      .map(([code, count]) => `${code}: ${grouped(count)}`)
+      .join(', '),
+    group.frozen.join(', '),
+  ]);
+  return `<div class="figures">
+${figure(rateOf(serviceRate), 'service rate', isLow ? 'warn' : 'good')}
+${figure(grouped(sales.asked), 'sales asked')}
+${figure(grouped(sales.approved), 'sales approved')}
+${figure(grouped(sales.refused), 'sales refused', sales.refused > 0 ? 'warn' : '')}
+${figure(grouped(frozen.length), 'devices frozen', frozen.length > 0 ? 'bad' : '')}
+</div>
+<h2>Sales that were not approved</h2>
+${reasons.length === 0 ? '<p>none</p>' : table(reasons)}
+<h2>Frozen devices</h2>
+<p class="${frozen.length > 0 ? 'bad' : ''}">${frozen.length === 0 ? 'none' : escaped(frozen.join(', '))}</p>
+${byGroup.length === 0 ? '' : `<h2>Groups</h2>${cards(GROUP_HEAD, byGroup)}`}`;
+}
+
+function charts(samples: readonly Sample[]): string {
+  return `<div class="charts">${[
+    chart(
+      'Sales',
+      samples,
+      [
+        { name: 'asked', color: '#888888', value: (s) => s.asked },
+        { name: 'approved', color: '#1c6b2a', value: (s) => s.approved },
+      ],
+      grouped,
+    ),
+    chart(
+      'Payments',
+      samples,
+      [{ name: 'taps and ticks', color: '#1f6feb', value: (s) => s.payments }],
+      grouped,
+    ),
+    chart(
+      'Waiting',
+      samples,
+      [
+        { name: 'entries in outboxes', color: '#b35900', value: (s) => s.outbox },
+        { name: 'vouchers without an answer', color: '#8250df', value: (s) => s.unconfirmed },
+      ],
+      grouped,
+    ),
+    chart(
+      'Money in flight, TIME',
+      samples,
+      [{ name: 'handed over, not settled', color: '#1c6b2a', value: (s) => s.inFlight }],
+      tokens,
+    ),
+    chart(
+      'Offline exposure against bond, TIME',
+      samples,
+      [
+        { name: 'delivered, not acknowledged', color: '#a40000', value: (s) => s.exposure },
+        { name: 'bonds', color: '#888888', value: (s) => s.bond },
+      ],
+      tokens,
+    ),
+  ].join('\n')}</div>`;
+}
+
+/** The whole page of one run. */
 export function htmlReport(simulation: Simulation, summary: Summary, samples: readonly Sample[]): string {
-  const verdict = summary.ok
-    ? '<p class="good">every promise held</p>'
-    : simulation.violations
-        .map(({ checker, words }) => `<p class="bad">${escaped(checker)}: ${escaped(words)}</p>`)
-        .join('');
+  const { scenario } = simulation.options;
   const lost = Object.entries(summary.lost);
   const perLane = summary.lanesSettled === 0 ? 0 : Math.floor(summary.gas / summary.lanesSettled);
   const body = `<h1>Sundial: ${escaped(summary.scenario)}</h1>
-<p>${escaped(simulation.options.scenario.about)}</p>${verdict}
-${table([
-  ['devices', grouped(summary.devices)],
-  ['taps', grouped(summary.taps)],
-  ['ticks', grouped(summary.ticks)],
-  ['faults', grouped(summary.faults)],
-  ['seed', String(summary.seed)],
-  ['trace', summary.traceHash],
-])}
-${chart('Payments', samples, [{ name: 'taps and ticks', color: '#1f6feb', value: (s) => s.payments }], grouped)}
-${chart(
-  'Waiting',
-  samples,
-  [
-    { name: 'entries in outboxes', color: '#b35900', value: (s) => s.outbox },
-    { name: 'vouchers without an answer', color: '#8250df', value: (s) => s.unconfirmed },
-  ],
-  grouped,
-)}
-${chart('Money in flight, TIME', samples, [{ name: 'handed over, not settled', color: '#1c6b2a', value: (s) => s.inFlight }], tokens)}
-${chart(
-  'Offline exposure against bond, TIME',
-  samples,
-  [
-    { name: 'delivered, not acknowledged', color: '#a40000', value: (s) => s.exposure },
-    { name: 'bonds', color: '#888888', value: (s) => s.bond },
-  ],
-  tokens,
-)}
+<p>${escaped(scenario.about)}</p>${verdict(simulation, summary)}
+${service(summary)}
+${charts(samples)}
 <h2>Losses by culprit, TIME</h2>
 ${lost.length === 0 ? '<p>none</p>' : table(lost.map(([culprit, units]) => [culprit, tokens(units)]))}
 <h2>Settlement</h2>
 ${table([
-  ['delivered', tokens(summary.delivered)],
-  ['settled, net of credits', tokens(summary.settled)],
+  ['delivered, TIME', tokens(summary.delivered)],
+  ['settled, net of credits, TIME', tokens(summary.settled)],
   ['transactions', grouped(summary.batches)],
   ['lanes', grouped(summary.lanesSettled)],
   ['gas a lane (estimated)', grouped(perLane)],
+])}
+<h2>The run</h2>
+${table([
+  ['devices', grouped(summary.devices)],
+  ['hours of payments', grouped(scenario.hours)],
+  ['taps', grouped(summary.taps)],
+  ['ticks', grouped(summary.ticks)],
+  ['faults', grouped(summary.faults)],
+  ['power cuts', grouped(summary.cuts)],
+  ['hub crashes', grouped(summary.hubCrashes)],
+  ['seed', String(summary.seed)],
+  ['trace', summary.traceHash],
 ])}`;
   return page(`Sundial: ${summary.scenario}`, body);
 }

@@ -14,6 +14,9 @@ export interface Sample {
   readonly gas: number;
   readonly payments: number;
   readonly unconfirmed: number;
+  /** Sales so far. */
+  readonly asked: number;
+  readonly approved: number;
 }
 
 /** Points that a drawing of a phone's width can show. */
@@ -36,7 +39,10 @@ export class Sampler {
     this.nextMs = world.nowMs + this.everyMs;
     let outbox = 0;
     let exposure = 0;
-    for (const { device } of fleet.terminals) {
+    let [asked, approved] = [0, 0];
+    for (const { device, sales } of fleet.terminals) {
+      asked += sales.asked;
+      approved += sales.approved;
       outbox += device.storedBooks.outbox.length;
       exposure += exposureOf(device.storedBooks);
     }
@@ -57,6 +63,8 @@ export class Sampler {
       gas: hub.gas,
       payments: accounts.taps + accounts.ticks,
       unconfirmed,
+      asked,
+      approved,
     });
   }
 }

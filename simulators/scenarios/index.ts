@@ -19,6 +19,8 @@ import huntOffline from './hunt-offline.json' with { type: 'json' };
 import huntScopes from './hunt-scopes.json' with { type: 'json' };
 import marketDay from './market-day.json' with { type: 'json' };
 import tapOffline from './tap-offline.json' with { type: 'json' };
+import { contradictions } from './contradictions.ts';
+import { wrongFields } from './fields.ts';
 import { type Scenario, scenarioSchema } from './schema.ts';
 
 const FILES: readonly unknown[] = [
@@ -43,16 +45,20 @@ const FILES: readonly unknown[] = [
   huntAdversaries,
 ];
 
-/** Returns the scenario that a JSON value holds. Throws `scenario` naming the field and what it should be. */
+/** Wrong fields that one message names. */
+const WRONG_MAX = 8;
+
+/** Returns the scenario that a JSON value holds. Throws `scenario` naming each wrong field and what it may be. */
 export function readScenario(value: unknown, from: string): Scenario {
   const parsed = scenarioSchema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const field = issue!.path.join('.') || 'the file';
-  throw new SundialError('scenario', `${from}: ${field}: ${issue!.message}`, {
+  const wrong = parsed.success ? contradictions(parsed.data) : wrongFields(parsed.error.issues, value);
+  if (parsed.success && wrong.length === 0) return parsed.data;
+  const lines = wrong.slice(0, WRONG_MAX).map(({ field, words }) => `${field}: ${words}`);
+  if (wrong.length > WRONG_MAX) lines.push(`and ${wrong.length - WRONG_MAX} more`);
+  throw new SundialError('scenario', `${from}: ${lines.join('\n  ')}`, {
     severity: 'call',
-    remedy: 'Correct the field; simulators/README.md has a table of all of them.',
-    facts: { field },
+    remedy: 'simulators/README.md has a table of all fields, and one of the kinds of faults.',
+    facts: { field: wrong[0]!.field },
   });
 }
 

@@ -1,9 +1,9 @@
-/** The tables of protocol/README.md, printed from the code. */
+/** The tables of READMEs that are printed from the code. */
 import { REFUSALS } from '../../protocol/refusals.ts';
 import { STRUCTS, type StructName, typeString } from '../../protocol/signing/structs.ts';
+import { filled, row } from './markers.ts';
+import { SCENARIO_TABLES } from './scenario-tables.ts';
 import { MESSAGES, type MessageName, messageBytesMax } from '../../protocol/wire/messages.ts';
-
-const row = (...cells: readonly (string | number)[]): string => `| ${cells.join(' | ')} |`;
 
 function messages(): string {
   const names = Object.keys(MESSAGES) as MessageName[];
@@ -32,19 +32,11 @@ function refusals(): string {
 
 export const TABLES = { messages, structs, refusals } as const;
 
-/** The text with every table between its markers replaced by what the code says now. Throws when a marker is missing. */
-export function withTables(text: string): string {
-  let result = text;
-  for (const [name, table] of Object.entries(TABLES)) {
-    const [before, rest] = split(result, `<!-- ${name} -->\n`);
-    const [, after] = split(rest, `<!-- /${name} -->`);
-    result = `${before}<!-- ${name} -->\n\n${table()}\n\n<!-- /${name} -->${after}`;
-  }
-  return result;
-}
+/** Every text with tables of the code, and the tables in it by the names of their markers. */
+export const TEXTS: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
+  'protocol/README.md': TABLES,
+  'simulators/README.md': SCENARIO_TABLES,
+};
 
-function split(text: string, marker: string): readonly [string, string] {
-  const at = text.indexOf(marker);
-  if (at < 0) throw new Error(`${marker.trim()} is missing in protocol/README.md`);
-  return [text.slice(0, at), text.slice(at + marker.length)];
-}
+/** The text of this file with every table as the code says now. Throws when a marker is missing. */
+export const withTables = (file: string, text: string): string => filled(text, TEXTS[file]!);

@@ -6,7 +6,6 @@ const BOOKS = 'protocol/machines/terminal/books.ts';
 const SESSION = 'protocol/machines/terminal/session.ts';
 const SYNC = 'protocol/machines/terminal/sync.ts';
 const ACCEPT = 'protocol/machines/terminal/acceptance.ts';
-const JOURNAL = 'device/journal/journal.ts';
 const RUNTIME = 'device/runtime.ts';
 const ELEMENT = 'hardware/keys/secure-element.ts';
 const REQUEST = 'protocol/machines/terminal/request.ts';
@@ -142,7 +141,13 @@ export const CORNER_MUTATIONS = [
     'protocol/terminal-corners',
   ],
   // ---- the device below the machines ----
-  ["an old link's close cuts the new one", RUNTIME, 'if (this.link !== link) return;', '', 'device/runtime'],
+  [
+    "an old link's close cuts the new one",
+    RUNTIME,
+    'if (this.attached === link) this.detachLink();',
+    'this.detachLink();',
+    'device/runtime',
+  ],
   [
     'a flash that gave up does not freeze the device',
     RUNTIME,
@@ -151,38 +156,10 @@ export const CORNER_MUTATIONS = [
     'device/runtime',
   ],
   [
-    "a length's complement is not compared",
-    JOURNAL,
-    'view.getUint16(2, true) !== (~length & 0xffff) || at + size > limit',
-    'at + size > limit',
-    'device/journal-damage',
-  ],
-  [
-    'a weak commit mark is not written again',
-    JOURNAL,
-    'return tail < 0 || !flash.rewritable || this.mark(tail);',
-    'return true;',
-    'device/journal-damage',
-  ],
-  [
-    'a weak ready mark is not written again',
-    JOURNAL,
-    'const marked = !this.flash.rewritable || this.mark(ready);',
-    'const marked = ready > 0;',
-    'device/journal-damage',
-  ],
-  [
-    'a bank whose superseded mark is worn comes back',
-    JOURNAL,
-    'for (let at = this.start(bank); at < superseded && this.readyHead(bank) !== undefined; at += this.unit)\n        this.mark(at);',
-    '',
-    'device/journal-damage',
-  ],
-  [
     'a full block of a frame adds a zero',
     'device/links/framing.ts',
-    'if (code !== 0xff && at < frame.length) body[length++] = 0;',
-    'if (at < frame.length) body[length++] = 0;',
+    'if (code !== 0xff && at < end) body[length++] = 0;',
+    'if (at < end) body[length++] = 0;',
     'device/framing',
   ],
   [

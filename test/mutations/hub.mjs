@@ -373,23 +373,23 @@ export const HUB_MUTATIONS = [
   // ---- L2 ----
   [
     "fraud that others proved leaves the channel's credit",
-    WATCH,
+    'hub/l2/viem-l2.ts',
     "    case 'FraudProved':\n",
     '',
     'hub/watch',
   ],
   [
     'what a pot pays is not counted on the lane',
-    WATCH,
-    'return raised > 0 ? [{ channel, payeeId: payee, moved: raised, transaction }] : [];',
+    'hub/l2/viem-l2.ts',
+    "return [{ ...found, type: 'laneRaised', channel, payee, moved: raised }];",
     'return [];',
     'hub/watch',
   ],
   [
     'channels are looked at where the node has no state any more',
     WATCH,
-    'await readHead(vault, channel, final)',
-    'await readHead(vault, channel, to)',
+    'await readHead(this.l2, channel, final)',
+    'await readHead(this.l2, channel, to)',
     'hub/watch',
   ],
   [
@@ -430,7 +430,7 @@ export const HUB_MUTATIONS = [
   [
     'a refusal for one channel ends the round for all',
     'hub/settle/justice.ts',
-    'if (!isRefused(error)) throw error;',
+    "if (!isError(error, 'l2_reverted') && !isError(error, 'l2_refused')) throw error;",
     'throw error;',
     'hub/justice',
   ],

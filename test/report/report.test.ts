@@ -7,7 +7,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { htmlReport } from '../../simulators/report/html.ts';
 import { Sampler } from '../../simulators/report/samples.ts';
-import { SCENARIOS } from '../../simulators/scenarios/index.ts';
+import { readScenario, SCENARIOS } from '../../simulators/scenarios/index.ts';
 import { Simulation } from '../../simulators/fleet/simulation.ts';
 import { summarise } from '../../simulators/report/summary.ts';
 import { standInSuite } from '../../simulators/stage/world/suite.ts';
@@ -16,8 +16,11 @@ import { MINUTE } from '../../simulators/stage/world/world.ts';
 const PHONE = { width: 500, height: 900 };
 const folder = mkdtempSync(join(tmpdir(), 'sundial-report-'));
 
+/** Of a day on which one group of tills runs full, so that each part of the page has something to show. */
 async function report(): Promise<string> {
-  const scenario = { ...SCENARIOS.get('tap-offline')!, hours: 2 };
+  const groups = [{ name: 'hut-tills', role: 'pos', count: 1, outboxMax: 4 }];
+  const expect = { approved: 1000, frozen: 0 };
+  const scenario = readScenario({ ...SCENARIOS.get('tap-offline')!, hours: 2, groups, expect }, 'the test');
   const simulation = new Simulation({ scenario, devices: 10, seed: 3, suite: standInSuite() });
   const sampler = new Sampler(simulation);
   for (let at = 10 * MINUTE; await simulation.runTo(at); at += 10 * MINUTE) sampler.sample();
@@ -51,7 +54,22 @@ writeFileSync(file, html);
 test('the report refers to nothing outside itself', () => {
   assert.not.match(html, /(?:src|href)=|@import|url\(|<script/);
   assert.match(html, /<meta name="viewport"/);
-  assert.is(html.match(/<polyline/g)?.length, 6);
+  assert.is(html.match(/<polyline/g)?.length, 8);
+});
+
+test('the head of the report is the service rate, and what is wrong with it', () => {
+  assert.match(
+    html,
+    /<div class="verdict bad">FAILED: \d+ of \d+ sales approved \([\d.]+&nbsp;%\); 1 expectation/,
+  );
+  assert.match(html, /<p>expectation missed: approved: /);
+  assert.match(html, /<p>hut-tills: \d+ of \d+ sales approved .* mostly outbox_full/);
+  assert.match(html, /<tr><td>refused: outbox_full<\/td><td>\d+<\/td><\/tr>/);
+  assert.match(
+    html,
+    /<td data-name="service rate">[\d.]+&nbsp;%<\/td><td data-name="refused">outbox_full: \d+/,
+  );
+  assert.ok(html.indexOf('class="verdict') < html.indexOf('<h2>'), 'something stands before the verdict');
 });
 
 test('the report is no wider than a phone', () => {
@@ -67,7 +85,7 @@ test('the report is no wider than a phone', () => {
   const found = /<title>width (\d+) charts (\d+)<\/title>/.exec(dom);
   assert.ok(found, 'the page around the report did not measure it');
   assert.ok(Number(found[1]) <= 390, `the report is ${found[1]} wide`);
-  assert.is(Number(found[2]), 4);
+  assert.is(Number(found[2]), 5);
 });
 
 test('a screenshot shows more than an empty page', () => {

@@ -3,7 +3,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { MakeChecker } from '../../simulators/checkers/checker.ts';
 import { CHECKERS } from '../../simulators/checkers/index.ts';
-import { drawFaults, FAULT_KINDS } from '../../simulators/stage/faults/schedule.ts';
+import { FAULT_KINDS } from '../../simulators/stage/faults/kinds.ts';
+import { drawFaults, type FaultRates } from '../../simulators/stage/faults/schedule.ts';
 import { readScenario, SCENARIOS } from '../../simulators/scenarios/index.ts';
 import type { Scenario } from '../../simulators/scenarios/schema.ts';
 import { explain } from '../../simulators/report/explain.ts';
@@ -104,8 +105,9 @@ test('a hub whose index is full takes nothing more, and everything once it has r
 });
 
 test('every kind of fault is drawn when all are frequent', () => {
-  const levels = Object.fromEntries(FAULT_KINDS.map((kind) => [kind, 'frequent']));
-  const faults = drawFaults(new Random(5), levels, 0, 2 * HOUR, 30);
+  const levels: FaultRates = Object.fromEntries(FAULT_KINDS.map((kind) => [kind, 'frequent']));
+  const all = Array.from({ length: 30 }, (_, number) => number);
+  const faults = drawFaults(new Random(5), levels, 0, 2 * HOUR, () => all);
   assert.equal([...new Set(faults.map(({ kind }) => kind))].sort(), [...FAULT_KINDS].sort());
 });
 

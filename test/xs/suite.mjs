@@ -17,6 +17,7 @@ const ramSizes = [512, 8192];
 /** Suites of what never runs on a chip, though nothing of Node is in them. */
 const toolSuites = {
   hub: 'the hub is a program of servers',
+  edges: 'it fills the flash of every board, megabytes of it, thousands of times',
   walk: 'the explorer of all interleavings keeps hundreds of thousands of states in memory',
   sim: 'the fleet simulator is a tool of workstations',
   mutations: 'it edits sources',

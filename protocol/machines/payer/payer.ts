@@ -42,6 +42,7 @@ const AFTER_POWER_UP: PayerVolatile = {
   leaseRequest: undefined,
   sentAtMs: 0,
   uploadedAtMs: 0,
+  inFlight: 0,
   askedAtMs: 0,
   askPauseMs: SYNC_RETRY_MS,
 };

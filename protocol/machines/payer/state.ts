@@ -62,8 +62,9 @@ export interface PayerVolatile {
     | { readonly digest: Bytes32; readonly message: MessageOf<'leaseRequest'> }
     | undefined;
   readonly sentAtMs: number;
-  /** When second copies went up last. */
+  /** When second copies went up last, and how many of that message the hub has not acknowledged. */
   readonly uploadedAtMs: number;
+  readonly inFlight: number;
   /** When the hub was asked last about what is unanswered, and how long until it is asked again. */
   readonly askedAtMs: number;
   readonly askPauseMs: number;

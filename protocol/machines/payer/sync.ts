@@ -55,10 +55,10 @@ export function onLeaseRequestSigned(turn: PayerTurn, signature: Uint8Array): vo
 
 /** Second copies, as many as one message holds; the next ones follow the acknowledgements. */
 function uploadCopies(turn: PayerTurn): void {
-  turn.set({ uploadedAtMs: turn.nowMs });
   const entries = turn.books.outbox
     .slice(0, PACK_ENTRIES_MAX)
     .map((copy) => encodeMessage(collectedMessage(copy.collected)));
+  turn.set({ uploadedAtMs: turn.nowMs, inFlight: entries.length });
   if (entries.length > 0) turn.upload({ type: 'pack', entries });
 }
 
@@ -109,7 +109,10 @@ export function onHubMessage(turn: PayerTurn, message: Message): void {
       const waited = turn.books.outbox.length;
       onAcknowledgement(turn, message);
       const { length } = turn.books.outbox;
-      return length > 0 && length < waited ? uploadCopies(turn) : undefined;
+      if (length === waited) return;
+      turn.set({ inFlight: turn.volatile.inFlight - 1 });
+      // All of the last message was acknowledged: the next ones stand in their place now.
+      return length > 0 && turn.volatile.inFlight <= 0 ? uploadCopies(turn) : undefined;
     }
     case 'credit':
       return onCredit(turn, message);

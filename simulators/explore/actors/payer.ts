@@ -64,6 +64,7 @@ export function payerTable(scene: Scene, drop: Drop): { table: PayerTable; first
         peer: undefined,
         sentAtMs: 0,
         uploadedAtMs: 0,
+        inFlight: 0,
         askedAtMs: 0,
         askPauseMs: 0,
         hubConnected: false,

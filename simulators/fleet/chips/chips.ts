@@ -16,6 +16,12 @@ export const fitForChips = (scenario: Scenario): Scenario => ({
   ...scenario,
   outboxMax: Math.min(scenario.outboxMax, outboxMax),
   lanesMax: Math.min(scenario.lanesMax, lanesMax),
+  groups: scenario.groups?.map((group) => ({
+    ...group,
+    ...(group.outboxMax !== undefined && { outboxMax: Math.min(group.outboxMax, outboxMax) }),
+    ...(group.lanesMax !== undefined && { lanesMax: Math.min(group.lanesMax, lanesMax) }),
+    ...(group.p256 !== undefined && { p256: 0 }),
+  })),
   // A chip's own key is of secp256k1, and its terminals check no other.
   p256: 0,
 });

@@ -198,7 +198,7 @@ export class VirtualL2 {
   private hand(transaction: Signed): void {
     const { hash, nonce } = transaction;
     let done = false;
-    this.chain.submit({
+    const handed = this.chain.submit({
       name: transaction.name,
       run: (_model, atSeconds) => {
         done = false;
@@ -221,6 +221,8 @@ export class VirtualL2 {
         if (done) transaction.final?.();
       },
     });
+    // Nobody mines while the chain is away from us: the pool hands it on later.
+    if (!handed) this.waitOn(transaction, nonce);
   }
 
   /** Behind a gap, or too cheap now: the pool keeps it for a while, then forgets it as nodes do. */
@@ -278,9 +280,14 @@ export class VirtualL2 {
   }
 
   /**
-   * The chain as one process of the hub asks it through a node. `later` runs nothing any more once that process is dead.
+   * The chain as one process of the hub asks it through a node. `later` runs nothing any more once that process is dead;
+   * `others` are the nodes that it asks besides.
    */
-  node(later: (delayMs: number, action: () => void) => void, faults: NodeFaults): L2 {
+  node(
+    later: (delayMs: number, action: () => void) => void,
+    faults: NodeFaults,
+    others: readonly NodeFaults[],
+  ): L2 {
     const ask = <T>(answer: () => T): Promise<T> =>
       new Promise((resolve, reject) => {
         later(ANSWER_MS, () => {
@@ -320,7 +327,8 @@ export class VirtualL2 {
       blockAt: (height) => ask(() => this.block(height)),
       events: (from, to) =>
         ask(() => {
-          if (faults.hidesEvents) return [];
+          // Of several nodes one at least that answers is honest: when all lie alike, nobody can see it.
+          if (faults.hidesEvents && others.some((other) => !other.away && !other.hidesEvents)) return [];
           // In order of height: from the end, as only what is new is asked for.
           let first = this.events.length;
           while (first > 0 && this.events[first - 1]!.height >= from) first -= 1;

@@ -1,7 +1,7 @@
 /** Makes a fault of the schedule happen, and ends it; and puts everything right when the time of faults is over. */
 import { unreachable } from '../../../protocol/errors.ts';
 import type { AnyDevice } from '../../fleet/device.ts';
-import { calm, type Conditions } from '../network/conditions.ts';
+import type { Conditions } from '../network/conditions.ts';
 import { JOURNAL_BANKS } from '../../fleet/actors.ts';
 import type { Run } from '../../fleet/run.ts';
 import type { RamFlash } from '../flash/ram-flash.ts';
@@ -11,10 +11,10 @@ import type { Fault } from './schedule.ts';
 
 /** Raises a condition for a while. */
 function window(simulation: Run, fault: Fault, key: keyof Conditions): void {
-  const { conditions } = simulation;
-  conditions[key] += fault.size;
+  const hit = simulation.weather.hitBy(fault);
+  for (const conditions of hit) conditions[key] += fault.size;
   end(simulation, fault, () => {
-    conditions[key] -= fault.size;
+    for (const conditions of hit) conditions[key] -= fault.size;
   });
 }
 
@@ -71,6 +71,10 @@ export function applyFault(simulation: Run, fault: Fault): void {
       });
     case 'powerCut':
       if (device.power === 'off') return;
+      if (fault.size === 0) {
+        device.powerOff('the script');
+        return end(simulation, fault, () => bootOnline(simulation, device));
+      }
       // The power goes at one of its next effects; a device that does nothing meanwhile just loses it later.
       device.cutIn = fault.size;
       return restartLater(simulation, device, fault);
@@ -206,8 +210,8 @@ function bootOnline(simulation: Run, device: AnyDevice): void {
 
 /** The time of faults is over: power, networks, hub and chain are there again, and stay. */
 export function heal(simulation: Run): void {
-  const { conditions, broker, chain, hub, fleet } = simulation;
-  Object.assign(conditions, calm());
+  const { weather, broker, chain, hub, fleet } = simulation;
+  weather.clear();
   broker.cutOff.clear();
   chain.isAway = false;
   chain.congestionBlocks = 0;

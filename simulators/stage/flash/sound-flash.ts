@@ -75,6 +75,17 @@ export class SoundFlash implements Flash {
     return true;
   };
 
+  isErased(offset: number, length: number): boolean {
+    for (let at = offset; at < offset + length; ) {
+      const end = Math.min(at + this.leftOfBlock(at), offset + length);
+      const block = this.blocks[Math.floor(at / BLOCK_BYTES)];
+      for (let i = at; block !== undefined && i < end; i += 1)
+        if (block[i % BLOCK_BYTES] !== 0xff) return false;
+      at = end;
+    }
+    return true;
+  }
+
   erase(offset: number): void {
     this.blocks[offset / BLOCK_BYTES] = undefined;
   }

@@ -51,13 +51,14 @@ export class Broker {
   readonly cutOff = new Set<string>();
   private readonly world: World;
   private readonly random: Random;
-  private readonly conditions: Conditions;
+  private readonly conditionsOf: (device: string) => Conditions;
   forgotten = 0;
 
-  constructor(world: World, random: Random, conditions: Conditions) {
+  /** `conditionsOf`: how bad the uplink of a device is, by its id. */
+  constructor(world: World, random: Random, conditionsOf: (device: string) => Conditions) {
     this.world = world;
     this.random = random;
-    this.conditions = conditions;
+    this.conditionsOf = conditionsOf;
   }
 
   isConnected(device: string): boolean {
@@ -101,7 +102,8 @@ export class Broker {
     const session = this.sessions.get(device);
     if (session === undefined) return;
     this.overhears?.up(decodeOwn(bytes));
-    const { random, conditions, world } = this;
+    const { random, world } = this;
+    const conditions = this.conditionsOf(device);
     if (conditions.upLoss > 0 && random.chance(conditions.upLoss)) return;
     const { epoch } = session;
     const deliver = (): void => {
@@ -142,7 +144,8 @@ export class Broker {
   down(device: string, bytes: Uint8Array): void {
     const session = this.sessions.get(device);
     if (session === undefined) return;
-    const { random, conditions, world } = this;
+    const { random, world } = this;
+    const conditions = this.conditionsOf(device);
     this.overhears?.down(decodeOwn(bytes));
     if (conditions.downLoss > 0 && random.chance(conditions.downLoss)) return;
     const { epoch } = session;

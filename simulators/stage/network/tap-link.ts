@@ -18,6 +18,12 @@ const PACKET_MS = { least: 8, most: 34 };
 /** Supervision time-out of a link whose other end fell silent. */
 const SUPERVISION_MS = 2000;
 
+/**
+ * Share of frames, in 1,000, that a link doubles at most, however many faults meet. Every answer to a doubled message is
+ * doubled again: above, a few answers deep, two devices flood each other.
+ */
+const DOUBLED_MAX = 600;
+
 export class TapLink {
   private open = true;
   private readonly arrival = [0, 0];
@@ -46,7 +52,8 @@ export class TapLink {
     const side = from === this.ends[0] ? 1 : 0;
     if (conditions.tapLoss > 0 && random.chance(conditions.tapLoss)) return;
     this.deliver(side, frame);
-    if (conditions.tapDuplicate > 0 && random.chance(conditions.tapDuplicate)) this.deliver(side, frame);
+    const doubled = Math.min(conditions.tapDuplicate, DOUBLED_MAX);
+    if (doubled > 0 && random.chance(doubled)) this.deliver(side, frame);
   }
 
   private deliver(side: 0 | 1, frame: Uint8Array): void {
