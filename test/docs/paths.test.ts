@@ -1,6 +1,6 @@
 /**
- * Every file, folder and npm script that a guide names is there. Not looked at here: what is built (`build/...`, `state/...`), names
- * with a placeholder, and the simulators' guide, which names files from the folders of its parts.
+ * Every file, folder and npm script that a guide names is there. Not looked at here: what is built (`build/...`,
+ * `state/...`), and names with a placeholder.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -8,7 +8,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { projectFiles } from './rules.ts';
 
-const guides = [...projectFiles()].filter((file) => file.endsWith('.md') && file !== 'simulators/README.md');
+const guides = [...projectFiles()].filter((file) => file.endsWith('.md'));
 const BUILT = /^(build|node_modules|state)\//;
 
 /** `hub/ports.ts` and the like: a name with a slash or an ending of ours, and nothing but a path. */
@@ -18,13 +18,16 @@ const named = (text: string): string[] =>
     .filter((path) => path.includes('/') && /^[a-z.]/.test(path) && !path.includes('*') && !BUILT.test(path))
     .filter((path) => /\.(ts|mjs|sol|md|json|txt|c|h|ld)$|\/$/.test(path));
 
-/** Guides name files from the root, from their own folder, or from the folder that they are about. */
-const isThere = (guide: string, path: string): boolean =>
-  [
-    '.',
-    dirname(guide),
-    ...(guide.startsWith('protocol/decisions/') ? ['protocol', 'hub', 'hardware'] : []),
-  ].some((base) => existsSync(join(base, path)));
+/** Guides name files from the root, from their own folder, or from the folders that they are about. */
+const ABOUT: readonly (readonly [guide: string, folders: readonly string[]])[] = [
+  ['protocol/decisions/', ['protocol', 'hub', 'hardware']],
+  ['simulators/', ['simulators/stage']],
+];
+
+const isThere = (guide: string, path: string): boolean => {
+  const about = ABOUT.flatMap(([start, folders]) => (guide.startsWith(start) ? folders : []));
+  return ['.', dirname(guide), ...about].some((base) => existsSync(join(base, path)));
+};
 
 for (const guide of guides)
   test(`${guide} names files that are there`, () => {
