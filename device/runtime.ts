@@ -21,9 +21,13 @@ import { Deframer, encodeFrame } from './links/framing.ts';
 export interface Machine<B, S extends { readonly books: B }, E, R extends { readonly type: string }> {
   readonly emptyBooks: B;
   readonly records: RecordTable<R>;
+  /** The books after one more record. Pure. */
   apply(books: B, record: R): B;
+  /** Records that rebuild these books. */
   snapshot(books: B): R[];
+  /** The state in which a power-up begins. */
   afterPowerUp(books: B, frozen: boolean): S;
+  /** One event: the next state and what is to be done. Pure; `nowMs` is the monotonic timer. */
   step(state: S, event: E, nowMs: number): Step<S, R>;
 }
 
@@ -48,7 +52,9 @@ export interface Observer<R> {
   onEffect?(effect: Effect<R>): void;
   /** A record is durable from now on. */
   onStored?(record: R): void;
+  /** What a display would show. */
   onNotice?(notice: Notice): void;
+  /** Something failed that a device may handle. */
   onFault?(fault: Fault): void;
   /** An error that no device may handle (a defect, a cut in a test): the device is dead. Absent: it is thrown. */
   onCrash?(error: unknown): void;
@@ -56,6 +62,7 @@ export interface Observer<R> {
 
 /** Events that may wait while a key signs: a link delivers a handful of packets meanwhile. */
 const QUEUE_MAX = 256;
+const ignore = (): void => undefined;
 /** How often the machine looks at its clocks. */
 const CLOCK_MS = 1000;
 /**
@@ -70,6 +77,10 @@ interface LinkUp {
   readonly link: Link | undefined;
 }
 
+/**
+ * Runs one machine over one host: events in, effects out, one after the other in the order in which they were asked
+ * for.
+ */
 export class Runtime<
   B,
   S extends { readonly books: B },
@@ -80,6 +91,10 @@ export class Runtime<
   private readonly machine: Machine<B, S, E | DeviceEvent, R>;
   private readonly host: Host;
   private readonly observer: Observer<R>;
+  /** Of the observer: looked up once, as they are asked for with every event. */
+  private readonly onEvent: Observer<R>['onEvent'];
+  private readonly onEffect: Observer<R>['onEffect'];
+  private readonly onStored: Observer<R>['onStored'];
   private journal: Journal | undefined;
   /** The tap link that stands. */
   private attached: Link | undefined;
@@ -118,6 +133,9 @@ export class Runtime<
     this.machine = machine;
     this.host = host;
     this.observer = observer;
+    this.onEvent = observer.onEvent;
+    this.onEffect = observer.onEffect;
+    this.onStored = observer.onStored;
     let books = machine.emptyBooks;
     let frozen = false;
     try {
@@ -134,6 +152,7 @@ export class Runtime<
     this.state = machine.afterPowerUp(books, frozen);
   }
 
+  /** True when the journal can't be trusted: nothing is signed or stored. */
   get frozen(): boolean {
     return this.journal === undefined;
   }
@@ -157,6 +176,7 @@ export class Runtime<
     return realTime === undefined ? { type: 'boot' } : { type: 'boot', realTime: seconds(realTime) };
   }
 
+  /** Ends clock and links. What was stored stays. */
   stop(): void {
     this.stopClock?.();
     this.attached?.close();
@@ -193,6 +213,8 @@ export class Runtime<
     const before = this.attached;
     if (before !== undefined) {
       this.detachLink();
+      // Whatever it still delivers was meant for who was there before.
+      before.receive(ignore, ignore);
       before.close();
     }
     this.attached = link;
@@ -202,9 +224,7 @@ export class Runtime<
       (code) => void this.dispatch({ type: 'garbage', code }),
     );
     link.receive(
-      (bytes) => {
-        if (this.attached === link) deframer.push(bytes);
-      },
+      (bytes) => deframer.push(bytes),
       () => {
         if (this.attached === link) this.detachLink();
       },
@@ -301,19 +321,25 @@ export class Runtime<
 
   /** Steps and executes; an error that a device may meet ends in a restart of the machine. */
   private handle(event: E | DeviceEvent): Promise<void> | undefined {
-    this.observer.onEvent?.(event);
+    this.onEvent?.(event);
     this.before = this.state.books;
-    if (this.written.length > 0) this.written = [];
-    this.handlesOwn = this.own > 0;
-    if (this.handlesOwn) this.own -= 1;
-    if (event.type === 'linkUp') this.link = (event as LinkUp).link;
-    else if (event.type === 'linkDown') this.link = undefined;
+    if (this.written.length > 0) this.written.length = 0;
+    // Nearly all events are messages, and a tick is counted in instructions.
+    if (event.type !== 'message' || this.own > 0 || this.handlesOwn) this.noteEvent(event);
     try {
       return this.run(event)?.catch((error) => this.restart(error));
     } catch (error) {
       this.restart(error);
     }
     return undefined;
+  }
+
+  /** Which link the machine speaks to from this event on, and whether the event is one with which it starts anew. */
+  private noteEvent(event: E | DeviceEvent): void {
+    this.handlesOwn = this.own > 0;
+    if (this.handlesOwn) this.own -= 1;
+    if (event.type === 'linkUp') this.link = (event as LinkUp).link;
+    else if (event.type === 'linkDown') this.link = undefined;
   }
 
   private run(event: E | DeviceEvent): Promise<void> | undefined {
@@ -326,7 +352,7 @@ export class Runtime<
   private execute(effects: readonly Effect<R>[], first: number): Promise<void> | undefined {
     for (let i = first; i < effects.length; i++) {
       const effect = effects[i]!;
-      this.observer.onEffect?.(effect);
+      this.onEffect?.(effect);
       switch (effect.type) {
         case 'persist':
           this.persist(effect.record);
@@ -371,15 +397,16 @@ export class Runtime<
   }
 
   private persist(record: R): void {
-    if (this.journal === undefined) {
+    const { journal } = this;
+    if (journal === undefined) {
       throw new SundialError('journal_corrupt', 'a frozen device was asked to store', {
         severity: 'device',
         remedy: 'Report this with the version that you run.',
       });
     }
-    this.journal.append(this.machine.records.encode(record), this.snapshot);
+    journal.append(this.machine.records.encode(record), this.snapshot);
     this.written.push(record);
-    this.observer.onStored?.(record);
+    this.onStored?.(record);
   }
 
   /** Records that stand for everything that is stored. */
@@ -390,7 +417,7 @@ export class Runtime<
   get storedBooks(): B {
     if (this.written.length > 0) {
       this.before = this.written.reduce(this.machine.apply, this.before);
-      this.written = [];
+      this.written.length = 0;
     }
     return this.before;
   }

@@ -52,6 +52,7 @@ export interface HubSetup extends Pace {
   readonly observer?: HubObserver;
 }
 
+/** Told of what a hub does; can change nothing. */
 export interface HubObserver {
   /** Before an effect of the intake is carried out. */
   effect?(effect: IntakeEffect): void;
@@ -61,6 +62,7 @@ export interface HubObserver {
   defect?(error: unknown): void;
 }
 
+/** A hub over its ports, and its parts. */
 export interface AssembledHub {
   readonly intake: IntakeRuntime;
   readonly journal: Journal;

@@ -8,6 +8,7 @@ import { durableBooks, type IntakeState } from './intake/state.ts';
 import type { Journal } from './ledger/journal.ts';
 import { listedRevocations } from './revocations.ts';
 
+/** A beacon and its revocation list, as bytes for devices. */
 export interface SignedBeacon {
   readonly beacon: Uint8Array;
   readonly revocations: Uint8Array;

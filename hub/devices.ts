@@ -8,6 +8,7 @@ import type { Logger } from './log.ts';
 import type { RegisteredDevice, Registry } from './registry/registry.ts';
 import type { SettledLane } from './watch/watch.ts';
 
+/** Stores who registered, and tells terminals what L2 settled for their payee. */
 export class Devices {
   private readonly registry: Registry;
   private readonly send: (device: string, message: Uint8Array) => void;

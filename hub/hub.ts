@@ -21,12 +21,14 @@ import { openFileLedger } from './node/open.ts';
 import { systemTime } from './node/time.ts';
 import { lockFolder } from '../hardware/boards/node/storage/lock.ts';
 
+/** What the process that runs the hub may add. */
 export interface HubOptions {
   readonly log?: Logger;
   /** Called once when the hub can't safely go on (damaged ledger); it has stopped taking messages by then. */
   readonly onFatal?: (error: unknown) => void;
 }
 
+/** A hub that runs. */
 export interface Hub {
   /** 0x address whose signatures devices must know. */
   readonly address: string;

@@ -3,11 +3,13 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /** A figure that is counted up; labels take values from closed sets only (codes, kinds), never device names. */
 export interface Counted {
+  /** Counts one more. */
   inc(labels?: Readonly<Record<string, string>>): void;
 }
 
 /** A figure that goes up and down. */
 export interface Level {
+  /** The figure as it is now. */
   set(value: number): void;
 }
 

@@ -34,22 +34,28 @@ export const pause = (time: Time, delayMs: number): Promise<void> =>
 
 /** One open file. Offsets and lengths are bytes. */
 export interface DiskFile {
+  /** Bytes of the file. */
   size(): Promise<number>;
   /** Reads up to `length` bytes; fewer only at the end of the file. */
   read(offset: number, length: number): Promise<Uint8Array>;
+  /** Writes all bytes; durable only after `sync`. */
   write(offset: number, bytes: Uint8Array): Promise<void>;
   /** Resolves when everything written is in the part (fdatasync). */
   sync(): Promise<void>;
+  /** Cuts the file to so many bytes. */
   truncate(size: number): Promise<void>;
   close(): Promise<void>;
 }
 
 /** One folder, used by one process. Names are plain file names. Rejects with the system's errors (`code`). */
 export interface Disk {
+  /** The names of all files, in no order. */
   list(): Promise<string[]>;
   /** Creates a file that must not exist yet. */
   create(name: string): Promise<DiskFile>;
+  /** Opens a file that is there, to read and write. */
   open(name: string): Promise<DiskFile>;
+  /** Takes a file away; durable after `syncFolder`. */
   remove(name: string): Promise<void>;
   /** Makes created and removed names durable. */
   syncFolder(): Promise<void>;
@@ -190,6 +196,7 @@ export interface Fees {
  * - `chain_mismatch`: it is another chain or another vault; `l2_disagrees`: two nodes tell different stories.
  */
 export interface L2 {
+  /** Both heads as one answer. */
   newest(): Promise<Heads>;
   /** A block by height. */
   blockAt(height: number): Promise<Block>;
@@ -197,6 +204,7 @@ export interface L2 {
   events(from: number, to: number): Promise<readonly L2Event[]>;
   /** `at`: height of the block to look at; absent: the newest. */
   channel(channel: number, at?: number): Promise<ChannelState>;
+  /** `at` as above. A pot that never was has all zeros. */
   pot(channel: number, at?: number): Promise<PotState>;
   /** Units that a payee registered as short at a pot and has not collected. */
   shortfall(channel: number, payee: Uint8Array): Promise<number>;
@@ -206,6 +214,7 @@ export interface L2 {
   balance(payee: Uint8Array): Promise<number>;
   /** Units credited so far on the voucher with this digest. */
   credited(voucher: Uint8Array): Promise<number>;
+  /** True when the payee has an id in the vault. */
   isRegistered(payee: Uint8Array): Promise<boolean>;
   /** The vault's clock in seconds: chain time less the time it was frozen. */
   clock(): Promise<number>;
@@ -233,8 +242,11 @@ export interface L2 {
   registerPayee(payee: Uint8Array): Promise<void>;
   /** Sends and waits for a block; resolves with the transaction. */
   proveFraud(rule: Rule, rows: readonly Row[]): Promise<Hex>;
+  /** Registers what one payee is short of at a pot, with the vouchers that show it; sends and waits as above. */
   registerShortfall(rows: readonly Row[]): Promise<Hex>;
+  /** Pays a payee its share of a pot whose window is over; sends and waits as above. */
   collectShare(channel: number, payee: Uint8Array): Promise<Hex>;
+  /** Moves what nobody claimed to the reserve; sends and waits as above. */
   closePot(channel: number): Promise<Hex>;
 }
 
@@ -247,6 +259,7 @@ export interface Ports {
   readonly l2: L2;
   /** Where the registry stands. */
   readonly disk: Disk;
+  /** Opens the ledger for this process alone. Rejects with `ledger_corrupt`, `ledger_newer`, `folder_locked`. */
   openLedger(options: LedgerOptions): Promise<Ledger>;
   /** Connects to devices. Rejects with `broker_unreachable`. */
   openIngest(events: IngestEvents): Promise<Ingest>;

@@ -5,6 +5,7 @@
 import { causeText } from './errors.ts';
 import type { Time } from './ports.ts';
 
+/** How often, and who hears of failures. */
 export interface RepeatOptions {
   readonly time: Time;
   readonly everyMs: number;
@@ -15,6 +16,7 @@ export interface RepeatOptions {
   readonly onRecovered?: (attempts: number) => void;
 }
 
+/** Work that is done again and again, never beside itself; after a failure ever more rarely, up to `failureMsMax`. */
 export class Repeat {
   private readonly work: () => Promise<void>;
   private readonly options: RepeatOptions;

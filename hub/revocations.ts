@@ -10,6 +10,7 @@ import type { IntakeRuntime } from './intake/runtime.ts';
 import type { Books } from './intake/state.ts';
 import { numberKey, trieGet } from './intake/trie.ts';
 
+/** The channels of the next list. */
 export interface Listed {
   /** Rising, at most REVOCATIONS_MAX. */
   readonly channels: readonly ChannelId[];

@@ -24,6 +24,7 @@ export interface Pace {
   readonly beaconMs: number;
 }
 
+/** What the rounds turn. */
 export interface RoundsOptions {
   readonly time: Time;
   readonly config: Pace;
@@ -35,6 +36,7 @@ export interface RoundsOptions {
   readonly log: Logger;
 }
 
+/** The four rounds of a hub: watching, settling, batching, beacons. */
 export class Rounds {
   private readonly options: RoundsOptions;
   private readonly watching: Repeat;
@@ -156,6 +158,7 @@ export class Rounds {
     }
   }
 
+  /** Ends all rounds; resolves when what is under way has ended. */
   async stop(): Promise<void> {
     const all = [this.watching, this.beaconing, this.batching, this.settling];
     await Promise.all(all.map((round) => round.stop()));

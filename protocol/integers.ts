@@ -38,11 +38,17 @@ export function checkUint(value: number, max: number, field: string): number {
   return value;
 }
 
+/** Units of money, uint48. Like the five below it throws `out_of_range`, with the name of the field. */
 export const amount = (value: number): Amount => checkUint(value, UINT48_MAX, 'amount') as Amount;
+/** Number of a voucher on its channel, uint32. */
 export const seq = (value: number): Seq => checkUint(value, UINT32_MAX, 'seq') as Seq;
+/** Number of a channel on L2, uint32. */
 export const channelId = (value: number): ChannelId => checkUint(value, UINT32_MAX, 'channel') as ChannelId;
+/** Seconds since 1970, or a span of them; uint40. */
 export const seconds = (value: number): Seconds => checkUint(value, UINT40_MAX, 'seconds') as Seconds;
+/** Height of an L2 block, uint48. */
 export const height = (value: number): Height => checkUint(value, UINT48_MAX, 'height') as Height;
+/** A record's place in the hub's ledger, from 0; uint48. */
 export const position = (value: number): Position => checkUint(value, UINT48_MAX, 'position') as Position;
 
 /** a + b; throws `out_of_range` above uint48. Two amounts are whole and not negative, so only that can happen. */

@@ -69,6 +69,7 @@ export interface Scan {
   readonly tail: Tail | undefined;
 }
 
+/** One bank of the journal: records from its front, marks from its back, a head at either end. */
 export class Bank {
   // What an append needs comes first: XS searches the properties of an object in their order.
   /** Next free byte, and the lowest mark. */

@@ -20,6 +20,7 @@ export function journalRoom(geometry: Geometry, banks: number): Room {
 /** Where a device keeps its journal. */
 export interface Storage {
   readonly room: Room;
+  /** Throws what opening a journal throws: `journal_corrupt`, `journal_missing`, `journal_newer`, ... */
   open(): Journal;
 }
 

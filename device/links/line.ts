@@ -25,6 +25,7 @@ export interface LineOptions {
    * beats only when it has heard a beat. False for a wire: it beats from the start, and a link begins with an answer.
    */
   readonly connected: boolean;
+  /** Puts bytes on the line. */
   write(bytes: Uint8Array): void;
   /** The device closes its link for good. */
   hangUp(): void;

@@ -16,6 +16,7 @@ export interface Tariff {
   readonly tickEnergyWh: number;
 }
 
+/** A charge point: meter and tariff in front of a terminal's machine. Delivers one tick's energy at a time. */
 export class Charger {
   private readonly device: TerminalDevice;
   private readonly entropy: Entropy;

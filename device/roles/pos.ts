@@ -3,6 +3,7 @@ import type { Entropy } from '../../hardware/interfaces/index.ts';
 import type { Amount } from '../../protocol/integers.ts';
 import type { TerminalDevice } from '../devices.ts';
 
+/** A till: amounts in front of a terminal's machine. */
 export class Pos {
   private readonly device: TerminalDevice;
   private readonly entropy: Entropy;

@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { SundialError } from '../../protocol/errors.ts';
 import { causeText } from '../errors.ts';
 
+/** What the server answers with. */
 export interface StatusRoutes {
   /** GET /metrics. */
   metrics(): Promise<{ readonly type: string; readonly text: string }>;
@@ -15,6 +16,7 @@ export interface StatusRoutes {
   readonly json: Readonly<Record<string, (query: URLSearchParams) => unknown>>;
 }
 
+/** A server that listens. */
 export interface StatusServer {
   readonly url: string;
   readonly port: number;

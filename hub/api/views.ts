@@ -15,6 +15,7 @@ import { positionOf } from '../intake/positions.ts';
 import { keyNumber, trieEntries, trieGet } from '../intake/trie.ts';
 import type { RegistryState } from '../registry/registry.ts';
 
+/** A lane as the pages show it. Amounts in units. */
 export interface LaneView {
   readonly payee: string;
   /** Units that the newest voucher of the lane claims. */
@@ -26,6 +27,7 @@ export interface LaneView {
   readonly vouchers: number;
 }
 
+/** A channel as the pages show it. */
 export interface ChannelView {
   readonly channel: number;
   readonly payer: string | undefined;

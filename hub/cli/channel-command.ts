@@ -139,6 +139,7 @@ async function exit(act: Act): Promise<void> {
   print(flags, { channel, returned: flags.json ? returned : formatMoney(returned) });
 }
 
+/** Adds `sundial channel` and what is below it. */
 export function addChannelCommand(program: Command): void {
   const channel = program
     .command('channel')

@@ -31,6 +31,7 @@ async function run(flags: Flags): Promise<void> {
   process.once('SIGTERM', stop);
 }
 
+/** Adds `sundial hub`. */
 export function addHubCommand(program: Command): void {
   program
     .command('hub')

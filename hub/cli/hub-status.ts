@@ -36,6 +36,7 @@ export type FinishedBatch = z.infer<typeof statusSchema>['settlement']['finished
 
 const WAIT_MS = 60_000;
 
+/** The status pages of a running hub, checked field by field. Every call throws when the hub can't be reached. */
 export class HubStatus {
   private readonly url: string;
 
@@ -57,6 +58,7 @@ export class HubStatus {
     }
   }
 
+  /** All channels that the hub knows. */
   channels(): Promise<HubChannel[]> {
     return this.ask(channelsSchema, '/channels');
   }

@@ -183,6 +183,7 @@ async function withdraw(flags: WithdrawFlags): Promise<void> {
 
 const failL2 = (error: unknown): never => fail(namedForL2(error));
 
+/** Adds `sundial payee` and `sundial withdraw`. */
 export function addPayeeCommands(program: Command): void {
   const command = (name: string, description: string): Command =>
     program

@@ -23,6 +23,7 @@ async function run(flags: { readonly site: string; readonly json: boolean }): Pr
   process.exitCode = books.reconciled ? 0 : 1;
 }
 
+/** Adds `sundial reconcile`. */
 export function addReconcileCommand(program: Command): void {
   program
     .command('reconcile')

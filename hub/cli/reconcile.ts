@@ -20,6 +20,7 @@ export interface LaneRow {
   readonly agree: boolean;
 }
 
+/** What the vault holds of one site. Amounts in units. */
 export interface VaultFigures {
   readonly deposited: number;
   /** Net of credits. */
@@ -29,6 +30,7 @@ export interface VaultFigures {
   readonly returned: number;
 }
 
+/** What devices, ledger and vault say of each other. */
 export interface Reconciliation {
   readonly lanes: readonly LaneRow[];
   readonly vault: VaultFigures;

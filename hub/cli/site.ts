@@ -60,6 +60,7 @@ const siteSchema = z.object({
 
 export type Site = z.infer<typeof siteSchema>;
 
+/** Where the description of a site stands in its folder. */
 export const sitePath = (folder: string): string => join(folder, 'site.json');
 
 /** Reads a site that `sundial demo` made. Throws `no_site`. */
@@ -75,6 +76,7 @@ export function readSite(folder: string): Site {
   }
 }
 
+/** Writes the description of a site into its folder. */
 export function writeSite(folder: string, site: Site): void {
   writeDurably(sitePath(folder), `${JSON.stringify(site, undefined, 2)}\n`);
 }

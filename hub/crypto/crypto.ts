@@ -13,6 +13,7 @@ interface Secp256k1 {
   ecdsaSign(digest: Uint8Array, secret: Uint8Array): { signature: Uint8Array; recid: number };
 }
 
+/** The curves that a hub runs on. */
 export interface HubCrypto {
   readonly suite: CryptoSuite;
   /** What verifies: `native` (libsecp256k1) or `noble`; the hub says so when it starts. */

@@ -58,6 +58,7 @@ function recoverForEver(require: NodeJS.Require): void {
   );
 }
 
+/** Threads that recover signers with the native library, beside the one that runs the hub. */
 export class RecoverPool {
   private readonly workers: Worker[] = [];
   private readonly asked = new Map<number, Asked>();
@@ -128,6 +129,7 @@ export class RecoverPool {
     }
   }
 
+  /** Ends the threads. */
   async close(): Promise<void> {
     await Promise.all(this.workers.slice().map((worker) => worker.terminate()));
   }

@@ -16,6 +16,7 @@ import { guardPackets } from './packet-guard.ts';
 /** Topic, packet id and properties around the largest message. */
 const PACKET_OVERHEAD_BYTES = 512;
 
+/** A broker in this process. */
 export interface EmbeddedBroker {
   readonly url: string;
   readonly port: number;

@@ -12,6 +12,7 @@ import { downInFlightMax, ingestInFlightMax } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import type { Ingest, IngestEvents } from '../ports.ts';
 
+/** Which broker, as whom, and who listens. */
 export interface MqttIngestOptions {
   readonly hub: string;
   readonly url: string;
@@ -26,6 +27,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const RECONNECT_MS = 500;
 const CLOSE_MS = 1_000;
 
+/** The port to devices over MQTT: one client, subscribed to what all devices of the hub say. */
 export class MqttIngest implements Ingest {
   private readonly client: MqttClient;
   private readonly options: MqttIngestOptions;

@@ -18,6 +18,7 @@ export class PacketSizes {
     this.bytesMax = bytesMax;
   }
 
+  /** Takes the next bytes; false when they begin a packet that is too large. */
   feed(chunk: Uint8Array): boolean {
     for (let at = 0; at < chunk.length; ) {
       if (this.left > 0) {

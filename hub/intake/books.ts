@@ -20,6 +20,7 @@ export const emptyChannel: ChannelBook = {
   proof: undefined,
 };
 
+/** What the ledger holds of a channel; an empty book when nothing. */
 export function channelBook(books: Books, channel: ChannelId): ChannelBook {
   return trieGet(books.channels, numberKey(channel)) ?? emptyChannel;
 }

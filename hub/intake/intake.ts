@@ -32,6 +32,7 @@ import type {
 import { bytesKey, type Edit, keyNumber, numberKey, trieEntries, trieGet, trieSet } from './trie.ts';
 import { type Candidate, creditCandidate, tickCandidate, voucherCandidate } from './verify.ts';
 
+/** What one event leads to. */
 export interface IntakeStep {
   readonly state: IntakeState;
   readonly effects: readonly IntakeEffect[];

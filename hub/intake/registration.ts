@@ -32,6 +32,7 @@ export function registrationRefusal(
   return message.entropyCertified === 1 || context.development ? undefined : 'entropy_uncertified';
 }
 
+/** Does a terminal register, and not a payer? */
 export const isTerminal = ({ role }: MessageOf<'register'>): boolean =>
   role === ROLES.pos || role === ROLES.charger;
 

@@ -28,12 +28,15 @@ import {
 } from './state.ts';
 import { bytesKey, trieGet } from './trie.ts';
 
+/** What the intake's machine is run over. */
 export interface IntakeHost {
   readonly journal: Journal;
   readonly key: SecureKey;
   readonly metrics: HubMetrics;
   readonly log: Logger;
+  /** To a device, when it listens. */
   send(device: string, message: Uint8Array): void;
+  /** A registration was checked: store it. */
   registered(device: string, message: MessageOf<'register'>): void;
   /** The revocation list changed: publish it with a new beacon. */
   revocations(): void;
@@ -50,6 +53,7 @@ export interface IntakeHost {
 /** Fewer vouchers than this are checked faster than they are carried to another thread and back. */
 const POOL_VOUCHERS_MIN = 2;
 
+/** Runs the machine of the intake: carries out its effects, and answers only what is durable. */
 export class IntakeRuntime {
   state: IntakeState = emptyIntake;
   private readonly context: IntakeContext;

@@ -72,6 +72,7 @@ export interface ChannelBook {
   readonly proof: RecordOf<'evidence'> | undefined;
 }
 
+/** A terminal of a scope. */
 export interface Member {
   readonly terminal: Address;
   readonly expiresAt: Seconds;
@@ -94,6 +95,7 @@ export interface Books {
   readonly owed: Trie<OwedCredit | undefined>;
 }
 
+/** A countersignature that a payee owes. */
 export interface OwedCredit {
   readonly voucher: Bytes32;
   readonly payee: Address;
@@ -104,6 +106,7 @@ export interface OwedCredit {
   readonly since: Seconds;
 }
 
+/** Where an entry stands that is known by its digest. */
 export interface Known {
   /** Of the record that made it known, as in Pending. */
   readonly token: number;
@@ -139,6 +142,7 @@ export type Answer =
   | { readonly type: 'member'; readonly device: string; readonly member: RecordOf<'member'> }
   | { readonly type: 'revocations' };
 
+/** All that the intake decides by. */
 export interface IntakeState {
   readonly books: Books;
   /** Records that are durable. An entry that `books` doesn't know stands in none of them. */

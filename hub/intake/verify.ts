@@ -20,6 +20,7 @@ export interface Candidate {
   readonly id: Bytes32;
   /** True when the entry brings something new although its digest is known. */
   fresh?(): boolean;
+  /** Why it is not taken. Costs up to two recoveries. */
   refusal(): RefusalName | undefined;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Several nodes asked as one: all that answer about what is final must tell the same story. A disagreement is an error
+ * Several nodes asked as one (rule 18): all that answer about what is final must tell the same story. A disagreement is an error
  * with a name, so nothing is leased or settled on the word of one side. A node that is away is left out, and one that is
  * behind holds up what counts as final for all.
  *
@@ -32,6 +32,7 @@ export function agreeing(nodes: readonly L2[]): L2 {
 const textOf = (value: unknown): string =>
   JSON.stringify(value, (_key, inner: unknown) => (typeof inner === 'bigint' ? `${inner}n` : inner));
 
+/** Several nodes behind the port of one. Each method says which of them it believes; the port says the rest. */
 export class AgreeingL2 implements L2 {
   private readonly nodes: readonly L2[];
 

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 
+/** How the local chain is started. */
 export interface AnvilOptions {
   /** Chain id; anvil's usual 31337 when absent. */
   readonly chainId?: number;
@@ -20,6 +21,7 @@ export interface AnvilOptions {
   readonly startupMs?: number;
 }
 
+/** A local chain that runs. */
 export interface Anvil {
   readonly url: string;
   readonly port: number;

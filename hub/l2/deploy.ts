@@ -17,6 +17,7 @@ const DAY = 86_400;
 /** The first hub key's term when none is given. */
 const HUB_KEY_SECONDS = 730 * DAY;
 
+/** What may differ from the defaults. */
 export interface DeployOptions {
   /** Units of TIME that the deployer receives: the whole supply. */
   readonly supply?: bigint;
@@ -36,6 +37,7 @@ export interface DeployOptions {
   readonly timelockDelay?: number;
 }
 
+/** Where the contracts stand. */
 export interface Deployment {
   readonly chainId: number;
   readonly token: Address;

@@ -27,6 +27,7 @@ export interface Shown {
 export const RULES = { equivocation: 1, regression: 2, overspent: 3 } as const;
 export type Rule = (typeof RULES)[keyof typeof RULES];
 
+/** A rule and the vouchers that break it. */
 export interface FraudProof {
   readonly rule: Rule;
   /** The messages to show, in the order given. */

@@ -43,6 +43,7 @@ export interface Listed {
   readonly paid: number;
 }
 
+/** The fields behind a voucher's `request`. */
 export interface OpenedRequest {
   readonly terminal: Uint8Array;
   readonly amount: number;

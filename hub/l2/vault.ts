@@ -30,6 +30,7 @@ import {
   splitRows,
 } from './rows.ts';
 
+/** A payee as the vault has it. */
 export interface PayeeState {
   readonly id: number;
   readonly account: Address;
@@ -54,6 +55,7 @@ export interface Settlement {
 
 type ReadAt = { readonly blockNumber?: bigint; readonly blockTag?: 'latest' | 'safe' | 'finalized' };
 
+/** The vault on one node, through viem: reads, batches, and everybody's transactions. Throws viem's errors. */
 export class Vault {
   /** Ids never change, so they are remembered. */
   private readonly ids = new Map<string, number>();

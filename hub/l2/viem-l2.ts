@@ -57,6 +57,7 @@ const blockOf = (block: ViemBlock): Block => ({
   baseFee: block.baseFeePerGas ?? 0n,
 });
 
+/** One node behind the port. Methods do what the port says, and throw its errors. */
 export class ViemL2 implements L2 {
   private readonly config: HubConfig['chain'];
   private readonly separator: Uint8Array;

@@ -31,6 +31,7 @@ import {
   verifySegment,
 } from './reader.ts';
 
+/** What a ledger stands on. */
 export interface FileLedgerOptions extends Partial<LedgerOptions> {
   /** The ledger's own folder. */
   readonly disk: Disk;
@@ -50,6 +51,7 @@ interface Waiting {
   readonly reject: (error: SundialError) => void;
 }
 
+/** The ledger in segment files; its methods do what the port says. */
 export class FileLedger implements Ledger {
   /** What was cut off at the start, if anything. */
   readonly tornTail: TornTail | undefined;

@@ -74,6 +74,7 @@ function groupCrc(salt: number, group: Buffer): number {
   return crc32(group.subarray(groupHeaderBytes), crc32(group.subarray(4, 16), salt));
 }
 
+/** The records of one sync. */
 export interface Group {
   readonly first: number;
   readonly records: LedgerRecord[];

@@ -4,6 +4,7 @@ import type { Ledger } from './ledger.ts';
 import { checkpoint, MerkleTree } from './merkle.ts';
 import { decodeRecord, encodeRecord, type HubRecord } from './records.ts';
 
+/** Records of the hub over a ledger of bytes, with the Merkle tree of all that is durable. */
 export class Journal {
   readonly ledger: Ledger;
   readonly tree: MerkleTree;

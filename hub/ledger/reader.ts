@@ -37,6 +37,7 @@ export async function segmentIndices(files: Disk): Promise<number[]> {
     .sort((a, b) => a - b);
 }
 
+/** What a start found. */
 export interface Opened {
   readonly segments: Segment[];
   /** The next position: how many records are durable. */

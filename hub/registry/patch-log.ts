@@ -72,6 +72,7 @@ function readLine(text: string): Json | undefined {
   return JSON.parse(body) as Json;
 }
 
+/** A snapshot and its log on a disk. The state itself is its caller's. */
 export class PatchLog {
   private readonly disk: Disk;
   private readonly name: string;

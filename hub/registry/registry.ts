@@ -41,7 +41,8 @@ const headSchema = z.strictObject({
 });
 export type ChannelHead = z.infer<typeof headSchema>;
 
-const VERSION = 1;
+/** 2: a snapshot may have a log beside it, without which it is old. */
+const VERSION = 2;
 const stateSchema = z.strictObject({
   version: z.int(),
   minReader: z.int().max(VERSION),
@@ -74,6 +75,7 @@ export type RegistryPatch = Patch<RegistryState>;
 
 type Json = { [key: string]: unknown };
 
+/** The registry in memory, and its way to the disk. */
 export class Registry {
   private readonly stored: RegistryState;
   private readonly log: PatchLog;
@@ -106,7 +108,8 @@ export class Registry {
         facts: { file: 'registry.json', field: issue.path.join('.') },
       });
     }
-    opened.registry = new Registry(checked.data, log, released);
+    const state = { ...checked.data, version: VERSION, minReader: VERSION };
+    opened.registry = new Registry(state, log, released);
     return opened.registry;
   }
 

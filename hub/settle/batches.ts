@@ -6,6 +6,7 @@ import type { HubRecord, RecordOf } from '../ledger/records.ts';
 
 export const OUTCOME_STATES = { mined: 1, reverted: 2, replaced: 3 } as const;
 
+/** All batches as the ledger tells them. */
 export interface BatchHistory {
   readonly nextBatch: number;
   /** Signed, maybe sent, and not known to be final: at most one. */
@@ -16,6 +17,7 @@ export interface BatchHistory {
   readonly finished: readonly FinishedBatch[];
 }
 
+/** A batch that came to its end. */
 export interface FinishedBatch {
   readonly batch: number;
   readonly transaction: Uint8Array;

@@ -16,6 +16,7 @@ import type { Row } from '../l2/rows.ts';
 import { isError } from '../errors.ts';
 import type { Hex, Index, L2 } from '../ports.ts';
 
+/** What justice works on. */
 export interface JusticeOptions {
   readonly signing: Signing;
   readonly l2: L2;
@@ -26,6 +27,7 @@ export interface JusticeOptions {
 
 type Proved = ChannelBook & { readonly proof: NonNullable<ChannelBook['proof']> };
 
+/** Proofs, shortfalls and shares of all channels whose payer was found to cheat. */
 export class Justice {
   private readonly options: JusticeOptions;
   /** Channels with nothing left to do, at finality: the pot is shared out, or the owner had left before the proof. */

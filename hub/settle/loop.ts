@@ -29,6 +29,7 @@ import { decodeOutcomes, type Outcome, type Reason, type Row } from '../l2/rows.
 import type { Index, L2, L2Receipt, Prepared } from '../ports.ts';
 import { applyBatchRecord, type BatchHistory, emptyHistory, OUTCOME_STATES } from './batches.ts';
 
+/** What the loop works on. */
 export interface SettleOptions {
   readonly signing: Signing;
   readonly l2: L2;
@@ -41,6 +42,7 @@ export interface SettleOptions {
   /** Height up to which the watch has stored L2's events. */
   watchedHeight(): number;
   readonly log: Logger;
+  /** A batch came to its end, with so many rows that count. */
   onBatch(outcome: 'mined' | 'reverted' | 'replaced', lanes: number): void;
 }
 
@@ -56,6 +58,9 @@ interface Refused {
   readonly attempts: number;
 }
 
+/**
+ * One transaction at a time, from the plan to finality. It keeps nothing that the ledger or L2 does not tell again.
+ */
 export class SettleLoop {
   private readonly options: SettleOptions;
   history: BatchHistory = emptyHistory;

@@ -8,6 +8,7 @@ import { baseOf, spentTopOf, topOf } from '../intake/books.ts';
 import type { ChannelBook, Entry } from '../intake/state.ts';
 import { shownRowsMax } from '../limits.ts';
 
+/** What a payee is short of on one channel, and the vouchers that show it. */
 export interface Shortfall {
   /** At most shownRowsMax. */
   readonly entries: readonly Entry[];

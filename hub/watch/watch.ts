@@ -20,14 +20,19 @@ import { watchBlocksMax } from '../limits.ts';
 import type { L2, L2Event } from '../ports.ts';
 import type { ChannelHead, Registry, RegistryPatch, RegistryState } from '../registry/registry.ts';
 
+/** Whom the watch tells. */
 export interface WatchEvents {
+  /** The newest block, when all final events up to it are told. */
   block(at: Seconds, height: Height): void;
+  /** A channel as it stands at finality. */
   channel(channel: ChannelId, facts: ChannelFacts): void;
+  /** A payee that has an id now. */
   payee(payee: Uint8Array): void;
   /** A lane moved up on L2, at finality. */
   settled(lane: SettledLane): void;
 }
 
+/** A lane that L2 settled further. */
 export interface SettledLane {
   readonly channel: ChannelId;
   readonly payee: Uint8Array;
@@ -47,6 +52,7 @@ export function factsOf(head: ChannelHead): ChannelFacts {
   };
 }
 
+/** Looks at L2, and tells what is new there, each final block once. */
 export class Watch {
   private readonly l2: L2;
   private readonly registry: Registry;

@@ -105,23 +105,28 @@ export class Turn<B, R> {
     this.apply = apply;
   }
 
+  /** Changes the books by a record, which is stored before any later effect is carried out. */
   persist(record: R): void {
     this.books = this.apply(this.books, record);
     this.effects.push({ type: 'persist', record });
   }
 
+  /** The answer comes back as the event `signed`. */
   sign(digest: Bytes32): void {
     this.effects.push({ type: 'sign', digest });
   }
 
+  /** To the other device on the tap link. */
   send(message: Message): void {
     this.effects.push({ type: 'send', message });
   }
 
+  /** To the hub. */
   upload(message: Message): void {
     this.effects.push({ type: 'upload', message });
   }
 
+  /** To the display and whoever watches. */
   notify(notice: Notice): void {
     this.effects.push({ type: 'notify', notice });
   }

@@ -1,4 +1,4 @@
-/** The hub's keys as a device knows them: which one signed, and how a next key is taken. */
+/** The hub's keys as a device knows them (rule 6a): which one signed, and how a next key is taken. */
 import { type Address, equalBytes, type Signature } from '../bytes.ts';
 import type { Seconds } from '../integers.ts';
 import { HUB_KEYS_MAX } from '../limits.ts';

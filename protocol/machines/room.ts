@@ -1,6 +1,6 @@
 /**
  * Room in flash: what a machine must know of the journal below it, so that a limit with a name is met before a write
- * fails. A device's books, as a snapshot, and one more record must always fit one bank.
+ * fails (rule 16). A device's books, as a snapshot, and one more record must always fit one bank.
  */
 import { SundialError } from '../errors.ts';
 

@@ -82,10 +82,12 @@ export class Writer {
     this.buffer.set(bytes, start);
   }
 
+  /** A whole number below 2^53. */
   uint(value: number): void {
     this.head(UINT, value);
   }
 
+  /** A byte string. */
   bytes(value: Uint8Array): void {
     this.head(BYTES, value.length);
     const start = this.reserve(value.length);
@@ -99,10 +101,12 @@ export class Writer {
     this.buffer.set(value, start);
   }
 
+  /** The head of an array; its items follow. */
   array(length: number): void {
     this.head(ARRAY, length);
   }
 
+  /** An absent field. */
   null(): void {
     const start = this.reserve(1);
     this.buffer[start] = NULL;
@@ -161,12 +165,14 @@ export class Reader {
     return this.buffer.slice(start, this.at);
   }
 
+  /** A whole number up to `max`. Like all below it fails with the name of the refusal. */
   uint(max: number): number {
     const value = this.head(UINT);
     if (value > max) this.fail('field_range', `${value} is above ${max}`);
     return value;
   }
 
+  /** A byte string of so many bytes. */
   bytes(lengthMin: number, lengthMax: number): Uint8Array {
     const length = this.head(BYTES);
     if (length < lengthMin || length > lengthMax)
@@ -174,12 +180,14 @@ export class Reader {
     return this.take(length);
   }
 
+  /** A text as UTF-8, of at most so many bytes. */
   text(lengthMax: number): Uint8Array {
     const length = this.head(TEXT);
     if (length > lengthMax) this.fail('field_range', `${length} bytes of text, want at most ${lengthMax}`);
     return this.take(length);
   }
 
+  /** The length of an array of at most so many items, which follow. */
   array(lengthMax: number): number {
     const length = this.head(ARRAY);
     if (length > lengthMax) this.fail('field_range', `${length} items, want at most ${lengthMax}`);

@@ -81,6 +81,7 @@ export const flag: Codec<boolean> = {
 
 /** Encodes and decodes the records of one machine. */
 export interface RecordTable<R extends { readonly type: string }> {
+  /** Bytes as they stand in the journal. */
   encode(record: R): Uint8Array;
   /** Throws SundialError `journal_newer` for a record of a newer rule set, `journal_corrupt` for anything else. */
   decode(bytes: Uint8Array): R;

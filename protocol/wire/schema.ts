@@ -113,6 +113,7 @@ export function optional<T>(codec: Codec<T>): Codec<T | undefined> {
   };
 }
 
+/** An array of at most `lengthMax` items. A longer one is refused, written or read. */
 export function list<T>(codec: Codec<T>, lengthMax: number): Codec<readonly T[]> {
   return {
     name: `list..${lengthMax} of ${codec.name}`,

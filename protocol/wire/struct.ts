@@ -66,6 +66,7 @@ export class Struct<F extends Fields> implements StructCodec<StructOf<F>> {
   }
 }
 
+/** A positional array of named fields, in the order of `fields`; the shape of every message and record. */
 export function struct<const F extends Fields>(fields: F): StructCodec<StructOf<F>> {
   return new Struct(fields);
 }

@@ -216,6 +216,8 @@ export class Device<
         this.behaviour?.(notice);
       },
       onFault: (fault) => {
+        // What a worn part refused may stand there all the same, as after a cut.
+        if (fault.frozen) this.torn = this.writing ?? this.torn;
         this.writing = undefined;
         watcher.fault(this, fault);
       },
@@ -284,14 +286,14 @@ export class Device<
 
   private onCrash(error: unknown): void {
     if (!(error instanceof PowerCut)) return this.surroundings.world.fail(error);
-    this.torn = this.writing;
+    this.torn = this.writing ?? this.torn;
     this.recorder?.cut();
     this.powerOff(error.message);
   }
 
   /**
-   * What the flash holds at a start is what was stored, and after a cut in the middle of a record perhaps that record,
-   * too: field by field, since a snapshot may be the very thing that forgets one.
+   * What the flash holds at a start is what was stored, and after a cut or a fault of the flash in the middle of a record
+   * perhaps that record, too: field by field, since a snapshot may be the very thing that forgets one.
    */
   private compareStored(found: B): void {
     const { torn, stored, machine } = this;

@@ -17,7 +17,9 @@ const DEVICES = { least: 5, most: 20 };
 
 export function huntOptions(seed: number, suite: SimulatedSuite): SimulationOptions {
   const scenario = SCENARIOS.get(HUNTED[seed % HUNTED.length]!)!;
-  const devices = new Random(seed).fork('hunted devices').between(DEVICES.least, DEVICES.most);
+  const drawn = new Random(seed).fork('hunted devices').between(DEVICES.least, DEVICES.most);
+  // Two districts, so that somebody pays out of scope, and more terminals in one than a scope may have.
+  const devices = scenario.scopes ? 2 * drawn : drawn;
   return { scenario, devices, seed, suite };
 }
 

@@ -1,5 +1,6 @@
-// Type check and lint of the whole tree, the layers, and how much C a chip holds, each counted as one test.
+// Type check and lint of the whole tree, layers, executors, docstrings, and how much C a chip holds, each one test.
 import { linesOfC } from '../../tools/lines-of-c.mjs';
+import { checkDocstrings } from './docstrings.mjs';
 import { checkExecutors } from './executors.mjs';
 import { checkLayers } from './layers.mjs';
 
@@ -15,7 +16,8 @@ export default {
       const { code } = await execute(program, args, { quiet: true });
       counts[code === 0 ? 'passed' : 'failed'] += 1;
     }
-    for (const [sentence, faults] of [...checkLayers(root), ...checkExecutors(root)]) {
+    const sentences = [...checkLayers(root), ...checkExecutors(root), ...checkDocstrings(root)];
+    for (const [sentence, faults] of sentences) {
       counts[faults.length === 0 ? 'passed' : 'failed'] += 1;
       for (const fault of faults) process.stdout.write(`${sentence}: ${fault}\n`);
     }

@@ -80,12 +80,14 @@ export type PayerEffect = Effect<PayerRecord>;
 /** What the payer awaits, computed from its facts. */
 export type PayerPhase = 'frozen' | 'idle' | 'waiting' | 'stream';
 
+/** What the payer awaits. */
 export function payerPhase(state: PayerState): PayerPhase {
   if (state.volatile.frozen) return 'frozen';
   if (state.books.stream !== undefined) return 'stream';
   return state.books.unconfirmed.length > 0 ? 'waiting' : 'idle';
 }
 
+/** One step of a payer under way: its state as it changes, and the effects that were asked for so far. */
 export class PayerTurn extends Turn<PayerBooks, PayerRecord> {
   readonly context: Context;
   readonly settings: PayerSettings;
@@ -100,10 +102,12 @@ export class PayerTurn extends Turn<PayerBooks, PayerRecord> {
     this.nowMs = nowMs;
   }
 
+  /** Changes what a power cut forgets. */
   set(change: Partial<PayerVolatile>): void {
     this.volatile = { ...this.volatile, ...change };
   }
 
+  /** The device's time (rule 7). */
   get now(): Seconds {
     return timeNow(this.volatile.time, this.nowMs);
   }
@@ -115,10 +119,12 @@ export class PayerTurn extends Turn<PayerBooks, PayerRecord> {
     this.notify({ type: 'refused', code, by: 'us' });
   }
 
+  /** What was signed since power-up. */
   signatureOf(digest: Bytes32): Signature | undefined {
     return this.volatile.signatures.find((entry) => equalBytes(entry.digest, digest))?.signature;
   }
 
+  /** Keeps a signature for resending; the oldest goes. */
   remember(digest: Bytes32, signature: Signature): void {
     this.set({ signatures: [...this.volatile.signatures, { digest, signature }].slice(-UNCONFIRMED_MAX) });
   }

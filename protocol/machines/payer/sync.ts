@@ -43,6 +43,7 @@ export function requestLease(turn: PayerTurn): void {
   turn.sign(digest);
 }
 
+/** The key answered: the request goes up, or to a terminal that passes it on. */
 export function onLeaseRequestSigned(turn: PayerTurn, signature: Uint8Array): void {
   const { leaseRequest } = turn.volatile;
   turn.set({ leaseRequest: undefined });

@@ -140,7 +140,10 @@ function neverAccepted(turn: TerminalTurn, { digest }: Candidate): boolean {
   return signedByHub(turn.context.signing, hubKeys, 'Unknown', unknown, unknown.signature, turn.now);
 }
 
-/** Why a late voucher for a closed request is not voided, or undefined when it is (rule 4). */
+/**
+ * Why a late voucher for a closed request is not voided, or undefined when it is (rule 4). How many voids of one channel
+ * may wait is not bounded yet (rule 15).
+ */
 export function voidRefusal(turn: TerminalTurn, candidate: Candidate): RefusalName | undefined {
   const { request } = candidate;
   // The payer says when the request was made. A terminal never asked in its own future; taking such a time would

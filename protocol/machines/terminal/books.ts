@@ -243,8 +243,11 @@ export const terminalRecords = recordTable(RECORDS);
 
 const higher = <N extends number>(a: N, b: N): N => (a > b ? a : b);
 
-// Here and in what applies a tick: loops by index and properties one by one. It runs on a chip before every tick, where a
-// callback or an iterator, and taking an object apart too, cost more than what they do.
+/**
+ * The lane of a channel, or undefined. Here and in what applies a tick: loops by index and properties one by one. It runs
+ * on a chip before every tick, where a callback or an iterator, and taking an object apart too, cost more than what they
+ * do.
+ */
 export function findLane(books: TerminalBooks, channel: ChannelId): TerminalLane | undefined {
   const lanes = books.lanes;
   for (let i = 0; i < lanes.length; i++) {

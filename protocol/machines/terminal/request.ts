@@ -122,6 +122,7 @@ export function onHello(turn: TerminalTurn, message: MessageOf<'hello'>): void {
   sendCertificate(turn);
 }
 
+/** Says who the terminal is, with the certificate of its payee. */
 export function sendCertificate(turn: TerminalTurn): void {
   const { payee, certificate } = turn.settings;
   turn.send({ type: 'certificate', terminal: turn.context.self, payee, ...certificate });

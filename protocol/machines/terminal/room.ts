@@ -31,9 +31,11 @@ export interface TerminalSizes {
   readonly credit: number;
   /** The voucher that ends a session. */
   readonly closing: number;
+  /** A voucher that waits in the outbox. */
   waiting(coming: Coming): number;
 }
 
+/** The most bytes that each part of the books takes in such a bank. */
 export function terminalSizes(room: Room): TerminalSizes {
   const of = (type: Parameters<typeof terminalRecords.sizeMax>[0]): number =>
     room.cost(terminalRecords.sizeMax(type));

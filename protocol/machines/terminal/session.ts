@@ -79,6 +79,7 @@ function askCredit(turn: TerminalTurn, lane: TerminalLane, credited: Amount): vo
   turn.sign(entry);
 }
 
+/** The key answered: the credit is stored, then sent. */
 export function onCreditSigned(turn: TerminalTurn, entry: Bytes32, signature: Uint8Array): void {
   const { channel, voucher, credited } = turn.volatile.pendingCredit!;
   turn.set({ pendingCredit: undefined });

@@ -143,6 +143,7 @@ export function terminalPhase(state: TerminalState): TerminalPhase {
   return session !== undefined ? 'session' : 'idle';
 }
 
+/** One step of a terminal under way: its state as it changes, and the effects that were asked for so far. */
 export class TerminalTurn extends Turn<TerminalBooks, TerminalRecord> {
   readonly context: Context;
   readonly settings: TerminalSettings;
@@ -157,14 +158,17 @@ export class TerminalTurn extends Turn<TerminalBooks, TerminalRecord> {
     this.nowMs = nowMs;
   }
 
+  /** Changes what a power cut forgets. */
   set(change: Partial<TerminalVolatile>): void {
     this.volatile = { ...this.volatile, ...change };
   }
 
+  /** The device's time (rule 7). */
   get now(): Seconds {
     return timeNow(this.volatile.time, this.nowMs);
   }
 
+  /** The lane of a channel, while it is not forgotten. */
   lane(channel: ChannelId): TerminalLane | undefined {
     return findLane(this.books, channel);
   }
@@ -185,6 +189,7 @@ export class TerminalTurn extends Turn<TerminalBooks, TerminalRecord> {
     this.notify({ type: 'refused', code, by: 'us' });
   }
 
+  /** Is this very stream delivered on now? */
   isSession(channel: ChannelId, stream: Bytes32): boolean {
     const { session } = this.volatile;
     return session !== undefined && session.channel === channel && equalBytes(session.stream, stream);

@@ -12,6 +12,7 @@ import { judgeStashed } from './answer.ts';
 import type { OutboxEntry } from './books.ts';
 import type { TerminalTurn } from './state.ts';
 
+/** A connection to the hub stands: the terminal registers, and everything that waits goes up. */
 export function onHubConnected(turn: TerminalTurn): void {
   turn.set({ hubConnected: true });
   register(turn);
@@ -57,6 +58,7 @@ function stateSynced(turn: TerminalTurn, everySeconds: number): void {
   turn.sign(digest);
 }
 
+/** The key answered: the hub is told that everything before this time is handed in. */
 export function onSyncedSigned(turn: TerminalTurn, signature: Uint8Array): void {
   const { at } = turn.volatile.syncing!;
   turn.set({ syncing: undefined, syncedAt: at });
