@@ -2,7 +2,7 @@
 import basket from '../scenarios/data/basket.json' with { type: 'json' };
 import type { VaultModel } from '../stage/chain/vault.ts';
 import type { Run } from './run.ts';
-import { DRAIN_MS, WARMUP_MS } from './timing.ts';
+import { drainMsOf, WARMUP_MS } from './timing.ts';
 import type { Random } from '../stage/world/random.ts';
 import { HOUR, MINUTE, SECOND } from '../stage/world/world.ts';
 import type { PayerActor, TerminalActor } from './actors.ts';
@@ -150,7 +150,7 @@ export function planDrain(simulation: Run): void {
   const own = random.fork('drain');
   fleet.drained = true;
   for (const device of fleet.devices) world.after(own.between(SECOND, 5 * MINUTE), () => device.goOnline());
-  const until = world.nowMs + DRAIN_MS;
+  const until = world.nowMs + drainMsOf(simulation.options.scenario);
   const round = (): void => {
     world.after(5 * MINUTE, () => {
       hub.settle();

@@ -45,7 +45,7 @@ import { Random } from '../stage/world/random.ts';
 import type { SimulatedSuite } from '../stage/world/suite.ts';
 import type { Loss, Run } from './run.ts';
 import { setupsOf } from './setups.ts';
-import { DRAIN_MS, WARMUP_MS } from './timing.ts';
+import { drainMsOf, WARMUP_MS } from './timing.ts';
 import { Trace } from '../stage/world/trace.ts';
 import { DAY, HOUR, MINUTE, START_SECONDS, World } from '../stage/world/world.ts';
 
@@ -161,7 +161,7 @@ export class Simulation implements Run {
     );
     const fullMs = WARMUP_MS + scenario.hours * HOUR;
     this.activeUntilMs = Math.max(WARMUP_MS, Math.min(fullMs, options.untilMs ?? fullMs));
-    this.endMs = this.activeUntilMs + DRAIN_MS;
+    this.endMs = this.activeUntilMs + drainMsOf(scenario);
     this.faults = planFaults(this.random, scenario, setups);
     for (const make of options.checkers ?? CHECKERS) {
       const checker: Checker = make(this, (words) => this.report(checker.name, words));

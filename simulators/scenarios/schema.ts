@@ -189,6 +189,14 @@ export const scenarioSchema = z.strictObject({
     .max(5)
     .optional()
     .describe('nodes of the chain that the hub asks, which must all agree (1)'),
+  drainHours: z
+    .int()
+    .min(3)
+    .max(240)
+    .optional()
+    .describe(
+      'hours that everything may take after payments and faults stop (3); a large fleet has more to settle',
+    ),
   hubQueueMax: z
     .int()
     .min(1)

@@ -55,7 +55,9 @@ export function payerAfterPowerUp(books: PayerBooks, frozen = false): PayerState
 function dispatch(turn: PayerTurn, event: PayerEvent): void {
   if (turn.volatile.frozen) {
     // A damaged or newer journal: say so to whoever asks, write and sign nothing.
-    if (event.type === 'linkUp' || event.type === 'message') turn.refuse('frozen');
+    // Not to a refusal: two frozen devices would tell each other for ever.
+    if (event.type === 'linkUp' || (event.type === 'message' && event.message.type !== 'refusal'))
+      turn.refuse('frozen');
     return;
   }
   switch (event.type) {

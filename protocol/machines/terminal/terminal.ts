@@ -196,7 +196,9 @@ export function terminalStep(
   const turn = new TerminalTurn(context, settings, state, nowMs);
   if (state.volatile.frozen) {
     // A damaged or newer journal: say so to whoever asks, write and sign nothing.
-    if (event.type === 'linkUp' || event.type === 'message') turn.refuse('frozen');
+    // Not to a refusal: two frozen devices would tell each other for ever.
+    if (event.type === 'linkUp' || (event.type === 'message' && event.message.type !== 'refusal'))
+      turn.refuse('frozen');
   } else if (event.type === 'boot') {
     turn.set({ time: timeAtBoot(turn.books.time, event.realTime, nowMs) });
     // The power was cut between a late tick and its credit: the next voucher on the lane would hide what is owed.
