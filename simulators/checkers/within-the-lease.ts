@@ -34,7 +34,9 @@ export const withinTheLease: MakeChecker = (simulation, report) => {
 
   const errorOf = (device: AnyDevice): number => {
     if (!device.clockRuns || device.clockOffset !== 0) tampered.add(device);
-    return STEADY_SECONDS + (tampered.has(device) ? DEFAULT_TIMING.clockError : 0);
+    // What was decided in time is said when the key has signed the receipt.
+    const signing = Math.ceil(device.key.lateMs / 1000);
+    return STEADY_SECONDS + signing + (tampered.has(device) ? DEFAULT_TIMING.clockError : 0);
   };
 
   const check = (terminal: TerminalActor, { channel, from, to, tap }: Taken): void => {

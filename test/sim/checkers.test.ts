@@ -122,6 +122,7 @@ const till = (books: object, device: object = {}) => ({
     name: 'pos-1',
     clockRuns: true,
     clockOffset: 0,
+    key: { dead: false, lateMs: 0 },
     storedBooks: { lanes: [], outbox: [], revoked: [], ...books },
     ...device,
   },
@@ -397,6 +398,7 @@ test('within the lease: limits, life, revocations and the cap, each to its edge'
   }
   assert.equal(after({ now: 1005 }), []);
   once(after({ now: 1006 }), '6 s after its lease');
+  assert.equal(after({ device: { key: { lateMs: 1001 } }, now: 1007 }), [], 'its key takes that long');
   const { clockError } = DEFAULT_TIMING;
   const early = { issuedAt: 10_000, expiresAt: 20_000 };
   assert.equal(after({ lease: early, now: 10_000 - clockError - 5 }), []);
