@@ -361,6 +361,8 @@ test('a frozen payer says so, and signs and writes nothing', async () => {
   const from = payer.order.length;
   await payer.on({ type: 'linkUp' });
   await payer.on({ type: 'message', message: request() });
+  // Two frozen devices must not tell each other for ever.
+  await payer.on({ type: 'message', message: { type: 'refusal', code: 10 } });
   await payer.on({ type: 'clock' });
   await payer.on({ type: 'hubConnected' });
   await payer.on({ type: 'renew' });

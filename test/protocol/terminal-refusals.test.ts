@@ -345,6 +345,8 @@ test('a frozen terminal says so, and signs and writes nothing', async () => {
   const before = terminal.order.length;
   await refuses(terminal, voucher, 'frozen');
   for (const event of [
+    // Two frozen devices must not tell each other for ever.
+    { type: 'message', message: { type: 'refusal', code: 10 } },
     { type: 'clock' },
     { type: 'hubConnected' },
     sale(5),
