@@ -76,7 +76,8 @@ function relay(simulation: Run, random: Random, victim: PayerActor, till: Termin
   till.busy = true;
   let approved = false;
   till.device.behaviour = (notice) => {
-    if (notice.type !== 'approved') return;
+    // With a slow key the sale before may be approved only now.
+    if (notice.type !== 'approved' || notice.channel !== victim.channel) return;
     approved = true;
     simulation.losses.push({ channel: victim.channel, culprit: 'relay', lost: notice.amount });
     if (notice.amount !== units)

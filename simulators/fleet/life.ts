@@ -167,10 +167,12 @@ export function planDrain(simulation: Run): void {
 function comeBack(simulation: Run, own: Random, payer: PayerActor): void {
   // Who carries a device that signs nothing has nothing to gain at the till, and keeps others from it.
   if (payer.busy || payer.device.frozen || payer.device.key.dead) return;
-  const { unconfirmed } = payer.device.books;
-  if (unconfirmed.length === 0) return;
-  const open = own.pick(unconfirmed);
-  const terminal = simulation.fleet.terminalOf(open.kind === 'tick' ? open.terminal : open.request.terminal);
+  // Nobody goes back to a till that answers nothing any more.
+  const waiting = payer.device.books.unconfirmed
+    .map((open) => (open.kind === 'tick' ? open.terminal : open.request.terminal))
+    .filter((address) => !simulation.isFrozenTerminal(address));
+  if (waiting.length === 0) return;
+  const terminal = simulation.fleet.terminalOf(own.pick(waiting));
   if (terminal !== undefined && !terminal.busy && !terminal.device.isLinked)
     visit(simulation, own, payer, terminal);
 }
