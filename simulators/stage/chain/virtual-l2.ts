@@ -307,7 +307,9 @@ export class VirtualL2 {
       const fees = { maxFee: BigInt(10 * this.baseFee), priorityFee: 1n };
       await ask(() => {
         if (this.buries) throw refused('l2_refused', 'the operator sends nothing');
-        const nonce = this.nonces.length + this.pool.size;
+        // As nodes count what is pending: up to the first gap.
+        let nonce = this.nonces.length;
+        while (this.pool.has(nonce)) nonce += 1;
         this.take({ hash, nonce, fees, name, run, gas: 100_000 });
       });
       for (let waited = 0; waited < MINED_MS_MAX; waited += MINED_POLL_MS) {
