@@ -28,9 +28,12 @@ export function timeNow(time: DeviceTime, nowMs: number): Seconds {
   return (now < UINT40_MAX ? now : UINT40_MAX) as Seconds;
 }
 
-/** Takes a time that the hub signed. An older one moves nothing, but still shows that the hub is there. */
+/**
+ * Takes a time that the hub signed. An older one moves nothing, but still shows that the hub is there. Moves nothing, not
+ * even `sinceMs`: each would take the part of a second that has run, and one replayed every second would stop the clock.
+ */
 export function timeFromHub(time: DeviceTime, at: Seconds, nowMs: number): DeviceTime {
-  return { floor: seconds(Math.max(at, timeNow(time, nowMs))), sinceMs: nowMs, based: true };
+  return at > timeNow(time, nowMs) ? { floor: at, sinceMs: nowMs, based: true } : { ...time, based: true };
 }
 
 /** The earlier of two times of which either may never come. */

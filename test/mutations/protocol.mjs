@@ -366,9 +366,16 @@ export const MUTATIONS = [
   [
     'time goes back',
     'protocol/machines/time.ts',
-    'Math.max(at, timeNow(time, nowMs))',
-    'at',
-    'protocol/hub-link',
+    'return at > timeNow(time, nowMs) ?',
+    'return true ?',
+    'protocol/time',
+  ],
+  [
+    'an old time of the hub takes the part of a second that has run',
+    'protocol/machines/time.ts',
+    '{ ...time, based: true }',
+    '{ floor: timeNow(time, nowMs), sinceMs: nowMs, based: true }',
+    'protocol/time',
   ],
   [
     'any acknowledgement clears the outbox',

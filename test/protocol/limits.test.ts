@@ -165,7 +165,7 @@ test('time goes on in whole seconds with the timer, and never back', () => {
   ] as const)
     assert.is(timeNow(boot, nowMs), now, `${nowMs} ms`);
   assert.is(timeNow({ ...boot, floor: seconds(2 ** 40 - 2) }, 9000), 2 ** 40 - 1);
-  assert.equal(timeFromHub(boot, seconds(90), 8000), { floor: 103, sinceMs: 8000, based: true });
+  assert.equal(timeFromHub(boot, seconds(90), 8000), { ...boot, based: true });
   assert.equal(timeFromHub(boot, seconds(104), 8000), { floor: 104, sinceMs: 8000, based: true });
 });
 
