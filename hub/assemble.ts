@@ -5,14 +5,13 @@
  */
 import { fromHex } from '../protocol/bytes.ts';
 import { channelId, seconds } from '../protocol/integers.ts';
-import type { Timing } from '../protocol/limits.ts';
-import type { Signing } from '../protocol/signing/digests.ts';
 import { signBeacon } from './beacon.ts';
+import { type Closers, withClosers } from './closers.ts';
 import type { RecoverPool } from './crypto/recover-pool.ts';
 import { Devices } from './devices.ts';
 import { errorFields } from './errors.ts';
 import { IntakeRuntime } from './intake/runtime.ts';
-import type { IntakeEffect } from './intake/state.ts';
+import type { IntakeContext, IntakeEffect } from './intake/state.ts';
 import { Edit } from './intake/trie.ts';
 import { Journal } from './ledger/journal.ts';
 import type { HubRecord } from './ledger/records.ts';
@@ -27,17 +26,7 @@ import { SettleLoop } from './settle/loop.ts';
 import { Watch } from './watch/watch.ts';
 
 /** What a hub is told besides its ports. */
-export interface HubSetup extends Pace {
-  readonly signing: Signing;
-  readonly timing: Timing;
-  /** Scopes that leases may name: hex without 0x, each with its payees in hex without 0x. */
-  readonly scopes: Readonly<Record<string, readonly string[]>>;
-  readonly leaseAnyScope: boolean;
-  /** Entries that the index has room for. */
-  readonly indexedMax: number;
-  /** Records on their way to the disk, beyond which entries are refused; absent: the hub's own bound. */
-  readonly pendingMax?: number | undefined;
-  readonly development: boolean;
+export interface HubSetup extends IntakeContext, Pace {
   /** First block that can hold events of the vault. */
   readonly startBlock: number;
   /** Rows of one settlement. */
@@ -86,24 +75,10 @@ export interface AssembledHub {
  * SundialError: `ledger_corrupt`, `registry_invalid`, `broker_unreachable`, ... and has closed what it opened.
  */
 export async function assembleHub(ports: Ports, setup: HubSetup): Promise<AssembledHub> {
-  const closers: (() => Promise<void>)[] = [];
-  const close = async () => {
-    for (let last = closers.pop(); last !== undefined; last = closers.pop()) await last();
-  };
-  try {
-    return await assemble(ports, setup, closers, close);
-  } catch (error) {
-    await close();
-    throw error;
-  }
+  return withClosers((closers) => assemble(ports, setup, closers));
 }
 
-async function assemble(
-  ports: Ports,
-  setup: HubSetup,
-  closers: (() => Promise<void>)[],
-  close: () => Promise<void>,
-): Promise<AssembledHub> {
+async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promise<AssembledHub> {
   const { time, signer, l2 } = ports;
   const { signing, log, metrics, observer = {} } = setup;
   const online = new Set<string>();
@@ -248,7 +223,6 @@ async function assemble(
   closers.push(() => connection.close());
   closers.push(() => rounds.stop());
 
-  let stopping: Promise<void> | undefined;
   return {
     intake,
     journal,
@@ -267,9 +241,6 @@ async function assemble(
       void intake.handle({ type: 'recheck' });
       return rounds.start();
     },
-    stop: () => {
-      stopping ??= close();
-      return stopping;
-    },
+    stop: () => closers.close(),
   };
 }

@@ -6,6 +6,7 @@ import { makeSigning } from '../protocol/signing/digests.ts';
 import { type HubStatus, jsonRoutes, type Parts, statusOf } from './api/pages.ts';
 import { startStatus } from './api/status.ts';
 import { assembleHub } from './assemble.ts';
+import { type Closers, withClosers } from './closers.ts';
 import type { HubConfig } from './config.ts';
 import { loadCrypto } from './crypto/crypto.ts';
 import { memoryKey } from './crypto/keys.ts';
@@ -49,25 +50,10 @@ export interface Hub {
 /** Starts a hub. Throws SundialError: `folder_locked`, `ledger_corrupt`, `registry_invalid`, `broker_port`, ... */
 export async function startHub(config: HubConfig, options: HubOptions = {}): Promise<Hub> {
   const log = options.log ?? createLogger('info');
-  const closers: (() => Promise<void>)[] = [];
-  const close = async () => {
-    for (let last = closers.pop(); last !== undefined; last = closers.pop()) await last();
-  };
-  try {
-    return await start(config, options, log, closers, close);
-  } catch (error) {
-    await close();
-    throw error;
-  }
+  return withClosers((closers) => start(config, options, log, closers));
 }
 
-async function start(
-  config: HubConfig,
-  options: HubOptions,
-  log: Logger,
-  closers: (() => Promise<void>)[],
-  close: () => Promise<void>,
-): Promise<Hub> {
+async function start(config: HubConfig, options: HubOptions, log: Logger, closers: Closers): Promise<Hub> {
   const crypto = loadCrypto();
   if (crypto.kind === 'noble')
     log.warn({ reason: crypto.reason }, 'verifying in JavaScript, some 28 times slower');
@@ -151,7 +137,6 @@ async function start(
     'the hub is up',
   );
 
-  let stopping: Promise<void> | undefined;
   return {
     address,
     mqttUrl: parts.mqttUrl,
@@ -159,9 +144,6 @@ async function start(
     status: () => statusOf(parts),
     settleNow: () => hub.rounds.settleNow(),
     revoke: hub.revoke,
-    stop: () => {
-      stopping ??= close();
-      return stopping;
-    },
+    stop: () => closers.close(),
   };
 }
