@@ -11,12 +11,12 @@ import { SundialError } from './errors.ts';
 export const TAP_MESSAGE_BYTES_MAX = 244;
 /** Bytes of a voucher on the wire: leaves room for the link's own header in the smallest common BLE packet. */
 export const VOUCHER_BYTES_MAX = 182;
-/** Bytes of a message to or from the hub: 32 entries of at most 432 bytes each. */
+/** Bytes of a message to or from the hub: 32 entries of at most 468 bytes each. */
 export const SYNC_MESSAGE_BYTES_MAX = 16_384;
 /** Entries a device sends in one message when it drains its outbox: keeps a message below 16 KiB. */
 export const PACK_ENTRIES_MAX = 32;
-/** Bytes of one packed entry: the largest is a collected stream with a P-256 key, 428. */
-export const PACK_ENTRY_BYTES_MAX = 432;
+/** Bytes of one packed entry: the largest is a collected stream with a P-256 key, 462. */
+export const PACK_ENTRY_BYTES_MAX = 468;
 /** Characters of a currency text: three letters as in ISO 4217, or a token's name. */
 export const CURRENCY_BYTES_MAX = 8;
 /** Channels in one revocation list: 5 bytes each, so a list stays below half a sync message. */
