@@ -142,6 +142,10 @@ export function shareOf(whole: Amount, share: number): Amount {
   );
 }
 
+/** The most that a channel may owe at one terminal: its taps until the hub acknowledges, and the tick that is open. */
+export const terminalCapOf = (tapLimit: Amount): Amount =>
+  addAmounts(multiplyAmount(tapLimit, CHANNEL_CAP_TAPS), amount(Math.floor(tapLimit / TICK_VALUE_DIVISOR)));
+
 /** The most that one duplicated payer can cost the payees of one scope during one lease (rule 10). */
 export function lossBound(facts: {
   readonly terminals: number;

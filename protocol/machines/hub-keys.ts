@@ -6,11 +6,13 @@
  * An epoch is the root's last resort, when time itself was moved by a thief or a defect: a certificate of a higher one
  * sets the device's time to the moment of its signing, backwards too, and ends every key of the epochs before.
  */
-import { type Address, equalBytes, type Signature } from '../bytes.ts';
+import type { CryptoSuite, SecureKey } from '../../hardware/interfaces/index.ts';
+import { type Address, equalBytes, type Signature, utf8 } from '../bytes.ts';
 import { type Seconds, seconds, UINT40_MAX } from '../integers.ts';
 import { HUB_KEY_AHEAD_MAX, HUB_KEY_LIFE_MAX, HUB_KEYS_MAX, REVOKED_KEYS_MAX } from '../limits.ts';
 import type { Signing } from '../signing/digests.ts';
 import type { StructMessage, StructName } from '../signing/structs.ts';
+import type { MessageOf } from '../wire/messages.ts';
 import { addressField, secondsField, struct, u32 } from '../wire/schema.ts';
 
 /** A key that the root certified. */
@@ -42,6 +44,12 @@ export interface HubPin {
   readonly id: Uint8Array;
   readonly root: Address;
 }
+
+/** The pin of a hub, by its name and its root's address. */
+export const hubPin = (suite: CryptoSuite, name: string, root: Address): HubPin => ({
+  id: suite.keccak256(utf8(name)),
+  root,
+});
 
 export const NO_TRUST: HubTrust = { epoch: 0, keys: [], revoked: [] };
 
@@ -115,6 +123,26 @@ export function withoutHubKey<B extends TrustBooks>(books: B, gone: RevokedKey):
   const kept = hub.revoked.filter((key) => !forgettable(key, time));
   const revoked = [...kept, gone].sort((a, b) => a.at - b.at).slice(-REVOKED_KEYS_MAX);
   return { ...books, hub: { ...hub, keys, revoked } };
+}
+
+/** What a certificate says of a key. */
+export const hubKeyIn = ({ key, from, until, epoch, signedAt }: MessageOf<'hubKey'>): HubKey => ({
+  address: key,
+  from,
+  until,
+  epoch,
+  signedAt,
+});
+
+/** A certificate of the root. `key`: the one that is certified; good for HUB_KEY_LIFE_MAX unless `until` says less. */
+export async function certifyHubKey(
+  signing: Signing,
+  root: SecureKey,
+  { address: key, from, epoch, signedAt, until }: Omit<HubKey, 'until'> & Partial<Pick<HubKey, 'until'>>,
+): Promise<MessageOf<'hubKey'>> {
+  const end = until ?? seconds(Math.min(from + HUB_KEY_LIFE_MAX, UINT40_MAX));
+  const fields = { key, from, until: end, epoch, signedAt };
+  return { type: 'hubKey', ...fields, signature: await root.sign(signing.digest('HubKey', fields)) };
 }
 
 /** The last moment at which a lease of this key counts: its own end, or `leaseLifetime` after the key's. */

@@ -7,7 +7,6 @@ import { type Message, type MessageOf, NEED } from '../../wire/messages.ts';
 import type { Unconfirmed, UnconfirmedVoucher } from './books.ts';
 import { onRequest, resolveAt, unresolvedAt } from './pay.ts';
 import { hubKeyOf } from '../hub-keys.ts';
-import { hubTime } from '../time.ts';
 import { hubKeys, notOurs, onHubKey, onHubKeyRevoked, signedNow } from '../trusting.ts';
 import type { PayerTurn } from './state.ts';
 import { closeStream, onTickAnswer, revealNext } from './stream.ts';
@@ -223,8 +222,7 @@ export function takeLease(turn: PayerTurn, lease: MessageOf<'lease'>): void {
   const key = hubKeyOf(signing, hubKeys(turn), 'Lease', lease, lease.signature, lease.issuedAt);
   if (key === undefined) return notOurs(turn);
   // Dated ahead, it would stand in the way of the right ones.
-  const latest = hubTime(turn.volatile.time, turn.nowMs) + turn.settings.timing.clockError;
-  if (turn.based && lease.issuedAt > latest)
+  if (turn.based && lease.issuedAt > turn.now + turn.settings.timing.clockError)
     return turn.notify({ type: 'refused', code: 'lease_future', by: 'us' });
   const old = books.lease;
   if (old !== undefined && lease.issuedAt < old.issuedAt) return;

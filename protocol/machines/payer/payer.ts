@@ -14,7 +14,14 @@ import type { PayerBooks, PayerRecord } from './books.ts';
 import { onVoucherSigned, resendWaiting } from './pay.ts';
 import { type PayerSettings, type PayerState, PayerTurn, type PayerVolatile } from './state.ts';
 import { closeStream } from './stream.ts';
-import { onClockSync, onHubConnected, onHubMessage, onLeaseRequestSigned, onRegisterSigned, requestLease } from './sync.ts';
+import {
+  onClockSync,
+  onHubConnected,
+  onHubMessage,
+  onLeaseRequestSigned,
+  onRegisterSigned,
+  requestLease,
+} from './sync.ts';
 
 export type PayerEvent =
   | DeviceEvent

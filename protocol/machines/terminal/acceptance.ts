@@ -26,20 +26,25 @@ export interface Candidate {
   readonly lane: TerminalLane | undefined;
 }
 
-/** Offline acceptance ends with the lease. */
-function leaseRefusal(turn: TerminalTurn, { lease, until }: HeldLease): RefusalName | undefined {
+/**
+ * Offline acceptance ends with the lease; the clock may be off by clockError at its beginning. Before a tick (`begun`) that
+ * needs no second look: time only grows.
+ */
+function leaseRefusal(
+  turn: TerminalTurn,
+  { lease, until }: HeldLease,
+  begun: boolean,
+): RefusalName | undefined {
   const member = turn.books.member;
   const now = timeNow(turn.volatile.time, turn.nowMs);
   const inScope =
     equalBytes(lease.scope, SCOPE_ANY) ||
     (member !== undefined && equalBytes(lease.scope, member.scope) && now <= member.expiresAt);
   if (!inScope) return 'lease_scope';
+  if (!begun && lease.issuedAt > now + turn.settings.timing.clockError) return 'lease_future';
   if (now > until) return 'lease_expired';
   return turn.books.revoked.includes(lease.channel) ? 'revoked' : undefined;
 }
-
-const isFuture = (turn: TerminalTurn, lease: Lease): boolean =>
-  lease.issuedAt > turn.now + turn.settings.timing.clockError;
 
 /** Did the lease's payer sign these very bytes? Costs one recovery. */
 function notSigned(turn: TerminalTurn, { digest, signature, held }: Candidate): boolean {
@@ -116,8 +121,7 @@ export function acceptanceRefusal(turn: TerminalTurn, candidate: Candidate): Ref
   if (turn.books.outbox.length >= turn.settings.outboxMax && !closes(candidate)) return 'outbox_full';
   if (!turn.based) return 'no_time_basis';
   if (tickTooDear(voucher, lease)) return 'stream_terms';
-  // The clock may be off by clockError at its beginning. Before a tick it needs no second look: time only grows.
-  const ofLease = leaseRefusal(turn, held) ?? (isFuture(turn, lease) ? 'lease_future' : undefined);
+  const ofLease = leaseRefusal(turn, held, false);
   if (ofLease !== undefined) return ofLease;
   if (notSigned(turn, candidate)) return 'signature';
   const ofLane = laneRefusal(candidate);
@@ -171,7 +175,7 @@ export function nextTickRefusal(
   const lease = held.lease;
   const voucher = stream.voucher;
   if (!turn.based) return 'no_time_basis';
-  const ofLease = leaseRefusal(turn, held);
+  const ofLease = leaseRefusal(turn, held, true);
   if (ofLease !== undefined) return ofLease;
   if (voucher.spent + voucher.tickValue * (stream.k + 1) > lease.spendLimit)
     return 'terminal_over_spend_limit';
