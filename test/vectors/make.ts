@@ -108,6 +108,7 @@ const PAYER: readonly unknown[] = [
   { type: 'head', seq: 4_294_967_295, spent: 1, time: 2, counter: 3, epoch: 4 },
   { type: 'lane', payee: bytes(20, 14), paid: 3, confirmedPaid: 2, confirmedSeq: 1 },
   { type: 'unconfirmedVoucher', digest, voucher: plainVoucher, request },
+  { type: 'writtenOffVoucher', digest, voucher: plainVoucher, request },
   {
     type: 'unconfirmedTick',
     stream: digest,
