@@ -76,6 +76,8 @@ test('a lease says what L2 showed, from where the payer stands', async () => {
     spentFrom: 1000,
     spendLimit: SPENDABLE,
     tapLimit: 1_750_000,
+    cap: 3_937_500,
+    guarantee: 0,
     issuedAt: NOW,
     expiresAt: NOW + DEFAULT_TIMING.leaseLifetime,
     scope: SCOPE_ANY,
@@ -195,6 +197,8 @@ const registration = {
   certificateExpiresAt: seconds(99),
   certificate: new Uint8Array(64),
   entropyCertified: 1,
+  counter: 5,
+  signature: new Uint8Array(64),
 };
 
 test('a device is stored once, with what its role may say', () => {
@@ -203,7 +207,13 @@ test('a device is stored once, with what its role may say', () => {
   assert.equal(registered, [
     [
       toHex(terminalAddress),
-      { role: 'pos', payee: toHex(payee.address), certificateExpiresAt: 99, entropyCertified: true },
+      {
+        role: 'pos',
+        payee: toHex(payee.address),
+        certificateExpiresAt: 99,
+        entropyCertified: true,
+        counter: 5,
+      },
     ],
   ]);
   devices.registered('d', registration);
@@ -215,7 +225,7 @@ test('a device is stored once, with what its role may say', () => {
   devices.registered('e', own);
   assert.equal(registered[2], [
     toHex(payerAddress),
-    { role: 'wearable', channel: 7, entropyCertified: true },
+    { role: 'wearable', channel: 7, entropyCertified: true, counter: 5 },
   ]);
 });
 
