@@ -52,6 +52,7 @@ export const REFUSALS = [
   ['terminal_over_spend_limit', 56, "above the lease's spend limit"],
   ['cap_channel', 57, "above this terminal's limit for one channel until the hub acknowledges"],
   ['cap_total', 58, "above this terminal's limit for everything not acknowledged"],
+  ['voids_waiting', 63, 'too many void vouchers of this channel wait for the hub already'],
   ['no_session', 59, 'no stream is open on this lane'],
   ['tick_order', 60, 'not the next tick'],
   ['tick_preimage', 61, 'the preimage does not hash to the last one'],

@@ -4,6 +4,7 @@
  */
 import { BOARDS, type Filled, fillBoard } from './boards.ts';
 import { damageCounts } from './damage-run.ts';
+import { poison } from './poison.ts';
 
 interface Section {
   readonly ok: boolean;
@@ -45,11 +46,19 @@ async function damage(deep: boolean): Promise<Section> {
   return { ok, facts: { damage: counts }, lines: [`damage: ${line.join(', ')}`, ...wrong] };
 }
 
+async function poisoned(deep: boolean): Promise<Section> {
+  const counts = await poison(deep ? 3000 : 600);
+  const ok = counts.stuck === 0 && counts.taken > 0 && counts.sold === counts.offered;
+  const line = Object.entries(counts).map(([name, count]) => `${name} ${count}`);
+  return { ok, facts: { poison: counts }, lines: [`poison: ${line.join(', ')}`] };
+}
+
 /** Sections by the name that --section takes; `journal` is a place of its own in the output. */
 const SECTIONS: Readonly<Record<string, { readonly under?: string; run(deep: boolean): Promise<Section> }>> =
   {
     boards: { under: 'journal', run: boards },
     damage: { under: 'journal', run: damage },
+    poison: { run: poisoned },
   };
 
 function chosen(args: readonly string[]): readonly string[] {

@@ -51,6 +51,7 @@ const ON_THE_WIRE: Readonly<Record<string, number>> = {
   cap_channel: 57,
   cap_total: 58,
   no_session: 59,
+  voids_waiting: 63,
   tick_order: 60,
   tick_preimage: 61,
   no_receipt: 70,

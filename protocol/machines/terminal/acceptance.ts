@@ -4,13 +4,14 @@
  */
 import { type Bytes32, equalBytes } from '../../bytes.ts';
 import { type Amount, type ChannelId, UINT48_MAX } from '../../integers.ts';
-import { CHANNEL_CAP_TAPS, TICK_VALUE_DIVISOR } from '../../limits.ts';
+import { CHANNEL_CAP_TAPS, TICK_VALUE_DIVISOR, VOIDS_WAITING_MAX } from '../../limits.ts';
 import type { RefusalName } from '../../refusals.ts';
 import { type Request, SCOPE_ANY, type Voucher } from '../../vouchers.ts';
 import type { MessageOf } from '../../wire/messages.ts';
 import { signedNow } from '../trusting.ts';
 import { timeNow } from '../time.ts';
-import type { LaneStream, TerminalLane } from './books.ts';
+import { numbersRefusal } from '../collected.ts';
+import { type LaneStream, type TerminalLane, voidsWaiting } from './books.ts';
 import { mayGetTick } from './room.ts';
 import type { HeldLease, TerminalTurn } from './state.ts';
 
@@ -105,8 +106,7 @@ function capRefusal(
 /** What the lane alone says against a voucher. */
 function laneRefusal(candidate: Candidate): RefusalName | undefined {
   if (seqStale(candidate)) return 'seq_stale';
-  if (baseStale(candidate)) return 'base_stale';
-  return sumWrong(candidate) ? 'sum_wrong' : undefined;
+  return baseStale(candidate) ? 'base_stale' : undefined;
 }
 
 /** Does it end a stream? Its place was kept when the stream was opened. */
@@ -126,6 +126,7 @@ export function acceptanceRefusal(turn: TerminalTurn, candidate: Candidate): Ref
   if (notSigned(turn, candidate)) return 'signature';
   const ofLane = laneRefusal(candidate);
   if (ofLane !== undefined) return ofLane;
+  if (sumWrong(candidate)) return 'sum_wrong';
   if (voucher.spent - amount < lease.spentFrom) return 'before_lease';
   if (amount > lease.tapLimit) return 'terminal_over_tap_limit';
   if (voucher.spent > lease.spendLimit || overflows(voucher)) return 'terminal_over_spend_limit';
@@ -149,11 +150,11 @@ function neverAccepted(turn: TerminalTurn, { digest }: Candidate): boolean {
 }
 
 /**
- * Why a late voucher for a closed request is not voided, or undefined when it is (rule 4). How many voids of one channel
- * may wait is not bounded yet (rule 15).
+ * Why a late voucher for a closed request is not voided, or undefined when it is (rules 4 and 15): nothing enters the outbox
+ * that no hub ever takes, and of one channel only so much.
  */
 export function voidRefusal(turn: TerminalTurn, candidate: Candidate): RefusalName | undefined {
-  const { request } = candidate;
+  const { request, voucher } = candidate;
   // The payer says when the request was made. A terminal never asked in its own future; taking such a time would
   // push what it remembers of evicted lanes, and so refuse everybody's late vouchers.
   const future = request.at > turn.now + turn.settings.timing.clockError;
@@ -161,7 +162,9 @@ export function voidRefusal(turn: TerminalTurn, candidate: Candidate): RefusalNa
   if (future) return turn.based ? 'not_mine' : 'no_time_basis';
   if (notSigned(turn, candidate)) return 'signature';
   if (forgotten(turn, candidate) && !neverAccepted(turn, candidate)) return 'ask_hub';
-  return laneRefusal(candidate);
+  const ofLane = laneRefusal(candidate) ?? numbersRefusal(voucher, request);
+  if (ofLane !== undefined) return ofLane;
+  return voidsWaiting(turn.books, voucher.channel) >= VOIDS_WAITING_MAX ? 'voids_waiting' : undefined;
 }
 
 /** Why the next tick of a stream would not be taken, or undefined when it would (rule 5, before every tick). */
