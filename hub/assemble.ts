@@ -3,7 +3,7 @@
  * hub runs this: a machine with files, MQTT and an RPC (hub.ts), and the simulator. Order of start: ledger and registry
  * first (they may refuse), then the books from replay, then what talks to others.
  */
-import { fromHex } from '../protocol/bytes.ts';
+import { fromHex, toHex } from '../protocol/bytes.ts';
 import { channelId, type Seconds, seconds, UINT40_MAX } from '../protocol/integers.ts';
 import { encodeMessage } from '../protocol/wire/messages.ts';
 import { signBeacon } from './beacon.ts';
@@ -15,6 +15,7 @@ import { errorFields } from './errors.ts';
 import { IntakeRuntime } from './intake/runtime.ts';
 import type { IntakeContext, IntakeEffect } from './intake/state.ts';
 import { Edit } from './intake/trie.ts';
+import { keyWarningSeconds } from './limits.ts';
 import { Journal } from './ledger/journal.ts';
 import type { HubRecord } from './ledger/records.ts';
 import type { Logger } from './log.ts';
@@ -132,6 +133,17 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     intake.state.block?.at ?? seconds(Math.min(Math.floor(time.nowMs() / 1000), UINT40_MAX));
   const signer = new HubKeys(signing, setup.hub.root, ports.signers, now);
   for (const word of [...setup.rootWords, ...registry.rootWords()]) signer.take(word);
+  let lastSigner = '';
+  /** Says in time that keys run out, and tells the devices that are there when another one signs. */
+  const watchKeys = (): void => {
+    const { left } = signer;
+    metrics.keySecondsLeft.set(left);
+    if (left < keyWarningSeconds)
+      log.warn({ secondsLeft: left }, 'certify the next key of this hub: `sundial hub-key certify`');
+    const address = toHex(signer.address);
+    if (address !== lastSigner && lastSigner !== '') for (const device of online) tellKeys(device);
+    lastSigner = address;
+  };
   const tellKeys = (device: string): void => {
     for (const word of signer.words()) send(device, encodeMessage(word));
   };
@@ -200,6 +212,7 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     justice,
     log,
     publish: async () => {
+      watchKeys();
       const signed = await signBeacon(signing, signer, intake.state, journal, setup.timing);
       if (signed === undefined) return;
       if (signed.unlisted > 0)

@@ -101,3 +101,6 @@ export const nonceGapBlocks = 10;
 
 /** Vouchers on one status page, some 400 bytes each: the next page begins at the seq after the last. */
 export const pageEntriesMax = 1_000;
+
+/** Seconds before the last certified key ends from which on every beacon warns: time to get at an offline root. */
+export const keyWarningSeconds = 5 * 86_400;

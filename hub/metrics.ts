@@ -32,6 +32,7 @@ const LEVELS = [
   'devicesOnline',
   'chainHeight',
   'chainAge',
+  'keySecondsLeft',
 ] as const;
 
 /** What a hub counts. */
@@ -83,6 +84,10 @@ export function createMetrics(): HubMetrics & { readonly registry: Registry } {
     devicesOnline: gauge('sundial_hub_devices_online', 'Devices connected to the broker'),
     chainHeight: gauge('sundial_hub_chain_height', 'Newest final L2 block seen'),
     chainAge: gauge('sundial_hub_chain_age_seconds', 'Age of the newest L2 block by the hub clock'),
+    keySecondsLeft: gauge(
+      'sundial_hub_key_seconds_left',
+      'Seconds until no certified key is left to sign with; below 0 there is none',
+    ),
     batches: counter('sundial_hub_batches_total', 'Batches by outcome', ['outcome']),
     settledLanes: counter('sundial_hub_settled_lanes_total', 'Lanes settled on L2 by this hub'),
     persistSeconds: new Histogram({

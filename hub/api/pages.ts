@@ -3,6 +3,7 @@ import { toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { type ChannelId, UINT32_MAX } from '../../protocol/integers.ts';
 import type { HubConfig } from '../config.ts';
+import { type Certificate, type HubKeys, parseRootWord, type Revocation } from '../crypto/hub-keys.ts';
 import { channelBook, firstFrom } from '../intake/books.ts';
 import type { IntakeRuntime } from '../intake/runtime.ts';
 import type { Journal } from '../ledger/journal.ts';
@@ -30,7 +31,9 @@ export interface Parts {
   readonly watch: Watch;
   readonly settle: SettleLoop;
   readonly rounds: Rounds;
+  readonly keys: HubKeys;
   revoke(channel: number, revoked: boolean): Promise<void>;
+  takeRootWord(word: Certificate | Revocation): Promise<void>;
 }
 
 export type HubStatus = ReturnType<typeof statusOf>;
@@ -51,6 +54,12 @@ export function jsonRoutes(parts: Parts): StatusRoutes['json'] {
       creditViews(intake.state, intake.durableBooks, (query.get('payee') ?? '').toLowerCase()),
     'GET /devices': () => registry.state.devices,
     'GET /proof': (query) => proofOf(journal, Number(query.get('position'))),
+    'GET /hub-keys': () => hubKeysOf(parts),
+    // Who brings it proves nothing: the root's signature does.
+    'POST /hub-keys': async (query) => {
+      await parts.takeRootWord(parseRootWord(query.get('word') ?? ''));
+      return hubKeysOf(parts);
+    },
     'POST /revoke': (query) => revoke(parts, query, true),
     'POST /allow': (query) => revoke(parts, query, false),
     'POST /settle': async () => {
@@ -69,6 +78,16 @@ async function revoke({ revoke: act }: Parts, query: URLSearchParams, revoked: b
     });
   await act(channel, revoked);
   return { channel, revoked };
+}
+
+/** The keys that the hub signs with: which one now, for how long there is one, and what the root said. */
+function hubKeysOf({ keys, address }: Parts) {
+  const words = keys.words().map((word) => {
+    if (word.type === 'hubKeyRevoked') return { key: toHex(word.key), revokedAt: word.at };
+    const { key, from, until, epoch } = word as Certificate;
+    return { key: toHex(key), from, until, epoch };
+  });
+  return { address: address(), secondsLeft: keys.left, words };
 }
 
 function proofOf(journal: Journal, position: number) {
@@ -96,6 +115,7 @@ export function statusOf(parts: Parts) {
   return {
     name: config.name,
     address: parts.address(),
+    keySecondsLeft: parts.keys.left,
     mqtt: parts.mqttUrl,
     crypto: parts.crypto,
     ledger: { size: journal.ledger.size, phase: journal.ledger.phase },
