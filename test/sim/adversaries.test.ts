@@ -84,7 +84,7 @@ test("the hub's old word that it holds no voucher gives nothing back: the till a
 
 test("the hub's old times hold back no clock: a lease ends at a till that hears nothing else", async () => {
   let ended = 0;
-  const simulation = await run('hunt-scopes', 'oldTimes', { faults: {} }, 5, (own) => {
+  const simulation = await run('hunt-scopes', 'oldTimes', { faults: {} }, 4, (own) => {
     own.listen((_, notice) => {
       if (notice.type === 'refused' && notice.code === 'lease_expired') ended += 1;
     });
