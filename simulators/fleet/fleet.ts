@@ -6,7 +6,14 @@ import type { Scenario } from '../scenarios/schema.ts';
 import type { VaultModel } from '../stage/chain/vault.ts';
 import type { Random } from '../stage/world/random.ts';
 import { DAY, HOUR, MINUTE, type World } from '../stage/world/world.ts';
-import { type HubIdentity, makePayer, type Merchant, type PayerActor, type TerminalActor } from './actors.ts';
+import {
+  type HubIdentity,
+  makePayer,
+  type Merchant,
+  PAYER_BANK_BYTES,
+  type PayerActor,
+  type TerminalActor,
+} from './actors.ts';
 import type { Setup } from './setups.ts';
 import type { AnyDevice, DeviceOptions, DeviceWatcher, Surroundings } from './device.ts';
 
@@ -100,6 +107,7 @@ export class Fleet {
       name,
       key: original.device.key.made,
       random: ground.random.fork(`device ${name}`),
+      bankBytes: PAYER_BANK_BYTES,
       driftPpm: 0,
       realTimeClock: true,
     };
