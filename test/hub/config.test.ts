@@ -4,6 +4,7 @@
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { keyUntilFrom } from '../../hub/cli/site.ts';
 import { type HubConfigInput, parseConfig } from '../../hub/config.ts';
 import type { SundialError } from '../../protocol/errors.ts';
 import { DEFAULT_TIMING } from '../../protocol/limits.ts';
@@ -165,6 +166,10 @@ test('so many scopes and payees, and no more', () => {
   assert.is(refusal({ ...least, scopes: [{ ...scope, payees: Array(1_000).fill(VAULT) }] }), undefined);
   const many = [{ ...scope, payees: Array(1_001).fill(VAULT) }];
   assert.is(refusal({ ...least, scopes: many })?.facts.field, 'scopes.0.payees');
+});
+
+test("a new device knows the hub's key for ten years of 365 days", () => {
+  assert.is(keyUntilFrom(1_893_456_000), 2_208_816_000);
 });
 
 test('a field that nobody knows is named, wherever it stands', () => {
