@@ -30,12 +30,13 @@ export class Devices {
         .catch((error: unknown) => this.log.error(errorFields(error), 'not registered'));
     }
     if (entry.payee === undefined) return;
+    const payee = message.payee!;
     for (const channel of this.registry.settledFor(entry.payee)) {
       const lane = this.registry.state.heads[channel]?.settled[entry.payee];
       if (lane === undefined) continue;
       this.sendSettled(device, {
         channel: channelId(Number(channel)),
-        payee: fromHex(entry.payee, 20),
+        payee,
         paid: lane.paid as SettledLane['paid'],
         transaction: fromHex(lane.transaction, 32),
       });

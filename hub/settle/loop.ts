@@ -230,10 +230,12 @@ export class SettleLoop {
     const books = this.options.index.books();
     const rows = open.rows.map((reference) => this.row(books, reference));
     const { transaction, gas } = receipt;
-    const outcomes = decodeOutcomes(rows, receipt.outcomes!);
+    // One look at them for all rows: a full batch has a thousand.
+    const ofRow = rows.map((): Outcome[] => []);
+    for (const outcome of decodeOutcomes(rows, receipt.outcomes!)) ofRow[outcome.row]!.push(outcome);
     const skipped = new Set<number>();
     for (const [index, reference] of open.rows.entries()) {
-      const own = outcomes.filter((outcome) => outcome.row === index);
+      const own = ofRow[index]!;
       const moved = own.reduce((sum, outcome) => sum + outcome.moved, 0);
       const { credited } = reference;
       const left = own.find(({ done }) => !done) ?? (this.isBehind(reference, own[0]) ? own[0] : undefined);

@@ -92,6 +92,8 @@ export class SimulatedHub implements HubEnd {
   keyFails = false;
   /** Entries by digest that stand in the ledger for certain, with their position. */
   readonly durable = new Map<string, number>();
+  /** Positions of the ledger that were looked at for it. */
+  private noted = 0;
   gas = 0;
   batches = 0;
   lanesSettled = 0;
@@ -343,6 +345,9 @@ export class SimulatedHub implements HubEnd {
   }
 
   private onStored(record: HubRecord, position: number): void {
+    // What a start reads once more stands where it stood.
+    if (position < this.noted) return;
+    this.noted = position + 1;
     if (record.type !== 'entry') return;
     const digest = bytesKey(record.id);
     // The books' own text of the key: a copy for each of millions would be as large as the entry.

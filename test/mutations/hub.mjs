@@ -30,6 +30,13 @@ export const HUB_MUTATIONS = [
     'return false;',
     'hub/settle-crash',
   ],
+  [
+    'of two vouchers that claim the same the older stands',
+    BOOKS,
+    'best.seq > entry.seq) return book;',
+    'best.seq <= entry.seq) return book;',
+    'hub/intake',
+  ],
   // ---- how much is taken ----
   [
     'a hub without room signs leases',
