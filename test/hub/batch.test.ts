@@ -26,7 +26,14 @@ const seed = suite.keccak256(Uint8Array.of(3));
 const other = { payee: otherPayee, terminal: otherTerminal };
 
 function view(change: Partial<SettledView> = {}): SettledView {
-  return { settled: () => 0, registered: () => true, credited: () => 0, blocked: () => false, ...change };
+  return {
+    settled: () => 0,
+    least: () => 1,
+    registered: () => true,
+    credited: () => 0,
+    blocked: () => false,
+    ...change,
+  };
 }
 
 /** The plan in short: which seq, how many lanes are listed, how many ticks, and what is credited. */

@@ -1,0 +1,96 @@
+/**
+ * What L2 holds after final blocks were replaced. The registry's sums came from events that may be gone, so nothing is
+ * taken back step by step: every channel, lane and payee that is known, or that the new blocks name, is read as it stands
+ * in the new final block. What is gone there is unsettled again, and the next plan settles it.
+ */
+import type { Block, L2, L2Event } from '../ports.ts';
+import type { ChannelHead, RegistryPatch, RegistryState } from '../registry/registry.ts';
+import { fromHex } from '../../protocol/bytes.ts';
+import { isError } from '../errors.ts';
+import { watchBlocks } from '../limits.ts';
+import { finalsPatch, lastCommon } from './finals.ts';
+import { movedLanes, readHead } from './heads.ts';
+
+/** The registry's change, and whom to tell of it. */
+export interface Reread {
+  readonly patch: RegistryPatch;
+  readonly channels: readonly number[];
+  /** Accounts that have an id. */
+  readonly payees: readonly string[];
+}
+
+/** Reads all in `final`. Throws what L2 throws; nothing is changed before all is read. */
+export async function rereadAll(
+  l2: L2,
+  state: RegistryState,
+  startBlock: number,
+  final: Block,
+): Promise<Reread> {
+  const common = await lastCommon(l2, state.finals, final.height);
+  const events = await eventsFrom(l2, Math.max(common + 1, startBlock), final.height);
+  const at = final.height;
+  const ids = new Map<string, number>();
+  const named = events.flatMap((event) => (event.type === 'payeeRegistered' ? [event.account] : []));
+  const accounts = new Set<string>([...Object.keys(state.payees), ...named]);
+  for (const account of accounts) {
+    const id = await l2.payeeId(fromHex(account, 20), at);
+    if (id !== undefined) ids.set(account, id);
+  }
+  const raised = new Map<string, string>();
+  const byId = new Map([...ids].map(([account, id]) => [id, account]));
+  const channels = new Set(Object.keys(state.heads).map(Number));
+  for (const event of events) if (event.type === 'channelChanged') channels.add(event.channel);
+  for (const { channel, payeeId, transaction } of events.flatMap(movedLanes)) {
+    channels.add(channel);
+    raised.set(`${channel}/${byId.get(payeeId)}`, transaction);
+  }
+  const heads: Record<string, ChannelHead> = {};
+  for (const channel of channels) {
+    const before = state.heads[String(channel)];
+    const head = await headAt(l2, channel, before, at);
+    if (head === undefined) continue;
+    const lanes = new Set(Object.keys(before?.settled ?? {}));
+    for (const key of raised.keys()) if (key.startsWith(`${channel}/`)) lanes.add(key.split('/')[1]!);
+    const settled: Record<string, unknown> = {};
+    for (const account of lanes) {
+      const paid = ids.has(account) ? await l2.lane(channel, fromHex(account, 20), at) : 0;
+      const transaction = raised.get(`${channel}/${account}`) ?? before?.settled[account]?.transaction;
+      settled[account] = paid > 0 && transaction !== undefined ? { paid, transaction } : null;
+    }
+    heads[String(channel)] = { ...head, settled } as ChannelHead;
+  }
+  const gone = Object.keys(state.finals).filter((height) => Number(height) > common);
+  const kept = Object.fromEntries(Object.entries(state.finals).filter(([height]) => !gone.includes(height)));
+  const patch = {
+    watched: { height: at, at: final.at, hash: final.hash },
+    finals: { ...Object.fromEntries(gone.map((height) => [height, null])), ...finalsPatch(kept, final) },
+    payees: Object.fromEntries([...accounts].map((account) => [account, ids.get(account) ?? null])),
+    heads,
+  } as RegistryPatch;
+  return { patch, channels: Object.keys(heads).map(Number), payees: [...ids.keys()] };
+}
+
+async function eventsFrom(l2: L2, first: number, to: number): Promise<L2Event[]> {
+  const events: L2Event[] = [];
+  for (let from = first; from <= to; ) {
+    const range = await l2.events(from, Math.min(from + watchBlocks.first - 1, to));
+    events.push(...range.events);
+    from = range.last.height + 1;
+  }
+  return events;
+}
+
+/** The channel as it stands; one that is gone has no money and no future. Undefined: it never was. */
+async function headAt(
+  l2: L2,
+  channel: number,
+  before: ChannelHead | undefined,
+  at: number,
+): Promise<ChannelHead | undefined> {
+  try {
+    return await readHead(l2, channel, at);
+  } catch (error) {
+    if (!isError(error, 'l2_reverted')) throw error;
+    return before && { ...before, deposit: 0, bond: 0, credited: 0, exiting: true, slashed: false };
+  }
+}
