@@ -5,9 +5,11 @@
  */
 import { type Address, decodeEventLog, numberToHex, type PublicClient } from 'viem';
 import { SundialError } from '../../protocol/errors.ts';
+import { isError } from '../errors.ts';
 import { headersAtOnce } from '../limits.ts';
 import type { Block, Hex } from '../ports.ts';
 import { vaultAbi } from './abi.ts';
+import { isBusy } from './chain.ts';
 import { checkHeader, checkLink, checkReceipts, mayHold, type RawBlock, type RawReceipt } from './proof.ts';
 
 /** An event of the vault, decoded. */
@@ -61,8 +63,8 @@ const noBlock = (at: number | string): SundialError =>
   });
 
 /**
- * Reads blocks `from` to `to`, at least the first. When the node fails on the way, what was proved before counts. Throws
- * what the client throws, and `l2_unproved`.
+ * Reads blocks `from` to `to`, at least the first. A node that says it is asked too much is asked for fewer at once. When
+ * it fails on the way, what was proved before counts. Throws what the client throws, and `l2_unproved`.
  */
 export async function provedRange(
   client: PublicClient,
@@ -73,21 +75,26 @@ export async function provedRange(
   const events: VaultEvent[] = [];
   let parent: Hex | undefined;
   let last: RawBlock | undefined;
-  for (let at = from; at <= to; at += headersAtOnce) {
-    const heights = Array.from({ length: Math.min(headersAtOnce, to - at + 1) }, (_, i) => at + i);
+  let atOnce: number = headersAtOnce;
+  for (let at = from; at <= to; ) {
+    const heights = Array.from({ length: Math.min(atOnce, to - at + 1) }, (_, i) => at + i);
     const blocks = await Promise.allSettled(heights.map((height) => provedBlock(client, height)));
-    for (const found of blocks) {
-      try {
+    try {
+      for (const found of blocks) {
         if (found.status === 'rejected') throw found.reason;
         const block = found.value;
         if (last !== undefined) checkLink(last.hash, block);
         if (mayHold(block.logsBloom, vault)) events.push(...(await eventsOf(client, vault, block)));
         parent ??= block.parentHash;
         last = block;
-      } catch (error) {
-        if (last === undefined) throw error;
-        return { events, parent: parent!, last: blockOf(last) };
+        at += 1;
       }
+      atOnce = Math.min(2 * atOnce, headersAtOnce);
+    } catch (error) {
+      if (isBusy(error) && atOnce > 1) atOnce = Math.floor(atOnce / 4);
+      // What doesn't fit may not fit because of the block before.
+      else if (last === undefined || isError(error, 'l2_unproved')) throw error;
+      else break;
     }
   }
   return { events, parent: parent!, last: blockOf(last!) };

@@ -1,4 +1,5 @@
 /** Hashes of final blocks: what the registry keeps of them, and where two chains part. Pure but for the questions. */
+import { SundialError } from '../../protocol/errors.ts';
 import { finalHashesMax } from '../limits.ts';
 import type { Block, L2 } from '../ports.ts';
 
@@ -35,3 +36,11 @@ export async function lastCommon(l2: L2, finals: Finals, newest: number): Promis
   for (const height of heights) if ((await l2.blockAt(height)).hash === finals[String(height)]) return height;
   return -1;
 }
+
+/** A node that tells two blocks of one height. */
+export const torn = (height: number): SundialError =>
+  new SundialError('l2_unproved', `the node told two different blocks ${height}`, {
+    severity: 'call',
+    remedy: 'Nothing to do: the hub asks again. A node that goes on so has to be replaced.',
+    facts: { height },
+  });

@@ -8,7 +8,7 @@ import type { ChannelHead, RegistryPatch, RegistryState } from '../registry/regi
 import { fromHex } from '../../protocol/bytes.ts';
 import { isError } from '../errors.ts';
 import { watchBlocks } from '../limits.ts';
-import { finalsPatch, lastCommon } from './finals.ts';
+import { finalsPatch, lastCommon, torn } from './finals.ts';
 import { movedLanes, readHead } from './heads.ts';
 
 /** The registry's change, and whom to tell of it. */
@@ -27,7 +27,9 @@ export async function rereadAll(
   final: Block,
 ): Promise<Reread> {
   const common = await lastCommon(l2, state.finals, final.height);
-  const events = await eventsFrom(l2, Math.max(common + 1, startBlock), final.height);
+  const first = Math.max(common + 1, startBlock);
+  const before = first === common + 1 ? state.finals[String(common)] : undefined;
+  const events = await eventsFrom(l2, first, before, final);
   const at = final.height;
   const ids = new Map<string, number>();
   const named = events.flatMap((event) => (event.type === 'payeeRegistered' ? [event.account] : []));
@@ -70,13 +72,23 @@ export async function rereadAll(
   return { patch, channels: Object.keys(heads).map(Number), payees: [...ids.keys()] };
 }
 
-async function eventsFrom(l2: L2, first: number, to: number): Promise<L2Event[]> {
+/** All events behind a block that still stands, up to `final`: each range follows the one before, or none counts. */
+async function eventsFrom(
+  l2: L2,
+  first: number,
+  before: string | undefined,
+  final: Block,
+): Promise<L2Event[]> {
   const events: L2Event[] = [];
-  for (let from = first; from <= to; ) {
-    const range = await l2.events(from, Math.min(from + watchBlocks.first - 1, to));
+  let hash = before;
+  for (let from = first; from <= final.height; ) {
+    const range = await l2.events(from, Math.min(from + watchBlocks.first - 1, final.height));
+    if (hash !== undefined && range.parent !== hash) throw torn(from - 1);
     events.push(...range.events);
+    hash = range.last.hash;
     from = range.last.height + 1;
   }
+  if (hash !== undefined && hash !== final.hash) throw torn(final.height);
   return events;
 }
 

@@ -20,7 +20,7 @@ import type { ChannelFacts } from '../intake/state.ts';
 import { watchBlocks } from '../limits.ts';
 import type { Block, L2 } from '../ports.ts';
 import type { ChannelHead, Registry, RegistryPatch } from '../registry/registry.ts';
-import { finalsPatch } from './finals.ts';
+import { finalsPatch, torn } from './finals.ts';
 import { factsOf, headsPatch, movedLanes, movedTo, readHead, type SettledLane } from './heads.ts';
 import { checkPinned } from './pinned.ts';
 import { rereadAll } from './replaced.ts';
@@ -227,11 +227,4 @@ const behind = (height: number, finalHeight: number): SundialError =>
     severity: 'call',
     remedy: 'Wait until the node has caught up, or correct chain.rpcUrl when it began another chain.',
     facts: { height, finalHeight },
-  });
-
-const torn = (height: number): SundialError =>
-  new SundialError('l2_unproved', `the node told two different blocks ${height}`, {
-    severity: 'call',
-    remedy: 'Nothing to do: the hub asks again. A node that goes on so has to be replaced.',
-    facts: { height },
   });

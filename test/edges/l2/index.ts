@@ -1,0 +1,7 @@
+/** All lies and failures of L2 that are tried. */
+import type { L2Case } from './case.ts';
+import { FEES } from './fees.ts';
+import { LOGS } from './logs.ts';
+import { REPLACED } from './replaced.ts';
+
+export const CASES: readonly L2Case[] = [...LOGS, ...REPLACED, ...FEES];
