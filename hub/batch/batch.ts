@@ -79,8 +79,8 @@ function channelRows(signing: Signing, channel: number, book: ChannelBook, view:
   const owing = least > 1 ? owingPayees(book, view) : undefined;
   trieForEach(book.claims, (claim, payee) => {
     const rise = topOf(claim) - view.settled(channel, payee);
-    const isWorth = rise >= least || owing?.has(payee);
-    if (rise > 0 && isWorth && view.registered(payee)) open.push([payee, claim]);
+    const isWorth = rise >= least || (rise > 0 && owing?.has(payee));
+    if (isWorth && view.registered(payee)) open.push([payee, claim]);
   });
   open.sort(([, a], [, b]) => b.seq - a.seq || topOf(b) - topOf(a));
   const covered = new Set<string>();

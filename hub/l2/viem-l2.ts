@@ -70,6 +70,8 @@ function codeOf(cause: unknown): keyof typeof REMEDIES {
   return isRefused(cause) ? 'l2_refused' : 'l2_away';
 }
 
+type Kind = 'call' | 'newest' | 'events';
+
 /** One node behind the port. Methods do what the port says, and throw its errors. */
 export class ViemL2 implements L2 {
   private readonly config: NodeConfig;
@@ -78,7 +80,8 @@ export class ViemL2 implements L2 {
   private readonly client: PublicClient;
   private readonly closing = new AbortController();
   private connected: Vault | undefined;
-  private trouble: string | undefined;
+  /** What it last failed with, by the kind of question. */
+  private readonly troubles = new Map<Kind, string>();
   /** The chain has said what is final: from then on it must. */
   private saysFinal = false;
 
@@ -124,17 +127,18 @@ export class ViemL2 implements L2 {
     });
   }
 
-  private async ask<T>(question: (vault: Vault) => Promise<T>): Promise<T> {
+  /** `kind`: an answer of one kind says nothing about whether the node still fails at another. */
+  private async ask<T>(question: (vault: Vault) => Promise<T>, kind: Kind = 'call'): Promise<T> {
     try {
       this.closing.signal.throwIfAborted();
       const answer = await question(await this.vault());
-      this.trouble = undefined;
+      this.troubles.delete(kind);
       return answer;
     } catch (error) {
       const told = l2Error(error);
       // That the vault or the node refuses one call is no trouble with the node.
-      this.trouble =
-        isError(told, 'l2_reverted') || isError(told, 'l2_refused') ? undefined : causeText(told);
+      if (isError(told, 'l2_reverted') || isError(told, 'l2_refused')) this.troubles.delete(kind);
+      else this.troubles.set(kind, causeText(told));
       throw told;
     }
   }
@@ -145,7 +149,8 @@ export class ViemL2 implements L2 {
   }
 
   nodes(): readonly NodeState[] {
-    return [{ name: this.name, trouble: this.trouble }];
+    const [trouble] = this.troubles.values();
+    return [{ name: this.name, trouble }];
   }
 
   close(): void {
@@ -162,7 +167,7 @@ export class ViemL2 implements L2 {
       const final = await this.final(newest);
       vault.rememberIdsAt(final.height);
       return { newest, final };
-    });
+    }, 'newest');
   }
 
   /** What the chain says is final, or so many blocks below the newest. */
@@ -192,7 +197,7 @@ export class ViemL2 implements L2 {
     return this.ask(async () => {
       const { events, parent, last } = await provedRange(this.client, this.config.vault, from, to);
       return { events: events.flatMap(eventOf), parent, last };
-    });
+    }, 'events');
   }
 
   identity(): Promise<ChainIdentity> {

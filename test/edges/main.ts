@@ -1,9 +1,11 @@
 /**
- * npm run edges: what devices do at their limits and with damaged parts, every number counted by the run. A section is a
+ * npm run edges: what devices do at their limits and with damaged parts, and the hub with an L2 that lies; every number
+ * is counted by the run. A section is a
  * function that returns its facts and whether they are right; others join the table below.
  */
 import { BOARDS, type Filled, fillBoard } from './boards.ts';
 import { damageCounts } from './damage-run.ts';
+import { l2Counts } from './l2-run.ts';
 
 interface Section {
   readonly ok: boolean;
@@ -45,11 +47,21 @@ async function damage(deep: boolean): Promise<Section> {
   return { ok, facts: { damage: counts }, lines: [`damage: ${line.join(', ')}`, ...wrong] };
 }
 
+async function l2(): Promise<Section> {
+  const { cases, wrong } = await l2Counts((done, of) => {
+    if (done % 10 === 0) process.stderr.write(`l2: ${done} of ${of}\n`);
+  });
+  const ok = wrong.length === 0 && cases >= 40;
+  const facts = { l2: { cases, wrong: wrong.length } };
+  return { ok, facts, lines: [`l2: cases ${cases}, wrong ${wrong.length}`, ...wrong] };
+}
+
 /** Sections by the name that --section takes; `journal` is a place of its own in the output. */
 const SECTIONS: Readonly<Record<string, { readonly under?: string; run(deep: boolean): Promise<Section> }>> =
   {
     boards: { under: 'journal', run: boards },
     damage: { under: 'journal', run: damage },
+    l2: { run: l2 },
   };
 
 function chosen(args: readonly string[]): readonly string[] {

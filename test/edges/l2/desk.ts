@@ -21,6 +21,8 @@ export interface DeskWish {
   readonly urls?: readonly string[];
   readonly chain?: Partial<NodeConfig>;
   readonly clock?: WatchClock;
+  /** Block from which on it reads; that of the deployment when absent. */
+  readonly startBlock?: number;
   readonly laneMin?: number;
   readonly feeMax?: bigint;
   /** Private key that pays the gas. */
@@ -57,7 +59,7 @@ export class Desk {
     this.watch = new Watch({
       l2: this.l2,
       registry,
-      startBlock: site.deployment.block,
+      startBlock: wish.startBlock ?? site.deployment.block,
       clock: wish.clock ?? ANY_TIME,
       events: {
         block: (_at, height) => this.told.push(`block ${height}`),

@@ -2,6 +2,8 @@
 import type { L2Case } from './case.ts';
 import { FEES } from './fees.ts';
 import { LOGS } from './logs.ts';
+import { NODES } from './nodes.ts';
 import { REPLACED } from './replaced.ts';
+import { WHOLE } from './whole.ts';
 
-export const CASES: readonly L2Case[] = [...LOGS, ...REPLACED, ...FEES];
+export const CASES: readonly L2Case[] = [...WHOLE, ...NODES, ...LOGS, ...REPLACED, ...FEES];

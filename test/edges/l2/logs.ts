@@ -1,5 +1,6 @@
 /** Answers about events that are short, empty, late or changed: no look that ends well may know less than the vault. */
-import { keccak256, toRlp } from 'viem';
+import { encodeFunctionData, keccak256, toRlp } from 'viem';
+import { vaultAbi } from '../../../hub/l2/abi.ts';
 import { type L2Case, want } from './case.ts';
 import { type Desk, onDesk } from './desk.ts';
 import { type Ground, wrongIn } from './ground.ts';
@@ -209,8 +210,9 @@ const RANGES: readonly { readonly name: string; readonly blocks: number; readonl
 const ranges = RANGES.map(
   ({ name, blocks, lie }): L2Case => ({
     name: `no progress with ${name}`,
-    run: (ground) =>
-      onDesk(ground, {}, async (desk) => {
+    run: async (ground) => {
+      const startBlock = Number(await ground.site.vault.client.getBlockNumber()) + 1;
+      return onDesk(ground, { startBlock }, async (desk) => {
         const { channel } = await ground.open();
         await ground.mine(blocks);
         const newest = Number(await ground.site.vault.client.getBlockNumber());
@@ -225,8 +227,50 @@ const ranges = RANGES.map(
           ...want('height', desk.watch.finalHeight, newest),
           ...(await wrongIn(ground, desk.registry.state, [channel])),
         ];
-      }),
+      });
+    },
   }),
 );
 
-export const LOGS: readonly L2Case[] = [...matrix, ...ranges];
+/** Transactions of a block whose receipts don't fit one node of a trie, nor an index into one byte. */
+const CROWD = 200;
+
+const crowds: readonly L2Case[] = [
+  {
+    name: 'a crowded block hides an exit',
+    run: (ground) =>
+      onDesk(ground, {}, async (desk) => {
+        const { site, rpc } = ground;
+        const { channel } = await ground.open();
+        await desk.look();
+        const accounts = (await rpc('eth_accounts')) as string[];
+        const data = encodeFunctionData({
+          abi: vaultAbi,
+          functionName: 'startExit',
+          args: [channel, `0x${'00'.repeat(20)}`],
+        });
+        await rpc('evm_setAutomine', false);
+        try {
+          const plain = { from: accounts[7], to: accounts[8], value: '0x1', gas: '0x5208' };
+          for (let sent = 0; sent < CROWD; sent += 1) await rpc('eth_sendTransaction', plain);
+          await rpc('eth_sendTransaction', {
+            from: site.owner.address,
+            to: site.deployment.vault,
+            data,
+            gas: '0x30d40',
+          });
+        } finally {
+          await rpc('evm_setAutomine', true);
+          await rpc('evm_mine');
+        }
+        const found = await desk.look();
+        return [
+          ...want('look', found, 'well'),
+          ...want('exit', desk.registry.state.heads[channel]?.exiting, true),
+          ...(await wrongIn(ground, desk.registry.state, [channel])),
+        ];
+      }),
+  },
+];
+
+export const LOGS: readonly L2Case[] = [...matrix, ...crowds, ...ranges];
