@@ -301,7 +301,7 @@ export class SettleLoop {
     const books = this.options.index.books();
     for (const { payee, units } of this.lanes.newlyUnregistered())
       log.warn(
-        { payee, units, remedy: 'sundial payee register' },
+        { payee, units, remedy: "Call the vault's registerPayee for it; anybody may." },
         'a payee without an id on L2 is not settled',
       );
     const view: SettledView = {
