@@ -140,15 +140,23 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     fatal,
   });
   const index: Index = { books: () => intake.durableBooks };
+  /** Why L2 is doubted, while it is. */
+  let doubted: string | undefined;
   const watch = new Watch({
     l2,
     registry,
     startBlock: setup.startBlock,
     clock: { nowSeconds: () => Math.floor(time.nowMs() / 1000), clockError: setup.timing.clockError },
     events: {
-      block: (at, height) => void intake.handle({ type: 'block', at, height }),
+      block: (at, height) => {
+        doubted = undefined;
+        void intake.handle({ type: 'block', at, height });
+      },
       doubt: (error) => {
-        log.error(errorFields(error), 'what L2 shows can not be right; nothing is leased');
+        // Once, not with every look.
+        if (error.code !== doubted)
+          log.error(errorFields(error), 'what L2 shows can not be right; nothing is leased');
+        doubted = error.code;
         void intake.handle({ type: 'doubt' });
       },
       replaced: () => {
@@ -238,9 +246,12 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
   });
   ingest = connection;
   closers.push(() => connection.close());
-  closers.push(() => rounds.stop());
-  // First of all: whatever is being asked is given up, so that no node holds up the end.
-  closers.push(async () => l2.close());
+  closers.push(async () => {
+    const ended = rounds.stop();
+    // What is being asked is given up, so that no node holds up the end.
+    l2.close();
+    await ended;
+  });
 
   return {
     intake,

@@ -73,9 +73,15 @@ export const waitersMax = 8;
  * Blocks that are read and stored in one step of the watch: as few as a tired node gives, as many as still fit into a
  * minute, so that a hub that starts late sees its progress.
  */
-export const watchBlocks = { least: 10, first: 1_000, most: 10_000 } as const;
+export const watchBlocks = { least: 10, first: 100, most: 10_000 } as const;
 
-/** Questions about blocks that one node is asked at once: it has others to answer. */
+/** Blocks without events after which how far was read is stored: so many are read again after a crash. */
+export const watchStoredEvery = 1_000;
+
+/** Headers that one request asks for, some 100 KiB of answer. Nodes bound this as well: it shrinks with what they take. */
+export const headersInBatch = 64;
+
+/** Questions about blocks that a node which takes no batches is asked at once: it has others to answer. */
 export const headersAtOnce = 16;
 
 /** Hashes of final blocks that are kept: near ones all, the others ever farther apart, some 50 bytes each. */

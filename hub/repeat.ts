@@ -75,6 +75,8 @@ export class Repeat {
     try {
       await this.work();
     } catch (error) {
+      // What is given up at the end is no failure.
+      if (this.stopped) return;
       this.failures += 1;
       this.lastError = causeText(error);
       if (this.failures === 1) this.options.onTrouble?.(error, this.failures);

@@ -58,17 +58,20 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal;
   /** The most that is offered, wei a gas, whatever the node suggests; no bound when absent. */
   readonly feeMax?: bigint;
+  /** Calls of one turn that go out as one request; each alone when absent. */
+  readonly batch?: number;
 }
 
 /** A client for a chain's URL that polls fast enough for a local chain and gently enough for a real one. */
 export function connect(
   url: string,
-  { timeoutMs = 30_000, signal, feeMax }: ConnectOptions = {},
+  { timeoutMs = 30_000, signal, feeMax, batch }: ConnectOptions = {},
 ): PublicClient {
   const ending = signal === undefined ? [] : [signal];
   const client = createPublicClient({
     transport: http(url, {
       timeout: timeoutMs,
+      ...(batch !== undefined && { batch: { batchSize: batch } }),
       fetchFn: (input, init) =>
         fetch(input, {
           ...init,

@@ -6,7 +6,7 @@
 import { type Address, decodeEventLog, numberToHex, type PublicClient } from 'viem';
 import { SundialError } from '../../protocol/errors.ts';
 import { isError } from '../errors.ts';
-import { headersAtOnce } from '../limits.ts';
+import { headersAtOnce, headersInBatch } from '../limits.ts';
 import type { Block, Hex } from '../ports.ts';
 import { vaultAbi } from './abi.ts';
 import { isBusy } from './chain.ts';
@@ -63,11 +63,63 @@ const noBlock = (at: number | string): SundialError =>
   });
 
 /**
+ * Headers of one node, many in a request as long as the node takes that, and each alone from then on. How many at once
+ * follows what the node takes.
+ */
+export class Headers {
+  private readonly single: PublicClient;
+  private readonly batched: PublicClient;
+  private takesBatches = true;
+  private size: number = headersInBatch;
+
+  /** Two clients of the same node; `batched` sends the calls of one turn together. */
+  constructor(single: PublicClient, batched: PublicClient) {
+    this.single = single;
+    this.batched = batched;
+  }
+
+  /** How many are asked for at once. */
+  get atOnce(): number {
+    return Math.min(this.size, this.takesBatches ? headersInBatch : headersAtOnce);
+  }
+
+  /** These blocks, each found or not. Throws nothing. */
+  async read(heights: readonly number[]): Promise<PromiseSettledResult<RawBlock>[]> {
+    if (!this.takesBatches || heights.length === 1) return this.ask(this.single, heights);
+    const found = await this.ask(this.batched, heights);
+    const isLost = found.every(({ status }) => status === 'rejected');
+    if (!isLost || isBusy((found[0] as PromiseRejectedResult).reason)) return found;
+    // Nothing at all: does the node answer when it is asked for one?
+    const [first] = await this.ask(this.single, heights.slice(0, 1));
+    if (first!.status === 'rejected') return found;
+    this.takesBatches = false;
+    return this.ask(this.single, heights.slice(0, headersAtOnce));
+  }
+
+  private ask(client: PublicClient, heights: readonly number[]): Promise<PromiseSettledResult<RawBlock>[]> {
+    return Promise.allSettled(heights.map((height) => provedBlock(client, height)));
+  }
+
+  /** The node gave all that it was asked for. */
+  more(): void {
+    this.size = Math.min(2 * this.size, headersInBatch);
+  }
+
+  /** It says that this is too much. False when it can't be less. */
+  fewer(): boolean {
+    const before = this.atOnce;
+    this.size = Math.max(1, Math.floor(before / 4));
+    return before > 1;
+  }
+}
+
+/**
  * Reads blocks `from` to `to`, at least the first. A node that says it is asked too much is asked for fewer at once. When
  * it fails on the way, what was proved before counts. Throws what the client throws, and `l2_unproved`.
  */
 export async function provedRange(
   client: PublicClient,
+  headers: Headers,
   vault: Address,
   from: number,
   to: number,
@@ -75,12 +127,10 @@ export async function provedRange(
   const events: VaultEvent[] = [];
   let parent: Hex | undefined;
   let last: RawBlock | undefined;
-  let atOnce: number = headersAtOnce;
   for (let at = from; at <= to; ) {
-    const heights = Array.from({ length: Math.min(atOnce, to - at + 1) }, (_, i) => at + i);
-    const blocks = await Promise.allSettled(heights.map((height) => provedBlock(client, height)));
+    const heights = Array.from({ length: Math.min(headers.atOnce, to - at + 1) }, (_, i) => at + i);
     try {
-      for (const found of blocks) {
+      for (const found of await headers.read(heights)) {
         if (found.status === 'rejected') throw found.reason;
         const block = found.value;
         if (last !== undefined) checkLink(last.hash, block);
@@ -89,12 +139,12 @@ export async function provedRange(
         last = block;
         at += 1;
       }
-      atOnce = Math.min(2 * atOnce, headersAtOnce);
+      headers.more();
     } catch (error) {
-      if (isBusy(error) && atOnce > 1) atOnce = Math.floor(atOnce / 4);
+      if (isBusy(error) && headers.fewer()) continue;
       // What doesn't fit may not fit because of the block before.
-      else if (last === undefined || isError(error, 'l2_unproved')) throw error;
-      else break;
+      if (last === undefined || isError(error, 'l2_unproved')) throw error;
+      break;
     }
   }
   return { events, parent: parent!, last: blockOf(last!) };

@@ -9,7 +9,7 @@ import { fromHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import type { HubConfig } from '../config.ts';
 import { causeText, isError } from '../errors.ts';
-import { finalityBlocksUnsaid } from '../limits.ts';
+import { finalityBlocksUnsaid, headersInBatch } from '../limits.ts';
 import type {
   Block,
   ChainIdentity,
@@ -38,7 +38,7 @@ import {
   submit,
 } from './chain.ts';
 import type { Rule } from './fraud.ts';
-import { blockOf, provedBlock, provedRange, type VaultEvent } from './proved-events.ts';
+import { blockOf, Headers, provedBlock, provedRange, type VaultEvent } from './proved-events.ts';
 import { readOutcomes, type Row } from './rows.ts';
 import { Vault } from './vault.ts';
 
@@ -78,6 +78,7 @@ export class ViemL2 implements L2 {
   private readonly separator: Uint8Array;
   private readonly account: LocalAccount;
   private readonly client: PublicClient;
+  private readonly headers: Headers;
   private readonly closing = new AbortController();
   private connected: Vault | undefined;
   /** What it last failed with, by the kind of question. */
@@ -91,11 +92,9 @@ export class ViemL2 implements L2 {
     this.separator = separator;
     this.account = account;
     const { rpcUrl, timeoutMs, feeMaxGwei } = config;
-    this.client = connect(rpcUrl, {
-      signal: this.closing.signal,
-      timeoutMs,
-      feeMax: parseGwei(`${feeMaxGwei}`),
-    });
+    const patience = { signal: this.closing.signal, timeoutMs };
+    this.client = connect(rpcUrl, { ...patience, feeMax: parseGwei(`${feeMaxGwei}`) });
+    this.headers = new Headers(this.client, connect(rpcUrl, { ...patience, batch: headersInBatch }));
   }
 
   private async vault(): Promise<Vault> {
@@ -195,7 +194,13 @@ export class ViemL2 implements L2 {
 
   events(from: number, to: number): Promise<EventRange> {
     return this.ask(async () => {
-      const { events, parent, last } = await provedRange(this.client, this.config.vault, from, to);
+      const { events, parent, last } = await provedRange(
+        this.client,
+        this.headers,
+        this.config.vault,
+        from,
+        to,
+      );
       return { events: events.flatMap(eventOf), parent, last };
     }, 'events');
   }

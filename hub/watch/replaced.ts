@@ -82,7 +82,7 @@ async function eventsFrom(
   const events: L2Event[] = [];
   let hash = before;
   for (let from = first; from <= final.height; ) {
-    const range = await l2.events(from, Math.min(from + watchBlocks.first - 1, final.height));
+    const range = await l2.events(from, Math.min(from + watchBlocks.most - 1, final.height));
     if (hash !== undefined && range.parent !== hash) throw torn(from - 1);
     events.push(...range.events);
     hash = range.last.hash;

@@ -17,7 +17,7 @@ import {
 } from '../../protocol/integers.ts';
 import { isError } from '../errors.ts';
 import type { ChannelFacts } from '../intake/state.ts';
-import { watchBlocks } from '../limits.ts';
+import { watchBlocks, watchStoredEvery } from '../limits.ts';
 import type { Block, L2 } from '../ports.ts';
 import type { ChannelHead, Registry, RegistryPatch } from '../registry/registry.ts';
 import { finalsPatch, torn } from './finals.ts';
@@ -153,7 +153,7 @@ export class Watch {
       finals: finalsPatch(registry.state.finals, last),
     };
     // Blocks without events may be read again after a crash: their height is stored now and then.
-    if (events.length === 0 && last.height - this.storedHeight < watchBlocks.first) {
+    if (events.length === 0 && last.height - this.storedHeight < watchStoredEvery) {
       registry.note(read);
       return last.height;
     }

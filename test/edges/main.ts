@@ -86,6 +86,7 @@ for (const name of chosen(args)) {
   if (under === undefined) Object.assign(output, facts);
   else output[under] = { ...(output[under] as object | undefined), ...facts };
   if (!json) process.stdout.write(`${lines.join('\n')}\n`);
+  else if (!ok) process.stderr.write(`${lines.join('\n')}\n`);
 }
 process.stdout.write(json ? `${JSON.stringify(output)}\n` : output.ok === true ? 'ok\n' : 'NOT ok\n');
 process.exit(output.ok === true ? 0 : 1);

@@ -164,8 +164,12 @@ export async function registration(
 export async function startTerminal(site: Site, hub: Hub, device = terminal, to = payee): Promise<Connected> {
   const connected = new Connected(hub, device.address);
   await connected.ready();
-  connected.send(await registration(site.signing, device, to));
+  const message = await registration(site.signing, device, to);
+  let asked = 0;
   await until('the terminal is registered', async () => {
+    // A hub that has not seen its payee on L2 yet refuses: as devices do, it asks again.
+    if (asked % 100 === 0) connected.send(message);
+    asked += 1;
     const devices = (await (await fetch(`${hub.statusUrl}/devices`)).json()) as Record<string, unknown>;
     return devices[toHex(device.address)] !== undefined;
   });

@@ -188,7 +188,13 @@ const often = (every: number, answer: Answer): Lie => {
   };
 };
 
-const RANGES: readonly { readonly name: string; readonly blocks: number; readonly lie: Lie }[] = [
+const RANGES: readonly {
+  readonly name: string;
+  readonly blocks: number;
+  readonly lie?: Lie;
+  readonly takesBatches?: boolean;
+}[] = [
+  { name: 'a provider that takes one call a request', blocks: 150, takesBatches: false },
   ...[10, 500].map((most) => ({
     name: `a provider that takes ${most} blocks of logs`,
     blocks: 600,
@@ -208,7 +214,7 @@ const RANGES: readonly { readonly name: string; readonly blocks: number; readonl
 ];
 
 const ranges = RANGES.map(
-  ({ name, blocks, lie }): L2Case => ({
+  ({ name, blocks, lie, takesBatches }): L2Case => ({
     name: `no progress with ${name}`,
     run: async (ground) => {
       const startBlock = Number(await ground.site.vault.client.getBlockNumber()) + 1;
@@ -216,7 +222,7 @@ const ranges = RANGES.map(
         const { channel } = await ground.open();
         await ground.mine(blocks);
         const newest = Number(await ground.site.vault.client.getBlockNumber());
-        ground.road.tell(lie);
+        ground.road.tell(lie, takesBatches);
         let looks = 0;
         while (desk.watch.finalHeight < newest && looks < LOOKS_MAX) {
           looks += 1;
