@@ -8,7 +8,7 @@ import { key, otherPayee, payee, type SignedTap, tap } from '../../hub/fleet.ts'
 import { type Site, startSite } from '../../hub/site.ts';
 import { openRoad, type Road } from './road.ts';
 
-export const DEPOSIT = 10_000_000;
+export const DEPOSIT = 1_000_000;
 let keys = 1000;
 /** A payer that no other case has. */
 export const freshKey = () => {
