@@ -200,6 +200,20 @@ export class RevertedError extends Error {
   }
 }
 
+/** How long a transaction of a tool, or a proof, may take to be mined; asked about so often. Milliseconds. */
+const MINED_MS_MAX = 180_000;
+const MINED_POLL_MS = 100;
+
+/** Waits until a transaction is mined. Throws what the node throws, at once, and after three minutes. */
+async function mined(client: PublicClient, hash: Hex): Promise<TransactionReceipt> {
+  for (const end = Date.now() + MINED_MS_MAX; ; ) {
+    const receipt = await receiptOf(client, hash);
+    if (receipt !== undefined) return receipt;
+    if (Date.now() > end) throw new Error(`transaction ${hash} was not mined within ${MINED_MS_MAX} ms`);
+    await new Promise((resolve) => setTimeout(resolve, MINED_POLL_MS));
+  }
+}
+
 /** Prepares, submits and waits for one block. Throws RevertedError when it reverted. */
 export async function send(
   client: PublicClient,
@@ -209,7 +223,7 @@ export async function send(
 ): Promise<TransactionReceipt> {
   const transaction = await prepare(client, account, call, options);
   await submit(client, transaction);
-  const receipt = await client.waitForTransactionReceipt({ hash: transaction.hash });
+  const receipt = await mined(client, transaction.hash);
   if (receipt.status !== 'success') throw new RevertedError(receipt);
   return receipt;
 }

@@ -7,7 +7,7 @@ import type { Block, L2, L2Event } from '../ports.ts';
 import type { ChannelHead, RegistryPatch, RegistryState } from '../registry/registry.ts';
 import { fromHex } from '../../protocol/bytes.ts';
 import { isError } from '../errors.ts';
-import { watchBlocks } from '../limits.ts';
+import { headersAtOnce, watchBlocks } from '../limits.ts';
 import { finalsPatch, lastCommon, torn } from './finals.ts';
 import { movedLanes, readHead } from './heads.ts';
 
@@ -31,45 +31,61 @@ export async function rereadAll(
   const before = first === common + 1 ? state.finals[String(common)] : undefined;
   const events = await eventsFrom(l2, first, before, final);
   const at = final.height;
-  const ids = new Map<string, number>();
   const named = events.flatMap((event) => (event.type === 'payeeRegistered' ? [event.account] : []));
-  const accounts = new Set<string>([...Object.keys(state.payees), ...named]);
-  for (const account of accounts) {
+  const accounts = [...new Set<string>([...Object.keys(state.payees), ...named])];
+  const ids = new Map<string, number>();
+  await together(accounts, async (account) => {
     const id = await l2.payeeId(fromHex(account, 20), at);
     if (id !== undefined) ids.set(account, id);
-  }
-  const raised = new Map<string, string>();
-  const byId = new Map([...ids].map(([account, id]) => [id, account]));
-  const channels = new Set(Object.keys(state.heads).map(Number));
-  for (const event of events) if (event.type === 'channelChanged') channels.add(event.channel);
-  for (const { channel, payeeId, transaction } of events.flatMap(movedLanes)) {
-    channels.add(channel);
-    raised.set(`${channel}/${byId.get(payeeId)}`, transaction);
-  }
+  });
+  const raised = raisedIn(events, ids);
+  const changed = events.flatMap((event) => (event.type === 'channelChanged' ? [event.channel] : []));
+  const channels = new Set([...Object.keys(state.heads).map(Number), ...changed, ...raised.keys()]);
   const heads: Record<string, ChannelHead> = {};
-  for (const channel of channels) {
+  await together([...channels], async (channel) => {
     const before = state.heads[String(channel)];
     const head = await headAt(l2, channel, before, at);
-    if (head === undefined) continue;
-    const lanes = new Set(Object.keys(before?.settled ?? {}));
-    for (const key of raised.keys()) if (key.startsWith(`${channel}/`)) lanes.add(key.split('/')[1]!);
+    if (head === undefined) return;
     const settled: Record<string, unknown> = {};
-    for (const account of lanes) {
+    const now = raised.get(channel);
+    for (const account of new Set([...Object.keys(before?.settled ?? {}), ...(now?.keys() ?? [])])) {
       const paid = ids.has(account) ? await l2.lane(channel, fromHex(account, 20), at) : 0;
-      const transaction = raised.get(`${channel}/${account}`) ?? before?.settled[account]?.transaction;
+      const transaction = now?.get(account) ?? before?.settled[account]?.transaction;
       settled[account] = paid > 0 && transaction !== undefined ? { paid, transaction } : null;
     }
     heads[String(channel)] = { ...head, settled } as ChannelHead;
-  }
+  });
   const gone = Object.keys(state.finals).filter((height) => Number(height) > common);
   const kept = Object.fromEntries(Object.entries(state.finals).filter(([height]) => !gone.includes(height)));
   const patch = {
     watched: { height: at, at: final.at, hash: final.hash },
     finals: { ...Object.fromEntries(gone.map((height) => [height, null])), ...finalsPatch(kept, final) },
-    payees: Object.fromEntries([...accounts].map((account) => [account, ids.get(account) ?? null])),
+    payees: Object.fromEntries(accounts.map((account) => [account, ids.get(account) ?? null])),
     heads,
   } as RegistryPatch;
   return { patch, channels: Object.keys(heads).map(Number), payees: [...ids.keys()] };
+}
+
+/** A few at a time: the node has others to answer. */
+async function together<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  for (let at = 0; at < items.length; at += headersAtOnce)
+    await Promise.all(items.slice(at, at + headersAtOnce).map(work));
+}
+
+/** By channel and payee's account, the transaction that raised the lane last. */
+function raisedIn(
+  events: readonly L2Event[],
+  ids: ReadonlyMap<string, number>,
+): Map<number, Map<string, string>> {
+  const accounts = new Map([...ids].map(([account, id]) => [id, account]));
+  const raised = new Map<number, Map<string, string>>();
+  for (const { channel, payeeId, transaction } of events.flatMap(movedLanes)) {
+    const lanes = raised.get(channel) ?? new Map<string, string>();
+    raised.set(channel, lanes);
+    const account = accounts.get(payeeId);
+    if (account !== undefined) lanes.set(account, transaction);
+  }
+  return raised;
 }
 
 /** All events behind a block that still stands, up to `final`: each range follows the one before, or none counts. */

@@ -188,6 +188,20 @@ test('credits follow the settlements, and only what the payee signed beyond what
   assert.is(plan(bench, {}, 1).length, 1);
 });
 
+test('a lane that rose too little waits, unless its payee gives something back on it', async () => {
+  const bench = new Bench();
+  const bought = await tap({ seq: 1, amount: 100, spent: 100, paid: 100 });
+  bench.send(bought.bytes);
+  assert.equal(plan(bench, { least: () => 101 }), []);
+  assert.is(plan(bench, { least: () => 100 }).length, 1);
+  assert.equal(plan(bench, { least: () => 51, settled: () => 50 }), []);
+  assert.is(plan(bench, { least: () => 50, settled: () => 50 }).length, 1);
+  bench.send(await credit(bought.id, 60, payee, true));
+  assert.is(plan(bench, { least: () => 101 }).length, 2);
+  assert.equal(plan(bench, { least: () => 101, credited: () => 60 }), []);
+  assert.equal(plan(bench, { least: () => 101, settled: () => 100, credited: () => 60 }), []);
+});
+
 test('a credit on a voided voucher waits until a later one settles its lane, and is planned then', async () => {
   const bench = new Bench();
   const voided = await tap({ seq: 1, amount: 40, spent: 40, paid: 40, answer: 'credit' });

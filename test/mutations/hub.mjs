@@ -401,6 +401,20 @@ export const HUB_MUTATIONS = [
     'if (false)',
     'hub/watch',
   ],
+  [
+    'a lane of a unit is settled at any price',
+    BATCH,
+    'const least = view.least(channel);',
+    'const least = 1;',
+    'hub/batch',
+  ],
+  [
+    'a small lane keeps what its payee gave back',
+    BATCH,
+    '(rise > 0 && owing?.has(payee))',
+    '(rise < 0 && owing?.has(payee))',
+    'hub/batch',
+  ],
   // ---- what L2 shows is compared ----
   ['a header need not hash to its hash', PROOF, 'if (hash !== block.hash)', 'if (false)', 'hub/proof'],
   [
