@@ -58,6 +58,8 @@ export async function startSite(deposit = 100_000_000): Promise<Site> {
       startBlock: deployment.block,
       finalityBlocks: 0,
       pollMs: 50,
+      // A busy machine: whether an answer comes late is tested elsewhere.
+      timeoutMs: 30_000,
     },
     keys: { signing: HUB_SECRET, settlement: anvil.keys[1]! },
     batch: { everyMs: 0 },
