@@ -36,6 +36,10 @@ export interface HubSetup extends IntakeContext, Pace {
   readonly startBlock: number;
   /** Rows of one settlement. */
   readonly lanesMax: number;
+  /** Smallest rise of a lane that is worth its gas, units. */
+  readonly laneMin: number;
+  /** The most that a settlement offers, wei a gas. */
+  readonly feeMax: bigint;
   readonly log: Logger;
   readonly metrics: HubMetrics;
   /** Threads that recover signers ahead; absent: the intake does it. */
@@ -84,7 +88,7 @@ export interface AssembledHub {
 
 /**
  * Opens what the hub keeps, reads its past and connects it to its devices; `begin` then sets it going. Rejects with
- * SundialError: `ledger_corrupt`, `registry_invalid`, `broker_unreachable`, ... and has closed what it opened.
+ * SundialError: `ledger_corrupt`, `registry_invalid`, ... and has closed what it opened.
  */
 export async function assembleHub(ports: Ports, setup: HubSetup): Promise<AssembledHub> {
   return withClosers((closers) => assemble(ports, setup, closers));
@@ -174,21 +178,40 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     fatal,
   });
   const index: Index = { books: () => intake.durableBooks };
-  const watch = new Watch(l2, registry, setup.startBlock, {
-    block: (at, height) => {
-      metrics.chainHeight.set(height);
-      metrics.chainAge.set(Math.floor(time.nowMs() / 1000) - at);
-      void intake.handle({ type: 'block', at, height });
-    },
-    channel: (channel, facts) => {
-      // An owner who leaves starts the clock: whatever the channel owes is settled with the next look.
-      if (facts.exiting) rounds.batchDue();
-      void intake.handle({ type: 'channel', channel, facts });
-    },
-    payee: (payee) => void intake.handle({ type: 'payee', payee }),
-    settled: (lane) => {
-      metrics.settledLanes.inc();
-      devices.settled(lane);
+  /** Why L2 is doubted, while it is. */
+  let doubted: string | undefined;
+  const watch = new Watch({
+    l2,
+    registry,
+    startBlock: setup.startBlock,
+    clock: { nowSeconds: () => Math.floor(time.nowMs() / 1000), clockError: setup.timing.clockError },
+    events: {
+      block: (at, height) => {
+        doubted = undefined;
+        void intake.handle({ type: 'block', at, height });
+      },
+      doubt: (error) => {
+        // Once, not with every look.
+        if (error.code !== doubted)
+          log.error(errorFields(error), 'what L2 shows can not be right; nothing is leased');
+        doubted = error.code;
+        void intake.handle({ type: 'doubt' });
+      },
+      replaced: () => {
+        settle.forget();
+        justice.forget();
+        rounds.batchDue();
+      },
+      channel: (channel, facts) => {
+        // An owner who leaves starts the clock: whatever the channel owes is settled with the next look.
+        if (facts.exiting) rounds.batchDue();
+        void intake.handle({ type: 'channel', channel, facts });
+      },
+      payee: (payee) => void intake.handle({ type: 'payee', payee }),
+      settled: (lane) => {
+        metrics.settledLanes.inc();
+        devices.settled(lane);
+      },
     },
   });
   const justice = new Justice({ signing, l2, index, log });
@@ -197,6 +220,8 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     l2,
     registry,
     lanesMax: setup.lanesMax,
+    laneMin: setup.laneMin,
+    feeMax: setup.feeMax,
     index,
     append: (record) => journal.append(record),
     watchedHeight: () => watch.finalHeight,
@@ -260,7 +285,12 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
   });
   ingest = connection;
   closers.push(() => connection.close());
-  closers.push(() => rounds.stop());
+  closers.push(async () => {
+    const ended = rounds.stop();
+    // What is being asked is given up, so that no node holds up the end.
+    l2.close();
+    await ended;
+  });
 
   return {
     intake,

@@ -6,7 +6,7 @@ import { isTerminal } from './intake/registration.ts';
 import { errorFields } from './errors.ts';
 import type { Logger } from './log.ts';
 import type { RegisteredDevice, Registry } from './registry/registry.ts';
-import type { SettledLane } from './watch/watch.ts';
+import type { SettledLane } from './watch/heads.ts';
 
 /** Stores who registered, and tells terminals what L2 settled for their payee. */
 export class Devices {

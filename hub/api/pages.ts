@@ -2,39 +2,14 @@
 import { toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { type ChannelId, UINT32_MAX } from '../../protocol/integers.ts';
-import type { HubConfig } from '../config.ts';
-import { type Certificate, type HubKeys, parseRootWord, type Revocation } from '../crypto/hub-keys.ts';
+import { type Certificate, parseRootWord } from '../crypto/hub-keys.ts';
 import { channelBook, firstFrom } from '../intake/books.ts';
-import type { IntakeRuntime } from '../intake/runtime.ts';
 import type { Journal } from '../ledger/journal.ts';
-import { pageEntriesMax } from '../limits.ts';
-import type { Registry } from '../registry/registry.ts';
-import type { Rounds } from '../rounds.ts';
-import type { SettleLoop } from '../settle/loop.ts';
+import { pageEntriesMax, unregisteredShownMax } from '../limits.ts';
+import { healthOf } from './health.ts';
+import type { Parts } from './parts.ts';
 import type { StatusRoutes } from './status.ts';
 import { channelViews, creditViews, entryViews } from './views.ts';
-import type { Ingest } from '../ports.ts';
-import type { Watch } from '../watch/watch.ts';
-
-/** What the pages look at. */
-export interface Parts {
-  readonly config: HubConfig;
-  /** 0x address of the key that the hub signs with now. */
-  address(): string;
-  readonly mqttUrl: string;
-  readonly crypto: 'native' | 'noble';
-  readonly journal: Journal;
-  readonly registry: Registry;
-  readonly intake: IntakeRuntime;
-  readonly ingest: Ingest;
-  readonly online: ReadonlySet<string>;
-  readonly watch: Watch;
-  readonly settle: SettleLoop;
-  readonly rounds: Rounds;
-  readonly keys: HubKeys;
-  revoke(channel: number, revoked: boolean): Promise<void>;
-  takeRootWord(word: Certificate | Revocation): Promise<void>;
-}
 
 export type HubStatus = ReturnType<typeof statusOf>;
 
@@ -112,7 +87,9 @@ export function statusOf(parts: Parts) {
   const { config, journal, intake, watch, settle } = parts;
   const { open, finished } = settle.history;
   const books = intake.durableBooks;
+  const waiting = settle.lanes.waiting();
   return {
+    ...healthOf(parts),
     name: config.name,
     address: parts.address(),
     keySecondsLeft: parts.keys.left,
@@ -132,9 +109,13 @@ export function statusOf(parts: Parts) {
       at: watch.newest?.at,
       finalHeight: watch.finalHeight,
       trouble: parts.rounds.trouble,
+      nodes: parts.l2.nodes(),
     },
     settlement: {
-      waitingLanes: settle.waiting(),
+      waitingLanes: waiting.lanes,
+      smallLanes: waiting.small,
+      unregistered: waiting.unregistered.slice(0, unregisteredShownMax),
+      trouble: parts.rounds.settleTrouble,
       open: open && { batch: open.batch, transaction: toHex(open.transaction), rows: open.rows.length },
       finished: finished.map(({ batch, transaction, rows, outcome }) => ({
         batch,

@@ -78,8 +78,11 @@ class IntakeTurn {
         return this.replayed(event.record, event.position, event.edit);
       case 'block':
         // A node that falls back shows older blocks; time that was signed can't be taken back.
-        if (this.state.block !== undefined && event.at < this.state.block.at) return;
-        return this.set({ block: { at: event.at, height: event.height } });
+        if (this.state.block !== undefined && event.at < this.state.block.at)
+          return this.set({ doubted: false });
+        return this.set({ block: { at: event.at, height: event.height }, doubted: false });
+      case 'doubt':
+        return this.set({ doubted: true });
       case 'channel':
         return this.set({ channels: trieSet(this.state.channels, numberKey(event.channel), event.facts) });
       case 'payee':

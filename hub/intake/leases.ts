@@ -48,7 +48,9 @@ export function answerLeaseRequest(
       ? 'revoked'
       : undefined,
     request.seq < seen.seq || request.spent < seen.spent ? 'behind_ledger' : undefined,
-    block === undefined || now - block.at > context.timing.watchLag ? 'chain_stale' : undefined,
+    block === undefined || state.doubted || now - block.at > context.timing.watchLag
+      ? 'chain_stale'
+      : undefined,
     facts.exiting ? 'exit_running' : undefined,
     state.books.indexed >= leasedEntriesMax(context.indexedMax) ? 'index_full' : undefined,
   ]);

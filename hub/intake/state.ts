@@ -154,6 +154,8 @@ export interface IntakeState {
   readonly nextToken: number;
   /** Newest L2 block seen: the only time that the hub signs. */
   readonly block: { readonly at: Seconds; readonly height: Height } | undefined;
+  /** L2 contradicts what it showed before: nothing is leased until the next block that doesn't. */
+  readonly doubted: boolean;
   readonly channels: Trie<ChannelFacts>;
   /** Payees registered on L2, by address key. */
   readonly payees: Trie<Address>;
@@ -206,6 +208,8 @@ export type IntakeEvent =
       readonly edit?: Edit;
     }
   | { readonly type: 'block'; readonly at: Seconds; readonly height: Height }
+  /** What L2 shows can't be right. */
+  | { readonly type: 'doubt' }
   | { readonly type: 'channel'; readonly channel: ChannelId; readonly facts: ChannelFacts }
   | { readonly type: 'payee'; readonly payee: Address }
   /** A device known from an earlier run; a terminal with its payee. */
@@ -281,6 +285,7 @@ export const emptyIntake: IntakeState = {
   pending: [],
   nextToken: 0,
   block: undefined,
+  doubted: false,
   channels: undefined,
   payees: undefined,
   terminals: undefined,
