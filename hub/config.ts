@@ -100,8 +100,8 @@ const configSchema = z.strictObject({
     .array(z.strictObject({ id: bytes32, payees: z.array(address).max(1_000) }))
     .max(1_000)
     .default([]),
-  /** Sign leases that any terminal may take; the hub's own reserve then bears what the bond doesn't. */
-  leaseAnyScope: z.boolean().default(true),
+  /** Sign leases for any terminal whose merchant takes them, too: nothing covers what a copied payer does with one. */
+  leaseAnyScope: z.boolean().default(false),
   batch: z
     .strictObject({
       /** Milliseconds between two looks for lanes to settle; 0 settles only when asked. */

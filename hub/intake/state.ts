@@ -69,8 +69,20 @@ export interface ChannelBook {
   readonly claimed: number;
   /** What the payer declared when it last got a lease. */
   readonly lease: RecordOf<'lease'> | undefined;
+  /** What was lent in each scope, the widest lease of each (rule 10). */
+  readonly booked: readonly Booking[];
+  /** Until when each payee (key) said that none of its terminals holds a voucher under a lease of this channel. */
+  readonly released: Readonly<Record<string, Seconds>>;
   /** The first proof against the payer. */
   readonly proof: RecordOf<'evidence'> | undefined;
+}
+
+/** What a channel may owe at each terminal of a scope. */
+export interface Booking {
+  readonly scope: Bytes32;
+  readonly cap: Amount;
+  /** When the last lease ends that was given in it. */
+  readonly expiresAt: Seconds;
 }
 
 /** A terminal of a scope. */
@@ -123,6 +135,8 @@ export interface ChannelFacts {
   readonly deposited: Amount;
   /** deposited + credits applied on L2 - bond: the highest spend limit of a lease. */
   readonly spendable: Amount;
+  /** What can't be spent and answers for a copied payer. */
+  readonly bond: Amount;
   readonly exiting: boolean;
   readonly slashed: boolean;
 }

@@ -21,6 +21,7 @@ export function factsOf(head: ChannelHead): ChannelFacts {
     payer: fromHex(head.payer, 20),
     deposited: amount(head.deposit),
     spendable: amount(Math.max(0, head.deposit + head.credited - head.bond)),
+    bond: amount(head.bond),
     exiting: head.exiting,
     slashed: head.slashed,
   };

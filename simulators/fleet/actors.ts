@@ -137,6 +137,8 @@ export function makeTerminal(
     payee: merchant.key.address,
     certificate: { expiresAt, signature: merchant.key.sign(signing.digest('Terminal', certified)) },
     capTotal: amount(limits.capTotal),
+    // In a run without scopes all merchants chose to take such leases.
+    wideMax: amount(limits.capTotal),
     outboxMax: limits.outboxMax,
     lanesMax: limits.lanesMax,
     entropyCertified: true,

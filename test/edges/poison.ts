@@ -71,7 +71,11 @@ class Hub {
   constructor(customers: readonly Customer[]) {
     this.step({ type: 'block', at: START, height: height(1) });
     for (const { channel, key } of customers) {
-      const money = { deposited: amount(100_000_000), spendable: amount(80_000_000) };
+      const money = {
+        deposited: amount(100_000_000),
+        spendable: amount(80_000_000),
+        bond: amount(20_000_000),
+      };
       const facts = { payer: key.address, ...money, exiting: false, slashed: false };
       this.step({ type: 'channel', channel: channelId(channel), facts });
     }

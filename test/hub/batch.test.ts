@@ -57,6 +57,7 @@ test('busy channels leave the others their turn', async () => {
     payer: payer.address,
     deposited: amount(100),
     spendable: amount(80),
+    bond: amount(20),
     exiting: false,
     slashed: false,
   };

@@ -709,6 +709,7 @@ test('no lease while the owner is leaving', async () => {
       payer: payer.address,
       deposited: amount(1000),
       spendable: amount(800),
+      bond: amount(200),
       exiting: true,
       slashed: false,
     },

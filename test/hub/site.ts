@@ -77,6 +77,7 @@ export async function startSite(deposit = 100_000_000): Promise<Site> {
       timeoutMs: 30_000,
     },
     keys: { signing: HUB_SECRET, settlement: anvil.keys[1]!, root: toHex(root.address), words },
+    leaseAnyScope: true,
     batch: { everyMs: 0 },
     beaconMs: 200,
     ...change,

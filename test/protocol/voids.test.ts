@@ -38,7 +38,10 @@ test('of one channel so many voids wait and not one more, and the hub makes plac
   assert.is(terminal.state.books.outbox.length, VOIDS_WAITING_MAX);
   assert.is(await late(terminal, VOIDS_WAITING_MAX + 1), 'voids_waiting');
   const [first] = terminal.state.books.outbox;
-  await terminal.on({ type: 'hubMessage', message: await acknowledgement((first as never)['entry']) });
+  await terminal.on({
+    type: 'hubMessage',
+    message: await acknowledgement((first as { entry: Uint8Array }).entry),
+  });
   assert.is(await late(terminal, VOIDS_WAITING_MAX + 1), undefined);
 });
 

@@ -29,6 +29,7 @@ export function runTerminal(
       payee: settings.payee,
       certificate: settings.certificate,
       capTotal: settings.capTotal,
+      ...(settings.wideMax !== undefined && { wideMax: settings.wideMax }),
       outboxMax,
       lanesMax,
       entropyCertified: host.entropy.certified,

@@ -6,7 +6,7 @@ import { type Bytes32, equalBytes } from '../../bytes.ts';
 import { type Amount, type ChannelId, UINT48_MAX } from '../../integers.ts';
 import { CHANNEL_CAP_TAPS, TICK_VALUE_DIVISOR, VOIDS_WAITING_MAX } from '../../limits.ts';
 import type { RefusalName } from '../../refusals.ts';
-import { type Request, SCOPE_ANY, type Voucher } from '../../vouchers.ts';
+import type { Request, Voucher } from '../../vouchers.ts';
 import type { MessageOf } from '../../wire/messages.ts';
 import { signedNow } from '../trusting.ts';
 import { timeNow } from '../time.ts';
@@ -33,14 +33,15 @@ export interface Candidate {
  */
 function leaseRefusal(
   turn: TerminalTurn,
-  { lease, until }: HeldLease,
+  { lease, until, isWide }: HeldLease,
   begun: boolean,
 ): RefusalName | undefined {
   const member = turn.books.member;
   const now = timeNow(turn.volatile.time, turn.nowMs);
-  const inScope =
-    equalBytes(lease.scope, SCOPE_ANY) ||
-    (member !== undefined && equalBytes(lease.scope, member.scope) && now <= member.expiresAt);
+  // Taken only where the merchant chose to: nothing covers it.
+  const inScope = isWide
+    ? turn.settings.wideMax !== undefined
+    : member !== undefined && equalBytes(lease.scope, member.scope) && now <= member.expiresAt;
   if (!inScope) return 'lease_scope';
   if (!begun && lease.issuedAt > now + turn.settings.timing.clockError) return 'lease_future';
   if (now > until) return 'lease_expired';
@@ -81,13 +82,14 @@ const overflows = (voucher: Voucher): boolean =>
 /** What a channel may owe at this terminal until the hub acknowledges; a new lease does not reset it. */
 export function channelCap(turn: TerminalTurn, lease: Lease): number {
   // A hub may set no limit: the product may then be above any amount, but is still a safe integer.
-  return turn.settings.capChannel ?? lease.tapLimit * CHANNEL_CAP_TAPS;
+  const own = turn.settings.capChannel ?? lease.tapLimit * CHANNEL_CAP_TAPS;
+  return own < lease.cap ? own : lease.cap;
 }
 
 function capRefusal(
   turn: TerminalTurn,
   channel: ChannelId,
-  lease: Lease,
+  { lease, isWide }: HeldLease,
   more: Amount,
 ): RefusalName | undefined {
   const outbox = turn.books.outbox;
@@ -100,7 +102,8 @@ function capRefusal(
     if (entry.channel === channel) ofChannel += entry.exposure;
   }
   if (ofChannel > channelCap(turn, lease)) return 'cap_channel';
-  return ofAll > turn.settings.capTotal ? 'cap_total' : undefined;
+  if (ofAll > turn.settings.capTotal) return 'cap_total';
+  return isWide && ofAll > (turn.settings.wideMax ?? 0) ? 'cap_uncovered' : undefined;
 }
 
 /** What the lane alone says against a voucher. */
@@ -130,7 +133,7 @@ export function acceptanceRefusal(turn: TerminalTurn, candidate: Candidate): Ref
   if (voucher.spent - amount < lease.spentFrom) return 'before_lease';
   if (amount > lease.tapLimit) return 'terminal_over_tap_limit';
   if (voucher.spent > lease.spendLimit || overflows(voucher)) return 'terminal_over_spend_limit';
-  return capRefusal(turn, voucher.channel, lease, amount);
+  return capRefusal(turn, voucher.channel, held, amount);
 }
 
 /** May it have been answered here on a lane that was evicted since? */
@@ -182,5 +185,5 @@ export function nextTickRefusal(
   if (ofLease !== undefined) return ofLease;
   if (voucher.spent + voucher.tickValue * (stream.k + 1) > lease.spendLimit)
     return 'terminal_over_spend_limit';
-  return capRefusal(turn, channel, lease, voucher.tickValue);
+  return capRefusal(turn, channel, held, voucher.tickValue);
 }

@@ -56,6 +56,7 @@ async function makeTerminal(role: 'pos' | 'charger', flags: CommonFlags) {
       signature: fromHex(certificate.signature),
     },
     capTotal: CAP_TOTAL,
+    ...(folder.file.wideMax !== undefined && { wideMax: amount(folder.file.wideMax) }),
     outboxMax: TERMINAL_OUTBOX_MAX,
     lanesMax: TERMINAL_LANES_MAX,
     entropyCertified: true,
