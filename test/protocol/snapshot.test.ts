@@ -230,6 +230,9 @@ interface Machine<B, R> {
   replay(records: readonly R[]): B;
 }
 
+/** What a record's type says already: only vouchers are written off. */
+const IMPLIED: ReadonlySet<string> = new Set(['writtenOff.*.kind']);
+
 const machines = {
   payer: {
     books: payer as PayerBooks,
@@ -275,6 +278,7 @@ for (const [name, machine] of Object.entries(machines)) {
     const paths = pathsOf(books);
     assert.ok(paths.length > 4 * Object.keys(empty).length);
     for (const path of paths) {
+      if (IMPLIED.has(path.join('.'))) continue;
       const [key] = path as [never];
       const broken = path.length === 1 ? { ...books, [key]: empty[key] } : without(books, path);
       assert.ok(
