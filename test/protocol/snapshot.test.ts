@@ -106,7 +106,10 @@ const payer: Filled<PayerBooks> = {
       top: one<never>(),
     },
   ],
-  writtenOff: [{ kind: 'voucher', digest: bytes(32), voucher: plain(), request: request() }],
+  writtenOff: [
+    { kind: 'voucher', digest: bytes(32), voucher: plain(), request: request() },
+    { kind: 'voucher', digest: bytes(32), voucher: stream(), request: request() },
+  ],
   stream: { digest: bytes(32), voucher: stream(), terminal: bytes(20), seed: bytes(32), revealed: one() },
   lease: {
     type: 'lease',
