@@ -51,13 +51,18 @@ export const isBased = (time: DeviceTime, nowMs: number): boolean => nowMs <= ti
 export const basisFrom = (time: DeviceTime, timing: Timing): number =>
   time.basedUntilMs - basisMs(timing) / 2;
 
+/** The least that it can be by the hub's time, should the timer run too fast by DRIFT_DIVISOR. */
+const leastHubTime = ({ hub, hubMs }: DeviceTime, nowMs: number): number =>
+  hub + ((nowMs - hubMs) / 1000) * (1 - 1 / DRIFT_DIVISOR);
+
 /**
- * The time with a reading of a clock that kept running. One that reads earlier than what was signed says nothing: it
- * stopped, or was set back.
+ * The time with a reading of a clock that kept running. One that reads earlier than what was signed, and no timer was so
+ * fast since, says nothing: it stopped, or was set back. One that is behind the timer by less vouches for the timer.
  */
 export function timeFromClock(time: DeviceTime, reading: Seconds, timing: Timing, nowMs: number): DeviceTime {
-  if (reading < hubTime(time, nowMs)) return time;
-  return { ...time, floor: seconds(reading), sinceMs: nowMs, basedUntilMs: nowMs + basisMs(timing) };
+  if (reading < leastHubTime(time, nowMs)) return time;
+  const floor = seconds(Math.max(reading, hubTime(time, nowMs)));
+  return { ...time, floor, sinceMs: nowMs, basedUntilMs: nowMs + basisMs(timing) };
 }
 
 /**

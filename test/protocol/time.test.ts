@@ -164,6 +164,26 @@ test('an own clock is read again while it goes, and a till that is offline for a
   }
 });
 
+test('a timer that runs too fast does not put a right clock in the wrong: the till sells on', async () => {
+  const terminal = await makeTerminal();
+  await terminal.on({ type: 'hubMessage', message: await beacon(later(0)) });
+  for (let hours = 1; hours <= 7 * 24; hours++) {
+    // 100 parts in a million, as cheap crystals do.
+    terminal.nowMs = hours * 3_600_360;
+    await terminal.on({ type: 'clock', realTime: later(hours) });
+    assert.is(await asks(terminal), undefined, `after ${hours} h`);
+  }
+});
+
+test('a clock may be behind the timer by what a fast one gains, and takes no time back', () => {
+  const signed = fromHub(timeAtBoot(seconds(0), 0), 1000, 0);
+  // An hour by a timer that is a tenth too fast is 3,240 s at least.
+  const vouched = fromClock(signed, 1000 + 3240, 3_600_000);
+  assert.is(isBased(vouched, 3_600_000), true);
+  assert.is(timeNow(vouched, 3_600_000), 4600);
+  assert.is(fromClock(signed, 1000 + 3239, 3_600_000), signed);
+});
+
 test('a till that once ran 150 days ahead is right again with the next reading, and stored nothing', async () => {
   const ahead = await makeTerminal({ realTime: seconds(START + 150 * 86_400) });
   await ahead.on(sale(1000));
