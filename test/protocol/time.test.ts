@@ -92,6 +92,17 @@ test('a clock that reads earlier than what was signed says nothing', () => {
   assert.is(fromClock(moved, 4999, 0), moved);
 });
 
+test('a right clock is one beside a timer that is a tenth too fast, and one that stands still is none', () => {
+  const told = fromHub(timeAtBoot(seconds(0), 0), 1000, 0);
+  const realSeconds = 72 * 3600;
+  const nowMs = realSeconds * 1100;
+  const read = fromClock(told, 1000 + realSeconds, nowMs);
+  assert.is(isBased(read, nowMs), true);
+  assert.is(timeNow(read, nowMs), 1000 + realSeconds);
+  assert.is(fromClock(told, 1000 + realSeconds - 2, nowMs), told, 'earlier than the fastest timer says');
+  assert.is(fromClock(told, 1000, 2200), told, 'it stands still');
+});
+
 test('a basis lasts while a timer off by a tenth can not have lost more than clockError', () => {
   const based = fromHub(timeAtBoot(seconds(0), 0), 1000, 0, true);
   const lastMs = basisMs(TIMING);

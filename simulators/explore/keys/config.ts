@@ -30,11 +30,11 @@ export interface KeyConfig {
 const PRESENT = { epoch: 0, window: 0 } as const;
 
 export const KEY_CONFIGS: readonly KeyConfig[] = [
-  { name: 'k1 thief of a present key', device: 'terminal', units: 5, keys: 3, thief: PRESENT, epoch: true },
+  { name: 'k1 thief of a present key', device: 'terminal', units: 5, keys: 4, thief: PRESENT, epoch: true },
   {
     name: "k2 thief of the next window's key",
     device: 'terminal',
-    units: 6,
+    units: 5,
     keys: 3,
     thief: { epoch: 0, window: 1 },
     epoch: true,
@@ -53,13 +53,13 @@ export const KEY_CONFIGS: readonly KeyConfig[] = [
   {
     name: "k6 thief of the new epoch's key",
     device: 'terminal',
-    units: 5,
+    units: 4,
     keys: 3,
     thief: { epoch: 1, window: 0 },
     epoch: true,
   },
   { name: 'k7 own clock', device: 'terminal', units: 5, keys: 3, epoch: true, clock: true },
-  { name: "k8 thief's leases", device: 'terminal', units: 5, keys: 4, thief: PRESENT, leases: true },
+  { name: "k8 thief's leases", device: 'terminal', units: 4, keys: 3, thief: PRESENT, leases: true },
   {
     name: 'k9 careless root',
     device: 'terminal',

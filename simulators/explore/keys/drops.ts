@@ -115,7 +115,7 @@ export const KEY_DROPS: Readonly<Record<string, KeyDrop>> = {
   },
   certificateTime: {
     rule: '7, a certificate says that it is not earlier than its signing',
-    shownBy: 'k8',
+    shownBy: 'k1',
     step: (run, state, event) => {
       const message = told(event, 'hubKey');
       if (message === undefined || message.epoch !== state.books.hub.epoch) return undefined;

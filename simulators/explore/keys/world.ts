@@ -82,6 +82,45 @@ interface Heard {
   readonly cleared: boolean;
 }
 
+/** How a beacon comes. The answers of all questions in a walk have one nonce, which is none of an earlier power-up's. */
+const [NOW, ANSWER, RECORDED, OLD_ANSWER] = [0, 1, 2, 3] as const;
+const HOW = ['', ', the answer', ', recorded', ', an earlier answer'];
+
+/** Something that happens to the device. */
+interface Word {
+  readonly id: number;
+  readonly name: string;
+  readonly event: DeviceEvent;
+}
+
+const KINDS = [
+  'time',
+  'own',
+  'boot',
+  'certificate',
+  'revocation',
+  'beacon',
+  'acknowledgement',
+  'lease',
+] as const;
+type Kind = (typeof KINDS)[number];
+
+const [HUB, LINK, HELLO] = [0, 1, 2] as const;
+/** What is the same in every walk. */
+const OWN: readonly Omit<Word, 'id'>[] = [
+  { name: 'the hub is there', event: { type: 'hubConnected' } },
+  { name: 'somebody is there', event: { type: 'linkUp' } },
+  {
+    name: 'somebody greets',
+    event: { type: 'message', message: { type: 'hello', channel: CHANNEL, payer: PAYER } },
+  },
+];
+
+const told = (name: string, message: Message): Omit<Word, 'id'> => ({
+  name,
+  event: { type: 'hubMessage', message },
+});
+
 /** Units ahead up to which a thief tries. */
 const FAR = WINDOW + 3;
 /** The reading of a clock that is years ahead, and the time that a defect stored. */
@@ -100,8 +139,9 @@ export class KeyWorld {
   private readonly keys: readonly KeyOf[];
   private readonly thief: KeyOf | undefined;
   private readonly states = new Interner<KeyState>();
-  private readonly events = new Interner<string>();
-  private readonly table = new Map<number, Heard>();
+  private readonly words = new Map<number, Word>();
+  /** What each device state did with each word. */
+  private readonly table: Heard[][] = [];
   private readonly cuts = new Map<number, number>();
 
   constructor(config: KeyConfig, drop: KeyDrop = NO_KEY_DROP) {
@@ -121,26 +161,33 @@ export class KeyWorld {
     return this.states.number(canonical(clean), () => clean);
   }
 
-  /** The real step, once for each state and event. `name` says all that the event holds. */
-  private hear(device: number, name: string, event: () => DeviceEvent, nowMs = 0): Heard {
-    const key = this.events.number(name, () => name) + device * 4096;
-    const found = this.table.get(key);
+  /** A word of this kind about these two numbers, made once: a walk says each a million times. */
+  private word(kind: Kind, a: number, b: number, make: () => Omit<Word, 'id'>): Word {
+    const key = (KINDS.indexOf(kind) * 64 + a) * 64 + b;
+    let found = this.words.get(key);
+    if (found === undefined) {
+      found = { id: this.words.size, ...make() };
+      this.words.set(key, found);
+    }
+    return found;
+  }
+
+  /** The real step, once for each state and event. */
+  private hear(device: number, word: Word, nowMs = 0): Heard {
+    this.table[device] ??= [];
+    const row = this.table[device]!;
+    const found = row[word.id];
     if (found !== undefined) return found;
     const run = (state: KeyState, given: DeviceEvent) => this.device.step(state, given, nowMs);
     const state = this.states.values[device]!;
-    const happens = event();
-    const step = this.drop.step?.(run, state, happens, nowMs) ?? run(state, happens);
+    const step = this.drop.step?.(run, state, word.event, nowMs) ?? run(state, word.event);
     const heard = {
       next: this.number(step.state, nowMs),
       believed: believed(step),
       cleared: cleared(step),
     };
-    this.table.set(key, heard);
+    row[word.id] = heard;
     return heard;
-  }
-
-  private told(device: number, name: string, message: () => Message): Heard {
-    return this.hear(device, name, () => ({ type: 'hubMessage', message: message() }));
   }
 
   /** The first property that does not hold here, or undefined. */
@@ -172,9 +219,13 @@ export class KeyWorld {
   goal(place: Place): boolean {
     const key = this.signing(place.real, place.epochAt);
     if ((place.flags & ON) === 0 || key === undefined) return false;
-    return this.told(place.device, `acknowledgement by ${key.name}`, () =>
-      acknowledgement(key, this.device.entry),
-    ).cleared;
+    return this.hear(place.device, this.acknowledgementBy(key)).cleared;
+  }
+
+  private acknowledgementBy(key: KeyOf): Word {
+    return this.word('acknowledgement', this.keys.indexOf(key), 0, () =>
+      told(`acknowledgement by ${key.name}`, acknowledgement(key, this.device.entry)),
+    );
   }
 
   /** The key that the hub signs with: the newest in its window, of the newest epoch. */
@@ -197,12 +248,14 @@ export class KeyWorld {
 
   /** Tells of every step from here. */
   next(place: Place, emit: Emit): void {
-    const { real, epochAt, revokedAt, flags, device } = place;
+    const { real, epochAt, revokedAt, flags } = place;
     const on = (flags & ON) > 0;
     this.passes(place, emit);
     this.power(place, emit);
-    if (this.config.epoch === true && this.drop.noEpoch !== true && epochAt === 0)
-      emit('the root begins epoch 1', { ...place, epochAt: real + 1 }, true);
+    if (this.config.epoch === true && epochAt === 0) {
+      if (this.drop.noEpoch === true) this.broke += 1;
+      else emit('the root begins epoch 1', { ...place, epochAt: real + 1 }, true);
+    }
     if (this.thief !== undefined && revokedAt === 0)
       emit('the root revokes STOLEN', { ...place, revokedAt: real + 1 }, false);
     if (!on) return;
@@ -210,7 +263,6 @@ export class KeyWorld {
     this.root(place, emit);
     this.honest(place, emit);
     if (this.thief !== undefined) this.steals(this.thief, place, emit);
-    if (this.drop.noEpoch === true && device === 0) this.broke += 1;
   }
 
   private passes(place: Place, emit: Emit): void {
@@ -220,8 +272,11 @@ export class KeyWorld {
     const then = real + 1;
     if ((flags & ON) === 0) return emit('10 days pass, switched off', { ...place, real: then }, good);
     const reading = this.config.clock === true && this.states.values[device]!.volatile.hasClock;
-    const event = (): DeviceEvent => (reading ? { type: 'clock', realTime: at(then) } : { type: 'clock' });
-    const heard = this.hear(device, `clock ${reading ? then : ''}`, event, UNIT_MS);
+    const clock = this.word('time', reading ? then : 0, 0, () => ({
+      name: '10 days pass',
+      event: reading ? { type: 'clock', realTime: at(then) } : { type: 'clock' },
+    }));
+    const heard = this.hear(device, clock, UNIT_MS);
     emit('10 days pass', { ...place, real: then, device: heard.next }, good);
   }
 
@@ -230,19 +285,23 @@ export class KeyWorld {
     if ((flags & ON) > 0) {
       return emit('switched off', { ...place, flags: flags & ~ON, device: this.cut(device) }, false);
     }
-    const boot = (name: string, reading: number | undefined, good: boolean): void => {
+    const boot = (number: number, name: string, reading: number | undefined, good: boolean): void => {
       const realTime = reading === undefined ? {} : { realTime: seconds(at(0) + reading) };
-      const event = (): DeviceEvent => ({ type: 'boot', seed: SEED, ...realTime });
-      let next = this.hear(device, `boot ${reading}`, event).next;
-      if (this.config.asks === true) next = this.hear(next, 'hub', () => ({ type: 'hubConnected' })).next;
-      if (this.config.leases === true) next = this.meets(next);
+      const started = this.word('boot', number, real, () => ({
+        name,
+        event: { type: 'boot', seed: SEED, ...realTime },
+      }));
+      let next = this.hear(device, started).next;
+      if (this.config.asks === true) next = this.hear(next, this.own(HUB)).next;
+      if (this.config.leases === true)
+        next = this.hear(this.hear(next, this.own(LINK)).next, this.own(HELLO)).next;
       emit(name, { ...place, flags: flags | ON, device: next }, good);
     };
-    boot('switched on', undefined, true);
+    boot(0, 'switched on', undefined, true);
     if (this.config.clock !== true) return;
-    boot('switched on, its clock is right', at(real) - at(0), true);
-    boot('switched on, its clock says 1970', 20 - at(0), true);
-    boot('switched on, its clock is years ahead', at(YEARS) - at(0), false);
+    boot(1, 'switched on, its clock is right', at(real) - at(0), true);
+    boot(2, 'switched on, its clock says 1970', 20 - at(0), true);
+    boot(3, 'switched on, its clock is years ahead', at(YEARS) - at(0), false);
   }
 
   private cut(device: number): number {
@@ -255,11 +314,8 @@ export class KeyWorld {
     return next;
   }
 
-  /** Somebody is on the link, who may show leases. */
-  private meets(device: number): number {
-    const linked = this.hear(device, 'link', () => ({ type: 'linkUp' })).next;
-    const hello: Message = { type: 'hello', channel: CHANNEL, payer: PAYER };
-    return this.hear(linked, 'hello', () => ({ type: 'message', message: hello })).next;
+  private own(number: number): Word {
+    return this.word('own', number, 0, () => OWN[number]!);
   }
 
   /** A device of before stored a time years ahead. */
@@ -281,22 +337,26 @@ export class KeyWorld {
     for (const key of this.keys) {
       const signedAt = this.signedAt(key, place);
       if (signedAt === undefined) continue;
-      const name = `certificate of ${key.name}, signed on day ${signedAt * 10}`;
-      const heard = this.told(device, name, () => certificate(key, signedAt));
+      const shown = this.word('certificate', this.keys.indexOf(key), signedAt, () =>
+        told(`certificate of ${key.name}, signed on day ${signedAt * 10}`, certificate(key, signedAt)),
+      );
+      const heard = this.hear(device, shown);
       let more = 0;
       if (heard.believed && !key.stolen && thief !== undefined) {
         if (signedAt > thief.until && key.epoch === thief.epoch) more |= ENDED;
         if (key.epoch > thief.epoch) more |= NEW_EPOCH;
       }
       if ((more & NEW_EPOCH) > 0) this.reached.newEpoch = true;
-      emit(name, { ...place, flags: flags | more, device: heard.next }, !key.stolen);
+      emit(shown.name, { ...place, flags: flags | more, device: heard.next }, !key.stolen);
     }
     if (revokedAt === 0 || thief === undefined) return;
-    const name = `revocation of STOLEN of day ${(revokedAt - 1) * 10}`;
-    const heard = this.told(device, name, () => revocation(thief, revokedAt - 1));
+    const shown = this.word('revocation', revokedAt, 0, () =>
+      told(`revocation of STOLEN of day ${(revokedAt - 1) * 10}`, revocation(thief, revokedAt - 1)),
+    );
+    const heard = this.hear(device, shown);
     if (!heard.believed) return;
     this.reached.revoked = true;
-    emit(name, { ...place, flags: flags | REVOKED, device: heard.next }, true);
+    emit(shown.name, { ...place, flags: flags | REVOKED, device: heard.next }, true);
   }
 
   /** What the hub says now, and what it ever said. */
@@ -305,28 +365,29 @@ export class KeyWorld {
     const key = this.signing(real, epochAt);
     const { timeQuestion } = this.states.values[device]!.volatile;
     if (key !== undefined) {
-      this.beacon(place, emit, key, real, '', true);
-      if (timeQuestion !== undefined) this.beacon(place, emit, key, real, ', the answer', true);
+      this.beacon(place, emit, key, real, NOW, true);
+      if (timeQuestion !== undefined) this.beacon(place, emit, key, real, ANSWER, true);
     }
     for (let then = 0; then < real; then++) {
       // It signed with keys of epoch 0 until the root began the next.
       const old = this.signing(then, epochAt > 0 && then >= epochAt - 1 ? epochAt : 0);
       if (old === undefined) continue;
-      this.beacon(place, emit, old, then, ', recorded', false);
-      if (this.config.asks === true) this.beacon(place, emit, old, then, ', an earlier answer', false);
+      this.beacon(place, emit, old, then, RECORDED, false);
+      if (this.config.asks === true) this.beacon(place, emit, old, then, OLD_ANSWER, false);
     }
   }
 
-  private beacon(place: Place, emit: Emit, key: KeyOf, unit: number, how: string, good: boolean): void {
+  private beacon(place: Place, emit: Emit, key: KeyOf, unit: number, how: number, good: boolean): void {
     const { thief } = this;
     const { timeQuestion } = this.states.values[place.device]!.volatile;
-    const name = `beacon of day ${unit * 10} by ${key.name}${how}`;
-    const nonce =
-      how === ', the answer' ? timeQuestion?.nonce : how === ', an earlier answer' ? 'old' : undefined;
-    const heard = this.told(place.device, name, () => beacon(key, unit, nonce));
+    const shown = this.word('beacon', this.keys.indexOf(key), unit + how * MOMENTS, () => {
+      const nonce = how === ANSWER ? timeQuestion?.nonce : how === OLD_ANSWER ? 'old' : undefined;
+      return told(`beacon of day ${unit * 10} by ${key.name}${HOW[how]}`, beacon(key, unit, nonce));
+    });
+    const heard = this.hear(place.device, shown);
     const ends = heard.believed && thief !== undefined && unit > thief.until;
     const same = ends && key.epoch === thief.epoch;
-    emit(name, { ...place, flags: place.flags | (same ? ENDED : 0), device: heard.next }, good);
+    emit(shown.name, { ...place, flags: place.flags | (same ? ENDED : 0), device: heard.next }, good);
   }
 
   /** Beacons, answers, acknowledgements and leases of the thief. */
@@ -346,19 +407,22 @@ export class KeyWorld {
       emit(name, { ...place, device: next }, false, fault);
     };
     for (let unit = 0; unit <= real + FAR && unit < MOMENTS; unit++) {
-      const name = `beacon of day ${unit * 10} by the thief`;
-      const heard = this.told(device, name, () => beacon(thief, unit));
-      say(name, heard.next, heard.believed);
+      const shown = this.word('beacon', this.keys.indexOf(thief), unit, () =>
+        told(`beacon of day ${unit * 10} by the thief`, beacon(thief, unit)),
+      );
+      const heard = this.hear(device, shown);
+      say(shown.name, heard.next, heard.believed);
     }
-    const name = 'acknowledgement by the thief';
-    const heard = this.told(device, name, () => acknowledgement(thief, this.device.entry));
+    const shown = this.acknowledgementBy(thief);
     // It is not kept: what the device waits for is the same in all states.
-    say(name, device, heard.cleared);
+    say(shown.name, device, this.hear(device, shown).cleared);
     if (this.config.leases !== true) return;
     for (const issued of [thief.from, thief.until, thief.until + 1]) {
-      const shown = `lease of day ${issued * 10} by the thief`;
-      const event = (): DeviceEvent => ({ type: 'message', message: lease(thief, issued) });
-      emit(shown, { ...place, device: this.hear(device, shown, event).next }, false);
+      const held = this.word('lease', issued, 0, () => ({
+        name: `lease of day ${issued * 10} by the thief`,
+        event: { type: 'message', message: lease(thief, issued) },
+      }));
+      emit(held.name, { ...place, device: this.hear(device, held).next }, false);
     }
   }
 }
