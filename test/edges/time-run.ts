@@ -43,7 +43,7 @@ export class Site {
 
   /** What a right clock reads. */
   get real(): Seconds {
-    return seconds(START + Math.floor(this.pair.clock.nowMs / 1000) + Math.floor(this.hidden));
+    return seconds(START + Math.round(this.pair.clock.nowMs / 1000 + this.hidden));
   }
 
   /** Time goes on without any tick: `timer` seconds by the timers. */

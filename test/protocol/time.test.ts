@@ -30,6 +30,7 @@ import {
   secret,
   START,
   startPayer,
+  tap,
   type Terminal,
 } from './bench.ts';
 import { beacon, later } from './forge.ts';
@@ -181,6 +182,20 @@ test('a till that once ran 150 days ahead is right again with the next reading, 
   assert.is(ahead.state.books.time, 0);
   const again = await makeTerminal({ books: ahead.state.books, realTime: START });
   assert.is(timeNow(again.state.volatile.time, 0), START);
+});
+
+test('a payer signs nothing for a till that runs ahead of the lease, so nobody is stranded there', async () => {
+  const { leaseLifetime, clockError } = TIMING;
+  for (const [ahead, paid] of [
+    [leaseLifetime + clockError, 1],
+    [leaseLifetime + clockError + 1, 0],
+  ] as const) {
+    const payer = await makePayer();
+    const till = await makeTerminal({ realTime: seconds(START + ahead) });
+    await tap(payer, till, 1000, 1);
+    assert.is(payer.state.books.unconfirmed.length, paid, `${ahead} s ahead`);
+    assert.equal(payer.refused, paid === 1 ? [] : ['lease_expired']);
+  }
 });
 
 test('a till whose clock stands behind what the hub signed has no basis until the hub answers', async () => {
