@@ -1,0 +1,119 @@
+/** Opens a device's tap link, whatever kind its address names: by a table, each kind in a file of its own. */
+import { TAP_GATT } from '../../../../device/links/gatt.ts';
+import { Intent, type IntentPolicy } from '../../../../device/links/intent.ts';
+import type { Link } from '../../../interfaces/index.ts';
+import { SundialError } from '../../../../protocol/errors.ts';
+import type { Notice } from '../../../../protocol/machines/effects.ts';
+import { nodeClock } from '../host.ts';
+import { serialLinks } from '../serial-link.ts';
+import { listenForTaps, seekTerminal } from '../socket-link.ts';
+import type { LinkAddress, LinkScheme } from './address.ts';
+import { bleCentral } from './ble/central.ts';
+import { blePeripheral } from './ble/peripheral.ts';
+
+/** What a device is told of and tells its link. */
+export interface TapOptions {
+  readonly side: 'payer' | 'terminal';
+  /** When a payer's radio may be found. */
+  readonly intent: IntentPolicy;
+  onLink(link: Link): void;
+  /** For people: who came, why somebody was turned away. */
+  say(text: string): void;
+}
+
+/** A tap link that is open for whoever comes. */
+export interface OpenTap {
+  close(): void;
+  /** The wearer presses; absent where a touch is the intent. */
+  press?(): void;
+  /** Told of every notice of the device. */
+  notice?(notice: Notice): void;
+}
+
+type Open<S extends LinkScheme> = (
+  address: Extract<LinkAddress, { scheme: S }>,
+  options: TapOptions,
+) => Promise<OpenTap>;
+
+const wrongSide = (text: string, remedy: string): SundialError =>
+  new SundialError('wrong_link', text, { severity: 'call', remedy });
+
+const openUnix: Open<'unix'> = async ({ path }, { side, onLink }) => {
+  if (side === 'payer') return { close: seekTerminal(path, onLink) };
+  const server = await listenForTaps(path, onLink);
+  return { close: () => server.close() };
+};
+
+const openSerial: Open<'serial'> = async ({ path }, { onLink, say }) => ({
+  close: serialLinks(path, onLink, say),
+});
+
+const openBle: Open<'ble'> = async ({ adapter, address }, { side, intent: policy, onLink, say }) => {
+  if (side === 'terminal') {
+    const close = await bleCentral({
+      profile: TAP_GATT,
+      adapter,
+      address,
+      linksMax: 1,
+      onLink,
+      onEnd: (why) => {
+        if (why === 'not_pressed' || why === 'other_version') say(`turned away: ${why}`);
+      },
+    });
+    return { close };
+  }
+  if (address !== undefined)
+    throw wrongSide('a payer is found, it looks for nobody', 'Give ble: or ble:hci1 without an address.');
+  let link: Link | undefined;
+  let signing = false;
+  const intent = new Intent({
+    policy,
+    clock: nodeClock,
+    onChange(wanted) {
+      peripheral.advertise(wanted);
+      say(wanted ? 'may be found now' : 'can no more be found');
+      if (!wanted) link?.close();
+    },
+  });
+  const peripheral = await blePeripheral({
+    profile: TAP_GATT,
+    adapter,
+    refusal: () => (intent.wanted ? undefined : 'not_pressed'),
+    onLink(next) {
+      link = next;
+      onLink(next);
+    },
+    onEnd: () => {
+      link = undefined;
+    },
+  });
+  if (intent.wanted) peripheral.advertise(true);
+  return {
+    close: () => peripheral.close(),
+    press: () => intent.press(),
+    notice({ type }) {
+      if (type === 'signing') signing = true;
+      // One payment a press: whoever holds the link could ask for another.
+      if (type !== 'paid' || !signing) return;
+      signing = false;
+      intent.end();
+    },
+  };
+};
+
+const notYet = (scheme: string) => async (): Promise<never> => {
+  throw wrongSide(`${scheme}: is no link of this device`, 'Give another address: see --help.');
+};
+
+const OPENERS: { readonly [S in LinkScheme]: Open<S> } = {
+  unix: openUnix,
+  serial: openSerial,
+  ble: openBle,
+  pcsc: notYet('pcsc'),
+  vpcd: notYet('vpcd'),
+  qr: notYet('qr'),
+};
+
+/** Opens the tap link. Rejects with `wrong_link`, `no_bluetooth`, `tap_in_use`, ... */
+export const openTap = (address: LinkAddress, options: TapOptions): Promise<OpenTap> =>
+  (OPENERS[address.scheme] as Open<LinkScheme>)(address as never, options);
