@@ -322,6 +322,8 @@ class ReaderSession {
     let all = new Uint8Array(0);
     for (let next = apdu; ; ) {
       const answer = await this.options.transmit(next);
+      // Some drivers say so in this way.
+      if (answer.length === 0) return { data: all, end: 'removed' };
       if (answer.length < 2) return { data: all, end: 'unknown_status' };
       all = concatBytes(all, answer.subarray(0, -2)) as typeof all;
       const status = (answer[answer.length - 2]! << 8) | answer[answer.length - 1]!;

@@ -6,7 +6,6 @@
 import { LinkUplink } from '../../device/links/uplink.ts';
 import { SYNC_GATT, TAP_GATT } from '../../device/links/gatt.ts';
 import { Intent } from '../../device/links/intent.ts';
-import type { Link } from '../../hardware/interfaces/index.ts';
 import { bleCentral } from '../../hardware/boards/node/links/ble/central.ts';
 import { blePeripheral } from '../../hardware/boards/node/links/ble/peripheral.ts';
 import { bleGateway } from '../../hardware/boards/node/links/gateway.ts';
@@ -16,6 +15,7 @@ import { startBus } from '../stage/bluez/daemon.ts';
 import { Random } from '../stage/world/random.ts';
 import { reconcile } from './books.ts';
 import { HUB_NAME, LinksHub } from './hub.ts';
+import { Links } from './meeting.ts';
 import { type Break, type Meeting, purchase, type Purchase } from './sale.ts';
 import { keys, Shop, SIDES, type Side } from './site.ts';
 
@@ -49,18 +49,17 @@ const EFFECTS_MAX = { payer: 7, till: 7 };
 const SYNC_EACH = 40;
 const SYNC_MS = 60_000;
 
-class BleMeeting implements Meeting<BleCut> {
+class BleMeeting extends Links implements Meeting<BleCut> {
   readonly intent: Intent;
   private readonly bluez: Bluez;
-  private readonly links = new Map<Side, Link>();
   private cut: BleCut | undefined;
   private happened = false;
-  private wakers = new Set<() => void>();
   private readonly wearableAdapter: string;
   advertise: (on: boolean) => void = () => undefined;
   stop: () => void = () => undefined;
 
   constructor(bluez: Bluez, wearableAdapter: string) {
+    super();
     this.bluez = bluez;
     this.wearableAdapter = wearableAdapter;
     this.intent = new Intent({
@@ -92,24 +91,6 @@ class BleMeeting implements Meeting<BleCut> {
     this.wake();
   }
 
-  wake(): void {
-    for (const wake of [...this.wakers]) wake();
-  }
-
-  linked(side: Side, link: Link, shop: Shop): void {
-    this.links.set(side, link);
-    const watched: Link = {
-      ...link,
-      receive: (onBytes, onClosed) =>
-        link.receive(onBytes, () => {
-          if (this.links.get(side) === link) this.links.delete(side);
-          onClosed();
-          this.wake();
-        }),
-    };
-    shop.attach(side, watched);
-  }
-
   begin(cut: BleCut | undefined): void {
     this.happened = false;
     this.cut = cut;
@@ -121,33 +102,10 @@ class BleMeeting implements Meeting<BleCut> {
     return this.happened;
   }
 
-  waits(): boolean {
-    return this.links.size > 0;
-  }
-
-  async end(): Promise<void> {
+  end(): Promise<void> {
     this.cut = undefined;
     this.intent.end();
-    for (const link of [...this.links.values()]) link.close();
-    await new Promise<void>((resolve) => {
-      const look = (): void => {
-        if (this.links.size > 0) return;
-        stop();
-        clearTimeout(timer);
-        resolve();
-      };
-      const stop = this.onChange(look);
-      const timer = setTimeout(() => {
-        this.links.clear();
-        look();
-      }, 5_000);
-      look();
-    });
-  }
-
-  onChange(wake: () => void): () => void {
-    this.wakers.add(wake);
-    return () => this.wakers.delete(wake);
+    return this.closeAll();
   }
 }
 

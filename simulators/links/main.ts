@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util';
 import { SundialError } from '../../protocol/errors.ts';
 import { runBle } from './ble.ts';
+import { runNfc } from './nfc.ts';
 
 const HELP = `npm run links -- [--seed N] [--only LINK ...] [--taps N] [--cuts N] [--json]
   --seed N   draws prices, MTUs and cuts; printed again when something is wrong (default 1)
@@ -47,8 +48,10 @@ const say = (text: string): void =>
 
 /** What a link's run counted; `lost` and `doubled` must be 0. */
 type Counted = Readonly<Record<string, number>>;
+const half = Math.ceil(cuts / 2);
 const RUNS: Readonly<Record<string, () => Promise<Counted>>> = {
   ble: () => runBle({ seed, taps, cuts, say }),
+  nfc: () => runNfc({ seed, taps, cuts: half, say }),
 };
 
 const wanted = values.only ?? Object.keys(RUNS);

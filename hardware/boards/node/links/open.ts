@@ -1,4 +1,5 @@
 /** Opens a device's tap link, whatever kind its address names: by a table, each kind in a file of its own. */
+import { ApduCard, type CardEnd } from '../../../../device/links/apdu.ts';
 import { TAP_GATT } from '../../../../device/links/gatt.ts';
 import { Intent, type IntentPolicy } from '../../../../device/links/intent.ts';
 import type { Link } from '../../../interfaces/index.ts';
@@ -10,6 +11,8 @@ import { listenForTaps, seekTerminal } from '../socket-link.ts';
 import type { LinkAddress, LinkScheme } from './address.ts';
 import { bleCentral } from './ble/central.ts';
 import { blePeripheral } from './ble/peripheral.ts';
+import { cardReader } from './nfc/reader.ts';
+import { virtualCard } from './nfc/virtual-card.ts';
 
 /** What a device is told of and tells its link. */
 export interface TapOptions {
@@ -101,17 +104,37 @@ const openBle: Open<'ble'> = async ({ adapter, address }, { side, intent: policy
   };
 };
 
-const notYet = (scheme: string) => async (): Promise<never> => {
-  throw wrongSide(`${scheme}: is no link of this device`, 'Give another address: see --help.');
+const openReader: Open<'pcsc'> = async ({ reader }, { side, onLink, say }) => {
+  if (side === 'payer')
+    throw wrongSide(
+      'a payer is a card and has no reader',
+      'Give vpcd:35963, or hold a real card to the till.',
+    );
+  const onEnd = (why: CardEnd): void => {
+    if (why !== 'closed' && why !== 'removed') say(`the card says: ${why}`);
+  };
+  return { close: await cardReader({ reader, onLink, onEnd, say }) };
+};
+
+/** A touch is the wearer's intent: a card is read from a few centimetres. */
+const openCard: Open<'vpcd'> = async ({ port }, { side, onLink }) => {
+  if (side === 'terminal')
+    throw wrongSide('a terminal reads cards, it is none', 'Give pcsc:0 for its first reader.');
+  const card = await virtualCard(port, new ApduCard({ refusal: () => undefined, onLink }));
+  return { close: () => void card.close() };
+};
+
+const openQr: Open<'qr'> = async () => {
+  throw wrongSide('qr: is not here yet', 'Give another.');
 };
 
 const OPENERS: { readonly [S in LinkScheme]: Open<S> } = {
   unix: openUnix,
   serial: openSerial,
   ble: openBle,
-  pcsc: notYet('pcsc'),
-  vpcd: notYet('vpcd'),
-  qr: notYet('qr'),
+  pcsc: openReader,
+  vpcd: openCard,
+  qr: openQr,
 };
 
 /** Opens the tap link. Rejects with `wrong_link`, `no_bluetooth`, `tap_in_use`, ... */
