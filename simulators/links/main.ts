@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { SundialError } from '../../protocol/errors.ts';
 import { runBle } from './ble.ts';
 import { runNfc } from './nfc.ts';
+import { runQr } from './qr.ts';
 
 const HELP = `npm run links -- [--seed N] [--only LINK ...] [--taps N] [--cuts N] [--json]
   --seed N   draws prices, MTUs and cuts; printed again when something is wrong (default 1)
@@ -52,6 +53,7 @@ const half = Math.ceil(cuts / 2);
 const RUNS: Readonly<Record<string, () => Promise<Counted>>> = {
   ble: () => runBle({ seed, taps, cuts, say }),
   nfc: () => runNfc({ seed, taps, cuts: half, say }),
+  qr: () => runQr({ seed, taps, say }),
 };
 
 const wanted = values.only ?? Object.keys(RUNS);
