@@ -7,14 +7,15 @@ import { SundialError } from '../../protocol/errors.ts';
 import { runBle } from './ble.ts';
 import { runNfc } from './nfc.ts';
 import { runQr } from './qr.ts';
+import { runSerial } from './serial.ts';
 
 const HELP = `npm run links -- [--seed N] [--only LINK ...] [--taps N] [--cuts N] [--json]
   --seed N   draws prices, MTUs and cuts; printed again when something is wrong (default 1)
   --only L   ble, nfc, qr or serial; may be given several times (default: all)
   --taps N   at least so many taps on each link (default 200)
-  --cuts N   at least so many cuts over BLE, and half as many over the others (default 500)
+  --cuts N   at least so many cuts over BLE, half over NFC, a fifth on serial lines (default 500)
   --json     one JSON object on stdout; progress goes to stderr either way
-Needs dbus-daemon for BLE, and pcscd and vsmartcard-vpcd for NFC.
+Needs dbus-daemon for BLE, pcscd and vsmartcard-vpcd for NFC, socat for serial lines.
 `;
 
 const { values } = parseArgs({
@@ -54,6 +55,7 @@ const RUNS: Readonly<Record<string, () => Promise<Counted>>> = {
   ble: () => runBle({ seed, taps, cuts, say }),
   nfc: () => runNfc({ seed, taps, cuts: half, say }),
   qr: () => runQr({ seed, taps, say }),
+  serial: () => runSerial({ seed, taps, cuts: Math.ceil(cuts / 5), say }),
 };
 
 const wanted = values.only ?? Object.keys(RUNS);

@@ -14,8 +14,13 @@ export interface Meeting<Cut> {
   cutHappened(): boolean;
   /** True while a link stands or may still come. */
   waits(): boolean;
-  /** The customer goes, or the power did: whatever stands is over. Resolves when both ends know. */
-  end(): Promise<void>;
+  /**
+   * The customer goes, or the power did: whatever stands is over. `stalled`: nothing happened any more. Resolves when both
+   * ends know.
+   */
+  end(stalled: boolean): Promise<void>;
+  /** How long the customer waits for something to happen, milliseconds; half a minute where it is not said. */
+  readonly patienceMs?: number;
   /** Tells when any of these may have changed. */
   onChange(wake: () => void): () => void;
 }
@@ -74,7 +79,8 @@ export async function purchase<Cut>(
       shop.dead !== undefined ||
       meeting.cutHappened() ||
       (nothingAsked && shop.payer.state.books.unconfirmed.length === 0);
-    await shop.until(over, ATTEMPT_MS, (wake) => meeting.onChange(wake));
+    const patience = meeting.patienceMs ?? ATTEMPT_MS;
+    const happened = await shop.until(over, patience, (wake) => meeting.onChange(wake));
     if (meeting.cutHappened()) {
       cuts += 1;
       await shop.until(
@@ -84,7 +90,7 @@ export async function purchase<Cut>(
       );
     }
     shop.plan(undefined);
-    await meeting.end();
+    await meeting.end(!happened);
     const { dead } = shop;
     story.push(tell(shop, broken, dead, meeting.cutHappened()));
     if (dead !== undefined) {
