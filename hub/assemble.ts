@@ -3,16 +3,19 @@
  * hub runs this: a machine with files, MQTT and an RPC (hub.ts), and the simulator. Order of start: ledger and registry
  * first (they may refuse), then the books from replay, then what talks to others.
  */
-import { fromHex } from '../protocol/bytes.ts';
-import { channelId, seconds } from '../protocol/integers.ts';
+import { fromHex, toHex } from '../protocol/bytes.ts';
+import { channelId, type Seconds, seconds, UINT40_MAX } from '../protocol/integers.ts';
+import { encodeMessage } from '../protocol/wire/messages.ts';
 import { signBeacon } from './beacon.ts';
 import { type Closers, withClosers } from './closers.ts';
+import { type Certificate, HubKeys, type Revocation } from './crypto/hub-keys.ts';
 import type { RecoverPool } from './crypto/recover-pool.ts';
 import { Devices } from './devices.ts';
 import { errorFields } from './errors.ts';
 import { IntakeRuntime } from './intake/runtime.ts';
 import type { IntakeContext, IntakeEffect } from './intake/state.ts';
 import { Edit } from './intake/trie.ts';
+import { keyWarningSeconds } from './limits.ts';
 import { Journal } from './ledger/journal.ts';
 import type { HubRecord } from './ledger/records.ts';
 import type { Logger } from './log.ts';
@@ -27,10 +30,16 @@ import { Watch } from './watch/watch.ts';
 
 /** What a hub is told besides its ports. */
 export interface HubSetup extends IntakeContext, Pace {
+  /** Certificates and revocations of the hub's root, beside those that the registry has. */
+  readonly rootWords: readonly (Certificate | Revocation)[];
   /** First block that can hold events of the vault. */
   readonly startBlock: number;
   /** Rows of one settlement. */
   readonly lanesMax: number;
+  /** Smallest rise of a lane that is worth its gas, units. */
+  readonly laneMin: number;
+  /** The most that a settlement offers, wei a gas. */
+  readonly feeMax: bigint;
   readonly log: Logger;
   readonly metrics: HubMetrics;
   /** Threads that recover signers ahead; absent: the intake does it. */
@@ -62,8 +71,15 @@ export interface AssembledHub {
   readonly rounds: Rounds;
   /** Devices that are connected, as the broker says. */
   readonly online: ReadonlySet<string>;
+  /** The keys that it signs with. */
+  readonly keys: HubKeys;
   /** Puts a channel on the revocation list, or off it again; resolves when durable and published. */
   revoke(channel: number, revoked: boolean): Promise<void>;
+  /**
+   * Takes a certificate or a revocation of the root; resolves when durable and told to the devices that are there. Rejects
+   * with `hub_key_word`.
+   */
+  takeRootWord(word: Certificate | Revocation): Promise<void>;
   /** Begins the rounds; resolves when L2 was looked at, or did not answer for a moment. */
   begin(): Promise<void>;
   /** Stops in order; what was acknowledged is durable anyway. Safe to call twice. */
@@ -72,14 +88,14 @@ export interface AssembledHub {
 
 /**
  * Opens what the hub keeps, reads its past and connects it to its devices; `begin` then sets it going. Rejects with
- * SundialError: `ledger_corrupt`, `registry_invalid`, `broker_unreachable`, ... and has closed what it opened.
+ * SundialError: `ledger_corrupt`, `registry_invalid`, ... and has closed what it opened.
  */
 export async function assembleHub(ports: Ports, setup: HubSetup): Promise<AssembledHub> {
   return withClosers((closers) => assemble(ports, setup, closers));
 }
 
 async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promise<AssembledHub> {
-  const { time, signer, l2 } = ports;
+  const { time, l2 } = ports;
   const { signing, log, metrics, observer = {} } = setup;
   const online = new Set<string>();
   let ingest: Ingest | undefined;
@@ -117,6 +133,25 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
 
   // ---- who decides and who acts ----
 
+  const now = (): Seconds =>
+    intake.state.block?.at ?? seconds(Math.min(Math.floor(time.nowMs() / 1000), UINT40_MAX));
+  const signer = new HubKeys(signing, setup.hub.root, ports.signers, now);
+  for (const word of [...setup.rootWords, ...registry.rootWords()]) signer.take(word);
+  let lastSigner = '';
+  /** Says in time that keys run out, and tells the devices that are there when another one signs. */
+  const watchKeys = (): void => {
+    const { left } = signer;
+    metrics.keySecondsLeft.set(left);
+    if (left < keyWarningSeconds)
+      log.warn({ secondsLeft: left }, 'certify the next key of this hub: `sundial hub-key certify`');
+    const address = toHex(signer.address);
+    if (address !== lastSigner && lastSigner !== '') for (const device of online) tellKeys(device);
+    lastSigner = address;
+  };
+  const tellKeys = (device: string): void => {
+    for (const word of signer.words()) send(device, encodeMessage(word));
+  };
+
   const devices = new Devices(registry, send, log);
   const intake = new IntakeRuntime(setup, {
     journal,
@@ -127,7 +162,14 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     send,
     observe: observer.effect,
     defect: observer.defect,
-    registered: (device, message) => devices.registered(device, message),
+    registered: (device, message) => {
+      tellKeys(device);
+      devices.registered(device, message);
+    },
+    timeAsked: async (device, nonce) => {
+      const signed = await signBeacon(signing, signer, intake.state, journal, setup.timing, nonce);
+      if (signed !== undefined) send(device, signed.beacon);
+    },
     // Devices hear of it at once; a proof, if that was the reason, goes to L2 with the next look.
     revocations: () => {
       rounds.batchDue();
@@ -136,21 +178,40 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     fatal,
   });
   const index: Index = { books: () => intake.durableBooks };
-  const watch = new Watch(l2, registry, setup.startBlock, {
-    block: (at, height) => {
-      metrics.chainHeight.set(height);
-      metrics.chainAge.set(Math.floor(time.nowMs() / 1000) - at);
-      void intake.handle({ type: 'block', at, height });
-    },
-    channel: (channel, facts) => {
-      // An owner who leaves starts the clock: whatever the channel owes is settled with the next look.
-      if (facts.exiting) rounds.batchDue();
-      void intake.handle({ type: 'channel', channel, facts });
-    },
-    payee: (payee) => void intake.handle({ type: 'payee', payee }),
-    settled: (lane) => {
-      metrics.settledLanes.inc();
-      devices.settled(lane);
+  /** Why L2 is doubted, while it is. */
+  let doubted: string | undefined;
+  const watch = new Watch({
+    l2,
+    registry,
+    startBlock: setup.startBlock,
+    clock: { nowSeconds: () => Math.floor(time.nowMs() / 1000), clockError: setup.timing.clockError },
+    events: {
+      block: (at, height) => {
+        doubted = undefined;
+        void intake.handle({ type: 'block', at, height });
+      },
+      doubt: (error) => {
+        // Once, not with every look.
+        if (error.code !== doubted)
+          log.error(errorFields(error), 'what L2 shows can not be right; nothing is leased');
+        doubted = error.code;
+        void intake.handle({ type: 'doubt' });
+      },
+      replaced: () => {
+        settle.forget();
+        justice.forget();
+        rounds.batchDue();
+      },
+      channel: (channel, facts) => {
+        // An owner who leaves starts the clock: whatever the channel owes is settled with the next look.
+        if (facts.exiting) rounds.batchDue();
+        void intake.handle({ type: 'channel', channel, facts });
+      },
+      payee: (payee) => void intake.handle({ type: 'payee', payee }),
+      settled: (lane) => {
+        metrics.settledLanes.inc();
+        devices.settled(lane);
+      },
     },
   });
   const justice = new Justice({ signing, l2, index, log });
@@ -159,6 +220,8 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     l2,
     registry,
     lanesMax: setup.lanesMax,
+    laneMin: setup.laneMin,
+    feeMax: setup.feeMax,
     index,
     append: (record) => journal.append(record),
     watchedHeight: () => watch.finalHeight,
@@ -174,6 +237,7 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     justice,
     log,
     publish: async () => {
+      watchKeys();
       const signed = await signBeacon(signing, signer, intake.state, journal, setup.timing);
       if (signed === undefined) return;
       if (signed.unlisted > 0)
@@ -188,9 +252,9 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
 
   // ---- the past ----
 
-  for (const [device, { payee }] of Object.entries(registry.state.devices)) {
-    if (payee === undefined) continue;
-    await intake.handle({ type: 'terminal', terminal: fromHex(device, 20), payee: fromHex(payee, 20) });
+  for (const [device, { payee, counter }] of Object.entries(registry.state.devices)) {
+    const certified = payee === undefined ? undefined : fromHex(payee, 20);
+    await intake.handle({ type: 'device', device: fromHex(device, 20), counter, payee: certified });
   }
   watch.restore();
   const edit = new Edit();
@@ -221,7 +285,12 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
   });
   ingest = connection;
   closers.push(() => connection.close());
-  closers.push(() => rounds.stop());
+  closers.push(async () => {
+    const ended = rounds.stop();
+    // What is being asked is given up, so that no node holds up the end.
+    l2.close();
+    await ended;
+  });
 
   return {
     intake,
@@ -232,6 +301,13 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     settle,
     rounds,
     online,
+    keys: signer,
+    takeRootWord: async (word) => {
+      if (!signer.take(word)) return;
+      await registry.addRootWord(word);
+      for (const device of online) tellKeys(device);
+      await rounds.publishNow();
+    },
     revoke: async (channel, revoked) => {
       await setRevoked(intake, channelId(channel), revoked);
       await rounds.publishNow();

@@ -6,7 +6,7 @@ import { isTerminal } from './intake/registration.ts';
 import { errorFields } from './errors.ts';
 import type { Logger } from './log.ts';
 import type { RegisteredDevice, Registry } from './registry/registry.ts';
-import type { SettledLane } from './watch/watch.ts';
+import type { SettledLane } from './watch/heads.ts';
 
 /** Stores who registered, and tells terminals what L2 settled for their payee. */
 export class Devices {
@@ -30,12 +30,13 @@ export class Devices {
         .catch((error: unknown) => this.log.error(errorFields(error), 'not registered'));
     }
     if (entry.payee === undefined) return;
+    const payee = message.payee!;
     for (const channel of this.registry.settledFor(entry.payee)) {
       const lane = this.registry.state.heads[channel]?.settled[entry.payee];
       if (lane === undefined) continue;
       this.sendSettled(device, {
         channel: channelId(Number(channel)),
-        payee: fromHex(entry.payee, 20),
+        payee,
         paid: lane.paid as SettledLane['paid'],
         transaction: fromHex(lane.transaction, 32),
       });
@@ -55,7 +56,7 @@ export class Devices {
 const ROLE_NAMES = Object.fromEntries(Object.entries(ROLES).map(([name, number]) => [number, name]));
 
 function deviceEntry(message: MessageOf<'register'>): RegisteredDevice {
-  const { role, channel, payee, certificateExpiresAt, entropyCertified } = message;
+  const { role, channel, payee, certificateExpiresAt, entropyCertified, counter } = message;
   return {
     role: ROLE_NAMES[role] as RegisteredDevice['role'],
     ...(channel !== undefined && { channel }),
@@ -63,5 +64,6 @@ function deviceEntry(message: MessageOf<'register'>): RegisteredDevice {
     ...(isTerminal(message) && payee !== undefined && { payee: toHex(payee) }),
     ...(isTerminal(message) && certificateExpiresAt !== undefined && { certificateExpiresAt }),
     entropyCertified: entropyCertified === 1,
+    counter,
   };
 }

@@ -2,17 +2,22 @@
 import { getHeapStatistics } from 'node:v8';
 import { privateKeyToAccount } from 'viem/accounts';
 import { fromHex, toHex } from '../protocol/bytes.ts';
+import { hubPin } from '../protocol/machines/hub-keys.ts';
 import { makeSigning } from '../protocol/signing/digests.ts';
-import { type HubStatus, jsonRoutes, type Parts, statusOf } from './api/pages.ts';
+import { type Health, healthOf } from './api/health.ts';
+import { type HubStatus, jsonRoutes, statusOf } from './api/pages.ts';
+import type { Parts } from './api/parts.ts';
 import { startStatus } from './api/status.ts';
 import { assembleHub } from './assemble.ts';
 import { type Closers, withClosers } from './closers.ts';
 import type { HubConfig } from './config.ts';
 import { loadCrypto } from './crypto/crypto.ts';
+import { parseRootWord } from './crypto/hub-keys.ts';
 import { memoryKey } from './crypto/keys.ts';
 import { RecoverPool } from './crypto/recover-pool.ts';
 import { startBroker } from './ingest/broker.ts';
 import { MqttIngest } from './ingest/mqtt.ts';
+import { agreeing } from './l2/agreeing.ts';
 import { ViemL2 } from './l2/viem-l2.ts';
 import { indexedMaxFor } from './limits.ts';
 import { createLogger, type Logger } from './log.ts';
@@ -21,6 +26,8 @@ import { nodeDisk } from './node/disk.ts';
 import { openFileLedger } from './node/open.ts';
 import { systemTime } from './node/time.ts';
 import { lockFolder } from '../hardware/boards/node/storage/lock.ts';
+
+const GWEI = 10n ** 9n;
 
 /** What the process that runs the hub may add. */
 export interface HubOptions {
@@ -31,12 +38,14 @@ export interface HubOptions {
 
 /** A hub that runs. */
 export interface Hub {
-  /** 0x address whose signatures devices must know. */
+  /** 0x address of the key that it signs with now. */
   readonly address: string;
   /** Where devices connect. */
   readonly mqttUrl: string;
   /** Status and metrics. */
   readonly statusUrl: string;
+  /** Same as GET /readyz. */
+  health(): Health;
   /** Same as GET /status. */
   status(): HubStatus;
   /** Looks at L2 now and settles what can be settled; resolves when it is final, L2 is away, or after a minute. */
@@ -59,8 +68,7 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
     log.warn({ reason: crypto.reason }, 'verifying in JavaScript, some 28 times slower');
   const pool = RecoverPool.start(crypto);
   if (pool !== undefined) closers.push(() => pool.close());
-  const signer = memoryKey(config.keys.signing, crypto);
-  const address = toHex(signer.address);
+  const signers = config.keys.signing.map((secret) => memoryKey(secret, crypto));
   const metrics = createMetrics();
   const signing = makeSigning(crypto.suite, {
     chainId: config.chain.chainId,
@@ -68,13 +76,17 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
   });
   const lock = await lockFolder(config.folder, 'registry');
   closers.push(() => lock.release());
+  const account = privateKeyToAccount(config.keys.settlement);
+  const l2 = agreeing(
+    config.chain.rpcUrl.map((rpcUrl) => new ViemL2({ ...config.chain, rpcUrl }, signing.separator, account)),
+  );
   let mqttUrl = config.mqtt.url;
 
   const hub = await assembleHub(
     {
       time: systemTime,
-      signer,
-      l2: new ViemL2(config.chain, signing.separator, privateKeyToAccount(config.keys.settlement)),
+      signers,
+      l2,
       disk: await nodeDisk(config.folder),
       openLedger: async (wishes) => {
         const ledger = await openFileLedger(`${config.folder}/ledger`, wishes);
@@ -105,12 +117,16 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
       leaseAnyScope: config.leaseAnyScope,
       development: config.development,
       signing,
+      hub: hubPin(crypto.suite, config.name, fromHex(config.keys.root, 20)),
+      rootWords: config.keys.words.map(parseRootWord),
       scopes: Object.fromEntries(
         config.scopes.map(({ id, payees }) => [id.slice(2), payees.map((payee) => payee.slice(2))]),
       ),
       indexedMax: indexedMaxFor(getHeapStatistics().heap_size_limit),
       startBlock: config.chain.startBlock,
       lanesMax: config.batch.lanesMax,
+      laneMin: config.batch.laneMin,
+      feeMax: BigInt(config.chain.feeMaxGwei) * GWEI,
       log,
       metrics,
       pool,
@@ -119,16 +135,31 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
   );
   closers.push(() => hub.stop());
 
-  const parts: Parts = { ...hub, config, address, mqttUrl: mqttUrl!, crypto: crypto.kind };
+  const parts: Parts = {
+    ...hub,
+    l2,
+    config,
+    address: () => toHex(hub.keys.address),
+    mqttUrl: mqttUrl!,
+    crypto: crypto.kind,
+  };
   const status = await startStatus(config.http.host, config.http.port, {
-    metrics: async () => ({ type: metrics.registry.contentType, text: await metrics.registry.metrics() }),
+    metrics: async () => {
+      // Figures of the moment, not of the last block: a chain that says nothing is infinitely old.
+      const { newest } = hub.watch;
+      metrics.chainHeight.set(newest?.height ?? Number.NaN);
+      metrics.chainAge.set(newest === undefined ? Infinity : Math.floor(Date.now() / 1000) - newest.at);
+      metrics.ready.set(healthOf(parts).ready ? 1 : 0);
+      return { type: metrics.registry.contentType, text: await metrics.registry.metrics() };
+    },
+    ready: () => healthOf(parts),
     json: jsonRoutes(parts),
   });
   closers.push(() => status.close());
   await hub.begin();
   log.info(
     {
-      address,
+      address: parts.address(),
       mqtt: mqttUrl,
       status: status.url,
       crypto: crypto.kind,
@@ -138,9 +169,12 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
   );
 
   return {
-    address,
+    get address() {
+      return parts.address();
+    },
     mqttUrl: parts.mqttUrl,
     statusUrl: status.url,
+    health: () => healthOf(parts),
     status: () => statusOf(parts),
     settleNow: () => hub.rounds.settleNow(),
     revoke: hub.revoke,

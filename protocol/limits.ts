@@ -11,12 +11,12 @@ import { SundialError } from './errors.ts';
 export const TAP_MESSAGE_BYTES_MAX = 244;
 /** Bytes of a voucher on the wire: leaves room for the link's own header in the smallest common BLE packet. */
 export const VOUCHER_BYTES_MAX = 182;
-/** Bytes of a message to or from the hub: 32 entries of at most 432 bytes each. */
+/** Bytes of a message to or from the hub: 32 entries of at most 468 bytes each. */
 export const SYNC_MESSAGE_BYTES_MAX = 16_384;
 /** Entries a device sends in one message when it drains its outbox: keeps a message below 16 KiB. */
 export const PACK_ENTRIES_MAX = 32;
-/** Bytes of one packed entry: the largest is a collected stream with a P-256 key, 428. */
-export const PACK_ENTRY_BYTES_MAX = 432;
+/** Bytes of one packed entry: the largest is a collected stream with a P-256 key, 462. */
+export const PACK_ENTRY_BYTES_MAX = 468;
 /** Characters of a currency text: three letters as in ISO 4217, or a token's name. */
 export const CURRENCY_BYTES_MAX = 8;
 /** Channels in one revocation list: 5 bytes each, so a list stays below half a sync message. */
@@ -41,10 +41,24 @@ export const TICKS_MAX = 256;
 
 /** Hub keys that a device keeps: the current, the next, and two that are running out. */
 export const HUB_KEYS_MAX = 4;
+/** Seconds that a certificate of the hub's root is good for: how long a thief of the key has when nobody notices. */
+export const HUB_KEY_LIFE_MAX = 30 * 86_400;
+/** Seconds that the root certifies a key ahead of its first use: a thief who is there early has no more. */
+export const HUB_KEY_AHEAD_MAX = 10 * 86_400;
+/**
+ * Revoked hub keys that a device remembers: each for 40 days, after which no certificate of it is in time. A ninth in that
+ * time pushes the oldest out; the root then begins a new epoch instead.
+ */
+export const REVOKED_KEYS_MAX = 8;
 /** Lanes that a terminal remembers; only acknowledged ones are evicted. */
 export const TERMINAL_LANES_MAX = 1024;
 /** Entries that wait for the hub's acknowledgement before a terminal stops accepting offline. */
 export const TERMINAL_OUTBOX_MAX = 1024;
+/**
+ * Voids of one channel that wait for the hub at a terminal, N of rule 15: whoever invents late vouchers fills no more of
+ * its outbox. Requests go to a channel only while two places are left, so that a voucher which comes late after all has one.
+ */
+export const VOIDS_WAITING_MAX = 4;
 /** Seconds that a request stays open when nobody taps. */
 export const REQUEST_OPEN_SECONDS = 120;
 /** Seconds that a charge session survives a broken link: a radio may drop out, a car that is gone stays gone. */
@@ -132,6 +146,10 @@ export function shareOf(whole: Amount, share: number): Amount {
     amount(Math.floor(((whole % 10_000) * share) / 10_000)),
   );
 }
+
+/** The most that a channel may owe at one terminal: its taps until the hub acknowledges, and the tick that is open. */
+export const terminalCapOf = (tapLimit: Amount): Amount =>
+  addAmounts(multiplyAmount(tapLimit, CHANNEL_CAP_TAPS), amount(Math.floor(tapLimit / TICK_VALUE_DIVISOR)));
 
 /** The most that one duplicated payer can cost the payees of one scope during one lease (rule 10). */
 export function lossBound(facts: {

@@ -5,6 +5,7 @@ import { addChannelCommand } from '../hub/cli/channel-command.ts';
 import { addDemoCommand } from '../simulators/demo/demo-command.ts';
 import { addGatewayCommand } from '../hardware/boards/node/cli/gateway-command.ts';
 import { addHubCommand } from '../hub/cli/hub-command.ts';
+import { addHubKeyCommand } from '../hub/cli/hub-key-command.ts';
 import { fail } from '../hardware/boards/node/cli/output.ts';
 import { addPayeeCommands } from '../hub/cli/payee-command.ts';
 import { addPayerCommands } from '../hardware/boards/node/cli/payer-commands.ts';
@@ -17,6 +18,7 @@ const program = new Command('sundial')
   .showHelpAfterError('(add --help for the options)');
 addDemoCommand(program);
 addHubCommand(program);
+addHubKeyCommand(program);
 addPayerCommands(program);
 addTerminalCommands(program);
 addSimCommand(program);

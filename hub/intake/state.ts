@@ -3,8 +3,9 @@
  * is what it was told (L2, registered devices) and what is on its way to the disk. Everything is immutable plain
  * data, so a state can be kept, compared, and gone back to when the disk refuses.
  */
-import type { Address, Bytes32, Signature } from '../../protocol/bytes.ts';
+import type { Address, Bytes16, Bytes32, Signature } from '../../protocol/bytes.ts';
 import type { Amount, ChannelId, Height, Seconds, Seq } from '../../protocol/integers.ts';
+import type { HubPin } from '../../protocol/machines/hub-keys.ts';
 import type { Timing } from '../../protocol/limits.ts';
 import type { RefusalName } from '../../protocol/refusals.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
@@ -68,8 +69,20 @@ export interface ChannelBook {
   readonly claimed: number;
   /** What the payer declared when it last got a lease. */
   readonly lease: RecordOf<'lease'> | undefined;
+  /** What was lent in each scope, the widest lease of each (rule 10). */
+  readonly booked: readonly Booking[];
+  /** Until when each payee (key) said that none of its terminals holds a voucher under a lease of this channel. */
+  readonly released: Readonly<Record<string, Seconds>>;
   /** The first proof against the payer. */
   readonly proof: RecordOf<'evidence'> | undefined;
+}
+
+/** What a channel may owe at each terminal of a scope. */
+export interface Booking {
+  readonly scope: Bytes32;
+  readonly cap: Amount;
+  /** When the last lease ends that was given in it. */
+  readonly expiresAt: Seconds;
 }
 
 /** A terminal of a scope. */
@@ -122,6 +135,8 @@ export interface ChannelFacts {
   readonly deposited: Amount;
   /** deposited + credits applied on L2 - bond: the highest spend limit of a lease. */
   readonly spendable: Amount;
+  /** What can't be spent and answers for a copied payer. */
+  readonly bond: Amount;
   readonly exiting: boolean;
   readonly slashed: boolean;
 }
@@ -153,11 +168,15 @@ export interface IntakeState {
   readonly nextToken: number;
   /** Newest L2 block seen: the only time that the hub signs. */
   readonly block: { readonly at: Seconds; readonly height: Height } | undefined;
+  /** L2 contradicts what it showed before: nothing is leased until the next block that doesn't. */
+  readonly doubted: boolean;
   readonly channels: Trie<ChannelFacts>;
   /** Payees registered on L2, by address key. */
   readonly payees: Trie<Address>;
   /** Terminals with the payee that certified them, by address key. */
   readonly terminals: Trie<Address>;
+  /** The highest counter of each device's registrations, by address key. */
+  readonly counters: Trie<number>;
 }
 
 /** What the ledger holds for certain: without records that are still on their way to the disk. */
@@ -167,6 +186,8 @@ export const durableBooks = ({ pending, books }: Pick<IntakeState, 'pending' | '
 /** What never changes while the intake runs. */
 export interface IntakeContext {
   readonly signing: Signing;
+  /** What devices pin of this hub. */
+  readonly hub: HubPin;
   readonly timing: Timing;
   /** Payees whose terminals may become members, by scope key. */
   readonly scopes: Readonly<Record<string, readonly string[]>>;
@@ -201,10 +222,17 @@ export type IntakeEvent =
       readonly edit?: Edit;
     }
   | { readonly type: 'block'; readonly at: Seconds; readonly height: Height }
+  /** What L2 shows can't be right. */
+  | { readonly type: 'doubt' }
   | { readonly type: 'channel'; readonly channel: ChannelId; readonly facts: ChannelFacts }
   | { readonly type: 'payee'; readonly payee: Address }
-  /** A terminal known from an earlier run. */
-  | { readonly type: 'terminal'; readonly terminal: Address; readonly payee: Address }
+  /** A device known from an earlier run; a terminal with its payee. */
+  | {
+      readonly type: 'device';
+      readonly device: Address;
+      readonly counter: number;
+      readonly payee: Address | undefined;
+    }
   /** The operator's word. */
   | { readonly type: 'revoke'; readonly channel: ChannelId; readonly revoked: boolean }
   /** After the replay, and when the disk takes records again: fraud that the ledger shows and no record names. */
@@ -225,7 +253,16 @@ export type IntakeEffect =
   | { readonly type: 'member'; readonly device: string; readonly member: RecordOf<'member'> }
   | { readonly type: 'reject'; readonly device: string; readonly entry: Bytes32; readonly code: RefusalName }
   /** Sign and send: the first `size` records hold no such entry, and nothing is on its way. */
-  | { readonly type: 'unknown'; readonly device: string; readonly entry: Bytes32; readonly size: number }
+  | {
+      readonly type: 'unknown';
+      readonly device: string;
+      readonly entry: Bytes32;
+      readonly size: number;
+      readonly terminal: Address;
+      readonly synced: Seconds;
+    }
+  /** Sign a beacon with this nonce, for a device that asks for the time. */
+  | { readonly type: 'time'; readonly device: string; readonly nonce: Bytes16 }
   /** The terminal's credit of a voided voucher, for the payer that asks. */
   | { readonly type: 'credit'; readonly device: string; readonly message: MessageOf<'credit'> }
   | {
@@ -262,7 +299,9 @@ export const emptyIntake: IntakeState = {
   pending: [],
   nextToken: 0,
   block: undefined,
+  doubted: false,
   channels: undefined,
   payees: undefined,
   terminals: undefined,
+  counters: undefined,
 };

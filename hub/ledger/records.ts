@@ -60,6 +60,8 @@ export const RECORDS = {
       spentFrom: amountField,
       spendLimit: amountField,
       tapLimit: amountField,
+      cap: amountField,
+      guarantee: amountField,
       issuedAt: secondsField,
       expiresAt: secondsField,
       scope: bytes32Field,
@@ -98,14 +100,24 @@ export const RECORDS = {
     number: 9,
     codec: struct({ terminal: addressField, at: secondsField, signature: signatureField }),
   },
+  /** A payee's word that none of its terminals holds a voucher of the channel under a lease that ended by `until`. */
+  released: {
+    number: 10,
+    codec: struct({
+      channel: channelField,
+      payee: addressField,
+      until: secondsField,
+      signature: signatureField,
+    }),
+  },
 } as const satisfies Record<string, { number: number; codec: Codec<unknown> }>;
 
 /** One record, `type` naming its kind. */
 export type HubRecord = TaggedOf<typeof RECORDS>;
 export type RecordOf<N extends HubRecord['type']> = Extract<HubRecord, { type: N }>;
 
-const VERSION = 1;
-const MIN_READER = 1;
+const VERSION = 2;
+const MIN_READER = 2;
 
 const byNumber = new Map<number, { name: HubRecord['type']; codec: Codec<unknown> }>(
   (Object.entries(RECORDS) as [HubRecord['type'], { number: number; codec: Codec<unknown> }][]).map(

@@ -5,11 +5,15 @@
 import { z } from 'zod';
 import { SundialError } from '../../protocol/errors.ts';
 import { UINT32_MAX, UINT40_MAX, UINT48_MAX } from '../../protocol/integers.ts';
+import { fromHex, toHex } from '../../protocol/bytes.ts';
+import { decodeOwn, encodeMessage } from '../../protocol/wire/messages.ts';
+import type { Certificate, Revocation } from '../crypto/hub-keys.ts';
 import type { Disk } from '../ports.ts';
 import { merge, type Patch, PatchLog } from './patch-log.ts';
 
 const addressText = z.string().regex(/^0x[0-9a-f]{40}$/);
 const amountNumber = z.int().min(0).max(UINT48_MAX);
+const hash = z.templateLiteral(['0x', z.string().regex(/^[0-9a-f]{64}$/)]);
 
 /** A device that registered. Terminals carry the payee that certified them. */
 const deviceSchema = z.strictObject({
@@ -18,6 +22,8 @@ const deviceSchema = z.strictObject({
   payee: addressText.optional(),
   certificateExpiresAt: z.int().min(0).max(UINT40_MAX).optional(),
   entropyCertified: z.boolean(),
+  /** Of its newest registration. */
+  counter: z.int().min(0).max(UINT32_MAX).default(0),
 });
 export type RegisteredDevice = z.infer<typeof deviceSchema>;
 
@@ -35,23 +41,36 @@ const headSchema = z.strictObject({
     addressText,
     z.strictObject({
       paid: amountNumber,
-      transaction: z.templateLiteral(['0x', z.string().regex(/^[0-9a-f]{64}$/)]),
+      transaction: hash,
     }),
   ),
 });
 export type ChannelHead = z.infer<typeof headSchema>;
 
-/** 2: a snapshot may have a log beside it, without which it is old. */
-const VERSION = 2;
+/**
+ * 2: a snapshot may have a log beside it, without which it is old. 3: counters of devices, words of the root; the chain is
+ * pinned, with hashes of final blocks.
+ */
+const VERSION = 3;
 const stateSchema = z.strictObject({
   version: z.int(),
   minReader: z.int().max(VERSION),
   devices: z.record(addressText, deviceSchema),
+  /** The chain and the vault that all of this is about: hashes of block 0 and of the vault's code. */
+  chain: z.strictObject({ genesis: hash, code: hash }).optional(),
+  /** Hashes of final blocks by height, to see what was replaced. */
+  finals: z.record(z.string().regex(/^[0-9]+$/), hash).default({}),
   /** Newest final L2 block whose events are in `heads`. */
-  watched: z.strictObject({ height: amountNumber, at: z.int().min(0).max(UINT40_MAX) }),
+  watched: z.strictObject({
+    height: amountNumber,
+    at: z.int().min(0).max(UINT40_MAX),
+    hash: hash.optional(),
+  }),
   /** Payees registered on L2: account to small id. */
   payees: z.record(addressText, z.int().min(0).max(UINT32_MAX)),
   heads: z.record(z.string().regex(/^[0-9]+$/), headSchema),
+  /** Certificates and revocations of the hub's root, by signature, as messages in hex. */
+  rootWords: z.record(z.string(), z.string().regex(/^0x[0-9a-f]+$/)).default({}),
   /** Ledger records that were durable when the snapshot was written: fewer at the next start is damage. */
   ledgerSize: amountNumber,
 });
@@ -61,9 +80,11 @@ const emptyState = (): RegistryState => ({
   version: VERSION,
   minReader: VERSION,
   devices: {},
+  finals: {},
   watched: { height: 0, at: 0 },
   payees: {},
   heads: {},
+  rootWords: {},
   ledgerSize: 0,
 });
 
@@ -150,6 +171,23 @@ export class Registry {
     // What an earlier registration said and this one doesn't is taken away.
     const gone = Object.keys(devices[device] ?? {}).map((key) => [key, null]);
     await this.update({ devices: { [device]: { ...Object.fromEntries(gone), ...entry } } } as RegistryPatch);
+  }
+
+  /** What the hub's root said, oldest first. Throws `own_bytes` when that was damaged. */
+  rootWords(): readonly (Certificate | Revocation)[] {
+    return Object.values(this.stored.rootWords).map((bytes) => {
+      const word = decodeOwn(fromHex(bytes));
+      if (word.type === 'hubKey' || word.type === 'hubKeyRevoked') return word;
+      throw new SundialError('registry_invalid', 'rootWords holds another message', {
+        severity: 'process',
+        remedy: 'Restore a copy of registry.json, or take the entry out and hand the certificate in again.',
+      });
+    });
+  }
+
+  /** Keeps a word of the root; resolves when durable. */
+  addRootWord(word: Certificate | Revocation): Promise<void> {
+    return this.update({ rootWords: { [toHex(word.signature)]: toHex(encodeMessage(word)) } });
   }
 
   /** Terminals that registered for a payee; both as 0x hex. */

@@ -39,6 +39,12 @@ export class Justice {
     this.options = options;
   }
 
+  /** Final blocks were replaced: what was over may not be. */
+  forget(): void {
+    this.closed.clear();
+    this.refused.clear();
+  }
+
   /** Does all that can be done now, one transaction after the other. Throws what L2 throws. */
   async step(): Promise<void> {
     for (const [key, book] of trieEntries(this.options.index.books().channels)) {
@@ -88,7 +94,7 @@ export class Justice {
     const { l2 } = this.options;
     for (const [, { payee }] of trieEntries(book.claims)) {
       const shortfall = shortfallOf(book, payee, leasable);
-      if (shortfall === undefined || !(await l2.isRegistered(payee))) continue;
+      if (shortfall === undefined || (await l2.payeeId(payee)) === undefined) continue;
       const { entries, top, overlap } = shortfall;
       const short = Math.max(0, top - (await l2.lane(channel, payee))) + Math.min(overlap, bond);
       if (short <= (await l2.shortfall(channel, payee))) continue;

@@ -44,7 +44,7 @@ import {
 } from './schema.ts';
 
 /** Version of the wire format, the first item of every message. */
-export const WIRE_VERSION = 1;
+export const WIRE_VERSION = 2;
 
 const listedLane = struct({ payee: addressField, paid: amountField });
 
@@ -72,6 +72,23 @@ const details = {
   challenge: bytes16Field,
   meter: optional(bytes32Field),
   quote: optional(bytes32Field),
+} as const;
+
+/** A lease, as it is signed and carried. */
+export const leaseFields = {
+  channel: channelField,
+  payer: addressField,
+  spentFrom: amountField,
+  spendLimit: amountField,
+  tapLimit: amountField,
+  /** Most that this channel may owe at one terminal, ticks included: H of them are what a copy can cost (rule 10). */
+  cap: amountField,
+  /** What the reserve answers for beside the bond. */
+  guarantee: amountField,
+  issuedAt: secondsField,
+  expiresAt: secondsField,
+  scope: bytes32Field,
+  signature: signatureField,
 } as const;
 
 export type Direction =
@@ -128,17 +145,7 @@ export const MESSAGES = {
     expiresAt: secondsField,
     signature: signatureField,
   }),
-  lease: row(12, 'both', {
-    channel: channelField,
-    payer: addressField,
-    spentFrom: amountField,
-    spendLimit: amountField,
-    tapLimit: amountField,
-    issuedAt: secondsField,
-    expiresAt: secondsField,
-    scope: bytes32Field,
-    signature: signatureField,
-  }),
+  lease: row(12, 'both', leaseFields),
   voucher: row(14, 'payer to terminal', {
     ...tapVoucher,
     lanes: bytes16Field,
@@ -175,10 +182,28 @@ export const MESSAGES = {
   refusal: row(30, 'both', { code: u8, subject: optional(bytes32Field), bound: optional(u48) }),
   end: row(32, 'payer to terminal', { channel: channelField, seq: seqField }),
   cancel: row(34, 'terminal to payer', { request: bytes32Field }),
-  /** The hub's word, which a payer carries to its terminal: a ledger of `size` entries holds no such entry. */
-  unknown: row(36, 'both', { entry: bytes32Field, size: positionField, signature: signatureField }),
+  /**
+   * The hub's word, which a payer carries to its terminal: a ledger of `size` entries holds no such entry, although
+   * `terminal` had said by then that everything up to `synced` is handed in (0: it said nothing, or was not asked about).
+   */
+  unknown: row(36, 'both', {
+    entry: bytes32Field,
+    size: positionField,
+    terminal: addressField,
+    synced: secondsField,
+    signature: signatureField,
+  }),
+  /** A request above the offline limits, shown before it is one: will the customer sign for it, should the hub cover it? */
+  clearanceQuestion: row(38, 'terminal to payer', {
+    terminal: addressField,
+    payee: addressField,
+    amount: amountField,
+    at: secondsField,
+    ...details,
+  }),
 
   // ---- device and hub ----
+  /** Signed over Register{hub, device, payee, counter}; the payee is zero where there is none. */
   register: row(40, 'device to hub', {
     device: addressField,
     role: u8,
@@ -187,6 +212,9 @@ export const MESSAGES = {
     certificateExpiresAt: optional(secondsField),
     certificate: optional(signatureField),
     entropyCertified: u8,
+    counter: u32,
+    signature: signatureField,
+    key: optional(keyField),
   }),
   collectedVoucher: row(42, 'device to hub', {
     ...tapVoucher,
@@ -197,6 +225,7 @@ export const MESSAGES = {
     key: optional(keyField),
     receipt: optional(signatureField),
     credit: optional(signatureField),
+    lease: optional(bytes32Field),
   }),
   collectedStream: row(44, 'device to hub', {
     ...tapVoucher,
@@ -209,9 +238,18 @@ export const MESSAGES = {
     key: optional(keyField),
     receipt: optional(signatureField),
     credit: optional(signatureField),
+    lease: optional(bytes32Field),
   }),
-  collectedTick: row(46, 'device to hub', { stream: bytes32Field, k: u16, preimage: bytes32Field }),
+  collectedTick: row(46, 'device to hub', {
+    channel: channelField,
+    seq: seqField,
+    stream: bytes32Field,
+    k: u16,
+    preimage: bytes32Field,
+  }),
   collectedCredit: row(48, 'device to hub', {
+    channel: channelField,
+    seq: seqField,
     voucher: bytes32Field,
     credited: amountField,
     signature: signatureField,
@@ -239,13 +277,18 @@ export const MESSAGES = {
     height: heightField,
     revocations: bytes32Field,
     checkpoint: bytes32Field,
+    /** Of the question that it answers; zero in a beacon to all. */
+    nonce: bytes16Field,
     signature: signatureField,
   }),
   revocations: row(60, 'hub to device', { channels: list(u32, REVOCATIONS_MAX) }),
-  hubKey: row(62, 'hub to device', {
-    next: addressField,
+  /** A certificate of the hub's root for a key that signs from day to day. */
+  hubKey: row(62, 'both', {
+    key: addressField,
     from: secondsField,
     until: secondsField,
+    epoch: u32,
+    signedAt: secondsField,
     signature: signatureField,
   }),
   member: row(64, 'hub to device', {
@@ -259,7 +302,12 @@ export const MESSAGES = {
     seq: seqField,
     lanes: list(listedLane, LISTED_LANES_MAX),
   }),
-  query: row(68, 'device to hub', { entry: bytes32Field }),
+  query: row(68, 'device to hub', {
+    channel: channelField,
+    seq: seqField,
+    entry: bytes32Field,
+    terminal: optional(addressField),
+  }),
   synced: row(70, 'device to hub', { terminal: addressField, at: secondsField, signature: signatureField }),
   settled: row(71, 'hub to device', {
     channel: channelField,
@@ -267,6 +315,43 @@ export const MESSAGES = {
     paid: amountField,
     transaction: bytes32Field,
   }),
+  /** The password of a connection: signed over Login{hub, device, counter}. */
+  login: row(72, 'device to hub', {
+    device: addressField,
+    counter: u32,
+    signature: signatureField,
+    key: optional(keyField),
+  }),
+  /** What time is it? Only a beacon with this nonce is a time basis. */
+  timeQuestion: row(74, 'device to hub', { nonce: bytes16Field }),
+  /** The root's word that a key counts no more, never to be undone. */
+  hubKeyRevoked: row(76, 'both', { key: addressField, at: secondsField, signature: signatureField }),
+  /** A payee's word that none of its terminals holds a voucher of this channel under a lease that ended by `until`. */
+  released: row(78, 'device to hub', {
+    channel: channelField,
+    payee: addressField,
+    until: secondsField,
+    signature: signatureField,
+  }),
+  /** The entry is durable in the ledger, but not covered yet: it leaves the outbox and still counts against the caps. */
+  kept: row(80, 'hub to device', {
+    entry: bytes32Field,
+    position: positionField,
+    at: secondsField,
+    signature: signatureField,
+  }),
+  /** A payer's LeaseRequest whose scope is the hash of this opened request: will the hub reserve the amount? */
+  clearanceRequest: row(82, 'device to hub', {
+    channel: channelField,
+    seq: seqField,
+    spent: amountField,
+    askedAt: secondsField,
+    ...opened,
+    signature: signatureField,
+    key: optional(keyField),
+  }),
+  /** The terminal's word that the request was dropped and that it takes no voucher for it any more. */
+  clearanceEnded: row(84, 'device to hub', { request: bytes32Field, signature: signatureField }),
 } as const satisfies Record<string, Row>;
 
 export type MessageName = keyof typeof MESSAGES;

@@ -14,10 +14,10 @@ import { Bluez, type Fate } from '../stage/bluez/bluez.ts';
 import { startBus } from '../stage/bluez/daemon.ts';
 import { Random } from '../stage/world/random.ts';
 import { reconcile } from './books.ts';
-import { HUB_NAME, LinksHub } from './hub.ts';
+import { LinksHub } from './hub.ts';
 import { Links } from './meeting.ts';
 import { type Break, type Meeting, purchase, type Purchase } from './sale.ts';
-import { keys, Shop, SIDES, type Side } from './site.ts';
+import { HUB_NAME, keys, Shop, SIDES, type Side } from './site.ts';
 
 /** What a link does to its packets, from the one with this number on; `off`: the wearable's adapter goes off there. */
 export interface BleCut {

@@ -1,8 +1,7 @@
 /** Both devices meet the hub's broker themselves and hand in what they have. */
 import { mqttUplink } from '../../hardware/boards/node/mqtt.ts';
 import { toHex } from '../../protocol/bytes.ts';
-import { HUB_NAME } from './hub.ts';
-import { keys, type Shop, SIDES } from './site.ts';
+import { HUB_NAME, keys, type Shop, SIDES } from './site.ts';
 
 const HAND_IN_MS = 60_000;
 

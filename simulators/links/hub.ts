@@ -19,9 +19,7 @@ import { toHex } from '../../protocol/bytes.ts';
 import { height, seconds } from '../../protocol/integers.ts';
 import { DEFAULT_TIMING } from '../../protocol/limits.ts';
 import { makeSigning } from '../../protocol/signing/digests.ts';
-import { CHAIN_ID, CHANNEL, DEPOSIT, keys, SPENDABLE, VAULT } from './site.ts';
-
-export const HUB_NAME = 'links';
+import { BOND, CHAIN_ID, CHANNEL, DEPOSIT, HUB_NAME, keys, pin, SPENDABLE, VAULT } from './site.ts';
 
 /** A hub that takes vouchers and answers, and the folder of its ledger. */
 export class LinksHub {
@@ -50,6 +48,7 @@ export class LinksHub {
     const runtime = new IntakeRuntime(
       {
         signing: makeSigning(crypto.suite, { chainId: CHAIN_ID, vault: VAULT }),
+        hub: pin,
         timing: DEFAULT_TIMING,
         scopes: {},
         leaseAnyScope: true,
@@ -63,6 +62,7 @@ export class LinksHub {
         log,
         send: (device, bytes) => ingest?.send(device, bytes),
         registered: () => undefined,
+        timeAsked: async () => undefined,
         revocations: () => undefined,
         fatal: (error) => {
           throw error;
@@ -78,12 +78,18 @@ export class LinksHub {
         payer: keys.payer.address,
         deposited: DEPOSIT,
         spendable: SPENDABLE,
+        bond: BOND,
         exiting: false,
         slashed: false,
       },
     });
     await runtime.handle({ type: 'payee', payee: keys.payee.address });
-    await runtime.handle({ type: 'terminal', terminal: keys.till.address, payee: keys.payee.address });
+    await runtime.handle({
+      type: 'device',
+      device: keys.till.address,
+      counter: 0,
+      payee: keys.payee.address,
+    });
     const broker = await startBroker({ name: HUB_NAME, host: '127.0.0.1', port: 0 });
     ingest = await MqttIngest.connect({
       hub: HUB_NAME,

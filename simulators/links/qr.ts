@@ -11,10 +11,10 @@ import type { Link } from '../../hardware/interfaces/index.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { Random } from '../stage/world/random.ts';
 import { reconcile } from './books.ts';
-import { HUB_NAME, LinksHub } from './hub.ts';
+import { LinksHub } from './hub.ts';
 import { Links } from './meeting.ts';
 import { type Meeting, purchase, type Purchase } from './sale.ts';
-import { keys, Shop, type Side, SIDES } from './site.ts';
+import { HUB_NAME, keys, Shop, type Side, SIDES } from './site.ts';
 
 export type QrResult = { readonly taps: number; readonly frameLoss: number; readonly lost: number };
 

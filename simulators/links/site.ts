@@ -13,6 +13,8 @@ import type { Effect, Notice } from '../../protocol/machines/effects.ts';
 import { payerRecords } from '../../protocol/machines/payer/books.ts';
 import { terminalRecords } from '../../protocol/machines/terminal/books.ts';
 import { makeSigning } from '../../protocol/signing/digests.ts';
+import { hubPin } from '../../protocol/machines/hub-keys.ts';
+import { DEFAULT_TIMING, terminalCapOf } from '../../protocol/limits.ts';
 import { SCOPE_ANY } from '../../protocol/vouchers.ts';
 import { PowerCut, RamFlash } from '../stage/flash/ram-flash.ts';
 
@@ -22,13 +24,20 @@ export const keys = {
   till: nobleKey(secret(2)),
   payee: nobleKey(secret(4)),
   hub: secret(5),
+  root: nobleKey(secret(9)),
 };
+/** What devices and hub are told of the hub. */
+export const HUB_NAME = 'links';
+export const pin = hubPin(nobleSuite, HUB_NAME, keys.root.address);
+const told = { hub: pin, timing: DEFAULT_TIMING };
 export const VAULT = new Uint8Array(20).fill(0xaa);
 export const CHAIN_ID = 31337;
 export const signing = makeSigning(nobleSuite, { chainId: CHAIN_ID, vault: VAULT });
 export const CHANNEL = channelId(7);
 export const DEPOSIT = amount(100_000_000);
 export const SPENDABLE = amount(80_000_000);
+export const BOND = amount(20_000_000);
+const TAP_LIMIT = amount(1_750_000);
 const DAY = 86_400;
 const BANKS = { banks: 2 };
 const FLASH = { size: 256 * 1024, blockSize: 4096 };
@@ -103,13 +112,21 @@ export class Shop {
     const shop = new Shop(seed, now);
     const none = (): never[] => [];
     const hub = nobleKey(keys.hub);
-    const hubKey = { address: hub.address, from: seconds(0), until: seconds(now + 3650 * DAY) };
+    const hubKey = {
+      address: hub.address,
+      from: seconds(0),
+      until: seconds(now + 3650 * DAY),
+      epoch: 0,
+      signedAt: seconds(0),
+    };
     const lease = {
       channel: CHANNEL,
       payer: keys.payer.address,
       spentFrom: amount(0),
       spendLimit: SPENDABLE,
-      tapLimit: amount(1_750_000),
+      tapLimit: TAP_LIMIT,
+      cap: terminalCapOf(TAP_LIMIT),
+      guarantee: amount(0),
       issuedAt: now,
       expiresAt: seconds(now + 3 * DAY),
       scope: SCOPE_ANY,
@@ -118,7 +135,7 @@ export class Shop {
     const payer = openJournal(shop.actors.payer.flash, BANKS);
     payer.append(payerRecords.encode({ type: 'channelOpened', channel: CHANNEL }), none);
     payer.append(payerRecords.encode({ type: 'hubKey', ...hubKey }), none);
-    payer.append(payerRecords.encode({ type: 'lease', ...lease, signature }), none);
+    payer.append(payerRecords.encode({ type: 'lease', ...lease, signature, signer: hub.address }), none);
     const till = openJournal(shop.actors.till.flash, BANKS);
     till.append(terminalRecords.encode({ type: 'hubKey', ...hubKey }), none);
     for (const side of SIDES) await shop.powerUp(side);
@@ -146,7 +163,13 @@ export class Shop {
       side === 'payer'
         ? payerDevice(
             signing,
-            { role: 'wearable', scheme: 'secp256k1', tapMax: amount(50_000_000), entropyCertified: true },
+            {
+              ...told,
+              role: 'wearable',
+              scheme: 'secp256k1',
+              tapMax: amount(50_000_000),
+              entropyCertified: true,
+            },
             host(keys.payer),
             open,
             actor.observer,
@@ -161,11 +184,13 @@ export class Shop {
     const expiresAt = seconds(this.now + 365 * DAY);
     const fields = { terminal: keys.till.address, payee: keys.payee.address, expiresAt };
     return {
+      ...told,
       role: 'pos' as const,
       scheme: 'secp256k1' as const,
       payee: keys.payee.address,
       certificate: { expiresAt, signature: await keys.payee.sign(signing.digest('Terminal', fields)) },
       capTotal: amount(1_000_000_000),
+      wideMax: amount(1_000_000_000),
       outboxMax: 64,
       lanesMax: 64,
       entropyCertified: true,

@@ -29,6 +29,8 @@ export const ADVERSARIES = [
   'noReceipts',
   'replay',
   'relay',
+  'oldTimes',
+  'oldUnknowns',
   'hubWithholds',
   'hubBuries',
   'hubOverlends',
@@ -43,6 +45,7 @@ const adversary = z.strictObject({
     .max(100)
     .optional()
     .describe('copies, taps an hour, or how often a deposit is lent (5)'),
+  chance: share.min(1).optional().describe('seeds, in 1,000, in which they are there (all)'),
 });
 export type Adversary = z.infer<typeof adversary>;
 
@@ -210,6 +213,12 @@ export const scenarioSchema = z.strictObject({
     .boolean()
     .optional()
     .describe('payers keep no clock while they are without power (they do)'),
+  hubKeyHours: z
+    .int()
+    .min(1)
+    .max(720)
+    .default(720)
+    .describe('hours that a day-to-day key of the hub is certified; the next one begins after two thirds'),
   beaconMinutes: z.int().min(1).max(1440).describe("minutes between the hub's beacons"),
   batchMinutes: z.int().min(1).max(1440).describe('minutes between settlements'),
   outboxMax: outboxMax.describe('entries that a terminal keeps for the hub'),

@@ -125,6 +125,7 @@ async function intakeRate(pool: RecoverPool | undefined, key: SecureKey): Promis
     },
     pool,
     registered: () => {},
+    timeAsked: async () => {},
     revocations: () => {},
     fatal: (error) => {
       throw error;
@@ -136,14 +137,16 @@ async function intakeRate(pool: RecoverPool | undefined, key: SecureKey): Promis
       payer: address,
       deposited: amount(1e9),
       spendable: amount(8e8),
+      bond: amount(2e8),
       exiting: false,
       slashed: false,
     };
     state = intakeStep(context, state, { type: 'channel', channel: channelId(index + 1), facts }).state;
   }
   state = intakeStep(context, state, {
-    type: 'terminal',
-    terminal: terminal.address,
+    type: 'device',
+    device: terminal.address,
+    counter: 0,
     payee: payee.address,
   }).state;
   runtime.state = { ...emptyIntake, ...state };

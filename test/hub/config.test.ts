@@ -14,7 +14,7 @@ const least = {
   name: 'hub-1',
   folder: 'x',
   chain: { rpcUrl: 'http://127.0.0.1:1', chainId: 1, vault: VAULT },
-  keys: { signing: KEY, settlement: KEY },
+  keys: { signing: KEY, settlement: KEY, root: VAULT },
 };
 
 const DEFAULTS = {
@@ -22,8 +22,8 @@ const DEFAULTS = {
   http: { host: '127.0.0.1', port: 0 },
   timing: DEFAULT_TIMING,
   scopes: [],
-  leaseAnyScope: true,
-  batch: { everyMs: 60_000, lanesMax: 1_000 },
+  leaseAnyScope: false,
+  batch: { everyMs: 60_000, lanesMax: 1_000, laneMin: 1 },
   beaconMs: 60_000,
   development: false,
 };
@@ -32,26 +32,38 @@ test('what is left out has its default, whole parts or fields of them', () => {
   const chain = {
     ...least.chain,
     vault: VAULT.toLowerCase(),
+    rpcUrl: ['http://127.0.0.1:1'],
     startBlock: 0,
-    finalityBlocks: 2,
     pollMs: 2_000,
+    timeoutMs: 10_000,
+    feeMaxGwei: 500,
   };
-  assert.equal(parseConfig(least), { ...least, ...DEFAULTS, chain });
+  const keys = { signing: [KEY], settlement: KEY, root: VAULT.toLowerCase(), words: [] };
+  assert.equal(parseConfig(least), { ...least, ...DEFAULTS, chain, keys });
   const empty = { ...least, mqtt: {}, http: {}, timing: {}, batch: {} };
-  assert.equal(parseConfig(empty), { ...least, ...DEFAULTS, chain });
+  assert.equal(parseConfig(empty), { ...least, ...DEFAULTS, chain, keys });
 });
 
 test('what is given is kept', () => {
   const id = `0x${'Cd'.repeat(32)}`;
   const given: HubConfigInput = {
     ...least,
+    keys: { signing: [KEY, KEY], settlement: KEY, root: VAULT.toLowerCase(), words: ['0x00'] },
     mqtt: { host: '0.0.0.0', port: 1883, url: 'mqtts://a:1', username: 'u', password: 'p' },
     http: { host: '::1', port: 8080 },
-    chain: { ...least.chain, startBlock: 5, finalityBlocks: 0, pollMs: 50 },
+    chain: {
+      ...least.chain,
+      rpcUrl: ['http://127.0.0.1:1', 'https://a:1'],
+      startBlock: 5,
+      finalityBlocks: 0,
+      pollMs: 50,
+      timeoutMs: 100,
+      feeMaxGwei: 1,
+    },
     timing: { ...DEFAULT_TIMING, exitDelay: DEFAULT_TIMING.exitDelay + 1 },
     scopes: [{ id, payees: [VAULT] }],
-    leaseAnyScope: false,
-    batch: { everyMs: 0, lanesMax: 7 },
+    leaseAnyScope: true,
+    batch: { everyMs: 0, lanesMax: 7, laneMin: 3 },
     beaconMs: 100,
     development: true,
   } as HubConfigInput;
@@ -91,6 +103,9 @@ const BOUNDS: readonly [path: string, min: number, max: number][] = [
   ['chain.startBlock', 0, 2 ** 48 - 1],
   ['chain.finalityBlocks', 0, 100_000],
   ['chain.pollMs', 50, 60_000],
+  ['chain.timeoutMs', 100, 60_000],
+  ['chain.feeMaxGwei', 1, 1_000_000],
+  ['batch.laneMin', 1, 2 ** 48 - 1],
   ['batch.everyMs', 0, 86_400_000],
   ['batch.lanesMax', 1, 1_000],
   ['beaconMs', 100, 3_600_000],
@@ -140,10 +155,14 @@ const WRONG: readonly [path: string, value: unknown][] = [
   ['mqtt.url', 'mqtt:'],
   ['chain.rpcUrl', 'ws://a'],
   ['chain.rpcUrl', 'http://'],
+  ['chain.rpcUrl', []],
+  ['chain.rpcUrl', ['http://a:1', 'http://a:1']],
+  ['chain.rpcUrl', Array.from({ length: 6 }, (_, i) => `http://a:${i + 1}`)],
   ['chain.vault', `${VAULT}0`],
   ['chain.vault', VAULT.slice(0, -1)],
   ['keys.signing', KEY.slice(2)],
   ['keys.settlement', `${KEY}0`],
+  ['keys.root', KEY],
   ['scopes.0.id', VAULT],
   ['leaseAnyScope', 1],
   ['development', 'yes'],

@@ -5,7 +5,8 @@ import type { IntakeEffect } from '../../hub/intake/state.ts';
 import { bytesKey, trieGet } from '../../hub/intake/trie.ts';
 import { pendingRecordsMax, waitersMax } from '../../hub/limits.ts';
 import { decodeRecord, encodeRecord } from '../../hub/ledger/records.ts';
-import { amount, channelId, seconds } from '../../protocol/integers.ts';
+import { ZERO_ADDRESS } from '../../protocol/bytes.ts';
+import { amount, channelId, seconds, seq } from '../../protocol/integers.ts';
 import { creditEntry, SCOPE_ANY, tickEntry } from '../../protocol/vouchers.ts';
 import {
   decodeMessage,
@@ -24,11 +25,13 @@ import {
   otherTerminal,
   payee,
   payer,
+  pin,
   signing,
   suite,
   tap,
   terminal,
   tick,
+  query,
 } from './fleet.ts';
 
 const acknowledged = (effects: readonly IntakeEffect[]) =>
@@ -107,7 +110,7 @@ test('whatever failed before it and whatever of that stands in the ledger, an en
     places.set(n, bench.records.length);
     assert.is(bench.outcome(taps[n]!.bytes), 'acknowledged');
     for (const [known, position] of places) {
-      const [answer] = bench.send({ type: 'query', entry: taps[known]!.id });
+      const [answer] = bench.send(query(taps[known]!.id));
       assert.ok(answer?.type === 'acknowledge' && answer.position === position, `${known} after ${n}`);
     }
   };
@@ -210,9 +213,9 @@ const badOnes: [string, () => Promise<Uint8Array>][] = [
   ['too_large', async () => new Uint8Array(20_000)],
   [
     'version_unknown',
-    async () => Uint8Array.from((await tap(sample)).bytes, (byte, i) => (i === 1 ? 2 : byte)),
+    async () => Uint8Array.from((await tap(sample)).bytes, (byte, i) => (i === 1 ? 3 : byte)),
   ],
-  ['message_unknown', async () => Uint8Array.of(0x83, 1, 0x18, 0xfe, 0x80)],
+  ['message_unknown', async () => Uint8Array.of(0x83, 2, 0x18, 0xfe, 0x80)],
   ['signature', async () => (await tap({ ...sample, payer: key(99) })).bytes],
   ['signature', async () => change(await tap(sample), { spent: amount(101) })],
   ['signature', async () => change(await tap(sample), { paid: amount(99), spent: amount(99) })],
@@ -252,9 +255,28 @@ const badOnes: [string, () => Promise<Uint8Array>][] = [
   ],
   [
     'stream_unknown',
-    async () => encodeMessage({ type: 'collectedTick', stream: seed, k: 1, preimage: seed }),
+    async () =>
+      encodeMessage({
+        type: 'collectedTick',
+        channel: channelId(7),
+        seq: seq(1),
+        stream: seed,
+        k: 1,
+        preimage: seed,
+      }),
   ],
-  ['voucher_unknown', async () => encodeMessage(await credit(seed, 5, terminal, false))],
+  [
+    'voucher_unknown',
+    async () =>
+      encodeMessage(
+        await credit(
+          { ...(await tap({ seq: 1, amount: 5, spent: 5, paid: 5 })), id: seed },
+          5,
+          terminal,
+          false,
+        ),
+      ),
+  ],
   [
     'unexpected_message',
     async () => encodeMessage({ type: 'tick', channel: channelId(7), seq: 1 as never, k: 1, preimage: seed }),
@@ -320,6 +342,7 @@ async function register(
     expiresAt?: number;
     role?: number;
     entropyCertified?: number;
+    counter?: number;
   } = {},
 ): Promise<MessageOf<'register'>> {
   const device = (options.device ?? terminal).address;
@@ -336,6 +359,10 @@ async function register(
     certificate,
     certificateExpiresAt: expiresAt,
     entropyCertified: options.entropyCertified ?? 1,
+    counter: options.counter ?? 1,
+    signature: await (options.device ?? terminal).sign(
+      signing.digest('Register', { hub: pin.id, device, payee: to, counter: options.counter ?? 1 }),
+    ),
   };
 }
 
@@ -350,7 +377,7 @@ for (const [code, make] of badOnes) {
 }
 
 test('an unknown odd message is skipped without a word', () => {
-  assert.equal(new Bench().send(Uint8Array.of(0x83, 1, 0x18, 0xfd, 0x80)), []);
+  assert.equal(new Bench().send(Uint8Array.of(0x83, 2, 0x18, 0xfd, 0x80)), []);
 });
 
 test('a pack is taken entry by entry: a bad one does not hold up the others', async () => {
@@ -381,7 +408,7 @@ test('ticks are acknowledged each by itself, and only ticks of the chain are tak
   ]);
   const eleventh = tick(stream, seed, ticks, 11) as MessageOf<'collectedTick'>;
   const id = tickEntry(suite, stream.id, 11, eleventh.preimage);
-  const [word] = bench.send({ type: 'query', entry: id });
+  const [word] = bench.send(query(id));
   assert.is(word?.type, 'unknown', 'ticks by themselves');
   assert.is(bench.outcome({ ...eleventh, preimage: seed }), 'tick_preimage');
   assert.is(bench.outcome({ ...eleventh, k: 12 }), 'tick_preimage');
@@ -397,7 +424,7 @@ test("a payer that asks for a voided voucher gets the terminal's credit, not an 
   const bench = new Bench();
   const voided = await tap({ ...sample, answer: 'credit' });
   bench.send(voided.bytes);
-  const answers = bench.send({ type: 'query', entry: voided.id }).filter((effect) => effect.type !== 'count');
+  const answers = bench.send(query(voided.id)).filter((effect) => effect.type !== 'count');
   assert.is(answers.length, 1);
   const [answer] = answers;
   assert.ok(answer?.type === 'credit' && bytesKey(answer.message.voucher) === bytesKey(voided.id));
@@ -408,15 +435,22 @@ test('of what it does not hold the hub says so, and in how long a ledger: only w
   let bench = new Bench();
   const first = await tap({ ...sample, amount: 60, spent: 60, paid: 60 });
   const second = await tap({ seq: 2, amount: 50, spent: 110, paid: 110 });
-  const ask = (entry: Uint8Array): IntakeEffect[] => bench.send({ type: 'query', entry });
-  const word = (size: number): object => ({ type: 'unknown', device: 'd', entry: second.id, size });
+  const ask = (entry: Uint8Array): IntakeEffect[] => bench.send(query(entry));
+  const word = (size: number): object => ({
+    type: 'unknown',
+    device: 'd',
+    entry: second.id,
+    size,
+    terminal: ZERO_ADDRESS,
+    synced: 0,
+  });
   assert.equal(ask(second.id), [word(0)]);
   bench.send(first.bytes);
   assert.equal(ask(second.id), [word(1)]);
   bench.step({ type: 'message', device: 'd', bytes: second.bytes, now: NOW });
-  const query = encodeMessage({ type: 'query', entry: second.id });
+  const asked = encodeMessage(query(second.id));
   assert.equal(
-    bench.step({ type: 'message', device: 'd', bytes: query, now: NOW }),
+    bench.step({ type: 'message', device: 'd', bytes: asked, now: NOW }),
     [],
     'on its way to the disk it is neither known nor unknown',
   );
@@ -437,10 +471,10 @@ test('the credit of a voided voucher is passed on when it is durable, and not be
   bench.send((await tap({ ...sample, answer: 'receipt' })).bytes);
   const voided = await tap({ seq: 2, amount: 50, spent: 110, paid: 110, answer: 'credit' });
   bench.step({ type: 'message', device: 'd', bytes: voided.bytes, now: NOW });
-  const query = encodeMessage({ type: 'query', entry: voided.id });
-  assert.equal(bench.step({ type: 'message', device: 'd', bytes: query, now: NOW }), []);
+  const asked = encodeMessage(query(voided.id));
+  assert.equal(bench.step({ type: 'message', device: 'd', bytes: asked, now: NOW }), []);
   bench.write();
-  const [credit] = bench.send({ type: 'query', entry: voided.id });
+  const [credit] = bench.send(query(voided.id));
   assert.ok(credit?.type === 'credit' && credit.message.credited === 50);
 });
 
@@ -458,13 +492,13 @@ test('credits grow up to the amount; only the payee’s own counts for L2', asyn
   const bench = new Bench();
   const bought = await tap(sample);
   bench.send(bought.bytes);
-  assert.is(bench.outcome(await credit(bought.id, 40, terminal, false)), 'acknowledged');
-  assert.is(bench.outcome(await credit(bought.id, 30, terminal, false)), 'credit_range');
-  assert.is(bench.outcome(await credit(bought.id, 101, terminal, false)), 'credit_range');
-  assert.is(bench.outcome(await credit(bought.id, 60, otherTerminal, false)), 'signature');
-  assert.is(bench.outcome(await credit(bought.id, 60, terminal, true)), 'signature');
+  assert.is(bench.outcome(await credit(bought, 40, terminal, false)), 'acknowledged');
+  assert.is(bench.outcome(await credit(bought, 30, terminal, false)), 'credit_range');
+  assert.is(bench.outcome(await credit(bought, 101, terminal, false)), 'credit_range');
+  assert.is(bench.outcome(await credit(bought, 60, otherTerminal, false)), 'signature');
+  assert.is(bench.outcome(await credit(bought, 60, terminal, true)), 'signature');
   assert.is(book(bench).entries[0]!.payeeCredit, undefined);
-  const own = await credit(bought.id, 40, payee, true);
+  const own = await credit(bought, 40, payee, true);
   // The same digest as the terminal's credit, and all the same something new.
   assert.is(bench.outcome(own), 'acknowledged');
   assert.is(book(bench).entries[0]!.payeeCredit?.credited, 40);
@@ -472,7 +506,7 @@ test('credits grow up to the amount; only the payee’s own counts for L2', asyn
   assert.is(bench.outcome(own), 'acknowledged');
   assert.is(bench.records.length, 3);
   assert.is(channelBook(bench.restart().state.books, channelId(7)).entries[0]!.payeeCredit?.credited, 40);
-  assert.is(bench.outcome(await credit(bought.id, 60, payee, true)), 'acknowledged');
+  assert.is(bench.outcome(await credit(bought, 60, payee, true)), 'acknowledged');
   assert.is(book(bench).entries[0]!.payeeCredit?.credited, 60);
   assert.is(book(bench).entries[0]!.credited, 60);
 });
@@ -482,8 +516,8 @@ test('a credit above the ticks delivered is refused', async () => {
   const stream = await tap({ ...sample, amount: 0, stream: { tickValue: 3, ticks: 20, seed } });
   bench.send(stream.bytes);
   bench.send(tick(stream, seed, 20, 5));
-  assert.is(bench.outcome(await credit(stream.id, 16, terminal, false)), 'credit_range');
-  assert.is(bench.outcome(await credit(stream.id, 15, terminal, false)), 'acknowledged');
+  assert.is(bench.outcome(await credit(stream, 16, terminal, false)), 'credit_range');
+  assert.is(bench.outcome(await credit(stream, 15, terminal, false)), 'acknowledged');
 });
 
 const frauds: [string, object, object, number | undefined][] = [
@@ -555,6 +589,16 @@ test('of two vouchers on a lane the higher one is claimed, in whatever order the
   }
 });
 
+test('of two vouchers that claim the same the newer one stands, in whatever order they come', async () => {
+  const pair = [await tap(sample), await tap({ seq: 2, amount: 0, spent: 100, paid: 100 })];
+  for (const order of [pair, [...pair].reverse()]) {
+    const bench = new Bench();
+    for (const { bytes } of order) bench.send(bytes);
+    assert.is(trieGet(book(bench).claims, bytesKey(payee.address))?.seq, 2);
+    assert.is(book(bench).claimed, 100);
+  }
+});
+
 test('a tick that overlaps a later voucher is fraud, and revokes the channel for everyone', async () => {
   const bench = new Bench();
   const stream = await tap({
@@ -593,7 +637,7 @@ test('a hub without room signs no lease first, then takes no entry; with more ro
   assert.is(full.outcome(taps[7]!.bytes), 'acknowledged');
   const { books } = full.state;
   assert.is(books.indexed, 8);
-  const refund = encodeMessage(await credit(taps[0]!.id, 5, terminal, false));
+  const refund = encodeMessage(await credit(taps[0]!, 5, terminal, false));
   for (const bytes of [taps[8]!.bytes, refund]) assert.is(full.outcome(bytes), 'index_full');
   assert.is(full.state.books, books, 'a refusal changes nothing');
   assert.is(full.outcome(taps[0]!.bytes), 'acknowledged', 'what it holds it goes on acknowledging');
@@ -622,9 +666,9 @@ test('ticks and credits take room as vouchers do, and what is known none', async
   bench.send(stream.bytes);
   for (const k of [2, 5, 2]) bench.send(tick(stream, seed, 20, k));
   assert.is(bench.state.books.indexed, 3);
-  bench.send(encodeMessage(await credit(stream.id, 6, terminal, false)));
+  bench.send(encodeMessage(await credit(stream, 6, terminal, false)));
   // The same credit by the payee is one entry with the terminal's.
-  bench.send(encodeMessage(await credit(stream.id, 6, payee, true)));
+  bench.send(encodeMessage(await credit(stream, 6, payee, true)));
   assert.is(bench.state.books.indexed, 4);
   assert.is(bench.restart().state.books.indexed, 4);
 });
@@ -665,6 +709,7 @@ test('no lease while the owner is leaving', async () => {
       payer: payer.address,
       deposited: amount(1000),
       spendable: amount(800),
+      bond: amount(200),
       exiting: true,
       slashed: false,
     },
@@ -698,8 +743,54 @@ test('a payer is registered when L2 knows it, and a stranger takes no place in t
     bench.send(message).map((effect) => effect.type),
     ['registered'],
   );
-  assert.equal(bench.send({ ...message, device: key(99).address }), []);
+  const stranger = await register({ device: key(99), role: ROLES.wearable });
+  assert.equal(bench.send({ ...stranger, channel: channelId(7) }), []);
   assert.equal(bench.send({ ...message, channel: channelId(8) }), []);
+});
+
+test('nobody registers another one’s device, and no recorded registration counts again', async () => {
+  const bench = new Bench();
+  const refused = (message: MessageOf<'register'>): unknown =>
+    bench.send(message).flatMap((effect) => (effect.type === 'reject' ? [effect.code] : []));
+  const second = await register({ counter: 2 });
+  assert.equal(refused({ ...second, device: otherTerminal.address }), ['signature']);
+  assert.equal(refused({ ...second, counter: 3 }), ['signature']);
+  // A payee that certifies somebody else's terminal: the terminal did not sign for it.
+  const taken = await register({ payee: otherPayee, signer: otherPayee, counter: 3 });
+  assert.equal(refused({ ...taken, signature: second.signature }), ['signature']);
+  const terminalsPayee = () => trieGet(bench.state.terminals, bytesKey(terminal.address));
+  assert.equal(refused(second), []);
+  assert.equal(terminalsPayee(), payee.address);
+  assert.equal(refused(second), [], 'a message that came twice');
+  assert.equal(refused(await register({ counter: 1 })), ['register_stale']);
+  assert.equal(refused(taken), [], 'the terminal itself may change its payee');
+  assert.equal(terminalsPayee(), otherPayee.address);
+  assert.equal(refused(second), ['register_stale'], 'and nobody turns that back');
+});
+
+test('a device that asks for the time is told that of a block that is not old, or nothing', async () => {
+  const bench = new Bench();
+  const nonce = new Uint8Array(16).fill(7);
+  const ask = encodeMessage({ type: 'timeQuestion', nonce });
+  const { watchLag } = bench.context.timing;
+  assert.equal(bench.send(ask, 'd', NOW + watchLag), [{ type: 'time', device: 'd', nonce }]);
+  const [late] = bench.send(ask, 'd', NOW + watchLag + 1);
+  assert.ok(late?.type === 'reject' && late.code === 'chain_stale');
+});
+
+test('with its word about an entry the hub says how far the terminal had handed everything in', async () => {
+  const bench = new Bench();
+  const { id } = await tap(sample);
+  const asked = { ...query(id), terminal: terminal.address } as Message;
+  const said = (): unknown =>
+    bench
+      .send(asked)
+      .flatMap((effect) => (effect.type === 'unknown' ? [effect.terminal, effect.synced] : []));
+  assert.equal(said(), [terminal.address, 0]);
+  const fields = { terminal: terminal.address, at: seconds(NOW - 5) };
+  const signature = await terminal.sign(signing.digest('Synced', fields));
+  bench.send({ type: 'synced', ...fields, signature });
+  assert.equal(said(), [terminal.address, NOW - 5]);
 });
 
 test('a statement is kept when its hash is the voucher’s, and only then', async () => {
@@ -732,8 +823,8 @@ test('after a restart the books and all positions are the same', async () => {
   const first = await tap(sample);
   const all = [
     first.bytes,
-    encodeMessage(await credit(first.id, 40, terminal, false)),
-    encodeMessage(await credit(first.id, 50, payee, true)),
+    encodeMessage(await credit(first, 40, terminal, false)),
+    encodeMessage(await credit(first, 50, payee, true)),
     stream.bytes,
     encodeMessage(tick(stream, seed, 20, 5)),
     (await tap({ seq: 2, amount: 0, spent: 150, paid: 100 })).bytes,
@@ -787,7 +878,7 @@ test('acknowledging a credit names the credit', async () => {
   const bench = new Bench();
   const first = await tap(sample);
   bench.send(first.bytes);
-  const effects = bench.send(await credit(first.id, 40, terminal, false));
+  const effects = bench.send(await credit(first, 40, terminal, false));
   assert.equal(acknowledged(effects), [bytesKey(creditEntry(signing, first.id, amount(40)))]);
   assert.ok(decodeMessage(first.bytes, 'sync').ok);
 });

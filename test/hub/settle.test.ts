@@ -199,7 +199,8 @@ test('a payee’s credit goes back to the channel, once', () =>
       const before = await vault.readChannel(channel);
       const fields = { voucher: bought.id, credited: amount(60) };
       const signature = await payee.sign(signing.digest('Credit', fields));
-      pos.send({ type: 'collectedCredit', ...fields, signature, byPayee: 1 });
+      const { channel: of, seq } = bought.voucher;
+      pos.send({ type: 'collectedCredit', channel: of, seq, ...fields, signature, byPayee: 1 });
       await pos.next('acknowledgement', (found) => !equalBytes(found.entry, bought.id));
       await hub.settleNow();
       assert.is(await vault.readLane(channel, payee.address), 300);
@@ -434,7 +435,9 @@ test('a deposit counts only when it is final', () =>
 test('another vault at the address is refused by name and nothing is settled there', () =>
   inTemporaryFolder(async (folder) => {
     const chain = { ...site.config(folder).chain, chainId: 1 };
-    const hub = await site.start(folder, { chain });
+    // Words of the root are for one vault, too.
+    const keys = { ...site.config(folder).keys, words: [] };
+    const hub = await site.start(folder, { chain, keys });
     await until('trouble is told', () => hub.status().chain.trouble !== undefined);
     assert.match(hub.status().chain.trouble!, 'chain_mismatch');
     await hub.stop();

@@ -1,18 +1,20 @@
 /** A whole site for tests: a chain with the vault, one funded channel, two payees, and the hub's configuration. */
 import { privateKeyToAccount } from 'viem/accounts';
 import { type Hub, startHub } from '../../hub/hub.ts';
-import type { HubConfig, HubConfigInput } from '../../hub/config.ts';
+import type { HubConfigInput } from '../../hub/config.ts';
 import { parseConfig } from '../../hub/config.ts';
 import { createLogger } from '../../hub/log.ts';
 import { type Anvil, startAnvil } from '../../hub/l2/anvil.ts';
 import { readArtifacts } from '../../hub/l2/artifacts.ts';
 import { type Deployment, deploy, fund } from '../../hub/l2/deploy.ts';
 import { Vault } from '../../hub/l2/vault.ts';
-import { ViemL2 } from '../../hub/l2/viem-l2.ts';
+import { type NodeConfig, ViemL2 } from '../../hub/l2/viem-l2.ts';
 import { mqttUplink } from '../../hardware/boards/node/mqtt.ts';
 import type { Uplink } from '../../hardware/interfaces/index.ts';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { seconds } from '../../protocol/integers.ts';
+import { nobleKey } from '../../protocol/crypto/noble.ts';
+import { certifyHubKey } from '../../protocol/machines/hub-keys.ts';
 import { makeSigning, type Signing } from '../../protocol/signing/digests.ts';
 import {
   decodeOwn,
@@ -21,7 +23,7 @@ import {
   type MessageOf,
   ROLES,
 } from '../../protocol/wire/messages.ts';
-import { otherPayee, payee, payer, suite, terminal } from './fleet.ts';
+import { otherPayee, payee, payer, pin, root, suite, terminal } from './fleet.ts';
 import { PATIENCE_MS, until } from './temporary.ts';
 
 export const HUB_SECRET = `0x${'5a'.repeat(32)}`;
@@ -38,6 +40,18 @@ export interface Site {
   close(): Promise<void>;
 }
 
+/** Certificates of the hub's key one after the other, for tests that let weeks pass. */
+async function rootWords({ chainId, vault }: { chainId: number; vault: string }): Promise<string[]> {
+  const signing = makeSigning(suite, { chainId, vault: fromHex(vault, 20) });
+  const { address } = nobleKey(fromHex(HUB_SECRET, 32));
+  const start = Math.floor(Date.now() / 1000) - 3600;
+  const words = [0, 1, 2, 3].map((month) => {
+    const from = seconds(start + month * 20 * 86_400);
+    return certifyHubKey(signing, root, { address, from, epoch: 0, signedAt: from });
+  });
+  return (await Promise.all(words)).map((word) => toHex(encodeMessage(word)));
+}
+
 /** Starts the chain, deploys, opens a channel with `deposit` units for the test payer, registers both payees. */
 export async function startSite(deposit = 100_000_000): Promise<Site> {
   const anvil = await startAnvil({ startupMs: PATIENCE_MS });
@@ -48,6 +62,7 @@ export async function startSite(deposit = 100_000_000): Promise<Site> {
   const { channel } = await vault.openChannel(owner!, { payer: toHex(payer.address), amount: deposit });
   await vault.registerPayee(owner!, payee.address);
   await vault.registerPayee(owner!, otherPayee.address);
+  const words = await rootWords(deployment);
   const config = (folder: string, change: Partial<HubConfigInput> = {}): HubConfigInput => ({
     name: 'test',
     folder,
@@ -58,8 +73,11 @@ export async function startSite(deposit = 100_000_000): Promise<Site> {
       startBlock: deployment.block,
       finalityBlocks: 0,
       pollMs: 50,
+      // A busy machine: whether an answer comes late is tested elsewhere.
+      timeoutMs: 30_000,
     },
-    keys: { signing: HUB_SECRET, settlement: anvil.keys[1]! },
+    keys: { signing: HUB_SECRET, settlement: anvil.keys[1]!, root: toHex(root.address), words },
+    leaseAnyScope: true,
     batch: { everyMs: 0 },
     beaconMs: 200,
     ...change,
@@ -78,11 +96,24 @@ export async function startSite(deposit = 100_000_000): Promise<Site> {
 }
 
 /** L2 as the hub of a site asks it; the account is one of the chain's, the hub's own when absent. */
-export function l2Of(site: Site, change: Partial<HubConfigInput['chain']> = {}, account = 1): ViemL2 {
+export function l2Of(site: Site, change: Partial<NodeConfig> = {}, account = 1): ViemL2 {
   const { chain } = parseConfig(site.config('none'));
   const key = privateKeyToAccount(site.anvil.keys[account]!);
-  return new ViemL2({ ...chain, ...change } as HubConfig['chain'], site.signing.separator, key);
+  return new ViemL2({ ...chain, rpcUrl: site.anvil.url, ...change }, site.signing.separator, key);
 }
+
+/** A watch's clock that always agrees: tests move the chain's time about. */
+export const ANY_TIME = { nowSeconds: () => 0, clockError: Infinity } as const;
+
+/** Events of a watch that nobody listens to. */
+export const NOBODY = {
+  block: () => {},
+  doubt: () => {},
+  replaced: () => {},
+  channel: () => {},
+  payee: () => {},
+  settled: () => {},
+} as const;
 
 /** A device on MQTT that keeps every message it receives. */
 export class Connected {
@@ -133,6 +164,7 @@ export async function registration(
   signing: Signing,
   device = terminal,
   to = payee,
+  counter = 1,
 ): Promise<MessageOf<'register'>> {
   const expiresAt = seconds(2 ** 40 - 1);
   const certified = { terminal: device.address, payee: to.address, expiresAt };
@@ -144,6 +176,10 @@ export async function registration(
     certificate: await to.sign(signing.digest('Terminal', certified)),
     certificateExpiresAt: expiresAt,
     entropyCertified: 1,
+    counter,
+    signature: await device.sign(
+      signing.digest('Register', { hub: pin.id, device: device.address, payee: to.address, counter }),
+    ),
   };
 }
 
@@ -151,8 +187,12 @@ export async function registration(
 export async function startTerminal(site: Site, hub: Hub, device = terminal, to = payee): Promise<Connected> {
   const connected = new Connected(hub, device.address);
   await connected.ready();
-  connected.send(await registration(site.signing, device, to));
+  const message = await registration(site.signing, device, to);
+  let asked = 0;
   await until('the terminal is registered', async () => {
+    // A hub that has not seen its payee on L2 yet refuses: as devices do, it asks again.
+    if (asked % 100 === 0) connected.send(message);
+    asked += 1;
     const devices = (await (await fetch(`${hub.statusUrl}/devices`)).json()) as Record<string, unknown>;
     return devices[toHex(device.address)] !== undefined;
   });

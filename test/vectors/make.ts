@@ -33,7 +33,7 @@ function valueOf(type: string, style: Style, seed: number): unknown {
   }
   const count = style === 'least' ? 0 : style === 'most' ? 32 : 3;
   const items = Array.from({ length: count }, (_, index) => seed + index);
-  if (type === 'list<bytes>') return items.map((item) => randomFrom(item).bytes(style === 'most' ? 432 : 20));
+  if (type === 'list<bytes>') return items.map((item) => randomFrom(item).bytes(style === 'most' ? 468 : 20));
   if (type === 'list<u32>') return items.map((item) => valueOf('u32', style, item));
   if (type === 'list<lane>')
     return items.map((item) => ({ payee: valueOf('20', style, item), paid: valueOf('u48', style, item + 1) }));
@@ -97,14 +97,18 @@ const PAYER: readonly unknown[] = [
   { type: 'streamClosed', preimage: digest },
   { type: 'tickConfirmed', stream: digest, k: 1 },
   { type: 'tickForgotten', stream: digest, k: 256 },
-  { ...sample('lease', 'typical') },
-  { type: 'hubKey', address: bytes(20, 11), from: 0, until: 1_099_511_627_775 },
+  { ...sample('lease', 'typical'), signer: bytes(20, 21) },
+  { type: 'hubKey', address: bytes(20, 11), from: 0, until: 1_099_511_627_775, epoch: 0, signedAt: 7 },
+  { type: 'hubKeyRevoked', address: bytes(20, 22), at: 1_790_000_000 },
+  { type: 'registering', counter: 4_294_967_295 },
+  { type: 'writtenOff', digest },
   { type: 'certificate', terminal: bytes(20, 12), payee: bytes(20, 13), expiresAt: 1_790_000_000 },
   { type: 'time', at: 1_790_000_000 },
   { type: 'acknowledged', digest },
-  { type: 'head', seq: 4_294_967_295, spent: 1 },
+  { type: 'head', seq: 4_294_967_295, spent: 1, time: 2, counter: 3, epoch: 4 },
   { type: 'lane', payee: bytes(20, 14), paid: 3, confirmedPaid: 2, confirmedSeq: 1 },
   { type: 'unconfirmedVoucher', digest, voucher: plainVoucher, request },
+  { type: 'writtenOffVoucher', digest, voucher: plainVoucher, request },
   {
     type: 'unconfirmedTick',
     stream: digest,
@@ -136,13 +140,26 @@ const TERMINAL: readonly unknown[] = [
   { type: 'acknowledged', entry: digest, position: 281_474_976_710_655 },
   { type: 'tickAcknowledged', stream: digest, k: 3 },
   { type: 'evicted', channel: 4_294_967_295 },
-  { type: 'hubKey', address: bytes(20, 19), from: 1, until: 2 },
+  { type: 'hubKey', address: bytes(20, 19), from: 1, until: 2, epoch: 4_294_967_295, signedAt: 0 },
+  { type: 'hubKeyRevoked', address: bytes(20, 23), at: 0 },
+  { type: 'registering', counter: 1 },
   { type: 'member', scope: digest, expiresAt: 1_790_000_000 },
   { type: 'revoked', at: 0, channels: [] },
   { type: 'revoked', at: 1_790_000_000, channels: [7, 65_536] },
   { type: 'time', at: 1_790_000_000 },
   { type: 'settled', channel: 7, paid: 5 },
-  { type: 'head', time: 1, evictedAt: 2, evictedPosition: 7, accepted: 3, ticks: 4, voided: 5, acknowledged: 6 },
+  {
+    type: 'head',
+    time: 1,
+    evictedAt: 2,
+    evictedPosition: 7,
+    accepted: 3,
+    ticks: 4,
+    voided: 5,
+    acknowledged: 6,
+    counter: 8,
+    epoch: 9,
+  },
   {
     type: 'lane',
     channel: 7,
@@ -161,8 +178,17 @@ const TERMINAL: readonly unknown[] = [
   },
   { type: 'laneStream', channel: 7, voucher: streamVoucher, k: 1, late: 0, preimage: digest },
   { type: 'waitingVoucher', channel: 7, entry: digest, exposure: 8, ...collected, receipt: signature },
-  { type: 'waitingTick', channel: 7, stream: digest, exposure: 9, tickValue: 10, k: 11, preimage: digest },
-  { type: 'waitingCredit', channel: 7, entry: digest, voucher: digest, credited: 12, signature },
+  {
+    type: 'waitingTick',
+    channel: 7,
+    stream: digest,
+    seq: 12,
+    exposure: 9,
+    tickValue: 10,
+    k: 11,
+    preimage: digest,
+  },
+  { type: 'waitingCredit', channel: 7, seq: 13, entry: digest, voucher: digest, credited: 12, signature },
 ];
 
 export function records(): unknown {

@@ -12,9 +12,9 @@ import {
   ZERO_AMOUNT,
   ZERO_SEQ,
 } from '../../integers.ts';
-import { CERTIFICATES_MAX, PAYER_OUTBOX_MAX } from '../../limits.ts';
+import { CERTIFICATES_MAX, PAYER_OUTBOX_MAX, UNCONFIRMED_MAX } from '../../limits.ts';
 import { type Request, spentTop, topOf, type Voucher } from '../../vouchers.ts';
-import { MESSAGES, type MessageOf } from '../../wire/messages.ts';
+import { leaseFields, type MessageOf } from '../../wire/messages.ts';
 import { recordTable, requestField, voucherField } from '../../wire/records.ts';
 import {
   addressField,
@@ -30,9 +30,17 @@ import {
   struct,
   type TaggedOf,
   u16,
+  u32,
 } from '../../wire/schema.ts';
 import { type Collected, collectedFields } from '../collected.ts';
-import { type HubKey, withHubKey } from '../hub-keys.ts';
+import {
+  type HubTrust,
+  hubKeyFields,
+  NO_TRUST,
+  revokedKeyFields,
+  withHubKey,
+  withoutHubKey,
+} from '../hub-keys.ts';
 
 /** One payee that was ever paid. Never evicted: a forgotten lane would start again at zero. */
 export interface PayerLane {
@@ -82,7 +90,8 @@ export interface Certificate {
   readonly expiresAt: Seconds;
 }
 
-export type Lease = MessageOf<'lease'>;
+/** A lease, and the hub's key that signed it: when that is taken back, the lease ends. */
+export type Lease = MessageOf<'lease'> & { readonly signer: Address };
 
 export interface PayerBooks {
   readonly channel: ChannelId | undefined;
@@ -90,9 +99,16 @@ export interface PayerBooks {
   readonly spent: Amount;
   readonly lanes: readonly PayerLane[];
   readonly unconfirmed: readonly Unconfirmed[];
+  /**
+   * Vouchers that their terminal never took, by the hub's word: they hold up nothing and still count as spent. Kept for the
+   * day on which the terminal is met and gives its credit; the oldest goes.
+   */
+  readonly writtenOff: readonly UnconfirmedVoucher[];
   readonly stream: OpenStream | undefined;
   readonly lease: Lease | undefined;
-  readonly hubKeys: readonly HubKey[];
+  readonly hub: HubTrust;
+  /** Of the last registration: it only grows, so that no recorded one counts again. */
+  readonly counter: number;
   readonly certificates: readonly Certificate[];
   /** Second copies for the hub, oldest first. */
   readonly outbox: readonly { readonly digest: Bytes32; readonly collected: Collected }[];
@@ -106,9 +122,11 @@ export const EMPTY_PAYER: PayerBooks = {
   spent: ZERO_AMOUNT,
   lanes: [],
   unconfirmed: [],
+  writtenOff: [],
   stream: undefined,
   lease: undefined,
-  hubKeys: [],
+  hub: NO_TRUST,
+  counter: 0,
   certificates: [],
   outbox: [],
   time: 0 as Seconds,
@@ -145,8 +163,12 @@ const RECORDS = {
   tickConfirmed: { number: 7, codec: struct({ stream: bytes32Field, k: u16 }) },
   /** The terminal forgot the stream: nobody can say what became of its last tick, so it is written off. */
   tickForgotten: { number: 13, codec: struct({ stream: bytes32Field, k: u16 }) },
-  lease: { number: 8, codec: MESSAGES.lease.codec },
-  hubKey: { number: 9, codec: struct({ address: addressField, from: secondsField, until: secondsField }) },
+  lease: { number: 8, codec: struct({ ...leaseFields, signer: addressField }) },
+  hubKey: { number: 9, codec: hubKeyFields },
+  hubKeyRevoked: { number: 14, codec: revokedKeyFields },
+  registering: { number: 15, codec: struct({ counter: u32 }) },
+  /** The terminal handed everything in and the hub never had this voucher: it was not taken, and is not sent again. */
+  writtenOff: { number: 16, codec: struct({ digest: bytes32Field }) },
   certificate: {
     number: 10,
     codec: struct({ terminal: addressField, payee: addressField, expiresAt: secondsField }),
@@ -154,7 +176,10 @@ const RECORDS = {
   time: { number: 11, codec: struct({ at: secondsField }) },
   acknowledged: { number: 12, codec: struct({ digest: bytes32Field }) },
   // ---- only in snapshots ----
-  head: { number: 20, codec: struct({ seq: seqField, spent: amountField }) },
+  head: {
+    number: 20,
+    codec: struct({ seq: seqField, spent: amountField, time: secondsField, counter: u32, epoch: u32 }),
+  },
   lane: {
     number: 21,
     codec: struct({
@@ -166,6 +191,10 @@ const RECORDS = {
   },
   unconfirmedVoucher: {
     number: 22,
+    codec: struct({ digest: bytes32Field, voucher: voucherField, request: requestField }),
+  },
+  writtenOffVoucher: {
+    number: 26,
     codec: struct({ digest: bytes32Field, voucher: voucherField, request: requestField }),
   },
   unconfirmedTick: {
@@ -245,10 +274,18 @@ function isVoucher(entry: Unconfirmed, digest: Bytes32): entry is UnconfirmedVou
   return entry.kind === 'voucher' && equalBytes(entry.digest, digest);
 }
 
+/** The voucher with this digest that has no answer yet, written off or not. */
+export const unansweredVoucher = (books: PayerBooks, digest: Bytes32): UnconfirmedVoucher | undefined =>
+  unansweredVouchers(books).find((entry) => equalBytes(entry.digest, digest));
+
+/** Every voucher that has no answer yet, written off or not. */
+export const unansweredVouchers = (books: PayerBooks): readonly UnconfirmedVoucher[] => [
+  ...books.unconfirmed.filter((entry): entry is UnconfirmedVoucher => entry.kind === 'voucher'),
+  ...books.writtenOff,
+];
+
 function applyConfirmed(books: PayerBooks, record: PayerRecord & { type: 'confirmed' }): PayerBooks {
-  const found = books.unconfirmed.find((entry) => isVoucher(entry, record.digest)) as
-    | UnconfirmedVoucher
-    | undefined;
+  const found = unansweredVoucher(books, record.digest);
   if (found === undefined) return books;
   const { voucher, request } = found;
   const { signature, receipt, key } = record;
@@ -264,6 +301,7 @@ function applyConfirmed(books: PayerBooks, record: PayerRecord & { type: 'confir
   return {
     ...books,
     unconfirmed: books.unconfirmed.filter((entry) => entry !== found),
+    writtenOff: books.writtenOff.filter((entry) => entry !== found),
     lanes: confirmLane(books, voucher.payee, voucher.seq, voucher.paid),
     outbox: [...books.outbox, ...copy].slice(-PAYER_OUTBOX_MAX),
   };
@@ -323,7 +361,15 @@ function applyVoided(books: PayerBooks, digest: Bytes32): PayerBooks {
     ...books,
     stream,
     unconfirmed: books.unconfirmed.filter((entry) => !isVoucher(entry, digest)),
+    writtenOff: books.writtenOff.filter((entry) => !isVoucher(entry, digest)),
   };
+}
+
+function applyWrittenOff(books: PayerBooks, digest: Bytes32): PayerBooks {
+  const found = books.unconfirmed.find((entry): entry is UnconfirmedVoucher => isVoucher(entry, digest));
+  if (found === undefined) return books;
+  const writtenOff = [...books.writtenOff, found].slice(-UNCONFIRMED_MAX);
+  return { ...applyVoided(books, digest), writtenOff };
 }
 
 /** The books after a record. Total: a record that no longer applies changes nothing. */
@@ -337,6 +383,8 @@ export function applyRecord(books: PayerBooks, record: PayerRecord): PayerBooks 
       return applyConfirmed(books, record);
     case 'voided':
       return applyVoided(books, record.digest);
+    case 'writtenOff':
+      return applyWrittenOff(books, record.digest);
     case 'tickRevealed':
       return applyTick(books, record.k);
     case 'streamClosed':
@@ -346,8 +394,19 @@ export function applyRecord(books: PayerBooks, record: PayerRecord): PayerBooks 
       return applyTickEnded(books, record);
     case 'lease':
       return { ...books, lease: record };
-    case 'hubKey':
-      return { ...books, hubKeys: withHubKey(books.hubKeys, record) };
+    case 'hubKey': {
+      const { type: _, ...key } = record;
+      // With a new epoch nothing counts that keys of the epochs before have signed.
+      const lease = key.epoch > books.hub.epoch ? undefined : books.lease;
+      return withHubKey({ ...books, lease }, key);
+    }
+    case 'hubKeyRevoked': {
+      const { address, at } = record;
+      const ends = books.lease !== undefined && equalBytes(books.lease.signer, address);
+      return withoutHubKey({ ...books, lease: ends ? undefined : books.lease }, { address, at });
+    }
+    case 'registering':
+      return { ...books, counter: record.counter };
     case 'certificate': {
       // By terminal and payee: any payee can certify any terminal, and must not push out the right one's.
       const others = books.certificates.filter(
@@ -361,7 +420,14 @@ export function applyRecord(books: PayerBooks, record: PayerRecord): PayerBooks 
     case 'acknowledged':
       return { ...books, outbox: books.outbox.filter((entry) => !equalBytes(entry.digest, record.digest)) };
     case 'head':
-      return { ...books, seq: record.seq, spent: record.spent };
+      return {
+        ...books,
+        seq: record.seq,
+        spent: record.spent,
+        time: record.time,
+        counter: record.counter,
+        hub: { ...NO_TRUST, epoch: record.epoch },
+      };
     case 'lane': {
       const { type: _, ...lane } = record;
       return { ...books, lanes: withLane(books.lanes, lane) };
@@ -369,6 +435,10 @@ export function applyRecord(books: PayerBooks, record: PayerRecord): PayerBooks 
     case 'unconfirmedVoucher': {
       const { type: _, ...fields } = record;
       return { ...books, unconfirmed: [...books.unconfirmed, { ...fields, kind: 'voucher' }] };
+    }
+    case 'writtenOffVoucher': {
+      const { type: _, ...fields } = record;
+      return { ...books, writtenOff: [...books.writtenOff, { ...fields, kind: 'voucher' }] };
     }
     case 'unconfirmedTick': {
       const { type: _, ...fields } = record;
@@ -391,8 +461,10 @@ export function applyRecord(books: PayerBooks, record: PayerRecord): PayerBooks 
 export function snapshot(books: PayerBooks): PayerRecord[] {
   const records: PayerRecord[] = [];
   if (books.channel !== undefined) records.push({ type: 'channelOpened', channel: books.channel });
-  records.push({ type: 'head', seq: books.seq, spent: books.spent }, { type: 'time', at: books.time });
-  for (const key of books.hubKeys) records.push({ ...key, type: 'hubKey' });
+  const { seq, spent, time, counter, hub } = books;
+  records.push({ type: 'head', seq, spent, time, counter, epoch: hub.epoch });
+  for (const key of hub.keys) records.push({ ...key, type: 'hubKey' });
+  for (const key of hub.revoked) records.push({ ...key, type: 'hubKeyRevoked' });
   if (books.lease !== undefined) records.push(books.lease);
   for (const certificate of books.certificates) records.push({ ...certificate, type: 'certificate' });
   for (const lane of books.lanes) records.push({ ...lane, type: 'lane' });
@@ -400,6 +472,7 @@ export function snapshot(books: PayerBooks): PayerRecord[] {
     if (entry.kind === 'voucher') records.push({ ...entry, type: 'unconfirmedVoucher' });
     else records.push({ ...entry, type: 'unconfirmedTick' });
   }
+  for (const entry of books.writtenOff) records.push({ ...entry, type: 'writtenOffVoucher' });
   if (books.stream !== undefined) records.push({ ...books.stream, type: 'openStream' });
   for (const { digest, collected } of books.outbox) {
     records.push({ type: 'copy', digest, ...collected } satisfies { type: 'copy' } & CopyRecord);

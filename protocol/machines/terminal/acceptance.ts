@@ -4,15 +4,16 @@
  */
 import { type Bytes32, equalBytes } from '../../bytes.ts';
 import { type Amount, type ChannelId, UINT48_MAX } from '../../integers.ts';
-import { CHANNEL_CAP_TAPS, DEFAULT_TIMING, TICK_VALUE_DIVISOR } from '../../limits.ts';
+import { CHANNEL_CAP_TAPS, TICK_VALUE_DIVISOR, VOIDS_WAITING_MAX } from '../../limits.ts';
 import type { RefusalName } from '../../refusals.ts';
-import { type Request, SCOPE_ANY, type Voucher } from '../../vouchers.ts';
+import type { Request, Voucher } from '../../vouchers.ts';
 import type { MessageOf } from '../../wire/messages.ts';
-import { signedByHub } from '../hub-keys.ts';
+import { signedNow } from '../trusting.ts';
 import { timeNow } from '../time.ts';
-import type { LaneStream, TerminalLane } from './books.ts';
+import { numbersRefusal } from '../collected.ts';
+import { type LaneStream, type TerminalLane, voidsWaiting } from './books.ts';
 import { mayGetTick } from './room.ts';
-import type { TerminalTurn } from './state.ts';
+import type { HeldLease, TerminalTurn } from './state.ts';
 
 type Lease = MessageOf<'lease'>;
 
@@ -22,28 +23,36 @@ export interface Candidate {
   readonly request: Request;
   readonly signature: Uint8Array;
   readonly digest: Bytes32;
-  readonly lease: Lease;
+  readonly held: HeldLease;
   readonly lane: TerminalLane | undefined;
 }
 
-/** Offline acceptance ends with the lease; the clock may be off by clockError at its beginning. */
-function leaseRefusal(turn: TerminalTurn, lease: Lease): RefusalName | undefined {
+/**
+ * Offline acceptance ends with the lease; the clock may be off by clockError at its beginning. Before a tick (`begun`) that
+ * needs no second look: time only grows.
+ */
+function leaseRefusal(
+  turn: TerminalTurn,
+  { lease, until, isWide }: HeldLease,
+  begun: boolean,
+): RefusalName | undefined {
   const member = turn.books.member;
   const now = timeNow(turn.volatile.time, turn.nowMs);
-  const inScope =
-    equalBytes(lease.scope, SCOPE_ANY) ||
-    (member !== undefined && equalBytes(lease.scope, member.scope) && now <= member.expiresAt);
+  // Taken only where the merchant chose to: nothing covers it.
+  const inScope = isWide
+    ? turn.settings.wideMax !== undefined
+    : member !== undefined && equalBytes(lease.scope, member.scope) && now <= member.expiresAt;
   if (!inScope) return 'lease_scope';
-  if (lease.issuedAt > now + DEFAULT_TIMING.clockError) return 'lease_future';
-  if (now > lease.expiresAt) return 'lease_expired';
+  if (!begun && lease.issuedAt > now + turn.settings.timing.clockError) return 'lease_future';
+  if (now > until) return 'lease_expired';
   return turn.books.revoked.includes(lease.channel) ? 'revoked' : undefined;
 }
 
 /** Did the lease's payer sign these very bytes? Costs one recovery. */
-function notSigned(turn: TerminalTurn, { digest, signature, lease }: Candidate): boolean {
+function notSigned(turn: TerminalTurn, { digest, signature, held }: Candidate): boolean {
   const key = turn.volatile.greeted?.key;
   const signer = turn.context.signing.suite.recover(digest, signature, key);
-  return signer === undefined || !equalBytes(signer, lease.payer);
+  return signer === undefined || !equalBytes(signer, held.lease.payer);
 }
 
 const sumWrong = ({ voucher, request }: Candidate): boolean =>
@@ -73,13 +82,14 @@ const overflows = (voucher: Voucher): boolean =>
 /** What a channel may owe at this terminal until the hub acknowledges; a new lease does not reset it. */
 export function channelCap(turn: TerminalTurn, lease: Lease): number {
   // A hub may set no limit: the product may then be above any amount, but is still a safe integer.
-  return turn.settings.capChannel ?? lease.tapLimit * CHANNEL_CAP_TAPS;
+  const own = turn.settings.capChannel ?? lease.tapLimit * CHANNEL_CAP_TAPS;
+  return own < lease.cap ? own : lease.cap;
 }
 
 function capRefusal(
   turn: TerminalTurn,
   channel: ChannelId,
-  lease: Lease,
+  { lease, isWide }: HeldLease,
   more: Amount,
 ): RefusalName | undefined {
   const outbox = turn.books.outbox;
@@ -92,14 +102,14 @@ function capRefusal(
     if (entry.channel === channel) ofChannel += entry.exposure;
   }
   if (ofChannel > channelCap(turn, lease)) return 'cap_channel';
-  return ofAll > turn.settings.capTotal ? 'cap_total' : undefined;
+  if (ofAll > turn.settings.capTotal) return 'cap_total';
+  return isWide && ofAll > (turn.settings.wideMax ?? 0) ? 'cap_uncovered' : undefined;
 }
 
 /** What the lane alone says against a voucher. */
 function laneRefusal(candidate: Candidate): RefusalName | undefined {
   if (seqStale(candidate)) return 'seq_stale';
-  if (baseStale(candidate)) return 'base_stale';
-  return sumWrong(candidate) ? 'sum_wrong' : undefined;
+  return baseStale(candidate) ? 'base_stale' : undefined;
 }
 
 /** Does it end a stream? Its place was kept when the stream was opened. */
@@ -108,20 +118,22 @@ const closes = ({ voucher, request, lane }: Candidate): boolean =>
 
 /** Why a voucher for the open request is not accepted, or undefined when it is. */
 export function acceptanceRefusal(turn: TerminalTurn, candidate: Candidate): RefusalName | undefined {
-  const { voucher, request, lease } = candidate;
+  const { voucher, request, held } = candidate;
+  const { lease } = held;
   const { amount } = request;
   if (turn.books.outbox.length >= turn.settings.outboxMax && !closes(candidate)) return 'outbox_full';
-  if (!turn.volatile.time.based) return 'no_time_basis';
+  if (!turn.based) return 'no_time_basis';
   if (tickTooDear(voucher, lease)) return 'stream_terms';
-  const ofLease = leaseRefusal(turn, lease);
+  const ofLease = leaseRefusal(turn, held, false);
   if (ofLease !== undefined) return ofLease;
   if (notSigned(turn, candidate)) return 'signature';
   const ofLane = laneRefusal(candidate);
   if (ofLane !== undefined) return ofLane;
+  if (sumWrong(candidate)) return 'sum_wrong';
   if (voucher.spent - amount < lease.spentFrom) return 'before_lease';
   if (amount > lease.tapLimit) return 'terminal_over_tap_limit';
   if (voucher.spent > lease.spendLimit || overflows(voucher)) return 'terminal_over_spend_limit';
-  return capRefusal(turn, voucher.channel, lease, amount);
+  return capRefusal(turn, voucher.channel, held, amount);
 }
 
 /** May it have been answered here on a lane that was evicted since? */
@@ -134,26 +146,28 @@ const forgotten = (turn: TerminalTurn, { request, lane }: Candidate): boolean =>
  */
 function neverAccepted(turn: TerminalTurn, { digest }: Candidate): boolean {
   const { unknown } = turn.volatile;
-  const { hubKeys, evictedPosition } = turn.books;
+  const { evictedPosition } = turn.books;
   if (unknown === undefined || !equalBytes(unknown.entry, digest) || unknown.size <= evictedPosition)
     return false;
-  return signedByHub(turn.context.signing, hubKeys, 'Unknown', unknown, unknown.signature, turn.now);
+  return signedNow(turn, 'Unknown', unknown, unknown.signature);
 }
 
 /**
- * Why a late voucher for a closed request is not voided, or undefined when it is (rule 4). How many voids of one channel
- * may wait is not bounded yet (rule 15).
+ * Why a late voucher for a closed request is not voided, or undefined when it is (rules 4 and 15): nothing enters the outbox
+ * that no hub ever takes, and of one channel only so much.
  */
 export function voidRefusal(turn: TerminalTurn, candidate: Candidate): RefusalName | undefined {
-  const { request } = candidate;
+  const { request, voucher } = candidate;
   // The payer says when the request was made. A terminal never asked in its own future; taking such a time would
   // push what it remembers of evicted lanes, and so refuse everybody's late vouchers.
-  const future = request.at > turn.now + DEFAULT_TIMING.clockError;
+  const future = request.at > turn.now + turn.settings.timing.clockError;
   if (turn.books.outbox.length >= turn.settings.outboxMax) return 'outbox_full';
-  if (future) return turn.volatile.time.based ? 'not_mine' : 'no_time_basis';
+  if (future) return turn.based ? 'not_mine' : 'no_time_basis';
   if (notSigned(turn, candidate)) return 'signature';
   if (forgotten(turn, candidate) && !neverAccepted(turn, candidate)) return 'ask_hub';
-  return laneRefusal(candidate);
+  const ofLane = laneRefusal(candidate) ?? numbersRefusal(voucher, request);
+  if (ofLane !== undefined) return ofLane;
+  return voidsWaiting(turn.books, voucher.channel) >= VOIDS_WAITING_MAX ? 'voids_waiting' : undefined;
 }
 
 /** Why the next tick of a stream would not be taken, or undefined when it would (rule 5, before every tick). */
@@ -162,13 +176,14 @@ export function nextTickRefusal(
   channel: ChannelId,
   stream: LaneStream,
 ): RefusalName | undefined {
-  const lease = turn.leaseOf(channel);
-  if (lease === undefined) return 'lease_missing';
+  const held = turn.leaseOf(channel);
+  if (held === undefined) return 'lease_missing';
+  const lease = held.lease;
   const voucher = stream.voucher;
-  if (!turn.volatile.time.based) return 'no_time_basis';
-  const ofLease = leaseRefusal(turn, lease);
+  if (!turn.based) return 'no_time_basis';
+  const ofLease = leaseRefusal(turn, held, true);
   if (ofLease !== undefined) return ofLease;
   if (voucher.spent + voucher.tickValue * (stream.k + 1) > lease.spendLimit)
     return 'terminal_over_spend_limit';
-  return capRefusal(turn, channel, lease, voucher.tickValue);
+  return capRefusal(turn, channel, held, voucher.tickValue);
 }
