@@ -46,7 +46,7 @@ const packetsAt = (mtu: number): number => (mtu < 60 ? 44 : 13);
 const FLASH_MAX = { payer: 45, till: 50 };
 const EFFECTS_MAX = { payer: 7, till: 7 };
 /** Purchases between two syncs: the outbox has room for more, the cap of a channel not for much more. */
-const SYNC_EACH = 40;
+const SYNC_EACH = 10;
 const SYNC_MS = 60_000;
 
 class BleMeeting extends Links implements Meeting<BleCut> {
@@ -182,7 +182,7 @@ async function run(options: BleOptions, bluez: Bluez, closers: (() => unknown)[]
     bluez.air.mtu = random.pick(MTUS);
     bluez.air.latencyMs = random.chance(100) ? random.below(4) : 0;
     const price = 10_000 + purchases.length;
-    const done = await purchase(shop, meeting, price, breaks(random, bluez.air.mtu));
+    const done = await purchase(shop, meeting, price, breaks(random, bluez.air.mtu), () => syncs.all());
     purchases.push(done);
     cuts += done.cuts;
     if (purchases.length % SYNC_EACH === 0) {

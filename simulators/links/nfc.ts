@@ -43,7 +43,7 @@ const TORN = Uint8Array.of(0);
 const COMMANDS_MAX = 9;
 const FLASH_MAX = { payer: 45, till: 50 };
 const EFFECTS_MAX = { payer: 7, till: 7 };
-const HAND_IN_EACH = 40;
+const HAND_IN_EACH = 10;
 
 class NfcMeeting extends Links implements Meeting<NfcCut> {
   readonly card: ApduCard;
@@ -146,7 +146,9 @@ async function run(options: NfcOptions, closers: (() => unknown)[]): Promise<Nfc
   const purchases: Purchase[] = [];
   let cuts = 0;
   while (purchases.length < options.taps || cuts < options.cuts) {
-    const done = await purchase(shop, meeting, 10_000 + purchases.length, breaks(random));
+    const done = await purchase(shop, meeting, 10_000 + purchases.length, breaks(random), () =>
+      handIn(shop, hub.url),
+    );
     purchases.push(done);
     cuts += done.cuts;
     if (purchases.length % HAND_IN_EACH !== 0) continue;

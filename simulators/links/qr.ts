@@ -142,7 +142,7 @@ export async function runQr(options: {
       for (const side of SIDES) await handInByCode(shop, side, hub.url, film);
     };
     while (purchases.length < options.taps) {
-      purchases.push(await purchase(shop, meeting, 10_000 + purchases.length, []));
+      purchases.push(await purchase(shop, meeting, 10_000 + purchases.length, [], handIn));
       if (purchases.length % HAND_IN_EACH !== 0) continue;
       await handIn();
       options.say(`qr: ${purchases.length} taps, ${film.missed} of ${film.shown} frames missed`);

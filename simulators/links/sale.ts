@@ -19,7 +19,7 @@ export interface Meeting<Cut> {
    * ends know.
    */
   end(stalled: boolean): Promise<void>;
-  /** How long the customer waits for something to happen, milliseconds; half a minute where it is not said. */
+  /** How long the customer waits for something to happen, milliseconds; ten seconds where it is not said. */
   readonly patienceMs?: number;
   /** Tells when any of these may have changed. */
   onChange(wake: () => void): () => void;
@@ -29,11 +29,14 @@ export interface Meeting<Cut> {
 export type Break<Cut> = { readonly power: PowerPlan } | { readonly link: Cut };
 
 /** How long one attempt may take: a tap takes well below a second, a loaded machine is slow. */
-const ATTEMPT_MS = 30_000;
+const ATTEMPT_MS = 10_000;
 /** How long a link may take to notice that it broke. */
 const AFTER_CUT_MS = 8_000;
 /** Attempts of one purchase, beyond those that are planned to break. */
 const ATTEMPTS_MAX = 12;
+
+/** Entries that may wait before a device goes to its hub. */
+const OUTBOX_CALM = 24;
 
 export interface Purchase {
   readonly price: number;
@@ -44,12 +47,16 @@ export interface Purchase {
   readonly story: readonly string[];
 }
 
-/** Sells for `price`; breaks one attempt after the other as `breaks` says, then lets it go through. */
+/**
+ * Sells for `price`; breaks one attempt after the other as `breaks` says, then lets it go through. `relieve`: hands in what
+ * waits for the hub; a till takes nothing new from a channel of which too many void vouchers wait.
+ */
 export async function purchase<Cut>(
   shop: Shop,
   meeting: Meeting<Cut>,
   price: number,
   breaks: readonly Break<Cut>[],
+  relieve: () => Promise<void>,
 ): Promise<Purchase> {
   const { payer } = shop.actors;
   const from = payer.notices.length;
@@ -91,6 +98,8 @@ export async function purchase<Cut>(
     }
     shop.plan(undefined);
     await meeting.end(!happened);
+    const full = shop.dead === undefined && shop.till.state.books.outbox.length > OUTBOX_CALM;
+    if (full || (!happened && shop.dead === undefined)) await relieve();
     const { dead } = shop;
     story.push(tell(shop, broken, dead, meeting.cutHappened()));
     if (dead !== undefined) {

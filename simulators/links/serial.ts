@@ -33,7 +33,7 @@ export interface SerialCut {
 const BYTES_MAX = 700;
 const FLASH_MAX = { payer: 45, till: 50 };
 const EFFECTS_MAX = { payer: 7, till: 7 };
-const HAND_IN_EACH = 40;
+const HAND_IN_EACH = 10;
 /** One byte in so many has a flipped bit. */
 const FLIPPED = 4000;
 const APPEAR_MS = 10_000;
@@ -200,7 +200,9 @@ export async function runSerial(options: {
     const purchases: Purchase[] = [];
     let cuts = 0;
     while (purchases.length < options.taps || cuts < options.cuts) {
-      const done = await purchase(shop, meeting, 10_000 + purchases.length, breaks(random));
+      const done = await purchase(shop, meeting, 10_000 + purchases.length, breaks(random), () =>
+        handIn(shop, hub.url),
+      );
       purchases.push(done);
       cuts += done.cuts;
       if (purchases.length % HAND_IN_EACH !== 0) continue;
