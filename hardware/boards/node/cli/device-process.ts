@@ -180,11 +180,17 @@ export class DeviceProcess {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => this.exit(0));
     this.output.say('ready', { event: 'ready', address: this.folder.address, frozen: runtime.frozen });
     // Whoever starts it by hand holds it to a till.
-    if (!this.options.control) tap.press?.();
+    if (!this.options.control) {
+      tap.press?.();
+      // A scanner types what it reads.
+      if (tap.scan !== undefined)
+        createInterface({ input: process.stdin }).on('line', (text) => tap.scan?.(text));
+    }
     if (this.options.control) {
       this.obey({
         ...controls,
         ...(tap.press !== undefined && { press: () => tap.press?.() }),
+        ...(tap.scan !== undefined && { scan: (text) => tap.scan?.(String(text)) }),
         connect,
         disconnect: () => {
           runtime.detachUplink();

@@ -1,11 +1,12 @@
 /** Opens a device's tap link, whatever kind its address names: by a table, each kind in a file of its own. */
 import { ApduCard, type CardEnd } from '../../../../device/links/apdu.ts';
 import { TAP_GATT } from '../../../../device/links/gatt.ts';
+import { QrLink } from '../../../../device/links/qr.ts';
 import { Intent, type IntentPolicy } from '../../../../device/links/intent.ts';
 import type { Link } from '../../../interfaces/index.ts';
 import { SundialError } from '../../../../protocol/errors.ts';
 import type { Notice } from '../../../../protocol/machines/effects.ts';
-import { nodeClock } from '../host.ts';
+import { nodeClock, nodeEntropy } from '../host.ts';
 import { serialLinks } from '../serial-link.ts';
 import { listenForTaps, seekTerminal } from '../socket-link.ts';
 import type { LinkAddress, LinkScheme } from './address.ts';
@@ -13,6 +14,7 @@ import { bleCentral } from './ble/central.ts';
 import { blePeripheral } from './ble/peripheral.ts';
 import { cardReader } from './nfc/reader.ts';
 import { virtualCard } from './nfc/virtual-card.ts';
+import { codeText } from './qr/image.ts';
 
 /** What a device is told of and tells its link. */
 export interface TapOptions {
@@ -29,6 +31,8 @@ export interface OpenTap {
   close(): void;
   /** The wearer presses; absent where a touch is the intent. */
   press?(): void;
+  /** What a scanner read; absent where there is none. */
+  scan?(text: string): void;
   /** Told of every notice of the device. */
   notice?(notice: Notice): void;
 }
@@ -124,8 +128,32 @@ const openCard: Open<'vpcd'> = async ({ port }, { side, onLink }) => {
   return { close: () => void card.close() };
 };
 
-const openQr: Open<'qr'> = async () => {
-  throw wrongSide('qr: is not here yet', 'Give another.');
+/** How often the display is looked at, milliseconds: a sequence shows its next frame then. */
+const FRAME_MS = 250;
+
+/** Codes in the terminal's window; what a scanner types comes back by `scan`. */
+const openQr: Open<'qr'> = async (_address, { side, onLink, say }) => {
+  const begin = (): QrLink =>
+    new QrLink({ clock: nodeClock, first: side === 'payer', nonce: nodeEntropy.random(2), onLink });
+  let display = begin();
+  let shown: string | undefined;
+  let frame = 0;
+  const timer = setInterval(() => {
+    const text = display.frame(frame++);
+    if (text !== undefined && text !== shown) say(`${text}\n${codeText(text)}`);
+    shown = text;
+  }, FRAME_MS);
+  return {
+    close() {
+      clearInterval(timer);
+      display.end();
+    },
+    press() {
+      display.end();
+      display = begin();
+    },
+    scan: (text) => display.scan(text.trim()),
+  };
 };
 
 const OPENERS: { readonly [S in LinkScheme]: Open<S> } = {
