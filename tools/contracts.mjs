@@ -10,8 +10,11 @@ import { root } from './ensure.mjs';
 /** What is deployed: source file and contract. */
 const wanted = [
   ['contracts/src/Time.sol', 'Time'],
+  ['contracts/src/Registry.sol', 'Registry'],
   ['contracts/src/Vault.sol', 'Vault'],
-  ['@openzeppelin/contracts/governance/TimelockController.sol', 'TimelockController'],
+  ['contracts/src/Pots.sol', 'Pots'],
+  ['contracts/src/Reserve.sol', 'Reserve'],
+  ['contracts/src/Timelock.sol', 'Timelock'],
 ];
 
 /** Must equal contracts/foundry.toml, so that the tests run the code that is deployed. */
