@@ -11,17 +11,23 @@ const structs = {
   Stream:
     'uint32 channel,uint32 seq,uint48 spent,address payee,uint48 paid,bytes32 request,bytes32 anchor,uint48 tickValue,uint16 ticks',
   Lease:
-    'uint32 channel,address payer,uint48 spentFrom,uint48 spendLimit,uint48 tapLimit,uint40 issuedAt,uint40 expiresAt,bytes32 scope',
+    'uint32 channel,address payer,uint48 spentFrom,uint48 spendLimit,uint48 tapLimit,uint48 cap,uint48 guarantee,uint40 issuedAt,uint40 expiresAt,bytes32 scope',
   LeaseRequest: 'uint32 channel,uint32 seq,uint48 spent,uint40 at,bytes32 scope',
   Terminal: 'address terminal,address payee,uint40 expiresAt',
   Synced: 'address terminal,uint40 at',
   Member: 'bytes32 scope,address terminal,uint40 expiresAt',
-  HubKey: 'address next,uint40 from,uint40 until',
+  HubKey: 'address key,uint40 from,uint40 until,uint32 epoch,uint40 signedAt',
+  HubKeyRevoked: 'address key,uint40 at',
+  Register: 'bytes32 hub,address device,address payee,uint32 counter',
+  Login: 'bytes32 hub,address device,uint32 counter',
   Receipt: 'bytes32 voucher',
   Acknowledgement: 'bytes32 entry,uint48 position,uint40 at',
-  Unknown: 'bytes32 entry,uint48 size',
+  Kept: 'bytes32 entry,uint48 position,uint40 at',
+  Unknown: 'bytes32 entry,uint48 size,address terminal,uint40 synced',
   Credit: 'bytes32 voucher,uint48 credited',
-  Beacon: 'uint40 at,uint48 height,bytes32 revocations,bytes32 checkpoint',
+  Released: 'uint32 channel,address payee,uint40 until',
+  ClearanceEnded: 'bytes32 request',
+  Beacon: 'uint40 at,uint48 height,bytes32 revocations,bytes32 checkpoint,bytes16 nonce',
 };
 
 const domains = [

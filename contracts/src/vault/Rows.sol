@@ -140,6 +140,11 @@ library Rows {
     function make(bytes32 separator) internal pure returns (Row memory row) {
         row.typehash = VOUCHER_TYPEHASH;
         row.kind = PLAIN;
+        setDomain(row, separator);
+    }
+
+    /// @notice Makes a row's digests belong to a domain.
+    function setDomain(Row memory row, bytes32 separator) internal pure {
         assembly ("memory-safe") {
             mstore(add(row, 0x260), shl(240, 0x1901))
             mstore(add(row, 0x262), separator)

@@ -53,7 +53,7 @@ abstract contract Settlement is Payees {
     /// Settles a batch. `due`: every row settles at once, whoever submits it.
     function _settle(bytes calldata batch, bool due) internal {
         // These two stand at fixed addresses: _settlePlain counts on it.
-        Rows.Row memory plain = Rows.make(domainSeparator());
+        Rows.Row memory plain = Rows.make(0);
         Rows.Reader memory reader;
         {
             uint256 plainAt;
@@ -66,7 +66,9 @@ abstract contract Settlement is Payees {
         }
         reader.fast = due || _isSettler(msg.sender);
         _readHeader(batch, reader);
-        Rows.Row memory row = Rows.make(domainSeparator());
+        bytes32 separator = domainSeparator();
+        Rows.setDomain(plain, separator);
+        Rows.Row memory row = Rows.make(separator);
         uint256 outcomes;
         assembly ("memory-safe") {
             // The first two words of the log's data stand before the outcomes.

@@ -164,7 +164,8 @@ abstract contract VaultBase is ReentrancyGuardTransient {
     /// @notice Seconds that the vault has not been frozen. Exits and claim windows run on this clock, so a freeze
     /// stops them as long as it stops everyone else, and eats nobody's time.
     function clock() public view returns (uint40) {
-        Freeze memory freeze = _freeze;
+        // In storage: settling counts on how much memory was taken before it.
+        Freeze storage freeze = _freeze;
         uint256 end = block.timestamp < freeze.until ? block.timestamp : freeze.until;
         return uint40(block.timestamp - freeze.earlier - (end - freeze.since));
     }
