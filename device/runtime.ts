@@ -9,7 +9,7 @@
 import type { Clock, Entropy, Link, SecureKey, Uplink } from '../hardware/interfaces/index.ts';
 import type { Bytes32 } from '../protocol/bytes.ts';
 import { SundialError, unreachable } from '../protocol/errors.ts';
-import { seconds } from '../protocol/integers.ts';
+import { isSeconds, type Seconds } from '../protocol/integers.ts';
 import { TAP_MESSAGE_BYTES_MAX } from '../protocol/limits.ts';
 import type { DeviceEvent, Effect, Notice, Step } from '../protocol/machines/effects.ts';
 import { decodeMessage, encodeMessage } from '../protocol/wire/messages.ts';
@@ -162,7 +162,7 @@ export class Runtime<
     const done = this.dispatch(this.bootEvent());
     const tick = (): void => {
       this.stopClock = this.host.clock.schedule(CLOCK_MS, () => {
-        void this.dispatch({ type: 'clock' });
+        void this.dispatch({ type: 'clock', ...this.realTime() });
         if (this.againAtMs !== undefined && this.host.clock.monotonicMs() >= this.againAtMs) this.again();
         tick();
       });
@@ -172,8 +172,13 @@ export class Runtime<
   }
 
   private bootEvent(): DeviceEvent {
+    return { type: 'boot', ...this.realTime(), seed: this.host.entropy.random(32) };
+  }
+
+  /** What a clock that kept running says; one that says no time at all says nothing. */
+  private realTime(): { readonly realTime?: Seconds } {
     const realTime = this.host.clock.realTimeSeconds();
-    return realTime === undefined ? { type: 'boot' } : { type: 'boot', realTime: seconds(realTime) };
+    return isSeconds(realTime) ? { realTime } : {};
   }
 
   /** Ends clock and links. What was stored stays. */

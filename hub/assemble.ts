@@ -4,9 +4,11 @@
  * first (they may refuse), then the books from replay, then what talks to others.
  */
 import { fromHex } from '../protocol/bytes.ts';
-import { channelId, seconds } from '../protocol/integers.ts';
+import { channelId, type Seconds, seconds, UINT40_MAX } from '../protocol/integers.ts';
+import { encodeMessage } from '../protocol/wire/messages.ts';
 import { signBeacon } from './beacon.ts';
 import { type Closers, withClosers } from './closers.ts';
+import { type Certificate, HubKeys, type Revocation } from './crypto/hub-keys.ts';
 import type { RecoverPool } from './crypto/recover-pool.ts';
 import { Devices } from './devices.ts';
 import { errorFields } from './errors.ts';
@@ -27,6 +29,8 @@ import { Watch } from './watch/watch.ts';
 
 /** What a hub is told besides its ports. */
 export interface HubSetup extends IntakeContext, Pace {
+  /** Certificates and revocations of the hub's root, beside those that the registry has. */
+  readonly rootWords: readonly (Certificate | Revocation)[];
   /** First block that can hold events of the vault. */
   readonly startBlock: number;
   /** Rows of one settlement. */
@@ -62,8 +66,15 @@ export interface AssembledHub {
   readonly rounds: Rounds;
   /** Devices that are connected, as the broker says. */
   readonly online: ReadonlySet<string>;
+  /** The keys that it signs with. */
+  readonly keys: HubKeys;
   /** Puts a channel on the revocation list, or off it again; resolves when durable and published. */
   revoke(channel: number, revoked: boolean): Promise<void>;
+  /**
+   * Takes a certificate or a revocation of the root; resolves when durable and told to the devices that are there. Rejects
+   * with `hub_key_word`.
+   */
+  takeRootWord(word: Certificate | Revocation): Promise<void>;
   /** Begins the rounds; resolves when L2 was looked at, or did not answer for a moment. */
   begin(): Promise<void>;
   /** Stops in order; what was acknowledged is durable anyway. Safe to call twice. */
@@ -79,7 +90,7 @@ export async function assembleHub(ports: Ports, setup: HubSetup): Promise<Assemb
 }
 
 async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promise<AssembledHub> {
-  const { time, signer, l2 } = ports;
+  const { time, l2 } = ports;
   const { signing, log, metrics, observer = {} } = setup;
   const online = new Set<string>();
   let ingest: Ingest | undefined;
@@ -117,6 +128,14 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
 
   // ---- who decides and who acts ----
 
+  const now = (): Seconds =>
+    intake.state.block?.at ?? seconds(Math.min(Math.floor(time.nowMs() / 1000), UINT40_MAX));
+  const signer = new HubKeys(signing, setup.hub.root, ports.signers, now);
+  for (const word of [...setup.rootWords, ...registry.rootWords()]) signer.take(word);
+  const tellKeys = (device: string): void => {
+    for (const word of signer.words()) send(device, encodeMessage(word));
+  };
+
   const devices = new Devices(registry, send, log);
   const intake = new IntakeRuntime(setup, {
     journal,
@@ -127,7 +146,14 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     send,
     observe: observer.effect,
     defect: observer.defect,
-    registered: (device, message) => devices.registered(device, message),
+    registered: (device, message) => {
+      tellKeys(device);
+      devices.registered(device, message);
+    },
+    timeAsked: async (device, nonce) => {
+      const signed = await signBeacon(signing, signer, intake.state, journal, setup.timing, nonce);
+      if (signed !== undefined) send(device, signed.beacon);
+    },
     // Devices hear of it at once; a proof, if that was the reason, goes to L2 with the next look.
     revocations: () => {
       rounds.batchDue();
@@ -188,9 +214,9 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
 
   // ---- the past ----
 
-  for (const [device, { payee }] of Object.entries(registry.state.devices)) {
-    if (payee === undefined) continue;
-    await intake.handle({ type: 'terminal', terminal: fromHex(device, 20), payee: fromHex(payee, 20) });
+  for (const [device, { payee, counter }] of Object.entries(registry.state.devices)) {
+    const certified = payee === undefined ? undefined : fromHex(payee, 20);
+    await intake.handle({ type: 'device', device: fromHex(device, 20), counter, payee: certified });
   }
   watch.restore();
   const edit = new Edit();
@@ -232,6 +258,13 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     settle,
     rounds,
     online,
+    keys: signer,
+    takeRootWord: async (word) => {
+      if (!signer.take(word)) return;
+      await registry.addRootWord(word);
+      for (const device of online) tellKeys(device);
+      await rounds.publishNow();
+    },
     revoke: async (channel, revoked) => {
       await setRevoked(intake, channelId(channel), revoked);
       await rounds.publishNow();

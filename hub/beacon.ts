@@ -1,6 +1,6 @@
 /** What the hub says to everyone: L2 time and height, the revoked channels, and a checkpoint of its ledger. */
 import type { SecureKey } from '../hardware/interfaces/index.ts';
-import { concatBytes, uintBytes } from '../protocol/bytes.ts';
+import { type Bytes16, concatBytes, uintBytes, ZERO_BYTES16 } from '../protocol/bytes.ts';
 import type { Timing } from '../protocol/limits.ts';
 import type { Signing } from '../protocol/signing/digests.ts';
 import { encodeMessage } from '../protocol/wire/messages.ts';
@@ -20,13 +20,14 @@ export interface SignedBeacon {
   readonly unlisted: number;
 }
 
-/** The present beacon and the list it commits to, or undefined before the first L2 block was seen. */
+/** The present beacon (to whoever asked with `nonce`, or to all) and the list it commits to, or undefined before the first L2 block was seen. */
 export async function signBeacon(
   signing: Signing,
   key: SecureKey,
   state: IntakeState,
   journal: Journal,
   timing: Timing,
+  nonce: Bytes16 = ZERO_BYTES16,
 ): Promise<SignedBeacon | undefined> {
   if (state.block === undefined) return undefined;
   // Only what is durable is published: a revocation that is still being written follows with the next beacon.
@@ -37,6 +38,7 @@ export async function signBeacon(
     height: state.block.height,
     revocations: signing.suite.keccak256(concatBytes(...channels.map((id) => uintBytes(id, 4)))),
     checkpoint: hash,
+    nonce,
   };
   const signature = await key.sign(signing.digest('Beacon', fields));
   return {

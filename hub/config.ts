@@ -56,8 +56,15 @@ const configSchema = z.strictObject({
     pollMs: span(50, 60_000).default(2_000),
   }),
   keys: z.strictObject({
-    /** Signs acknowledgements, leases and beacons. */
-    signing: secret,
+    /** Sign acknowledgements, leases and beacons: one, or several that follow each other as the root certified them. */
+    signing: z.union([secret.transform((one) => [one]), z.array(secret).min(1, 'want a key').max(8)]),
+    /** Address of the root, the cold key that certifies and revokes those. Devices pin it. */
+    root: address,
+    /** What the root signed (`sundial hub-key certify`), as it was printed; `sundial hub-key install` adds more. */
+    words: z
+      .array(z.string().regex(/^0x([0-9a-f]{2})+$/, 'want what hub-key printed'))
+      .max(64)
+      .default([]),
     /** Pays the gas of settlements. */
     settlement: secret,
   }),

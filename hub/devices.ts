@@ -55,7 +55,7 @@ export class Devices {
 const ROLE_NAMES = Object.fromEntries(Object.entries(ROLES).map(([name, number]) => [number, name]));
 
 function deviceEntry(message: MessageOf<'register'>): RegisteredDevice {
-  const { role, channel, payee, certificateExpiresAt, entropyCertified } = message;
+  const { role, channel, payee, certificateExpiresAt, entropyCertified, counter } = message;
   return {
     role: ROLE_NAMES[role] as RegisteredDevice['role'],
     ...(channel !== undefined && { channel }),
@@ -63,5 +63,6 @@ function deviceEntry(message: MessageOf<'register'>): RegisteredDevice {
     ...(isTerminal(message) && payee !== undefined && { payee: toHex(payee) }),
     ...(isTerminal(message) && certificateExpiresAt !== undefined && { certificateExpiresAt }),
     entropyCertified: entropyCertified === 1,
+    counter,
   };
 }

@@ -2,6 +2,7 @@
 import { getHeapStatistics } from 'node:v8';
 import { privateKeyToAccount } from 'viem/accounts';
 import { fromHex, toHex } from '../protocol/bytes.ts';
+import { hubPin } from '../protocol/machines/hub-keys.ts';
 import { makeSigning } from '../protocol/signing/digests.ts';
 import { type HubStatus, jsonRoutes, type Parts, statusOf } from './api/pages.ts';
 import { startStatus } from './api/status.ts';
@@ -9,6 +10,7 @@ import { assembleHub } from './assemble.ts';
 import { type Closers, withClosers } from './closers.ts';
 import type { HubConfig } from './config.ts';
 import { loadCrypto } from './crypto/crypto.ts';
+import { parseRootWord } from './crypto/hub-keys.ts';
 import { memoryKey } from './crypto/keys.ts';
 import { RecoverPool } from './crypto/recover-pool.ts';
 import { startBroker } from './ingest/broker.ts';
@@ -31,7 +33,7 @@ export interface HubOptions {
 
 /** A hub that runs. */
 export interface Hub {
-  /** 0x address whose signatures devices must know. */
+  /** 0x address of the key that it signs with now. */
   readonly address: string;
   /** Where devices connect. */
   readonly mqttUrl: string;
@@ -59,8 +61,7 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
     log.warn({ reason: crypto.reason }, 'verifying in JavaScript, some 28 times slower');
   const pool = RecoverPool.start(crypto);
   if (pool !== undefined) closers.push(() => pool.close());
-  const signer = memoryKey(config.keys.signing, crypto);
-  const address = toHex(signer.address);
+  const signers = config.keys.signing.map((secret) => memoryKey(secret, crypto));
   const metrics = createMetrics();
   const signing = makeSigning(crypto.suite, {
     chainId: config.chain.chainId,
@@ -73,7 +74,7 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
   const hub = await assembleHub(
     {
       time: systemTime,
-      signer,
+      signers,
       l2: new ViemL2(config.chain, signing.separator, privateKeyToAccount(config.keys.settlement)),
       disk: await nodeDisk(config.folder),
       openLedger: async (wishes) => {
@@ -105,6 +106,8 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
       leaseAnyScope: config.leaseAnyScope,
       development: config.development,
       signing,
+      hub: hubPin(crypto.suite, config.name, fromHex(config.keys.root, 20)),
+      rootWords: config.keys.words.map(parseRootWord),
       scopes: Object.fromEntries(
         config.scopes.map(({ id, payees }) => [id.slice(2), payees.map((payee) => payee.slice(2))]),
       ),
@@ -119,7 +122,13 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
   );
   closers.push(() => hub.stop());
 
-  const parts: Parts = { ...hub, config, address, mqttUrl: mqttUrl!, crypto: crypto.kind };
+  const parts: Parts = {
+    ...hub,
+    config,
+    address: () => toHex(hub.keys.address),
+    mqttUrl: mqttUrl!,
+    crypto: crypto.kind,
+  };
   const status = await startStatus(config.http.host, config.http.port, {
     metrics: async () => ({ type: metrics.registry.contentType, text: await metrics.registry.metrics() }),
     json: jsonRoutes(parts),
@@ -128,7 +137,7 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
   await hub.begin();
   log.info(
     {
-      address,
+      address: parts.address(),
       mqtt: mqttUrl,
       status: status.url,
       crypto: crypto.kind,
@@ -138,7 +147,9 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
   );
 
   return {
-    address,
+    get address() {
+      return parts.address();
+    },
     mqttUrl: parts.mqttUrl,
     statusUrl: status.url,
     status: () => statusOf(parts),

@@ -83,7 +83,7 @@ export interface Index {
 
 // ---- Signer ----
 
-/** The hub's hot key: signs acknowledgements, leases and beacons. May take its time and may fail. */
+/** A hot key of the hub: signs acknowledgements, leases and beacons. May take its time and may fail. */
 export type Signer = SecureKey;
 
 // ---- Ingest ----
@@ -255,7 +255,8 @@ export interface L2 {
 /** What a hub is put together over. */
 export interface Ports {
   readonly time: Time;
-  readonly signer: Signer;
+  /** The hot keys whose secrets are here; the root's certificates say which of them signs when. */
+  readonly signers: readonly Signer[];
   readonly l2: L2;
   /** Where the registry stands. */
   readonly disk: Disk;

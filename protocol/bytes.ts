@@ -10,6 +10,7 @@ export type Bytes32 = Uint8Array;
 /** 64 bytes: EIP-2098 compact for secp256k1 (yParity in the top bit of s), r and s for P-256. */
 export type Signature = Uint8Array;
 
+export const ZERO_ADDRESS: Address = new Uint8Array(20);
 export const ZERO_BYTES16: Bytes16 = new Uint8Array(16);
 export const ZERO_BYTES32: Bytes32 = new Uint8Array(32);
 

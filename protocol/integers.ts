@@ -46,6 +46,9 @@ export const seq = (value: number): Seq => checkUint(value, UINT32_MAX, 'seq') a
 export const channelId = (value: number): ChannelId => checkUint(value, UINT32_MAX, 'channel') as ChannelId;
 /** Seconds since 1970, or a span of them; uint40. */
 export const seconds = (value: number): Seconds => checkUint(value, UINT40_MAX, 'seconds') as Seconds;
+/** Is it a time at all? For clocks, which may say anything. */
+export const isSeconds = (value: number | undefined): value is Seconds =>
+  value !== undefined && value >= 0 && value <= UINT40_MAX && value % 1 === 0;
 /** Height of an L2 block, uint48. */
 export const height = (value: number): Height => checkUint(value, UINT48_MAX, 'height') as Height;
 /** A record's place in the hub's ledger, from 0; uint48. */

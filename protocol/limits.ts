@@ -41,6 +41,15 @@ export const TICKS_MAX = 256;
 
 /** Hub keys that a device keeps: the current, the next, and two that are running out. */
 export const HUB_KEYS_MAX = 4;
+/** Seconds that a certificate of the hub's root is good for: how long a thief of the key has when nobody notices. */
+export const HUB_KEY_LIFE_MAX = 30 * 86_400;
+/** Seconds that the root certifies a key ahead of its first use: a thief who is there early has no more. */
+export const HUB_KEY_AHEAD_MAX = 10 * 86_400;
+/**
+ * Revoked hub keys that a device remembers: each for 40 days, after which no certificate of it is in time. A ninth in that
+ * time pushes the oldest out; the root then begins a new epoch instead.
+ */
+export const REVOKED_KEYS_MAX = 8;
 /** Lanes that a terminal remembers; only acknowledged ones are evicted. */
 export const TERMINAL_LANES_MAX = 1024;
 /** Entries that wait for the hub's acknowledgement before a terminal stops accepting offline. */
@@ -132,6 +141,10 @@ export function shareOf(whole: Amount, share: number): Amount {
     amount(Math.floor(((whole % 10_000) * share) / 10_000)),
   );
 }
+
+/** The most that a channel may owe at one terminal: its taps until the hub acknowledges, and the tick that is open. */
+export const terminalCapOf = (tapLimit: Amount): Amount =>
+  addAmounts(multiplyAmount(tapLimit, CHANNEL_CAP_TAPS), amount(Math.floor(tapLimit / TICK_VALUE_DIVISOR)));
 
 /** The most that one duplicated payer can cost the payees of one scope during one lease (rule 10). */
 export function lossBound(facts: {

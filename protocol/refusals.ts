@@ -77,6 +77,7 @@ export const REFUSALS = [
     82,
     'a key from a board without real entropy, and the hub is not in development mode',
   ],
+  ['register_stale', 87, 'a registration older than one that the device made since'],
   ['index_full', 86, 'the hub has no room for more: it signs no lease, and in the end takes no new entry'],
   ['queue_full', 83, 'the hub has too much to write: try again'],
   ['storage_failed', 84, 'the hub could not write: nothing was acknowledged, try again'],

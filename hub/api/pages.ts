@@ -18,7 +18,8 @@ import type { Watch } from '../watch/watch.ts';
 /** What the pages look at. */
 export interface Parts {
   readonly config: HubConfig;
-  readonly address: string;
+  /** 0x address of the key that the hub signs with now. */
+  address(): string;
   readonly mqttUrl: string;
   readonly crypto: 'native' | 'noble';
   readonly journal: Journal;
@@ -94,7 +95,7 @@ export function statusOf(parts: Parts) {
   const books = intake.durableBooks;
   return {
     name: config.name,
-    address: parts.address,
+    address: parts.address(),
     mqtt: parts.mqttUrl,
     crypto: parts.crypto,
     ledger: { size: journal.ledger.size, phase: journal.ledger.phase },

@@ -131,11 +131,12 @@ export function creditViews(state: IntakeState, books: Books, payee: string) {
     if (owed === undefined || toHex(owed.payee) !== payee) return [];
     const entry = findEntry(books, owed.voucher);
     if (entry === undefined) return [];
-    const { key, channel, at, credited, payeeCredit } = entry;
+    const { key, channel, seq, at, credited, payeeCredit } = entry;
     const book = channelBook(books, channel);
     return {
       voucher: `0x${key}`,
       channel,
+      seq,
       requestAt: at,
       promised: credited,
       countersigned: payeeCredit?.credited ?? 0,

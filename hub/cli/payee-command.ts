@@ -13,7 +13,7 @@ import { mqttUplink } from '../../hardware/boards/node/mqtt.ts';
 import { equalBytes, fromHex, toHex } from '../../protocol/bytes.ts';
 import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
 import { SundialError } from '../../protocol/errors.ts';
-import { amount, seconds } from '../../protocol/integers.ts';
+import { amount, channelId, seconds, seq } from '../../protocol/integers.ts';
 import { DEFAULT_TIMING } from '../../protocol/limits.ts';
 import { type CountersignAnswer, countersign, syncedAt } from '../../protocol/machines/payee.ts';
 import { makeSigning } from '../../protocol/signing/digests.ts';
@@ -40,6 +40,7 @@ const creditsSchema = z.object({
     z.object({
       voucher: z.string(),
       channel: z.number(),
+      seq: z.number(),
       requestAt: z.number(),
       promised: z.number(),
       countersigned: z.number(),
@@ -124,6 +125,8 @@ async function run(flags: Flags): Promise<void> {
       const signature = await key.sign(entry);
       const message: Message = {
         type: 'collectedCredit',
+        channel: channelId(credit.channel),
+        seq: seq(credit.seq),
         voucher,
         credited: promised,
         signature,

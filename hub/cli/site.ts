@@ -8,9 +8,12 @@ import { privateKeyToAccount } from 'viem/accounts';
 import { z } from 'zod';
 import type { Vault } from '../l2/vault.ts';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
-import { nobleKey } from '../../protocol/crypto/noble.ts';
+import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { type Amount, channelId, seconds } from '../../protocol/integers.ts';
+import { certifyHubKey, hubKeyIn } from '../../protocol/machines/hub-keys.ts';
+import { makeSigning } from '../../protocol/signing/digests.ts';
+import type { MessageOf } from '../../protocol/wire/messages.ts';
 import {
   createDevice,
   deviceExists,
@@ -41,6 +44,8 @@ const siteSchema = z.object({
   keys: z.object({
     deployer: hex,
     hubSigning: hex,
+    /** The hub's root: of a site for trying out it lies beside the others. */
+    hubRoot: hex,
     hubSettlement: hex,
     owner: hex,
     merchant: hex,
@@ -81,8 +86,17 @@ export function writeSite(folder: string, site: Site): void {
   writeDurably(sitePath(folder), `${JSON.stringify(site, undefined, 2)}\n`);
 }
 
-/** When the hub's key ends that a new device is given; `now` in Unix seconds. */
-export const keyUntilFrom = (now: number) => seconds(now + 10 * 365 * 86_400);
+/** The certificate of the site's day-to-day key, good from an hour ago: made anew with every start, as its root is here. */
+export function certificateOf(
+  site: Pick<Site, 'chainId' | 'vault' | 'keys'>,
+  nowSeconds: number,
+): Promise<MessageOf<'hubKey'>> {
+  const signing = makeSigning(nobleSuite, { chainId: site.chainId, vault: fromHex(site.vault) });
+  const at = seconds(nowSeconds - 3600);
+  const { address } = nobleKey(fromHex(site.keys.hubSigning));
+  const fields = { address, from: at, epoch: 0, signedAt: at };
+  return certifyHubKey(signing, nobleKey(fromHex(site.keys.hubRoot)), fields);
+}
 
 /**
  * Opens a channel for a new wearable, makes its folder at `state`, and lists it in site.json, so that `reconcile` counts
@@ -114,9 +128,10 @@ export async function addWearable(
       (await openedFor(site, vault, payer)) ??
       (await vault.openChannel(account, { payer, amount: deposit })).channel;
     const { chainId, vault: vaultHex, hubName: hub, scope } = site;
-    createDevice(state, { ...base('wearable'), chainId, vault: vaultHex, hub, scope, channel }, key, {
-      hubKey: nobleKey(fromHex(site.keys.hubSigning)).address,
-      keyUntil: keyUntilFrom(Math.floor(Date.now() / 1000)),
+    const root = toHex(nobleKey(fromHex(site.keys.hubRoot)).address);
+    const hubKey = hubKeyIn(await certificateOf(site, Math.floor(Date.now() / 1000)));
+    createDevice(state, { ...base('wearable'), chainId, vault: vaultHex, hub, root, scope, channel }, key, {
+      hubKey,
       channel: channelId(channel),
     });
     return list(payer, channel);

@@ -6,7 +6,14 @@
  * Start here; verify.ts has the checks of entries, books.ts what the ledger means, leases.ts and registration.ts the
  * rest. The host feeds `persisted` and `persistFailed` back in the order of the persist effects.
  */
-import { type Bytes32, equalBytes, ZERO_BYTES32 } from '../../protocol/bytes.ts';
+import {
+  type Address,
+  type Bytes16,
+  type Bytes32,
+  equalBytes,
+  ZERO_ADDRESS,
+  ZERO_BYTES32,
+} from '../../protocol/bytes.ts';
 import { unreachable } from '../../protocol/errors.ts';
 import { type ChannelId, type Seconds, ZERO_AMOUNT } from '../../protocol/integers.ts';
 import type { RefusalName } from '../../protocol/refusals.ts';
@@ -77,10 +84,8 @@ class IntakeTurn {
         return this.set({ channels: trieSet(this.state.channels, numberKey(event.channel), event.facts) });
       case 'payee':
         return this.set({ payees: trieSet(this.state.payees, bytesKey(event.payee), event.payee) });
-      case 'terminal':
-        return this.set({
-          terminals: trieSet(this.state.terminals, bytesKey(event.terminal), event.payee),
-        });
+      case 'device':
+        return this.device(event.device, event.counter, event.payee);
       case 'revoke':
         return this.revoke(event.channel, event.revoked);
       case 'recheck':
@@ -145,7 +150,9 @@ class IntakeTurn {
           message,
         );
       case 'query':
-        return this.query(device, message.entry);
+        return this.query(device, message);
+      case 'timeQuestion':
+        return this.time(device, message.nonce, now);
       case 'leaseRequest': {
         const answer = answerLeaseRequest(this.context, this.state, message, now);
         if ('refusal' in answer)
@@ -211,10 +218,24 @@ class IntakeTurn {
     this.set({ pending: pending.with(index, changed) });
   }
 
-  private query(device: string, id: Bytes32): void {
-    const known = trieGet(this.state.books.known, bytesKey(id));
-    if (known === undefined)
-      return void this.effects.push({ type: 'unknown', device, entry: id, size: this.state.size });
+  /** A device that asks is told the time of a block that is not old: what it gets is its basis. */
+  private time(device: string, nonce: Bytes16, now: Seconds): void {
+    const { block } = this.state;
+    if (block === undefined || now - block.at > this.context.timing.watchLag)
+      return this.reject(device, ZERO_BYTES32, 'chain_stale');
+    this.effects.push({ type: 'time', device, nonce });
+  }
+
+  private query(
+    device: string,
+    { entry: id, terminal = ZERO_ADDRESS }: Pick<MessageOf<'query'>, 'entry' | 'terminal'>,
+  ): void {
+    const { books, size } = this.state;
+    const known = trieGet(books.known, bytesKey(id));
+    if (known === undefined) {
+      const synced = trieGet(books.synced, bytesKey(terminal))?.at ?? (0 as Seconds);
+      return void this.effects.push({ type: 'unknown', device, entry: id, size, terminal, synced });
+    }
     const entry = findEntry(this.state.books, id);
     if (entry?.voided) return this.passCredit(device, entry, known.token);
     this.acknowledgeKnown(device, id, known.token);
@@ -290,15 +311,13 @@ class IntakeTurn {
   private register(device: string, message: MessageOf<'register'>): void {
     const refusal = registrationRefusal(this.context, this.state, message);
     if (refusal !== undefined) return this.reject(device, ZERO_BYTES32, refusal);
-    if (isTerminal(message)) {
-      const terminals = trieSet(this.state.terminals, bytesKey(message.device), message.payee!);
-      this.set({ terminals });
-    }
+    if (isTerminal(message)) this.device(message.device, message.counter, message.payee);
     if (!isTerminal(message)) {
       // Anybody can claim to be a payer; only one that L2 knows is worth a place in the registry.
       const { channel, device: payer } = message;
       const facts = channel === undefined ? undefined : trieGet(this.state.channels, numberKey(channel));
       if (facts !== undefined && equalBytes(facts.payer, payer)) {
+        this.device(payer, message.counter, undefined);
         this.effects.push({ type: 'registered', device, message });
       }
       return;
@@ -311,6 +330,13 @@ class IntakeTurn {
         this.reveal(known ? undefined : member, { type: 'member', device, member });
       }
     }
+  }
+
+  private device(device: Address, counter: number, payee: Address | undefined): void {
+    const key = bytesKey(device);
+    const { counters, terminals } = this.state;
+    this.set({ counters: trieSet(counters, key, counter) });
+    if (payee !== undefined) this.set({ terminals: trieSet(terminals, key, payee) });
   }
 
   private revoke(channel: ChannelId, revoked: boolean): void {

@@ -3,8 +3,8 @@
  * sees L2, and only to a device that is not behind the ledger.
  */
 import { equalBytes } from '../../protocol/bytes.ts';
-import { type Amount, type Seconds, seconds, UINT40_MAX } from '../../protocol/integers.ts';
-import { shareOf, TAP_LIMIT_PER_10000 } from '../../protocol/limits.ts';
+import { type Amount, type Seconds, seconds, UINT40_MAX, ZERO_AMOUNT } from '../../protocol/integers.ts';
+import { shareOf, TAP_LIMIT_PER_10000, terminalCapOf } from '../../protocol/limits.ts';
 import { firstRefusal, type RefusalName } from '../../protocol/refusals.ts';
 import { SCOPE_ANY } from '../../protocol/vouchers.ts';
 import type { MessageOf } from '../../protocol/wire/messages.ts';
@@ -61,6 +61,8 @@ export function answerLeaseRequest(
     spentFrom: request.spent,
     spendLimit: facts.spendable,
     tapLimit: tapLimitOf(facts),
+    cap: terminalCapOf(tapLimitOf(facts)),
+    guarantee: ZERO_AMOUNT,
     issuedAt: block!.at,
     expiresAt: seconds(Math.min(block!.at + context.timing.leaseLifetime, UINT40_MAX)),
     scope: request.scope,
@@ -77,6 +79,8 @@ function stillGood(context: IntakeContext, old: RecordOf<'lease'>, wanted: Recor
     old.spentFrom === wanted.spentFrom &&
     old.spendLimit === wanted.spendLimit &&
     old.tapLimit === wanted.tapLimit &&
+    old.cap === wanted.cap &&
+    old.guarantee === wanted.guarantee &&
     equalBytes(old.payer, wanted.payer) &&
     equalBytes(old.scope, wanted.scope) &&
     wanted.issuedAt < old.issuedAt + context.timing.leaseLifetime / 2

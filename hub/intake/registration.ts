@@ -1,9 +1,9 @@
 /**
- * Devices that introduce themselves. A terminal shows its payee's certificate; the hub believes nothing else about
- * it. Terminals of a scope become members, at most SCOPE_TERMINALS_MAX that are live at once: they are the H of the
+ * Devices that introduce themselves, each with its own signature and a counter that only grows, so that nobody else can.
+ * A terminal names its payee in what it signs and shows that payee's certificate; the hub believes nothing else about it. Terminals of a scope become members, at most SCOPE_TERMINALS_MAX that are live at once: they are the H of the
  * loss bound.
  */
-import { equalBytes, fromHex } from '../../protocol/bytes.ts';
+import { equalBytes, fromHex, ZERO_ADDRESS } from '../../protocol/bytes.ts';
 import { type Seconds, seconds, UINT40_MAX } from '../../protocol/integers.ts';
 import { SCOPE_TERMINALS_MAX } from '../../protocol/limits.ts';
 import type { RefusalName } from '../../protocol/refusals.ts';
@@ -19,8 +19,13 @@ export function registrationRefusal(
   message: MessageOf<'register'>,
 ): RefusalName | undefined {
   if (!Object.values(ROLES).some((role) => role === message.role)) return 'field_range';
+  const { device, counter, signature, key } = message;
+  const signed = { hub: context.hub.id, device, payee: message.payee ?? ZERO_ADDRESS, counter };
+  if (!context.signing.signedBy('Register', signed, signature, device, key)) return 'signature';
+  // The newest one again is a message that came twice.
+  if (counter < (trieGet(state.counters, bytesKey(device)) ?? 0)) return 'register_stale';
   if (isTerminal(message)) {
-    const { payee, certificate, certificateExpiresAt, device } = message;
+    const { payee, certificate, certificateExpiresAt } = message;
     if (payee === undefined || certificate === undefined || certificateExpiresAt === undefined) {
       return 'certificate_invalid';
     }

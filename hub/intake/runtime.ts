@@ -3,7 +3,7 @@
  * of one event run in order; what must wait for the disk comes back as an event of its own.
  */
 import type { SecureKey } from '../../hardware/interfaces/index.ts';
-import { toHex } from '../../protocol/bytes.ts';
+import { type Bytes16, toHex } from '../../protocol/bytes.ts';
 import { unreachable } from '../../protocol/errors.ts';
 import type { Position, Seconds } from '../../protocol/integers.ts';
 import { refusalNumber } from '../../protocol/refusals.ts';
@@ -38,6 +38,8 @@ export interface IntakeHost {
   send(device: string, message: Uint8Array): void;
   /** A registration was checked: store it. */
   registered(device: string, message: MessageOf<'register'>): void;
+  /** A device asks for the time: sign a beacon with this nonce and send it. */
+  timeAsked(device: string, nonce: Bytes16): Promise<void>;
   /** The revocation list changed: publish it with a new beacon. */
   revocations(): void;
   /** Threads that recover signers ahead of the step; without them the step does it. */
@@ -166,6 +168,8 @@ export class IntakeRuntime {
         return this.sendMember(effect);
       case 'unknown':
         return this.sendUnknown(effect);
+      case 'time':
+        return this.host.timeAsked(effect.device, effect.nonce);
       case 'credit':
         this.send(effect.device, effect.message);
         return undefined;
@@ -217,7 +221,8 @@ export class IntakeRuntime {
     entry,
     ...effect
   }: Extract<IntakeEffect, { type: 'unknown' }>): Promise<void> {
-    const fields = { entry, size: effect.size as Position };
+    const { terminal, synced } = effect;
+    const fields = { entry, size: effect.size as Position, terminal, synced };
     const signature = await this.host.key.sign(this.context.signing.digest('Unknown', fields));
     this.send(device, { type: 'unknown', ...fields, signature });
   }

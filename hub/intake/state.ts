@@ -3,8 +3,9 @@
  * is what it was told (L2, registered devices) and what is on its way to the disk. Everything is immutable plain
  * data, so a state can be kept, compared, and gone back to when the disk refuses.
  */
-import type { Address, Bytes32, Signature } from '../../protocol/bytes.ts';
+import type { Address, Bytes16, Bytes32, Signature } from '../../protocol/bytes.ts';
 import type { Amount, ChannelId, Height, Seconds, Seq } from '../../protocol/integers.ts';
+import type { HubPin } from '../../protocol/machines/hub-keys.ts';
 import type { Timing } from '../../protocol/limits.ts';
 import type { RefusalName } from '../../protocol/refusals.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
@@ -158,6 +159,8 @@ export interface IntakeState {
   readonly payees: Trie<Address>;
   /** Terminals with the payee that certified them, by address key. */
   readonly terminals: Trie<Address>;
+  /** The highest counter of each device's registrations, by address key. */
+  readonly counters: Trie<number>;
 }
 
 /** What the ledger holds for certain: without records that are still on their way to the disk. */
@@ -167,6 +170,8 @@ export const durableBooks = ({ pending, books }: Pick<IntakeState, 'pending' | '
 /** What never changes while the intake runs. */
 export interface IntakeContext {
   readonly signing: Signing;
+  /** What devices pin of this hub. */
+  readonly hub: HubPin;
   readonly timing: Timing;
   /** Payees whose terminals may become members, by scope key. */
   readonly scopes: Readonly<Record<string, readonly string[]>>;
@@ -203,8 +208,13 @@ export type IntakeEvent =
   | { readonly type: 'block'; readonly at: Seconds; readonly height: Height }
   | { readonly type: 'channel'; readonly channel: ChannelId; readonly facts: ChannelFacts }
   | { readonly type: 'payee'; readonly payee: Address }
-  /** A terminal known from an earlier run. */
-  | { readonly type: 'terminal'; readonly terminal: Address; readonly payee: Address }
+  /** A device known from an earlier run; a terminal with its payee. */
+  | {
+      readonly type: 'device';
+      readonly device: Address;
+      readonly counter: number;
+      readonly payee: Address | undefined;
+    }
   /** The operator's word. */
   | { readonly type: 'revoke'; readonly channel: ChannelId; readonly revoked: boolean }
   /** After the replay, and when the disk takes records again: fraud that the ledger shows and no record names. */
@@ -225,7 +235,16 @@ export type IntakeEffect =
   | { readonly type: 'member'; readonly device: string; readonly member: RecordOf<'member'> }
   | { readonly type: 'reject'; readonly device: string; readonly entry: Bytes32; readonly code: RefusalName }
   /** Sign and send: the first `size` records hold no such entry, and nothing is on its way. */
-  | { readonly type: 'unknown'; readonly device: string; readonly entry: Bytes32; readonly size: number }
+  | {
+      readonly type: 'unknown';
+      readonly device: string;
+      readonly entry: Bytes32;
+      readonly size: number;
+      readonly terminal: Address;
+      readonly synced: Seconds;
+    }
+  /** Sign a beacon with this nonce, for a device that asks for the time. */
+  | { readonly type: 'time'; readonly device: string; readonly nonce: Bytes16 }
   /** The terminal's credit of a voided voucher, for the payer that asks. */
   | { readonly type: 'credit'; readonly device: string; readonly message: MessageOf<'credit'> }
   | {
@@ -265,4 +284,5 @@ export const emptyIntake: IntakeState = {
   channels: undefined,
   payees: undefined,
   terminals: undefined,
+  counters: undefined,
 };

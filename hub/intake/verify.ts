@@ -4,9 +4,8 @@
  */
 import type { CryptoSuite } from '../../hardware/interfaces/index.ts';
 import { type Address, type Bytes32, equalBytes } from '../../protocol/bytes.ts';
-import { type Amount, UINT48_MAX } from '../../protocol/integers.ts';
-import { TICKS_MAX } from '../../protocol/limits.ts';
-import type { Collected } from '../../protocol/machines/collected.ts';
+import type { Amount } from '../../protocol/integers.ts';
+import { numbersRefusal } from '../../protocol/machines/collected.ts';
 import { firstRefusal, type RefusalName } from '../../protocol/refusals.ts';
 import { creditEntry, hashChain, tickEntry } from '../../protocol/vouchers.ts';
 import type { MessageOf } from '../../protocol/wire/messages.ts';
@@ -46,7 +45,7 @@ function voucherRefusal(
     const payer = signers ? signers.payer : suite.recover(id, collected.signature, collected.key);
     if (payer === undefined || !equalBytes(payer, facts.payer)) return 'signature';
   }
-  const numbers = numbersRefusal(collected);
+  const numbers = numbersRefusal(voucher, request);
   if (numbers !== undefined) return numbers;
   const certified = trieGet(state.terminals, bytesKey(request.terminal));
   return firstRefusal([
@@ -55,17 +54,6 @@ function voucherRefusal(
     trieGet(state.payees, bytesKey(voucher.payee)) ? undefined : 'payee_unknown',
     certified !== undefined && equalBytes(certified, voucher.payee) ? undefined : 'terminal_unknown',
   ]);
-}
-
-function numbersRefusal({ voucher, request }: Collected): RefusalName | undefined {
-  const terms =
-    voucher.kind === 'stream' &&
-    (voucher.ticks < 1 ||
-      voucher.ticks > TICKS_MAX ||
-      voucher.tickValue < 1 ||
-      voucher.spent + voucher.ticks * voucher.tickValue > UINT48_MAX);
-  const sum = voucher.spent < voucher.paid || voucher.paid < request.amount;
-  return firstRefusal([terms ? 'stream_terms' : undefined, sum ? 'sum_wrong' : undefined]);
 }
 
 const signerOf = (suite: CryptoSuite, { digest, signature }: Question): Address | undefined =>

@@ -60,6 +60,8 @@ export const RECORDS = {
       spentFrom: amountField,
       spendLimit: amountField,
       tapLimit: amountField,
+      cap: amountField,
+      guarantee: amountField,
       issuedAt: secondsField,
       expiresAt: secondsField,
       scope: bytes32Field,
@@ -104,8 +106,8 @@ export const RECORDS = {
 export type HubRecord = TaggedOf<typeof RECORDS>;
 export type RecordOf<N extends HubRecord['type']> = Extract<HubRecord, { type: N }>;
 
-const VERSION = 1;
-const MIN_READER = 1;
+const VERSION = 2;
+const MIN_READER = 2;
 
 const byNumber = new Map<number, { name: HubRecord['type']; codec: Codec<unknown> }>(
   (Object.entries(RECORDS) as [HubRecord['type'], { number: number; codec: Codec<unknown> }][]).map(

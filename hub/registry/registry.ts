@@ -5,6 +5,9 @@
 import { z } from 'zod';
 import { SundialError } from '../../protocol/errors.ts';
 import { UINT32_MAX, UINT40_MAX, UINT48_MAX } from '../../protocol/integers.ts';
+import { fromHex, toHex } from '../../protocol/bytes.ts';
+import { decodeOwn, encodeMessage } from '../../protocol/wire/messages.ts';
+import type { Certificate, Revocation } from '../crypto/hub-keys.ts';
 import type { Disk } from '../ports.ts';
 import { merge, type Patch, PatchLog } from './patch-log.ts';
 
@@ -18,6 +21,8 @@ const deviceSchema = z.strictObject({
   payee: addressText.optional(),
   certificateExpiresAt: z.int().min(0).max(UINT40_MAX).optional(),
   entropyCertified: z.boolean(),
+  /** Of its newest registration. */
+  counter: z.int().min(0).max(UINT32_MAX),
 });
 export type RegisteredDevice = z.infer<typeof deviceSchema>;
 
@@ -41,8 +46,8 @@ const headSchema = z.strictObject({
 });
 export type ChannelHead = z.infer<typeof headSchema>;
 
-/** 2: a snapshot may have a log beside it, without which it is old. */
-const VERSION = 2;
+/** 2: a snapshot may have a log beside it, without which it is old. 3: counters of devices, words of the root. */
+const VERSION = 3;
 const stateSchema = z.strictObject({
   version: z.int(),
   minReader: z.int().max(VERSION),
@@ -52,6 +57,8 @@ const stateSchema = z.strictObject({
   /** Payees registered on L2: account to small id. */
   payees: z.record(addressText, z.int().min(0).max(UINT32_MAX)),
   heads: z.record(z.string().regex(/^[0-9]+$/), headSchema),
+  /** Certificates and revocations of the hub's root, by signature, as messages in hex. */
+  rootWords: z.record(z.string(), z.string().regex(/^0x[0-9a-f]+$/)),
   /** Ledger records that were durable when the snapshot was written: fewer at the next start is damage. */
   ledgerSize: amountNumber,
 });
@@ -64,6 +71,7 @@ const emptyState = (): RegistryState => ({
   watched: { height: 0, at: 0 },
   payees: {},
   heads: {},
+  rootWords: {},
   ledgerSize: 0,
 });
 
@@ -150,6 +158,23 @@ export class Registry {
     // What an earlier registration said and this one doesn't is taken away.
     const gone = Object.keys(devices[device] ?? {}).map((key) => [key, null]);
     await this.update({ devices: { [device]: { ...Object.fromEntries(gone), ...entry } } } as RegistryPatch);
+  }
+
+  /** What the hub's root said, oldest first. Throws `own_bytes` when that was damaged. */
+  rootWords(): readonly (Certificate | Revocation)[] {
+    return Object.values(this.stored.rootWords).map((bytes) => {
+      const word = decodeOwn(fromHex(bytes));
+      if (word.type === 'hubKey' || word.type === 'hubKeyRevoked') return word;
+      throw new SundialError('registry_invalid', 'rootWords holds another message', {
+        severity: 'process',
+        remedy: 'Restore a copy of registry.json, or take the entry out and hand the certificate in again.',
+      });
+    });
+  }
+
+  /** Keeps a word of the root; resolves when durable. */
+  addRootWord(word: Certificate | Revocation): Promise<void> {
+    return this.update({ rootWords: { [toHex(word.signature)]: toHex(encodeMessage(word)) } });
   }
 
   /** Terminals that registered for a payee; both as 0x hex. */

@@ -3,6 +3,9 @@
  * as a message. The hub's intake reads the same shapes.
  */
 import type { Bytes32, Signature } from '../bytes.ts';
+import { UINT48_MAX } from '../integers.ts';
+import { TICKS_MAX } from '../limits.ts';
+import { firstRefusal, type RefusalName } from '../refusals.ts';
 import type { Message, MessageOf } from '../wire/messages.ts';
 import { requestField, voucherField } from '../wire/records.ts';
 import { keyField, optional, signatureField } from '../wire/schema.ts';
@@ -21,6 +24,21 @@ export interface Collected {
   readonly receipt?: Signature;
   /** The terminal's signature over the full credit of a voided voucher. */
   readonly credit?: Signature;
+}
+
+/**
+ * Why the numbers of a voucher alone keep it out of every ledger, or undefined. The hub asks, and a terminal before it: an
+ * entry that no hub ever takes would wait in its outbox for ever (rule 15).
+ */
+export function numbersRefusal(voucher: Voucher, request: Request): RefusalName | undefined {
+  const terms =
+    voucher.kind === 'stream' &&
+    (voucher.ticks < 1 ||
+      voucher.ticks > TICKS_MAX ||
+      voucher.tickValue < 1 ||
+      voucher.spent + voucher.ticks * voucher.tickValue > UINT48_MAX);
+  const sum = voucher.spent < voucher.paid || voucher.paid < request.amount;
+  return firstRefusal([terms ? 'stream_terms' : undefined, sum ? 'sum_wrong' : undefined]);
 }
 
 /** How it stands in a device's journal. */

@@ -27,6 +27,7 @@ export type Notice =
     }
   | { readonly type: 'deliver'; readonly channel: ChannelId; readonly k: number; readonly value: Amount }
   | { readonly type: 'voided'; readonly voucher: Bytes32; readonly amount: Amount }
+  | { readonly type: 'writtenOff'; readonly voucher: Bytes32; readonly amount: Amount }
   | { readonly type: 'refused'; readonly code: RefusalName; readonly by: 'us' | 'peer' | 'hub' }
   | { readonly type: 'signing'; readonly seq: Seq; readonly amount: Amount; readonly payee: Address }
   | { readonly type: 'paid'; readonly voucher: Bytes32; readonly amount: Amount; readonly payee: Address }
@@ -62,10 +63,10 @@ export type Effect<R> =
 
 /** Events that every device machine knows. */
 export type DeviceEvent =
-  /** Once after power-up. `realTime` only from a clock that kept running. */
-  | { readonly type: 'boot'; readonly realTime?: Seconds }
-  /** About once a second: time-outs and resending look at it. */
-  | { readonly type: 'clock' }
+  /** Once after power-up. `realTime` only from a clock that kept running; `seed`: 32 fresh random bytes. */
+  | { readonly type: 'boot'; readonly realTime?: Seconds; readonly seed?: Bytes32 }
+  /** About once a second: time-outs and resending look at it. `realTime` as at power-up. */
+  | { readonly type: 'clock'; readonly realTime?: Seconds }
   | { readonly type: 'linkUp' }
   | { readonly type: 'linkDown' }
   /** `random`: 32 fresh bytes, which the host hands in with every streamRequest. */

@@ -74,6 +74,23 @@ const details = {
   quote: optional(bytes32Field),
 } as const;
 
+/** A lease, as it is signed and carried. */
+export const leaseFields = {
+  channel: channelField,
+  payer: addressField,
+  spentFrom: amountField,
+  spendLimit: amountField,
+  tapLimit: amountField,
+  /** Most that this channel may owe at one terminal, ticks included: H of them are what a copy can cost (rule 10). */
+  cap: amountField,
+  /** What the reserve answers for beside the bond. */
+  guarantee: amountField,
+  issuedAt: secondsField,
+  expiresAt: secondsField,
+  scope: bytes32Field,
+  signature: signatureField,
+} as const;
+
 export type Direction =
   | 'payer to terminal'
   | 'terminal to payer'
@@ -128,21 +145,7 @@ export const MESSAGES = {
     expiresAt: secondsField,
     signature: signatureField,
   }),
-  lease: row(12, 'both', {
-    channel: channelField,
-    payer: addressField,
-    spentFrom: amountField,
-    spendLimit: amountField,
-    tapLimit: amountField,
-    /** Most that this channel may owe at one terminal, ticks included: H of them are what a copy can cost (rule 10). */
-    cap: amountField,
-    /** What the reserve answers for beside the bond. */
-    guarantee: amountField,
-    issuedAt: secondsField,
-    expiresAt: secondsField,
-    scope: bytes32Field,
-    signature: signatureField,
-  }),
+  lease: row(12, 'both', leaseFields),
   voucher: row(14, 'payer to terminal', {
     ...tapVoucher,
     lanes: bytes16Field,

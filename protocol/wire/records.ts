@@ -23,9 +23,12 @@ import {
 } from './schema.ts';
 
 /** Version of the records that this release writes. */
-export const RECORD_VERSION = 1;
+export const RECORD_VERSION = 2;
 /** The oldest release whose rules these records still follow. */
-export const RECORD_MIN_READER = 1;
+export const RECORD_MIN_READER = 2;
+
+/** The oldest version of records that this release can read: before it leases and hub keys were others. */
+const OLDEST_VERSION = 2;
 
 /** What is left to do with a device whose storage can't be trusted. */
 export const DAMAGED_REMEDY =
@@ -107,6 +110,7 @@ export function recordTable<const T extends Record<string, Variant>>(table: T): 
         const version = reader.uint(0xffff);
         const minReader = reader.uint(0xffff);
         if (minReader > RECORD_VERSION) throw newerJournal(version, minReader);
+        if (version < OLDEST_VERSION) throw olderJournal(version);
         const row = byNumber.get(reader.uint(0xffff));
         if (row === undefined) throw new DecodeError('malformed', 'an unknown record', 0);
         return row.codec.decode(bytes, reader.position, row.name) as TaggedOf<T>;
@@ -120,6 +124,16 @@ export function recordTable<const T extends Record<string, Variant>>(table: T): 
       }
     },
   };
+}
+
+/** What is said of a journal from before the first release of this wire. */
+function olderJournal(version: number): SundialError {
+  return new SundialError('journal_older', `the journal is of version ${version}`, {
+    severity: 'device',
+    remedy:
+      'Run the version that wrote it until the hub has acknowledged everything, then provision the device anew.',
+    facts: { version, oldest: OLDEST_VERSION },
+  });
 }
 
 /** What an older reader says of a newer journal. */

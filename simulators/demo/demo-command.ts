@@ -9,7 +9,10 @@ import { SundialError } from '../../protocol/errors.ts';
 import { HubChild } from './hub-child.ts';
 import { HubStatus } from '../../hub/cli/hub-status.ts';
 import { reconcile, reconciliationTable } from '../../hub/cli/reconcile.ts';
-import { type Site, writeSite } from '../../hub/cli/site.ts';
+import { certificateOf, type Site, writeSite } from '../../hub/cli/site.ts';
+import { fromHex, toHex } from '../../protocol/bytes.ts';
+import { nobleKey } from '../../protocol/crypto/noble.ts';
+import { encodeMessage } from '../../protocol/wire/messages.ts';
 import { makeSite } from './site.ts';
 import { Story, type Timeline } from './story.ts';
 import { projectRoot, STATE_ROOT } from '../../hardware/boards/node/cli/paths.ts';
@@ -37,7 +40,8 @@ function makeTimeline(json: boolean): Timeline {
   };
 }
 
-function hubConfig(site: Site, folder: string, development: boolean): unknown {
+async function hubConfig(site: Site, folder: string, development: boolean): Promise<unknown> {
+  const certificate = await certificateOf(site, Math.floor(Date.now() / 1000));
   return {
     name: site.hubName,
     // Keys of emulated boards come from no certified source: only a hub in development takes them.
@@ -51,7 +55,12 @@ function hubConfig(site: Site, folder: string, development: boolean): unknown {
       finalityBlocks: 1,
       pollMs: 200,
     },
-    keys: { signing: site.keys.hubSigning, settlement: site.keys.hubSettlement },
+    keys: {
+      signing: site.keys.hubSigning,
+      settlement: site.keys.hubSettlement,
+      root: toHex(nobleKey(fromHex(site.keys.hubRoot)).address),
+      words: [toHex(encodeMessage(certificate))],
+    },
     // One group of two payees, and no lease beyond it: so the bond covers what a duplicated device could do.
     scopes: [{ id: site.scope, payees: site.devices.flatMap((device) => device.payee ?? []) }],
     leaseAnyScope: false,
@@ -105,7 +114,7 @@ async function tell(flags: Flags, running: Running): Promise<boolean> {
 
   timeline.heading('the hub');
   const configPath = join(folder, 'hub.json');
-  writeFileSync(configPath, JSON.stringify(hubConfig(site, folder, flags.boards), undefined, 2), {
+  writeFileSync(configPath, JSON.stringify(await hubConfig(site, folder, flags.boards), undefined, 2), {
     mode: 0o600,
   });
   const hubChild = await HubChild.start(program, configPath);

@@ -9,13 +9,14 @@ import { privateKeyToAccount } from 'viem/accounts';
 import { createDevice, keyForNew } from '../../hardware/boards/node/cli/device-folder.ts';
 import { parseMoney } from '../../hardware/boards/node/cli/money.ts';
 import { projectRoot } from '../../hardware/boards/node/cli/paths.ts';
-import { base, keyUntilFrom, type Site, writeSite } from '../../hub/cli/site.ts';
+import { base, certificateOf, type Site, writeSite } from '../../hub/cli/site.ts';
 import { readArtifacts } from '../../hub/l2/artifacts.ts';
 import { deploy, fund } from '../../hub/l2/deploy.ts';
 import { Vault } from '../../hub/l2/vault.ts';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
 import { channelId, seconds } from '../../protocol/integers.ts';
+import { hubKeyIn } from '../../protocol/machines/hub-keys.ts';
 import { makeSigning } from '../../protocol/signing/digests.ts';
 
 /** Deposits: a tap limit is 1.75 % of it, and a channel may owe two tap limits at one terminal while offline. */
@@ -50,6 +51,7 @@ export async function makeSite(
     `0x${string}`,
   ];
   const hubSigning = toHex(randomBytes(32));
+  const hubRoot = toHex(randomBytes(32));
   const deployerAccount = privateKeyToAccount(deployer);
   const ownerAccount = privateKeyToAccount(owner);
   const deployment = await deploy(rpcUrl, deployerAccount, await artifacts());
@@ -59,9 +61,11 @@ export async function makeSite(
 
   const vaultHex = deployment.vault.toLowerCase() as `0x${string}`;
   const signing = makeSigning(nobleSuite, { chainId: deployment.chainId, vault: fromHex(vaultHex) });
-  const hubKey = nobleKey(fromHex(hubSigning)).address;
   const now = Math.floor(Date.now() / 1000);
-  const keyUntil = keyUntilFrom(now);
+  const keys = { deployer, hubSigning, hubRoot, hubSettlement, owner, merchant, operator };
+  const domain = { chainId: deployment.chainId, vault: vaultHex };
+  const hubKey = hubKeyIn(await certificateOf({ ...domain, keys }, now));
+  const root = toHex(nobleKey(fromHex(hubRoot)).address);
   const hubName = 'demo';
   const scope = toHex(randomBytes(32));
   const devices: Site['devices'] = [];
@@ -73,12 +77,10 @@ export async function makeSite(
     const deposit = parseMoney(DEPOSITS[role]);
     const { channel } = await vault.openChannel(ownerAccount, { payer: toHex(address), amount: deposit });
     progress.say(`channel ${channel} opened for the ${role}: ${DEPOSITS[role]} TIME`);
-    createDevice(
-      state,
-      { ...base(role), chainId: deployment.chainId, vault: vaultHex, hub: hubName, scope, channel },
-      key,
-      { hubKey, keyUntil, channel: channelId(channel) },
-    );
+    createDevice(state, { ...base(role), ...domain, hub: hubName, root, scope, channel }, key, {
+      hubKey,
+      channel: channelId(channel),
+    });
     devices.push({ role, name: role, state, address: toHex(address), channel });
   }
   for (const [role, payeeKey] of [
@@ -98,14 +100,14 @@ export async function makeSite(
       state,
       {
         ...base(role),
-        chainId: deployment.chainId,
-        vault: vaultHex,
+        ...domain,
         hub: hubName,
+        root,
         payee: toHex(payee.address),
         certificate,
       },
       key,
-      { hubKey, keyUntil },
+      { hubKey },
     );
     progress.say(`payee of the ${role} registered: ${toHex(payee.address)}`);
     devices.push({ role, name: role, state, address: toHex(address), payee: toHex(payee.address) });
@@ -118,7 +120,7 @@ export async function makeSite(
     startBlock: deployment.block,
     hubName,
     scope,
-    keys: { deployer, hubSigning, hubSettlement, owner, merchant, operator },
+    keys,
     devices,
   };
   writeSite(folder, site);

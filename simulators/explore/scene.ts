@@ -1,6 +1,7 @@
 /** What all devices of a walk share: keys, leases, the messages that were ever sent, the vouchers ever made. */
-import { equalBytes, toHex } from '../../protocol/bytes.ts';
+import { equalBytes, toHex, ZERO_ADDRESS } from '../../protocol/bytes.ts';
 import { amount, channelId, type Position, seconds } from '../../protocol/integers.ts';
+import { DEFAULT_TIMING, terminalCapOf } from '../../protocol/limits.ts';
 import { makeSigning, type Signing } from '../../protocol/signing/digests.ts';
 import { detailHash, type Request, requestHash, SCOPE_ANY, type Voucher } from '../../protocol/vouchers.ts';
 import { encodeMessage, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
@@ -47,7 +48,15 @@ export class Scene {
   readonly hub = addressNamed(0x20);
   readonly payees = [addressNamed(0x30), addressNamed(0x31)];
   readonly terminals: readonly Uint8Array[];
-  readonly hubKey = { address: this.hub, from: seconds(0), until: seconds(START + 10 * 365 * 86_400) };
+  readonly hubKey = {
+    address: this.hub,
+    from: seconds(0),
+    until: seconds(START + 10 * 365 * 86_400),
+    epoch: 0,
+    signedAt: seconds(0),
+  };
+  /** What machines are told of the hub. No walk is about its keys: one stands. */
+  readonly site = { hub: { id: new Uint8Array(32), root: addressNamed(0x21) }, timing: DEFAULT_TIMING };
   readonly lease: MessageOf<'lease'>;
   readonly sent = new Interner<Sent>();
   private readonly certificates: MessageOf<'certificate'>[] = [];
@@ -62,6 +71,8 @@ export class Scene {
       spentFrom: amount(0),
       spendLimit: amount(config.spendLimit ?? 6),
       tapLimit: TAP_LIMIT,
+      cap: terminalCapOf(TAP_LIMIT),
+      guarantee: amount(0),
       issuedAt: START,
       expiresAt: seconds(START + 72 * 3600),
       scope: SCOPE_ANY,
@@ -93,7 +104,7 @@ export class Scene {
   }
 
   unknown(entry: Uint8Array, size: number): MessageOf<'unknown'> {
-    const fields = { entry, size: size as Position };
+    const fields = { entry, size: size as Position, terminal: ZERO_ADDRESS, synced: seconds(0) };
     const digest = this.signing.digest('Unknown', fields);
     return { type: 'unknown', ...fields, signature: standInSignature(this.hub, digest) };
   }

@@ -1,8 +1,8 @@
 /** Who is in the fleet: payers and terminals on their devices, merchants behind the terminals. */
 import { payerMachine, terminalMachine } from '../../device/devices.ts';
 import { journalRoom } from '../../device/journal/capacity.ts';
-import type { Address, Bytes32 } from '../../protocol/bytes.ts';
-import { amount, type Seconds, seconds } from '../../protocol/integers.ts';
+import type { Bytes32 } from '../../protocol/bytes.ts';
+import { amount, seconds } from '../../protocol/integers.ts';
 import type { Context } from '../../protocol/machines/effects.ts';
 import { payerClockDue } from '../../protocol/machines/payer/clock.ts';
 import { posClockDue, terminalClockDue } from '../../protocol/machines/terminal/clock.ts';
@@ -15,7 +15,9 @@ import type { TerminalSettings, TerminalState } from '../../protocol/machines/te
 import { checkTerminalSettings, type TerminalEvent } from '../../protocol/machines/terminal/terminal.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
 import type { SimulatedKey } from '../stage/world/suite.ts';
+import { START_SECONDS } from '../stage/world/world.ts';
 import { Device, type DeviceOptions, type Surroundings } from './device.ts';
+import type { HubIdentity } from './hub-root.ts';
 import { Sales } from './sales.ts';
 
 export type PayerDevice = Device<PayerBooks, PayerState, PayerEvent, PayerRecord>;
@@ -54,18 +56,14 @@ export interface TerminalActor {
   busy: boolean;
 }
 
-export interface HubIdentity {
-  readonly address: Address;
-  readonly from: Seconds;
-  readonly until: Seconds;
-}
-
 /** What a payer pays from: its channel, and the scope that its leases name, if any. */
 export interface PayerAccount {
   readonly channel: number;
   readonly scope?: Bytes32;
 }
 
+/** Longer than any run. */
+const CERTIFICATE_SECONDS = 10 * 365 * 86_400;
 /** As device.ts opens them. */
 export const JOURNAL_BANKS = 2;
 
@@ -85,6 +83,8 @@ export function makePayer(
 ): PayerActor {
   const { scheme, publicKey } = options.key;
   const settings: PayerSettings = {
+    hub: hub.pin,
+    timing: surroundings.timing,
     role,
     scheme,
     ...(publicKey && { key: publicKey }),
@@ -97,10 +97,10 @@ export function makePayer(
     payerMachine(contextOf(signing, options), settings),
     options,
     surroundings,
-    payerClockDue,
+    (state) => payerClockDue(state, surroundings.timing),
   );
   device.provision({ type: 'channelOpened', channel: channel as never });
-  device.provision({ type: 'hubKey', ...hub });
+  device.provision({ type: 'hubKey', ...hub.key });
   return { kind: 'payer', role, settings, device, channel, honest: true, busy: false };
 }
 
@@ -119,9 +119,11 @@ export function makeTerminal(
   options: DeviceOptions,
   surroundings: Surroundings,
 ): TerminalActor {
-  const expiresAt = seconds(hub.until);
+  const expiresAt = seconds(START_SECONDS + CERTIFICATE_SECONDS);
   const certified = { terminal: options.key.address, payee: merchant.key.address, expiresAt };
   const settings: TerminalSettings = checkTerminalSettings({
+    hub: hub.pin,
+    timing: surroundings.timing,
     role,
     scheme: 'secp256k1',
     payee: merchant.key.address,
@@ -135,9 +137,12 @@ export function makeTerminal(
     terminalMachine(contextOf(signing, options), settings),
     options,
     surroundings,
-    role === 'charger' ? terminalClockDue : posClockDue,
+    (state) =>
+      role === 'charger'
+        ? terminalClockDue(state, surroundings.timing)
+        : posClockDue(state, surroundings.timing),
   );
-  device.provision({ type: 'hubKey', ...hub });
+  device.provision({ type: 'hubKey', ...hub.key });
   const actor: TerminalActor = {
     kind: 'terminal',
     role,

@@ -41,13 +41,14 @@ export class BackOffice implements UplinkEnd {
         signature && fromHex(signature, 64),
       ),
     );
-    for (const { voucher, requestAt, promised, countersigned, proved } of credits) {
+    for (const { voucher, channel, seq, requestAt, promised, countersigned, proved } of credits) {
       const credit = { requestAt: seconds(requestAt), promised: amount(promised) };
       const known = { countersigned: amount(countersigned), proved, terminalsSyncedAt };
       if (countersign({ ...credit, ...known }, seconds(now), this.timing) !== 'sign') continue;
       const fields = { voucher: fromHex(voucher as `0x${string}`, 32), credited: credit.promised };
       const signature = key.sign(this.signing.digest('Credit', fields));
-      broker.up(this.id, encodeMessage({ type: 'collectedCredit', ...fields, signature, byPayee: 1 }));
+      const message = { type: 'collectedCredit', channel, seq, ...fields, signature, byPayee: 1 } as const;
+      broker.up(this.id, encodeMessage(message));
     }
   }
 

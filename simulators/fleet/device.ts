@@ -7,6 +7,7 @@ import { type Journal, openJournal } from '../../device/journal/journal.ts';
 import { type Fault, type Machine, type Observer, Runtime } from '../../device/runtime.ts';
 import type { Clock, Entropy, Uplink } from '../../hardware/interfaces/index.ts';
 import { toHex } from '../../protocol/bytes.ts';
+import type { Timing } from '../../protocol/limits.ts';
 import type { DeviceEvent, Effect, Notice } from '../../protocol/machines/effects.ts';
 import type { Message } from '../../protocol/wire/messages.ts';
 import { sameBooks } from '../stage/compare.ts';
@@ -52,6 +53,7 @@ export interface Surroundings {
   readonly world: World;
   readonly broker: Broker;
   readonly watcher: DeviceWatcher;
+  readonly timing: Timing;
   /** Every tick of every clock is run, also those that change nothing. */
   readonly allTicks: boolean;
 }

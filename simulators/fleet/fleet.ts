@@ -1,12 +1,14 @@
 /** The fleet of a run: who is in it, who is whose, and who has a network when. */
 import { toHex } from '../../protocol/bytes.ts';
+import type { Timing } from '../../protocol/limits.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
 import type { Broker } from '../stage/network/broker.ts';
 import type { Scenario } from '../scenarios/schema.ts';
 import type { VaultModel } from '../stage/chain/vault.ts';
 import type { Random } from '../stage/world/random.ts';
 import { DAY, HOUR, MINUTE, type World } from '../stage/world/world.ts';
-import { type HubIdentity, makePayer, type Merchant, type PayerActor, type TerminalActor } from './actors.ts';
+import { makePayer, type Merchant, type PayerActor, type TerminalActor } from './actors.ts';
+import type { HubIdentity } from './hub-root.ts';
 import type { Setup } from './setups.ts';
 import type { AnyDevice, DeviceOptions, DeviceWatcher, Surroundings } from './device.ts';
 
@@ -17,14 +19,22 @@ export interface FleetGround {
   readonly broker: Broker;
   readonly vault: VaultModel;
   readonly deviceWatcher: DeviceWatcher;
+  readonly timing: Timing;
   /** Every tick of every clock is run, also those that change nothing. */
   readonly allTicks: boolean;
 }
 
-export const surroundingsOf = ({ world, broker, deviceWatcher, allTicks }: FleetGround): Surroundings => ({
+export const surroundingsOf = ({
+  world,
+  broker,
+  deviceWatcher,
+  timing,
+  allTicks,
+}: FleetGround): Surroundings => ({
   world,
   broker,
   watcher: deviceWatcher,
+  timing,
   allTicks,
 });
 

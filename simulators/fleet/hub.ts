@@ -24,6 +24,7 @@ import type { Ingest, IngestEvents, Ports } from '../../hub/ports.ts';
 import { isError } from '../../hub/errors.ts';
 import type { ChannelHead } from '../../hub/registry/registry.ts';
 import { SundialError } from '../../protocol/errors.ts';
+import { type Seconds, seconds } from '../../protocol/integers.ts';
 import type { Timing } from '../../protocol/limits.ts';
 import type { RefusalName } from '../../protocol/refusals.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
@@ -34,6 +35,7 @@ import { VirtualDisk } from '../stage/disk/virtual-disk.ts';
 import type { Broker, HubEnd } from '../stage/network/broker.ts';
 import type { Random } from '../stage/world/random.ts';
 import type { SimulatedKey } from '../stage/world/suite.ts';
+import type { HubRoot } from './hub-root.ts';
 import { MINUTE, SECOND, START_SECONDS, type World } from '../stage/world/world.ts';
 
 /** What a run wants to know of its hub. */
@@ -57,7 +59,7 @@ export interface HubOptions {
   readonly scopes: Readonly<Record<string, readonly string[]>>;
   readonly leaseAnyScope: boolean;
   readonly indexedMax: number;
-  readonly key: SimulatedKey;
+  readonly root: HubRoot;
   readonly random: Random;
   /** Milliseconds between beacons, and between two plans of a batch. */
   readonly beaconMs: number;
@@ -165,6 +167,8 @@ export class SimulatedHub implements HubEnd {
     const { signing, timing, scopes, leaseAnyScope } = options;
     const hub = await assembleHub(this.ports(), {
       signing,
+      hub: options.root.pin,
+      rootWords: options.root.words(this.now()),
       timing,
       scopes,
       leaseAnyScope,
@@ -195,6 +199,17 @@ export class SimulatedHub implements HubEnd {
     this.broker.hubStarted();
   }
 
+  private now(): Seconds {
+    return seconds(START_SECONDS + Math.floor(this.world.nowMs / SECOND));
+  }
+
+  /** The operator brings what the root has certified by now; a hub that is down reads it when it starts. */
+  bringWords(): void {
+    if (!this.isUp) return;
+    this.world.touched = true;
+    for (const word of this.options.root.words(this.now())) void this.hub!.takeRootWord(word);
+  }
+
   /** What this life of the process has from outside. */
   private ports(): Ports {
     const { epoch, options, world, disk } = this;
@@ -206,11 +221,11 @@ export class SimulatedHub implements HubEnd {
     const later = (delayMs: number, action: () => void) => void this.later(delayMs, action);
     return {
       time,
-      signer: {
+      signers: options.root.keys.map((key) => ({
         scheme: 'secp256k1',
-        address: options.key.address as never,
-        sign: (digest) => this.sign(digest),
-      },
+        address: key.address,
+        sign: (digest) => this.sign(key, digest),
+      })),
       l2: agreeing(
         this.nodes.map((faults) =>
           this.l2.node(
@@ -230,14 +245,14 @@ export class SimulatedHub implements HubEnd {
     };
   }
 
-  private async sign(digest: Uint8Array): Promise<never> {
+  private async sign(key: SimulatedKey, digest: Uint8Array): Promise<Uint8Array> {
     if (this.signMs > 0) await new Promise<void>((resolve) => this.later(this.signMs, resolve));
     if (this.keyFails)
       throw new SundialError('key_unavailable', 'the key does not answer', {
         severity: 'call',
         remedy: 'None: this is a simulation.',
       });
-    return this.options.key.sign(digest) as never;
+    return key.sign(digest);
   }
 
   private ingest(): Ingest {

@@ -4,6 +4,7 @@
  */
 import type { Address } from '../../protocol/bytes.ts';
 import type { Notice } from '../../protocol/machines/effects.ts';
+import type { Timing } from '../../protocol/limits.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
 import type { Message } from '../../protocol/wire/messages.ts';
 import type { Chain } from '../stage/chain/chain.ts';
@@ -39,6 +40,7 @@ export interface Run extends Place {
   readonly accounts: Accounts;
   readonly losses: Loss[];
   readonly deviceWatcher: DeviceWatcher;
+  readonly timing: Timing;
   /** Every tick of every clock is run, also those that change nothing. */
   readonly allTicks: boolean;
   /** How often the power was cut. */

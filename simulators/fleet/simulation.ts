@@ -41,13 +41,14 @@ import { Broker } from '../stage/network/broker.ts';
 import type { Weather } from '../stage/network/weather.ts';
 import { type TapEnd, TapLink } from '../stage/network/tap-link.ts';
 import type { Scenario } from '../scenarios/schema.ts';
+import { HubRoot } from './hub-root.ts';
 import { Random } from '../stage/world/random.ts';
 import type { SimulatedSuite } from '../stage/world/suite.ts';
 import type { Loss, Run } from './run.ts';
 import { setupsOf } from './setups.ts';
 import { drainMsOf, WARMUP_MS } from './timing.ts';
 import { Trace } from '../stage/world/trace.ts';
-import { DAY, HOUR, MINUTE, START_SECONDS, World } from '../stage/world/world.ts';
+import { DAY, HOUR, MINUTE, SECOND, START_SECONDS, World } from '../stage/world/world.ts';
 
 /** Entries that the simulated hub has room for: a city of 10,000 makes some two million a day. */
 const HUB_INDEXED_MAX = 16_000_000;
@@ -103,6 +104,7 @@ export class Simulation implements Run {
   readonly notices = new Map<string, number>();
   /** By a device's id. */
   private readonly names: ReadonlyMap<string, string>;
+  private readonly root: HubRoot;
   private readonly backOffices: readonly BackOffice[];
   links = 0;
   cuts = 0;
@@ -133,18 +135,24 @@ export class Simulation implements Run {
     this.broker = new Broker(this.world, network.fork('broker'), (device) =>
       this.weather.of(this.names.get(device) ?? device),
     );
-    const hubKey = suite.key(this.random.fork('hub key').bytes(32));
-    const identity = {
-      address: hubKey.address,
-      from: seconds(0),
-      until: seconds(START_SECONDS + 10 * 365 * 86_400),
-    };
-    this.fleet = buildFleet(this, options, setups, identity);
+    const fullMs = WARMUP_MS + scenario.hours * HOUR;
+    this.activeUntilMs = Math.max(WARMUP_MS, Math.min(fullMs, options.untilMs ?? fullMs));
+    this.endMs = this.activeUntilMs + drainMsOf(scenario);
+    const root = new HubRoot(
+      suite,
+      this.random,
+      this.signing,
+      scenario.hubKeyHours,
+      // Whoever looks at what comes after the end still finds a key.
+      (fullMs + drainMsOf(scenario)) / SECOND + 30 * 86_400,
+    );
+    this.root = root;
+    this.fleet = buildFleet(this, options, setups, root.identity);
     this.names = new Map(this.fleet.devices.map(({ id, name }) => [id, name]));
     this.hub = new SimulatedHub(
       {
         ...this.hubRules(),
-        key: hubKey,
+        root,
         nodes: scenario.nodes ?? 1,
         pendingMax: scenario.hubQueueMax,
         random: this.random.fork('hub'),
@@ -159,9 +167,6 @@ export class Simulation implements Run {
     this.backOffices = this.fleet.merchants.map(
       (merchant) => new BackOffice(merchant, this.signing, this.timing),
     );
-    const fullMs = WARMUP_MS + scenario.hours * HOUR;
-    this.activeUntilMs = Math.max(WARMUP_MS, Math.min(fullMs, options.untilMs ?? fullMs));
-    this.endMs = this.activeUntilMs + drainMsOf(scenario);
     this.faults = planFaults(this.random, scenario, setups);
     for (const make of options.checkers ?? CHECKERS) {
       const checker: Checker = make(this, (words) => this.report(checker.name, words));
@@ -189,6 +194,10 @@ export class Simulation implements Run {
   private plan(): void {
     this.planned = true;
     this.hub.start();
+    for (const moment of this.root.moments) {
+      const atMs = (moment - START_SECONDS) * SECOND;
+      if (atMs < this.endMs) this.world.at(Math.max(atMs, 0), () => this.hub.bringWords());
+    }
     if (this.options.scenario.hubDown) this.world.at(WARMUP_MS, () => this.hub.crash());
     this.checkVault();
     planLife(this);

@@ -210,6 +210,12 @@ export const scenarioSchema = z.strictObject({
     .boolean()
     .optional()
     .describe('payers keep no clock while they are without power (they do)'),
+  hubKeyHours: z
+    .int()
+    .min(1)
+    .max(720)
+    .default(720)
+    .describe('hours that a day-to-day key of the hub is certified; the next one begins after two thirds'),
   beaconMinutes: z.int().min(1).max(1440).describe("minutes between the hub's beacons"),
   batchMinutes: z.int().min(1).max(1440).describe('minutes between settlements'),
   outboxMax: outboxMax.describe('entries that a terminal keeps for the hub'),

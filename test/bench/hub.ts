@@ -125,6 +125,7 @@ async function intakeRate(pool: RecoverPool | undefined, key: SecureKey): Promis
     },
     pool,
     registered: () => {},
+    timeAsked: async () => {},
     revocations: () => {},
     fatal: (error) => {
       throw error;
@@ -142,8 +143,9 @@ async function intakeRate(pool: RecoverPool | undefined, key: SecureKey): Promis
     state = intakeStep(context, state, { type: 'channel', channel: channelId(index + 1), facts }).state;
   }
   state = intakeStep(context, state, {
-    type: 'terminal',
-    terminal: terminal.address,
+    type: 'device',
+    device: terminal.address,
+    counter: 0,
     payee: payee.address,
   }).state;
   runtime.state = { ...emptyIntake, ...state };

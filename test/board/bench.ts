@@ -42,8 +42,20 @@ export class Workbench {
     const { image } = await buildImage(process.cwd(), role, profile, tests);
     const memory = new BoardMemory(join(this.folder, `${role}-${channel}`));
     const address = await addressOf(image, memory);
-    const key = { address: hub.address, from: seconds(0), until: seconds(now + 1_000_000) };
-    const shared = { role, chainId: domain.chainId, vault: toHex(domain.vault) };
+    const key = {
+      address: hub.address,
+      from: seconds(0),
+      until: seconds(now + 1_000_000),
+      epoch: 0,
+      signedAt: seconds(0),
+    };
+    const shared = {
+      role,
+      chainId: domain.chainId,
+      vault: toHex(domain.vault),
+      hub: toHex(new Uint8Array(32)),
+      root: toHex(hub.address),
+    };
     if (role === 'wearable' || role === 'car') {
       writeSettings(memory, { ...shared, tapMax: 50_000_000 });
       const fields = {
@@ -52,6 +64,8 @@ export class Workbench {
         spentFrom: amount(0),
         spendLimit: amount(deposit),
         tapLimit: amount(7_000_000),
+        cap: amount(15_750_000),
+        guarantee: amount(0),
         issuedAt: seconds(now - 3600),
         expiresAt: seconds(now + 259_200),
         scope: SCOPE_ANY,
@@ -60,7 +74,7 @@ export class Workbench {
       journal.append(payerRecords.encode({ type: 'channelOpened', channel: channelId(channel) }), none);
       journal.append(payerRecords.encode({ type: 'hubKey', ...key }), none);
       const signature = await hub.sign(signing.digest('Lease', fields));
-      journal.append(payerRecords.encode({ type: 'lease', ...fields, signature }), none);
+      journal.append(payerRecords.encode({ type: 'lease', ...fields, signature, signer: hub.address }), none);
     } else {
       const expiresAt = seconds(now + 1_000_000);
       const signature = await payee.sign(

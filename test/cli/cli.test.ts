@@ -238,10 +238,17 @@ function wearable(name: string) {
     chainId: 31337,
     vault: nobody,
     hub: 'x',
+    root: nobody,
     channel: 7,
   };
-  const hubKey = new Uint8Array(20).fill(3);
-  const provided = { hubKey, keyUntil: seconds(2_000_000_000), channel: channelId(7) };
+  const hubKey = {
+    address: new Uint8Array(20).fill(3),
+    from: seconds(0),
+    until: seconds(2_000_000_000),
+    epoch: 0,
+    signedAt: seconds(0),
+  };
+  const provided = { hubKey, channel: channelId(7) };
   return createDevice(path, settings as never, keyForNew(path), provided);
 }
 
@@ -318,13 +325,16 @@ test('a lease that is stored when the journal’s bank is full keeps what stood 
     spentFrom: amount(0),
     spendLimit: amount(9),
     tapLimit: amount(1),
+    cap: amount(2),
+    guarantee: amount(0),
     issuedAt: seconds(1),
     expiresAt: seconds(2),
     scope: new Uint8Array(32),
     signature: new Uint8Array(64),
   } as const;
-  storeLease(folder, lease);
-  assert.equal(payerBooksOf(folder), { ...before, lease });
+  const signer = new Uint8Array(20).fill(3);
+  storeLease(folder, lease, signer);
+  assert.equal(payerBooksOf(folder), { ...before, lease: { ...lease, signer } });
 });
 
 test('a device that moves to a board, cut at any write and run again, has its whole journal there', () => {

@@ -25,7 +25,13 @@ import {
   terminalSettings,
 } from '../protocol/bench.ts';
 
-const hubKey = { address: keys.hub.address, from: seconds(0), until: seconds(START + 10 * 365 * 86_400) };
+const hubKey = {
+  address: keys.hub.address,
+  from: seconds(0),
+  until: seconds(START + 10 * 365 * 86_400),
+  epoch: 0,
+  signedAt: seconds(0),
+};
 const BANKS = { banks: 2 };
 
 /** A host whose key fails at its next signatures when told to, and an uplink that is connected. */

@@ -95,7 +95,7 @@ test('what is signed for one link is not said on the next', async () => {
   for (const record of [
     { type: 'channelOpened', channel: CHANNEL },
     { type: 'hubKey', ...hubKey },
-    await lease(),
+    { ...(await lease()), signer: keys.hub.address },
   ] as const)
     journal.append(payerRecords.encode(record), () => []);
   let sign: (() => void) | undefined;

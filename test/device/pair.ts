@@ -26,7 +26,13 @@ import {
   terminalSettings,
 } from '../protocol/bench.ts';
 
-const hubKey = { address: keys.hub.address, from: seconds(0), until: seconds(START + 10 * 365 * 86_400) };
+const hubKey = {
+  address: keys.hub.address,
+  from: seconds(0),
+  until: seconds(START + 10 * 365 * 86_400),
+  epoch: 0,
+  signedAt: seconds(0),
+};
 export const BANKS = { banks: 2 };
 /** Small banks, so that compaction happens within a test. */
 const GEOMETRY = { size: 16 * 1024, blockSize: 4096 };
@@ -97,7 +103,7 @@ export class Pair {
     const none = (): never[] => [];
     payer.append(payerRecords.encode({ type: 'channelOpened', channel: CHANNEL }), none);
     payer.append(payerRecords.encode({ type: 'hubKey', ...hubKey }), none);
-    payer.append(payerRecords.encode(await lease()), none);
+    payer.append(payerRecords.encode({ ...(await lease()), signer: keys.hub.address }), none);
     const terminal = openJournal(pair.flash.terminal, BANKS);
     terminal.append(terminalRecords.encode({ type: 'hubKey', ...hubKey }), none);
     for (let at = 1; bytesLeft !== undefined && payer.bytesFree > bytesLeft; at++)

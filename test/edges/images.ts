@@ -33,7 +33,13 @@ export interface Books {
   readonly highest: number;
 }
 
-const hubKey = { address: keys.hub.address, from: seconds(0), until: seconds(START + 10 * 365 * 86_400) };
+const hubKey = {
+  address: keys.hub.address,
+  from: seconds(0),
+  until: seconds(START + 10 * 365 * 86_400),
+  epoch: 0,
+  signedAt: seconds(0),
+};
 
 /** What the records of one device make of empty books. */
 const KINDS = {
@@ -95,7 +101,7 @@ class Witness {
     witness.stored.payer.unshift(
       payerRecords.encode({ type: 'channelOpened', channel: CHANNEL }),
       payerRecords.encode({ type: 'hubKey', ...hubKey }),
-      payerRecords.encode(await lease()),
+      payerRecords.encode({ ...(await lease()), signer: keys.hub.address }),
     );
     witness.stored.terminal.unshift(terminal.terminalRecords.encode({ type: 'hubKey', ...hubKey }));
     return witness;

@@ -7,9 +7,9 @@ import { journalRoom } from '../../device/journal/capacity.ts';
 import { openJournal } from '../../device/journal/journal.ts';
 import type { Fault } from '../../device/runtime.ts';
 import type { Uplink } from '../../hardware/interfaces/index.ts';
-import { concatBytes, equalBytes, toHex, uintBytes } from '../../protocol/bytes.ts';
+import { concatBytes, equalBytes, toHex, uintBytes, ZERO_BYTES16 } from '../../protocol/bytes.ts';
 import { addAmounts, amount, channelId, height, position, seconds, seq } from '../../protocol/integers.ts';
-import { REVOCATIONS_MAX, SYNC_RETRY_MS } from '../../protocol/limits.ts';
+import { DEFAULT_TIMING, REVOCATIONS_MAX, SYNC_RETRY_MS } from '../../protocol/limits.ts';
 import type { Notice } from '../../protocol/machines/effects.ts';
 import { terminalRecords } from '../../protocol/machines/terminal/books.ts';
 import type { TerminalLimits } from '../../protocol/machines/terminal/room.ts';
@@ -90,7 +90,13 @@ export class Till {
     role: 'pos' | 'charger' = 'pos',
   ): Promise<Till> {
     const till = new Till(flash, banks, limits, role);
-    const hubKey = { address: hub.address, from: seconds(0), until: seconds(START + 1e8) };
+    const hubKey = {
+      address: hub.address,
+      from: seconds(0),
+      until: seconds(START + 1e8),
+      epoch: 0,
+      signedAt: seconds(0),
+    };
     openJournal(flash, { banks }).append(terminalRecords.encode({ type: 'hubKey', ...hubKey }), () => []);
     await till.switchOn();
     await till.revokeMany();
@@ -112,6 +118,8 @@ export class Till {
     this.device = terminalDevice(
       signing,
       {
+        hub: { id: new Uint8Array(32), root: hub.address },
+        timing: DEFAULT_TIMING,
         role,
         scheme: 'secp256k1',
         payee: payee.address,
@@ -191,6 +199,8 @@ export class Till {
       spentFrom: amount(0),
       spendLimit: MOST,
       tapLimit: SPENT,
+      cap: MOST,
+      guarantee: amount(0),
       issuedAt: seconds(START - 60),
       expiresAt: seconds(START + 1e6),
       scope: SCOPE_ANY,
@@ -302,6 +312,7 @@ export class Till {
       height: height(1),
       revocations: suite.keccak256(concatBytes(...channels.map((id) => uintBytes(id, 4)))),
       checkpoint: new Uint8Array(32),
+      nonce: ZERO_BYTES16,
     };
     const signature = hub.sign(signing.digest('Beacon', fields));
     void this.device.dispatch({ type: 'hubMessage', message: { type: 'beacon', ...fields, signature } });

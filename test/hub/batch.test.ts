@@ -138,7 +138,7 @@ test('a list of which one payee has no id settles nothing beside its own lane', 
   const till = key(6);
   const bench = new Bench();
   bench.step({ type: 'payee', payee: third.address });
-  bench.step({ type: 'terminal', terminal: till.address, payee: third.address });
+  bench.step({ type: 'device', device: till.address, counter: 0, payee: third.address });
   const list = [
     { payee: third.address, paid: amount(10) },
     { payee: otherPayee.address, paid: amount(10) },
@@ -172,7 +172,7 @@ test('credits follow the settlements, and only what the payee signed beyond what
   const bench = new Bench();
   const bought = await tap({ seq: 1, amount: 100, spent: 100, paid: 100 });
   bench.send(bought.bytes);
-  bench.send(await credit(bought.id, 60, payee, true));
+  bench.send(await credit(bought, 60, payee, true));
   assert.equal(plan(bench), [
     { seq: 1, listed: 0, k: 0 },
     { seq: 1, listed: 0, k: 0, credited: 60 },
@@ -185,7 +185,7 @@ test('a credit on a voided voucher waits until a later one settles its lane, and
   const bench = new Bench();
   const voided = await tap({ seq: 1, amount: 40, spent: 40, paid: 40, answer: 'credit' });
   bench.send(voided.bytes);
-  bench.send(await credit(voided.id, 40, payee, true));
+  bench.send(await credit(voided, 40, payee, true));
   assert.equal(plan(bench), [], 'the vault would skip it: nothing of the lane is settled');
   await take(bench, { seq: 2, amount: 10, spent: 50, paid: 50 });
   assert.equal(plan(bench), [
@@ -210,7 +210,7 @@ test('every planned row encodes', async () => {
   bench.send(stream.bytes);
   bench.send(tick(stream, seed, 20, 6));
   bench.send(bought.bytes);
-  bench.send(await credit(bought.id, 60, payee, true));
+  bench.send(await credit(bought, 60, payee, true));
   const rows = planRows(signing, bench.state.books, view(), 100).map(({ entry, reference }) =>
     rowOf(signing, entry, reference),
   );

@@ -14,7 +14,7 @@ const least = {
   name: 'hub-1',
   folder: 'x',
   chain: { rpcUrl: 'http://127.0.0.1:1', chainId: 1, vault: VAULT },
-  keys: { signing: KEY, settlement: KEY },
+  keys: { signing: KEY, settlement: KEY, root: VAULT },
 };
 
 const DEFAULTS = {

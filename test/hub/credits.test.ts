@@ -54,9 +54,9 @@ test('a voided voucher waits for the payee, until the payee signed for all of it
       proved: false,
     },
   ]);
-  bench.send(await credit(late.id, 40, payee, true));
+  bench.send(await credit(late, 40, payee, true));
   assert.is(view(bench).credits[0]?.countersigned, 40);
-  bench.send(await credit(late.id, 100, payee, true));
+  bench.send(await credit(late, 100, payee, true));
   assert.equal(view(bench).credits, []);
   assert.equal(view(bench.restart()).credits, [], 'and so it is after a restart');
 });
@@ -65,8 +65,8 @@ test('a countersignature that comes twice is acknowledged when it is durable, no
   const bench = new Bench();
   const paid = await tap({ seq: 1, amount: 100, spent: 100, paid: 100 });
   bench.send(paid.bytes);
-  bench.send(await credit(paid.id, 40, terminal, false));
-  const bytes = encodeMessage(await credit(paid.id, 40, payee, true));
+  bench.send(await credit(paid, 40, terminal, false));
+  const bytes = encodeMessage(await credit(paid, 40, payee, true));
   const send = () => bench.step({ type: 'message', device: 'p', bytes, now: NOW });
   assert.equal(
     send().map(({ type }) => type),
@@ -79,8 +79,8 @@ test('a countersignature that comes twice is acknowledged when it is durable, no
     [2, 2],
   );
   // The twin was refused with it: the payee is told to come again.
-  const more = encodeMessage(await credit(paid.id, 50, payee, true));
-  bench.send(await credit(paid.id, 50, terminal, false));
+  const more = encodeMessage(await credit(paid, 50, payee, true));
+  bench.send(await credit(paid, 50, terminal, false));
   for (const _ of [1, 2]) bench.step({ type: 'message', device: 'p', bytes: more, now: NOW });
   const { token } = bench.unwritten.shift()!;
   const told = bench.step({ type: 'persistFailed', token, code: 'storage_failed' });
@@ -134,7 +134,7 @@ test('a payee that owes its signature too long gets no new leases in its scope',
   };
   assert.is(await request(due), 'lease');
   assert.is(await request(due + 1), 'credits_overdue');
-  bench.send(await credit(late.id, 100, payee, true), 'p', due + 1);
+  bench.send(await credit(late, 100, payee, true), 'p', due + 1);
   assert.is(await request(due + 2), 'lease');
 });
 
@@ -149,12 +149,12 @@ test('for a refund of an old sale the payee has the same time as for any other',
     return effects.map((effect) => (effect.type === 'reject' ? effect.code : effect.type)).join();
   };
   assert.is(await request(given), 'lease');
-  bench.send(await credit(sold.id, 40, terminal, false));
+  bench.send(await credit(sold, 40, terminal, false));
   const { payeeOfflineMax, claimMargin } = context.timing;
   const due = given + payeeOfflineMax + claimMargin;
   assert.is(await request(given + 100_000), 'lease');
   // More of it a day later gives no more time for the first part.
-  bench.send(await credit(sold.id, 50, terminal, false));
+  bench.send(await credit(sold, 50, terminal, false));
   assert.is(await request(due), 'lease');
   assert.is(await request(due + 1), 'credits_overdue');
 });

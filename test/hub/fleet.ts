@@ -14,6 +14,7 @@ import type { Bytes32 } from '../../protocol/bytes.ts';
 import { nobleKey } from '../../protocol/crypto/noble.ts';
 import { amount, channelId, height, type Seconds, seconds, seq } from '../../protocol/integers.ts';
 import { DEFAULT_TIMING } from '../../protocol/limits.ts';
+import { hubPin } from '../../protocol/machines/hub-keys.ts';
 import { collectedMessage } from '../../protocol/machines/collected.ts';
 import { makeSigning, type Signing } from '../../protocol/signing/digests.ts';
 import {
@@ -40,9 +41,12 @@ export const terminal = key(3);
 export const otherTerminal = key(4);
 export const payer = key(10);
 export const hub = key(20);
+export const root = key(21);
+export const pin = hubPin(suite, 'test', root.address);
 
 export const context: IntakeContext = {
   signing,
+  hub: pin,
   timing: DEFAULT_TIMING,
   scopes: {},
   leaseAnyScope: true,
@@ -120,19 +124,35 @@ export async function tap(fields: Tap): Promise<SignedTap> {
 
 /** Tick k of a stream. */
 export function tick(stream: SignedTap, seed: Bytes32, ticks: number, k: number): Message {
-  return { type: 'collectedTick', stream: stream.id, k, preimage: hashChain(suite, seed, ticks - k) };
+  const { channel, seq } = stream.voucher;
+  return {
+    type: 'collectedTick',
+    channel,
+    seq,
+    stream: stream.id,
+    k,
+    preimage: hashChain(suite, seed, ticks - k),
+  };
 }
+
+/** Asks for an entry. The hub finds it by its digest. */
+export const query = (entry: Bytes32): Message => ({
+  type: 'query',
+  channel: channelId(7),
+  seq: seq(1),
+  entry,
+});
 
 /** A credit by a terminal or the payee. */
 export async function credit(
-  voucher: Bytes32,
+  { id: voucher, voucher: { channel, seq } }: Pick<SignedTap, 'id' | 'voucher'>,
   credited: number,
   signer: typeof payee,
   byPayee: boolean,
 ): Promise<Message> {
   const fields = { voucher, credited: amount(credited) };
   const signature = await signer.sign(signing.digest('Credit', fields));
-  return { type: 'collectedCredit', ...fields, signature, byPayee: byPayee ? 1 : 0 };
+  return { type: 'collectedCredit', channel, seq, ...fields, signature, byPayee: byPayee ? 1 : 0 };
 }
 
 /** A state that knows channel 7 of `payer` with 100 units deposited (80 spendable), both payees, both terminals. */
@@ -152,8 +172,8 @@ export function preparedState(): IntakeState {
     },
     { type: 'payee', payee: payee.address },
     { type: 'payee', payee: otherPayee.address },
-    { type: 'terminal', terminal: terminal.address, payee: payee.address },
-    { type: 'terminal', terminal: otherTerminal.address, payee: otherPayee.address },
+    { type: 'device', device: terminal.address, counter: 0, payee: payee.address },
+    { type: 'device', device: otherTerminal.address, counter: 0, payee: otherPayee.address },
   ];
   return events.reduce((state, event) => intakeStep(context, state, event).state, emptyIntake);
 }

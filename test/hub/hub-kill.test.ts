@@ -15,8 +15,11 @@ import { openFileLedger } from '../../hub/node/open.ts';
 import { createLogger } from '../../hub/log.ts';
 import { decodeRecord } from '../../hub/ledger/records.ts';
 import { toHex } from '../../protocol/bytes.ts';
+import { seconds } from '../../protocol/integers.ts';
 import { PACK_ENTRIES_MAX } from '../../protocol/limits.ts';
-import { hub as hubKey, key, payee, signing, suite, tap, terminal, vault } from './fleet.ts';
+import { certifyHubKey } from '../../protocol/machines/hub-keys.ts';
+import { encodeMessage } from '../../protocol/wire/messages.ts';
+import { hub as hubKey, key, payee, root, signing, suite, tap, terminal, vault } from './fleet.ts';
 import { rounds, seededRandom } from './random.ts';
 import { Connected } from './site.ts';
 import { inTemporaryFolder, until } from './temporary.ts';
@@ -185,13 +188,22 @@ async function check(folder: string, load: Load, round: number): Promise<boolean
   return ledger.tornTail !== undefined;
 }
 
+const from = seconds(Math.floor(Date.now() / 1000) - 3600);
+const certified = { address: hubKey.address, from, epoch: 0, signedAt: from };
+const WORD = toHex(encodeMessage(await certifyHubKey(signing, root, certified)));
+
 function config(folder: string, port: number): HubConfigInput {
   return {
     name: 'test',
     folder,
     mqtt: { port },
     chain: { rpcUrl: 'http://127.0.0.1:9', chainId: 31337, vault: toHex(vault) },
-    keys: { signing: toHex(suite.keccak256(Uint8Array.of(0, 20, 77))), settlement: `0x${'33'.repeat(32)}` },
+    keys: {
+      signing: toHex(suite.keccak256(Uint8Array.of(0, 20, 77))),
+      settlement: `0x${'33'.repeat(32)}`,
+      root: toHex(root.address),
+      words: [WORD],
+    },
     batch: { everyMs: 0 },
   };
 }

@@ -139,6 +139,7 @@ function startRuntime(change: Partial<IntakeHost> = {}) {
     log: createLogger('silent'),
     send: (_device, bytes) => sent.push(decodeOwn(bytes)),
     registered: () => undefined,
+    timeAsked: async () => undefined,
     revocations: () => undefined,
     fatal: (error) => fatal.push(error),
     ...change,

@@ -19,6 +19,7 @@ import {
   tap,
   terminal,
   tick,
+  query,
 } from './fleet.ts';
 import { type Random, rounds, seededRandom } from './random.ts';
 
@@ -69,10 +70,10 @@ async function material(): Promise<Uint8Array[]> {
     leaseRequest,
     encodeMessage(tick(stream, seed, 50, 5)),
     encodeMessage(tick(stream, seed, 50, 9)),
-    encodeMessage(await credit(first.id, 30, terminal, false)),
-    encodeMessage(await credit(first.id, 30, payee, true)),
+    encodeMessage(await credit(first, 30, terminal, false)),
+    encodeMessage(await credit(first, 30, payee, true)),
     encodeMessage({ type: 'statement', channel: channelId(7), seq: 4 as never, lanes: list }),
-    encodeMessage({ type: 'query', entry: first.id }),
+    encodeMessage(query(first.id)),
     encodeMessage({
       type: 'pack',
       entries: [later.bytes, encodeMessage(tick(stream, seed, 50, 7)), first.bytes],

@@ -5,7 +5,8 @@ import type { IntakeEffect } from '../../hub/intake/state.ts';
 import { bytesKey, trieGet } from '../../hub/intake/trie.ts';
 import { pendingRecordsMax, waitersMax } from '../../hub/limits.ts';
 import { decodeRecord, encodeRecord } from '../../hub/ledger/records.ts';
-import { amount, channelId, seconds } from '../../protocol/integers.ts';
+import { ZERO_ADDRESS } from '../../protocol/bytes.ts';
+import { amount, channelId, seconds, seq } from '../../protocol/integers.ts';
 import { creditEntry, SCOPE_ANY, tickEntry } from '../../protocol/vouchers.ts';
 import {
   decodeMessage,
@@ -24,11 +25,13 @@ import {
   otherTerminal,
   payee,
   payer,
+  pin,
   signing,
   suite,
   tap,
   terminal,
   tick,
+  query,
 } from './fleet.ts';
 
 const acknowledged = (effects: readonly IntakeEffect[]) =>
@@ -107,7 +110,7 @@ test('whatever failed before it and whatever of that stands in the ledger, an en
     places.set(n, bench.records.length);
     assert.is(bench.outcome(taps[n]!.bytes), 'acknowledged');
     for (const [known, position] of places) {
-      const [answer] = bench.send({ type: 'query', entry: taps[known]!.id });
+      const [answer] = bench.send(query(taps[known]!.id));
       assert.ok(answer?.type === 'acknowledge' && answer.position === position, `${known} after ${n}`);
     }
   };
@@ -252,9 +255,28 @@ const badOnes: [string, () => Promise<Uint8Array>][] = [
   ],
   [
     'stream_unknown',
-    async () => encodeMessage({ type: 'collectedTick', stream: seed, k: 1, preimage: seed }),
+    async () =>
+      encodeMessage({
+        type: 'collectedTick',
+        channel: channelId(7),
+        seq: seq(1),
+        stream: seed,
+        k: 1,
+        preimage: seed,
+      }),
   ],
-  ['voucher_unknown', async () => encodeMessage(await credit(seed, 5, terminal, false))],
+  [
+    'voucher_unknown',
+    async () =>
+      encodeMessage(
+        await credit(
+          { ...(await tap({ seq: 1, amount: 5, spent: 5, paid: 5 })), id: seed },
+          5,
+          terminal,
+          false,
+        ),
+      ),
+  ],
   [
     'unexpected_message',
     async () => encodeMessage({ type: 'tick', channel: channelId(7), seq: 1 as never, k: 1, preimage: seed }),
@@ -320,6 +342,7 @@ async function register(
     expiresAt?: number;
     role?: number;
     entropyCertified?: number;
+    counter?: number;
   } = {},
 ): Promise<MessageOf<'register'>> {
   const device = (options.device ?? terminal).address;
@@ -336,6 +359,10 @@ async function register(
     certificate,
     certificateExpiresAt: expiresAt,
     entropyCertified: options.entropyCertified ?? 1,
+    counter: options.counter ?? 1,
+    signature: await (options.device ?? terminal).sign(
+      signing.digest('Register', { hub: pin.id, device, payee: to, counter: options.counter ?? 1 }),
+    ),
   };
 }
 
@@ -381,7 +408,7 @@ test('ticks are acknowledged each by itself, and only ticks of the chain are tak
   ]);
   const eleventh = tick(stream, seed, ticks, 11) as MessageOf<'collectedTick'>;
   const id = tickEntry(suite, stream.id, 11, eleventh.preimage);
-  const [word] = bench.send({ type: 'query', entry: id });
+  const [word] = bench.send(query(id));
   assert.is(word?.type, 'unknown', 'ticks by themselves');
   assert.is(bench.outcome({ ...eleventh, preimage: seed }), 'tick_preimage');
   assert.is(bench.outcome({ ...eleventh, k: 12 }), 'tick_preimage');
@@ -397,7 +424,7 @@ test("a payer that asks for a voided voucher gets the terminal's credit, not an 
   const bench = new Bench();
   const voided = await tap({ ...sample, answer: 'credit' });
   bench.send(voided.bytes);
-  const answers = bench.send({ type: 'query', entry: voided.id }).filter((effect) => effect.type !== 'count');
+  const answers = bench.send(query(voided.id)).filter((effect) => effect.type !== 'count');
   assert.is(answers.length, 1);
   const [answer] = answers;
   assert.ok(answer?.type === 'credit' && bytesKey(answer.message.voucher) === bytesKey(voided.id));
@@ -408,15 +435,22 @@ test('of what it does not hold the hub says so, and in how long a ledger: only w
   let bench = new Bench();
   const first = await tap({ ...sample, amount: 60, spent: 60, paid: 60 });
   const second = await tap({ seq: 2, amount: 50, spent: 110, paid: 110 });
-  const ask = (entry: Uint8Array): IntakeEffect[] => bench.send({ type: 'query', entry });
-  const word = (size: number): object => ({ type: 'unknown', device: 'd', entry: second.id, size });
+  const ask = (entry: Uint8Array): IntakeEffect[] => bench.send(query(entry));
+  const word = (size: number): object => ({
+    type: 'unknown',
+    device: 'd',
+    entry: second.id,
+    size,
+    terminal: ZERO_ADDRESS,
+    synced: 0,
+  });
   assert.equal(ask(second.id), [word(0)]);
   bench.send(first.bytes);
   assert.equal(ask(second.id), [word(1)]);
   bench.step({ type: 'message', device: 'd', bytes: second.bytes, now: NOW });
-  const query = encodeMessage({ type: 'query', entry: second.id });
+  const asked = encodeMessage(query(second.id));
   assert.equal(
-    bench.step({ type: 'message', device: 'd', bytes: query, now: NOW }),
+    bench.step({ type: 'message', device: 'd', bytes: asked, now: NOW }),
     [],
     'on its way to the disk it is neither known nor unknown',
   );
@@ -437,10 +471,10 @@ test('the credit of a voided voucher is passed on when it is durable, and not be
   bench.send((await tap({ ...sample, answer: 'receipt' })).bytes);
   const voided = await tap({ seq: 2, amount: 50, spent: 110, paid: 110, answer: 'credit' });
   bench.step({ type: 'message', device: 'd', bytes: voided.bytes, now: NOW });
-  const query = encodeMessage({ type: 'query', entry: voided.id });
-  assert.equal(bench.step({ type: 'message', device: 'd', bytes: query, now: NOW }), []);
+  const asked = encodeMessage(query(voided.id));
+  assert.equal(bench.step({ type: 'message', device: 'd', bytes: asked, now: NOW }), []);
   bench.write();
-  const [credit] = bench.send({ type: 'query', entry: voided.id });
+  const [credit] = bench.send(query(voided.id));
   assert.ok(credit?.type === 'credit' && credit.message.credited === 50);
 });
 
@@ -458,13 +492,13 @@ test('credits grow up to the amount; only the payee’s own counts for L2', asyn
   const bench = new Bench();
   const bought = await tap(sample);
   bench.send(bought.bytes);
-  assert.is(bench.outcome(await credit(bought.id, 40, terminal, false)), 'acknowledged');
-  assert.is(bench.outcome(await credit(bought.id, 30, terminal, false)), 'credit_range');
-  assert.is(bench.outcome(await credit(bought.id, 101, terminal, false)), 'credit_range');
-  assert.is(bench.outcome(await credit(bought.id, 60, otherTerminal, false)), 'signature');
-  assert.is(bench.outcome(await credit(bought.id, 60, terminal, true)), 'signature');
+  assert.is(bench.outcome(await credit(bought, 40, terminal, false)), 'acknowledged');
+  assert.is(bench.outcome(await credit(bought, 30, terminal, false)), 'credit_range');
+  assert.is(bench.outcome(await credit(bought, 101, terminal, false)), 'credit_range');
+  assert.is(bench.outcome(await credit(bought, 60, otherTerminal, false)), 'signature');
+  assert.is(bench.outcome(await credit(bought, 60, terminal, true)), 'signature');
   assert.is(book(bench).entries[0]!.payeeCredit, undefined);
-  const own = await credit(bought.id, 40, payee, true);
+  const own = await credit(bought, 40, payee, true);
   // The same digest as the terminal's credit, and all the same something new.
   assert.is(bench.outcome(own), 'acknowledged');
   assert.is(book(bench).entries[0]!.payeeCredit?.credited, 40);
@@ -472,7 +506,7 @@ test('credits grow up to the amount; only the payee’s own counts for L2', asyn
   assert.is(bench.outcome(own), 'acknowledged');
   assert.is(bench.records.length, 3);
   assert.is(channelBook(bench.restart().state.books, channelId(7)).entries[0]!.payeeCredit?.credited, 40);
-  assert.is(bench.outcome(await credit(bought.id, 60, payee, true)), 'acknowledged');
+  assert.is(bench.outcome(await credit(bought, 60, payee, true)), 'acknowledged');
   assert.is(book(bench).entries[0]!.payeeCredit?.credited, 60);
   assert.is(book(bench).entries[0]!.credited, 60);
 });
@@ -482,8 +516,8 @@ test('a credit above the ticks delivered is refused', async () => {
   const stream = await tap({ ...sample, amount: 0, stream: { tickValue: 3, ticks: 20, seed } });
   bench.send(stream.bytes);
   bench.send(tick(stream, seed, 20, 5));
-  assert.is(bench.outcome(await credit(stream.id, 16, terminal, false)), 'credit_range');
-  assert.is(bench.outcome(await credit(stream.id, 15, terminal, false)), 'acknowledged');
+  assert.is(bench.outcome(await credit(stream, 16, terminal, false)), 'credit_range');
+  assert.is(bench.outcome(await credit(stream, 15, terminal, false)), 'acknowledged');
 });
 
 const frauds: [string, object, object, number | undefined][] = [
@@ -593,7 +627,7 @@ test('a hub without room signs no lease first, then takes no entry; with more ro
   assert.is(full.outcome(taps[7]!.bytes), 'acknowledged');
   const { books } = full.state;
   assert.is(books.indexed, 8);
-  const refund = encodeMessage(await credit(taps[0]!.id, 5, terminal, false));
+  const refund = encodeMessage(await credit(taps[0]!, 5, terminal, false));
   for (const bytes of [taps[8]!.bytes, refund]) assert.is(full.outcome(bytes), 'index_full');
   assert.is(full.state.books, books, 'a refusal changes nothing');
   assert.is(full.outcome(taps[0]!.bytes), 'acknowledged', 'what it holds it goes on acknowledging');
@@ -622,9 +656,9 @@ test('ticks and credits take room as vouchers do, and what is known none', async
   bench.send(stream.bytes);
   for (const k of [2, 5, 2]) bench.send(tick(stream, seed, 20, k));
   assert.is(bench.state.books.indexed, 3);
-  bench.send(encodeMessage(await credit(stream.id, 6, terminal, false)));
+  bench.send(encodeMessage(await credit(stream, 6, terminal, false)));
   // The same credit by the payee is one entry with the terminal's.
-  bench.send(encodeMessage(await credit(stream.id, 6, payee, true)));
+  bench.send(encodeMessage(await credit(stream, 6, payee, true)));
   assert.is(bench.state.books.indexed, 4);
   assert.is(bench.restart().state.books.indexed, 4);
 });
@@ -732,8 +766,8 @@ test('after a restart the books and all positions are the same', async () => {
   const first = await tap(sample);
   const all = [
     first.bytes,
-    encodeMessage(await credit(first.id, 40, terminal, false)),
-    encodeMessage(await credit(first.id, 50, payee, true)),
+    encodeMessage(await credit(first, 40, terminal, false)),
+    encodeMessage(await credit(first, 50, payee, true)),
     stream.bytes,
     encodeMessage(tick(stream, seed, 20, 5)),
     (await tap({ seq: 2, amount: 0, spent: 150, paid: 100 })).bytes,
@@ -787,7 +821,7 @@ test('acknowledging a credit names the credit', async () => {
   const bench = new Bench();
   const first = await tap(sample);
   bench.send(first.bytes);
-  const effects = bench.send(await credit(first.id, 40, terminal, false));
+  const effects = bench.send(await credit(first, 40, terminal, false));
   assert.equal(acknowledged(effects), [bytesKey(creditEntry(signing, first.id, amount(40)))]);
   assert.ok(decodeMessage(first.bytes, 'sync').ok);
 });

@@ -195,6 +195,8 @@ const registration = {
   certificateExpiresAt: seconds(99),
   certificate: new Uint8Array(64),
   entropyCertified: 1,
+  counter: 5,
+  signature: new Uint8Array(64),
 };
 
 test('a device is stored once, with what its role may say', () => {
@@ -203,7 +205,13 @@ test('a device is stored once, with what its role may say', () => {
   assert.equal(registered, [
     [
       toHex(terminalAddress),
-      { role: 'pos', payee: toHex(payee.address), certificateExpiresAt: 99, entropyCertified: true },
+      {
+        role: 'pos',
+        payee: toHex(payee.address),
+        certificateExpiresAt: 99,
+        entropyCertified: true,
+        counter: 5,
+      },
     ],
   ]);
   devices.registered('d', registration);
@@ -215,7 +223,7 @@ test('a device is stored once, with what its role may say', () => {
   devices.registered('e', own);
   assert.equal(registered[2], [
     toHex(payerAddress),
-    { role: 'wearable', channel: 7, entropyCertified: true },
+    { role: 'wearable', channel: 7, entropyCertified: true, counter: 5 },
   ]);
 });
 

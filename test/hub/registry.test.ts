@@ -13,7 +13,7 @@ import { type Random, seededRandom } from './random.ts';
 import { inTemporaryFolder } from './temporary.ts';
 
 const device = `0x${'ab'.repeat(20)}`;
-const entry = { role: 'pos', payee: `0x${'cd'.repeat(20)}`, entropyCertified: true } as const;
+const entry = { role: 'pos', payee: `0x${'cd'.repeat(20)}`, entropyCertified: true, counter: 1 } as const;
 
 async function failure(promise: Promise<unknown>): Promise<SundialError> {
   try {
@@ -187,7 +187,7 @@ test('terminals and settled channels of a payee are found, and a device that cha
   await registry.register(device, { ...entry, payee: other });
   assert.equal([...registry.terminalsOf(entry.payee)], []);
   assert.equal([...registry.terminalsOf(other)], [device]);
-  await registry.register(device, { role: 'wearable', channel: 4, entropyCertified: true });
+  await registry.register(device, { role: 'wearable', channel: 4, entropyCertified: true, counter: 1 });
   assert.equal([...registry.terminalsOf(other)], []);
   assert.is(
     registry.state.devices[device]!.payee,
@@ -208,7 +208,7 @@ const goodConfig = {
   name: 'hub',
   folder: '/var/lib/sundial',
   chain: { rpcUrl: 'http://127.0.0.1:8545', chainId: 31337, vault: `0x${'11'.repeat(20)}` },
-  keys: { signing: `0x${'22'.repeat(32)}`, settlement: `0x${'33'.repeat(32)}` },
+  keys: { signing: `0x${'22'.repeat(32)}`, settlement: `0x${'33'.repeat(32)}`, root: `0x${'44'.repeat(20)}` },
 };
 
 test('a minimal configuration is completed with defaults', () => {

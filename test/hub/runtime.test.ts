@@ -36,6 +36,7 @@ function start(
     log,
     send: (_device, bytes) => sent.push(decodeOwn(bytes)),
     registered: () => {},
+    timeAsked: async () => {},
     revocations: () => {},
     fatal: (error) => {
       throw error;

@@ -204,7 +204,7 @@ async function nextTap(amount = 10): Promise<SignedTap> {
 
 /** A payee's credit over `credited` units of a voucher, as it stands in the ledger. */
 async function creditOf(
-  { id }: SignedTap,
+  { id, voucher: { channel, seq } }: SignedTap,
   credited: number,
   signer: typeof payee | LocalAccount,
 ): Promise<Pick<SignedTap, 'id' | 'bytes'>> {
@@ -219,7 +219,7 @@ async function creditOf(
           64,
         )
       : await signer.sign(digest);
-  const bytes = encodeMessage({ type: 'collectedCredit', ...fields, signature, byPayee: 1 });
+  const bytes = encodeMessage({ type: 'collectedCredit', channel, seq, ...fields, signature, byPayee: 1 });
   return { id: creditEntry(site.signing, id, fields.credited), bytes };
 }
 

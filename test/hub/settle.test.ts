@@ -199,7 +199,8 @@ test('a payee’s credit goes back to the channel, once', () =>
       const before = await vault.readChannel(channel);
       const fields = { voucher: bought.id, credited: amount(60) };
       const signature = await payee.sign(signing.digest('Credit', fields));
-      pos.send({ type: 'collectedCredit', ...fields, signature, byPayee: 1 });
+      const { channel: of, seq } = bought.voucher;
+      pos.send({ type: 'collectedCredit', channel: of, seq, ...fields, signature, byPayee: 1 });
       await pos.next('acknowledgement', (found) => !equalBytes(found.entry, bought.id));
       await hub.settleNow();
       assert.is(await vault.readLane(channel, payee.address), 300);

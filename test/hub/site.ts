@@ -13,6 +13,7 @@ import { mqttUplink } from '../../hardware/boards/node/mqtt.ts';
 import type { Uplink } from '../../hardware/interfaces/index.ts';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { seconds } from '../../protocol/integers.ts';
+import { certifyHubKey } from '../../protocol/machines/hub-keys.ts';
 import { makeSigning, type Signing } from '../../protocol/signing/digests.ts';
 import {
   decodeOwn,
@@ -21,7 +22,7 @@ import {
   type MessageOf,
   ROLES,
 } from '../../protocol/wire/messages.ts';
-import { otherPayee, payee, payer, suite, terminal } from './fleet.ts';
+import { hub, otherPayee, payee, payer, pin, root, suite, terminal } from './fleet.ts';
 import { PATIENCE_MS, until } from './temporary.ts';
 
 export const HUB_SECRET = `0x${'5a'.repeat(32)}`;
@@ -38,6 +39,17 @@ export interface Site {
   close(): Promise<void>;
 }
 
+/** Certificates of the hub's key one after the other, for tests that let weeks pass. */
+async function rootWords({ chainId, vault }: { chainId: number; vault: string }): Promise<string[]> {
+  const signing = makeSigning(suite, { chainId, vault: fromHex(vault, 20) });
+  const start = Math.floor(Date.now() / 1000) - 3600;
+  const words = [0, 1, 2, 3].map((month) => {
+    const from = seconds(start + month * 20 * 86_400);
+    return certifyHubKey(signing, root, { address: hub.address, from, epoch: 0, signedAt: from });
+  });
+  return (await Promise.all(words)).map((word) => toHex(encodeMessage(word)));
+}
+
 /** Starts the chain, deploys, opens a channel with `deposit` units for the test payer, registers both payees. */
 export async function startSite(deposit = 100_000_000): Promise<Site> {
   const anvil = await startAnvil({ startupMs: PATIENCE_MS });
@@ -48,6 +60,7 @@ export async function startSite(deposit = 100_000_000): Promise<Site> {
   const { channel } = await vault.openChannel(owner!, { payer: toHex(payer.address), amount: deposit });
   await vault.registerPayee(owner!, payee.address);
   await vault.registerPayee(owner!, otherPayee.address);
+  const words = await rootWords(deployment);
   const config = (folder: string, change: Partial<HubConfigInput> = {}): HubConfigInput => ({
     name: 'test',
     folder,
@@ -59,7 +72,7 @@ export async function startSite(deposit = 100_000_000): Promise<Site> {
       finalityBlocks: 0,
       pollMs: 50,
     },
-    keys: { signing: HUB_SECRET, settlement: anvil.keys[1]! },
+    keys: { signing: HUB_SECRET, settlement: anvil.keys[1]!, root: toHex(root.address), words },
     batch: { everyMs: 0 },
     beaconMs: 200,
     ...change,
@@ -133,6 +146,7 @@ export async function registration(
   signing: Signing,
   device = terminal,
   to = payee,
+  counter = 1,
 ): Promise<MessageOf<'register'>> {
   const expiresAt = seconds(2 ** 40 - 1);
   const certified = { terminal: device.address, payee: to.address, expiresAt };
@@ -144,6 +158,10 @@ export async function registration(
     certificate: await to.sign(signing.digest('Terminal', certified)),
     certificateExpiresAt: expiresAt,
     entropyCertified: 1,
+    counter,
+    signature: await device.sign(
+      signing.digest('Register', { hub: pin.id, device: device.address, payee: to.address, counter }),
+    ),
   };
 }
 

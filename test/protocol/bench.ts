@@ -1,8 +1,10 @@
 /** A payer and terminals joined in memory: messages cross at once, records are kept, signatures are real. */
 import { type Address, toHex } from '../../protocol/bytes.ts';
 import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
-import { amount, channelId, type Seconds, seconds } from '../../protocol/integers.ts';
+import { amount, channelId, type Seconds, seconds, UINT48_MAX } from '../../protocol/integers.ts';
+import { DEFAULT_TIMING, terminalCapOf } from '../../protocol/limits.ts';
 import type { Effect, Notice } from '../../protocol/machines/effects.ts';
+import { hubPin } from '../../protocol/machines/hub-keys.ts';
 import type { PayerBooks, PayerRecord } from '../../protocol/machines/payer/books.ts';
 import { applyRecord as applyPayer, EMPTY_PAYER } from '../../protocol/machines/payer/books.ts';
 import { payerAfterPowerUp, type PayerEvent, payerStep } from '../../protocol/machines/payer/payer.ts';
@@ -29,7 +31,10 @@ export const keys = {
   stranger: nobleKey(secret(6)),
   payee2: nobleKey(secret(7)),
   nextHub: nobleKey(secret(8)),
+  root: nobleKey(secret(9)),
 };
+/** What devices are told of their hub. */
+export const site = { hub: hubPin(nobleSuite, 'bench', keys.root.address), timing: DEFAULT_TIMING };
 export const signing = makeSigning(nobleSuite, { chainId: 31337, vault: new Uint8Array(20).fill(0xaa) });
 export const START = seconds(1_790_000_000);
 export const CHANNEL = channelId(7);
@@ -47,6 +52,8 @@ export async function lease(
     spentFrom: amount(0),
     spendLimit: amount(80_000_000),
     tapLimit: TAP_LIMIT,
+    cap: change.tapLimit === undefined ? terminalCapOf(TAP_LIMIT) : amount(UINT48_MAX),
+    guarantee: amount(0),
     issuedAt: START,
     expiresAt: seconds(START + 72 * 3600),
     scope: SCOPE_ANY,
@@ -57,6 +64,7 @@ export async function lease(
 }
 
 export const payerSettings: PayerSettings = {
+  ...site,
   role: 'wearable',
   scheme: 'secp256k1',
   tapMax: amount(50_000_000),
@@ -70,6 +78,7 @@ export async function terminalSettings(
   const expiresAt = seconds(START + 365 * 86400);
   const fields = { terminal, payee: payee.address, expiresAt };
   return {
+    ...site,
     role: 'pos',
     scheme: 'secp256k1',
     payee: payee.address,
@@ -168,13 +177,15 @@ export const hubKey = {
   address: keys.hub.address,
   from: seconds(0),
   until: seconds(START + 10 * 365 * 86400),
+  epoch: 0,
+  signedAt: seconds(0),
 };
 
 /** The books of a payer that was provisioned: channel, hub key, lease. */
 export async function provisioned(change: Partial<MessageOf<'lease'>> = {}): Promise<PayerBooks> {
   let books = applyPayer(EMPTY_PAYER, { type: 'channelOpened', channel: CHANNEL });
   books = applyPayer(books, { type: 'hubKey', ...hubKey });
-  return applyPayer(books, await lease(change));
+  return applyPayer(books, { ...(await lease(change)), signer: keys.hub.address });
 }
 
 /** A payer right after boot, from any books. */
@@ -196,7 +207,11 @@ export async function startPayer(
     (digest, signature) => ({ type: 'signed', digest, signature }),
   );
   const realTime = 'realTime' in options ? options.realTime : START;
-  await actor.on(realTime === undefined ? { type: 'boot' } : { type: 'boot', realTime });
+  await actor.on(
+    realTime === undefined
+      ? { type: 'boot', seed: secret(99) }
+      : { type: 'boot', realTime, seed: secret(99) },
+  );
   return actor;
 }
 
@@ -229,7 +244,11 @@ export async function makeTerminal(options: TerminalOptions = {}): Promise<Termi
     (digest, signature) => ({ type: 'signed', digest, signature }),
   );
   const realTime = 'realTime' in options ? options.realTime : START;
-  await actor.on(realTime === undefined ? { type: 'boot' } : { type: 'boot', realTime });
+  await actor.on(
+    realTime === undefined
+      ? { type: 'boot', seed: secret(99) }
+      : { type: 'boot', realTime, seed: secret(99) },
+  );
   return actor;
 }
 

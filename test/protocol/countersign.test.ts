@@ -4,7 +4,7 @@ import { amount, seconds } from '../../protocol/integers.ts';
 import { DEFAULT_TIMING } from '../../protocol/limits.ts';
 import { countersign, type PromisedCredit } from '../../protocol/machines/payee.ts';
 import { challenge, keys, link, makePayer, makeTerminal, restartTerminal, signing, START } from './bench.ts';
-import { acknowledgement, beacon as beaconOf } from './forge.ts';
+import { acknowledgement, answerTime, beacon as beaconOf } from './forge.ts';
 
 const credit: PromisedCredit = {
   requestAt: START,
@@ -83,8 +83,7 @@ test('what was answered after the newest beacon is covered by the next one, once
 test('after a restart no request is dated at or before what the terminal said it had synced', async () => {
   const terminal = await makeTerminal({ realTime: undefined });
   await terminal.on({ type: 'hubConnected' });
-  const beacon = await beaconOf(START);
-  await terminal.on({ type: 'hubMessage', message: beacon });
+  await answerTime(terminal, START);
   // Too soon after the first to be stored for its own sake.
   terminal.nowMs = 1_000_000;
   await terminal.on({ type: 'hubMessage', message: await beaconOf(seconds(START + 1_000)) });
@@ -98,7 +97,7 @@ test('after a restart no request is dated at or before what the terminal said it
   // No clock ran on, and the hub's newest beacon is an old one: L2 stands still.
   const again = await restartTerminal(terminal, { realTime: undefined });
   await again.on({ type: 'hubConnected' });
-  await again.on({ type: 'hubMessage', message: beacon });
+  await answerTime(again, START);
   await again.on({ type: 'sale', amount: amount(1_000), currency: 'TIME', challenge: challenge(2) });
   assert.ok(again.state.volatile.open!.request.at > synced.at);
 });

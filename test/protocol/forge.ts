@@ -1,6 +1,7 @@
 /** Vouchers as a dishonest or foreign payer would make them: every number may be set, any key may sign. */
-import type { Address } from '../../protocol/bytes.ts';
+import { type Address, ZERO_ADDRESS, ZERO_BYTES16 } from '../../protocol/bytes.ts';
 import { type Amount, amount, type Seconds, seconds, seq } from '../../protocol/integers.ts';
+import { certifyHubKey } from '../../protocol/machines/hub-keys.ts';
 import type { TerminalEvent } from '../../protocol/machines/terminal/terminal.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
 import {
@@ -11,7 +12,7 @@ import {
   voucherDigest,
 } from '../../protocol/vouchers.ts';
 import type { Message, MessageOf } from '../../protocol/wire/messages.ts';
-import { CHANNEL, keys, lease, START, secret, signing, type Terminal } from './bench.ts';
+import { CHANNEL, keys, lease, type Payer, START, secret, signing, type Terminal } from './bench.ts';
 
 export interface Numbers {
   seq?: number;
@@ -145,8 +146,9 @@ export async function unknown(
   entry: Uint8Array,
   size: number,
   key: typeof keys.hub = keys.hub,
+  synced: { terminal: Uint8Array; at: Seconds } = { terminal: ZERO_ADDRESS, at: seconds(0) },
 ): Promise<MessageOf<'unknown'>> {
-  const fields = { entry, size: size as never };
+  const fields = { entry, size: size as never, terminal: synced.terminal, synced: synced.at };
   return { type: 'unknown', ...fields, signature: await key.sign(signing.digest('Unknown', fields)) };
 }
 
@@ -155,9 +157,28 @@ export async function beacon(
   at: Seconds,
   revocations: Uint8Array = new Uint8Array(32),
   key: typeof keys.hub = keys.hub,
+  nonce: Uint8Array = ZERO_BYTES16,
 ): Promise<MessageOf<'beacon'>> {
-  const fields = { at, height: 1 as never, revocations, checkpoint: new Uint8Array(32) };
+  const fields = { at, height: 1 as never, revocations, checkpoint: new Uint8Array(32), nonce };
   return { type: 'beacon', ...fields, signature: await key.sign(signing.digest('Beacon', fields)) };
+}
+
+/** The hub answers the device's newest question for the time: that is a basis. */
+export async function answerTime(device: Payer | Terminal, at: Seconds): Promise<void> {
+  const asked = device.uploads.findLast((message) => message.type === 'timeQuestion');
+  if (asked?.type !== 'timeQuestion') throw new Error('the device did not ask for the time');
+  const message = await beacon(at, new Uint8Array(32), keys.hub, asked.nonce);
+  await device.on({ type: 'hubMessage', message });
+}
+
+/** A certificate of the hub's root. */
+export function certificate(
+  address: Uint8Array,
+  from: Seconds,
+  change: { until?: Seconds; epoch?: number; signedAt?: Seconds } = {},
+  root: typeof keys.root = keys.root,
+): Promise<MessageOf<'hubKey'>> {
+  return certifyHubKey(signing, root, { address, from, epoch: 0, signedAt: from, ...change });
 }
 
 export const later = (hours: number): Seconds => seconds(START + hours * 3600);

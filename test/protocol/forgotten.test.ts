@@ -29,6 +29,7 @@ import {
 } from './bench.ts';
 import {
   acknowledgement,
+  beacon,
   closedRequest,
   forge,
   greet,
@@ -149,6 +150,7 @@ test("only the hub's word about this very voucher, by a key that is valid now, v
   const { digest } = await forge(late.request, late.numbers);
   assert.is(await present(terminal, await unknown(digest, POSITION + 1, keys.stranger)), 'ask_hub');
   assert.is(await present(terminal, await unknown(new Uint8Array(32), POSITION + 1)), 'ask_hub');
+  await terminal.on({ type: 'hubMessage', message: await beacon(seconds(START + 100)) });
   const { books } = terminal.state;
   const until = seconds(START + 30);
   terminal.state = { ...terminal.state, books: applyRecord(books, { type: 'hubKey', ...hubKey, until }) };

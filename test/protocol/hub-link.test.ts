@@ -1,9 +1,9 @@
 /** Devices and the hub: the outbox drains, whatever the hub answers; leases, keys, time and revocations come down. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Bytes32, concatBytes, equalBytes, uintBytes } from '../../protocol/bytes.ts';
+import { type Bytes32, concatBytes, uintBytes } from '../../protocol/bytes.ts';
 import { amount, type ChannelId, seconds } from '../../protocol/integers.ts';
-import { HUB_KEYS_MAX, PACK_ENTRIES_MAX, SYNC_RETRY_MS } from '../../protocol/limits.ts';
+import { PACK_ENTRIES_MAX, SYNC_RETRY_MS } from '../../protocol/limits.ts';
 import { collectedFrom } from '../../protocol/machines/collected.ts';
 import { refusalNumber } from '../../protocol/refusals.ts';
 import { creditEntry, tickEntry, voucherDigest } from '../../protocol/vouchers.ts';
@@ -232,20 +232,6 @@ test('a lease for another channel than the one on the link is not passed on', as
   assert.is(terminal.sent.length, sent);
 });
 
-test('the hub gives a time basis; a stranger does not, and time never goes back', async () => {
-  const terminal = await makeTerminal({ realTime: undefined });
-  await terminal.on({ type: 'hubMessage', message: await beacon(START, secret(0), keys.stranger) });
-  assert.is(terminal.state.volatile.time.based, false);
-  assert.equal(terminal.refused, ['hub_key_unknown']);
-  await terminal.on({ type: 'hubMessage', message: await beacon(later(2)) });
-  assert.is(terminal.state.volatile.time.based, true);
-  await terminal.on({ type: 'hubMessage', message: await beacon(START) });
-  assert.is(terminal.state.volatile.time.floor, later(2));
-  assert.is(terminal.state.books.time, later(2));
-  const restarted = await makeTerminal({ books: terminal.state.books, realTime: START });
-  assert.is(restarted.state.volatile.time.floor, later(2), 'an RTC that runs behind moves nothing back');
-});
-
 const revocationList = (...channels: number[]): { list: Message; hash: Bytes32 } => ({
   list: { type: 'revocations', channels },
   hash: signing.suite.keccak256(concatBytes(...channels.map((id) => uintBytes(id, 4)))),
@@ -281,44 +267,6 @@ test('an old beacon that is played again does not bring back an old revocation l
   await restarted.on({ type: 'hubMessage', message: await beacon(later(3), before.hash) });
   await restarted.on({ type: 'hubMessage', message: before.list });
   assert.equal(restarted.state.books.revoked, [9], 'a newer beacon may name it again');
-});
-
-test('a next hub key is taken from a known one, and leases by it are accepted', async () => {
-  for (const device of [await makeTerminal(), await makePayer()]) {
-    const fields = { next: keys.nextHub.address, from: later(0), until: later(24 * 365) };
-    const digest = signing.digest('HubKey', fields);
-    const byStranger = await keys.stranger.sign(digest);
-    await device.on({ type: 'hubMessage', message: { type: 'hubKey', ...fields, signature: byStranger } });
-    assert.is(device.state.books.hubKeys.length, 1);
-    const signature = await keys.hub.sign(digest);
-    await device.on({ type: 'hubMessage', message: { type: 'hubKey', ...fields, signature } });
-    assert.is(device.state.books.hubKeys.length, 2);
-  }
-});
-
-test('a hub key that ran out names no next one', async () => {
-  for (const device of [await makeTerminal(), await makePayer()]) {
-    // The hub's key of these tests ends ten years after START.
-    device.nowMs = (10 * 365 * 86_400 + 1) * 1000;
-    const fields = { next: keys.nextHub.address, from: later(0), until: later(24 * 365 * 20) };
-    const signature = await keys.hub.sign(signing.digest('HubKey', fields));
-    await device.on({ type: 'hubMessage', message: { type: 'hubKey', ...fields, signature } });
-    assert.is(device.state.books.hubKeys.length, 1);
-  }
-});
-
-test('a device keeps four hub keys: the one that ends first goes', async () => {
-  const terminal = await makeTerminal();
-  for (let n = 1; n <= 5; n++) {
-    const next = secret(n).slice(0, 20);
-    const fields = { next, from: later(0), until: later(24 * n) };
-    const signature = await keys.hub.sign(signing.digest('HubKey', fields));
-    await terminal.on({ type: 'hubMessage', message: { type: 'hubKey', ...fields, signature } });
-  }
-  const { hubKeys } = terminal.state.books;
-  assert.is(hubKeys.length, HUB_KEYS_MAX);
-  assert.ok(hubKeys.every((key) => !equalBytes(key.address, secret(1).slice(0, 20))));
-  assert.ok(hubKeys.some((key) => equalBytes(key.address, keys.hub.address)));
 });
 
 test('a scope is joined by the hub, and left when its time is over', async () => {
@@ -358,7 +306,10 @@ test('what L2 settled is kept with the lane and only grows', async () => {
 test("the hub's words that a device never receives are refused as such", async () => {
   for (const device of [await makeTerminal(), await makePayer()]) {
     const { books } = device.state;
-    await device.on({ type: 'hubMessage', message: { type: 'query', entry: secret(1) } });
+    await device.on({
+      type: 'hubMessage',
+      message: { type: 'query', channel: CHANNEL, seq: 1 as never, entry: secret(1) },
+    });
     assert.equal(device.refused, ['unexpected_message']);
     assert.ok(device.state.books === books);
   }

@@ -6,11 +6,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { SundialError } from '../../protocol/errors.ts';
-import { amount, seconds } from '../../protocol/integers.ts';
+import { amount } from '../../protocol/integers.ts';
 import * as limits from '../../protocol/limits.ts';
 import { payerPhase, type PayerState } from '../../protocol/machines/payer/state.ts';
 import { terminalPhase, type TerminalState } from '../../protocol/machines/terminal/state.ts';
-import { timeAtBoot, timeFromHub, timeNow } from '../../protocol/machines/time.ts';
 import { Reader, Writer } from '../../protocol/wire/cbor.ts';
 import * as schema from '../../protocol/wire/schema.ts';
 
@@ -19,7 +18,7 @@ const PROMISED: Readonly<Record<string, unknown>> = {
   VOUCHER_BYTES_MAX: 182,
   SYNC_MESSAGE_BYTES_MAX: 16_384,
   PACK_ENTRIES_MAX: 32,
-  PACK_ENTRY_BYTES_MAX: 432,
+  PACK_ENTRY_BYTES_MAX: 468,
   CURRENCY_BYTES_MAX: 8,
   REVOCATIONS_MAX: 1024,
   UNCONFIRMED_MAX: 8,
@@ -29,6 +28,9 @@ const PROMISED: Readonly<Record<string, unknown>> = {
   CERTIFICATES_MAX: 64,
   TICKS_MAX: 256,
   HUB_KEYS_MAX: 4,
+  HUB_KEY_LIFE_MAX: 2_592_000,
+  HUB_KEY_AHEAD_MAX: 864_000,
+  REVOKED_KEYS_MAX: 8,
   TERMINAL_LANES_MAX: 1024,
   TERMINAL_OUTBOX_MAX: 1024,
   REQUEST_OPEN_SECONDS: 120,
@@ -147,26 +149,6 @@ test('what a device awaits is told from its state, a frozen one first', () => {
   assert.is(payer(false, {}, [{}]), 'stream');
   assert.is(payer(false, undefined, [{}]), 'waiting');
   assert.is(payer(false, undefined, []), 'idle');
-});
-
-test('time goes on in whole seconds with the timer, and never back', () => {
-  const boot = timeAtBoot(seconds(100), undefined, 5000);
-  assert.equal(boot, { floor: 100, sinceMs: 5000, based: false });
-  assert.equal(timeAtBoot(seconds(100), seconds(99), 0), { floor: 100, sinceMs: 0, based: true });
-  assert.equal(timeAtBoot(seconds(100), seconds(101), 0), { floor: 101, sinceMs: 0, based: true });
-  for (const [nowMs, now] of [
-    [5000, 100],
-    [5999, 100],
-    [6000, 101],
-    [7999, 102],
-    [4000, 100],
-    [-5000, 100],
-    [Number.NaN, 100],
-  ] as const)
-    assert.is(timeNow(boot, nowMs), now, `${nowMs} ms`);
-  assert.is(timeNow({ ...boot, floor: seconds(2 ** 40 - 2) }, 9000), 2 ** 40 - 1);
-  assert.equal(timeFromHub(boot, seconds(90), 8000), { ...boot, based: true });
-  assert.equal(timeFromHub(boot, seconds(104), 8000), { floor: 104, sinceMs: 8000, based: true });
 });
 
 test.run();

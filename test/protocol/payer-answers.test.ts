@@ -19,18 +19,15 @@ import {
   type Payer,
   sale,
   secret,
-  signing,
   START,
   streamSale,
   tap,
   unlink,
 } from './bench.ts';
-import { acknowledgement, beacon, later } from './forge.ts';
+import { acknowledgement, beacon, certificate, later } from './forge.ts';
 
-async function hubKeyBy(key: typeof keys.hub): Promise<Message> {
-  const fields = { next: keys.nextHub.address, from: START, until: later(1000) };
-  return { type: 'hubKey', ...fields, signature: await key.sign(signing.digest('HubKey', fields)) };
-}
+const hubKeyBy = (root: typeof keys.root): Promise<Message> =>
+  certificate(keys.nextHub.address, START, {}, root);
 
 test('what a key signed that is not the hub’s moves nothing, and is refused by us', async () => {
   const payer = await makePayer();
@@ -54,7 +51,7 @@ test('what a key signed that is not the hub’s moves nothing, and is refused by
   for (const message of [
     await acknowledgement(copy!.digest),
     await beacon(later(5)),
-    await hubKeyBy(keys.hub),
+    await hubKeyBy(keys.root),
     await lease({ spendLimit: amount(90_000_000), issuedAt: seconds(START + 5) }),
   ]) {
     const before = payer.state;

@@ -298,7 +298,11 @@ test('a receipt or credit that the terminal did not sign confirms nothing', asyn
 test('messages that a payer never receives are refused as such', async () => {
   const payer = await metPayer();
   await ignores(payer, { type: 'end', channel: CHANNEL, seq: 1 as never }, 'unexpected_message');
-  await ignores(payer, { type: 'query', entry: secret(1) }, 'unexpected_message');
+  await ignores(
+    payer,
+    { type: 'query', channel: CHANNEL, seq: 1 as never, entry: secret(1) },
+    'unexpected_message',
+  );
   await payer.on({ type: 'hubMessage', message: { type: 'end', channel: CHANNEL, seq: 1 as never } });
   assert.is(payer.refused.at(-1), 'unexpected_message');
   await goesOn(payer);

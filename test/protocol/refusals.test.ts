@@ -69,6 +69,7 @@ const ON_THE_WIRE: Readonly<Record<string, number>> = {
   index_full: 86,
   queue_full: 83,
   storage_failed: 84,
+  register_stale: 87,
 };
 
 test('every refusal keeps its number', () => {

@@ -68,7 +68,19 @@ const collected = (voucher: Voucher) => ({
   receipt: bytes(64),
   credit: bytes(64),
 });
-const hubKey = () => ({ address: bytes(20), from: one<never>(), until: one<never>() });
+const hubTrust = () => {
+  const epoch = one();
+  const key = () => ({
+    address: bytes(20),
+    from: one<never>(),
+    // Of one epoch, in the order of their ends, and none that ended: what a device could hold.
+    until: one<never>(),
+    epoch,
+    signedAt: one<never>(),
+  });
+  const revoked = () => ({ address: bytes(20), at: one<never>() });
+  return { epoch, keys: [key(), key()], revoked: [revoked(), revoked()] };
+};
 
 const payer: Filled<PayerBooks> = {
   channel: one<never>(),
@@ -102,12 +114,16 @@ const payer: Filled<PayerBooks> = {
     spentFrom: one<never>(),
     spendLimit: one<never>(),
     tapLimit: one<never>(),
+    cap: one<never>(),
+    guarantee: one<never>(),
     issuedAt: one<never>(),
     expiresAt: one<never>(),
     scope: bytes(32),
     signature: bytes(64),
+    signer: bytes(20),
   },
-  hubKeys: [hubKey(), hubKey()],
+  hub: hubTrust(),
+  counter: one(),
   certificates: [1, 2].map(() => ({ terminal: bytes(20), payee: bytes(20), expiresAt: one<never>() })),
   outbox: [
     { digest: bytes(32), collected: collected(plain()) },
@@ -148,6 +164,7 @@ const terminal: Filled<TerminalBooks> = {
       kind: 'tick',
       channel: one<never>(),
       stream: bytes(32),
+      seq: one<never>(),
       exposure: one<never>(),
       tickValue: one<never>(),
       k: one(),
@@ -156,6 +173,7 @@ const terminal: Filled<TerminalBooks> = {
     {
       kind: 'credit',
       channel: one<never>(),
+      seq: one<never>(),
       entry: bytes(32),
       // A credit exposes nothing: no snapshot keeps it.
       exposure: 0 as never,
@@ -164,7 +182,8 @@ const terminal: Filled<TerminalBooks> = {
       signature: bytes(64),
     },
   ],
-  hubKeys: [hubKey(), hubKey()],
+  hub: hubTrust(),
+  counter: one(),
   member: { scope: bytes(32), expiresAt: one<never>() },
   revoked: [one<never>(), one<never>()],
   revokedAt: one<never>(),

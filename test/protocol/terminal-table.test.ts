@@ -327,6 +327,7 @@ test('session, the lease ran out: the closing request goes out instead of anothe
   await terminal.on(message(await streamFor(terminal)));
   await terminal.on(message(tickMessage(1, 5, 1)));
   terminal.nowMs = 73 * 3600 * 1000;
+  await terminal.on({ type: 'clock', realTime: seconds(START + 73 * 3600) });
   await deliverTick(terminal);
   assert.is(terminal.said('sessionOver')[0]?.reason, 'lease_expired');
   assert.equal(

@@ -218,7 +218,7 @@ test('a refund counts as delivered, where it was signed', async () => {
   const world = new World();
   const bought = await tap({ seq: 1, amount: 100, spent: 100, paid: 100 });
   world.bench.send(bought.bytes);
-  world.bench.send(await credit(bought.id, 40, terminal, false));
+  world.bench.send(await credit(bought, 40, terminal, false));
   world.bench.send(
     (await tap({ seq: 2, amount: 5, spent: 105, paid: 5, payee: otherPayee, terminal: otherTerminal })).bytes,
   );

@@ -2,7 +2,8 @@
 import { hexToBytes } from 'viem';
 import type { CryptoSuite, SecureKey } from '../../hardware/interfaces/index.ts';
 import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
-import { amount, channelId, type Seconds, seconds } from '../../protocol/integers.ts';
+import { amount, channelId, type Seconds, seconds, UINT48_MAX } from '../../protocol/integers.ts';
+import { DEFAULT_TIMING } from '../../protocol/limits.ts';
 import type { Effect } from '../../protocol/machines/effects.ts';
 import {
   applyRecord as applyPayer,
@@ -73,6 +74,9 @@ export const signingOf = (world: World, suite: CryptoSuite = nobleSuite): Signin
 const signed = (digest: Uint8Array, signature: Uint8Array) =>
   ({ type: 'signed', digest, signature }) as const;
 
+/** No device here hears of its hub's root. */
+const SITE = { hub: { id: new Uint8Array(32), root: new Uint8Array(20) }, timing: DEFAULT_TIMING };
+
 /** A payer with a lease on its channel up to `spendLimit`. */
 export async function payerOn(
   signing: Signing,
@@ -87,6 +91,8 @@ export async function payerOn(
     spentFrom: amount(0),
     spendLimit: amount(spendLimit),
     tapLimit: amount(spendLimit),
+    cap: amount(UINT48_MAX),
+    guarantee: amount(0),
     issuedAt: START,
     expiresAt: seconds(START + 3 * DAY),
     scope: SCOPE_ANY,
@@ -97,14 +103,18 @@ export async function payerOn(
     address: hub.address,
     from: seconds(0),
     until: seconds(START + 999 * DAY),
+    epoch: 0,
+    signedAt: seconds(0),
   });
   books = applyPayer(books, {
     type: 'lease',
     ...fields,
     signature: await hub.sign(signing.digest('Lease', fields)),
+    signer: hub.address,
   });
   const context = { signing, self: key.address };
   const settings = {
+    ...SITE,
     role: 'wearable',
     scheme: 'secp256k1',
     tapMax: amount(spendLimit),
@@ -139,9 +149,12 @@ export async function terminalOf(
     address: hub.address,
     from: seconds(0),
     until: seconds(START + 999 * DAY),
+    epoch: 0,
+    signedAt: seconds(0),
   });
   const context = { signing, self: key.address };
   const settings = {
+    ...SITE,
     role: 'pos',
     scheme: 'secp256k1',
     payee: payee.address,

@@ -31,6 +31,7 @@ import {
   type TerminalEvent,
   terminalStep,
 } from '../../protocol/machines/terminal/terminal.ts';
+import { DEFAULT_TIMING } from '../../protocol/limits.ts';
 import { makeSigning } from '../../protocol/signing/digests.ts';
 import { STRUCTS, type StructName } from '../../protocol/signing/structs.ts';
 import { detailHash, hashChain, requestHash, SCOPE_ANY, voucherDigest } from '../../protocol/vouchers.ts';
@@ -51,6 +52,7 @@ const PAYER = addressNamed(0x10);
 const TERMINALS = [addressNamed(0x40), addressNamed(0x41)];
 const PAYEE = addressNamed(0x30);
 const HUB = addressNamed(0x20);
+const ROOT = addressNamed(0x21);
 const NAMES = [PAYER, ...TERMINALS, PAYEE, HUB, addressNamed(0x50)];
 const LIMIT = 1_000_000;
 
@@ -79,7 +81,8 @@ const SIGNED: Readonly<Record<string, readonly [StructName, Uint8Array]>> = {
   credit: ['Credit', TERMINALS[0]!],
   acknowledgement: ['Acknowledgement', HUB],
   beacon: ['Beacon', HUB],
-  hubKey: ['HubKey', HUB],
+  hubKey: ['HubKey', ROOT],
+  hubKeyRevoked: ['HubKeyRevoked', ROOT],
   member: ['Member', HUB],
   unknown: ['Unknown', HUB],
 };
@@ -197,7 +200,15 @@ function signVoucher(message: Message, state: TerminalState): Message {
 const PAYER_BOOKS = { empty: EMPTY_PAYER, snapshot: snapshotPayer, apply: applyPayer };
 const TERMINAL_BOOKS = { empty: EMPTY_TERMINAL, snapshot: snapshotTerminal, apply: applyTerminal };
 
-const hubKey = { type: 'hubKey' as const, address: HUB, from: seconds(0), until: seconds(2 ** 40 - 1) };
+const hubKey = {
+  type: 'hubKey' as const,
+  address: HUB,
+  from: seconds(0),
+  until: seconds(2 ** 40 - 1),
+  epoch: 0,
+  signedAt: seconds(0),
+};
+const SITE = { hub: { id: new Uint8Array(32), root: ROOT }, timing: DEFAULT_TIMING };
 
 function leaseOf(random: Random): Message & { type: 'lease' } {
   const fields = {
@@ -206,6 +217,8 @@ function leaseOf(random: Random): Message & { type: 'lease' } {
     spentFrom: amount(0),
     spendLimit: amount(random.below(3) === 0 ? 2 ** 48 - 1 : LIMIT),
     tapLimit: amount(random.below(3) === 0 ? 2 ** 48 - 1 : LIMIT),
+    cap: amount(2 ** 48 - 1),
+    guarantee: amount(0),
     issuedAt: seconds(START),
     expiresAt: seconds(START + 3600),
     scope: SCOPE_ANY,
@@ -234,13 +247,14 @@ function hostilePayerLife(seed: number): number {
   const random = randomFrom(seed);
   const context = { signing, self: PAYER };
   const settings = {
+    ...SITE,
     role: 'car',
     scheme: 'secp256k1',
     tapMax: amount(2 ** 48 - 1),
     entropyCertified: true,
   } as const;
   let books = applyPayer(EMPTY_PAYER, { type: 'channelOpened', channel: 1 as never });
-  books = applyPayer(applyPayer(books, hubKey), leaseOf(random));
+  books = applyPayer(applyPayer(books, hubKey), { ...leaseOf(random), signer: HUB });
   for (const terminal of TERMINALS)
     books = applyPayer(books, {
       type: 'certificate',
@@ -303,6 +317,7 @@ function hostileTerminalLife(seed: number): number {
   const random = randomFrom(seed);
   const context = { signing, self: TERMINALS[0]! };
   const settings = {
+    ...SITE,
     role: 'charger',
     scheme: 'secp256k1',
     payee: PAYEE,

@@ -8,6 +8,7 @@ import { openJournal } from '../../../device/journal/journal.ts';
 import { Deframer } from '../../../device/links/framing.ts';
 import type { Host, Observer } from '../../../device/runtime.ts';
 import { amount, channelId, position, seconds } from '../../../protocol/integers.ts';
+import { DEFAULT_TIMING } from '../../../protocol/limits.ts';
 import type { Notice } from '../../../protocol/machines/effects.ts';
 import { payerRecords } from '../../../protocol/machines/payer/books.ts';
 import { terminalRecords } from '../../../protocol/machines/terminal/books.ts';
@@ -82,7 +83,10 @@ async function run(): Promise<void> {
     address: hub!.address,
     from: seconds(0),
     until: seconds(start + 1e6),
+    epoch: 0,
+    signedAt: seconds(0),
   } as const;
+  const site = { hub: { id: new Uint8Array(32), root: hub!.address }, timing: DEFAULT_TIMING };
 
   const payerJournal = openJournal(halves[0], { banks: 4 });
   const terms = {
@@ -91,6 +95,8 @@ async function run(): Promise<void> {
     spentFrom: amount(0),
     spendLimit: amount(400_000_000),
     tapLimit: amount(7_000_000),
+    cap: amount(200_000_000),
+    guarantee: amount(0),
     issuedAt: seconds(start - 3600),
     expiresAt: seconds(start + 259_200),
     scope: SCOPE_ANY,
@@ -102,10 +108,10 @@ async function run(): Promise<void> {
   };
   payerJournal.append(payerRecords.encode({ type: 'channelOpened', channel }), none);
   payerJournal.append(payerRecords.encode(hubKey), none);
-  payerJournal.append(payerRecords.encode(lease), none);
+  payerJournal.append(payerRecords.encode({ ...lease, signer: hub!.address }), none);
   const payer = payerDevice(
     signing,
-    { role: 'wearable', scheme: 'secp256k1', tapMax: amount(50_000_000), entropyCertified: false },
+    { ...site, role: 'wearable', scheme: 'secp256k1', tapMax: amount(50_000_000), entropyCertified: false },
     { key: payerKey!, clock, entropy: counter() },
     () => openJournal(halves[0], { banks: 4 }),
     observer,
@@ -118,6 +124,7 @@ async function run(): Promise<void> {
   const terminal: TerminalDevice = terminalDevice(
     signing,
     {
+      ...site,
       role: 'charger',
       scheme: 'secp256k1',
       payee: payee!.address,

@@ -13,6 +13,8 @@ onStart(() => {
   const device = payerDevice(
     signing,
     {
+      hub: settings.hub,
+      timing: settings.timing,
       role: settings.role === 'car' ? 'car' : 'wearable',
       scheme: 'secp256k1',
       tapMax: settings.tapMax,

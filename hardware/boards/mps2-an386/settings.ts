@@ -4,6 +4,8 @@
  */
 import type { Address, Signature } from '../../../protocol/bytes.ts';
 import { type Amount, amount, type Seconds, seconds } from '../../../protocol/integers.ts';
+import { DEFAULT_TIMING, type Timing } from '../../../protocol/limits.ts';
+import type { HubPin } from '../../../protocol/machines/hub-keys.ts';
 import { crc32 } from '../../../device/crc32.ts';
 import { blocks, blockSize } from './flash.ts';
 import { board } from './natives.ts';
@@ -12,6 +14,9 @@ export interface BoardSettings {
   readonly role: 'wearable' | 'car' | 'pos' | 'charger';
   readonly chainId: number;
   readonly vault: Address;
+  /** What the device pins of its hub. */
+  readonly hub: HubPin;
+  readonly timing: Timing;
   /** Payers: most that one tap may take, and the group of terminals that leases are asked for; absent: any. */
   readonly tapMax: Amount;
   readonly scope: Uint8Array | undefined;
@@ -50,15 +55,17 @@ export function hex(bytes: Uint8Array): string {
   return text;
 }
 
-/** The text that the factory wrote, in bytes. Undefined when it has not been here, or the block is damaged. */
+/** The text that the factory wrote, in bytes. Undefined when it has not been here; a damaged block stops the board. */
 function settingsText(): Uint8Array | undefined {
   const block = new Uint8Array(blockSize);
   board.flashRead(blocks * blockSize, block);
   const head = new DataView(block.buffer);
   const length = head.getUint32(4, true);
-  if (head.getUint32(0, true) !== magic || length > blockSize - headBytes) return undefined;
+  if (block.every((byte) => byte === 0xff)) return undefined;
+  if (head.getUint32(0, true) !== magic || length > blockSize - headBytes)
+    return board.fault('settings_damaged');
   const text = block.slice(headBytes, headBytes + length);
-  return crc32(text) === head.getUint32(8, true) ? text : undefined;
+  return crc32(text) === head.getUint32(8, true) ? text : board.fault('settings_damaged');
 }
 
 /** Undefined when the factory has not been here. */
@@ -75,6 +82,12 @@ export function readSettings(): BoardSettings | undefined {
     role: found.role as BoardSettings['role'],
     chainId: number('chainId'),
     vault: bytesOf('vault', 20),
+    hub: { id: bytesOf('hub', 32), root: bytesOf('root', 20) },
+    timing: {
+      ...DEFAULT_TIMING,
+      ...(found.leaseLifetime !== undefined && { leaseLifetime: number('leaseLifetime') }),
+      ...(found.clockError !== undefined && { clockError: number('clockError') }),
+    },
     tapMax: amount(number('tapMax')),
     scope: found.scope === undefined ? undefined : bytesOf('scope', 32),
     payee: bytesOf('payee', 20),

@@ -21,6 +21,8 @@ export function runTerminal(
   const device = terminalDevice(
     signing,
     {
+      hub: settings.hub,
+      timing: settings.timing,
       role,
       scheme: 'secp256k1',
       payee: settings.payee,

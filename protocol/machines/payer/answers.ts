@@ -6,7 +6,8 @@ import { requestHash, tickEntry } from '../../vouchers.ts';
 import { type Message, type MessageOf, NEED } from '../../wire/messages.ts';
 import type { Unconfirmed, UnconfirmedVoucher } from './books.ts';
 import { onRequest, resolveAt, unresolvedAt } from './pay.ts';
-import { signedByHub } from '../hub-keys.ts';
+import { hubKeyOf } from '../hub-keys.ts';
+import { hubKeys, notOurs, onHubKey, onHubKeyRevoked, signedNow } from '../trusting.ts';
 import type { PayerTurn } from './state.ts';
 import { closeStream, onTickAnswer, revealNext } from './stream.ts';
 
@@ -92,9 +93,7 @@ export function entryOf(turn: PayerTurn, entry: Unconfirmed): Bytes32 {
 
 /** The hub has it, in its own words or passed on by a terminal. */
 export function onAcknowledgement(turn: PayerTurn, message: MessageOf<'acknowledgement'>): void {
-  const { signing } = turn.context;
-  if (!signedByHub(signing, turn.books.hubKeys, 'Acknowledgement', message, message.signature))
-    return turn.notify({ type: 'refused', code: 'hub_key_unknown', by: 'us' });
+  if (!signedNow(turn, 'Acknowledgement', message, message.signature)) return notOurs(turn);
   const found = turn.books.unconfirmed.find((entry) => equalBytes(entryOf(turn, entry), message.entry));
   if (found?.kind === 'voucher') confirm(turn, found);
   else if (found?.kind === 'tick') turn.persist({ type: 'tickConfirmed', stream: found.stream, k: found.k });
@@ -104,9 +103,21 @@ export function onAcknowledgement(turn: PayerTurn, message: MessageOf<'acknowled
   }
 }
 
-/** Kept for the terminal that forgot the voucher, which checks it: it may not take it without. */
-export function keepUnknown(turn: PayerTurn, message: MessageOf<'unknown'>): void {
-  if (findVoucher(turn, message.entry) === undefined) return;
+/**
+ * The hub does not have it. Its terminal had said by then that everything up to the request is handed in: it never took
+ * the voucher, and may never come back to say so. The voucher is written off; what it takes stays counted as spent.
+ * Otherwise the word is kept for a terminal that forgot the voucher, which may not take it without.
+ */
+export function onUnknown(turn: PayerTurn, message: MessageOf<'unknown'>): void {
+  const entry = findVoucher(turn, message.entry);
+  if (entry === undefined) return;
+  const { terminal, at, amount } = entry.request;
+  if (equalBytes(message.terminal, terminal) && message.synced >= at) {
+    if (!signedNow(turn, 'Unknown', message, message.signature)) return notOurs(turn);
+    turn.persist({ type: 'writtenOff', digest: entry.digest });
+    turn.notify({ type: 'writtenOff', voucher: entry.digest, amount });
+    return continuePending(turn);
+  }
   const others = turn.volatile.unknowns.filter((word) => !equalBytes(word.entry, message.entry));
   turn.set({ unknowns: [...others, message].slice(-UNCONFIRMED_MAX) });
 }
@@ -116,7 +127,7 @@ function onCertificate(turn: PayerTurn, message: MessageOf<'certificate'>): void
   const { pending } = turn.volatile;
   const wanted = pending !== undefined && equalBytes(pending.message.terminal, message.terminal);
   if (wanted && !equalBytes(pending.message.payee, message.payee)) return turn.refuse('payee_mismatch');
-  const expired = turn.volatile.time.based && turn.now > message.expiresAt;
+  const expired = turn.based && turn.now > message.expiresAt;
   const known = turn.books.certificates.find(
     (entry) =>
       equalBytes(entry.terminal, message.terminal) &&
@@ -190,6 +201,10 @@ export function onTapMessage(turn: PayerTurn, message: Message, random: Uint8Arr
       return turn.set({ pending: undefined });
     case 'acknowledgement':
       return onAcknowledgement(turn, message);
+    case 'hubKey':
+      return void onHubKey(turn, message);
+    case 'hubKeyRevoked':
+      return void onHubKeyRevoked(turn, message);
     case 'lease':
       // A terminal that has the hub relays a renewal.
       return turn.books.channel === undefined ? undefined : takeLease(turn, message);
@@ -203,14 +218,16 @@ export function takeLease(turn: PayerTurn, lease: MessageOf<'lease'>): void {
   const { books, context } = turn;
   if (lease.channel !== books.channel || !equalBytes(lease.payer, context.self))
     return turn.notify({ type: 'refused', code: 'lease_mismatch', by: 'us' });
-  const signer = context.signing.suite.recover(context.signing.digest('Lease', lease), lease.signature);
-  if (signer === undefined || !books.hubKeys.some((key) => equalBytes(key.address, signer)))
-    return turn.notify({ type: 'refused', code: 'hub_key_unknown', by: 'us' });
+  const { signing } = context;
+  const key = hubKeyOf(signing, hubKeys(turn), 'Lease', lease, lease.signature, lease.issuedAt);
+  if (key === undefined) return notOurs(turn);
+  // Dated ahead, it would stand in the way of the right ones.
+  if (turn.based && lease.issuedAt > turn.now + turn.settings.timing.clockError)
+    return turn.notify({ type: 'refused', code: 'lease_future', by: 'us' });
   const old = books.lease;
   if (old !== undefined && lease.issuedAt < old.issuedAt) return;
   // Leases are repeated by every beacon of a transport; storing the same again would only wear out the flash.
-  const { signing } = context;
   if (old !== undefined && equalBytes(signing.digest('Lease', old), signing.digest('Lease', lease))) return;
-  turn.persist({ ...lease, type: 'lease' });
+  turn.persist({ ...lease, type: 'lease', signer: key.address });
   turn.notify({ type: 'lease', spendLimit: lease.spendLimit, expiresAt: lease.expiresAt });
 }

@@ -14,7 +14,7 @@ import {
 } from '../../integers.ts';
 import { CERTIFICATES_MAX, PAYER_OUTBOX_MAX } from '../../limits.ts';
 import { type Request, spentTop, topOf, type Voucher } from '../../vouchers.ts';
-import { MESSAGES, type MessageOf } from '../../wire/messages.ts';
+import { leaseFields, type MessageOf } from '../../wire/messages.ts';
 import { recordTable, requestField, voucherField } from '../../wire/records.ts';
 import {
   addressField,
@@ -30,9 +30,17 @@ import {
   struct,
   type TaggedOf,
   u16,
+  u32,
 } from '../../wire/schema.ts';
 import { type Collected, collectedFields } from '../collected.ts';
-import { type HubKey, withHubKey } from '../hub-keys.ts';
+import {
+  type HubTrust,
+  hubKeyFields,
+  NO_TRUST,
+  revokedKeyFields,
+  withHubKey,
+  withoutHubKey,
+} from '../hub-keys.ts';
 
 /** One payee that was ever paid. Never evicted: a forgotten lane would start again at zero. */
 export interface PayerLane {
@@ -82,7 +90,8 @@ export interface Certificate {
   readonly expiresAt: Seconds;
 }
 
-export type Lease = MessageOf<'lease'>;
+/** A lease, and the hub's key that signed it: when that is taken back, the lease ends. */
+export type Lease = MessageOf<'lease'> & { readonly signer: Address };
 
 export interface PayerBooks {
   readonly channel: ChannelId | undefined;
@@ -92,7 +101,9 @@ export interface PayerBooks {
   readonly unconfirmed: readonly Unconfirmed[];
   readonly stream: OpenStream | undefined;
   readonly lease: Lease | undefined;
-  readonly hubKeys: readonly HubKey[];
+  readonly hub: HubTrust;
+  /** Of the last registration: it only grows, so that no recorded one counts again. */
+  readonly counter: number;
   readonly certificates: readonly Certificate[];
   /** Second copies for the hub, oldest first. */
   readonly outbox: readonly { readonly digest: Bytes32; readonly collected: Collected }[];
@@ -108,7 +119,8 @@ export const EMPTY_PAYER: PayerBooks = {
   unconfirmed: [],
   stream: undefined,
   lease: undefined,
-  hubKeys: [],
+  hub: NO_TRUST,
+  counter: 0,
   certificates: [],
   outbox: [],
   time: 0 as Seconds,
@@ -145,8 +157,12 @@ const RECORDS = {
   tickConfirmed: { number: 7, codec: struct({ stream: bytes32Field, k: u16 }) },
   /** The terminal forgot the stream: nobody can say what became of its last tick, so it is written off. */
   tickForgotten: { number: 13, codec: struct({ stream: bytes32Field, k: u16 }) },
-  lease: { number: 8, codec: MESSAGES.lease.codec },
-  hubKey: { number: 9, codec: struct({ address: addressField, from: secondsField, until: secondsField }) },
+  lease: { number: 8, codec: struct({ ...leaseFields, signer: addressField }) },
+  hubKey: { number: 9, codec: hubKeyFields },
+  hubKeyRevoked: { number: 14, codec: revokedKeyFields },
+  registering: { number: 15, codec: struct({ counter: u32 }) },
+  /** The terminal handed everything in and the hub never had this voucher: it was not taken, and is not sent again. */
+  writtenOff: { number: 16, codec: struct({ digest: bytes32Field }) },
   certificate: {
     number: 10,
     codec: struct({ terminal: addressField, payee: addressField, expiresAt: secondsField }),
@@ -154,7 +170,10 @@ const RECORDS = {
   time: { number: 11, codec: struct({ at: secondsField }) },
   acknowledged: { number: 12, codec: struct({ digest: bytes32Field }) },
   // ---- only in snapshots ----
-  head: { number: 20, codec: struct({ seq: seqField, spent: amountField }) },
+  head: {
+    number: 20,
+    codec: struct({ seq: seqField, spent: amountField, time: secondsField, counter: u32, epoch: u32 }),
+  },
   lane: {
     number: 21,
     codec: struct({
@@ -336,6 +355,7 @@ export function applyRecord(books: PayerBooks, record: PayerRecord): PayerBooks 
     case 'confirmed':
       return applyConfirmed(books, record);
     case 'voided':
+    case 'writtenOff':
       return applyVoided(books, record.digest);
     case 'tickRevealed':
       return applyTick(books, record.k);
@@ -346,8 +366,19 @@ export function applyRecord(books: PayerBooks, record: PayerRecord): PayerBooks 
       return applyTickEnded(books, record);
     case 'lease':
       return { ...books, lease: record };
-    case 'hubKey':
-      return { ...books, hubKeys: withHubKey(books.hubKeys, record) };
+    case 'hubKey': {
+      const { type: _, ...key } = record;
+      // With a new epoch nothing counts that keys of the epochs before have signed.
+      const lease = key.epoch > books.hub.epoch ? undefined : books.lease;
+      return withHubKey({ ...books, lease }, key);
+    }
+    case 'hubKeyRevoked': {
+      const { address, at } = record;
+      const ends = books.lease !== undefined && equalBytes(books.lease.signer, address);
+      return withoutHubKey({ ...books, lease: ends ? undefined : books.lease }, { address, at });
+    }
+    case 'registering':
+      return { ...books, counter: record.counter };
     case 'certificate': {
       // By terminal and payee: any payee can certify any terminal, and must not push out the right one's.
       const others = books.certificates.filter(
@@ -361,7 +392,14 @@ export function applyRecord(books: PayerBooks, record: PayerRecord): PayerBooks 
     case 'acknowledged':
       return { ...books, outbox: books.outbox.filter((entry) => !equalBytes(entry.digest, record.digest)) };
     case 'head':
-      return { ...books, seq: record.seq, spent: record.spent };
+      return {
+        ...books,
+        seq: record.seq,
+        spent: record.spent,
+        time: record.time,
+        counter: record.counter,
+        hub: { ...NO_TRUST, epoch: record.epoch },
+      };
     case 'lane': {
       const { type: _, ...lane } = record;
       return { ...books, lanes: withLane(books.lanes, lane) };
@@ -391,8 +429,10 @@ export function applyRecord(books: PayerBooks, record: PayerRecord): PayerBooks 
 export function snapshot(books: PayerBooks): PayerRecord[] {
   const records: PayerRecord[] = [];
   if (books.channel !== undefined) records.push({ type: 'channelOpened', channel: books.channel });
-  records.push({ type: 'head', seq: books.seq, spent: books.spent }, { type: 'time', at: books.time });
-  for (const key of books.hubKeys) records.push({ ...key, type: 'hubKey' });
+  const { seq, spent, time, counter, hub } = books;
+  records.push({ type: 'head', seq, spent, time, counter, epoch: hub.epoch });
+  for (const key of hub.keys) records.push({ ...key, type: 'hubKey' });
+  for (const key of hub.revoked) records.push({ ...key, type: 'hubKeyRevoked' });
   if (books.lease !== undefined) records.push(books.lease);
   for (const certificate of books.certificates) records.push({ ...certificate, type: 'certificate' });
   for (const lane of books.lanes) records.push({ ...lane, type: 'lane' });

@@ -1,7 +1,8 @@
 /** When a payer's clock has something to do: for hosts that leave out the ticks that would change nothing. */
 import { equalBytes } from '../../bytes.ts';
-import { SYNC_RETRY_MS } from '../../limits.ts';
+import { SYNC_RETRY_MS, type Timing } from '../../limits.ts';
 import { earlier } from '../time.ts';
+import { timeDue } from '../trusting.ts';
 import { RESEND_MS } from './payer.ts';
 import { type PayerState, terminalOf } from './state.ts';
 
@@ -9,13 +10,13 @@ import { type PayerState, terminalOf } from './state.ts';
  * From when on, in the device's own milliseconds, the event `clock` could do anything in this state; undefined: never.
  * The first tick after power-up is not told of here: it always has to come.
  */
-export function payerClockDue({ books, volatile }: PayerState): number | undefined {
+export function payerClockDue({ books, volatile }: PayerState, timing: Timing): number | undefined {
   if (volatile.frozen) return undefined;
   const resend = volatile.linkUp && waitsForTerminal(books, volatile);
   const upload = volatile.hubConnected && books.outbox.length > 0;
   const ask = volatile.hubConnected && books.unconfirmed.length > 0;
   return earlier(
-    resend ? volatile.sentAtMs + RESEND_MS : undefined,
+    earlier(timeDue(volatile, timing), resend ? volatile.sentAtMs + RESEND_MS : undefined),
     earlier(
       upload ? volatile.uploadedAtMs + SYNC_RETRY_MS : undefined,
       ask ? volatile.askedAtMs + volatile.askPauseMs : undefined,

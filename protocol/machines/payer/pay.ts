@@ -95,14 +95,14 @@ export function resolveAt(turn: PayerTurn, terminal: Address): boolean {
 
 /** Why the payer won't pay this, or undefined. `most` is what the voucher can take at its maximum. */
 function refusalOf(turn: PayerTurn, message: RequestMessage, most: number): RefusalName | undefined {
-  const { books, context, settings, volatile } = turn;
+  const { books, context, settings } = turn;
   const { lease } = books;
   const found: (RefusalName | undefined)[] = [];
   if (
     lease === undefined ||
     lease.channel !== books.channel ||
     !equalBytes(lease.payer, context.self) ||
-    (volatile.time.based && turn.now > lease.expiresAt)
+    (turn.based && turn.now > lease.expiresAt)
   ) {
     found.push('lease_missing');
   } else {
@@ -138,7 +138,7 @@ export function onRequest(turn: PayerTurn, pending: PendingRequest): void {
   const certificate = turn.books.certificates.find(
     (known) => equalBytes(known.terminal, message.terminal) && equalBytes(known.payee, message.payee),
   );
-  if (certificate === undefined || (turn.volatile.time.based && turn.now > certificate.expiresAt)) {
+  if (certificate === undefined || (turn.based && turn.now > certificate.expiresAt)) {
     turn.set({ pending });
     turn.send({ type: 'need', what: NEED.certificate });
     return;

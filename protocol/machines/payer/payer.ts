@@ -8,12 +8,20 @@ import { unreachable } from '../../errors.ts';
 import { SYNC_RETRY_MS } from '../../limits.ts';
 import type { Context, DeviceEvent, Step } from '../effects.ts';
 import { timeAtBoot } from '../time.ts';
+import { onClockTime, startTime, TRUSTING_AFTER_POWER_UP } from '../trusting.ts';
 import { onTapMessage, sendHello } from './answers.ts';
 import type { PayerBooks, PayerRecord } from './books.ts';
 import { onVoucherSigned, resendWaiting } from './pay.ts';
 import { type PayerSettings, type PayerState, PayerTurn, type PayerVolatile } from './state.ts';
 import { closeStream } from './stream.ts';
-import { onClockSync, onHubConnected, onHubMessage, onLeaseRequestSigned, requestLease } from './sync.ts';
+import {
+  onClockSync,
+  onHubConnected,
+  onHubMessage,
+  onLeaseRequestSigned,
+  onRegisterSigned,
+  requestLease,
+} from './sync.ts';
 
 export type PayerEvent =
   | DeviceEvent
@@ -27,7 +35,8 @@ export const RESEND_MS = 3000;
 
 const AFTER_POWER_UP: PayerVolatile = {
   frozen: false,
-  time: timeAtBoot(0 as never, undefined, 0),
+  time: timeAtBoot(0 as never, 0),
+  ...TRUSTING_AFTER_POWER_UP,
   linkUp: false,
   hubConnected: false,
   peer: undefined,
@@ -39,6 +48,7 @@ const AFTER_POWER_UP: PayerVolatile = {
   answered: 0,
   stopWanted: false,
   lastRequest: undefined,
+  registering: undefined,
   leaseRequest: undefined,
   sentAtMs: 0,
   uploadedAtMs: 0,
@@ -62,10 +72,11 @@ function dispatch(turn: PayerTurn, event: PayerEvent): void {
   }
   switch (event.type) {
     case 'boot':
-      turn.set({ time: timeAtBoot(turn.books.time, event.realTime, turn.nowMs) });
+      startTime(turn, event);
       // A restart ends the stream; its last tick may be unanswered and is then resolved like a voucher.
       return closeStream(turn);
     case 'clock':
+      onClockTime(turn, event.realTime);
       if (turn.volatile.linkUp && turn.nowMs - turn.volatile.sentAtMs >= RESEND_MS) {
         turn.set({ sentAtMs: turn.nowMs });
         resendWaiting(turn);
@@ -81,7 +92,9 @@ function dispatch(turn: PayerTurn, event: PayerEvent): void {
     case 'garbage':
       return turn.notify({ type: 'refused', code: event.code, by: 'us' });
     case 'signed': {
-      const { leaseRequest } = turn.volatile;
+      const { leaseRequest, registering } = turn.volatile;
+      if (registering !== undefined && equalBytes(registering.digest, event.digest))
+        return onRegisterSigned(turn, event.signature);
       if (leaseRequest !== undefined && equalBytes(leaseRequest.digest, event.digest))
         return onLeaseRequestSigned(turn, event.signature);
       return onVoucherSigned(turn, event.digest, event.signature);

@@ -4,6 +4,7 @@ import {
   HUB_KEYS_MAX,
   LANES_MAX,
   PAYER_OUTBOX_MAX,
+  REVOKED_KEYS_MAX,
   UNCONFIRMED_MAX,
 } from '../../limits.ts';
 import { checkRoom, type Room, slackOf } from '../room.ts';
@@ -16,8 +17,8 @@ function fixedBytes(room: Room): number {
   return (
     of('channelOpened') +
     of('head') +
-    of('time') +
     HUB_KEYS_MAX * of('hubKey') +
+    REVOKED_KEYS_MAX * of('hubKeyRevoked') +
     of('lease') +
     CERTIFICATES_MAX * of('certificate') +
     UNCONFIRMED_MAX * Math.max(of('unconfirmedVoucher'), of('unconfirmedTick')) +

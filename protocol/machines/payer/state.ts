@@ -2,17 +2,21 @@
 import type { Scheme } from '../../../hardware/interfaces/index.ts';
 import { type Address, type Bytes32, equalBytes, type Signature } from '../../bytes.ts';
 import type { Amount, Seconds } from '../../integers.ts';
-import { UNCONFIRMED_MAX } from '../../limits.ts';
+import { type Timing, UNCONFIRMED_MAX } from '../../limits.ts';
 import type { RefusalName } from '../../refusals.ts';
 import { refusalNumber } from '../../refusals.ts';
 import type { MessageOf } from '../../wire/messages.ts';
 import { type Context, type Effect, Turn } from '../effects.ts';
-import { type DeviceTime, timeNow } from '../time.ts';
+import type { HubPin } from '../hub-keys.ts';
+import { isBased, timeNow } from '../time.ts';
+import type { Trusting } from '../trusting.ts';
 import { applyRecord, type PayerBooks, type PayerRecord, type Unconfirmed } from './books.ts';
 
 /** What the owner of the device set. */
 export interface PayerSettings {
   readonly role: 'wearable' | 'car';
+  readonly hub: HubPin;
+  readonly timing: Timing;
   readonly scheme: Scheme;
   /** 64 bytes, P-256 only. */
   readonly key?: Uint8Array;
@@ -35,9 +39,8 @@ export interface PendingRequest {
 }
 
 /** Forgotten at a power cut; nothing here is needed to keep a promise. */
-export interface PayerVolatile {
+export interface PayerVolatile extends Trusting {
   readonly frozen: boolean;
-  readonly time: DeviceTime;
   readonly linkUp: boolean;
   readonly hubConnected: boolean;
   /** The terminal at the other end of the link, once it said who it is. */
@@ -57,6 +60,8 @@ export interface PayerVolatile {
   readonly stopWanted: boolean;
   /** Hash of the request that was paid last, so that a repeated request is not paid again. */
   readonly lastRequest: Bytes32 | undefined;
+  /** A registration that is being signed. */
+  readonly registering: { readonly digest: Bytes32; readonly counter: number } | undefined;
   /** LeaseRequest that is being signed. */
   readonly leaseRequest:
     | { readonly digest: Bytes32; readonly message: MessageOf<'leaseRequest'> }
@@ -110,6 +115,11 @@ export class PayerTurn extends Turn<PayerBooks, PayerRecord> {
   /** The device's time (rule 7). */
   get now(): Seconds {
     return timeNow(this.volatile.time, this.nowMs);
+  }
+
+  /** Does anything vouch for that time? */
+  get based(): boolean {
+    return isBased(this.volatile.time, this.nowMs);
   }
 
   /** Tells the other device and the display why not; forgets the request that waited. */

@@ -1,30 +1,50 @@
 /** The payer and the hub: registering, renewing the lease, second copies out, acknowledgements in. */
-import type { Seconds } from '../../integers.ts';
-import { ASK_PAUSE_MAX_MS, PACK_ENTRIES_MAX, SYNC_RETRY_MS, TIME_STORE_SECONDS } from '../../limits.ts';
+import { ASK_PAUSE_MAX_MS, PACK_ENTRIES_MAX, SYNC_RETRY_MS } from '../../limits.ts';
 import { refusalName } from '../../refusals.ts';
 import { SCOPE_ANY } from '../../vouchers.ts';
 import { encodeMessage, type Message, type MessageOf, ROLES } from '../../wire/messages.ts';
 import { collectedMessage } from '../collected.ts';
-import { signedByHub } from '../hub-keys.ts';
-import { timeFromHub } from '../time.ts';
-import { entryOf, keepUnknown, onAcknowledgement, onCredit, takeLease } from './answers.ts';
-import type { PayerTurn } from './state.ts';
+import { nextCounter, registerDigest } from '../registering.ts';
+import { askTime, onHubKey, onHubKeyRevoked, takeTime } from '../trusting.ts';
+import { entryOf, onUnknown, onAcknowledgement, onCredit, takeLease } from './answers.ts';
+import { type PayerTurn, terminalOf } from './state.ts';
 
 /** A connection to the hub stands: everything that waits goes up. */
 export function onHubConnected(turn: PayerTurn): void {
   turn.set({ hubConnected: true });
-  const { channel } = turn.books;
-  turn.upload({
-    type: 'register',
-    device: turn.context.self,
-    role: ROLES[turn.settings.role],
-    ...(channel !== undefined && { channel }),
-    entropyCertified: turn.settings.entropyCertified ? 1 : 0,
-  });
+  register(turn);
+  askTime(turn);
   requestLease(turn);
   uploadCopies(turn);
   turn.set({ askPauseMs: SYNC_RETRY_MS });
   askForUnanswered(turn);
+}
+
+/** The counter is stored before it is signed: no other registration ever has it. */
+function register(turn: PayerTurn): void {
+  const counter = nextCounter(turn.books.counter);
+  turn.persist({ type: 'registering', counter });
+  const digest = registerDigest(turn.context, turn.settings.hub, counter);
+  turn.set({ registering: { digest, counter } });
+  turn.sign(digest);
+}
+
+/** The key answered: the hub is told who is there. */
+export function onRegisterSigned(turn: PayerTurn, signature: Uint8Array): void {
+  const { counter } = turn.volatile.registering!;
+  const { channel } = turn.books;
+  const { key, role, entropyCertified } = turn.settings;
+  turn.set({ registering: undefined });
+  turn.upload({
+    type: 'register',
+    device: turn.context.self,
+    role: ROLES[role],
+    ...(channel !== undefined && { channel }),
+    entropyCertified: entropyCertified ? 1 : 0,
+    counter,
+    signature,
+    ...(key && { key }),
+  });
 }
 
 /** Asks for a lease from the present numbers on. */
@@ -66,7 +86,14 @@ function uploadCopies(turn: PayerTurn): void {
 function askForUnanswered(turn: PayerTurn): void {
   turn.set({ askedAtMs: turn.nowMs });
   for (const entry of turn.books.unconfirmed) {
-    turn.upload({ type: 'query', entry: entryOf(turn, entry) });
+    const seq = entry.kind === 'voucher' ? entry.voucher.seq : entry.seq;
+    turn.upload({
+      type: 'query',
+      channel: turn.books.channel!,
+      seq,
+      entry: entryOf(turn, entry),
+      terminal: terminalOf(entry),
+    });
   }
 }
 
@@ -81,25 +108,10 @@ export function onClockSync(turn: PayerTurn): void {
   askForUnanswered(turn);
 }
 
-function onBeacon(turn: PayerTurn, message: MessageOf<'beacon'>): void {
-  const { signing } = turn.context;
-  if (!signedByHub(signing, turn.books.hubKeys, 'Beacon', message, message.signature))
-    return turn.notify({ type: 'refused', code: 'hub_key_unknown', by: 'us' });
-  turn.set({ time: timeFromHub(turn.volatile.time, message.at, turn.nowMs) });
-  storeTime(turn, message.at);
-}
-
-function storeTime(turn: PayerTurn, at: Seconds): void {
-  if (at >= turn.books.time + TIME_STORE_SECONDS) turn.persist({ type: 'time', at });
-}
-
-function onHubKey(turn: PayerTurn, message: MessageOf<'hubKey'>): void {
-  const { signing } = turn.context;
-  // A key that ran out may be known to anybody: it names no next one.
-  const at = turn.volatile.time.based ? turn.now : undefined;
-  if (!signedByHub(signing, turn.books.hubKeys, 'HubKey', message, message.signature, at))
-    return turn.notify({ type: 'refused', code: 'hub_key_unknown', by: 'us' });
-  turn.persist({ type: 'hubKey', address: message.next, from: message.from, until: message.until });
+/** A key was taken back: a lease that it signed is none any more. */
+function onKeyRevoked(turn: PayerTurn, message: MessageOf<'hubKeyRevoked'>): void {
+  const gone = onHubKeyRevoked(turn, message);
+  if (gone !== undefined && turn.volatile.hubConnected) requestLease(turn);
 }
 
 /** One message from the hub. */
@@ -117,13 +129,15 @@ export function onHubMessage(turn: PayerTurn, message: Message): void {
     case 'credit':
       return onCredit(turn, message);
     case 'unknown':
-      return keepUnknown(turn, message);
+      return onUnknown(turn, message);
     case 'lease':
       return takeLease(turn, message);
     case 'beacon':
-      return onBeacon(turn, message);
+      return void takeTime(turn, message);
     case 'hubKey':
-      return onHubKey(turn, message);
+      return void onHubKey(turn, message);
+    case 'hubKeyRevoked':
+      return onKeyRevoked(turn, message);
     case 'rejection':
       // Nothing is dropped on a refusal: the entry stays until it is acknowledged or the terminal answers.
       return turn.notify({

@@ -4,15 +4,15 @@
  */
 import { type Bytes32, equalBytes } from '../../bytes.ts';
 import { type Amount, type ChannelId, UINT48_MAX } from '../../integers.ts';
-import { CHANNEL_CAP_TAPS, DEFAULT_TIMING, TICK_VALUE_DIVISOR } from '../../limits.ts';
+import { CHANNEL_CAP_TAPS, TICK_VALUE_DIVISOR } from '../../limits.ts';
 import type { RefusalName } from '../../refusals.ts';
 import { type Request, SCOPE_ANY, type Voucher } from '../../vouchers.ts';
 import type { MessageOf } from '../../wire/messages.ts';
-import { signedByHub } from '../hub-keys.ts';
+import { signedNow } from '../trusting.ts';
 import { timeNow } from '../time.ts';
 import type { LaneStream, TerminalLane } from './books.ts';
 import { mayGetTick } from './room.ts';
-import type { TerminalTurn } from './state.ts';
+import type { HeldLease, TerminalTurn } from './state.ts';
 
 type Lease = MessageOf<'lease'>;
 
@@ -22,28 +22,35 @@ export interface Candidate {
   readonly request: Request;
   readonly signature: Uint8Array;
   readonly digest: Bytes32;
-  readonly lease: Lease;
+  readonly held: HeldLease;
   readonly lane: TerminalLane | undefined;
 }
 
-/** Offline acceptance ends with the lease; the clock may be off by clockError at its beginning. */
-function leaseRefusal(turn: TerminalTurn, lease: Lease): RefusalName | undefined {
+/**
+ * Offline acceptance ends with the lease; the clock may be off by clockError at its beginning. Before a tick (`begun`) that
+ * needs no second look: time only grows.
+ */
+function leaseRefusal(
+  turn: TerminalTurn,
+  { lease, until }: HeldLease,
+  begun: boolean,
+): RefusalName | undefined {
   const member = turn.books.member;
   const now = timeNow(turn.volatile.time, turn.nowMs);
   const inScope =
     equalBytes(lease.scope, SCOPE_ANY) ||
     (member !== undefined && equalBytes(lease.scope, member.scope) && now <= member.expiresAt);
   if (!inScope) return 'lease_scope';
-  if (lease.issuedAt > now + DEFAULT_TIMING.clockError) return 'lease_future';
-  if (now > lease.expiresAt) return 'lease_expired';
+  if (!begun && lease.issuedAt > now + turn.settings.timing.clockError) return 'lease_future';
+  if (now > until) return 'lease_expired';
   return turn.books.revoked.includes(lease.channel) ? 'revoked' : undefined;
 }
 
 /** Did the lease's payer sign these very bytes? Costs one recovery. */
-function notSigned(turn: TerminalTurn, { digest, signature, lease }: Candidate): boolean {
+function notSigned(turn: TerminalTurn, { digest, signature, held }: Candidate): boolean {
   const key = turn.volatile.greeted?.key;
   const signer = turn.context.signing.suite.recover(digest, signature, key);
-  return signer === undefined || !equalBytes(signer, lease.payer);
+  return signer === undefined || !equalBytes(signer, held.lease.payer);
 }
 
 const sumWrong = ({ voucher, request }: Candidate): boolean =>
@@ -108,12 +115,13 @@ const closes = ({ voucher, request, lane }: Candidate): boolean =>
 
 /** Why a voucher for the open request is not accepted, or undefined when it is. */
 export function acceptanceRefusal(turn: TerminalTurn, candidate: Candidate): RefusalName | undefined {
-  const { voucher, request, lease } = candidate;
+  const { voucher, request, held } = candidate;
+  const { lease } = held;
   const { amount } = request;
   if (turn.books.outbox.length >= turn.settings.outboxMax && !closes(candidate)) return 'outbox_full';
-  if (!turn.volatile.time.based) return 'no_time_basis';
+  if (!turn.based) return 'no_time_basis';
   if (tickTooDear(voucher, lease)) return 'stream_terms';
-  const ofLease = leaseRefusal(turn, lease);
+  const ofLease = leaseRefusal(turn, held, false);
   if (ofLease !== undefined) return ofLease;
   if (notSigned(turn, candidate)) return 'signature';
   const ofLane = laneRefusal(candidate);
@@ -134,10 +142,10 @@ const forgotten = (turn: TerminalTurn, { request, lane }: Candidate): boolean =>
  */
 function neverAccepted(turn: TerminalTurn, { digest }: Candidate): boolean {
   const { unknown } = turn.volatile;
-  const { hubKeys, evictedPosition } = turn.books;
+  const { evictedPosition } = turn.books;
   if (unknown === undefined || !equalBytes(unknown.entry, digest) || unknown.size <= evictedPosition)
     return false;
-  return signedByHub(turn.context.signing, hubKeys, 'Unknown', unknown, unknown.signature, turn.now);
+  return signedNow(turn, 'Unknown', unknown, unknown.signature);
 }
 
 /**
@@ -148,9 +156,9 @@ export function voidRefusal(turn: TerminalTurn, candidate: Candidate): RefusalNa
   const { request } = candidate;
   // The payer says when the request was made. A terminal never asked in its own future; taking such a time would
   // push what it remembers of evicted lanes, and so refuse everybody's late vouchers.
-  const future = request.at > turn.now + DEFAULT_TIMING.clockError;
+  const future = request.at > turn.now + turn.settings.timing.clockError;
   if (turn.books.outbox.length >= turn.settings.outboxMax) return 'outbox_full';
-  if (future) return turn.volatile.time.based ? 'not_mine' : 'no_time_basis';
+  if (future) return turn.based ? 'not_mine' : 'no_time_basis';
   if (notSigned(turn, candidate)) return 'signature';
   if (forgotten(turn, candidate) && !neverAccepted(turn, candidate)) return 'ask_hub';
   return laneRefusal(candidate);
@@ -162,11 +170,12 @@ export function nextTickRefusal(
   channel: ChannelId,
   stream: LaneStream,
 ): RefusalName | undefined {
-  const lease = turn.leaseOf(channel);
-  if (lease === undefined) return 'lease_missing';
+  const held = turn.leaseOf(channel);
+  if (held === undefined) return 'lease_missing';
+  const lease = held.lease;
   const voucher = stream.voucher;
-  if (!turn.volatile.time.based) return 'no_time_basis';
-  const ofLease = leaseRefusal(turn, lease);
+  if (!turn.based) return 'no_time_basis';
+  const ofLease = leaseRefusal(turn, held, true);
   if (ofLease !== undefined) return ofLease;
   if (voucher.spent + voucher.tickValue * (stream.k + 1) > lease.spendLimit)
     return 'terminal_over_spend_limit';

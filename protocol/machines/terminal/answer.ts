@@ -7,6 +7,8 @@ import { type Bytes32, equalBytes } from '../../bytes.ts';
 import { type Amount, ZERO_AMOUNT } from '../../integers.ts';
 import { requestHash, type Request, type Voucher, voucherDigest } from '../../vouchers.ts';
 import { type MessageOf, NEED } from '../../wire/messages.ts';
+import { hubKeyOf, leaseEnd } from '../hub-keys.ts';
+import { hubKeys } from '../trusting.ts';
 import { acceptanceRefusal, type Candidate, voidRefusal } from './acceptance.ts';
 import type { TerminalLane } from './books.ts';
 import { type Place, placeOfVoucher } from './place.ts';
@@ -80,15 +82,15 @@ export function onVoucher(turn: TerminalTurn, message: TapVoucherMessage): void 
   const digest = voucherDigest(turn.context.signing, voucher);
   const lane = turn.lane(voucher.channel);
   if (lane !== undefined && equalBytes(lane.digest, digest)) return repeatAnswer(turn, lane);
-  const lease = turn.leaseOf(voucher.channel);
-  if (lease === undefined) {
+  const held = turn.leaseOf(voucher.channel);
+  if (held === undefined) {
     turn.set({ stashed: message });
     return turn.send({ type: 'need', what: NEED.lease });
   }
-  const candidate: Candidate = { voucher, request, signature: message.signature, digest, lease, lane };
+  const candidate: Candidate = { voucher, request, signature: message.signature, digest, held, lane };
   const isOpen = open !== undefined && equalBytes(open.hash, voucher.request);
   const refusal = isOpen ? acceptanceRefusal(turn, candidate) : voidRefusal(turn, candidate);
-  if (refusal === 'ask_hub' && asksHub(turn, message, digest)) return;
+  if (refusal === 'ask_hub' && asksHub(turn, message, voucher, digest)) return;
   if (refusal !== undefined) return turn.refuse(refusal, digest);
   const place = placeOf(turn, candidate, isOpen);
   if ('refusal' in place) return turn.refuse(place.refusal, digest);
@@ -96,11 +98,16 @@ export function onVoucher(turn: TerminalTurn, message: TapVoucherMessage): void 
 }
 
 /** Asks the hub for a voucher that was answered on an evicted lane, or never: once a greeting, when it is there. */
-function asksHub(turn: TerminalTurn, message: TapVoucherMessage, digest: Bytes32): boolean {
+function asksHub(
+  turn: TerminalTurn,
+  message: TapVoucherMessage,
+  { channel, seq }: Voucher,
+  digest: Bytes32,
+): boolean {
   const { hubConnected, asked } = turn.volatile;
   if (!hubConnected || (asked !== undefined && equalBytes(asked, digest))) return false;
   turn.set({ asked: digest, stashed: message });
-  turn.upload({ type: 'query', entry: digest });
+  turn.upload({ type: 'query', channel, seq, entry: digest });
   return true;
 }
 
@@ -112,7 +119,7 @@ export function judgeStashed(turn: TerminalTurn): void {
 }
 
 function signAnswer(turn: TerminalTurn, candidate: Candidate, answer: 'receipt' | 'credit'): void {
-  const { voucher, request, signature, digest, lease } = candidate;
+  const { voucher, request, signature, digest, held } = candidate;
   const { signing } = turn.context;
   const key = turn.volatile.greeted?.key;
   const wanted =
@@ -125,7 +132,7 @@ function signAnswer(turn: TerminalTurn, candidate: Candidate, answer: 'receipt' 
       signing: wanted,
       answer,
       collected: { voucher, request, signature, ...(key && { key }) },
-      payer: lease.payer,
+      payer: held.lease.payer,
     },
   });
   turn.sign(wanted);
@@ -179,13 +186,12 @@ export function onLease(turn: TerminalTurn, lease: MessageOf<'lease'>): void {
   if (greeted === undefined) return turn.send({ type: 'need', what: NEED.hello });
   const digest = signing.digest('Lease', lease);
   if (!leases.some((entry) => equalBytes(entry.digest, digest))) {
-    const signer = signing.suite.recover(digest, lease.signature);
-    const key = turn.books.hubKeys.find((known) => signer !== undefined && equalBytes(known.address, signer));
-    if (key === undefined || lease.issuedAt < key.from || lease.issuedAt > key.until)
-      return turn.refuse('hub_key_unknown');
+    const key = hubKeyOf(signing, hubKeys(turn), 'Lease', lease, lease.signature, lease.issuedAt);
+    if (key === undefined) return turn.refuse('hub_key_unknown');
     if (lease.channel !== greeted.channel || !equalBytes(lease.payer, greeted.payer))
       return turn.refuse('lease_mismatch');
-    turn.set({ leases: [...leases, { lease, digest }].slice(-LEASES_MAX) });
+    const until = leaseEnd(key, lease.expiresAt, turn.settings.timing.leaseLifetime);
+    turn.set({ leases: [...leases, { lease, digest, signer: key.address, until }].slice(-LEASES_MAX) });
   }
   judgeStashed(turn);
 }

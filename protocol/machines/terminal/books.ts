@@ -35,7 +35,14 @@ import {
   u32,
 } from '../../wire/schema.ts';
 import { type Collected, collectedFields } from '../collected.ts';
-import { type HubKey, withHubKey } from '../hub-keys.ts';
+import {
+  type HubTrust,
+  hubKeyFields,
+  NO_TRUST,
+  revokedKeyFields,
+  withHubKey,
+  withoutHubKey,
+} from '../hub-keys.ts';
 
 /** The stream that stands last on a lane. */
 export interface LaneStream {
@@ -85,6 +92,7 @@ export type OutboxEntry =
       readonly kind: 'tick';
       readonly channel: ChannelId;
       readonly stream: Bytes32;
+      readonly seq: Seq;
       readonly exposure: Amount;
       readonly tickValue: Amount;
       readonly k: number;
@@ -93,6 +101,7 @@ export type OutboxEntry =
   | {
       readonly kind: 'credit';
       readonly channel: ChannelId;
+      readonly seq: Seq;
       readonly entry: Bytes32;
       readonly exposure: Amount;
       readonly voucher: Bytes32;
@@ -118,7 +127,9 @@ export interface TerminalBooks {
   readonly counts: TerminalCounts;
   readonly lanes: readonly TerminalLane[];
   readonly outbox: readonly OutboxEntry[];
-  readonly hubKeys: readonly HubKey[];
+  readonly hub: HubTrust;
+  /** Of the last registration: it only grows, so that no recorded one counts again. */
+  readonly counter: number;
   readonly member: Membership | undefined;
   readonly revoked: readonly ChannelId[];
   /** When the hub signed the beacon that named this list: an older beacon brings no list back, restart or not. */
@@ -137,7 +148,8 @@ export const EMPTY_TERMINAL: TerminalBooks = {
   member: undefined,
   revoked: [],
   counts: { accepted: 0, ticks: 0, voided: 0, acknowledged: 0 },
-  hubKeys: [],
+  hub: NO_TRUST,
+  counter: 0,
   revokedAt: 0 as Seconds,
   time: 0 as Seconds,
   evictedAt: 0 as Seconds,
@@ -165,7 +177,9 @@ const RECORDS = {
   acknowledged: { number: 4, codec: struct({ entry: bytes32Field, position: positionField }) },
   tickAcknowledged: { number: 5, codec: struct({ stream: bytes32Field, k: u16 }) },
   evicted: { number: 6, codec: struct({ channel: channelField }) },
-  hubKey: { number: 7, codec: struct({ address: addressField, from: secondsField, until: secondsField }) },
+  hubKey: { number: 7, codec: hubKeyFields },
+  hubKeyRevoked: { number: 12, codec: revokedKeyFields },
+  registering: { number: 13, codec: struct({ counter: u32 }) },
   member: { number: 8, codec: struct({ scope: bytes32Field, expiresAt: secondsField }) },
   revoked: { number: 9, codec: struct({ at: secondsField, channels: list(u32, REVOCATIONS_MAX) }) },
   time: { number: 10, codec: struct({ at: secondsField }) },
@@ -181,6 +195,8 @@ const RECORDS = {
       ticks: u32,
       voided: u32,
       acknowledged: u32,
+      counter: u32,
+      epoch: u32,
     }),
   },
   lane: {
@@ -220,6 +236,7 @@ const RECORDS = {
     codec: struct({
       channel: channelField,
       stream: bytes32Field,
+      seq: seqField,
       exposure: amountField,
       tickValue: amountField,
       k: u16,
@@ -230,6 +247,7 @@ const RECORDS = {
     number: 25,
     codec: struct({
       channel: channelField,
+      seq: seqField,
       entry: bytes32Field,
       voucher: bytes32Field,
       credited: amountField,
@@ -324,8 +342,6 @@ function applyAnswered(books: TerminalBooks, record: TerminalRecord & { type: 'a
     counts: counted(books, accepted ? 'accepted' : 'voided'),
     lanes: withLane(books, lane),
     outbox: [...books.outbox, waiting],
-    // Only a request that was open says what time it is; a closed one is dated by the payer.
-    time: accepted ? higher(request.at, books.time) : books.time,
   };
 }
 
@@ -355,7 +371,7 @@ function applyTick(books: TerminalBooks, record: TerminalRecord & { type: 'tick'
     at = -1;
   }
   if (at < 0) at = outbox.length;
-  outbox[at] = { kind: 'tick', channel, stream: digest, exposure, tickValue, k, preimage };
+  outbox[at] = { kind: 'tick', channel, stream: digest, seq: voucher.seq, exposure, tickValue, k, preimage };
   const changed = {
     ...lane,
     base: addAmounts(voucher.paid, multiplyAmount(tickValue, k)),
@@ -388,7 +404,10 @@ function applyTickAcknowledged(books: TerminalBooks, stream: Bytes32, k: number)
 
 function applyCredited(books: TerminalBooks, record: TerminalRecord & { type: 'credited' }): TerminalBooks {
   const { type: _, ...fields } = record;
-  const waiting: OutboxEntry = { kind: 'credit', exposure: ZERO_AMOUNT, ...fields };
+  // Only what stands last on its lane is given back.
+  const lane = findLane(books, record.channel);
+  if (lane === undefined) return books;
+  const waiting: OutboxEntry = { kind: 'credit', exposure: ZERO_AMOUNT, seq: lane.seq, ...fields };
   // A credit on one voucher only grows, so the newest replaces the earlier one.
   const others = books.outbox.filter(
     (entry) => entry.kind !== 'credit' || !equalBytes(entry.voucher, record.voucher),
@@ -423,8 +442,14 @@ export function applyRecord(books: TerminalBooks, record: TerminalRecord): Termi
         evictedPosition: higher(lane.position, books.evictedPosition),
       };
     }
-    case 'hubKey':
-      return { ...books, hubKeys: withHubKey(books.hubKeys, record) };
+    case 'hubKey': {
+      const { type: _, ...key } = record;
+      return withHubKey(books, key);
+    }
+    case 'hubKeyRevoked':
+      return withoutHubKey(books, { address: record.address, at: record.at });
+    case 'registering':
+      return { ...books, counter: record.counter };
     case 'member':
       return { ...books, member: { scope: record.scope, expiresAt: record.expiresAt } };
     case 'revoked':
@@ -439,6 +464,8 @@ export function applyRecord(books: TerminalBooks, record: TerminalRecord): Termi
       const { time, evictedAt, evictedPosition, accepted, ticks, voided, acknowledged } = record;
       return {
         ...books,
+        hub: { ...NO_TRUST, epoch: record.epoch },
+        counter: record.counter,
         time,
         evictedAt,
         evictedPosition,
@@ -491,9 +518,12 @@ export function snapshot(books: TerminalBooks): TerminalRecord[] {
       evictedAt: books.evictedAt,
       evictedPosition: books.evictedPosition,
       ...books.counts,
+      counter: books.counter,
+      epoch: books.hub.epoch,
     },
   ];
-  for (const key of books.hubKeys) records.push({ ...key, type: 'hubKey' });
+  for (const key of books.hub.keys) records.push({ ...key, type: 'hubKey' });
+  for (const key of books.hub.revoked) records.push({ ...key, type: 'hubKeyRevoked' });
   if (books.member !== undefined) records.push({ ...books.member, type: 'member' });
   if (books.revokedAt > 0) records.push({ type: 'revoked', at: books.revokedAt, channels: books.revoked });
   for (const lane of books.lanes) records.push(...laneSnapshot(lane));

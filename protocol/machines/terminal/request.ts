@@ -28,7 +28,7 @@ export interface StreamSale extends Omit<Sale, 'amount'> {
 
 /** Why nothing is offered now. A stream's ticks meet the caps one by one. */
 function saleRefusal(turn: TerminalTurn, sale: Sale | StreamSale, closing: boolean): RefusalName | undefined {
-  const { books, volatile, settings } = turn;
+  const { books, settings } = turn;
   if (!closing) {
     if (books.outbox.length >= settings.outboxMax) return 'outbox_full';
     // Before a customer signs: who comes may be new here, and have the largest key.
@@ -36,7 +36,7 @@ function saleRefusal(turn: TerminalTurn, sale: Sale | StreamSale, closing: boole
     const place = placeOfVoucher(turn, undefined, most);
     if ('refusal' in place) return place.refusal;
   }
-  if (!volatile.time.based) return 'no_time_basis';
+  if (!turn.based) return 'no_time_basis';
   if ('ticks' in sale) {
     const { ticks, tickValue } = sale;
     return ticks < 1 || ticks > TICKS_MAX || tickValue < 1 ? 'stream_terms' : undefined;

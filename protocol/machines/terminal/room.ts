@@ -2,7 +2,7 @@
  * How many bytes of a bank a terminal's books may come to take: what stands, and everything that can still come without
  * being asked for (ticks, their credit, the closing voucher of a session). Nothing new is accepted unless that fits.
  */
-import { HUB_KEYS_MAX, TERMINAL_LANES_MAX, TERMINAL_OUTBOX_MAX } from '../../limits.ts';
+import { HUB_KEYS_MAX, REVOKED_KEYS_MAX, TERMINAL_LANES_MAX, TERMINAL_OUTBOX_MAX } from '../../limits.ts';
 import { keyField, signatureField } from '../../wire/schema.ts';
 import { VOUCHER_BYTES } from '../../wire/records.ts';
 import { checkRoom, type Room, slackOf } from '../room.ts';
@@ -47,6 +47,7 @@ export function terminalSizes(room: Room): TerminalSizes {
     fixed:
       of('head') +
       HUB_KEYS_MAX * of('hubKey') +
+      REVOKED_KEYS_MAX * of('hubKeyRevoked') +
       of('member') +
       of('revoked') +
       slackOf(room, terminalRecords.sizeMax('revoked')),

@@ -7,7 +7,10 @@ import type { Request } from '../../vouchers.ts';
 import type { MessageOf } from '../../wire/messages.ts';
 import type { Collected } from '../collected.ts';
 import { type Context, Turn } from '../effects.ts';
-import { type DeviceTime, timeNow } from '../time.ts';
+import type { Timing } from '../../limits.ts';
+import type { HubPin } from '../hub-keys.ts';
+import { isBased, timeNow } from '../time.ts';
+import type { Trusting } from '../trusting.ts';
 import {
   applyRecord,
   findLane,
@@ -19,6 +22,8 @@ import {
 /** What the payee set for this terminal. */
 export interface TerminalSettings {
   readonly role: 'pos' | 'charger';
+  readonly hub: HubPin;
+  readonly timing: Timing;
   readonly scheme: Scheme;
   readonly payee: Address;
   /** The payee's signature over Terminal{terminal, payee, expiresAt}. */
@@ -83,10 +88,19 @@ export type TapVoucherMessage =
   | MessageOf<'resolveVoucher'>
   | MessageOf<'resolveStream'>;
 
+/** A lease whose signature was checked. */
+export interface HeldLease {
+  readonly lease: MessageOf<'lease'>;
+  readonly digest: Bytes32;
+  /** The hub's key that signed it: the lease ends when that is taken back. */
+  readonly signer: Address;
+  /** The last moment at which it counts. */
+  readonly until: Seconds;
+}
+
 /** Forgotten at a power cut; nothing here is needed to keep a promise. */
-export interface TerminalVolatile {
+export interface TerminalVolatile extends Trusting {
   readonly frozen: boolean;
-  readonly time: DeviceTime;
   readonly linkUp: boolean;
   /** When the link was lost last; counts only while it is down. */
   readonly linkLostAtMs: number;
@@ -97,7 +111,7 @@ export interface TerminalVolatile {
   readonly pendingCredit: PendingCredit | undefined;
   readonly session: Session | undefined;
   /** Leases whose signature was checked, newest last: at most LEASES_MAX. */
-  readonly leases: readonly { readonly lease: MessageOf<'lease'>; readonly digest: Bytes32 }[];
+  readonly leases: readonly HeldLease[];
   /** A voucher that came before its lease, or that the hub was asked for; judged when the lease or the answer comes. */
   readonly stashed: TapVoucherMessage | undefined;
   /** Digest that the hub was asked for since the payer greeted. */
@@ -112,6 +126,8 @@ export interface TerminalVolatile {
   }[];
   /** The hub said that it doesn't know this terminal: it registers again before the next upload. */
   readonly forgotten: boolean;
+  /** A registration that is being signed. */
+  readonly registering: { readonly digest: Bytes32; readonly counter: number } | undefined;
   /** A Synced statement that is being signed, and the time of the last one on this connection. */
   readonly syncing: { readonly digest: Bytes32; readonly at: Seconds } | undefined;
   readonly syncedAt: Seconds;
@@ -168,17 +184,22 @@ export class TerminalTurn extends Turn<TerminalBooks, TerminalRecord> {
     return timeNow(this.volatile.time, this.nowMs);
   }
 
+  /** Does anything vouch for that time? */
+  get based(): boolean {
+    return isBased(this.volatile.time, this.nowMs);
+  }
+
   /** The lane of a channel, while it is not forgotten. */
   lane(channel: ChannelId): TerminalLane | undefined {
     return findLane(this.books, channel);
   }
 
   /** A lease of this channel and payer whose signature was checked. */
-  leaseOf(channel: ChannelId): MessageOf<'lease'> | undefined {
+  leaseOf(channel: ChannelId): HeldLease | undefined {
     const leases = this.volatile.leases;
     for (let i = leases.length - 1; i >= 0; i--) {
-      const lease = leases[i]!.lease;
-      if (lease.channel === channel) return lease;
+      const held = leases[i]!;
+      if (held.lease.channel === channel) return held;
     }
     return undefined;
   }

@@ -1,13 +1,13 @@
 /** The terminal and the hub: the outbox up, acknowledgements, time, keys and revocations down. */
-import { type Bytes32, concatBytes, equalBytes, uintBytes } from '../../bytes.ts';
+import { type Bytes32, concatBytes, equalBytes, type Signature, uintBytes } from '../../bytes.ts';
 import { type ChannelId, type Seconds, seconds, UINT40_MAX } from '../../integers.ts';
-import { PACK_ENTRIES_MAX, SYNC_RETRY_MS, TIME_STORE_SECONDS } from '../../limits.ts';
+import { PACK_ENTRIES_MAX, SYNC_RETRY_MS } from '../../limits.ts';
 import { refusalName } from '../../refusals.ts';
 import { tickEntry } from '../../vouchers.ts';
 import { encodeMessage, type Message, type MessageOf, ROLES } from '../../wire/messages.ts';
 import { collectedMessage } from '../collected.ts';
-import { signedByHub } from '../hub-keys.ts';
-import { timeFromHub } from '../time.ts';
+import { nextCounter, registerDigest } from '../registering.ts';
+import { askTime, notOurs, onHubKey, onHubKeyRevoked, signedNow, takeTime } from '../trusting.ts';
 import { judgeStashed } from './answer.ts';
 import type { OutboxEntry } from './books.ts';
 import type { TerminalTurn } from './state.ts';
@@ -16,13 +16,26 @@ import type { TerminalTurn } from './state.ts';
 export function onHubConnected(turn: TerminalTurn): void {
   turn.set({ hubConnected: true });
   register(turn);
+  askTime(turn);
   uploadOutbox(turn, 0);
   stateSynced(turn, 0);
 }
 
+/** The counter is stored before it is signed: no other registration ever has it. */
 function register(turn: TerminalTurn): void {
-  const { payee, certificate, role, entropyCertified } = turn.settings;
+  const counter = nextCounter(turn.books.counter);
   turn.set({ forgotten: false });
+  turn.persist({ type: 'registering', counter });
+  const digest = registerDigest(turn.context, turn.settings.hub, counter, turn.settings.payee);
+  turn.set({ registering: { digest, counter } });
+  turn.sign(digest);
+}
+
+/** The key answered: the hub is told who is there, and for which payee. */
+export function onRegisterSigned(turn: TerminalTurn, signature: Signature): void {
+  const { counter } = turn.volatile.registering!;
+  const { payee, certificate, role, entropyCertified } = turn.settings;
+  turn.set({ registering: undefined });
   turn.upload({
     type: 'register',
     device: turn.context.self,
@@ -31,6 +44,8 @@ function register(turn: TerminalTurn): void {
     certificateExpiresAt: certificate.expiresAt,
     certificate: certificate.signature,
     entropyCertified: entropyCertified ? 1 : 0,
+    counter,
+    signature,
   });
 }
 
@@ -45,9 +60,9 @@ const SYNCED_SECONDS = 600;
  * that once ran ahead would refuse every lease for good.
  */
 function stateSynced(turn: TerminalTurn, everySeconds: number): void {
-  const { hubConnected, time, open, session, pending, syncing, syncedAt, beaconAt } = turn.volatile;
+  const { hubConnected, open, session, pending, syncing, syncedAt, beaconAt } = turn.volatile;
   const idle = pending === undefined && syncing === undefined && turn.books.outbox.length === 0;
-  if (!hubConnected || !time.based || !idle) return;
+  if (!hubConnected || !turn.based || !idle) return;
   const streamAt = session && turn.lane(session.channel)?.at;
   const at = (Math.min(beaconAt, open?.request.at ?? UINT40_MAX, streamAt ?? UINT40_MAX) - 1) as Seconds;
   // What was answered since the last time may be a credit that the payee waits to sign.
@@ -72,11 +87,13 @@ function entryMessage(entry: OutboxEntry): Message {
   switch (entry.kind) {
     case 'voucher':
       return collectedMessage(entry.collected);
-    case 'tick':
-      return { type: 'collectedTick', stream: entry.stream, k: entry.k, preimage: entry.preimage };
+    case 'tick': {
+      const { channel, seq, stream, k, preimage } = entry;
+      return { type: 'collectedTick', channel, seq, stream, k, preimage };
+    }
     case 'credit': {
-      const { voucher, credited, signature } = entry;
-      return { type: 'collectedCredit', voucher, credited, signature, byPayee: 0 };
+      const { channel, seq, voucher, credited, signature } = entry;
+      return { type: 'collectedCredit', channel, seq, voucher, credited, signature, byPayee: 0 };
     }
   }
 }
@@ -108,10 +125,6 @@ export function onClockSync(turn: TerminalTurn): void {
   uploadOutbox(turn, uploadFrom + inFlight);
 }
 
-function notOurs(turn: TerminalTurn): void {
-  turn.notify({ type: 'refused', code: 'hub_key_unknown', by: 'us' });
-}
-
 /** The hub was asked for a voucher on behalf of the payer on our link, and has it: the payer checks the answer. */
 function passOn(turn: TerminalTurn, message: Message, entry: Bytes32): void {
   const { linkUp, asked } = turn.volatile;
@@ -124,9 +137,7 @@ function onAcknowledgement(turn: TerminalTurn, message: MessageOf<'acknowledgeme
   const tick = turn.volatile.uploadedTicks.find((known) => equalBytes(known.entry, entry));
   const waiting = turn.books.outbox.some((known) => known.kind !== 'tick' && equalBytes(known.entry, entry));
   if (tick === undefined && !waiting) return passOn(turn, message, entry);
-  const { signing } = turn.context;
-  if (!signedByHub(signing, turn.books.hubKeys, 'Acknowledgement', message, message.signature))
-    return notOurs(turn);
+  if (!signedNow(turn, 'Acknowledgement', message, message.signature)) return notOurs(turn);
   if (waiting) turn.persist({ type: 'acknowledged', entry, position: message.position });
   if (tick !== undefined) {
     turn.set({ uploadedTicks: turn.volatile.uploadedTicks.filter((known) => known !== tick) });
@@ -141,14 +152,11 @@ function onAcknowledgement(turn: TerminalTurn, message: MessageOf<'acknowledgeme
 }
 
 function onBeacon(turn: TerminalTurn, message: MessageOf<'beacon'>): void {
-  const { signing } = turn.context;
-  if (!signedByHub(signing, turn.books.hubKeys, 'Beacon', message, message.signature)) return notOurs(turn);
-  const { time, beaconAt } = turn.volatile;
-  turn.set({ time: timeFromHub(time, message.at, turn.nowMs) });
+  if (!takeTime(turn, message)) return;
+  const { beaconAt } = turn.volatile;
   // A beacon that was recorded and is played again must not bring an old list back.
   if (message.at >= beaconAt) turn.set({ beaconAt: message.at, revocations: message.revocations });
   turn.notify({ type: 'time', at: message.at });
-  if (message.at >= turn.books.time + TIME_STORE_SECONDS) turn.persist({ type: 'time', at: message.at });
   stateSynced(turn, SYNCED_SECONDS);
 }
 
@@ -163,22 +171,28 @@ function onRevocations(turn: TerminalTurn, { channels }: MessageOf<'revocations'
 }
 
 function onMember(turn: TerminalTurn, message: MessageOf<'member'>): void {
-  const { signing } = turn.context;
   if (!equalBytes(message.terminal, turn.context.self)) return;
-  if (!signedByHub(signing, turn.books.hubKeys, 'Member', message, message.signature)) return notOurs(turn);
+  if (!signedNow(turn, 'Member', message, message.signature)) return notOurs(turn);
   const { scope, expiresAt } = message;
   const known = turn.books.member;
   if (known === undefined || !equalBytes(known.scope, scope) || known.expiresAt < expiresAt)
     turn.persist({ type: 'member', scope, expiresAt });
 }
 
-function onHubKey(turn: TerminalTurn, message: MessageOf<'hubKey'>): void {
-  const { signing } = turn.context;
-  // A key that ran out may be known to anybody: it names no next one.
-  const at = turn.volatile.time.based ? turn.now : undefined;
-  if (!signedByHub(signing, turn.books.hubKeys, 'HubKey', message, message.signature, at))
-    return notOurs(turn);
-  turn.persist({ type: 'hubKey', address: message.next, from: message.from, until: message.until });
+/** The root certifies a key or takes one back, told by the hub or by whoever taps. */
+export function onKeyMessage(
+  turn: TerminalTurn,
+  message: MessageOf<'hubKey'> | MessageOf<'hubKeyRevoked'>,
+): void {
+  if (message.type === 'hubKeyRevoked') {
+    const gone = onHubKeyRevoked(turn, message);
+    if (gone === undefined) return;
+    const { leases } = turn.volatile;
+    turn.set({ leases: leases.filter(({ signer }) => !equalBytes(signer, gone.address)) });
+  } else if (onHubKey(turn, message)) {
+    // Beacons of the epochs before may have said any time, and named any list.
+    turn.set({ leases: [], beaconAt: message.signedAt, revocations: undefined, syncedAt: 0 as Seconds });
+  }
 }
 
 function onSettled(turn: TerminalTurn, message: MessageOf<'settled'>): void {
@@ -201,7 +215,8 @@ export function onHubMessage(turn: TerminalTurn, message: Message): void {
     case 'member':
       return onMember(turn, message);
     case 'hubKey':
-      return onHubKey(turn, message);
+    case 'hubKeyRevoked':
+      return onKeyMessage(turn, message);
     case 'settled':
       return onSettled(turn, message);
     case 'credit':

@@ -10,6 +10,7 @@ import { refusalName } from '../../refusals.ts';
 import type { Message } from '../../wire/messages.ts';
 import type { Context, DeviceEvent, Step } from '../effects.ts';
 import { timeAtBoot } from '../time.ts';
+import { onClockTime, startTime, TRUSTING_AFTER_POWER_UP } from '../trusting.ts';
 import { onAnswerSigned, onLease, onVoucher } from './answer.ts';
 import type { TerminalBooks, TerminalRecord } from './books.ts';
 import {
@@ -32,7 +33,14 @@ import {
   refund,
 } from './session.ts';
 import { type TerminalSettings, type TerminalState, TerminalTurn, type TerminalVolatile } from './state.ts';
-import { onClockSync, onHubConnected, onHubMessage, onSyncedSigned } from './sync.ts';
+import {
+  onClockSync,
+  onHubConnected,
+  onHubMessage,
+  onKeyMessage,
+  onRegisterSigned,
+  onSyncedSigned,
+} from './sync.ts';
 
 export type TerminalEvent =
   | DeviceEvent
@@ -53,7 +61,7 @@ export type TerminalEvent =
 /** What a tick needs comes first, as in the books. */
 const AFTER_POWER_UP: TerminalVolatile = {
   frozen: false,
-  time: timeAtBoot(0 as never, undefined, 0),
+  time: timeAtBoot(0 as never, 0),
   session: undefined,
   leases: [],
   linkUp: false,
@@ -67,6 +75,8 @@ const AFTER_POWER_UP: TerminalVolatile = {
   asked: undefined,
   unknown: undefined,
   uploadedTicks: [],
+  ...TRUSTING_AFTER_POWER_UP,
+  registering: undefined,
   forgotten: false,
   syncing: undefined,
   syncedAt: 0 as never,
@@ -115,6 +125,9 @@ function onTapMessage(turn: TerminalTurn, message: Message): void {
       return onVoucher(turn, message);
     case 'unknown':
       return turn.set({ unknown: message });
+    case 'hubKey':
+    case 'hubKeyRevoked':
+      return onKeyMessage(turn, message);
     case 'need':
       return sendCertificate(turn);
     case 'refusal':
@@ -133,11 +146,13 @@ function onTapMessage(turn: TerminalTurn, message: Message): void {
 }
 
 function onSigned(turn: TerminalTurn, digest: Uint8Array, signature: Uint8Array): void {
-  const { pending, pendingCredit, syncing } = turn.volatile;
+  const { pending, pendingCredit, syncing, registering } = turn.volatile;
   if (pending !== undefined && equalBytes(pending.signing, digest)) onAnswerSigned(turn, signature);
   else if (pendingCredit !== undefined && equalBytes(pendingCredit.entry, digest))
     onCreditSigned(turn, digest, signature);
   else if (syncing !== undefined && equalBytes(syncing.digest, digest)) onSyncedSigned(turn, signature);
+  else if (registering !== undefined && equalBytes(registering.digest, digest))
+    onRegisterSigned(turn, signature);
 }
 
 function dispatch(turn: TerminalTurn, event: Exclude<TerminalEvent, { type: 'boot' }>): void {
@@ -145,6 +160,7 @@ function dispatch(turn: TerminalTurn, event: Exclude<TerminalEvent, { type: 'boo
     case 'message':
       return onTapMessage(turn, event.message);
     case 'clock':
+      onClockTime(turn, event.realTime);
       dropStaleRequest(turn);
       dropLostSession(turn);
       creditAllLate(turn);
@@ -200,7 +216,7 @@ export function terminalStep(
     if (event.type === 'linkUp' || (event.type === 'message' && event.message.type !== 'refusal'))
       turn.refuse('frozen');
   } else if (event.type === 'boot') {
-    turn.set({ time: timeAtBoot(turn.books.time, event.realTime, nowMs) });
+    startTime(turn, event);
     // The power was cut between a late tick and its credit: the next voucher on the lane would hide what is owed.
     creditAllLate(turn);
   } else {

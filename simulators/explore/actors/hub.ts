@@ -1,6 +1,6 @@
 /** The hub's intake as a table: what is in RAM, what is written; the power cut leaves what is written. */
 import { equalBytes, fromHex, toHex } from '../../../protocol/bytes.ts';
-import { amount } from '../../../protocol/integers.ts';
+import { amount, type Seq } from '../../../protocol/integers.ts';
 import { DEFAULT_TIMING } from '../../../protocol/limits.ts';
 import { channelBook, entryMessage } from '../../../hub/intake/books.ts';
 import { intakeStep } from '../../../hub/intake/intake.ts';
@@ -60,6 +60,7 @@ export class HubTable {
     this.remembersArrivals = remembersArrivals;
     this.context = {
       signing: scene.signing,
+      hub: scene.site.hub,
       timing: DEFAULT_TIMING,
       scopes: {},
       leaseAnyScope: true,
@@ -74,8 +75,9 @@ export class HubTable {
       ...scene.payees.map((payee): IntakeEvent => ({ type: 'payee', payee })),
       ...scene.terminals.map(
         (terminal, index): IntakeEvent => ({
-          type: 'terminal',
-          terminal,
+          type: 'device',
+          device: terminal,
+          counter: 0,
           payee: scene.payees[scene.config.terminals[index]!]!,
         }),
       ),
@@ -167,7 +169,8 @@ export class HubTable {
     number: number,
     id: string,
   ): MessageOf<'acknowledgement'> | MessageOf<'credit'> | MessageOf<'unknown'> | undefined {
-    const bytes = encodeMessage({ type: 'query', entry: fromHex(id) });
+    // Nothing is local to a channel here: one channel, and the digest says which voucher.
+    const bytes = encodeMessage({ type: 'query', channel: CHANNEL, seq: 0 as Seq, entry: fromHex(id) });
     const event: IntakeEvent = { type: 'message', device: 'any', bytes, now: START };
     const { effects } = intakeStep(this.context, this.local(number).intake, event);
     for (const effect of effects) {

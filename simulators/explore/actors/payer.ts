@@ -23,7 +23,7 @@ export interface PayerGhost {
 
 export type PayerTable = DeviceTable<PayerState, PayerBooks, PayerRecord, PayerGhost, PayerEvent>;
 
-const SETTINGS: PayerSettings = {
+const SETTINGS: Omit<PayerSettings, 'hub' | 'timing'> = {
   role: 'car',
   scheme: 'secp256k1',
   tapMax: amount(1000),
@@ -34,7 +34,8 @@ const BOOKS: BooksOf<PayerBooks, PayerRecord> = { empty: EMPTY_PAYER, snapshot, 
 
 export function payerTable(scene: Scene, drop: Drop): { table: PayerTable; first: number } {
   const context = { signing: scene.signing, self: scene.payer };
-  const step = (state: PayerState, event: PayerEvent) => payerStep(context, SETTINGS, state, event, 0);
+  const settings: PayerSettings = { ...scene.site, ...SETTINGS };
+  const step = (state: PayerState, event: PayerEvent) => payerStep(context, settings, state, event, 0);
   const signed = (digest: Uint8Array): PayerEvent => ({
     type: 'signed',
     digest,
@@ -80,7 +81,7 @@ export function payerTable(scene: Scene, drop: Drop): { table: PayerTable; first
   });
   let books = applyRecord(EMPTY_PAYER, { type: 'channelOpened', channel: CHANNEL });
   books = applyRecord(books, { type: 'hubKey', ...scene.hubKey });
-  books = applyRecord(books, scene.lease);
+  books = applyRecord(books, { ...scene.lease, signer: scene.hub });
   scene.terminals.forEach((_, index) => {
     const { terminal, payee, expiresAt } = scene.certificate(index);
     books = applyRecord(books, { type: 'certificate', terminal, payee, expiresAt });

@@ -73,6 +73,7 @@ export function terminalTable(
   const self = scene.terminals[index]!;
   const { expiresAt, signature, payee } = scene.certificate(index);
   const settings: TerminalSettings = {
+    ...scene.site,
     role: 'charger',
     scheme: 'secp256k1',
     payee,
@@ -101,7 +102,7 @@ export function terminalTable(
       ...state.volatile,
       linkUp: true,
       greeted: { channel: CHANNEL, payer: scene.payer, key: undefined },
-      leases: [{ lease: scene.lease, digest: leaseDigest }],
+      leases: [{ lease: scene.lease, digest: leaseDigest, signer: scene.hub, until: scene.lease.expiresAt }],
     },
   });
   const reboot = (books: TerminalBooks): TerminalState => {
@@ -137,15 +138,17 @@ export function terminalTable(
     booksOf: (state) => state.books,
     reboot,
     normal: ({ books, volatile }) => ({
-      books: { ...books, counts: EMPTY_TERMINAL.counts },
+      // How often it registered says nothing about money.
+      books: { ...books, counts: EMPTY_TERMINAL.counts, counter: 0 },
       volatile: {
         ...volatile,
         // The monotonic clock stands still before leases run out, and again after.
-        time: { ...volatile.time, floor: START, sinceMs: 0 },
+        time: { ...volatile.time, floor: START, sinceMs: 0, hub: START, hubMs: 0 },
         stashed: undefined,
         asked: undefined,
         hubConnected: false,
         uploadedTicks: [],
+        registering: undefined,
         uploadedAtMs: 0,
         inFlight: 0,
         uploadFrom: 0,
@@ -259,6 +262,7 @@ export function uploads(scene: Scene, index: number, state: TerminalState): read
   if (outbox.length === 0) return [];
   const { expiresAt, signature, payee } = scene.certificate(index);
   const settings = {
+    ...scene.site,
     role: 'charger',
     scheme: 'secp256k1',
     payee,

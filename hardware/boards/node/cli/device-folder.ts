@@ -19,7 +19,9 @@ import { fromHex, toHex } from '../../../../protocol/bytes.ts';
 import { nobleKey, nobleSuite } from '../../../../protocol/crypto/noble.ts';
 import { SundialError } from '../../../../protocol/errors.ts';
 import { lockFolder } from '../storage/lock.ts';
-import { type ChannelId, type Seconds, seconds } from '../../../../protocol/integers.ts';
+import type { ChannelId } from '../../../../protocol/integers.ts';
+import { checkTiming, DEFAULT_TIMING, type Timing } from '../../../../protocol/limits.ts';
+import { type HubKey, type HubPin, hubPin } from '../../../../protocol/machines/hub-keys.ts';
 import {
   applyRecord,
   EMPTY_PAYER,
@@ -48,6 +50,15 @@ const hexOf = (bytes: number) =>
 export const KEYS = ['memory', 'p256'] as const;
 export type KeyKind = (typeof KEYS)[number];
 
+const timingSchema = z.strictObject({
+  leaseLifetime: z.int().positive(),
+  payeeOfflineMax: z.int().positive(),
+  watchLag: z.int().positive(),
+  clockError: z.int().nonnegative(),
+  claimMargin: z.int().positive(),
+  exitDelay: z.int().positive(),
+});
+
 const schema = z
   .strictObject({
     version: z.literal(1),
@@ -58,8 +69,11 @@ const schema = z
     secret: hexOf(32).optional(),
     chainId: z.number().int().positive(),
     vault: hexOf(20),
-    /** Name of the hub in MQTT topics. */
+    /** Name of the hub in MQTT topics, and its root's address: what the device pins. */
     hub: z.string().min(1).max(40),
+    root: hexOf(20),
+    /** Of the site, where it differs from the defaults; seconds. */
+    timing: timingSchema.optional(),
     channel: z.number().int().nonnegative().optional(),
     /** Payers: the group of terminals that leases are asked for; absent: any. */
     scope: hexOf(32).optional(),
@@ -89,6 +103,12 @@ export class DeviceFolder {
     this.file = file;
     this.signing = makeSigning(nobleSuite, { chainId: file.chainId, vault: fromHex(file.vault, 20) });
     this.address = file.key === 'p256' ? readElement(elementPath(path)).address : this.key().address;
+  }
+
+  /** What every machine of a device is told of its hub. Throws `timing`. */
+  get site(): { readonly hub: HubPin; readonly timing: Timing } {
+    const { hub, root, timing = DEFAULT_TIMING } = this.file;
+    return { hub: hubPin(nobleSuite, hub, fromHex(root, 20)), timing: checkTiming(timing) };
   }
 
   /** What the device signs with. Throws `counter_went_back` when its secure element is an earlier copy. */
@@ -206,8 +226,7 @@ const readDeviceFile = (path: string): unknown =>
 
 /** What a payer is given when its channel opens. */
 export interface Provision {
-  readonly hubKey: Uint8Array;
-  readonly keyUntil: Seconds;
+  readonly hubKey: HubKey;
   readonly channel?: ChannelId;
   readonly lease?: MessageOf<'lease'>;
 }
@@ -271,13 +290,14 @@ export function createDevice(
   const folder = new DeviceFolder(path, file);
   const journal = folder.openJournal();
   const none = (): never[] => [];
-  const key = { address: provision.hubKey, from: seconds(0), until: provision.keyUntil };
+  const key = { type: 'hubKey', ...provision.hubKey } as const;
   if (file.role === 'wearable' || file.role === 'car') {
     journal.append(payerRecords.encode({ type: 'channelOpened', channel: provision.channel! }), none);
-    journal.append(payerRecords.encode({ type: 'hubKey', ...key }), none);
-    if (provision.lease !== undefined) journal.append(payerRecords.encode(provision.lease), none);
+    journal.append(payerRecords.encode(key), none);
+    if (provision.lease !== undefined)
+      journal.append(payerRecords.encode({ ...provision.lease, signer: key.address }), none);
   } else {
-    journal.append(terminalRecords.encode({ type: 'hubKey', ...key }), none);
+    journal.append(terminalRecords.encode(key), none);
   }
   // The journal is complete before the device can be found.
   writeDurably(devicePath(path), `${JSON.stringify(file, undefined, 2)}\n`);

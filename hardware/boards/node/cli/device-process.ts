@@ -72,6 +72,8 @@ export function describe(notice: Notice): string {
       return `session over after ${notice.ticks} ticks: ${notice.reason}`;
     case 'voided':
       return `late voucher void, ${formatMoney(notice.amount)} credited`;
+    case 'writtenOff':
+      return `written off, the terminal never took it: ${formatMoney(notice.amount)}`;
     case 'refused':
       return `refused by ${notice.by}: ${notice.code}`;
     case 'requested':

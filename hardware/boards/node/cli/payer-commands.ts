@@ -25,6 +25,7 @@ async function runPayer(role: 'wearable' | 'car', flags: PayerFlags): Promise<vo
   const runtime = payerDevice(
     folder.signing,
     {
+      ...folder.site,
       role,
       scheme,
       ...(publicKey !== undefined && { key: publicKey }),

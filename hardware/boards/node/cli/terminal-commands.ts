@@ -46,6 +46,7 @@ async function makeTerminal(role: 'pos' | 'charger', flags: CommonFlags) {
   if (payee === undefined || certificate === undefined)
     throw new Error(`${path} holds a terminal without a payee`);
   const settings: TerminalSettings = {
+    ...folder.site,
     role,
     scheme: 'secp256k1',
     payee: fromHex(payee),

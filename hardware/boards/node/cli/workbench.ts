@@ -5,10 +5,11 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fromHex, toHex } from '../../../../protocol/bytes.ts';
+import { type Address, fromHex, toHex } from '../../../../protocol/bytes.ts';
 import { nobleKey, nobleSuite } from '../../../../protocol/crypto/noble.ts';
-import { amount, channelId, seconds } from '../../../../protocol/integers.ts';
-import { DEFAULT_TIMING, shareOf, TAP_LIMIT_PER_10000 } from '../../../../protocol/limits.ts';
+import { amount, channelId, seconds, ZERO_AMOUNT } from '../../../../protocol/integers.ts';
+import { DEFAULT_TIMING, shareOf, TAP_LIMIT_PER_10000, terminalCapOf } from '../../../../protocol/limits.ts';
+import type { HubKey } from '../../../../protocol/machines/hub-keys.ts';
 import { payerRecords } from '../../../../protocol/machines/payer/books.ts';
 import { makeSigning } from '../../../../protocol/signing/digests.ts';
 import { SCOPE_ANY } from '../../../../protocol/vouchers.ts';
@@ -35,6 +36,7 @@ const DOMAIN = { chainId: 31337, vault: `0x${'be'.repeat(20)}` };
 const CHANNELS = { wearable: { memory: 1, p256: 3 }, car: { memory: 2, p256: 4 } } as const;
 /** What the workbench pretends was deposited: enough for a day of taps. */
 const DEPOSIT = amount(400_000_000);
+const TAP_LIMIT = shareOf(DEPOSIT, TAP_LIMIT_PER_10000);
 
 interface Keys {
   readonly hub: string;
@@ -65,7 +67,9 @@ async function benchLease(
     payer,
     spentFrom: amount(spentFrom),
     spendLimit: amount(spentFrom + DEPOSIT),
-    tapLimit: shareOf(DEPOSIT, TAP_LIMIT_PER_10000),
+    tapLimit: TAP_LIMIT,
+    cap: terminalCapOf(TAP_LIMIT),
+    guarantee: ZERO_AMOUNT,
     issuedAt: seconds(now),
     expiresAt: seconds(now + DEFAULT_TIMING.leaseLifetime),
     scope: SCOPE_ANY,
@@ -96,8 +100,15 @@ export async function ensureBench(
 
 async function makeOrRenew(role: DeviceRole, path: string, kind: KeyKind): Promise<void> {
   const keys = benchKeys();
-  const hubKey = nobleKey(fromHex(keys.hub)).address;
   const now = Math.floor(Date.now() / 1000);
+  // Nobody meets a hub here, so nobody ever brings a next certificate: the factory's word has no end.
+  const hubKey: HubKey = {
+    address: nobleKey(fromHex(keys.hub)).address,
+    from: seconds(0),
+    until: seconds(now + 10 * YEAR),
+    epoch: 0,
+    signedAt: seconds(0),
+  };
   const payer = role === 'wearable' || role === 'car';
   if (hasDevice(path)) {
     if (!payer) return;
@@ -105,18 +116,18 @@ async function makeOrRenew(role: DeviceRole, path: string, kind: KeyKind): Promi
     const books = payerBooksOf(folder);
     if ((books.lease?.expiresAt ?? 0) > now) return;
     const lease = await benchLease(keys, CHANNELS[role][kind], folder.address, books.spent);
-    storeLease(folder, lease);
+    storeLease(folder, lease, hubKey.address);
     return;
   }
   process.stderr.write(`Made a ${role} on the workbench (${path}): no deposit stands behind what it pays.\n`);
   const key = keyForNew(path, kind);
   const { address } = key;
-  const shared = { version: 1, role, name: role, ...DOMAIN, hub: 'bench' } as const;
-  const keyUntil = seconds(now + 10 * YEAR);
+  const root = toHex(nobleKey(fromHex(keys.hub)).address);
+  const shared = { version: 1, role, name: role, ...DOMAIN, hub: 'bench', root } as const;
   if (payer) {
     const channel = channelId(CHANNELS[role][kind]);
     const lease = await benchLease(keys, channel, address, 0);
-    createDevice(path, { ...shared, channel }, key, { hubKey, keyUntil, channel, lease });
+    createDevice(path, { ...shared, channel }, key, { hubKey, channel, lease });
     return;
   }
   const payee = nobleKey(fromHex(keys.payee));
@@ -125,11 +136,11 @@ async function makeOrRenew(role: DeviceRole, path: string, kind: KeyKind): Promi
     signing.digest('Terminal', { terminal: address, payee: payee.address, expiresAt }),
   );
   const certificate = { expiresAt, signature: toHex(signature) };
-  createDevice(path, { ...shared, payee: toHex(payee.address), certificate }, key, { hubKey, keyUntil });
+  createDevice(path, { ...shared, payee: toHex(payee.address), certificate }, key, { hubKey });
 }
 
 /** Stores a lease in the journal of a payer that is off. */
-export function storeLease(folder: DeviceFolder, lease: MessageOf<'lease'>): void {
+export function storeLease(folder: DeviceFolder, lease: MessageOf<'lease'>, signer: Address): void {
   const standing = standingRecords(folder);
-  folder.openJournalOff().append(payerRecords.encode(lease), () => standing);
+  folder.openJournalOff().append(payerRecords.encode({ ...lease, signer }), () => standing);
 }

@@ -1,0 +1,223 @@
+/**
+ * What every device does alike about its hub: taking certificates and revocations of the root, the time of beacons, and
+ * asking for one that nobody recorded. Payer and terminal call it with their turns.
+ */
+import { type Bytes16, type Bytes32, concatBytes, equalBytes, uintBytes } from '../bytes.ts';
+import type { Seconds } from '../integers.ts';
+import { TIME_STORE_SECONDS, type Timing } from '../limits.ts';
+import type { StructMessage } from '../signing/structs.ts';
+import type { MessageOf } from '../wire/messages.ts';
+import type { Context, Notice } from './effects.ts';
+import {
+  certifiable,
+  type HubKey,
+  hubKeyOf,
+  isRevoked,
+  type HubPin,
+  type RevokedKey,
+  type TrustBooks,
+} from './hub-keys.ts';
+import {
+  basisFrom,
+  type DeviceTime,
+  earlier,
+  hubTime,
+  timeAtBoot,
+  timeFromClock,
+  timeFromHub,
+} from './time.ts';
+
+/** Milliseconds between two questions for the time. */
+const ASK_TIME_MS = 60_000;
+
+/** The part of a device's volatile state that this file keeps. */
+export interface Trusting {
+  readonly time: DeviceTime;
+  /** A certified key whose time has not come, as far as the device knows. */
+  readonly candidate: HubKey | undefined;
+  /** It has a clock that kept running. */
+  readonly hasClock: boolean;
+  /** Fresh random bytes of this power-up, from which the nonces of its questions come. */
+  readonly seed: Bytes32 | undefined;
+  readonly timeQuestions: number;
+  /** The question for the time that has no answer yet. */
+  readonly timeQuestion: { readonly nonce: Bytes16; readonly askedAtMs: number } | undefined;
+}
+
+export const TRUSTING_AFTER_POWER_UP: Omit<Trusting, 'time'> = {
+  candidate: undefined,
+  hasClock: false,
+  seed: undefined,
+  timeQuestions: 0,
+  timeQuestion: undefined,
+};
+
+type TrustRecord =
+  | ({ readonly type: 'hubKey' } & HubKey)
+  | ({ readonly type: 'hubKeyRevoked' } & RevokedKey)
+  | { readonly type: 'time'; readonly at: Seconds };
+
+/** A turn of a payer or a terminal, as far as this file needs it. */
+export interface TrustingTurn {
+  readonly context: Context;
+  readonly settings: { readonly hub: HubPin; readonly timing: Timing };
+  readonly nowMs: number;
+  readonly books: TrustBooks;
+  readonly volatile: Trusting & { readonly hubConnected: boolean };
+  set(change: Partial<Trusting>): void;
+  persist(record: TrustRecord): void;
+  notify(notice: Notice): void;
+  upload(message: MessageOf<'timeQuestion'>): void;
+}
+
+/** Every key that may have signed: those that are stored, and one whose time may just have come. */
+export function hubKeys({ books, volatile }: TrustingTurn): readonly HubKey[] {
+  const { candidate } = volatile;
+  return candidate === undefined ? books.hub.keys : [...books.hub.keys, candidate];
+}
+
+/** Did a key of the hub that is in its window now, by the hub's own time, sign this? Acknowledgements and the like. */
+export function signedNow<N extends 'Acknowledgement' | 'Kept' | 'Unknown' | 'Member'>(
+  turn: TrustingTurn,
+  name: N,
+  message: StructMessage<N>,
+  signature: Uint8Array,
+): boolean {
+  const now = hubTime(turn.volatile.time, turn.nowMs);
+  return hubKeyOf(turn.context.signing, hubKeys(turn), name, message, signature, now) !== undefined;
+}
+
+/** The signature is of no key that the device may believe. */
+export function notOurs(turn: TrustingTurn): void {
+  turn.notify({ type: 'refused', code: 'hub_key_unknown', by: 'us' });
+}
+
+/**
+ * A certificate of the root. Returns true when it began a new epoch: whatever the device was told by keys of the epochs
+ * before counts no more.
+ */
+export function onHubKey(turn: TrustingTurn, message: MessageOf<'hubKey'>): boolean {
+  const { key: address, from, until, epoch, signedAt, signature } = message;
+  const { hub } = turn.books;
+  if (epoch < hub.epoch || !certifiable(message) || isRevoked(hub, address)) {
+    notOurs(turn);
+    return false;
+  }
+  const same = (key: HubKey): boolean => equalBytes(key.address, address) && key.signedAt >= signedAt;
+  if (epoch === hub.epoch && hub.keys.some(same)) return false;
+  if (!turn.context.signing.signedBy('HubKey', message, signature, turn.settings.hub.root)) {
+    notOurs(turn);
+    return false;
+  }
+  const key: HubKey = { address, from, until, epoch, signedAt };
+  if (epoch > hub.epoch) {
+    // The root's word on time, backwards too.
+    turn.persist({ type: 'hubKey', ...key });
+    const time = { floor: signedAt, sinceMs: turn.nowMs, hub: signedAt, hubMs: turn.nowMs, basedUntilMs: -1 };
+    turn.set({ time, candidate: undefined, timeQuestion: undefined });
+    askTime(turn);
+    return true;
+  }
+  const time = timeFromHub(turn.volatile.time, signedAt, false, turn.settings.timing, turn.nowMs);
+  turn.set({ time });
+  if (until < hubTime(time, turn.nowMs)) return false;
+  if (from <= hubTime(time, turn.nowMs)) turn.persist({ type: 'hubKey', ...key });
+  // Not stored before its time has come: certificates made ahead could fill the table.
+  else turn.set({ candidate: key });
+  return false;
+}
+
+/** The root takes a key back. Returns its address when that changed anything. */
+export function onHubKeyRevoked(
+  turn: TrustingTurn,
+  message: MessageOf<'hubKeyRevoked'>,
+): RevokedKey | undefined {
+  const { key: address, at, signature } = message;
+  if (isRevoked(turn.books.hub, address)) return undefined;
+  if (!turn.context.signing.signedBy('HubKeyRevoked', message, signature, turn.settings.hub.root)) {
+    notOurs(turn);
+    return undefined;
+  }
+  turn.persist({ type: 'hubKeyRevoked', address, at });
+  const { candidate } = turn.volatile;
+  if (candidate !== undefined && equalBytes(candidate.address, address)) turn.set({ candidate: undefined });
+  return { address, at };
+}
+
+/**
+ * The time of a beacon: within the window of the key that signed it, which is then stored. Returns false when it is not
+ * to be believed.
+ */
+export function takeTime(turn: TrustingTurn, message: MessageOf<'beacon'>): boolean {
+  const { signing } = turn.context;
+  const { at, nonce, signature } = message;
+  const key = hubKeyOf(signing, hubKeys(turn), 'Beacon', message, signature, at);
+  if (key === undefined || hubTime(turn.volatile.time, turn.nowMs) > key.until) {
+    notOurs(turn);
+    return false;
+  }
+  const { candidate, timeQuestion } = turn.volatile;
+  const answers = timeQuestion !== undefined && equalBytes(timeQuestion.nonce, nonce);
+  turn.set({
+    time: timeFromHub(turn.volatile.time, at, answers, turn.settings.timing, turn.nowMs),
+    ...(answers && { timeQuestion: undefined }),
+  });
+  if (key === candidate) {
+    turn.persist({ type: 'hubKey', ...key });
+    turn.set({ candidate: undefined });
+  }
+  if (at >= turn.books.time + TIME_STORE_SECONDS) turn.persist({ type: 'time', at });
+  return true;
+}
+
+/**
+ * Asks for the time: the answer is a basis, as nobody can have recorded it before. Each question has a nonce of its own,
+ * or the answer to the first could be played again for a basis that wore out.
+ */
+export function askTime(turn: TrustingTurn): void {
+  const { seed, hubConnected, timeQuestions } = turn.volatile;
+  if (seed === undefined || !hubConnected) return;
+  const { suite } = turn.context.signing;
+  const nonce = suite.keccak256(concatBytes(seed, uintBytes(timeQuestions, 6))).slice(0, 16);
+  turn.set({ timeQuestions: timeQuestions + 1, timeQuestion: { nonce, askedAtMs: turn.nowMs } });
+  turn.upload({ type: 'timeQuestion', nonce });
+}
+
+/** When the next question for the time is due, in the device's milliseconds; undefined: never, as things stand. */
+function timeQuestionDue(
+  { time, seed, hubConnected, timeQuestion }: TrustingTurn['volatile'],
+  timing: Timing,
+): number | undefined {
+  if (!hubConnected || seed === undefined) return undefined;
+  return timeQuestion === undefined ? basisFrom(time, timing) : timeQuestion.askedAtMs + ASK_TIME_MS;
+}
+
+/** When the device's clock has something to do about the time: read the own clock, or ask the hub. */
+export function timeDue(volatile: TrustingTurn['volatile'], timing: Timing): number | undefined {
+  const reading = volatile.hasClock ? basisFrom(volatile.time, timing) : undefined;
+  return earlier(reading, timeQuestionDue(volatile, timing));
+}
+
+/** Power is on: what was stored, what an own clock says, and random bytes for questions. */
+export function startTime(
+  turn: TrustingTurn,
+  { realTime, seed }: { readonly realTime?: Seconds; readonly seed?: Bytes32 },
+): void {
+  turn.set({ time: timeAtBoot(turn.books.time, turn.nowMs), seed, hasClock: realTime !== undefined });
+  takeClock(turn, realTime);
+}
+
+/** Takes a reading of a clock that kept running: at power-up, and again when half of the basis is gone. */
+function takeClock(turn: TrustingTurn, reading: Seconds | undefined): void {
+  const { time } = turn.volatile;
+  const { timing } = turn.settings;
+  if (reading === undefined || turn.nowMs < basisFrom(time, timing)) return;
+  turn.set({ time: timeFromClock(time, reading, timing, turn.nowMs) });
+}
+
+/** Time passes: the own clock is read again when half of the basis is gone, or the hub is asked. */
+export function onClockTime(turn: TrustingTurn, realTime: Seconds | undefined): void {
+  takeClock(turn, realTime);
+  const due = timeQuestionDue(turn.volatile, turn.settings.timing);
+  if (due !== undefined && turn.nowMs >= due) askTime(turn);
+}

@@ -1,0 +1,63 @@
+/**
+ * The root of a simulated hub and the keys that it certifies: one after the other, each for a third longer than until the
+ * next begins. The operator makes a certificate shortly before it is needed, as it should.
+ */
+import type { Seconds } from '../../protocol/integers.ts';
+import { seconds } from '../../protocol/integers.ts';
+import { HUB_KEY_AHEAD_MAX, HUB_KEY_LIFE_MAX } from '../../protocol/limits.ts';
+import { type HubKey, hubKeyIn, type HubPin, hubPin } from '../../protocol/machines/hub-keys.ts';
+import type { Signing } from '../../protocol/signing/digests.ts';
+import type { MessageOf } from '../../protocol/wire/messages.ts';
+import type { Random } from '../stage/world/random.ts';
+import type { SimulatedKey, SimulatedSuite } from '../stage/world/suite.ts';
+import { START_SECONDS } from '../stage/world/world.ts';
+
+/** What a device is told of its hub when it is made. */
+export interface HubIdentity {
+  readonly pin: HubPin;
+  readonly key: HubKey;
+}
+
+export class HubRoot {
+  readonly pin: HubPin;
+  /** Day-to-day keys, in the order of their windows. */
+  readonly keys: readonly SimulatedKey[];
+  private readonly certificates: readonly MessageOf<'hubKey'>[];
+
+  /** `lifeHours`: how long a key is certified; `forSeconds`: how long the run takes. */
+  constructor(
+    suite: SimulatedSuite,
+    random: Random,
+    signing: Signing,
+    lifeHours: number,
+    forSeconds: number,
+  ) {
+    const root = suite.key(random.fork('hub root').bytes(32));
+    this.pin = hubPin(suite, 'simulated', root.address);
+    const life = Math.min(lifeHours * 3600, HUB_KEY_LIFE_MAX);
+    const period = Math.floor((life * 2) / 3);
+    const count = Math.ceil(forSeconds / period) + 1;
+    this.keys = Array.from({ length: count }, (_, i) => suite.key(random.fork(`hub key ${i}`).bytes(32)));
+    this.certificates = this.keys.map(({ address: key }, i) => {
+      const from = seconds(START_SECONDS + i * period - (i === 0 ? 3600 : 0));
+      const ahead = Math.min(Math.floor(period / 2), HUB_KEY_AHEAD_MAX);
+      const signedAt = seconds(i === 0 ? from : from - ahead);
+      const fields = { key, from, until: seconds(from + life), epoch: 0, signedAt };
+      return { type: 'hubKey', ...fields, signature: root.sign(signing.digest('HubKey', fields)) };
+    });
+  }
+
+  get identity(): HubIdentity {
+    return { pin: this.pin, key: hubKeyIn(this.certificates[0]!) };
+  }
+
+  /** Certificates that were made by then. */
+  words(now: Seconds): readonly MessageOf<'hubKey'>[] {
+    return this.certificates.filter(({ signedAt }) => signedAt <= now);
+  }
+
+  /** When the next certificates are made, seconds. */
+  get moments(): readonly Seconds[] {
+    return this.certificates.slice(1).map(({ signedAt }) => signedAt);
+  }
+}
