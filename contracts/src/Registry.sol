@@ -22,11 +22,8 @@ contract Registry is HubKeys, Settlers, Accreditation, Anchors {
         address operator;
         /// First account whose batches settle at once; zero for none.
         address settler;
-        /// First hot key; counts at once.
+        /// First hot key; counts at once, for HUB_KEY_TERM_MAX from the deployment on.
         address hubKey;
-        /// Chain times between which it signs; at most HUB_KEY_TERM_MAX apart.
-        uint40 hubKeyFrom;
-        uint40 hubKeyUntil;
     }
 
     /// @param timelock_ replaces root and operator, and takes back anchors that run ahead
@@ -38,7 +35,7 @@ contract Registry is HubKeys, Settlers, Accreditation, Anchors {
         _setRoot(start.root);
         _setOperator(start.operator);
         _addFirstSettler(start.settler);
-        _addFirstKey(start.hubKey, start.hubKeyFrom, start.hubKeyUntil);
+        _addFirstKey(start.hubKey);
         _startLog();
     }
 }

@@ -95,9 +95,7 @@ abstract contract Kit is Check {
             root: vm.addr(ROOT),
             operator: OPERATOR,
             settler: address(this),
-            hubKey: vm.addr(HUB_KEY),
-            hubKeyFrom: uint40(block.timestamp),
-            hubKeyUntil: uint40(block.timestamp + 30 days)
+            hubKey: vm.addr(HUB_KEY)
         });
     }
 

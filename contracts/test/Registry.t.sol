@@ -88,14 +88,32 @@ contract RegistryTest is Kit {
     function test_termsAreBounded() public {
         bytes4 wrong = HubKeys.WrongTerm.selector;
         refuses(wrong, ROOT, next, start_, start_ + 30 days + 1, 0, start_);
-        refuses(wrong, ROOT, next, start_, start_, 0, start_);
+        refuses(wrong, ROOT, next, start_, start_ - 1, 0, start_);
         refuses(wrong, ROOT, next, start_ + 10 days + 1, start_ + 20 days, 0, start_);
         refuses(wrong, ROOT, next, start_ + 2, start_ + 20 days, 0, start_ + 1);
-        refuses(wrong, ROOT, next, start_ - 1, start_ + 20 days, 0, start_);
         refuses(wrong, ROOT, next, start_, type(uint40).max, 0, start_);
         refuses(RegistryBase.ZeroAddress.selector, ROOT, address(0), start_, start_ + 1 days, 0, start_);
         add(ROOT, next, start_ + 10 days, start_ + 40 days, 0, start_);
-        refuses(HubKeys.KeyKnown.selector, ROOT, next, start_, start_ + 1 days, 0, start_);
+    }
+
+    /// A key that is certified again signs longer, and counts as soon as it would have; an older certificate, brought
+    /// late, changes nothing.
+    function test_aKeyMayBeCertifiedAgain() public {
+        add(ROOT, next, start_ + 2 days, start_ + 20 days, 0, start_);
+        uint40 counts = countsFrom(next);
+        vm.warp(start_ + 15 days);
+        add(ROOT, next, start_ + 15 days, start_ + 45 days, 0, start_ + 15 days);
+        (uint40 from, uint40 until,, uint40 addedAt,) = registry.hubKey(next);
+        same(from, start_ + 2 days, "from");
+        same(until, start_ + 45 days, "until");
+        same(addedAt, start_, "carried first");
+        same(countsFrom(next), counts, "counts as before");
+        refuses(HubKeys.KeyKnown.selector, ROOT, next, start_ + 2 days, start_ + 20 days, 0, start_);
+        refuses(HubKeys.KeyKnown.selector, ROOT, next, start_, start_ + 30 days, 0, start_);
+        // In a new epoch it begins anew.
+        add(ROOT, next, start_ + 15 days, start_ + 16 days, 1, start_ + 15 days);
+        holds(good(next), "of the new epoch");
+        holds(countsFrom(next) > start_ + 17 days, "and counts later");
     }
 
     /// Any key ends at once, also one that isn't the newest, and none comes back.

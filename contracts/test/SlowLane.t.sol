@@ -93,6 +93,25 @@ contract SlowLaneTest is Kit {
         same(by(STRANGER, bytes.concat(header(), row))[0].moved, 70, "unaltered");
     }
 
+    /// However many rows need room for their hashes, the outcomes stay what they are.
+    function test_manyRowsWithAcknowledgementsAndCredits() public {
+        bytes memory data = header();
+        for (uint32 i = 1; i <= 40; ++i) {
+            data = bytes.concat(data, rowOf(acknowledged(opened(plain(channel, i, i * 10, 0, i * 10), 10))));
+        }
+        for (uint32 i = 1; i <= 40; ++i) {
+            data = bytes.concat(data, rowOf(credit(opened(plain(channel, i, i * 10, 0, i * 10), 10), 10, 3)));
+        }
+        Outcome[] memory outcomes = by(STRANGER, data);
+        same(outcomes.length, 80, "a lane a row");
+        for (uint256 i = 0; i < 80; ++i) {
+            same(outcomes[i].channel, channel, "channel");
+            same(outcomes[i].reason, Reasons.APPLIED, "reason");
+            same(outcomes[i].moved, i < 40 ? 10 : 3, "moved");
+        }
+        same(balance(0), 400 - 120, "balance");
+    }
+
     /// A thief of a hot key is stopped by one revocation, an ended key's word counts as long as a payee may be late.
     function test_whichKeysSpeedRows() public {
         Message memory message = plain(channel, 1, 70, 0, 70);

@@ -10,6 +10,7 @@ import type { HubConfig } from '../config.ts';
 import type {
   Block,
   ChannelState,
+  ClaimState,
   Fees,
   Heads,
   Hex,
@@ -18,6 +19,7 @@ import type {
   L2Receipt,
   PotState,
   Prepared,
+  ShownLease,
 } from '../ports.ts';
 import { vaultAbi } from './abi.ts';
 import { isRefused, isRevert, isUnderpriced, receiptOf, submit } from './chain.ts';
@@ -127,8 +129,8 @@ export class ViemL2 implements L2 {
     return this.ask((vault) => vault.readPot(channel, blockNumber(at)));
   }
 
-  shortfall(channel: number, payee: Uint8Array): Promise<number> {
-    return this.ask(async (vault) => (await vault.readClaim(channel, payee)).shortfall);
+  claim(channel: number, payee: Uint8Array): Promise<ClaimState> {
+    return this.ask((vault) => vault.readClaim(channel, payee));
   }
 
   lane(channel: number, payee: Uint8Array): Promise<number> {
@@ -206,8 +208,8 @@ export class ViemL2 implements L2 {
     return this.act((vault) => vault.proveFraud(this.account, rule, rows));
   }
 
-  registerShortfall(rows: readonly Row[]): Promise<Hex> {
-    return this.act((vault) => vault.registerShortfall(this.account, rows));
+  registerShortfall(rows: readonly Row[], leases: readonly ShownLease[]): Promise<Hex> {
+    return this.act((vault) => vault.registerShortfall(this.account, rows, leases));
   }
 
   collectShare(channel: number, payee: Uint8Array): Promise<Hex> {
@@ -242,17 +244,37 @@ function eventOf(event: VaultEvent): L2Event[] {
     case 'ChannelToppedUp':
     case 'ExitStarted':
     case 'ExitFinished':
-    case 'FraudProved':
+    case 'BondLost':
       return [{ ...found, type: 'channelChanged', channel: event.args.channel }];
     case 'BatchSettled':
       return [{ ...found, type: 'batchSettled', outcomes: readOutcomes(fromHex(event.args.outcomes)) }];
-    case 'ShortfallRegistered': {
-      const { channel, payee, moved } = event.args;
-      return [{ ...found, type: 'laneRaised', channel, payee, moved }];
-    }
-    case 'ShareCollected': {
+    case 'PotPaid': {
       const { channel, payee, raised } = event.args;
       return [{ ...found, type: 'laneRaised', channel, payee, moved: raised }];
+    }
+    case 'Announced': {
+      const { batch, executableAt, rows } = event.args;
+      return [{ ...found, type: 'announced', batch, executableAt, rows: fromHex(rows) }];
+    }
+    case 'Executed':
+      return [{ ...found, type: 'executed', batch: event.args.batch }];
+    case 'HubKeyAdded': {
+      const { key, until, epoch } = event.args;
+      return [{ ...found, type: 'hubKeyAdded', key: key.toLowerCase() as Hex, until, epoch }];
+    }
+    case 'HubKeyRevoked':
+      return [{ ...found, type: 'hubKeyRevoked', key: event.args.key.toLowerCase() as Hex }];
+    case 'SettlerAdded': {
+      const { settler, countsFrom } = event.args;
+      return [{ ...found, type: 'settler', settler: settler.toLowerCase() as Hex, countsFrom }];
+    }
+    case 'SettlerDropped': {
+      const settler = event.args.settler.toLowerCase() as Hex;
+      return [{ ...found, type: 'settler', settler, countsFrom: undefined }];
+    }
+    case 'LeasesReleased': {
+      const { channel, payee, until } = event.args;
+      return [{ ...found, type: 'leasesReleased', channel, payee, until }];
     }
     default:
       return [];

@@ -33,6 +33,8 @@ export interface Site {
   readonly deployment: Deployment;
   readonly signing: Signing;
   readonly owner: ReturnType<typeof privateKeyToAccount>;
+  /** Pays the hub's gas; its batches settle at once. */
+  readonly settler: ReturnType<typeof privateKeyToAccount>;
   readonly channel: number;
   config(folder: string, change?: Partial<HubConfigInput>): HubConfigInput;
   start(folder: string, change?: Partial<HubConfigInput>): Promise<Hub>;
@@ -53,8 +55,12 @@ async function rootWords({ chainId, vault }: { chainId: number; vault: string })
 /** Starts the chain, deploys, opens a channel with `deposit` units for the test payer, registers both payees. */
 export async function startSite(deposit = 100_000_000): Promise<Site> {
   const anvil = await startAnvil({ startupMs: PATIENCE_MS });
-  const [deployer, , owner] = anvil.keys.map((secret) => privateKeyToAccount(secret));
-  const deployment = await deploy(anvil.url, deployer!, readArtifacts('build/contracts'));
+  const [deployer, settler, owner] = anvil.keys.map((secret) => privateKeyToAccount(secret));
+  const deployment = await deploy(anvil.url, deployer!, readArtifacts('build/contracts'), {
+    root: toHex(root.address),
+    hubKey: toHex(hub.address),
+    settler: settler!.address,
+  });
   await fund(anvil.url, deployer!, deployment.token, owner!.address, 10 * deposit);
   const vault = await Vault.connect(anvil.url, deployment.vault);
   const { channel } = await vault.openChannel(owner!, { payer: toHex(payer.address), amount: deposit });
@@ -82,6 +88,7 @@ export async function startSite(deposit = 100_000_000): Promise<Site> {
     vault,
     deployment,
     owner: owner!,
+    settler: settler!,
     channel,
     signing: makeSigning(suite, { chainId: deployment.chainId, vault: fromHex(deployment.vault, 20) }),
     config,

@@ -33,7 +33,7 @@ abstract contract HubKeys is RegistryBase {
 
     /// @notice The root didn't sign that.
     error NotSignedByRoot(address signer);
-    /// @notice A key is certified once.
+    /// @notice The key has this term, or a longer one, already.
     error KeyKnown(address key);
     /// @notice A revoked key never comes back.
     error KeyRevoked(address key);
@@ -61,7 +61,7 @@ abstract contract HubKeys is RegistryBase {
     {
         IVaultView vault_ = _vault();
         _checkRoot(vault_, Digests.hubKey(key, from, until, epoch_, signedAt), r, vs);
-        if (signedAt > block.timestamp || from > signedAt + HUB_KEY_LEAD_MAX) revert WrongTerm(from, until, signedAt);
+        if (signedAt > block.timestamp) revert WrongTerm(from, until, signedAt);
         if (epoch_ < epoch) revert OldEpoch(epoch_, epoch);
         if (epoch_ > epoch) {
             epoch = epoch_;
@@ -110,23 +110,32 @@ abstract contract HubKeys is RegistryBase {
     }
 
     /// The first key counts at once: nobody relies on a vault before it stands.
-    function _addFirstKey(address key, uint40 from, uint40 until) internal {
-        _addKey(key, from, until, from, 1);
+    function _addFirstKey(address key) internal {
+        uint40 from = uint40(block.timestamp);
+        _addKey(key, from, from + HUB_KEY_TERM_MAX, from, 1);
     }
 
     function _addKey(address key, uint40 from, uint40 until, uint40 signedAt, uint40 countsFrom) private {
         if (key == address(0)) revert ZeroAddress();
         HubKeyTerm memory known = _hubKeys[key];
         if (known.revokedAt != 0) revert KeyRevoked(key);
-        if (known.until != 0) revert KeyKnown(key);
-        if (until <= from || until - from > HUB_KEY_TERM_MAX || signedAt > from) {
+        if (until < from || until - from > HUB_KEY_TERM_MAX || from > signedAt + HUB_KEY_LEAD_MAX) {
             revert WrongTerm(from, until, signedAt);
+        }
+        if (known.addedAt != 0) {
+            // Certified again: the term only grows, so that no older certificate undoes a newer one.
+            if (until <= known.until && epoch == known.epoch) revert KeyKnown(key);
+            if (known.from < from) from = known.from;
+            if (known.until > until) until = known.until;
+            if (epoch == known.epoch) countsFrom = known.countsFrom;
+        } else {
+            known.addedAt = uint40(block.timestamp);
         }
         _hubKeys[key] = HubKeyTerm({
             from: from,
             until: until,
             countsFrom: countsFrom,
-            addedAt: uint40(block.timestamp),
+            addedAt: known.addedAt,
             revokedAt: 0,
             epoch: epoch
         });

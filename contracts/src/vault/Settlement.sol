@@ -16,8 +16,8 @@ abstract contract Settlement is Payees {
     /// them from the payee's balance back to the channel, any other from the channel to the payee's balance.
     event BatchSettled(address indexed submitter, bytes outcomes);
 
-    /// @dev Memory that reading a row may scribble over: a list of 32 lanes is 832 bytes. Nothing in the loop
-    /// allocates, so the outcomes may grow behind it.
+    /// @dev Memory that reading a row may scribble over: a list of 32 lanes is 832 bytes. Nothing in the loop keeps what
+    /// it allocates, so the outcomes may grow behind it.
     uint256 private constant SCRATCH_BYTES = 0x480;
     /// Same as Signatures.HALF_ORDER, as a literal that assembly can read.
     uint256 private constant HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
@@ -319,10 +319,12 @@ abstract contract Settlement is Payees {
             r := calldataload(add(partAt, 11))
             vs := calldataload(add(partAt, 43))
         }
+        uint256 free = _freeMemory();
         address key = Signatures.recover(
             Digests.digest(domainSeparator(), Digests.acknowledgement(row.entry, position, at)), r, vs
         );
         (uint40 from, uint40 until, uint40 countsFrom,, bool good) = IRegistry(registry).hubKey(key);
+        _giveBack(free);
         // An ended key's acknowledgements count as long as a payee may need to bring them.
         bool counts = good && countsFrom != 0 && clock() >= countsFrom && from <= at && at <= until
             && block.timestamp <= uint256(until) + payeeOfflineMax + slowLane;
@@ -406,8 +408,23 @@ abstract contract Settlement is Payees {
             vs := calldataload(add(at, 0x20))
         }
         if (r | vs == 0) return _consents[account][voucher] >= credited && credited != 0;
+        uint256 free = _freeMemory();
         bytes32 digest = Digests.digest(domainSeparator(), Digests.credit(voucher, uint48(credited)));
+        _giveBack(free);
         return Signatures.recover(digest, r, vs) == account;
+    }
+
+    /// Where free memory begins. Behind SCRATCH_BYTES of it stand the outcomes, so a row gives back what it took.
+    function _freeMemory() private pure returns (uint256 free) {
+        assembly ("memory-safe") {
+            free := mload(0x40)
+        }
+    }
+
+    function _giveBack(uint256 free) private pure {
+        assembly ("memory-safe") {
+            mstore(0x40, free)
+        }
     }
 
     /// Lowers the balance in the payee's word; the caller checked that it holds as much.
