@@ -22,7 +22,7 @@ const deviceSchema = z.strictObject({
   certificateExpiresAt: z.int().min(0).max(UINT40_MAX).optional(),
   entropyCertified: z.boolean(),
   /** Of its newest registration. */
-  counter: z.int().min(0).max(UINT32_MAX),
+  counter: z.int().min(0).max(UINT32_MAX).default(0),
 });
 export type RegisteredDevice = z.infer<typeof deviceSchema>;
 
@@ -58,7 +58,7 @@ const stateSchema = z.strictObject({
   payees: z.record(addressText, z.int().min(0).max(UINT32_MAX)),
   heads: z.record(z.string().regex(/^[0-9]+$/), headSchema),
   /** Certificates and revocations of the hub's root, by signature, as messages in hex. */
-  rootWords: z.record(z.string(), z.string().regex(/^0x[0-9a-f]+$/)),
+  rootWords: z.record(z.string(), z.string().regex(/^0x[0-9a-f]+$/)).default({}),
   /** Ledger records that were durable when the snapshot was written: fewer at the next start is damage. */
   ledgerSize: amountNumber,
 });

@@ -81,6 +81,7 @@ export function hubKeyOf<N extends StructName>(
 export const certifiable = ({ from, until, signedAt }: Omit<HubKey, 'address'>): boolean =>
   from <= until && until - from <= HUB_KEY_LIFE_MAX && from - signedAt <= HUB_KEY_AHEAD_MAX;
 
+/** Did the root take this key back? */
 export const isRevoked = (trust: HubTrust, address: Address): boolean =>
   trust.revoked.some((key) => equalBytes(key.address, address));
 

@@ -168,7 +168,9 @@ function comeBack(simulation: Run, own: Random, payer: PayerActor): void {
   // Who carries a device that signs nothing has nothing to gain at the till, and keeps others from it.
   if (payer.busy || payer.device.frozen || payer.device.key.dead) return;
   // Nobody goes back to a till that answers nothing any more.
-  const waiting = payer.device.books.unconfirmed
+  const { unconfirmed, writtenOff } = payer.device.books;
+  // What was written off holds nothing up; the money comes back all the same when the till is met.
+  const waiting = [...unconfirmed, ...writtenOff]
     .map((open) => (open.kind === 'tick' ? open.terminal : open.request.terminal))
     .filter((address) => !simulation.isFrozenTerminal(address));
   if (waiting.length === 0) return;

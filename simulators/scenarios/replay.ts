@@ -134,6 +134,7 @@ function toldOf({ event, nowMs, effects, isCut }: Recorded): Told {
         type: known.type,
         ...told,
         ...('realTime' in known && { realTime: known.realTime as number }),
+        ...(known.seed && { random: known.seed }),
       };
     case 'linkUp':
     case 'linkDown':

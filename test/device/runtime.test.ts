@@ -13,7 +13,7 @@ import type { Link } from '../../hardware/interfaces/index.ts';
 import { amount } from '../../protocol/integers.ts';
 import type { Notice } from '../../protocol/machines/effects.ts';
 import { terminalRecords } from '../../protocol/machines/terminal/books.ts';
-import { encodeMessage, type Message } from '../../protocol/wire/messages.ts';
+import { encodeMessage, type Message, WIRE_VERSION } from '../../protocol/wire/messages.ts';
 import { RamFlash } from '../../simulators/stage/flash/ram-flash.ts';
 import {
   CHANNEL,
@@ -196,9 +196,9 @@ test('bytes that are no message are named: too long, garbled, or unknown', async
   link.onBytes(new Uint8Array(400).fill(1));
   link.onBytes(Uint8Array.of(0));
   assert.equal(codes(), ['too_large', 'us']);
-  link.onBytes(encodeFrame(Uint8Array.of(0x83, 1, 0x18, 0xfe, 0x80)));
+  link.onBytes(encodeFrame(Uint8Array.of(0x83, WIRE_VERSION, 0x18, 0xfe, 0x80)));
   assert.equal(codes(), ['message_unknown', 'us']);
-  link.onBytes(encodeFrame(Uint8Array.of(0x83, 1, 0x18, 0xfd, 0x80)));
+  link.onBytes(encodeFrame(Uint8Array.of(0x83, WIRE_VERSION, 0x18, 0xfd, 0x80)));
   assert.equal(codes(), [], 'an odd number may be skipped');
 });
 

@@ -36,15 +36,17 @@ test('what is left out has its default, whole parts or fields of them', () => {
     finalityBlocks: 2,
     pollMs: 2_000,
   };
-  assert.equal(parseConfig(least), { ...least, ...DEFAULTS, chain });
+  const keys = { signing: [KEY], settlement: KEY, root: VAULT.toLowerCase(), words: [] };
+  assert.equal(parseConfig(least), { ...least, ...DEFAULTS, chain, keys });
   const empty = { ...least, mqtt: {}, http: {}, timing: {}, batch: {} };
-  assert.equal(parseConfig(empty), { ...least, ...DEFAULTS, chain });
+  assert.equal(parseConfig(empty), { ...least, ...DEFAULTS, chain, keys });
 });
 
 test('what is given is kept', () => {
   const id = `0x${'Cd'.repeat(32)}`;
   const given: HubConfigInput = {
     ...least,
+    keys: { signing: [KEY, KEY], settlement: KEY, root: VAULT.toLowerCase(), words: ['0x00'] },
     mqtt: { host: '0.0.0.0', port: 1883, url: 'mqtts://a:1', username: 'u', password: 'p' },
     http: { host: '::1', port: 8080 },
     chain: { ...least.chain, startBlock: 5, finalityBlocks: 0, pollMs: 50 },
@@ -152,6 +154,7 @@ const WRONG: readonly [path: string, value: unknown][] = [
   ['chain.vault', VAULT.slice(0, -1)],
   ['keys.signing', KEY.slice(2)],
   ['keys.settlement', `${KEY}0`],
+  ['keys.root', KEY],
   ['scopes.0.id', VAULT],
   ['leaseAnyScope', 1],
   ['development', 'yes'],

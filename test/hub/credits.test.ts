@@ -48,6 +48,7 @@ test('a voided voucher waits for the payee, until the payee signed for all of it
     {
       voucher: toHex(late.id),
       channel: 7,
+      seq: 1,
       requestAt: NOW,
       promised: 100,
       countersigned: 0,

@@ -213,9 +213,9 @@ const badOnes: [string, () => Promise<Uint8Array>][] = [
   ['too_large', async () => new Uint8Array(20_000)],
   [
     'version_unknown',
-    async () => Uint8Array.from((await tap(sample)).bytes, (byte, i) => (i === 1 ? 2 : byte)),
+    async () => Uint8Array.from((await tap(sample)).bytes, (byte, i) => (i === 1 ? 3 : byte)),
   ],
-  ['message_unknown', async () => Uint8Array.of(0x83, 1, 0x18, 0xfe, 0x80)],
+  ['message_unknown', async () => Uint8Array.of(0x83, 2, 0x18, 0xfe, 0x80)],
   ['signature', async () => (await tap({ ...sample, payer: key(99) })).bytes],
   ['signature', async () => change(await tap(sample), { spent: amount(101) })],
   ['signature', async () => change(await tap(sample), { paid: amount(99), spent: amount(99) })],
@@ -377,7 +377,7 @@ for (const [code, make] of badOnes) {
 }
 
 test('an unknown odd message is skipped without a word', () => {
-  assert.equal(new Bench().send(Uint8Array.of(0x83, 1, 0x18, 0xfd, 0x80)), []);
+  assert.equal(new Bench().send(Uint8Array.of(0x83, 2, 0x18, 0xfd, 0x80)), []);
 });
 
 test('a pack is taken entry by entry: a bad one does not hold up the others', async () => {
@@ -732,8 +732,54 @@ test('a payer is registered when L2 knows it, and a stranger takes no place in t
     bench.send(message).map((effect) => effect.type),
     ['registered'],
   );
-  assert.equal(bench.send({ ...message, device: key(99).address }), []);
+  const stranger = await register({ device: key(99), role: ROLES.wearable });
+  assert.equal(bench.send({ ...stranger, channel: channelId(7) }), []);
   assert.equal(bench.send({ ...message, channel: channelId(8) }), []);
+});
+
+test('nobody registers another one’s device, and no recorded registration counts again', async () => {
+  const bench = new Bench();
+  const refused = (message: MessageOf<'register'>): unknown =>
+    bench.send(message).flatMap((effect) => (effect.type === 'reject' ? [effect.code] : []));
+  const second = await register({ counter: 2 });
+  assert.equal(refused({ ...second, device: otherTerminal.address }), ['signature']);
+  assert.equal(refused({ ...second, counter: 3 }), ['signature']);
+  // A payee that certifies somebody else's terminal: the terminal did not sign for it.
+  const taken = await register({ payee: otherPayee, signer: otherPayee, counter: 3 });
+  assert.equal(refused({ ...taken, signature: second.signature }), ['signature']);
+  const terminalsPayee = () => trieGet(bench.state.terminals, bytesKey(terminal.address));
+  assert.equal(refused(second), []);
+  assert.equal(terminalsPayee(), payee.address);
+  assert.equal(refused(second), [], 'a message that came twice');
+  assert.equal(refused(await register({ counter: 1 })), ['register_stale']);
+  assert.equal(refused(taken), [], 'the terminal itself may change its payee');
+  assert.equal(terminalsPayee(), otherPayee.address);
+  assert.equal(refused(second), ['register_stale'], 'and nobody turns that back');
+});
+
+test('a device that asks for the time is told that of a block that is not old, or nothing', async () => {
+  const bench = new Bench();
+  const nonce = new Uint8Array(16).fill(7);
+  const ask = encodeMessage({ type: 'timeQuestion', nonce });
+  const { watchLag } = bench.context.timing;
+  assert.equal(bench.send(ask, 'd', NOW + watchLag), [{ type: 'time', device: 'd', nonce }]);
+  const [late] = bench.send(ask, 'd', NOW + watchLag + 1);
+  assert.ok(late?.type === 'reject' && late.code === 'chain_stale');
+});
+
+test('with its word about an entry the hub says how far the terminal had handed everything in', async () => {
+  const bench = new Bench();
+  const { id } = await tap(sample);
+  const asked = { ...query(id), terminal: terminal.address } as Message;
+  const said = (): unknown =>
+    bench
+      .send(asked)
+      .flatMap((effect) => (effect.type === 'unknown' ? [effect.terminal, effect.synced] : []));
+  assert.equal(said(), [terminal.address, 0]);
+  const fields = { terminal: terminal.address, at: seconds(NOW - 5) };
+  const signature = await terminal.sign(signing.digest('Synced', fields));
+  bench.send({ type: 'synced', ...fields, signature });
+  assert.equal(said(), [terminal.address, NOW - 5]);
 });
 
 test('a statement is kept when its hash is the voucher’s, and only then', async () => {

@@ -76,6 +76,8 @@ test('a lease says what L2 showed, from where the payer stands', async () => {
     spentFrom: 1000,
     spendLimit: SPENDABLE,
     tapLimit: 1_750_000,
+    cap: 3_937_500,
+    guarantee: 0,
     issuedAt: NOW,
     expiresAt: NOW + DEFAULT_TIMING.leaseLifetime,
     scope: SCOPE_ANY,

@@ -16,6 +16,9 @@ const BANK = 'device/journal/bank.ts';
 const PLACE = 'protocol/machines/terminal/place.ts';
 const TERMINAL_ROOM = 'protocol/machines/terminal/room.ts';
 const TERMINAL = 'protocol/machines/terminal/terminal.ts';
+const TIME = 'protocol/machines/time.ts';
+const KEYS = 'protocol/machines/hub-keys.ts';
+const TRUSTING = 'protocol/machines/trusting.ts';
 
 export const MUTATIONS = [
   // ---- schemes ----
@@ -118,8 +121,8 @@ export const MUTATIONS = [
   [
     'any acknowledgement is believed',
     ANSWERS,
-    "if (!signedByHub(signing, turn.books.hubKeys, 'Acknowledgement', message, message.signature))",
-    'if (false)',
+    "if (!signedNow(turn, 'Acknowledgement', message, message.signature)) return notOurs(turn);",
+    '',
     'protocol/payer-table',
   ],
   // ---- rule 4, late vouchers ----
@@ -210,8 +213,8 @@ export const MUTATIONS = [
   [
     'an unknown by a key that ran out is believed',
     ACCEPT,
-    "'Unknown', unknown, unknown.signature, turn.now)",
-    "'Unknown', unknown, unknown.signature)",
+    "return signedNow(turn, 'Unknown', unknown, unknown.signature);",
+    'return true;',
     'protocol/forgotten',
   ],
   [
@@ -267,7 +270,7 @@ export const MUTATIONS = [
   [
     'the signature is not checked',
     ACCEPT,
-    'return signer === undefined || !equalBytes(signer, lease.payer);',
+    'return signer === undefined || !equalBytes(signer, held.lease.payer);',
     'return false;',
     'protocol/terminal-refusals',
   ],
@@ -295,7 +298,7 @@ export const MUTATIONS = [
     'false',
     'protocol/edges',
   ],
-  ['an expired lease is accepted', ACCEPT, 'now > lease.expiresAt', 'false', 'protocol/acceptance'],
+  ['an expired lease is accepted', ACCEPT, 'now > until', 'false', 'protocol/acceptance'],
   [
     'a revoked channel is accepted',
     ACCEPT,
@@ -313,8 +316,8 @@ export const MUTATIONS = [
   [
     'any hub key signs leases',
     ANSWER,
-    'if (key === undefined || lease.issuedAt < key.from || lease.issuedAt > key.until)',
-    'if (key === undefined)',
+    "if (key === undefined) return turn.refuse('hub_key_unknown');",
+    'if (key === undefined) return;',
     'protocol/terminal-refusals',
   ],
   [
@@ -363,25 +366,141 @@ export const MUTATIONS = [
     'protocol/terminal-table',
   ],
   // ---- rules 7, 10, 11, 12 ----
+  ['time goes back', TIME, 'at > timeNow(time, nowMs) ?', 'true ?', 'protocol/time'],
   [
-    'time goes back',
-    'protocol/machines/time.ts',
-    'return at > timeNow(time, nowMs) ?',
-    'return true ?',
+    'an old time of the hub takes the part of a second that has run',
+    TIME,
+    ': { ...moved, basedUntilMs };',
+    ': { ...moved, hub: hubTime(time, nowMs), hubMs: nowMs, basedUntilMs };',
     'protocol/time',
   ],
   [
-    'an old time of the hub takes the part of a second that has run',
-    'protocol/machines/time.ts',
-    '{ ...time, based: true }',
-    '{ floor: timeNow(time, nowMs), sinceMs: nowMs, based: true }',
+    'any beacon is a basis',
+    TRUSTING,
+    'const answers = timeQuestion !== undefined && equalBytes(timeQuestion.nonce, nonce);',
+    'const answers = true;',
     'protocol/time',
+  ],
+  [
+    'every question has the same nonce',
+    TRUSTING,
+    'concatBytes(seed, uintBytes(timeQuestions, 6))',
+    'concatBytes(seed, uintBytes(0, 6))',
+    'protocol/time',
+  ],
+  [
+    'a clock that was set back is a basis',
+    TIME,
+    'if (reading < hubTime(time, nowMs)) return time;',
+    '',
+    'protocol/time',
+  ],
+  ['a basis lasts for ever', TIME, 'nowMs <= time.basedUntilMs;', 'time.basedUntilMs >= 0;', 'protocol/time'],
+  [
+    'an own clock moves the time by which hub keys are judged',
+    TIME,
+    'return { ...time, floor: seconds(reading), sinceMs: nowMs,',
+    'return { ...time, floor: seconds(reading), sinceMs: nowMs, hub: seconds(reading), hubMs: nowMs,',
+    'protocol/time',
+  ],
+  // ---- rule 6a, keys of the hub ----
+  [
+    'anybody certifies a hub key',
+    TRUSTING,
+    "if (!turn.context.signing.signedBy('HubKey', message, signature, turn.settings.hub.root)) {",
+    'if (false) {',
+    'protocol/hub-keys',
+  ],
+  [
+    'anybody revokes a hub key',
+    TRUSTING,
+    "if (!turn.context.signing.signedBy('HubKeyRevoked', message, signature, turn.settings.hub.root)) {",
+    'if (false) {',
+    'protocol/hub-keys',
+  ],
+  ['a certificate has no bounds', TRUSTING, '!certifiable(message) || ', '', 'protocol/hub-keys'],
+  [
+    'a replayed certificate revives a revoked key',
+    TRUSTING,
+    ' || isRevoked(hub, address)) {',
+    ') {',
+    'protocol/hub-keys',
+  ],
+  [
+    'a certificate of an epoch that is over counts',
+    KEYS,
+    'if (key.epoch < hub.epoch || isRevoked(hub, key.address)) return books;',
+    'if (isRevoked(hub, key.address)) return books;',
+    'protocol/hub-keys',
+  ],
+  [
+    'a new epoch keeps the keys of the one before',
+    KEYS,
+    'hub: { epoch: key.epoch, keys: [key], revoked }',
+    'hub: { epoch: key.epoch, keys: [...hub.keys, key], revoked }',
+    'protocol/hub-keys',
+  ],
+  [
+    'a key signs outside its window',
+    KEYS,
+    'equalBytes(key.address, signer) && key.from <= at && at <= key.until',
+    'equalBytes(key.address, signer)',
+    'protocol/hub-keys',
+  ],
+  [
+    'a key that ended still moves time',
+    TRUSTING,
+    'if (key === undefined || hubTime(turn.volatile.time, turn.nowMs) > key.until) {',
+    'if (key === undefined) {',
+    'protocol/hub-keys',
+  ],
+  [
+    'a certificate whose time has not come is stored',
+    TRUSTING,
+    'if (from <= hubTime(time, turn.nowMs)) turn.persist',
+    'if (true) turn.persist',
+    'protocol/hub-keys',
+  ],
+  [
+    'a full table drops whatever ends first',
+    KEYS,
+    'if (keys[0]!.until < now) keys.shift();',
+    'if (true) keys.shift();',
+    'protocol/hub-keys',
+  ],
+  [
+    'a new epoch keeps the basis',
+    TRUSTING,
+    'hub: signedAt, hubMs: turn.nowMs, basedUntilMs: -1 };',
+    'hub: signedAt, hubMs: turn.nowMs, basedUntilMs: turn.volatile.time.basedUntilMs };',
+    'protocol/hub-keys',
+  ],
+  [
+    'leases of a revoked key go on at a till',
+    SYNC,
+    'turn.set({ leases: leases.filter(({ signer }) => !equalBytes(signer, gone.address)) });',
+    '',
+    'protocol/hub-keys',
+  ],
+  [
+    'the lease of a revoked key stays with the payer',
+    PAYER_BOOKS,
+    'lease: ends ? undefined : books.lease',
+    'lease: books.lease',
+    'protocol/hub-keys',
+  ],
+  [
+    'a lease outlives its key without end',
+    KEYS,
+    'Math.min(expiresAt, key.until + leaseLifetime, UINT40_MAX)',
+    'Math.min(expiresAt, UINT40_MAX)',
+    'protocol/hub-keys',
   ],
   [
     'any acknowledgement clears the outbox',
     SYNC,
-    "if (!signedByHub(signing, turn.books.hubKeys, 'Acknowledgement', message, message.signature))",
-    'if (false)',
+    "if (!signedNow(turn, 'Acknowledgement', message, message.signature)) return notOurs(turn);",
+    '',
     'protocol/terminal-table',
   ],
   [

@@ -106,6 +106,7 @@ const payer: Filled<PayerBooks> = {
       top: one<never>(),
     },
   ],
+  writtenOff: [{ kind: 'voucher', digest: bytes(32), voucher: plain(), request: request() }],
   stream: { digest: bytes(32), voucher: stream(), terminal: bytes(20), seed: bytes(32), revealed: one() },
   lease: {
     type: 'lease',

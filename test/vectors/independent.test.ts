@@ -75,7 +75,7 @@ function positional(name: string, number: number, fields: Record<string, unknown
     if (type === 'list<lane>') return (value as { payee: unknown; paid: unknown }[]).map((lane) => [lane.payee, lane.paid]);
     return value;
   });
-  return [1, number, items];
+  return [2, number, items];
 }
 
 test('cbor-x reads every message to the same values', () => {

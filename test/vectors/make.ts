@@ -33,7 +33,7 @@ function valueOf(type: string, style: Style, seed: number): unknown {
   }
   const count = style === 'least' ? 0 : style === 'most' ? 32 : 3;
   const items = Array.from({ length: count }, (_, index) => seed + index);
-  if (type === 'list<bytes>') return items.map((item) => randomFrom(item).bytes(style === 'most' ? 432 : 20));
+  if (type === 'list<bytes>') return items.map((item) => randomFrom(item).bytes(style === 'most' ? 468 : 20));
   if (type === 'list<u32>') return items.map((item) => valueOf('u32', style, item));
   if (type === 'list<lane>')
     return items.map((item) => ({ payee: valueOf('20', style, item), paid: valueOf('u48', style, item + 1) }));
@@ -108,6 +108,7 @@ const PAYER: readonly unknown[] = [
   { type: 'head', seq: 4_294_967_295, spent: 1, time: 2, counter: 3, epoch: 4 },
   { type: 'lane', payee: bytes(20, 14), paid: 3, confirmedPaid: 2, confirmedSeq: 1 },
   { type: 'unconfirmedVoucher', digest, voucher: plainVoucher, request },
+  { type: 'writtenOffVoucher', digest, voucher: plainVoucher, request },
   {
     type: 'unconfirmedTick',
     stream: digest,

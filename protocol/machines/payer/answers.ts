@@ -4,7 +4,7 @@ import { UNCONFIRMED_MAX } from '../../limits.ts';
 import { refusalName } from '../../refusals.ts';
 import { requestHash, tickEntry } from '../../vouchers.ts';
 import { type Message, type MessageOf, NEED } from '../../wire/messages.ts';
-import type { Unconfirmed, UnconfirmedVoucher } from './books.ts';
+import { type Unconfirmed, unansweredVoucher, type UnconfirmedVoucher } from './books.ts';
 import { onRequest, resolveAt, unresolvedAt } from './pay.ts';
 import { hubKeyOf } from '../hub-keys.ts';
 import { hubKeys, notOurs, onHubKey, onHubKeyRevoked, signedNow } from '../trusting.ts';
@@ -32,11 +32,8 @@ function continuePending(turn: PayerTurn): void {
   if (pending !== undefined) onRequest(turn, pending);
 }
 
-function findVoucher(turn: PayerTurn, digest: Uint8Array): UnconfirmedVoucher | undefined {
-  return turn.books.unconfirmed.find(
-    (entry): entry is UnconfirmedVoucher => entry.kind === 'voucher' && equalBytes(entry.digest, digest),
-  );
-}
+const findVoucher = (turn: PayerTurn, digest: Uint8Array): UnconfirmedVoucher | undefined =>
+  unansweredVoucher(turn.books, digest);
 
 function onReceipt(turn: PayerTurn, message: MessageOf<'receipt'>): void {
   const entry = findVoucher(turn, message.voucher);
@@ -94,7 +91,9 @@ export function entryOf(turn: PayerTurn, entry: Unconfirmed): Bytes32 {
 /** The hub has it, in its own words or passed on by a terminal. */
 export function onAcknowledgement(turn: PayerTurn, message: MessageOf<'acknowledgement'>): void {
   if (!signedNow(turn, 'Acknowledgement', message, message.signature)) return notOurs(turn);
-  const found = turn.books.unconfirmed.find((entry) => equalBytes(entryOf(turn, entry), message.entry));
+  const found =
+    findVoucher(turn, message.entry) ??
+    turn.books.unconfirmed.find((entry) => equalBytes(entryOf(turn, entry), message.entry));
   if (found?.kind === 'voucher') confirm(turn, found);
   else if (found?.kind === 'tick') turn.persist({ type: 'tickConfirmed', stream: found.stream, k: found.k });
   if (turn.books.outbox.some((copy) => equalBytes(copy.digest, message.entry))) {
@@ -112,7 +111,8 @@ export function onUnknown(turn: PayerTurn, message: MessageOf<'unknown'>): void 
   const entry = findVoucher(turn, message.entry);
   if (entry === undefined) return;
   const { terminal, at, amount } = entry.request;
-  if (equalBytes(message.terminal, terminal) && message.synced >= at) {
+  const isOff = turn.books.writtenOff.includes(entry);
+  if (!isOff && equalBytes(message.terminal, terminal) && message.synced >= at) {
     if (!signedNow(turn, 'Unknown', message, message.signature)) return notOurs(turn);
     turn.persist({ type: 'writtenOff', digest: entry.digest });
     turn.notify({ type: 'writtenOff', voucher: entry.digest, amount });

@@ -12,7 +12,7 @@ import {
   ZERO_AMOUNT,
   ZERO_SEQ,
 } from '../../integers.ts';
-import { CERTIFICATES_MAX, PAYER_OUTBOX_MAX } from '../../limits.ts';
+import { CERTIFICATES_MAX, PAYER_OUTBOX_MAX, UNCONFIRMED_MAX } from '../../limits.ts';
 import { type Request, spentTop, topOf, type Voucher } from '../../vouchers.ts';
 import { leaseFields, type MessageOf } from '../../wire/messages.ts';
 import { recordTable, requestField, voucherField } from '../../wire/records.ts';
@@ -99,6 +99,11 @@ export interface PayerBooks {
   readonly spent: Amount;
   readonly lanes: readonly PayerLane[];
   readonly unconfirmed: readonly Unconfirmed[];
+  /**
+   * Vouchers that their terminal never took, by the hub's word: they hold up nothing and still count as spent. Kept for the
+   * day on which the terminal is met and gives its credit; the oldest goes.
+   */
+  readonly writtenOff: readonly UnconfirmedVoucher[];
   readonly stream: OpenStream | undefined;
   readonly lease: Lease | undefined;
   readonly hub: HubTrust;
@@ -117,6 +122,7 @@ export const EMPTY_PAYER: PayerBooks = {
   spent: ZERO_AMOUNT,
   lanes: [],
   unconfirmed: [],
+  writtenOff: [],
   stream: undefined,
   lease: undefined,
   hub: NO_TRUST,
@@ -185,6 +191,10 @@ const RECORDS = {
   },
   unconfirmedVoucher: {
     number: 22,
+    codec: struct({ digest: bytes32Field, voucher: voucherField, request: requestField }),
+  },
+  writtenOffVoucher: {
+    number: 26,
     codec: struct({ digest: bytes32Field, voucher: voucherField, request: requestField }),
   },
   unconfirmedTick: {
@@ -264,10 +274,18 @@ function isVoucher(entry: Unconfirmed, digest: Bytes32): entry is UnconfirmedVou
   return entry.kind === 'voucher' && equalBytes(entry.digest, digest);
 }
 
+/** The voucher with this digest that has no answer yet, written off or not. */
+export const unansweredVoucher = (books: PayerBooks, digest: Bytes32): UnconfirmedVoucher | undefined =>
+  unansweredVouchers(books).find((entry) => equalBytes(entry.digest, digest));
+
+/** Every voucher that has no answer yet, written off or not. */
+export const unansweredVouchers = (books: PayerBooks): readonly UnconfirmedVoucher[] => [
+  ...books.unconfirmed.filter((entry): entry is UnconfirmedVoucher => entry.kind === 'voucher'),
+  ...books.writtenOff,
+];
+
 function applyConfirmed(books: PayerBooks, record: PayerRecord & { type: 'confirmed' }): PayerBooks {
-  const found = books.unconfirmed.find((entry) => isVoucher(entry, record.digest)) as
-    | UnconfirmedVoucher
-    | undefined;
+  const found = unansweredVoucher(books, record.digest);
   if (found === undefined) return books;
   const { voucher, request } = found;
   const { signature, receipt, key } = record;
@@ -283,6 +301,7 @@ function applyConfirmed(books: PayerBooks, record: PayerRecord & { type: 'confir
   return {
     ...books,
     unconfirmed: books.unconfirmed.filter((entry) => entry !== found),
+    writtenOff: books.writtenOff.filter((entry) => entry !== found),
     lanes: confirmLane(books, voucher.payee, voucher.seq, voucher.paid),
     outbox: [...books.outbox, ...copy].slice(-PAYER_OUTBOX_MAX),
   };
@@ -342,7 +361,15 @@ function applyVoided(books: PayerBooks, digest: Bytes32): PayerBooks {
     ...books,
     stream,
     unconfirmed: books.unconfirmed.filter((entry) => !isVoucher(entry, digest)),
+    writtenOff: books.writtenOff.filter((entry) => !isVoucher(entry, digest)),
   };
+}
+
+function applyWrittenOff(books: PayerBooks, digest: Bytes32): PayerBooks {
+  const found = books.unconfirmed.find((entry): entry is UnconfirmedVoucher => isVoucher(entry, digest));
+  if (found === undefined) return books;
+  const writtenOff = [...books.writtenOff, found].slice(-UNCONFIRMED_MAX);
+  return { ...applyVoided(books, digest), writtenOff };
 }
 
 /** The books after a record. Total: a record that no longer applies changes nothing. */
@@ -355,8 +382,9 @@ export function applyRecord(books: PayerBooks, record: PayerRecord): PayerBooks 
     case 'confirmed':
       return applyConfirmed(books, record);
     case 'voided':
-    case 'writtenOff':
       return applyVoided(books, record.digest);
+    case 'writtenOff':
+      return applyWrittenOff(books, record.digest);
     case 'tickRevealed':
       return applyTick(books, record.k);
     case 'streamClosed':
@@ -408,6 +436,10 @@ export function applyRecord(books: PayerBooks, record: PayerRecord): PayerBooks 
       const { type: _, ...fields } = record;
       return { ...books, unconfirmed: [...books.unconfirmed, { ...fields, kind: 'voucher' }] };
     }
+    case 'writtenOffVoucher': {
+      const { type: _, ...fields } = record;
+      return { ...books, writtenOff: [...books.writtenOff, { ...fields, kind: 'voucher' }] };
+    }
     case 'unconfirmedTick': {
       const { type: _, ...fields } = record;
       return { ...books, unconfirmed: [...books.unconfirmed, { ...fields, kind: 'tick' }] };
@@ -440,6 +472,7 @@ export function snapshot(books: PayerBooks): PayerRecord[] {
     if (entry.kind === 'voucher') records.push({ ...entry, type: 'unconfirmedVoucher' });
     else records.push({ ...entry, type: 'unconfirmedTick' });
   }
+  for (const entry of books.writtenOff) records.push({ ...entry, type: 'writtenOffVoucher' });
   if (books.stream !== undefined) records.push({ ...books.stream, type: 'openStream' });
   for (const { digest, collected } of books.outbox) {
     records.push({ type: 'copy', digest, ...collected } satisfies { type: 'copy' } & CopyRecord);

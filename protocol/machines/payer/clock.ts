@@ -26,13 +26,13 @@ export function payerClockDue({ books, volatile }: PayerState, timing: Timing): 
 
 /** Whether the payer has something that it sends again when the terminal it met does not answer. */
 function waitsForTerminal(
-  { unconfirmed, stream }: PayerState['books'],
+  { unconfirmed, writtenOff, stream }: PayerState['books'],
   { pending, peer, answered }: PayerState['volatile'],
 ): boolean {
   if (pending !== undefined) return true;
   if (peer === undefined) return false;
   return (
     (stream !== undefined && answered < stream.revealed && equalBytes(stream.terminal, peer)) ||
-    unconfirmed.some((entry) => equalBytes(terminalOf(entry), peer))
+    [...unconfirmed, ...writtenOff].some((entry) => equalBytes(terminalOf(entry), peer))
   );
 }

@@ -16,7 +16,13 @@ import {
   voucherDigest,
 } from '../../vouchers.ts';
 import { type Message, NEED } from '../../wire/messages.ts';
-import { laneOf, type Unconfirmed, type UnconfirmedVoucher } from './books.ts';
+import {
+  laneOf,
+  type Unconfirmed,
+  type UnconfirmedVoucher,
+  unansweredVoucher,
+  unansweredVouchers,
+} from './books.ts';
 import { type PayerTurn, type PendingRequest, type RequestMessage, terminalOf } from './state.ts';
 import { buildChain, closeStream, resendTick, tickUnanswered } from './stream.ts';
 
@@ -30,12 +36,10 @@ export function openedRequest(turn: PayerTurn, message: RequestMessage): Request
   };
 }
 
-const unconfirmedVouchers = (turn: PayerTurn): UnconfirmedVoucher[] =>
-  turn.books.unconfirmed.filter((entry): entry is UnconfirmedVoucher => entry.kind === 'voucher');
-
 /** Everything at one terminal that waits for its answer: rule 3 allows no new voucher there meanwhile. */
 export function unresolvedAt(turn: PayerTurn, terminal: Address): readonly Unconfirmed[] {
-  return turn.books.unconfirmed.filter((entry) => equalBytes(terminalOf(entry), terminal));
+  const { unconfirmed, writtenOff } = turn.books;
+  return [...unconfirmed, ...writtenOff].filter((entry) => equalBytes(terminalOf(entry), terminal));
 }
 
 /** Sends a voucher in the form that the moment needs; signs it first when it was not signed since power-up. */
@@ -132,7 +136,7 @@ export function onRequest(turn: PayerTurn, pending: PendingRequest): void {
   const request = openedRequest(turn, message);
   const hash = requestHash(turn.context.signing, request);
   if (turn.volatile.lastRequest !== undefined && equalBytes(turn.volatile.lastRequest, hash)) return;
-  const same = unconfirmedVouchers(turn).find((entry) => equalBytes(entry.voucher.request, hash));
+  const same = unansweredVouchers(turn.books).find((entry) => equalBytes(entry.voucher.request, hash));
   if (same !== undefined) return sendVoucher(turn, same, 'voucher');
 
   const certificate = turn.books.certificates.find(
@@ -198,7 +202,7 @@ function intend(turn: PayerTurn, pending: PendingRequest, request: Request, hash
 
 /** The key answered: the voucher goes out, if anyone is there. Nothing is lost if not: it stays unconfirmed. */
 export function onVoucherSigned(turn: PayerTurn, digest: Bytes32, signature: Uint8Array): void {
-  const entry = unconfirmedVouchers(turn).find((waiting) => equalBytes(waiting.digest, digest));
+  const entry = unansweredVoucher(turn.books, digest);
   const form = turn.volatile.outgoing.find((waiting) => equalBytes(waiting.digest, digest))?.form;
   turn.set({ outgoing: turn.volatile.outgoing.filter((waiting) => !equalBytes(waiting.digest, digest)) });
   if (entry === undefined) return;

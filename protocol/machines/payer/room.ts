@@ -22,6 +22,7 @@ function fixedBytes(room: Room): number {
     of('lease') +
     CERTIFICATES_MAX * of('certificate') +
     UNCONFIRMED_MAX * Math.max(of('unconfirmedVoucher'), of('unconfirmedTick')) +
+    UNCONFIRMED_MAX * of('writtenOffVoucher') +
     of('openStream') +
     PAYER_OUTBOX_MAX * of('copy') +
     slackOf(room, payerRecords.sizeMax('intent'))
