@@ -23,10 +23,17 @@ import { encodeMessage } from '../../protocol/wire/messages.ts';
 import { shortfallOf } from '../../hub/watch/shortfall.ts';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { HubStatus } from '../../hub/cli/hub-status.ts';
-import { amount, channelId, seconds, seq as seqNumber } from '../../protocol/integers.ts';
+import {
+  amount,
+  channelId,
+  seconds,
+  seconds as integerSeconds,
+  seq as seqNumber,
+} from '../../protocol/integers.ts';
+import { certifyHubKey } from '../../protocol/machines/hub-keys.ts';
 import { SCOPE_ANY } from '../../protocol/vouchers.ts';
-import { hub as hubKey, key, otherPayee, otherTerminal, payee, type SignedTap, tap, tick } from './fleet.ts';
-import { type Connected, l2Of, type Site, startSite, startTerminal } from './site.ts';
+import { key, otherPayee, otherTerminal, payee, root, type SignedTap, tap, tick } from './fleet.ts';
+import { type Connected, hubKey, l2Of, type Site, startSite, startTerminal } from './site.ts';
 import { inTemporaryFolder, until } from './temporary.ts';
 
 const DEPOSIT = 10_000_000;
@@ -78,6 +85,17 @@ async function pass(seconds: number): Promise<void> {
   const { client } = site.vault;
   await client.request({ method: 'evm_increaseTime' as never, params: [seconds] as never });
   await client.request({ method: 'evm_mine' as never, params: [] as never });
+  // A hub key is certified for a month: the root's next word is carried to L2.
+  const now = Number((await client.getBlock()).timestamp);
+  const word = {
+    address: hubKey.address,
+    from: integerSeconds(now),
+    epoch: 0,
+    signedAt: integerSeconds(now),
+  };
+  const { from, until, epoch, signedAt, signature } = await certifyHubKey(site.signing, root, word);
+  const key = toHex(hubKey.address);
+  await site.vault.addHubKey(site.owner, { key, from, until, epoch, signedAt, signature });
 }
 
 const openFor = async (payer: ReturnType<typeof key>): Promise<number> =>
@@ -229,6 +247,11 @@ async function copies(payer: ReturnType<typeof key>, finalityBlocks: number, bef
   const books = applyRecord(booksOf(pair, before), evidence);
   const l2 = l2Of(site, { finalityBlocks }, 4);
   const log = createLogger('silent');
+  // What is free is settled, as the hub's own rounds do: the rest is short.
+  await site.vault.settleBatch(
+    site.settler,
+    [channelBook(books, channelId(channel)).entries[0]!].map((entry) => openedRowOf(site.signing, entry)),
+  );
   const { lease } = await leaseOf(channel);
   const leases = () => promisedLeases(site.signing, hubKey, { lease } as ChannelBook);
   return {

@@ -16,8 +16,8 @@ import { RULES } from '../../hub/l2/fraud.ts';
 import { type SettledLane, Watch } from '../../hub/watch/watch.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { SCOPE_ANY } from '../../protocol/vouchers.ts';
-import { hub, key, otherPayee, otherTerminal, payee, type SignedTap, tap } from './fleet.ts';
-import { l2Of, type Site, startSite } from './site.ts';
+import { key, otherPayee, otherTerminal, payee, type SignedTap, tap } from './fleet.ts';
+import { hubKey, l2Of, type Site, startSite } from './site.ts';
 import { inTemporaryFolder } from './temporary.ts';
 
 const DEPOSIT = 10_000_000;
@@ -122,7 +122,7 @@ test('fraud that others proved and pots that others handed out: no lease any mor
     const terms = { spentFrom: 0, spendLimit: DEPOSIT, tapLimit: 500, cap: 500, guarantee: 0 };
     const times = { issuedAt: at, expiresAt: at + 3600 };
     const fields = { channel, payer: payer.address, ...terms, ...times, scope: SCOPE_ANY };
-    const signature = await hub.sign(signing.digest('Lease', fields));
+    const signature = await hubKey.sign(signing.digest('Lease', fields));
     await vault.registerShortfall(owner, rowsOf([other]), [{ ...terms, ...times, signature, members: [] }]);
     await rpc('evm_increaseTime', WINDOW);
     await rpc('evm_mine');
