@@ -45,6 +45,13 @@ export function collectSources(name, sources) {
   }
 }
 
+/** The standard-JSON input that a block explorer compiles and compares: all that is deployed, with its settings. */
+export function standardJson() {
+  const sources = {};
+  for (const [name] of wanted) collectSources(name, sources);
+  return compileInput(sources, wanted);
+}
+
 /**
  * Compiles what changed and returns name -> { abi, bytecode, deployedBytecode }; bytecode is 0x hex.
  * Throws with the compiler's messages when the sources don't compile.

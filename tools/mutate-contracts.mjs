@@ -199,7 +199,9 @@ function runForge(args) {
       ...process.env,
       ...forgeEnvironment,
       FOUNDRY_PROFILE: 'mutate',
-      ...Object.fromEntries(TARGETS.map(({ name }) => [`SUNDIAL_CODE_${name.toUpperCase()}`, codeFile(name)])),
+      ...Object.fromEntries(
+        TARGETS.map(({ name }) => [`SUNDIAL_CODE_${name.toUpperCase()}`, codeFile(name)]),
+      ),
     },
     encoding: 'utf8',
     timeout: 120_000,

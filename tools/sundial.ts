@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { addBoardCommand } from '../hardware/boards/node/cli/board-command.ts';
 import { addChannelCommand } from '../hub/cli/channel-command.ts';
+import { addDeployCommand } from '../hub/cli/deploy-command.ts';
 import { addDemoCommand } from '../simulators/demo/demo-command.ts';
 import { addHubCommand } from '../hub/cli/hub-command.ts';
 import { fail } from '../hardware/boards/node/cli/output.ts';
@@ -16,6 +17,7 @@ const program = new Command('sundial')
   .showHelpAfterError('(add --help for the options)');
 addDemoCommand(program);
 addHubCommand(program);
+addDeployCommand(program);
 addPayerCommands(program);
 addTerminalCommands(program);
 addSimCommand(program);

@@ -100,7 +100,7 @@ contract PotsTest is Kit {
     }
 
     /// A3: credits in a circle with a helper once lifted what an accomplice might claim. They move nothing now.
-    function test_A3_credisInACircleThinNobody() public {
+    function test_A3_creditsInACircleThinNobody() public {
         uint48 paid;
         for (uint32 seq = 1; seq <= 4; ++seq) {
             paid += FUNDS;

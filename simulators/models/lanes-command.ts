@@ -4,7 +4,9 @@ import { exploreLanes, LANE_DROPS, LANE_RULES, LANE_WORLDS } from './lanes.ts';
 const json = process.argv.includes('--json');
 const say = (text: string) => process.stderr.write(`${text}\n`);
 if (process.argv.includes('--help')) {
-  process.stdout.write('npm run model:lanes [-- --json]: {"worlds","states","worstLoss","drops","violations"}\n');
+  process.stdout.write(
+    'npm run model:lanes [-- --json]: {"worlds","states","worstLoss","drops","violations"}\n',
+  );
   process.exit(0);
 }
 let [states, worstLoss, violations] = [0, 0, 0];
@@ -15,7 +17,9 @@ for (const world of LANE_WORLDS) {
   const broken = worst > promise;
   if (broken) violations += 1;
   const { dropped: _, ...about } = world;
-  say(`${JSON.stringify(about)} promise ${promise} worst ${worst} states ${found.states} ${broken ? 'BROKEN' : 'ok'}`);
+  say(
+    `${JSON.stringify(about)} promise ${promise} worst ${worst} states ${found.states} ${broken ? 'BROKEN' : 'ok'}`,
+  );
   if (broken) say(`  ${run.join(' | ')}`);
 }
 for (const world of LANE_DROPS) {
@@ -24,9 +28,17 @@ for (const world of LANE_DROPS) {
   const lost = worst > promise;
   // A rule without which nothing is lost is not shown to be needed.
   if (!lost) violations += 1;
-  say(`without ${LANE_RULES[world.dropped!]}: ${worst} where ${promise} is promised ${lost ? '' : 'NOTHING IS LOST'}`);
+  say(
+    `without ${LANE_RULES[world.dropped!]}: ${worst} where ${promise} is promised ${lost ? '' : 'NOTHING IS LOST'}`,
+  );
   if (lost) say(`  ${run.join(' | ')}`);
 }
-const result = { worlds: LANE_WORLDS.length + LANE_DROPS.length, states, worstLoss, drops: LANE_DROPS.length, violations };
+const result = {
+  worlds: LANE_WORLDS.length + LANE_DROPS.length,
+  states,
+  worstLoss,
+  drops: LANE_DROPS.length,
+  violations,
+};
 process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${JSON.stringify(result, undefined, 1)}\n`);
 process.exit(violations === 0 ? 0 : 1);
