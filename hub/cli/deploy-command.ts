@@ -23,8 +23,8 @@ const ROLES = ['guardian', 'operator', 'proposer', 'root', 'settler', 'hubKey'] 
 type RoleName = (typeof ROLES)[number];
 
 interface Flags extends Partial<Record<RoleName | 'token', string>> {
-  readonly rpc: string;
-  readonly key: string;
+  readonly rpc?: string;
+  readonly key?: string;
   readonly network: string;
   readonly out?: string;
   readonly standardJson?: string;
@@ -127,6 +127,8 @@ function print(json: boolean, facts: object): void {
 const say = (text: string) => process.stderr.write(`${text}\n`);
 
 async function run(flags: Flags): Promise<void> {
+  if (flags.rpc === undefined || flags.key === undefined)
+    throw refused('missing_flag', '--rpc or --key is missing', 'Give both; see sundial deploy --help.');
   if (!/^0x[0-9a-fA-F]{64}$/.test(flags.key))
     throw refused('bad_key', '--key is no private key', 'Give 0x and 64 hex digits.');
   const account = privateKeyToAccount(flags.key as `0x${string}`);
@@ -172,7 +174,8 @@ async function run(flags: Flags): Promise<void> {
 }
 
 /** Every address is the hash of its creation code and parameters: what this source would make must stand there. */
-async function verify(flags: { rpc: string; addresses: string; json: boolean }): Promise<void> {
+async function verify(flags: { rpc?: string; addresses: string; json: boolean }): Promise<void> {
+  if (flags.rpc === undefined) throw refused('missing_flag', '--rpc is missing', 'Give the node to ask.');
   let text: unknown;
   try {
     text = JSON.parse(readFileSync(flags.addresses, 'utf8'));
@@ -211,8 +214,8 @@ export function addDeployCommand(program: Command): void {
   const command = program
     .command('deploy')
     .description('puts the contracts on a chain; a second run finds them there and changes nothing')
-    .requiredOption('--rpc <url>', 'node to deploy through')
-    .requiredOption('--key <secret>', '0x, the key that pays the gas')
+    .option('--rpc <url>', 'node to deploy through (needed)')
+    .option('--key <secret>', '0x, the key that pays the gas (needed)')
     .option('--network <name>', `one of ${Object.keys(NETWORKS).join(', ')}`, 'dev')
     .option('--token <address>', 'an ERC-20 that is there already; a dev chain gets TIME when absent')
     .option('--guardian <address>', 'may freeze')
@@ -228,8 +231,6 @@ export function addDeployCommand(program: Command): void {
   command
     .command('verify')
     .description('compares what stands on a chain with this source')
-    .requiredOption('--rpc <url>', 'node to ask')
-    .requiredOption('--addresses <file>', 'what deploy --out wrote')
-    .option('--json', 'one line of JSON on stdout', false)
+    .requiredOption('--addresses <file>', 'what deploy --out wrote; --rpc and --json as above')
     .action((_: unknown, own: Command) => verify(own.optsWithGlobals()).catch(failL2));
 }
