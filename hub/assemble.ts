@@ -3,7 +3,7 @@
  * hub runs this: a machine with files, MQTT and an RPC (hub.ts), and the simulator. Order of start: ledger and registry
  * first (they may refuse), then the books from replay, then what talks to others.
  */
-import { fromHex } from '../protocol/bytes.ts';
+import { fromHex, toHex } from '../protocol/bytes.ts';
 import { channelId, type Seconds, seconds, UINT40_MAX } from '../protocol/integers.ts';
 import { encodeMessage } from '../protocol/wire/messages.ts';
 import { signBeacon } from './beacon.ts';
@@ -15,6 +15,7 @@ import { errorFields } from './errors.ts';
 import { IntakeRuntime } from './intake/runtime.ts';
 import type { IntakeContext, IntakeEffect } from './intake/state.ts';
 import { Edit } from './intake/trie.ts';
+import { keyWarningSeconds } from './limits.ts';
 import { Journal } from './ledger/journal.ts';
 import type { HubRecord } from './ledger/records.ts';
 import type { Logger } from './log.ts';
@@ -36,6 +37,10 @@ export interface HubSetup extends IntakeContext, Pace {
   readonly startBlock: number;
   /** Rows of one settlement. */
   readonly lanesMax: number;
+  /** Smallest rise of a lane that is worth its gas, units. */
+  readonly laneMin: number;
+  /** The most that a settlement offers, wei a gas. */
+  readonly feeMax: bigint;
   readonly log: Logger;
   readonly metrics: HubMetrics;
   /** Threads that recover signers ahead; absent: the intake does it. */
@@ -84,7 +89,7 @@ export interface AssembledHub {
 
 /**
  * Opens what the hub keeps, reads its past and connects it to its devices; `begin` then sets it going. Rejects with
- * SundialError: `ledger_corrupt`, `registry_invalid`, `broker_unreachable`, ... and has closed what it opened.
+ * SundialError: `ledger_corrupt`, `registry_invalid`, ... and has closed what it opened.
  */
 export async function assembleHub(ports: Ports, setup: HubSetup): Promise<AssembledHub> {
   return withClosers((closers) => assemble(ports, setup, closers));
@@ -133,6 +138,17 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     intake.state.block?.at ?? seconds(Math.min(Math.floor(time.nowMs() / 1000), UINT40_MAX));
   const signer = new HubKeys(signing, setup.hub.root, ports.signers, now);
   for (const word of [...setup.rootWords, ...registry.rootWords()]) signer.take(word);
+  let lastSigner = '';
+  /** Says in time that keys run out, and tells the devices that are there when another one signs. */
+  const watchKeys = (): void => {
+    const { left } = signer;
+    metrics.keySecondsLeft.set(left);
+    if (left < keyWarningSeconds)
+      log.warn({ secondsLeft: left }, 'certify the next key of this hub: `sundial hub-key certify`');
+    const address = toHex(signer.address);
+    if (address !== lastSigner && lastSigner !== '') for (const device of online) tellKeys(device);
+    lastSigner = address;
+  };
   const tellKeys = (device: string): void => {
     for (const word of signer.words()) send(device, encodeMessage(word));
   };
@@ -163,21 +179,40 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     fatal,
   });
   const index: Index = { books: () => intake.durableBooks };
-  const watch = new Watch(l2, registry, setup.startBlock, {
-    block: (at, height) => {
-      metrics.chainHeight.set(height);
-      metrics.chainAge.set(Math.floor(time.nowMs() / 1000) - at);
-      void intake.handle({ type: 'block', at, height });
-    },
-    channel: (channel, facts) => {
-      // An owner who leaves starts the clock: whatever the channel owes is settled with the next look.
-      if (facts.exiting) rounds.batchDue();
-      void intake.handle({ type: 'channel', channel, facts });
-    },
-    payee: (payee) => void intake.handle({ type: 'payee', payee }),
-    settled: (lane) => {
-      metrics.settledLanes.inc();
-      devices.settled(lane);
+  /** Why L2 is doubted, while it is. */
+  let doubted: string | undefined;
+  const watch = new Watch({
+    l2,
+    registry,
+    startBlock: setup.startBlock,
+    clock: { nowSeconds: () => Math.floor(time.nowMs() / 1000), clockError: setup.timing.clockError },
+    events: {
+      block: (at, height) => {
+        doubted = undefined;
+        void intake.handle({ type: 'block', at, height });
+      },
+      doubt: (error) => {
+        // Once, not with every look.
+        if (error.code !== doubted)
+          log.error(errorFields(error), 'what L2 shows can not be right; nothing is leased');
+        doubted = error.code;
+        void intake.handle({ type: 'doubt' });
+      },
+      replaced: () => {
+        settle.forget();
+        justice.forget();
+        rounds.batchDue();
+      },
+      channel: (channel, facts) => {
+        // An owner who leaves starts the clock: whatever the channel owes is settled with the next look.
+        if (facts.exiting) rounds.batchDue();
+        void intake.handle({ type: 'channel', channel, facts });
+      },
+      payee: (payee) => void intake.handle({ type: 'payee', payee }),
+      settled: (lane) => {
+        metrics.settledLanes.inc();
+        devices.settled(lane);
+      },
     },
   });
   const justice = new Justice({
@@ -192,6 +227,8 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     l2,
     registry,
     lanesMax: setup.lanesMax,
+    laneMin: setup.laneMin,
+    feeMax: setup.feeMax,
     index,
     append: (record) => journal.append(record),
     watchedHeight: () => watch.finalHeight,
@@ -207,6 +244,7 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     justice,
     log,
     publish: async () => {
+      watchKeys();
       const signed = await signBeacon(signing, signer, intake.state, journal, setup.timing);
       if (signed === undefined) return;
       if (signed.unlisted > 0)
@@ -254,7 +292,12 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
   });
   ingest = connection;
   closers.push(() => connection.close());
-  closers.push(() => rounds.stop());
+  closers.push(async () => {
+    const ended = rounds.stop();
+    // What is being asked is given up, so that no node holds up the end.
+    l2.close();
+    await ended;
+  });
 
   return {
     intake,

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { SundialError } from '../protocol/errors.ts';
 import { UINT48_MAX } from '../protocol/integers.ts';
 import { checkTiming, DEFAULT_TIMING } from '../protocol/limits.ts';
+import { nodesMax } from './limits.ts';
 
 const address = z
   .string()
@@ -46,14 +47,30 @@ const configSchema = z.strictObject({
     .strictObject({ host: z.string().default('127.0.0.1'), port: port.default(0) })
     .default({ host: '127.0.0.1', port: 0 }),
   chain: z.strictObject({
-    rpcUrl: url(['http', 'https']),
+    /** One node, or several that must agree about what is final. */
+    rpcUrl: z
+      .union([
+        url(['http', 'https']),
+        z
+          .array(url(['http', 'https']))
+          .min(1, 'want a URL')
+          .max(nodesMax, `want ${nodesMax} URLs or fewer`),
+      ])
+      .transform((urls) => (typeof urls === 'string' ? [urls] : urls))
+      .refine((urls) => new Set(urls).size === urls.length, {
+        message: 'want each URL once: a node always agrees with itself',
+      }),
     chainId: z.int().min(1, 'want the chain id of the L2').max(UINT48_MAX),
     vault: address,
     /** First block that can hold events of the vault. */
     startBlock: span(0, UINT48_MAX).default(0),
-    /** Blocks on top of a block before it counts as final. */
-    finalityBlocks: span(0, 100_000).default(2),
+    /** Blocks on top of a block before it counts as final. Absent: what the chain says is `finalized`. */
+    finalityBlocks: span(0, 100_000).optional(),
     pollMs: span(50, 60_000).default(2_000),
+    /** Milliseconds that a node may take for one answer. */
+    timeoutMs: span(100, 60_000).default(10_000),
+    /** The most that a transaction offers, gwei a gas: a node's suggestion is followed up to here. */
+    feeMaxGwei: span(1, 1_000_000).default(500),
   }),
   keys: z.strictObject({
     /** Sign acknowledgements, leases and beacons: one, or several that follow each other as the root certified them. */
@@ -84,16 +101,21 @@ const configSchema = z.strictObject({
     .array(z.strictObject({ id: bytes32, payees: z.array(address).max(1_000) }))
     .max(1_000)
     .default([]),
-  /** Sign leases that any terminal may take; the hub's own reserve then bears what the bond doesn't. */
-  leaseAnyScope: z.boolean().default(true),
+  /** Sign leases for any terminal whose merchant takes them, too: nothing covers what a copied payer does with one. */
+  leaseAnyScope: z.boolean().default(false),
   batch: z
     .strictObject({
       /** Milliseconds between two looks for lanes to settle; 0 settles only when asked. */
       everyMs: span(0, 86_400_000).default(60_000),
       /** Lanes of one transaction: 1,000 stay below 16.8 million gas, the cap of one transaction. */
       lanesMax: span(1, 1_000).default(1_000),
+      /**
+       * Smallest rise of a lane worth its gas, units: below it a lane waits, unless the owner of its channel is leaving
+       * or the payer was found to cheat.
+       */
+      laneMin: span(1, UINT48_MAX).default(1),
     })
-    .default({ everyMs: 60_000, lanesMax: 1_000 }),
+    .default({ everyMs: 60_000, lanesMax: 1_000, laneMin: 1 }),
   /** Milliseconds between beacons. */
   beaconMs: span(100, 3_600_000).default(60_000),
   /** Take devices whose keys come from a board without real entropy. For trying out, never for money. */

@@ -6,7 +6,7 @@ import { isTerminal } from './intake/registration.ts';
 import { errorFields } from './errors.ts';
 import type { Logger } from './log.ts';
 import type { RegisteredDevice, Registry } from './registry/registry.ts';
-import type { SettledLane } from './watch/watch.ts';
+import type { SettledLane } from './watch/heads.ts';
 
 /** Stores who registered, and tells terminals what L2 settled for their payee. */
 export class Devices {
@@ -30,12 +30,13 @@ export class Devices {
         .catch((error: unknown) => this.log.error(errorFields(error), 'not registered'));
     }
     if (entry.payee === undefined) return;
+    const payee = message.payee!;
     for (const channel of this.registry.settledFor(entry.payee)) {
       const lane = this.registry.state.heads[channel]?.settled[entry.payee];
       if (lane === undefined) continue;
       this.sendSettled(device, {
         channel: channelId(Number(channel)),
-        payee: fromHex(entry.payee, 20),
+        payee,
         paid: lane.paid as SettledLane['paid'],
         transaction: fromHex(lane.transaction, 32),
       });

@@ -6,8 +6,9 @@ export function isError(error: unknown, code: string): error is SundialError {
   return error instanceof SundialError && error.code === code;
 }
 
-/** The short text of any thrown value: the system's code where there is one (ENOSPC), else the message. */
+/** The short text of any thrown value: with the system's code where there is one (ENOSPC), or the project's. */
 export function causeText(error: unknown): string {
+  if (error instanceof SundialError) return error.message;
   if (error instanceof Error) {
     const code = (error as NodeJS.ErrnoException).code;
     return typeof code === 'string' ? `${code}: ${error.message}` : error.message;

@@ -4,7 +4,9 @@ import { privateKeyToAccount } from 'viem/accounts';
 import { fromHex, toHex } from '../protocol/bytes.ts';
 import { hubPin } from '../protocol/machines/hub-keys.ts';
 import { makeSigning } from '../protocol/signing/digests.ts';
-import { type HubStatus, jsonRoutes, type Parts, statusOf } from './api/pages.ts';
+import { type Health, healthOf } from './api/health.ts';
+import { type HubStatus, jsonRoutes, statusOf } from './api/pages.ts';
+import type { Parts } from './api/parts.ts';
 import { startStatus } from './api/status.ts';
 import { assembleHub } from './assemble.ts';
 import { type Closers, withClosers } from './closers.ts';
@@ -15,6 +17,7 @@ import { memoryKey } from './crypto/keys.ts';
 import { RecoverPool } from './crypto/recover-pool.ts';
 import { startBroker } from './ingest/broker.ts';
 import { MqttIngest } from './ingest/mqtt.ts';
+import { agreeing } from './l2/agreeing.ts';
 import { ViemL2 } from './l2/viem-l2.ts';
 import { indexedMaxFor } from './limits.ts';
 import { createLogger, type Logger } from './log.ts';
@@ -23,6 +26,8 @@ import { nodeDisk } from './node/disk.ts';
 import { openFileLedger } from './node/open.ts';
 import { systemTime } from './node/time.ts';
 import { lockFolder } from '../hardware/boards/node/storage/lock.ts';
+
+const GWEI = 10n ** 9n;
 
 /** What the process that runs the hub may add. */
 export interface HubOptions {
@@ -39,6 +44,8 @@ export interface Hub {
   readonly mqttUrl: string;
   /** Status and metrics. */
   readonly statusUrl: string;
+  /** Same as GET /readyz. */
+  health(): Health;
   /** Same as GET /status. */
   status(): HubStatus;
   /** Looks at L2 now and settles what can be settled; resolves when it is final, L2 is away, or after a minute. */
@@ -69,13 +76,17 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
   });
   const lock = await lockFolder(config.folder, 'registry');
   closers.push(() => lock.release());
+  const account = privateKeyToAccount(config.keys.settlement);
+  const l2 = agreeing(
+    config.chain.rpcUrl.map((rpcUrl) => new ViemL2({ ...config.chain, rpcUrl }, signing.separator, account)),
+  );
   let mqttUrl = config.mqtt.url;
 
   const hub = await assembleHub(
     {
       time: systemTime,
       signers,
-      l2: new ViemL2(config.chain, signing.separator, privateKeyToAccount(config.keys.settlement)),
+      l2,
       disk: await nodeDisk(config.folder),
       openLedger: async (wishes) => {
         const ledger = await openFileLedger(`${config.folder}/ledger`, wishes);
@@ -114,6 +125,8 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
       indexedMax: indexedMaxFor(getHeapStatistics().heap_size_limit),
       startBlock: config.chain.startBlock,
       lanesMax: config.batch.lanesMax,
+      laneMin: config.batch.laneMin,
+      feeMax: BigInt(config.chain.feeMaxGwei) * GWEI,
       log,
       metrics,
       pool,
@@ -124,13 +137,22 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
 
   const parts: Parts = {
     ...hub,
+    l2,
     config,
     address: () => toHex(hub.keys.address),
     mqttUrl: mqttUrl!,
     crypto: crypto.kind,
   };
   const status = await startStatus(config.http.host, config.http.port, {
-    metrics: async () => ({ type: metrics.registry.contentType, text: await metrics.registry.metrics() }),
+    metrics: async () => {
+      // Figures of the moment, not of the last block: a chain that says nothing is infinitely old.
+      const { newest } = hub.watch;
+      metrics.chainHeight.set(newest?.height ?? Number.NaN);
+      metrics.chainAge.set(newest === undefined ? Infinity : Math.floor(Date.now() / 1000) - newest.at);
+      metrics.ready.set(healthOf(parts).ready ? 1 : 0);
+      return { type: metrics.registry.contentType, text: await metrics.registry.metrics() };
+    },
+    ready: () => healthOf(parts),
     json: jsonRoutes(parts),
   });
   closers.push(() => status.close());
@@ -152,6 +174,7 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
     },
     mqttUrl: parts.mqttUrl,
     statusUrl: status.url,
+    health: () => healthOf(parts),
     status: () => statusOf(parts),
     settleNow: () => hub.rounds.settleNow(),
     revoke: hub.revoke,

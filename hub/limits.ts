@@ -69,8 +69,32 @@ export const indexWarningFor = (indexedMax: number): number => Math.floor((index
 /** Devices waiting for one acknowledgement: a terminal, its payer, and some that retry. */
 export const waitersMax = 8;
 
-/** Blocks whose events are asked for at once: many nodes refuse more. */
-export const watchBlocksMax = 2_000;
+/**
+ * Blocks that are read and stored in one step of the watch: as few as a tired node gives, as many as still fit into a
+ * minute, so that a hub that starts late sees its progress.
+ */
+export const watchBlocks = { least: 10, first: 100, most: 10_000 } as const;
+
+/** Blocks without events after which how far was read is stored: so many are read again after a crash. */
+export const watchStoredEvery = 1_000;
+
+/** Headers that one request asks for, some 100 KiB of answer. Nodes bound this as well: it shrinks with what they take. */
+export const headersInBatch = 64;
+
+/** Questions about blocks that a node which takes no batches is asked at once: it has others to answer. */
+export const headersAtOnce = 16;
+
+/** Hashes of final blocks that are kept: near ones all, the others ever farther apart, some 50 bytes each. */
+export const finalHashesMax = 64;
+
+/** Depth at which a block counts as final on a chain that has no finality of its own and no `chain.finalityBlocks`. */
+export const finalityBlocksUnsaid = 64;
+
+/** Nodes of one hub: each is asked everything about what is final. */
+export const nodesMax = 5;
+
+/** Milliseconds after which a look at L2 that has not ended is told as trouble. */
+export const chainSilenceMs = 8_000;
 
 /** Longest pause between attempts while L2 is out of reach, milliseconds: it is found again within that time. */
 export const chainRetryMsMax = 30_000;
@@ -101,3 +125,8 @@ export const nonceGapBlocks = 10;
 
 /** Vouchers on one status page, some 400 bytes each: the next page begins at the seq after the last. */
 export const pageEntriesMax = 1_000;
+
+/** Seconds before the last certified key ends from which on every beacon warns: time to get at an offline root. */
+export const keyWarningSeconds = 5 * 86_400;
+/** Payees without an id on L2 that one status page names. */
+export const unregisteredShownMax = 100;

@@ -32,6 +32,8 @@ const LEVELS = [
   'devicesOnline',
   'chainHeight',
   'chainAge',
+  'keySecondsLeft',
+  'ready',
 ] as const;
 
 /** What a hub counts. */
@@ -81,8 +83,16 @@ export function createMetrics(): HubMetrics & { readonly registry: Registry } {
       '1 while the ledger takes records, 0 while the disk fails',
     ),
     devicesOnline: gauge('sundial_hub_devices_online', 'Devices connected to the broker'),
-    chainHeight: gauge('sundial_hub_chain_height', 'Newest final L2 block seen'),
-    chainAge: gauge('sundial_hub_chain_age_seconds', 'Age of the newest L2 block by the hub clock'),
+    chainHeight: gauge('sundial_hub_chain_height', 'Newest L2 block seen; NaN before the first'),
+    chainAge: gauge(
+      'sundial_hub_chain_age_seconds',
+      'Age of the newest L2 block by the hub clock; +Inf before the first',
+    ),
+    ready: gauge('sundial_hub_ready', '1 while the hub is ready for devices: disk, broker and L2 are well'),
+    keySecondsLeft: gauge(
+      'sundial_hub_key_seconds_left',
+      'Seconds until no certified key is left to sign with; below 0 there is none',
+    ),
     batches: counter('sundial_hub_batches_total', 'Batches by outcome', ['outcome']),
     settledLanes: counter('sundial_hub_settled_lanes_total', 'Lanes settled on L2 by this hub'),
     persistSeconds: new Histogram({

@@ -101,6 +101,8 @@ export interface IngestEvents {
 /** The way to devices. What it confirms is no receipt: devices wait for the hub's signature (rule 12). */
 export interface Ingest {
   readonly connected: boolean;
+  /** Why it is not connected, as far as it is known. */
+  readonly trouble?: string | undefined;
   /** Messages to devices that were dropped; devices ask again. */
   readonly dropped: number;
   /** Sends one message to a device that is listening; nothing is kept for one that is not. */
@@ -221,6 +223,21 @@ export type L2Event = { readonly height: number; readonly transaction: Hex } & (
     }
 );
 
+/** What happened in a range of blocks, linked to the blocks around it. */
+export interface EventRange {
+  readonly events: readonly L2Event[];
+  /** Hash of the block before the first. */
+  readonly parent: Hex;
+  /** The last block that was read: a node may have had enough before the end that was asked for. */
+  readonly last: Block;
+}
+
+/** What makes a chain with a vault the one it is. Hashes: of block 0, and of the vault's code. */
+export interface ChainIdentity {
+  readonly genesis: Hex;
+  readonly code: Hex;
+}
+
 /** A mined transaction; `outcomes` of a settlement that succeeded. */
 export interface L2Receipt {
   readonly transaction: Hex;
@@ -237,6 +254,14 @@ export interface Prepared {
   readonly nonce: number;
 }
 
+/** What a settlement must keep to: its nonce, and the least and the most that it offers, wei a gas. */
+export interface SettleWish {
+  readonly nonce?: number;
+  readonly feeMin?: bigint;
+  readonly priorityFeeMin?: bigint;
+  readonly feeMax?: bigint;
+}
+
 /** What a transaction offers, wei a gas. */
 export interface Fees {
   readonly maxFee: bigint;
@@ -248,7 +273,9 @@ export interface Fees {
  * - `l2_away`: no node answers, or not with sense; nothing is known.
  * - `l2_reverted`: the vault refuses this call as things are.
  * - `l2_refused`: the node won't take it, for another reason.
- * - `l2_underpriced`: the node holds another transaction of the same nonce, which this one must outbid.
+ * - `l2_underpriced`: a transaction offers too little: for the node, or to outbid another one of its nonce.
+ * - `l2_no_gas`: the account can't pay for the transaction.
+ * - `l2_unproved`: an answer doesn't fit the headers, so something is missing in it; nothing of it is known.
  * - `chain_mismatch`: it is another chain or another vault; `l2_disagrees`: two nodes tell different stories.
  */
 export interface L2 {
@@ -256,22 +283,24 @@ export interface L2 {
   newest(): Promise<Heads>;
   /** A block by height. */
   blockAt(height: number): Promise<Block>;
-  /** All events of the vault in a range of blocks, both ends included, in order. */
-  events(from: number, to: number): Promise<readonly L2Event[]>;
+  /** All events of the vault in a range of blocks, both ends included, in order; of the first blocks at least. */
+  events(from: number, to: number): Promise<EventRange>;
+  /** Which chain and vault it is. */
+  identity(): Promise<ChainIdentity>;
   /** `at`: height of the block to look at; absent: the newest. */
   channel(channel: number, at?: number): Promise<ChannelState>;
   /** `at` as above. A pot that never was has all zeros. */
   pot(channel: number, at?: number): Promise<PotState>;
   /** What a payee registered at a pot and has not collected. */
   claim(channel: number, payee: Uint8Array): Promise<ClaimState>;
-  /** Units that a lane has settled; 0 when the payee has no id or the lane is new. */
-  lane(channel: number, payee: Uint8Array): Promise<number>;
+  /** Units that a lane has settled; 0 when the payee has no id or the lane is new. `at` as above. */
+  lane(channel: number, payee: Uint8Array, at?: number): Promise<number>;
   /** Units that a payee may withdraw. */
   balance(payee: Uint8Array): Promise<number>;
   /** Units credited so far on the voucher with this digest. */
   credited(voucher: Uint8Array): Promise<number>;
-  /** True when the payee has an id in the vault. */
-  isRegistered(payee: Uint8Array): Promise<boolean>;
+  /** The payee's id in the vault; undefined when it has none. `at` as above. */
+  payeeId(payee: Uint8Array, at?: number): Promise<number | undefined>;
   /** The vault's clock in seconds: chain time less the time it was frozen. */
   clock(): Promise<number>;
   /** End of the freeze that ran at a block, in seconds of chain time; undefined when none did. */
@@ -286,12 +315,11 @@ export interface L2 {
    * Signs a settlement without sending it. The same rows and nonce may be signed again for more; `nonce` absent: the
    * first that no mined transaction of the account used.
    */
-  prepareSettle(
-    rows: readonly Row[],
-    options?: { readonly nonce?: number; readonly feeMin?: bigint; readonly priorityFeeMin?: bigint },
-  ): Promise<Prepared>;
+  prepareSettle(rows: readonly Row[], options?: SettleWish): Promise<Prepared>;
   /** What a signed transaction offers. */
   feesOf(raw: Uint8Array): Fees;
+  /** What the node suggests to offer now, so that a transaction gets into one of the next blocks. */
+  fees(): Promise<Fees>;
   /** Hands a signed transaction in. That the chain has it already is no error. */
   submit(raw: Uint8Array): Promise<void>;
   /** Makes sure a payee has an id. */
@@ -307,6 +335,20 @@ export interface L2 {
   collectShare(channel: number, payee: Uint8Array): Promise<Hex>;
   /** Moves what nobody claimed to the reserve; sends and waits as above. */
   closePot(channel: number): Promise<Hex>;
+  /** What was final is not: whatever is remembered of the chain is asked again. */
+  forget(): void;
+  /** The nodes behind it and why each is left out, if it is. */
+  nodes(): readonly NodeState[];
+  /** Gives up whatever is being asked: all that waits rejects with `l2_away`, now and later. */
+  close(): void;
+}
+
+/** A node as it last answered. */
+export interface NodeState {
+  /** Host of its URL: the rest may hold a secret. */
+  readonly name: string;
+  /** What it last failed with, while it fails. */
+  readonly trouble: string | undefined;
 }
 
 // ---- all of them ----
@@ -321,6 +363,6 @@ export interface Ports {
   readonly disk: Disk;
   /** Opens the ledger for this process alone. Rejects with `ledger_corrupt`, `ledger_newer`, `folder_locked`. */
   openLedger(options: LedgerOptions): Promise<Ledger>;
-  /** Connects to devices. Rejects with `broker_unreachable`. */
+  /** Connects to devices, or goes on trying. Rejects when it never can. */
   openIngest(events: IngestEvents): Promise<Ingest>;
 }

@@ -27,6 +27,7 @@ export class Repeat {
   private stopped = false;
   /** What failed last, while it fails. */
   lastError: string | undefined;
+  private sinceMs: number | undefined;
 
   constructor(work: () => Promise<void>, options: RepeatOptions) {
     this.work = work;
@@ -59,10 +60,23 @@ export class Repeat {
     this.cancel = time.schedule(pauseMs, () => void this.now());
   }
 
+  /** Milliseconds that the present run has taken so far; 0 between two runs. */
+  get runningMs(): number {
+    return this.sinceMs === undefined ? 0 : this.options.time.nowMs() - this.sinceMs;
+  }
+
   private async once(): Promise<void> {
+    this.sinceMs = this.options.time.nowMs();
+    await this.attempt();
+    this.sinceMs = undefined;
+  }
+
+  private async attempt(): Promise<void> {
     try {
       await this.work();
     } catch (error) {
+      // What is given up at the end is no failure.
+      if (this.stopped) return;
       this.failures += 1;
       this.lastError = causeText(error);
       if (this.failures === 1) this.options.onTrouble?.(error, this.failures);

@@ -4,7 +4,7 @@
  */
 import type { HubConfig } from './config.ts';
 import { errorFields } from './errors.ts';
-import { chainRetryMsMax } from './limits.ts';
+import { chainRetryMsMax, chainSilenceMs } from './limits.ts';
 import type { Logger } from './log.ts';
 import { pause, type Time } from './ports.ts';
 import { Repeat } from './repeat.ts';
@@ -77,9 +77,24 @@ export class Rounds {
     });
   }
 
+  /** What is wrong with the watch: what it failed with, or that a look takes for ever. Undefined: nothing. */
+  get watchTrouble(): string | undefined {
+    const { lastError, runningMs } = this.watching;
+    if (lastError !== undefined || runningMs < chainSilenceMs) return lastError;
+    const { reading } = this.options.watch;
+    return reading === undefined
+      ? `l2_silent: no answer for ${Math.floor(runningMs / 1000)} s`
+      : `l2_reading: block ${reading.at} of ${reading.to}`;
+  }
+
+  /** What settling last failed with, while it fails. */
+  get settleTrouble(): string | undefined {
+    return this.settling.lastError;
+  }
+
   /** What L2 says while it is out of reach. */
   get trouble(): string | undefined {
-    return this.watching.lastError ?? this.settling.lastError;
+    return this.watchTrouble ?? this.settleTrouble;
   }
 
   /**
@@ -122,7 +137,8 @@ export class Rounds {
     await this.settleSoon();
     while (
       (this.due > this.served || this.options.settle.history.open !== undefined) &&
-      this.trouble === undefined &&
+      this.watching.lastError === undefined &&
+      this.settleTrouble === undefined &&
       time.nowMs() < end
     ) {
       await pause(time, config.chain.pollMs);

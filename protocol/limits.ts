@@ -54,6 +54,11 @@ export const REVOKED_KEYS_MAX = 8;
 export const TERMINAL_LANES_MAX = 1024;
 /** Entries that wait for the hub's acknowledgement before a terminal stops accepting offline. */
 export const TERMINAL_OUTBOX_MAX = 1024;
+/**
+ * Voids of one channel that wait for the hub at a terminal, N of rule 15: whoever invents late vouchers fills no more of
+ * its outbox. Requests go to a channel only while two places are left, so that a voucher which comes late after all has one.
+ */
+export const VOIDS_WAITING_MAX = 4;
 /** Seconds that a request stays open when nobody taps. */
 export const REQUEST_OPEN_SECONDS = 120;
 /** Seconds that a charge session survives a broken link: a radio may drop out, a car that is gone stays gone. */

@@ -1,9 +1,12 @@
-// npm run edges [-- --json] [--section NAME ...] [--deep]: what devices do at their limits and with damaged parts.
+// npm run edges [-- --json] [--section NAME ...] [--deep]: what devices do at their limits and with damaged parts, and
+// what the hub does with an L2 that lies.
 import { spawnSync } from 'node:child_process';
 import { ensureInstalled, root } from './ensure.mjs';
 
 ensureInstalled();
 const { bundle } = await import('./bundle.mjs');
+const { compileContracts } = await import('./contracts.mjs');
+compileContracts();
 await bundle({ edges: 'test/edges/main.ts' }, 'build/edges');
 const { status } = spawnSync(
   process.execPath,

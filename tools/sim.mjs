@@ -19,7 +19,16 @@ const help = `npm run sim:ci | npm run sim:hunt -- [options] | npm run sim:plant
   --worker file hunt with this bundle of simulators/cli/hunt-worker.ts instead of a new one
   --json        hunt: one line {"seeds","violations","events"} on stdout, with "found" when there are any; the rest on stderr
 `;
-const { values: options, positionals } = parseArgs({
+/** The command line, or its mistake in one line. */
+function readArguments() {
+  try {
+    return parseArgs(COMMAND_LINE);
+  } catch (error) {
+    process.stderr.write(`${error.message.split('\n')[0]}\n${help}`);
+    process.exit(2);
+  }
+}
+const COMMAND_LINE = {
   allowPositionals: true,
   options: {
     minutes: { type: 'string' },
@@ -33,7 +42,8 @@ const { values: options, positionals } = parseArgs({
     worker: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
-});
+};
+const { values: options, positionals } = readArguments();
 const [mode = 'ci'] = positionals;
 if (options.help || !['ci', 'hunt', 'plants'].includes(mode)) {
   process.stdout.write(help);

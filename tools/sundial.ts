@@ -5,6 +5,7 @@ import { addChannelCommand } from '../hub/cli/channel-command.ts';
 import { addDeployCommand } from '../hub/cli/deploy-command.ts';
 import { addDemoCommand } from '../simulators/demo/demo-command.ts';
 import { addHubCommand } from '../hub/cli/hub-command.ts';
+import { addHubKeyCommand } from '../hub/cli/hub-key-command.ts';
 import { fail } from '../hardware/boards/node/cli/output.ts';
 import { addPayeeCommands } from '../hub/cli/payee-command.ts';
 import { addPayerCommands } from '../hardware/boards/node/cli/payer-commands.ts';
@@ -18,6 +19,7 @@ const program = new Command('sundial')
 addDemoCommand(program);
 addHubCommand(program);
 addDeployCommand(program);
+addHubKeyCommand(program);
 addPayerCommands(program);
 addTerminalCommands(program);
 addSimCommand(program);

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {Channels} from "../src/vault/Channels.sol";
 import {PotsBase} from "../src/pots/PotsBase.sol";
+import {Digests} from "../src/vault/Digests.sol";
 import {Reasons} from "../src/vault/Reasons.sol";
 import {Kit} from "./Kit.sol";
 
@@ -332,9 +333,28 @@ contract Handler is Kit {
             ? wideLease(channel, uint48((seed >> 104) % BOND))
             : leaseFor(channel, uint48((seed >> 104) % (BOND / 3)), members(payee, uint8((seed >> 160) % 5)));
         lease.guarantee = uint48((seed >> 168) % BOND);
+        // Of the time of the proof, as an honest hub's is and a thief's may be.
+        lease.issuedAt = pots.readPot(channel).openedAt;
+        certify();
         try pots.registerShortfall(evidence, leaseBytes(lease)) {
             ++calls["shortfall"];
         } catch {}
+    }
+
+    /// The root certifies the hub's key for another month when its term is over.
+    function certify() private {
+        address key = vm.addr(HUB_KEY);
+        uint40 now_ = uint40(block.timestamp);
+        if (registry.readHubKey(key).until >= now_) return;
+        bytes32 structHash = Digests.hubKey(key, now_, now_ + 30 days, 0, now_);
+        bytes memory signature = compact(ROOT, Digests.digest(separator, structHash));
+        bytes32 r;
+        bytes32 vs;
+        assembly ("memory-safe") {
+            r := mload(add(signature, 0x20))
+            vs := mload(add(signature, 0x40))
+        }
+        registry.addHubKey(key, now_, now_ + 30 days, 0, now_, r, vs);
     }
 
     function collect(uint256 seed, uint16 payee) external {

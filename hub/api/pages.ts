@@ -2,36 +2,14 @@
 import { toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { type ChannelId, UINT32_MAX } from '../../protocol/integers.ts';
-import type { HubConfig } from '../config.ts';
+import { type Certificate, parseRootWord } from '../crypto/hub-keys.ts';
 import { channelBook, firstFrom } from '../intake/books.ts';
-import type { IntakeRuntime } from '../intake/runtime.ts';
 import type { Journal } from '../ledger/journal.ts';
-import { pageEntriesMax } from '../limits.ts';
-import type { Registry } from '../registry/registry.ts';
-import type { Rounds } from '../rounds.ts';
-import type { SettleLoop } from '../settle/loop.ts';
+import { pageEntriesMax, unregisteredShownMax } from '../limits.ts';
+import { healthOf } from './health.ts';
+import type { Parts } from './parts.ts';
 import type { StatusRoutes } from './status.ts';
 import { channelViews, creditViews, entryViews } from './views.ts';
-import type { Ingest } from '../ports.ts';
-import type { Watch } from '../watch/watch.ts';
-
-/** What the pages look at. */
-export interface Parts {
-  readonly config: HubConfig;
-  /** 0x address of the key that the hub signs with now. */
-  address(): string;
-  readonly mqttUrl: string;
-  readonly crypto: 'native' | 'noble';
-  readonly journal: Journal;
-  readonly registry: Registry;
-  readonly intake: IntakeRuntime;
-  readonly ingest: Ingest;
-  readonly online: ReadonlySet<string>;
-  readonly watch: Watch;
-  readonly settle: SettleLoop;
-  readonly rounds: Rounds;
-  revoke(channel: number, revoked: boolean): Promise<void>;
-}
 
 export type HubStatus = ReturnType<typeof statusOf>;
 
@@ -51,6 +29,12 @@ export function jsonRoutes(parts: Parts): StatusRoutes['json'] {
       creditViews(intake.state, intake.durableBooks, (query.get('payee') ?? '').toLowerCase()),
     'GET /devices': () => registry.state.devices,
     'GET /proof': (query) => proofOf(journal, Number(query.get('position'))),
+    'GET /hub-keys': () => hubKeysOf(parts),
+    // Who brings it proves nothing: the root's signature does.
+    'POST /hub-keys': async (query) => {
+      await parts.takeRootWord(parseRootWord(query.get('word') ?? ''));
+      return hubKeysOf(parts);
+    },
     'POST /revoke': (query) => revoke(parts, query, true),
     'POST /allow': (query) => revoke(parts, query, false),
     'POST /settle': async () => {
@@ -69,6 +53,16 @@ async function revoke({ revoke: act }: Parts, query: URLSearchParams, revoked: b
     });
   await act(channel, revoked);
   return { channel, revoked };
+}
+
+/** The keys that the hub signs with: which one now, for how long there is one, and what the root said. */
+function hubKeysOf({ keys, address }: Parts) {
+  const words = keys.words().map((word) => {
+    if (word.type === 'hubKeyRevoked') return { key: toHex(word.key), revokedAt: word.at };
+    const { key, from, until, epoch } = word as Certificate;
+    return { key: toHex(key), from, until, epoch };
+  });
+  return { address: address(), secondsLeft: keys.left, words };
 }
 
 function proofOf(journal: Journal, position: number) {
@@ -93,9 +87,12 @@ export function statusOf(parts: Parts) {
   const { config, journal, intake, watch, settle } = parts;
   const { open, finished } = settle.history;
   const books = intake.durableBooks;
+  const waiting = settle.lanes.waiting();
   return {
+    ...healthOf(parts),
     name: config.name,
     address: parts.address(),
+    keySecondsLeft: parts.keys.left,
     mqtt: parts.mqttUrl,
     crypto: parts.crypto,
     ledger: { size: journal.ledger.size, phase: journal.ledger.phase },
@@ -112,9 +109,13 @@ export function statusOf(parts: Parts) {
       at: watch.newest?.at,
       finalHeight: watch.finalHeight,
       trouble: parts.rounds.trouble,
+      nodes: parts.l2.nodes(),
     },
     settlement: {
-      waitingLanes: settle.waiting(),
+      waitingLanes: waiting.lanes,
+      smallLanes: waiting.small,
+      unregistered: waiting.unregistered.slice(0, unregisteredShownMax),
+      trouble: parts.rounds.settleTrouble,
       open: open && { batch: open.batch, transaction: toHex(open.transaction), rows: open.rows.length },
       finished: finished.map(({ batch, transaction, rows, outcome }) => ({
         batch,

@@ -12,6 +12,8 @@ import { causeText } from '../errors.ts';
 export interface StatusRoutes {
   /** GET /metrics. */
   metrics(): Promise<{ readonly type: string; readonly text: string }>;
+  /** GET /readyz: 200 when the hub is ready, else 503 with the reasons. */
+  ready(): { readonly ready: boolean };
   /** GET and POST routes by "METHOD /path"; the answer goes out as JSON, undefined as 404. */
   readonly json: Readonly<Record<string, (query: URLSearchParams) => unknown>>;
 }
@@ -85,6 +87,10 @@ async function answer(
     response.writeHead(200, { 'content-type': type });
     response.end(text);
     return;
+  }
+  if (request.method === 'GET' && url.pathname === '/readyz') {
+    const health = routes.ready();
+    return send(response, health.ready ? 200 : 503, health);
   }
   const route = routes.json[`${request.method} ${url.pathname}`];
   const body = route === undefined ? undefined : await route(url.searchParams);

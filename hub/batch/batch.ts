@@ -29,6 +29,8 @@ export interface PlannedRow {
 export interface SettledView {
   /** Units that L2 has settled on a lane, by payee key. */
   settled(channel: number, payee: string): number;
+  /** Units by which a lane of the channel must rise to be worth its gas. */
+  least(channel: number): number;
   /** True when the payee has an id in the vault: only such payees fit into a row. */
   registered(payee: string): boolean;
   /** Units that L2 has credited on a voucher; undefined when it is yet to be asked. */
@@ -73,8 +75,12 @@ function channelsFrom(books: Books, after: number | undefined): [string, Channel
 /** The rows of one channel: newest first, since a newer list covers what older vouchers would settle one by one. */
 function channelRows(signing: Signing, channel: number, book: ChannelBook, view: SettledView): PlannedRow[] {
   const open: [payee: string, claim: Entry][] = [];
+  const least = view.least(channel);
+  const owing = least > 1 ? owingPayees(book, view) : undefined;
   trieForEach(book.claims, (claim, payee) => {
-    if (topOf(claim) > view.settled(channel, payee) && view.registered(payee)) open.push([payee, claim]);
+    const rise = topOf(claim) - view.settled(channel, payee);
+    const isWorth = rise >= least || (rise > 0 && owing?.has(payee));
+    if (isWorth && view.registered(payee)) open.push([payee, claim]);
   });
   open.sort(([, a], [, b]) => b.seq - a.seq || topOf(b) - topOf(a));
   const covered = new Set<string>();
@@ -96,6 +102,15 @@ function channelRows(signing: Signing, channel: number, book: ChannelBook, view:
     rows.push({ entry, reference: chosen, payees });
   }
   return rows;
+}
+
+/** Payees with a credit that L2 doesn't have yet: it counts only once their lanes are settled. */
+function owingPayees(book: ChannelBook, view: SettledView): ReadonlySet<string> {
+  const payees = new Set<string>();
+  trieForEach(book.countersigned, (entry) => {
+    if (entry.payeeCredit!.credited > (view.credited(entry.key) ?? 0)) payees.add(bytesKey(entry.payee));
+  });
+  return payees;
 }
 
 /** The list when every payee on it has an id; none can be left out, for the list must hash to what was signed. */

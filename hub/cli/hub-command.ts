@@ -12,6 +12,9 @@ interface Flags {
   readonly log: string;
 }
 
+/** How soon it is said that a hub which had to wait is ready, milliseconds. */
+const READY_POLL_MS = 100;
+
 async function run(flags: Flags): Promise<void> {
   const config = parseConfig(
     readJson(flags.config, 'config', {
@@ -20,15 +23,18 @@ async function run(flags: Flags): Promise<void> {
     }),
   );
   const hub = await startHub(config, { log: createLogger(flags.log as LogLevel), onFatal: fail });
-  const facts = { event: 'ready', address: hub.address, mqttUrl: hub.mqttUrl, statusUrl: hub.statusUrl };
-  if (flags.json) process.stdout.write(`${JSON.stringify(facts)}\n`);
-  else
-    process.stdout.write(
-      `hub ${hub.address}\n  devices: ${hub.mqttUrl}\n  status:  ${hub.statusUrl}/status\n`,
-    );
+  const facts = { address: hub.address, mqttUrl: hub.mqttUrl, statusUrl: hub.statusUrl };
+  const say = (event: object, text: string) =>
+    process.stdout.write(flags.json ? `${JSON.stringify({ ...event, ...facts })}\n` : text);
+  const { ready, reasons } = hub.health();
+  if (!flags.json)
+    say({}, `hub ${hub.address}\n  devices: ${hub.mqttUrl}\n  status:  ${hub.statusUrl}/status\n`);
+  if (!ready) say({ event: 'waiting', reasons }, `  waiting: ${reasons.join('; ')}\n`);
   const stop = (): void => void hub.stop().then(() => process.exit(0), fail);
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
+  while (!hub.health().ready) await new Promise((resolve) => setTimeout(resolve, READY_POLL_MS));
+  say({ event: 'ready' }, '  ready\n');
 }
 
 /** Adds `sundial hub`. */
@@ -37,7 +43,7 @@ export function addHubCommand(program: Command): void {
     .command('hub')
     .description('collects vouchers, acknowledges them when they are durable, settles them in batches')
     .requiredOption('--config <file>', 'JSON configuration; an error names the field and the fix')
-    .option('--json', 'one JSON line on stdout when it is ready', false)
+    .option('--json', 'JSON lines on stdout: `waiting` with its reasons, and `ready`', false)
     .option('--log <level>', 'trace, debug, info, warn or error; the log goes to stderr', 'warn')
     .action((flags: Flags) => run(flags).catch(fail));
 }

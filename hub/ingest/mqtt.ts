@@ -4,7 +4,6 @@
  * but only while the hub keeps up: that is how back pressure reaches the broker.
  */
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
-import { SundialError } from '../../protocol/errors.ts';
 import { SYNC_MESSAGE_BYTES_MAX } from '../../protocol/limits.ts';
 import { deviceTopics, hubTopics, parseDeviceTopic } from '../../protocol/wire/topics.ts';
 import { causeText, isError } from '../errors.ts';
@@ -22,8 +21,10 @@ export interface MqttIngestOptions {
   readonly log: Logger;
 }
 
-/** Longest wait for the broker at the start, milliseconds; later it is retried for ever. */
-const CONNECT_TIMEOUT_MS = 10_000;
+/** Longest wait for one answer of the broker, milliseconds; it is tried again for ever. */
+const CONNECT_TIMEOUT_MS = 5_000;
+/** How long the start waits for the broker, milliseconds. */
+const FIRST_MS = 3_000;
 const RECONNECT_MS = 500;
 const CLOSE_MS = 1_000;
 
@@ -38,6 +39,8 @@ export class MqttIngest implements Ingest {
   private readonly retained = new Map<string, Uint8Array>();
   /** Messages to devices that were dropped because the broker did not take them; devices ask again. */
   dropped = 0;
+  /** Why it is not connected, as the broker or the system said last. */
+  trouble: string | undefined;
 
   private constructor(client: MqttClient, options: MqttIngestOptions) {
     this.client = client;
@@ -52,11 +55,23 @@ export class MqttIngest implements Ingest {
       );
     };
     client.on('connect', () => this.subscribe());
-    client.on('offline', () => options.log.warn('the broker is out of reach; trying again'));
-    client.on('error', (error) => options.log.warn({ err: causeText(error) }, 'broker connection'));
+    client.on('close', () => {
+      this.isSubscribed = false;
+    });
+    client.on('offline', () => {
+      this.trouble ??= 'out of reach';
+      options.log.warn('the broker is out of reach; trying again');
+    });
+    client.on('error', (error) => {
+      this.trouble = causeText(error);
+      options.log.warn({ err: this.trouble }, 'broker connection');
+    });
   }
 
-  /** Connects and subscribes. Throws `broker_unreachable` when there is no broker at the URL. */
+  /**
+   * Connects and subscribes. A broker that is away gets a moment, then the hub comes up without it, says so, and goes on
+   * trying: after a power cut the two start in any order.
+   */
   static async connect(options: MqttIngestOptions): Promise<MqttIngest> {
     const settings: IClientOptions = {
       clientId: `hub-${options.hub}`,
@@ -70,50 +85,30 @@ export class MqttIngest implements Ingest {
       ...(options.username === undefined ? {} : { username: options.username }),
       ...(options.password === undefined ? {} : { password: options.password }),
     };
-    const client = mqtt.connect(options.url, settings);
-    const ingest = new MqttIngest(client, options);
-    try {
-      await ingest.firstSubscription();
-    } catch (error) {
-      await client.endAsync(true);
-      throw error;
-    }
+    const ingest = new MqttIngest(mqtt.connect(options.url, settings), options);
+    await ingest.firstSubscription();
+    if (!ingest.connected)
+      options.log.error(
+        { url: options.url, err: ingest.trouble },
+        'no MQTT broker: start it, or correct mqtt.url; without mqtt.url the hub runs its own',
+      );
     return ingest;
   }
 
+  /** The broker is there and has taken the subscription: without it the hub would hear nothing. */
   get connected(): boolean {
-    return this.client.connected;
+    return this.client.connected && this.isSubscribed;
   }
 
-  private subscribed: ((error?: Error) => void) | undefined;
+  private isSubscribed = false;
+  private subscribed: (() => void) | undefined;
 
   private firstSubscription(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      let last: unknown;
-      const fail = (cause: unknown) =>
-        reject(
-          new SundialError(
-            'broker_unreachable',
-            `no MQTT broker at ${this.options.url}: ${causeText(cause)}`,
-            {
-              severity: 'process',
-              remedy: 'Start the broker, or correct mqtt.url; without mqtt.url the hub runs its own.',
-              facts: { url: this.options.url },
-              cause,
-            },
-          ),
-        );
-      const timer = setTimeout(() => fail(last ?? new Error('no answer')), CONNECT_TIMEOUT_MS);
-      const noteError = (error: Error) => {
-        last = error;
-      };
-      this.client.on('error', noteError);
-      this.subscribed = (error) => {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, FIRST_MS);
+      this.subscribed = () => {
         clearTimeout(timer);
-        this.client.off('error', noteError);
-        this.subscribed = undefined;
-        if (error === undefined) resolve();
-        else fail(error);
+        resolve();
       };
     });
   }
@@ -122,11 +117,15 @@ export class MqttIngest implements Ingest {
     const any = deviceTopics(this.options.hub, '+');
     this.client.subscribe({ [any.up]: { qos: 1 }, [any.state]: { qos: 1 } }, (error) => {
       if (error) {
-        this.options.log.warn({ err: causeText(error) }, 'subscription failed');
+        this.trouble = causeText(error);
+        this.options.log.warn({ err: this.trouble }, 'subscription failed');
         // On a connection that stands nobody else would ask again, and the hub would hear nothing for good.
-        if (this.subscribed === undefined) setTimeout(() => this.subscribeAgain(), RECONNECT_MS).unref();
+        setTimeout(() => this.subscribeAgain(), RECONNECT_MS).unref();
+        return;
       }
-      this.subscribed?.(error ?? undefined);
+      this.isSubscribed = true;
+      this.trouble = undefined;
+      this.subscribed?.();
     });
     for (const [topic, bytes] of this.retained) this.publish(topic, bytes, true);
   }

@@ -8,7 +8,7 @@ import { decodeOwn, type Message } from '../../protocol/wire/messages.ts';
 import type { HubRecord, RecordOf } from '../ledger/records.ts';
 import { pack, unpack } from './packed.ts';
 import type { CollectedMessage } from './prepare.ts';
-import type { Books, ChannelBook, Entry, Known, Member } from './state.ts';
+import type { Booking, Books, ChannelBook, Entry, Known, Member } from './state.ts';
 import { bytesKey, type Edit, keyBytes, numberKey, trieGet, trieSet } from './trie.ts';
 
 export const emptyChannel: ChannelBook = {
@@ -17,6 +17,8 @@ export const emptyChannel: ChannelBook = {
   countersigned: undefined,
   claimed: 0,
   lease: undefined,
+  booked: [],
+  released: {},
   proof: undefined,
 };
 
@@ -115,7 +117,13 @@ export function applyRecord(books: Books, record: HubRecord, how: Applying = {})
     case 'evidence':
       return withChannel(books, record.channel, edit, (book) => ({ ...book, proof: book.proof ?? record }));
     case 'lease':
-      return withChannel(books, record.channel, edit, (book) => ({ ...book, lease: record }));
+      return withChannel(books, record.channel, edit, (book) => ({
+        ...book,
+        lease: record,
+        booked: withBooking(book.booked, record),
+      }));
+    case 'released':
+      return withChannel(books, record.channel, edit, (book) => withReleased(book, record));
     case 'statement': {
       const entry = findEntry(books, record.voucher);
       return entry === undefined ? books : withEntry(books, entry, { ...entry, list: record.lanes }, edit);
@@ -130,6 +138,24 @@ export function applyRecord(books: Books, record: HubRecord, how: Applying = {})
     case 'batchOutcome':
       return books;
   }
+}
+
+/** The largest lease of each scope counts, until the last one of it is over. */
+function withBooking(
+  booked: readonly Booking[],
+  { scope, cap, expiresAt }: RecordOf<'lease'>,
+): readonly Booking[] {
+  const before = booked.find((other) => equalBytes(other.scope, scope));
+  const others = booked.filter((other) => other !== before);
+  const widest = before !== undefined && before.cap > cap ? before.cap : cap;
+  const last = before !== undefined && before.expiresAt > expiresAt ? before.expiresAt : expiresAt;
+  return [...others, { scope, cap: widest, expiresAt: last }];
+}
+
+function withReleased(book: ChannelBook, { payee, until }: RecordOf<'released'>): ChannelBook {
+  const key = bytesKey(payee);
+  if ((book.released[key] ?? 0) >= until) return book;
+  return { ...book, released: { ...book.released, [key]: until } };
 }
 
 /** The books with the voucher among the credits that are owed, or no longer. */

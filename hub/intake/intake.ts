@@ -78,8 +78,11 @@ class IntakeTurn {
         return this.replayed(event.record, event.position, event.edit);
       case 'block':
         // A node that falls back shows older blocks; time that was signed can't be taken back.
-        if (this.state.block !== undefined && event.at < this.state.block.at) return;
-        return this.set({ block: { at: event.at, height: event.height } });
+        if (this.state.block !== undefined && event.at < this.state.block.at)
+          return this.set({ doubted: false });
+        return this.set({ block: { at: event.at, height: event.height }, doubted: false });
+      case 'doubt':
+        return this.set({ doubted: true });
       case 'channel':
         return this.set({ channels: trieSet(this.state.channels, numberKey(event.channel), event.facts) });
       case 'payee':
@@ -166,6 +169,8 @@ class IntakeTurn {
         return this.statement(message);
       case 'synced':
         return this.synced(device, message);
+      case 'released':
+        return this.released(device, message);
       default:
         return this.reject(device, ZERO_BYTES32, 'unexpected_message');
     }
@@ -306,6 +311,22 @@ class IntakeTurn {
       return this.reject(device, ZERO_BYTES32, 'signature');
     if (at <= (trieGet(this.state.books.synced, key)?.at ?? 0) || this.room() !== undefined) return;
     this.persist({ type: 'synced', terminal, at, signature });
+  }
+
+  /** A payee's own word, as the vault takes it too. Only of payees that a scope names: nobody else's frees anything. */
+  private released(device: string, message: MessageOf<'released'>): void {
+    const { channel, payee, until, signature } = message;
+    const key = bytesKey(payee);
+    const { scopes, signing } = this.context;
+    if (!Object.values(scopes).some((payees) => payees.includes(key)))
+      return this.reject(device, ZERO_BYTES32, 'payee_unknown');
+    if (!signing.signedBy('Released', message, signature, payee))
+      return this.reject(device, ZERO_BYTES32, 'signature');
+    // What has not ended may still be sold under.
+    if (until > (this.state.block?.at ?? 0)) return this.reject(device, ZERO_BYTES32, 'field_range');
+    const known = channelBook(this.state.books, channel).released[key] ?? 0;
+    if (until <= known || this.room() !== undefined) return;
+    this.persist({ type: 'released', channel, payee, until, signature });
   }
 
   private register(device: string, message: MessageOf<'register'>): void {

@@ -3,15 +3,29 @@
  * sees L2, and only to a device that is not behind the ledger.
  */
 import { equalBytes } from '../../protocol/bytes.ts';
-import { type Amount, type Seconds, seconds, UINT40_MAX, ZERO_AMOUNT } from '../../protocol/integers.ts';
-import { shareOf, TAP_LIMIT_PER_10000, terminalCapOf } from '../../protocol/limits.ts';
+import {
+  type Amount,
+  amount,
+  type Seconds,
+  seconds,
+  UINT40_MAX,
+  ZERO_AMOUNT,
+} from '../../protocol/integers.ts';
+import {
+  CHANNEL_CAP_TAPS,
+  SCOPE_TERMINALS_MAX,
+  shareOf,
+  TAP_LIMIT_PER_10000,
+  TICK_VALUE_DIVISOR,
+  terminalCapOf,
+} from '../../protocol/limits.ts';
 import { firstRefusal, type RefusalName } from '../../protocol/refusals.ts';
 import { SCOPE_ANY } from '../../protocol/vouchers.ts';
 import type { MessageOf } from '../../protocol/wire/messages.ts';
 import { leasedEntriesMax } from '../limits.ts';
 import type { RecordOf } from '../ledger/records.ts';
 import { channelBook, findEntry, highest } from './books.ts';
-import type { ChannelFacts, IntakeContext, IntakeState } from './state.ts';
+import type { Booking, ChannelBook, ChannelFacts, IntakeContext, IntakeState } from './state.ts';
 import { bytesKey, numberKey, trieEntries, trieGet } from './trie.ts';
 
 export type LeaseAnswer =
@@ -19,9 +33,43 @@ export type LeaseAnswer =
   /** `known`: the same lease as before is still good, so nothing new goes into the ledger. */
   | { readonly lease: RecordOf<'lease'>; readonly known: boolean };
 
-/** The most one tap may take: a share of the deposit. */
-export function tapLimitOf(facts: ChannelFacts): Amount {
-  return shareOf(facts.deposited, TAP_LIMIT_PER_10000);
+/** The most one tap may take: a share of the deposit, and no more than a whole scope of terminals is covered for. */
+export function tapLimitOf(facts: ChannelFacts, scope: Uint8Array): Amount {
+  const share = shareOf(facts.deposited, TAP_LIMIT_PER_10000);
+  if (equalBytes(scope, SCOPE_ANY)) return share;
+  const each = Math.floor(facts.bond / SCOPE_TERMINALS_MAX);
+  // terminalCapOf(tap) <= each; a quarter of the tap is rounded down there.
+  const covered = Math.floor(each / (CHANNEL_CAP_TAPS + 1 / TICK_VALUE_DIVISOR));
+  return amount(Math.min(share, covered));
+}
+
+/** Is a lease in a scope still booked? Until its claims are over, or all payees of the scope said that none comes. */
+function isBooked(context: IntakeContext, book: ChannelBook, booking: Booking, now: Seconds): boolean {
+  const { payeeOfflineMax, claimMargin } = context.timing;
+  if (booking.expiresAt + payeeOfflineMax + claimMargin < now) return false;
+  const payees = context.scopes[bytesKey(booking.scope)];
+  return payees === undefined || !payees.every((payee) => (book.released[payee] ?? 0) >= booking.expiresAt);
+}
+
+/**
+ * Does the bond cover what this lease lends, beside all that is lent in other scopes? Leases add up: a copy can pay in each.
+ * A lease for any terminal has no number of terminals; who allows it bears it.
+ */
+function isCovered(
+  context: IntakeContext,
+  book: ChannelBook,
+  facts: ChannelFacts,
+  lease: Pick<RecordOf<'lease'>, 'scope' | 'cap'>,
+  now: Seconds,
+): boolean {
+  if (equalBytes(lease.scope, SCOPE_ANY)) return true;
+  let each: number = lease.cap;
+  for (const booking of book.booked) {
+    if (equalBytes(booking.scope, SCOPE_ANY) || !isBooked(context, book, booking, now)) continue;
+    if (equalBytes(booking.scope, lease.scope)) each += Math.max(0, booking.cap - lease.cap);
+    else each += booking.cap;
+  }
+  return SCOPE_TERMINALS_MAX * each <= facts.bond;
 }
 
 /** Answers a payer's request for a lease. `now` is the hub's clock: it can only refuse, never date. */
@@ -40,6 +88,8 @@ export function answerLeaseRequest(
   const { block } = state;
   const book = channelBook(state.books, request.channel);
   const seen = highest(book);
+  const tapLimit = tapLimitOf(facts, request.scope);
+  const cap = terminalCapOf(tapLimit);
   const refusal = firstRefusal([
     request.spent > facts.spendable ? 'over_spend_limit' : undefined,
     scopeAllowed(context, request.scope) ? undefined : 'lease_scope',
@@ -48,9 +98,14 @@ export function answerLeaseRequest(
       ? 'revoked'
       : undefined,
     request.seq < seen.seq || request.spent < seen.spent ? 'behind_ledger' : undefined,
-    block === undefined || now - block.at > context.timing.watchLag ? 'chain_stale' : undefined,
+    block === undefined || state.doubted || now - block.at > context.timing.watchLag
+      ? 'chain_stale'
+      : undefined,
     facts.exiting ? 'exit_running' : undefined,
     state.books.indexed >= leasedEntriesMax(context.indexedMax) ? 'index_full' : undefined,
+    block === undefined || isCovered(context, book, facts, { scope: request.scope, cap }, block.at)
+      ? undefined
+      : 'not_covered',
   ]);
   if (refusal !== undefined) return { refusal };
   const lease: RecordOf<'lease'> = {
@@ -60,8 +115,8 @@ export function answerLeaseRequest(
     payer: facts.payer,
     spentFrom: request.spent,
     spendLimit: facts.spendable,
-    tapLimit: tapLimitOf(facts),
-    cap: terminalCapOf(tapLimitOf(facts)),
+    tapLimit,
+    cap,
     guarantee: ZERO_AMOUNT,
     issuedAt: block!.at,
     expiresAt: seconds(Math.min(block!.at + context.timing.leaseLifetime, UINT40_MAX)),

@@ -69,8 +69,20 @@ export interface ChannelBook {
   readonly claimed: number;
   /** What the payer declared when it last got a lease. */
   readonly lease: RecordOf<'lease'> | undefined;
+  /** What was lent in each scope, the widest lease of each (rule 10). */
+  readonly booked: readonly Booking[];
+  /** Until when each payee (key) said that none of its terminals holds a voucher under a lease of this channel. */
+  readonly released: Readonly<Record<string, Seconds>>;
   /** The first proof against the payer. */
   readonly proof: RecordOf<'evidence'> | undefined;
+}
+
+/** What a channel may owe at each terminal of a scope. */
+export interface Booking {
+  readonly scope: Bytes32;
+  readonly cap: Amount;
+  /** When the last lease ends that was given in it. */
+  readonly expiresAt: Seconds;
 }
 
 /** A terminal of a scope. */
@@ -123,6 +135,8 @@ export interface ChannelFacts {
   readonly deposited: Amount;
   /** deposited + credits applied on L2 - bond: the highest spend limit of a lease. */
   readonly spendable: Amount;
+  /** What can't be spent and answers for a copied payer. */
+  readonly bond: Amount;
   readonly exiting: boolean;
   readonly slashed: boolean;
 }
@@ -154,6 +168,8 @@ export interface IntakeState {
   readonly nextToken: number;
   /** Newest L2 block seen: the only time that the hub signs. */
   readonly block: { readonly at: Seconds; readonly height: Height } | undefined;
+  /** L2 contradicts what it showed before: nothing is leased until the next block that doesn't. */
+  readonly doubted: boolean;
   readonly channels: Trie<ChannelFacts>;
   /** Payees registered on L2, by address key. */
   readonly payees: Trie<Address>;
@@ -206,6 +222,8 @@ export type IntakeEvent =
       readonly edit?: Edit;
     }
   | { readonly type: 'block'; readonly at: Seconds; readonly height: Height }
+  /** What L2 shows can't be right. */
+  | { readonly type: 'doubt' }
   | { readonly type: 'channel'; readonly channel: ChannelId; readonly facts: ChannelFacts }
   | { readonly type: 'payee'; readonly payee: Address }
   /** A device known from an earlier run; a terminal with its payee. */
@@ -281,6 +299,7 @@ export const emptyIntake: IntakeState = {
   pending: [],
   nextToken: 0,
   block: undefined,
+  doubted: false,
   channels: undefined,
   payees: undefined,
   terminals: undefined,

@@ -1,7 +1,7 @@
 /**
  * Several nodes asked as one (rule 18): all that answer about what is final must tell the same story. A disagreement is an error
- * with a name, so nothing is leased or settled on the word of one side. A node that is away is left out, and one that is
- * behind holds up what counts as final for all.
+ * with a name, so nothing is leased or settled on the word of one side. A node that is away, or whose answers are short,
+ * is left out, and one that is behind holds up what counts as final for all.
  *
  * What it can't see: nodes that stand behind one provider and lie alike, and lies about what is not final yet; the
  * settle loop looks those up again at finality.
@@ -10,14 +10,16 @@ import { SundialError } from '../../protocol/errors.ts';
 import { isError } from '../errors.ts';
 import type {
   Block,
+  ChainIdentity,
   ChannelState,
+  EventRange,
   Fees,
   Heads,
   Hex,
   L2,
-  L2Event,
   L2Receipt,
   ClaimState,
+  NodeState,
   PotState,
   ShownLease,
   Prepared,
@@ -36,21 +38,38 @@ const textOf = (value: unknown): string =>
 
 /** Several nodes behind the port of one. Each method says which of them it believes; the port says the rest. */
 export class AgreeingL2 implements L2 {
-  private readonly nodes: readonly L2[];
+  private readonly all: readonly L2[];
+  /** The highest final block that was told: below it receipts must be the same, too. */
+  private finalHeight = 0;
 
   /** At least one node, the one to be asked first in front. */
   constructor(nodes: readonly L2[]) {
-    this.nodes = nodes;
+    this.all = nodes;
   }
 
-  /** The answers of all nodes that aren't away. Throws `l2_away` when none is left, and what any of them refuses. */
-  private async all<T>(ask: (node: L2) => Promise<T>): Promise<T[]> {
-    const answers = await Promise.allSettled(this.nodes.map(ask));
+  nodes(): readonly NodeState[] {
+    return this.all.flatMap((node) => node.nodes());
+  }
+
+  forget(): void {
+    for (const node of this.all) node.forget();
+  }
+
+  close(): void {
+    for (const node of this.all) node.close();
+  }
+
+  /**
+   * The answers of all nodes that know something: those that are away, or whose answers lack something, are left out.
+   * Throws what the last of them threw when none is left, and what any of them refuses.
+   */
+  private async answers<T>(ask: (node: L2) => Promise<T>): Promise<T[]> {
+    const answers = await Promise.allSettled(this.all.map(ask));
     const found: T[] = [];
     let silent: unknown;
     for (const answer of answers) {
       if (answer.status === 'fulfilled') found.push(answer.value);
-      else if (isError(answer.reason, 'l2_away')) silent = answer.reason;
+      else if (knowsNothing(answer.reason)) silent = answer.reason;
       else throw answer.reason;
     }
     if (found.length === 0) throw silent;
@@ -59,7 +78,7 @@ export class AgreeingL2 implements L2 {
 
   /** The one answer of all nodes that aren't away. Throws `l2_disagrees` when there are two. */
   private async same<T>(what: string, ask: (node: L2) => Promise<T>): Promise<T> {
-    const [first, ...others] = await this.all(ask);
+    const [first, ...others] = await this.answers(ask);
     const told = textOf(first);
     for (const other of others) if (textOf(other) !== told) throw disagreement(what, told, textOf(other));
     return first!;
@@ -68,11 +87,11 @@ export class AgreeingL2 implements L2 {
   /** The answer of the first node that isn't away. */
   private async any<T>(ask: (node: L2) => Promise<T>): Promise<T> {
     let last: unknown;
-    for (const node of this.nodes) {
+    for (const node of this.all) {
       try {
         return await ask(node);
       } catch (error) {
-        if (!isError(error, 'l2_away')) throw error;
+        if (!knowsNothing(error)) throw error;
         last = error;
       }
     }
@@ -81,9 +100,10 @@ export class AgreeingL2 implements L2 {
 
   /** The lowest of the final blocks, which all must have, and the newest block of the node that is least ahead. */
   async newest(): Promise<Heads> {
-    const heads = await this.all((node) => node.newest());
+    const heads = await this.answers((node) => node.newest());
     const [lowest] = heads.map(({ final }) => final).sort(byHeight);
     const final = await this.blockAt(lowest!.height);
+    this.finalHeight = Math.max(this.finalHeight, final.height);
     const [newest] = heads.map((head) => head.newest).sort(byHeight);
     return { newest: newest!, final };
   }
@@ -93,8 +113,23 @@ export class AgreeingL2 implements L2 {
     return this.same(`block ${height}`, (node) => node.blockAt(height));
   }
 
-  events(from: number, to: number): Promise<readonly L2Event[]> {
-    return this.same(`the events of blocks ${from} to ${to}`, (node) => node.events(from, to));
+  /** As far as the node came that came least far. */
+  async events(from: number, to: number): Promise<EventRange> {
+    const ranges = await this.answers((node) => node.events(from, to));
+    const [last] = ranges.map((range) => range.last).sort(byHeight);
+    const { height } = last!;
+    const told = ranges.map(({ events, parent }) =>
+      textOf({ events: events.filter((event) => event.height <= height), parent }),
+    );
+    const other = told.find((text) => text !== told[0]);
+    if (other !== undefined) throw disagreement(`the events of blocks ${from} to ${height}`, told[0]!, other);
+    // Who came farther has this block as well.
+    const shortest = ranges.find((range) => range.last === last)!;
+    return { ...shortest, last: await this.blockAt(height) };
+  }
+
+  identity(): Promise<ChainIdentity> {
+    return this.same('which chain and vault it is', (node) => node.identity());
   }
 
   channel(channel: number, at?: number): Promise<ChannelState> {
@@ -110,8 +145,9 @@ export class AgreeingL2 implements L2 {
     return this.any((node) => node.claim(channel, payee));
   }
 
-  lane(channel: number, payee: Uint8Array): Promise<number> {
-    return this.any((node) => node.lane(channel, payee));
+  lane(channel: number, payee: Uint8Array, at?: number): Promise<number> {
+    if (at === undefined) return this.any((node) => node.lane(channel, payee));
+    return this.same(`a lane of channel ${channel} at block ${at}`, (node) => node.lane(channel, payee, at));
   }
 
   balance(payee: Uint8Array): Promise<number> {
@@ -122,8 +158,9 @@ export class AgreeingL2 implements L2 {
     return this.any((node) => node.credited(voucher));
   }
 
-  isRegistered(payee: Uint8Array): Promise<boolean> {
-    return this.any((node) => node.isRegistered(payee));
+  payeeId(payee: Uint8Array, at?: number): Promise<number | undefined> {
+    if (at === undefined) return this.any((node) => node.payeeId(payee));
+    return this.same(`a payee's id at block ${at}`, (node) => node.payeeId(payee, at));
   }
 
   clock(): Promise<number> {
@@ -138,10 +175,15 @@ export class AgreeingL2 implements L2 {
     return this.same(`the nonce at block ${height}`, (node) => node.nonceAt(height));
   }
 
-  /** Mined when any node has it; what it did is asked again when it is final. */
+  /** Mined when any node has it. What is final must be told alike by all, and by none left out. */
   async receipt(transaction: Hex): Promise<L2Receipt | undefined> {
-    const found = await this.all((node) => node.receipt(transaction));
-    return found.find((receipt) => receipt !== undefined);
+    const answers = await this.answers((node) => node.receipt(transaction));
+    const found = answers.find((receipt) => receipt !== undefined);
+    if (found === undefined || found.height > this.finalHeight) return found;
+    const told = answers.map((receipt) => (receipt === undefined ? 'not mined' : textOf(receipt)));
+    const other = told.find((text) => text !== told[0]);
+    if (other !== undefined) throw disagreement(`transaction ${transaction}`, told[0]!, other);
+    return found;
   }
 
   fitting(rows: readonly Row[]): Promise<readonly Row[]> {
@@ -152,13 +194,18 @@ export class AgreeingL2 implements L2 {
     return this.any((node) => node.prepareSettle(rows, options));
   }
 
+  /** Of the first: a pool that wants more says so when it is handed the transaction. */
+  fees(): Promise<Fees> {
+    return this.any((node) => node.fees());
+  }
+
   feesOf(raw: Uint8Array): Fees {
-    return this.nodes[0]!.feesOf(raw);
+    return this.all[0]!.feesOf(raw);
   }
 
   /** To all: a node that keeps a transaction for itself must not be the only one that has it. */
   async submit(raw: Uint8Array): Promise<void> {
-    await this.all((node) => node.submit(raw));
+    await this.answers((node) => node.submit(raw));
   }
 
   registerPayee(payee: Uint8Array): Promise<void> {
@@ -181,6 +228,8 @@ export class AgreeingL2 implements L2 {
     return this.any((node) => node.closePot(channel));
   }
 }
+
+const knowsNothing = (error: unknown): boolean => isError(error, 'l2_away') || isError(error, 'l2_unproved');
 
 const byHeight = (a: Block, b: Block): number => a.height - b.height;
 

@@ -39,21 +39,58 @@ function gasLimit(estimate: bigint): bigint {
   return estimate > TRANSACTION_GAS_MAX ? estimate : TRANSACTION_GAS_MAX;
 }
 
-/** The least that a transaction offers, wei a gas. */
+/** The least, and the most, that a transaction offers, wei a gas. */
 export interface FeesMin {
   readonly feeMin?: bigint;
   readonly priorityFeeMin?: bigint;
+  /** The most of both, whatever adds up. */
+  readonly feeMax?: bigint;
 }
 
 const greater = (a: bigint, b: bigint): bigint => (a > b ? a : b);
+const smaller = (a: bigint, b: bigint): bigint => (a < b ? a : b);
+
+/** How patient a client is, and when it gives up. */
+export interface ConnectOptions {
+  /** Milliseconds of one attempt; 30 s when absent. */
+  readonly timeoutMs?: number;
+  /** Ends all that is being asked. */
+  readonly signal?: AbortSignal;
+  /** The most that is offered, wei a gas, whatever the node suggests; no bound when absent. */
+  readonly feeMax?: bigint;
+  /** Calls of one turn that go out as one request; each alone when absent. */
+  readonly batch?: number;
+}
 
 /** A client for a chain's URL that polls fast enough for a local chain and gently enough for a real one. */
-export function connect(url: string, pollingMs = 100): PublicClient {
-  return createPublicClient({
-    transport: http(url, { timeout: 30_000 }),
-    pollingInterval: pollingMs,
+export function connect(
+  url: string,
+  { timeoutMs = 30_000, signal, feeMax, batch }: ConnectOptions = {},
+): PublicClient {
+  const ending = signal === undefined ? [] : [signal];
+  const client = createPublicClient({
+    transport: http(url, {
+      timeout: timeoutMs,
+      ...(batch !== undefined && { batch: { batchSize: batch } }),
+      fetchFn: (input, init) =>
+        fetch(input, {
+          ...init,
+          signal: AbortSignal.any([...ending, ...(init?.signal ? [init.signal] : [])]),
+        }),
+    }),
+    pollingInterval: 100,
     cacheTime: 0,
   });
+  if (feeMax === undefined) return client;
+  return client.extend((base) => ({
+    async estimateFeesPerGas() {
+      const { maxFeePerGas, maxPriorityFeePerGas } = await base.estimateFeesPerGas();
+      return {
+        maxFeePerGas: smaller(maxFeePerGas, feeMax),
+        maxPriorityFeePerGas: smaller(maxPriorityFeePerGas, feeMax),
+      };
+    },
+  })) as unknown as PublicClient;
 }
 
 /**
@@ -72,6 +109,7 @@ export async function prepare(
     gas,
     feeMin = 0n,
     priorityFeeMin = 0n,
+    feeMax,
   }: { nonce?: number | undefined; gas?: bigint | undefined } & FeesMin = {},
 ): Promise<PreparedTransaction> {
   const [chainId, usedNonce, fees, estimate] = await Promise.all([
@@ -81,28 +119,46 @@ export async function prepare(
     gas ?? client.estimateGas({ account, ...call }).then(gasLimit),
   ]);
   const raise = priorityFeeMin > fees.maxPriorityFeePerGas ? priorityFeeMin - fees.maxPriorityFeePerGas : 0n;
+  const maxPriorityFeePerGas = fees.maxPriorityFeePerGas + raise;
+  const wanted = greater(greater(fees.maxFeePerGas + raise, feeMin), maxPriorityFeePerGas);
   const raw = await account.signTransaction({
     type: 'eip1559',
     chainId,
     nonce: usedNonce,
     gas: estimate,
-    maxFeePerGas: greater(fees.maxFeePerGas + raise, feeMin),
-    maxPriorityFeePerGas: fees.maxPriorityFeePerGas + raise,
+    maxFeePerGas: feeMax === undefined ? wanted : greater(smaller(wanted, feeMax), maxPriorityFeePerGas),
+    maxPriorityFeePerGas,
     ...call,
   });
   return { hash: keccak256(raw), raw, nonce: usedNonce, gas: estimate };
 }
 
-/** Did the chain say that it has this very transaction already, pending or mined? */
+/** Did the chain say that it has this very transaction already, pending or mined? Each kind of node says it its way. */
 function alreadyThere(error: unknown): boolean {
-  return /already known|already imported|nonce too low/i.test(detailsOf(error));
+  return /already ?known|already imported|known transaction|already exists|nonce too low|old ?nonce/i.test(
+    detailsOf(error),
+  );
 }
 
 const detailsOf = (error: unknown): string => String((error as { details?: string })?.details ?? error);
 
-/** Did the chain say that it holds another transaction of the same nonce, which this one must outbid? */
+/** Did the node say that a transaction offers too little: for its pool, for the block, or to outbid another one? */
 export function isUnderpriced(error: unknown): boolean {
-  return /underpriced/i.test(detailsOf(error));
+  return /underpriced|below minimum|fee ?too ?low|replacement ?not ?allowed|gas price too low|less than block base fee|tip cap|fee cap less/i.test(
+    detailsOf(error),
+  );
+}
+
+/** Did the node say that the account can't pay? */
+export function isWithoutGas(error: unknown): boolean {
+  return /insufficient (funds|balance)/i.test(detailsOf(error));
+}
+
+/** Did the node say that it was asked too much, or has no time? */
+export function isBusy(error: unknown): boolean {
+  return /too many requests|rate limit|limit exceeded|exceeded .*(limit|quota|capacity)|compute units/i.test(
+    detailsOf(error),
+  );
 }
 
 /**
@@ -144,6 +200,20 @@ export class RevertedError extends Error {
   }
 }
 
+/** How long a transaction of a tool, or a proof, may take to be mined; asked about so often. Milliseconds. */
+const MINED_MS_MAX = 180_000;
+const MINED_POLL_MS = 100;
+
+/** Waits until a transaction is mined. Throws what the node throws, at once, and after three minutes. */
+async function mined(client: PublicClient, hash: Hex): Promise<TransactionReceipt> {
+  for (const end = Date.now() + MINED_MS_MAX; ; ) {
+    const receipt = await receiptOf(client, hash);
+    if (receipt !== undefined) return receipt;
+    if (Date.now() > end) throw new Error(`transaction ${hash} was not mined within ${MINED_MS_MAX} ms`);
+    await new Promise((resolve) => setTimeout(resolve, MINED_POLL_MS));
+  }
+}
+
 /** Prepares, submits and waits for one block. Throws RevertedError when it reverted. */
 export async function send(
   client: PublicClient,
@@ -153,7 +223,7 @@ export async function send(
 ): Promise<TransactionReceipt> {
   const transaction = await prepare(client, account, call, options);
   await submit(client, transaction);
-  const receipt = await client.waitForTransactionReceipt({ hash: transaction.hash });
+  const receipt = await mined(client, transaction.hash);
   if (receipt.status !== 'success') throw new RevertedError(receipt);
   return receipt;
 }

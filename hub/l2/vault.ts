@@ -58,8 +58,9 @@ type ReadAt = { readonly blockNumber?: bigint; readonly blockTag?: 'latest' | 's
 
 /** The vault on one node, through viem: reads, batches, and everybody's transactions. Throws viem's errors. */
 export class Vault {
-  /** Ids never change, so they are remembered. */
+  /** Ids that can't change any more, or any when nobody said what is final: a tool lives for one command. */
   private readonly ids = new Map<string, number>();
+  private finalAt: bigint | undefined;
 
   private constructor(
     readonly client: PublicClient,
@@ -71,8 +72,7 @@ export class Vault {
   ) {}
 
   /** Connects to a deployed vault. Throws when there is none at the address. */
-  static async connect(url: string, address: Address): Promise<Vault> {
-    const client = connect(url);
+  static async connect(url: string, address: Address, client = connect(url)): Promise<Vault> {
     const [chainId, token, registry, pots] = await Promise.all([
       client.getChainId(),
       client.readContract({ address, abi: vaultAbi, functionName: 'token' }),
@@ -121,19 +121,27 @@ export class Vault {
   }
 
   /** A payee's id, or undefined when it isn't registered. */
-  async payeeId(payee: Uint8Array): Promise<number | undefined> {
+  async payeeId(payee: Uint8Array, at: ReadAt = {}): Promise<number | undefined> {
     const key = payeeKey(payee);
     const known = this.ids.get(key);
     if (known !== undefined) return known;
-    const id = await this.client.readContract({
-      address: this.address,
-      abi: vaultAbi,
-      functionName: 'payeeOf',
-      args: [bytesToHex(payee)],
-    });
-    if (id === 0) return undefined;
-    this.ids.set(key, id);
+    const id = await this.readId(payee, at);
+    if (id === undefined) return undefined;
+    const { finalAt } = this;
+    if (finalAt === undefined || (await this.readId(payee, { blockNumber: finalAt })) === id)
+      this.ids.set(key, id);
     return id;
+  }
+
+  private async readId(payee: Uint8Array, at: ReadAt): Promise<number | undefined> {
+    const call = { address: this.address, abi: vaultAbi, functionName: 'payeeOf' } as const;
+    const id = await this.client.readContract({ ...call, args: [bytesToHex(payee)], ...(at as object) });
+    return id === 0 ? undefined : id;
+  }
+
+  /** From now on only ids are remembered that the vault has at this height: a reorganisation may give out others. */
+  rememberIdsAt(height: number): void {
+    this.finalAt = BigInt(height);
   }
 
   /** A payee's account and balance, or undefined when it isn't registered. */

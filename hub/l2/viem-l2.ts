@@ -1,124 +1,220 @@
 /**
  * L2 over JSON-RPC: the port of the hub on viem and the vault's client. The connection is made when it is first needed
  * and as often as it takes, so a hub starts and takes vouchers while L2 is out of reach; what answers must be the chain
- * and the vault of the configuration. Every error leaves as one of the port's codes.
+ * and the vault of the configuration. Blocks and events are taken only as far as headers prove them (proved-events.ts).
+ * Every error leaves as one of the port's codes.
  */
-import { type LocalAccount, parseTransaction, toHex } from 'viem';
+import { keccak256, type LocalAccount, parseGwei, parseTransaction, type PublicClient, toHex } from 'viem';
 import { fromHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import type { HubConfig } from '../config.ts';
+import { causeText, isError } from '../errors.ts';
+import { finalityBlocksUnsaid, headersInBatch } from '../limits.ts';
 import type {
   Block,
+  ChainIdentity,
   ChannelState,
   ClaimState,
+  EventRange,
   Fees,
   Heads,
   Hex,
   L2,
   L2Event,
   L2Receipt,
+  NodeState,
   PotState,
   Prepared,
   ShownLease,
+  SettleWish,
 } from '../ports.ts';
 import { vaultAbi } from './abi.ts';
-import { isRefused, isRevert, isUnderpriced, receiptOf, submit } from './chain.ts';
+import {
+  connect,
+  isBusy,
+  isRefused,
+  isRevert,
+  isUnderpriced,
+  isWithoutGas,
+  receiptOf,
+  submit,
+} from './chain.ts';
 import type { Rule } from './fraud.ts';
+import { blockOf, Headers, provedBlock, provedRange, type VaultEvent } from './proved-events.ts';
 import { readOutcomes, type Row } from './rows.ts';
 import { Vault } from './vault.ts';
 
-type ViemBlock = Awaited<ReturnType<Vault['client']['getBlock']>>;
-type VaultEvent = Awaited<ReturnType<Vault['events']>>[number];
+/** One node's part of the configuration. */
+export type NodeConfig = Omit<HubConfig['chain'], 'rpcUrl'> & { readonly rpcUrl: string };
 
 const REMEDIES = {
   l2_away:
     'Check chain.rpcUrl and the node; vouchers are taken all the same, and the hub asks again by itself.',
   l2_reverted: 'Nothing was moved; the hub tries another way or later, and says so when it gives up.',
   l2_refused: 'Read what the node says; the hub tries again.',
-  l2_underpriced: 'Nothing to do: the hub offers more.',
+  l2_underpriced: 'Nothing to do: the hub offers more, up to chain.feeMaxGwei.',
+  l2_no_gas: 'Send gas money to the account of keys.settlement; settling goes on by itself.',
 } as const;
 
 /** A viem error as one of the port's; others stay what they are. */
 export function l2Error(cause: unknown): unknown {
   if (cause instanceof SundialError) return cause;
-  const code = isUnderpriced(cause)
-    ? 'l2_underpriced'
-    : isRevert(cause)
-      ? 'l2_reverted'
-      : isRefused(cause)
-        ? 'l2_refused'
-        : 'l2_away';
+  const code = codeOf(cause);
   const message = String((cause as Error)?.message ?? cause).split('\n', 1)[0]!;
   return new SundialError(code, message, { severity: 'call', remedy: REMEDIES[code], cause });
 }
 
-const blockOf = (block: ViemBlock): Block => ({
-  height: Number(block.number),
-  at: Number(block.timestamp),
-  hash: block.hash!,
-  baseFee: block.baseFeePerGas ?? 0n,
-});
+function codeOf(cause: unknown): keyof typeof REMEDIES {
+  if (isUnderpriced(cause)) return 'l2_underpriced';
+  if (isWithoutGas(cause)) return 'l2_no_gas';
+  if (isBusy(cause)) return 'l2_away';
+  if (isRevert(cause)) return 'l2_reverted';
+  return isRefused(cause) ? 'l2_refused' : 'l2_away';
+}
+
+type Kind = 'call' | 'newest' | 'events';
 
 /** One node behind the port. Methods do what the port says, and throw its errors. */
 export class ViemL2 implements L2 {
-  private readonly config: HubConfig['chain'];
+  private readonly config: NodeConfig;
   private readonly separator: Uint8Array;
   private readonly account: LocalAccount;
+  private readonly client: PublicClient;
+  private readonly headers: Headers;
+  private readonly closing = new AbortController();
   private connected: Vault | undefined;
+  /** What it last failed with, by the kind of question. */
+  private readonly troubles = new Map<Kind, string>();
+  /** The chain has said what is final: from then on it must. */
+  private saysFinal = false;
 
   /** `separator`: of the EIP-712 domain that the hub signs for. `account` pays the gas. */
-  constructor(config: HubConfig['chain'], separator: Uint8Array, account: LocalAccount) {
+  constructor(config: NodeConfig, separator: Uint8Array, account: LocalAccount) {
     this.config = config;
     this.separator = separator;
     this.account = account;
+    const { rpcUrl, timeoutMs, feeMaxGwei } = config;
+    const patience = { signal: this.closing.signal, timeoutMs };
+    this.client = connect(rpcUrl, { ...patience, feeMax: parseGwei(`${feeMaxGwei}`) });
+    this.headers = new Headers(this.client, connect(rpcUrl, { ...patience, batch: headersInBatch }));
   }
 
   private async vault(): Promise<Vault> {
     if (this.connected !== undefined) return this.connected;
     const { rpcUrl, vault: address, chainId } = this.config;
-    const vault = await Vault.connect(rpcUrl, address);
-    const separator = await vault.client.readContract({
+    if ((await this.client.getCode({ address })) === undefined)
+      throw this.mismatch('no contract', { address });
+    const vault = await Vault.connect(rpcUrl, address, this.client);
+    const separator = await this.client.readContract({
       address,
       abi: vaultAbi,
       functionName: 'domainSeparator',
     });
-    if (vault.chainId !== chainId || separator !== toHex(this.separator)) {
-      throw new SundialError('chain_mismatch', `${rpcUrl} is not the chain and vault of the configuration`, {
-        severity: 'process',
-        remedy:
-          'Correct chain.rpcUrl, chain.chainId or chain.vault: nothing is settled or leased until then.',
-        facts: { chainId: vault.chainId, expectedChainId: chainId, separator },
+    if (vault.chainId !== chainId || separator !== toHex(this.separator))
+      throw this.mismatch('not the chain and vault of the configuration', {
+        chainId: vault.chainId,
+        expectedChainId: chainId,
+        separator,
       });
-    }
     this.connected = vault;
     return vault;
   }
 
-  private async ask<T>(question: (vault: Vault) => Promise<T>): Promise<T> {
-    try {
-      return await question(await this.vault());
-    } catch (error) {
-      throw l2Error(error);
-    }
-  }
-
-  newest(): Promise<Heads> {
-    return this.ask(async ({ client }) => {
-      const newest = blockOf(await client.getBlock());
-      const final = newest.height - this.config.finalityBlocks;
-      if (final === newest.height) return { newest, final: newest };
-      // A chain that is younger than its finality has its first block for certain.
-      const block = await client.getBlock({ blockNumber: BigInt(Math.max(0, final)) });
-      return { newest, final: blockOf(block) };
+  private mismatch(found: string, facts: NonNullable<SundialError['facts']>): SundialError {
+    return new SundialError('chain_mismatch', `${this.name} has ${found}`, {
+      severity: 'process',
+      remedy: 'Correct chain.rpcUrl, chain.chainId or chain.vault: nothing is settled or leased until then.',
+      facts,
     });
   }
 
-  blockAt(height: number): Promise<Block> {
-    return this.ask(async ({ client }) => blockOf(await client.getBlock({ blockNumber: BigInt(height) })));
+  /** `kind`: an answer of one kind says nothing about whether the node still fails at another. */
+  private async ask<T>(question: (vault: Vault) => Promise<T>, kind: Kind = 'call'): Promise<T> {
+    try {
+      this.closing.signal.throwIfAborted();
+      const answer = await question(await this.vault());
+      this.troubles.delete(kind);
+      return answer;
+    } catch (error) {
+      const told = l2Error(error);
+      // That the vault or the node refuses one call is no trouble with the node.
+      if (isError(told, 'l2_reverted') || isError(told, 'l2_refused')) this.troubles.delete(kind);
+      else this.troubles.set(kind, causeText(told));
+      throw told;
+    }
   }
 
-  events(from: number, to: number): Promise<L2Event[]> {
-    return this.ask(async (vault) => (await vault.events(BigInt(from), BigInt(to))).flatMap(eventOf));
+  /** Host and port of the URL. */
+  private get name(): string {
+    return new URL(this.config.rpcUrl).host;
+  }
+
+  nodes(): readonly NodeState[] {
+    const [trouble] = this.troubles.values();
+    return [{ name: this.name, trouble }];
+  }
+
+  close(): void {
+    this.closing.abort();
+  }
+
+  forget(): void {
+    this.connected = undefined;
+  }
+
+  newest(): Promise<Heads> {
+    return this.ask(async (vault) => {
+      const newest = blockOf(await provedBlock(this.client, 'latest'));
+      const final = await this.final(newest);
+      vault.rememberIdsAt(final.height);
+      return { newest, final };
+    }, 'newest');
+  }
+
+  /** What the chain says is final, or so many blocks below the newest. */
+  private async final(newest: Block): Promise<Block> {
+    let depth = this.config.finalityBlocks;
+    if (depth === undefined) {
+      try {
+        const block = blockOf(await provedBlock(this.client, 'finalized'));
+        this.saysFinal = true;
+        return block;
+      } catch (error) {
+        const isUnsaid = isError(error, 'l2_away') || isRefused(error);
+        if (this.saysFinal || !isUnsaid || isBusy(error)) throw error;
+        depth = finalityBlocksUnsaid;
+      }
+    }
+    // A chain that is younger than its finality has its first block for certain.
+    const height = Math.max(0, newest.height - depth);
+    return height === newest.height ? newest : blockOf(await provedBlock(this.client, height));
+  }
+
+  blockAt(height: number): Promise<Block> {
+    return this.ask(async () => blockOf(await provedBlock(this.client, height)));
+  }
+
+  events(from: number, to: number): Promise<EventRange> {
+    return this.ask(async ({ address, pots, registry }) => {
+      const { events, parent, last } = await provedRange(
+        this.client,
+        this.headers,
+        [address, pots, registry],
+        from,
+        to,
+      );
+      return { events: events.flatMap(eventOf), parent, last };
+    }, 'events');
+  }
+
+  identity(): Promise<ChainIdentity> {
+    return this.ask(async () => {
+      const { vault: address } = this.config;
+      const genesis = await this.client.getBlock({ blockNumber: 0n });
+      const code = await this.client.getCode({ address });
+      if (code === undefined) throw this.mismatch('no contract', { address });
+      return { genesis: genesis.hash, code: keccak256(code) };
+    });
   }
 
   channel(channel: number, at?: number): Promise<ChannelState> {
@@ -133,8 +229,8 @@ export class ViemL2 implements L2 {
     return this.ask((vault) => vault.readClaim(channel, payee));
   }
 
-  lane(channel: number, payee: Uint8Array): Promise<number> {
-    return this.ask((vault) => vault.readLane(channel, payee));
+  lane(channel: number, payee: Uint8Array, at?: number): Promise<number> {
+    return this.ask((vault) => vault.readLane(channel, payee, blockNumber(at)));
   }
 
   balance(payee: Uint8Array): Promise<number> {
@@ -145,8 +241,8 @@ export class ViemL2 implements L2 {
     return this.ask((vault) => vault.readCredit(voucher));
   }
 
-  isRegistered(payee: Uint8Array): Promise<boolean> {
-    return this.ask(async (vault) => (await vault.payeeId(payee)) !== undefined);
+  payeeId(payee: Uint8Array, at?: number): Promise<number | undefined> {
+    return this.ask((vault) => vault.payeeId(payee, blockNumber(at)));
   }
 
   clock(): Promise<number> {
@@ -181,10 +277,7 @@ export class ViemL2 implements L2 {
     return this.ask((vault) => vault.firstBatch(this.account, rows));
   }
 
-  prepareSettle(
-    rows: readonly Row[],
-    options: { readonly nonce?: number; readonly feeMin?: bigint; readonly priorityFeeMin?: bigint } = {},
-  ): Promise<Prepared> {
+  prepareSettle(rows: readonly Row[], options: SettleWish = {}): Promise<Prepared> {
     return this.ask(async (vault) => {
       const { hash, raw, nonce } = await vault.prepareSettle(this.account, rows, options);
       return { hash, raw: fromHex(raw), nonce };
@@ -194,6 +287,13 @@ export class ViemL2 implements L2 {
   feesOf(raw: Uint8Array): Fees {
     const { maxFeePerGas = 0n, maxPriorityFeePerGas = 0n } = parseTransaction(toHex(raw));
     return { maxFee: maxFeePerGas, priorityFee: maxPriorityFeePerGas };
+  }
+
+  fees(): Promise<Fees> {
+    return this.ask(async ({ client }) => {
+      const { maxFeePerGas, maxPriorityFeePerGas } = await client.estimateFeesPerGas();
+      return { maxFee: maxFeePerGas, priorityFee: maxPriorityFeePerGas };
+    });
   }
 
   submit(raw: Uint8Array): Promise<void> {
@@ -229,7 +329,7 @@ const blockNumber = (at: number | undefined) => (at === undefined ? {} : { block
 
 /** What the hub follows of an event, if anything. */
 function eventOf(event: VaultEvent): L2Event[] {
-  const found = { height: Number(event.blockNumber), transaction: event.transactionHash };
+  const found = { height: event.height, transaction: event.transaction };
   switch (event.eventName) {
     case 'PayeeRegistered':
       return [

@@ -100,6 +100,16 @@ export const RECORDS = {
     number: 9,
     codec: struct({ terminal: addressField, at: secondsField, signature: signatureField }),
   },
+  /** A payee's word that none of its terminals holds a voucher of the channel under a lease that ended by `until`. */
+  released: {
+    number: 10,
+    codec: struct({
+      channel: channelField,
+      payee: addressField,
+      until: secondsField,
+      signature: signatureField,
+    }),
+  },
 } as const satisfies Record<string, { number: number; codec: Codec<unknown> }>;
 
 /** One record, `type` naming its kind. */

@@ -13,6 +13,7 @@ import { merge, type Patch, PatchLog } from './patch-log.ts';
 
 const addressText = z.string().regex(/^0x[0-9a-f]{40}$/);
 const amountNumber = z.int().min(0).max(UINT48_MAX);
+const hash = z.templateLiteral(['0x', z.string().regex(/^[0-9a-f]{64}$/)]);
 
 /** A device that registered. Terminals carry the payee that certified them. */
 const deviceSchema = z.strictObject({
@@ -40,20 +41,31 @@ const headSchema = z.strictObject({
     addressText,
     z.strictObject({
       paid: amountNumber,
-      transaction: z.templateLiteral(['0x', z.string().regex(/^[0-9a-f]{64}$/)]),
+      transaction: hash,
     }),
   ),
 });
 export type ChannelHead = z.infer<typeof headSchema>;
 
-/** 2: a snapshot may have a log beside it, without which it is old. 3: counters of devices, words of the root. */
+/**
+ * 2: a snapshot may have a log beside it, without which it is old. 3: counters of devices, words of the root; the chain is
+ * pinned, with hashes of final blocks.
+ */
 const VERSION = 3;
 const stateSchema = z.strictObject({
   version: z.int(),
   minReader: z.int().max(VERSION),
   devices: z.record(addressText, deviceSchema),
+  /** The chain and the vault that all of this is about: hashes of block 0 and of the vault's code. */
+  chain: z.strictObject({ genesis: hash, code: hash }).optional(),
+  /** Hashes of final blocks by height, to see what was replaced. */
+  finals: z.record(z.string().regex(/^[0-9]+$/), hash).default({}),
   /** Newest final L2 block whose events are in `heads`. */
-  watched: z.strictObject({ height: amountNumber, at: z.int().min(0).max(UINT40_MAX) }),
+  watched: z.strictObject({
+    height: amountNumber,
+    at: z.int().min(0).max(UINT40_MAX),
+    hash: hash.optional(),
+  }),
   /** Payees registered on L2: account to small id. */
   payees: z.record(addressText, z.int().min(0).max(UINT32_MAX)),
   heads: z.record(z.string().regex(/^[0-9]+$/), headSchema),
@@ -68,6 +80,7 @@ const emptyState = (): RegistryState => ({
   version: VERSION,
   minReader: VERSION,
   devices: {},
+  finals: {},
   watched: { height: 0, at: 0 },
   payees: {},
   heads: {},

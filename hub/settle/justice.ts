@@ -41,6 +41,12 @@ export class Justice {
     this.options = options;
   }
 
+  /** Final blocks were replaced: what was over may not be. */
+  forget(): void {
+    this.closed.clear();
+    this.refused.clear();
+  }
+
   /** Does all that can be done now, one transaction after the other. Throws what L2 throws. */
   async step(): Promise<void> {
     for (const [key, book] of trieEntries(this.options.index.books().channels)) {
@@ -91,7 +97,7 @@ export class Justice {
   private async register(channel: number, book: Proved): Promise<void> {
     const { l2, leases } = this.options;
     for (const [, { payee }] of trieEntries(book.claims)) {
-      if (!(await l2.isRegistered(payee))) continue;
+      if ((await l2.payeeId(payee)) === undefined) continue;
       const shortfall = shortfallOf(book, payee, await l2.lane(channel, payee));
       if (shortfall === undefined) continue;
       const { entries, top, overlap, shown } = shortfall;

@@ -5,7 +5,7 @@
  * nothing is paid twice and nothing is forgotten. A row that the vault skips is reported and, unless something about
  * its channel changes, not sent again.
  */
-import { fromHex, toHex } from '../../protocol/bytes.ts';
+import { equalBytes, fromHex, toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { height } from '../../protocol/integers.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
@@ -17,10 +17,12 @@ import {
   rowOf,
   type SettledView,
 } from '../batch/batch.ts';
-import { entryId, findEntry, namedEntry, topOf } from '../intake/books.ts';
-import type { Books, Entry } from '../intake/state.ts';
+import { entryId, findEntry, namedEntry } from '../intake/books.ts';
+import type { Books } from '../intake/state.ts';
 import { bytesKey, trieEntries } from '../intake/trie.ts';
 import { creditRowsMax, nonceGapBlocks, replacementsMax } from '../limits.ts';
+import { type Bid, nextBid } from './bids.ts';
+import { LaneView } from './lane-view.ts';
 import type { Logger } from '../log.ts';
 import type { HubRecord, RecordOf } from '../ledger/records.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -35,6 +37,10 @@ export interface SettleOptions {
   readonly l2: L2;
   readonly registry: Registry;
   readonly lanesMax: number;
+  /** Smallest rise of a lane that is worth its gas, units. */
+  readonly laneMin: number;
+  /** The most that a transaction offers, wei a gas. */
+  readonly feeMax: bigint;
   /** Only what was fsynced is settled. */
   readonly index: Index;
   /** Appends to the ledger; resolves when durable. */
@@ -75,12 +81,24 @@ export class SettleLoop {
   private rowsMax: number;
   /** Height at which the open batch was first seen to wait behind a nonce that nobody used. */
   private gapSince: number | undefined;
+  /** The newest offer, the height at which it was first seen to wait, and whether a node said it is too little. */
+  private offer: { readonly transaction: Uint8Array; readonly since: number; isRefused: boolean } | undefined;
+  /** What waits on lanes. */
+  readonly lanes: LaneView;
   /** Channel of the last row that was settled: the next plan starts behind it. */
   private after: number | undefined;
 
   constructor(options: SettleOptions) {
     this.options = options;
     this.rowsMax = options.lanesMax;
+    this.lanes = new LaneView(options.registry, options.index, options.laneMin);
+  }
+
+  /** Final blocks were replaced: what L2 said of credits and refused rows has to be asked again. */
+  forget(): void {
+    this.credited.clear();
+    this.refused.clear();
+    this.affordable.clear();
   }
 
   /** A record of the ledger at the start. */
@@ -146,24 +164,41 @@ export class SettleLoop {
     }
     const free = await l2.nonceAt(newest.height);
     if (this.isBehindGap(free < open.nonce, newest.height)) return this.signAgain(open, free);
-    const { maxFee, priorityFee } = l2.feesOf(open.raw);
-    // Nodes take a replacement only when it offers a tenth more in both figures.
-    const priorityFeeMin = (priorityFee * 9n) / 8n + 1n;
-    const mayReplace = this.history.earlier.length < replacementsMax;
-    if (mayReplace && newest.baseFee > maxFee)
-      return this.replace(open, { feeMin: 2n * maxFee, priorityFeeMin }, 'gas became dearer');
+    const { isRefused, since } = this.offerOf(open, newest.height);
+    const suggested = await l2.fees();
+    const offered = l2.feesOf(open.raw);
+    const state = { offered, suggested, baseFee: newest.baseFee, isRefused, blocks: newest.height - since };
+    let bid: Bid | undefined;
+    let trouble: unknown;
     try {
-      await l2.submit(open.raw);
+      bid = nextBid(state, this.options.feeMax);
+      if (bid !== undefined && this.history.earlier.length >= replacementsMax) trouble = stuck(open);
     } catch (error) {
-      // Something else of the account waits in the node with the same nonce.
-      if (!mayReplace || !isError(error, 'l2_underpriced')) throw error;
-      return this.replace(
-        open,
-        { feeMin: (maxFee * 9n) / 8n + 1n, priorityFeeMin },
-        'the node holds another transaction of its nonce',
-      );
+      trouble = error;
     }
+    if (bid !== undefined && trouble === undefined) return this.replace(open, bid, bid.why);
+    // What was signed is sent on, whatever is wrong: gas may become cheap again, and a node may have forgotten it.
+    await this.submit(open);
+    if (trouble !== undefined) throw trouble;
     return 'sent';
+  }
+
+  /** What is known of the newest transaction of the open batch. */
+  private offerOf({ transaction }: RecordOf<'batchIntent'>, at: number) {
+    if (this.offer === undefined || !equalBytes(this.offer.transaction, transaction))
+      this.offer = { transaction, since: at, isRefused: false };
+    return this.offer;
+  }
+
+  /** Hands the transaction in. That it offers too little is remembered: the next one offers more. */
+  private async submit({ transaction, raw }: RecordOf<'batchIntent'>): Promise<void> {
+    try {
+      await this.options.l2.submit(raw);
+    } catch (error) {
+      if (!isError(error, 'l2_underpriced')) throw error;
+      const { newest } = await this.options.l2.newest();
+      this.offer = { transaction, since: this.offer?.since ?? newest.height, isRefused: true };
+    }
   }
 
   /**
@@ -185,13 +220,8 @@ export class SettleLoop {
    */
   private async signAgain(open: RecordOf<'batchIntent'>, nonce: number): Promise<'sent'> {
     this.gapSince = undefined;
-    try {
-      return await this.replace(open, { nonce }, 'a reorganisation left a gap before its nonce');
-    } catch (error) {
-      // The node still holds what was taken back: it will be mined, and the gap with it.
-      if (!isError(error, 'l2_underpriced')) throw error;
-      return 'sent';
-    }
+    // If the node still holds what was taken back, it refuses this one, and mines that one and the gap with it.
+    return this.replace(open, { nonce }, 'a reorganisation left a gap before its nonce');
   }
 
   /** The same rows signed anew: for more, when what was signed is too cheap, or with another nonce. */
@@ -203,10 +233,12 @@ export class SettleLoop {
     const { l2, log, index } = this.options;
     const books = index.books();
     const rows = open.rows.map((reference) => this.row(books, reference));
-    const { raw, hash, nonce } = await l2.prepareSettle(rows, { nonce: open.nonce, ...change });
-    await this.record({ ...open, nonce, transaction: fromHex(hash, 32), raw });
+    const { feeMax } = this.options;
+    const { raw, hash, nonce } = await l2.prepareSettle(rows, { nonce: open.nonce, feeMax, ...change });
+    const intent = { ...open, nonce, transaction: fromHex(hash, 32), raw };
+    await this.record(intent);
     log.info({ batch: open.batch, transaction: hash, why }, 'batch signed again');
-    await l2.submit(raw);
+    await this.submit(intent);
     return 'sent';
   }
 
@@ -230,10 +262,12 @@ export class SettleLoop {
     const books = this.options.index.books();
     const rows = open.rows.map((reference) => this.row(books, reference));
     const { transaction, gas } = receipt;
-    const outcomes = decodeOutcomes(rows, receipt.outcomes!);
+    // One look at them for all rows: a full batch has a thousand.
+    const ofRow = rows.map((): Outcome[] => []);
+    for (const outcome of decodeOutcomes(rows, receipt.outcomes!)) ofRow[outcome.row]!.push(outcome);
     const skipped = new Set<number>();
     for (const [index, reference] of open.rows.entries()) {
-      const own = outcomes.filter((outcome) => outcome.row === index);
+      const own = ofRow[index]!;
       const moved = own.reduce((sum, outcome) => sum + outcome.moved, 0);
       const { credited } = reference;
       const left = own.find(({ done }) => !done) ?? (this.isBehind(reference, own[0]) ? own[0] : undefined);
@@ -259,27 +293,44 @@ export class SettleLoop {
   private isBehind({ entry, k }: RowReference, outcome: Outcome | undefined): boolean {
     if (outcome?.reason !== 'stale') return false;
     const { channel, payee, paid, stream } = namedEntry(this.options.index.books(), entry);
-    return paid + k * (stream?.tickValue ?? 0) > this.settled(channel, bytesKey(payee));
+    return paid + k * (stream?.tickValue ?? 0) > this.lanes.settled(channel, bytesKey(payee));
   }
 
   // ---- the next transaction ----
 
   private async plan(): Promise<PlannedRow[]> {
-    const { signing, registry } = this.options;
+    const { signing, log } = this.options;
     const books = this.options.index.books();
-    const { payees } = registry.state;
+    for (const { payee, units } of this.lanes.newlyUnregistered())
+      log.warn(
+        { payee, units, remedy: "Call the vault's registerPayee for it; anybody may." },
+        'a payee without an id on L2 is not settled',
+      );
     const view: SettledView = {
-      settled: (channel, payee) => this.settled(channel, payee),
-      registered: (payee) => payees[`0x${payee}`] !== undefined,
+      settled: (channel, payee) => this.lanes.settled(channel, payee),
+      least: (channel) => this.lanes.least(channel),
+      registered: (payee) => this.lanes.isRegistered(payee),
       credited: (voucher) => this.credited.get(voucher),
       blocked: (reference) => this.isRefused(books, reference),
     };
+    const isQuiet = planRows(signing, books, view, 1, this.after).length === 0;
+    if (isQuiet && !this.hasQuestions(books)) return [];
+    // Before anything else is asked: a freeze may last for days, and each plan in it costs the same.
+    await this.checkFreeze();
     await this.askBalances(books);
     for (;;) {
       const askedAll = await this.askCredits(books);
       const planned = planRows(signing, books, view, this.rowsMax, this.after);
       if (planned.length > 0 || askedAll) return planned;
     }
+  }
+
+  /** Is there anything that only L2 can tell before it is known whether there is something to settle? */
+  private hasQuestions(books: Books): boolean {
+    for (const { reason } of this.refused.values()) if (reason === 'payee_short') return true;
+    for (const [, book] of trieEntries(books.channels))
+      for (const [key] of trieEntries(book.countersigned)) if (!this.credited.has(key)) return true;
+    return false;
   }
 
   /**
@@ -299,18 +350,8 @@ export class SettleLoop {
     return true;
   }
 
-  /** Units that L2 has settled on a lane, as far as the watch has seen. */
-  private settled(channel: number, payee: string): number {
-    return this.options.registry.state.heads[String(channel)]?.settled[`0x${payee}`]?.paid ?? 0;
-  }
-
-  /** Is the lane of a voucher settled to less than it claims? */
-  private isOpen(entry: Entry): boolean {
-    return topOf(entry) > this.settled(entry.channel, bytesKey(entry.payee));
-  }
-
   private async sign(planned: readonly PlannedRow[]): Promise<'sent' | 'finished'> {
-    const { signing, l2, log } = this.options;
+    const { signing, log } = this.options;
     const all = planned.map(({ entry, reference }) => rowOf(signing, entry, reference));
     const prepared = await this.prepare(all);
     if (prepared === undefined) {
@@ -322,16 +363,10 @@ export class SettleLoop {
     const rows = planned.slice(0, prepared.rows).map(({ reference }) => reference);
     this.more = planned.length >= this.rowsMax || rows.length < planned.length;
     const { nextBatch: batch } = this.history;
-    await this.record({
-      type: 'batchIntent',
-      batch,
-      transaction: fromHex(hash, 32),
-      nonce,
-      raw,
-      rows,
-    });
+    const intent = { type: 'batchIntent', batch, transaction: fromHex(hash, 32), nonce, raw, rows } as const;
+    await this.record(intent);
     log.info({ batch, transaction: hash, rows: rows.length }, 'batch signed');
-    await l2.submit(raw);
+    await this.submit(intent);
     return 'sent';
   }
 
@@ -340,21 +375,27 @@ export class SettleLoop {
    * `vault_frozen` while it would refuse any.
    */
   private async prepare(all: readonly Row[]): Promise<(Prepared & { readonly rows: number }) | undefined> {
-    const { l2 } = this.options;
+    const { l2, feeMax } = this.options;
     try {
       const rows = await l2.fitting(all);
-      return { ...(await l2.prepareSettle(rows)), rows: rows.length };
+      return { ...(await l2.prepareSettle(rows, { feeMax })), rows: rows.length };
     } catch (error) {
       if (!isError(error, 'l2_reverted')) throw error;
-      const until = await l2.frozenUntil();
-      if (until === undefined) return undefined;
-      throw new SundialError('vault_frozen', 'the vault is frozen by its guardian', {
-        severity: 'call',
-        remedy:
-          'Nothing is lost: vouchers stay in the ledger, and settling goes on by itself when the freeze ends.',
-        facts: { until },
-      });
+      await this.checkFreeze();
+      return undefined;
     }
+  }
+
+  /** Throws `vault_frozen` while the vault takes nothing. */
+  private async checkFreeze(): Promise<void> {
+    const until = await this.options.l2.frozenUntil();
+    if (until === undefined) return;
+    throw new SundialError('vault_frozen', 'the vault is frozen by its guardian', {
+      severity: 'call',
+      remedy:
+        'Nothing is lost: vouchers stay in the ledger, and settling goes on by itself when the freeze ends.',
+      facts: { until },
+    });
   }
 
   /** A batch that reverts as a whole: the next is half as long, and a single row is given up and reported. */
@@ -400,6 +441,7 @@ export class SettleLoop {
     const left = new Map<string, number>();
     for (const [key, { reason, row }] of this.refused) {
       if (reason !== 'payee_short' || row.credited === undefined) continue;
+      if (left.size >= creditRowsMax) break;
       const { key: voucher, payee } = namedEntry(books, row.entry);
       const balance = left.get(bytesKey(payee)) ?? (await this.options.l2.balance(payee));
       const wanted = row.credited - (this.credited.get(voucher) ?? 0);
@@ -421,14 +463,16 @@ export class SettleLoop {
     await this.options.append(record);
     this.history = applyBatchRecord(this.history, record);
   }
-
-  /** Lanes that could be settled now, for the status page. */
-  waiting(): number {
-    let lanes = 0;
-    const books = this.options.index.books();
-    for (const [, book] of trieEntries(books.channels)) {
-      for (const [, claim] of trieEntries(book.claims)) if (this.isOpen(claim)) lanes += 1;
-    }
-    return lanes;
-  }
 }
+
+/** Signed again as often as it may be, and still not mined: somebody has to look. */
+const stuck = ({ batch, nonce }: RecordOf<'batchIntent'>): SundialError =>
+  new SundialError(
+    'settlement_stuck',
+    `batch ${batch} was signed ${replacementsMax + 1} times and is not mined`,
+    {
+      severity: 'call',
+      remedy: `Look at the settlement account on the chain. What was signed is sent on; to free the way, send any transaction of that account with nonce ${nonce} yourself: the hub sees it and plans anew.`,
+      facts: { batch, nonce },
+    },
+  );

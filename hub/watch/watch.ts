@@ -1,13 +1,13 @@
 /**
  * L2 as the hub sees it: the newest block (the only time it signs), and the vault's events at finality, turned into
  * channel heads. Each block range is read once and stored together with how far it was read, so that a crash neither
- * skips an event nor counts it twice. Start with `Watch.look`.
+ * skips an event nor counts it twice. Each look is compared with what was believed before: the chain and the vault are
+ * the pinned ones (pinned.ts), final blocks follow final blocks (replaced.ts), and the newest is dated as this machine's
+ * clock has it. Start with `Watch.look`.
  */
-import { fromHex, toHex } from '../../protocol/bytes.ts';
-import { SundialError, unreachable } from '../../protocol/errors.ts';
+import { fromHex } from '../../protocol/bytes.ts';
+import { SundialError } from '../../protocol/errors.ts';
 import {
-  type Amount,
-  amount,
   type ChannelId,
   channelId,
   type Height,
@@ -15,15 +15,30 @@ import {
   type Seconds,
   seconds,
 } from '../../protocol/integers.ts';
+import { isError } from '../errors.ts';
 import type { ChannelFacts } from '../intake/state.ts';
-import { watchBlocksMax } from '../limits.ts';
-import type { L2, L2Event } from '../ports.ts';
-import type { ChannelHead, Registry, RegistryPatch, RegistryState } from '../registry/registry.ts';
+import { watchBlocks, watchStoredEvery } from '../limits.ts';
+import type { Block, L2 } from '../ports.ts';
+import type { ChannelHead, Registry, RegistryPatch } from '../registry/registry.ts';
+import { finalsPatch, torn } from './finals.ts';
+import { factsOf, headsPatch, movedLanes, movedTo, readHead, type SettledLane } from './heads.ts';
+import { checkPinned } from './pinned.ts';
+import { rereadAll } from './replaced.ts';
+
+/** The machine's clock, and how far it may be from the chain's, both in seconds. */
+export interface WatchClock {
+  nowSeconds(): number;
+  readonly clockError: number;
+}
 
 /** Whom the watch tells. */
 export interface WatchEvents {
   /** The newest block, when all final events up to it are told. */
   block(at: Seconds, height: Height): void;
+  /** What L2 shows contradicts what it showed before, or the clock: no lease until the next `block`. */
+  doubt(error: SundialError): void;
+  /** What was final was taken back: what is remembered besides the registry has to be asked again. */
+  replaced(error: SundialError): void;
   /** A channel as it stands at finality. */
   channel(channel: ChannelId, facts: ChannelFacts): void;
   /** A payee that has an id now. */
@@ -32,209 +47,184 @@ export interface WatchEvents {
   settled(lane: SettledLane): void;
 }
 
-/** A lane that L2 settled further. */
-export interface SettledLane {
-  readonly channel: ChannelId;
-  readonly payee: Uint8Array;
-  /** Units settled on the lane in all. */
-  readonly paid: Amount;
-  readonly transaction: Uint8Array;
-}
-
-/** What the registry knows of a channel, as the intake takes it. */
-export function factsOf(head: ChannelHead): ChannelFacts {
-  return {
-    payer: fromHex(head.payer, 20),
-    deposited: amount(head.deposit),
-    spendable: amount(Math.max(0, head.deposit + head.credited - head.bond)),
-    exiting: head.exiting,
-    slashed: head.slashed,
-  };
+/** What the watch works on. */
+export interface WatchOptions {
+  readonly l2: L2;
+  readonly registry: Registry;
+  /** First block that can hold events of the vault. */
+  readonly startBlock: number;
+  readonly clock: WatchClock;
+  readonly events: WatchEvents;
 }
 
 /** Looks at L2, and tells what is new there, each final block once. */
 export class Watch {
-  private readonly l2: L2;
-  private readonly registry: Registry;
-  private readonly startBlock: number;
-  private readonly events: WatchEvents;
+  private readonly options: WatchOptions;
   /** Height that the disk knows: behind it blocks without events are read again. */
   private storedHeight: number;
+  /** Blocks that are asked for at once: as many as the node gave last, and more when it gave all. */
+  private span: number = watchBlocks.first;
+  /** The chain was compared with the pinned one since the last failure. */
+  private isPinned = false;
+  /** How far a look has come, while there is more than one range to read. */
+  reading: { readonly at: number; readonly to: number } | undefined;
   /** Newest block seen, or undefined before the first. */
   newest: { readonly height: number; readonly at: number } | undefined;
 
-  constructor(l2: L2, registry: Registry, startBlock: number, events: WatchEvents) {
-    this.l2 = l2;
-    this.storedHeight = registry.state.watched.height;
-    this.registry = registry;
-    this.startBlock = startBlock;
-    this.events = events;
+  constructor(options: WatchOptions) {
+    this.options = options;
+    this.storedHeight = options.registry.state.watched.height;
   }
 
   /** Height up to which all events are known and stored. */
   get finalHeight(): number {
-    return this.registry.state.watched.height;
+    return this.options.registry.state.watched.height;
   }
 
   /** Tells what an earlier run stored; L2 need not be in reach. */
   restore(): void {
-    const { heads, payees } = this.registry.state;
-    for (const payee of Object.keys(payees)) this.events.payee(fromHex(payee, 20));
-    for (const [channel, head] of Object.entries(heads)) {
-      this.events.channel(channelId(Number(channel)), factsOf(head));
-    }
+    const { registry, events } = this.options;
+    const { heads, payees } = registry.state;
+    for (const payee of Object.keys(payees)) events.payee(fromHex(payee, 20));
+    for (const [channel, head] of Object.entries(heads))
+      events.channel(channelId(Number(channel)), factsOf(head));
   }
 
   /**
    * Reads the newest block and all final events since the last look. Throws what L2 throws while it is away, and
    * `chain_behind` while the node shows less than was final already: leases end with the time that it then doesn't tell.
+   * `chain_changed`, `vault_changed` and `clock_differs` end them at once.
    */
   async look(): Promise<void> {
-    const { newest, final } = await this.l2.newest();
-    if (newest.height < this.finalHeight)
-      throw new SundialError(
-        'chain_behind',
-        `L2 is at block ${newest.height}; ${this.finalHeight} was final`,
-        {
-          severity: 'call',
-          remedy: 'Wait until the node has caught up, or correct chain.rpcUrl when it began another chain.',
-          facts: { height: newest.height, finalHeight: this.finalHeight },
-        },
-      );
-    let from = Math.max(this.finalHeight + 1, this.startBlock);
-    while (from <= final.height) {
-      const to = Math.min(from + watchBlocksMax - 1, final.height);
-      await this.readRange(from, to, final.height);
-      from = to + 1;
+    try {
+      await this.lookOnce();
+    } catch (error) {
+      this.isPinned = false;
+      if (DOUBTS.some((code) => isError(error, code))) this.options.events.doubt(error as SundialError);
+      throw error;
     }
-    this.newest = { height: newest.height, at: newest.at };
-    // Last, so that nothing dated by this block is signed before its final events are known.
-    this.events.block(seconds(newest.at), height(newest.height));
   }
 
-  /** `final`: where channels are looked at. Most nodes keep only the newest states, so not at `to`. */
-  private async readRange(from: number, to: number, final: number): Promise<void> {
-    const events = await this.l2.events(from, to);
+  private async lookOnce(): Promise<void> {
+    const { l2, registry, startBlock, events } = this.options;
+    if (!this.isPinned) await checkPinned(l2, registry);
+    this.isPinned = true;
+    const { newest, final } = await l2.newest();
+    if (newest.height < this.finalHeight) throw behind(newest.height, this.finalHeight);
+    const { watched } = registry.state;
+    const { hash } = watched;
+    if (final.height === watched.height && hash !== undefined && final.hash !== hash)
+      await this.startOver(final);
+    let from = Math.max(this.finalHeight + 1, startBlock);
+    while (from <= final.height) {
+      const to = Math.min(from + this.span - 1, final.height);
+      from = (await this.readRange(from, to, final)) + 1;
+      this.reading = from <= final.height ? { at: from, to: final.height } : undefined;
+    }
+    this.checkTime(newest);
+    this.newest = { height: newest.height, at: newest.at };
+    // Last, so that nothing dated by this block is signed before its final events are known.
+    events.block(seconds(newest.at), height(newest.height));
+  }
+
+  /** Reads events and answers how far. Channels are looked at in `final`: most nodes keep only the newest states. */
+  private async readRange(from: number, to: number, final: Block): Promise<number> {
+    const { l2, registry, events: told } = this.options;
+    const { events, parent, last } = await l2.events(from, to);
+    const { watched } = registry.state;
+    if (from === watched.height + 1 && watched.hash !== undefined && parent !== watched.hash) {
+      await this.startOver(final);
+      return final.height;
+    }
+    if (last.height === final.height && last.hash !== final.hash) throw torn(final.height);
+    this.span =
+      last.height === to
+        ? Math.min(2 * this.span, watchBlocks.most)
+        : Math.max(watchBlocks.least, last.height - from + 1);
     const moved = events.flatMap(movedLanes);
     const changed = new Set(
       events.flatMap((event) => (event.type === 'channelChanged' ? event.channel : [])),
     );
     for (const { channel } of moved) changed.add(channel);
     const views = new Map<number, ChannelHead>();
-    for (const channel of changed) views.set(channel, await readHead(this.l2, channel, final));
-    const { at } = await this.l2.blockAt(to);
-    const watched = { height: to, at };
+    for (const channel of changed) views.set(channel, await readHead(l2, channel, final.height));
+    const read = {
+      watched: { height: last.height, at: last.at, hash: last.hash },
+      finals: finalsPatch(registry.state.finals, last),
+    };
     // Blocks without events may be read again after a crash: their height is stored now and then.
-    if (events.length === 0 && to - this.storedHeight < watchBlocksMax)
-      return this.registry.note({ watched });
+    if (events.length === 0 && last.height - this.storedHeight < watchStoredEvery) {
+      registry.note(read);
+      return last.height;
+    }
     const payees = events.flatMap((event) => (event.type === 'payeeRegistered' ? [event] : []));
     const registered = Object.fromEntries(payees.map(({ account, payee }) => [account, payee]));
-    const lanes = movedTo(this.registry.state, registered, views, moved);
-    const stored = this.registry.update({
-      watched,
+    const lanes = movedTo(registry.state, registered, views, moved);
+    const stored = registry.update({
+      ...read,
       payees: registered,
       heads: headsPatch(views, lanes),
     } as RegistryPatch);
-    for (const { account } of payees) this.events.payee(fromHex(account, 20));
-    for (const channel of views.keys()) {
-      this.events.channel(channelId(channel), factsOf(this.registry.state.heads[String(channel)]!));
-    }
-    for (const lane of lanes) this.events.settled(lane);
+    for (const { account } of payees) told.payee(fromHex(account, 20));
+    for (const channel of views.keys())
+      told.channel(channelId(channel), factsOf(registry.state.heads[String(channel)]!));
+    for (const lane of lanes) told.settled(lane);
     // Told before it is stored: it can be read again, and a full disk must not hide a deposit until the next start.
     await stored;
-    this.storedHeight = to;
+    this.storedHeight = last.height;
+    return last.height;
+  }
+
+  /** What was final is not: all that is known of L2 is read again, and counts from `final` on. */
+  private async startOver(final: Block): Promise<void> {
+    const { l2, registry, startBlock, events } = this.options;
+    const { watched } = registry.state;
+    const error = new SundialError(
+      'final_replaced',
+      `block ${watched.height} was final and is another one now`,
+      {
+        severity: 'call',
+        remedy:
+          'The hub reads L2 anew and settles again what is gone. Raise chain.finalityBlocks, or leave it out where the chain says what is final; ask what happened to the chain.',
+        facts: { height: watched.height, was: watched.hash!, now: final.hash },
+      },
+    );
+    events.doubt(error);
+    l2.forget();
+    const { patch, channels, payees } = await rereadAll(l2, registry.state, startBlock, final);
+    const stored = registry.update(patch);
+    for (const account of payees) events.payee(fromHex(account, 20));
+    for (const channel of channels)
+      events.channel(channelId(channel), factsOf(registry.state.heads[String(channel)]!));
+    events.replaced(error);
+    await stored;
+    this.storedHeight = final.height;
+  }
+
+  /** The hub signs L2's time, so it must be a time: a block that the machine's clock contradicts dates nothing. */
+  private checkTime(newest: Block): void {
+    const { clock } = this.options;
+    const now = clock.nowSeconds();
+    if (Math.abs(newest.at - now) <= clock.clockError) return;
+    throw new SundialError(
+      'clock_differs',
+      `block ${newest.height} is dated ${newest.at}, this machine's clock says ${now}`,
+      {
+        severity: 'call',
+        remedy:
+          "Correct the machine's clock, or the node: until they agree within timing.clockError no time is signed and nothing leased.",
+        facts: { height: newest.height, at: newest.at, now, clockError: clock.clockError },
+      },
+    );
   }
 }
 
-async function readHead(l2: L2, channel: number, at: number): Promise<ChannelHead> {
-  const view = await l2.channel(channel, at);
-  return {
-    payer: view.payer.toLowerCase(),
-    owner: view.owner.toLowerCase(),
-    deposit: view.deposited,
-    bond: view.bond,
-    credited: view.credited,
-    exiting: view.exitReady !== 0 || view.deposited === 0,
-    slashed: view.slashed,
-    settled: {},
-  };
-}
+/** What a look may find that no node of a sound chain shows. */
+const DOUBTS = ['chain_changed', 'vault_changed', 'chain_mismatch', 'clock_differs', 'l2_disagrees'] as const;
 
-/** What one event raised a lane by. */
-interface Moved {
-  readonly channel: number;
-  readonly payeeId: number;
-  readonly moved: number;
-  readonly transaction: `0x${string}`;
-}
-
-/** Every lane that an event raised, whoever sent it: a settlement, or what a payee got after a proved fraud. */
-function movedLanes(event: L2Event): Moved[] {
-  const { transaction } = event;
-  switch (event.type) {
-    case 'batchSettled':
-      // Other people's rows aren't known, their outcomes are. A credit changes the channel but takes nothing off the lane.
-      return event.outcomes
-        .filter(({ moved }) => moved > 0)
-        .map(({ channel, payee, moved, credit }) => ({
-          channel,
-          payeeId: payee,
-          moved: credit ? 0 : moved,
-          transaction,
-        }));
-    case 'laneRaised': {
-      const { channel, payee, moved } = event;
-      return moved > 0 ? [{ channel, payeeId: payee, moved, transaction }] : [];
-    }
-    // Announcements, keys, settlers and releases move no lane.
-    case 'payeeRegistered':
-    case 'channelChanged':
-    case 'announced':
-    case 'executed':
-    case 'hubKeyAdded':
-    case 'hubKeyRevoked':
-    case 'settler':
-    case 'leasesReleased':
-      return [];
-    default:
-      return unreachable(event);
-  }
-}
-
-/** Where the raised lanes stand, by what the registry and these events know of payees. */
-function movedTo(
-  { payees, heads }: RegistryState,
-  registered: Readonly<Record<string, number>>,
-  views: ReadonlyMap<number, ChannelHead>,
-  moved: readonly Moved[],
-): SettledLane[] {
-  const accounts = new Map(
-    [...Object.entries(payees), ...Object.entries(registered)].map(([account, id]) => [id, account]),
-  );
-  const lanes = new Map<string, SettledLane>();
-  for (const { channel, payeeId, moved: units, transaction } of moved) {
-    const account = accounts.get(payeeId);
-    if (account === undefined || !views.has(channel) || units === 0) continue;
-    const key = `${channel}/${account}`;
-    const before = lanes.get(key)?.paid ?? heads[String(channel)]?.settled[account]?.paid ?? 0;
-    lanes.set(key, {
-      channel: channelId(channel),
-      payee: fromHex(account, 20),
-      paid: amount(before + units),
-      transaction: fromHex(transaction, 32),
-    });
-  }
-  return [...lanes.values()];
-}
-
-/** The heads as they are now; `settled` names only the lanes that rose. */
-function headsPatch(
-  views: ReadonlyMap<number, ChannelHead>,
-  lanes: readonly SettledLane[],
-): Record<string, ChannelHead> {
-  const heads: Record<string, ChannelHead> = {};
-  for (const [channel, view] of views) heads[String(channel)] = { ...view, settled: {} };
-  for (const { channel, payee, paid, transaction } of lanes)
-    heads[String(channel)]!.settled[toHex(payee)] = { paid, transaction: toHex(transaction) };
-  return heads;
-}
+const behind = (height: number, finalHeight: number): SundialError =>
+  new SundialError('chain_behind', `L2 is at block ${height}; ${finalHeight} was final`, {
+    severity: 'call',
+    remedy: 'Wait until the node has caught up, or correct chain.rpcUrl when it began another chain.',
+    facts: { height, finalHeight },
+  });

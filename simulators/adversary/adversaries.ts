@@ -8,6 +8,8 @@ import { WARMUP_MS } from '../fleet/timing.ts';
 import type { Random } from '../stage/world/random.ts';
 import { MINUTE } from '../stage/world/world.ts';
 import { planDuplicate } from './duplicate.ts';
+import { planOldTimes } from './old-times.ts';
+import { planOldUnknowns } from './old-unknowns.ts';
 import { planRelays } from './relay.ts';
 import { planReplays } from './replay.ts';
 
@@ -18,8 +20,11 @@ const ANSWERS: ReadonlySet<string> = new Set(['receipt', 'credit', 'tickAnswer']
 
 export function planAdversaries(simulation: Run): void {
   const { adversaries } = simulation.options.scenario;
+  const own = simulation.random.fork('adversaries');
   const drawn =
-    adversaries === 'swarm' ? drawAdversaries(simulation.random.fork('adversaries')) : adversaries;
+    adversaries === 'swarm'
+      ? drawAdversaries(own)
+      : adversaries.filter(({ kind, chance }) => chance === undefined || own.fork(kind).chance(chance));
   for (const adversary of drawn)
     for (let i = 0; i < adversary.count; i++) {
       const random = simulation.random.fork(`${adversary.kind} ${i}`);
@@ -27,7 +32,7 @@ export function planAdversaries(simulation: Run): void {
     }
 }
 
-/** Kinds that a run draws, in 1,000: most have one or two of the eleven. */
+/** Kinds that a run draws, in 1,000: most have one or two of the thirteen. */
 const DRAWN = 150;
 
 /** Draws who cheats: each kind is there or not, so that any two meet in some seed. */
@@ -69,6 +74,12 @@ function plan(simulation: Run, random: Random, adversary: Adversary, number: num
     }
     case 'relay':
       if (payer !== undefined) planRelays(simulation, random, payer, size);
+      return;
+    case 'oldTimes':
+      if (payer !== undefined) planOldTimes(simulation, random, payer);
+      return;
+    case 'oldUnknowns':
+      if (payer !== undefined) planOldUnknowns(simulation, random, payer);
       return;
     case 'hubBuries':
       // It goes on acknowledging for the second half of the time, and for good.

@@ -8,25 +8,10 @@ import type { TerminalActor } from '../fleet/actors.ts';
 import type { Run } from '../fleet/run.ts';
 import type { Random } from '../stage/world/random.ts';
 import { MINUTE, SECOND } from '../stage/world/world.ts';
+import { Memory } from './memory.ts';
 
-/** Messages kept: a few hours of a small fleet. The oldest goes. */
-const KEPT_MAX = 2000;
 /** Messages said again to each payer that taps. */
 const SAID_MOST = 12;
-
-class Memory {
-  private readonly kept: Message[] = [];
-  private next = 0;
-
-  keep(message: Message): void {
-    this.kept[this.next % KEPT_MAX] = message;
-    this.next += 1;
-  }
-
-  pick(random: Random): Message | undefined {
-    return this.kept.length === 0 ? undefined : random.pick(this.kept);
-  }
-}
 
 export function planReplays(simulation: Run, random: Random, terminal: TerminalActor): void {
   const { world, broker } = simulation;

@@ -1,6 +1,7 @@
 /** All checkers, in the order in which they are asked. */
 import { acknowledgedIsKept } from './acknowledged-is-kept.ts';
 import { approvedIsStored } from './approved-is-stored.ts';
+import { bondCovers } from './bond-covers.ts';
 import type { MakeChecker } from './checker.ts';
 import { conservation } from './conservation.ts';
 import { drains } from './drains.ts';
@@ -25,6 +26,7 @@ export const CHECKERS: readonly MakeChecker[] = [
   acknowledgedIsKept,
   equivocationProved,
   scopeIsSmall,
+  bondCovers,
   followsL2,
   paidOrAttributed,
   drains,

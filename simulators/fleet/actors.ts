@@ -67,6 +67,14 @@ const CERTIFICATE_SECONDS = 10 * 365 * 86_400;
 /** As device.ts opens them. */
 export const JOURNAL_BANKS = 2;
 
+const KIB = 1024;
+/** A payer's books at all limits of the protocol take 72 KiB. */
+export const PAYER_BANK_BYTES = 96 * KIB;
+
+/** A bank that holds a terminal's books at these limits, each lane with a stream and all that may come of it. */
+export const terminalBankBytes = ({ outboxMax, lanesMax }: Omit<TerminalLimits, 'capTotal'>): number =>
+  4 * KIB * Math.ceil((32 * KIB + 1280 * lanesMax + 512 * outboxMax) / (4 * KIB));
+
 /** What bounds the device, as boards bound theirs: the bytes of its flash, where a scenario gives it one that may fail. */
 function contextOf(signing: Signing, { key, flash }: DeviceOptions): Context {
   const context = { signing, self: key.address };
@@ -129,6 +137,8 @@ export function makeTerminal(
     payee: merchant.key.address,
     certificate: { expiresAt, signature: merchant.key.sign(signing.digest('Terminal', certified)) },
     capTotal: amount(limits.capTotal),
+    // In a run without scopes all merchants chose to take such leases.
+    wideMax: amount(limits.capTotal),
     outboxMax: limits.outboxMax,
     lanesMax: limits.lanesMax,
     entropyCertified: true,

@@ -4,7 +4,7 @@ import { toHex } from '../../protocol/bytes.ts';
 import type { Scenario } from '../scenarios/schema.ts';
 import { RamFlash } from '../stage/flash/ram-flash.ts';
 import type { SimulatedSuite } from '../stage/world/suite.ts';
-import { makePayer, makeTerminal, type Merchant } from './actors.ts';
+import { makePayer, makeTerminal, type Merchant, PAYER_BANK_BYTES, terminalBankBytes } from './actors.ts';
 import type { HubIdentity } from './hub-root.ts';
 import type { DeviceOptions, Surroundings } from './device.ts';
 import { Fleet, type FleetGround, surroundingsOf } from './fleet.ts';
@@ -49,7 +49,7 @@ class Builder {
     return Math.floor((number * this.fleet.districts) / this.counts[role]);
   }
 
-  private options(setup: Setup, realTimeClock: boolean, scheme: Scheme): DeviceOptions {
+  private options(setup: Setup, bankBytes: number, realTimeClock: boolean, scheme: Scheme): DeviceOptions {
     const { name, storage } = setup;
     const own = this.ground.random.fork(`device ${name}`);
     return {
@@ -58,6 +58,7 @@ class Builder {
       key: this.wanted.suite.key(own.fork('key').bytes(32), scheme),
       random: own.fork('entropy'),
       ...(storage === 'journal' && { flash: new RamFlash({ ...FLASH, seed: own.fork('flash').next() }) }),
+      bankBytes,
       driftPpm: own.between(-50, 50),
       realTimeClock,
     };
@@ -88,7 +89,7 @@ class Builder {
     const { outboxMax, lanesMax } = setup;
     const limits = { capTotal: CAP_TOTAL, outboxMax, lanesMax };
     const merchant = this.merchantFor(setup);
-    const options = this.options(setup, true, 'secp256k1');
+    const options = this.options(setup, terminalBankBytes(setup), true, 'secp256k1');
     this.fleet.add(makeTerminal(ground.signing, role, merchant, limits, hub, options, surroundings), setup);
   }
 
@@ -96,7 +97,7 @@ class Builder {
     const { ground, hub, surroundings, fleet, wanted } = this;
     const { clocklessPayers, deposit } = wanted.scenario;
     const scheme = ground.random.fork(`scheme ${setup.name}`).chance(setup.p256) ? 'p256' : 'secp256k1';
-    const options = this.options(setup, clocklessPayers !== true, scheme);
+    const options = this.options(setup, PAYER_BANK_BYTES, clocklessPayers !== true, scheme);
     const { channel } = this;
     this.channel += 1;
     ground.vault.open(channel, options.key.address, deposit * TOKEN);

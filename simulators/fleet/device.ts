@@ -26,8 +26,6 @@ import type { Recorder } from './recorder.ts';
 import { TapPort } from './tap-port.ts';
 
 const BANKS = { banks: 2 };
-/** Sound flash has room for the books of any device of the built-in scenarios; only what is written takes memory. */
-const SOUND_BYTES = 1024 * 1024;
 /** Events that one thing from outside may cause before something must be wrong: the longest real chain is a pack of 32 entries. */
 const EVENTS_MAX = 2000;
 
@@ -65,6 +63,8 @@ export interface DeviceOptions {
   readonly random: Random;
   /** The part that its journal stands on where flash fails; absent: one that never does. */
   readonly flash?: RamFlash;
+  /** Bytes of a bank of one that never fails: the longer a journal grows, the longer a start takes to read it. */
+  readonly bankBytes: number;
   /** Parts per million by which its timer runs fast. */
   readonly driftPpm: number;
   /** Its clock keeps running without power. */
@@ -140,7 +140,7 @@ export class Device<
     this.id = toHex(options.key.address).slice(2);
     this.random = options.random;
     this.flash = options.flash;
-    this.part = options.flash ?? new SoundFlash(SOUND_BYTES);
+    this.part = options.flash ?? new SoundFlash(BANKS.banks * options.bankBytes);
     this.clockRuns = options.realTimeClock;
     this.surroundings = surroundings;
     this.clockDue = clockDue;

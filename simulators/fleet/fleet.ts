@@ -7,7 +7,7 @@ import type { Scenario } from '../scenarios/schema.ts';
 import type { VaultModel } from '../stage/chain/vault.ts';
 import type { Random } from '../stage/world/random.ts';
 import { DAY, HOUR, MINUTE, type World } from '../stage/world/world.ts';
-import { makePayer, type Merchant, type PayerActor, type TerminalActor } from './actors.ts';
+import { makePayer, type Merchant, PAYER_BANK_BYTES, type PayerActor, type TerminalActor } from './actors.ts';
 import type { HubIdentity } from './hub-root.ts';
 import type { Setup } from './setups.ts';
 import type { AnyDevice, DeviceOptions, DeviceWatcher, Surroundings } from './device.ts';
@@ -110,6 +110,7 @@ export class Fleet {
       name,
       key: original.device.key.made,
       random: ground.random.fork(`device ${name}`),
+      bankBytes: PAYER_BANK_BYTES,
       driftPpm: 0,
       realTimeClock: true,
     };

@@ -30,7 +30,7 @@ import type { RefusalName } from '../../protocol/refusals.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
 import type { Chain } from '../stage/chain/chain.ts';
 import type { Outcome } from '../stage/chain/vault.ts';
-import { type NodeFaults, VirtualL2 } from '../stage/chain/virtual-l2.ts';
+import { type NodeFaults, soundNode, VirtualL2 } from '../stage/chain/virtual-l2.ts';
 import { VirtualDisk } from '../stage/disk/virtual-disk.ts';
 import type { Broker, HubEnd } from '../stage/network/broker.ts';
 import type { Random } from '../stage/world/random.ts';
@@ -73,6 +73,8 @@ export interface HubOptions {
 const POLL_MS = MINUTE;
 /** Rows of one settlement: what fits into a transaction's gas. */
 const LANES_MAX = 1000;
+/** Wei a gas: no bound that the chain of the simulator reaches. */
+const FEE_MAX = 10n ** 12n;
 /** How long a supervisor waits before it starts a hub again that did not come up. */
 const AGAIN_MS = 5 * SECOND;
 
@@ -92,6 +94,8 @@ export class SimulatedHub implements HubEnd {
   keyFails = false;
   /** Entries by digest that stand in the ledger for certain, with their position. */
   readonly durable = new Map<string, number>();
+  /** Positions of the ledger that were looked at for it. */
+  private noted = 0;
   gas = 0;
   batches = 0;
   lanesSettled = 0;
@@ -123,11 +127,7 @@ export class SimulatedHub implements HubEnd {
         watcher.batched(rows, outcomes, gas);
       },
     });
-    this.nodes = Array.from({ length: options.nodes }, () => ({
-      away: false,
-      behind: 0,
-      hidesEvents: false,
-    }));
+    this.nodes = Array.from({ length: options.nodes }, soundNode);
     broker.hub = this;
   }
 
@@ -177,6 +177,8 @@ export class SimulatedHub implements HubEnd {
       development: false,
       startBlock: 0,
       lanesMax: LANES_MAX,
+      laneMin: 1,
+      feeMax: FEE_MAX,
       chain: { pollMs: POLL_MS },
       batch: { everyMs: options.batchMs },
       beaconMs: options.beaconMs,
@@ -343,6 +345,9 @@ export class SimulatedHub implements HubEnd {
   }
 
   private onStored(record: HubRecord, position: number): void {
+    // What a start reads once more stands where it stood.
+    if (position < this.noted) return;
+    this.noted = position + 1;
     if (record.type !== 'entry') return;
     const digest = bytesKey(record.id);
     // The books' own text of the key: a copy for each of millions would be as large as the entry.

@@ -257,7 +257,7 @@ export class Simulation implements Run {
 
   /** Tells somebody every message that the hub sends, and every one that a device sends to it. */
   overhearHub(down: (message: Message) => void, up: (message: Message) => void): void {
-    this.broker.overhears = { down, up };
+    this.broker.overhear({ down, up });
   }
 
   cancel(terminal: TerminalActor): void {

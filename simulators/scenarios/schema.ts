@@ -29,6 +29,8 @@ export const ADVERSARIES = [
   'noReceipts',
   'replay',
   'relay',
+  'oldTimes',
+  'oldUnknowns',
   'hubWithholds',
   'hubBuries',
   'hubOverlends',
@@ -43,6 +45,7 @@ const adversary = z.strictObject({
     .max(100)
     .optional()
     .describe('copies, taps an hour, or how often a deposit is lent (5)'),
+  chance: share.min(1).optional().describe('seeds, in 1,000, in which they are there (all)'),
 });
 export type Adversary = z.infer<typeof adversary>;
 

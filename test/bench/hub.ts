@@ -137,6 +137,7 @@ async function intakeRate(pool: RecoverPool | undefined, key: SecureKey): Promis
       payer: address,
       deposited: amount(1e9),
       spendable: amount(8e8),
+      bond: amount(2e8),
       exiting: false,
       slashed: false,
     };

@@ -86,6 +86,7 @@ export class Workbench {
         certificateExpiresAt: expiresAt,
         certificateSignature: toHex(signature),
         capTotal: 2_000_000_000,
+        wideMax: 2_000_000_000,
         tickValue: 20_000,
         tickEnergyWh: 40,
         speed,

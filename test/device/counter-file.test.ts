@@ -5,18 +5,10 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CounterFile, makeElement, openElement } from '../../hardware/boards/node/secure-element.ts';
+import { codeOf } from '../errors.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sundial-counter-'));
 test.after(() => rmSync(folder, { recursive: true, force: true }));
-
-const codeOf = (work: () => unknown): string => {
-  try {
-    work();
-  } catch (error) {
-    return String((error as { code?: string }).code);
-  }
-  return 'done';
-};
 
 test('a write that was cut at any byte leaves the old value or the new one', () => {
   const path = join(folder, 'torn');

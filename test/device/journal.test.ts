@@ -1,8 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Journal, type JournalOptions, openJournal } from '../../device/journal/journal.ts';
-import { SundialError } from '../../protocol/errors.ts';
 import { FLASH_KINDS, numbersFrom, PowerCut, RamFlash } from '../../simulators/stage/flash/ram-flash.ts';
+import { codeOf, DONE } from '../errors.ts';
 
 const BANKS: JournalOptions = { banks: 3 };
 const GEOMETRY = { size: 12 * 1024, blockSize: 1024 };
@@ -15,16 +15,6 @@ const payloadOf = (n: number, length: number): Uint8Array => {
 };
 const numberOf = (payload: Uint8Array): number =>
   new DataView(payload.buffer, payload.byteOffset).getUint32(0, true);
-const codeOf = (action: () => unknown): string => {
-  try {
-    action();
-    return 'nothing thrown';
-  } catch (error) {
-    if (!(error instanceof SundialError)) throw error;
-    return error.code;
-  }
-};
-
 /** A log whose meaning is its last KEPT numbers, so that a snapshot is short. */
 const KEPT = 8;
 const append = (journal: Journal, kept: number[], n: number, length: number): void => {
@@ -91,7 +81,7 @@ function startOf(flash: RamFlash, change: (copy: RamFlash) => void): number[] | 
   const code = codeOf(() => {
     found = [...openJournal(copy, BANKS).replayed].map(numberOf);
   });
-  return code === 'nothing thrown' ? found : code;
+  return code === DONE ? found : code;
 }
 
 function eightRecords(): RamFlash {

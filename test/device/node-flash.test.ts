@@ -8,19 +8,11 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { FileFlash } from '../../hardware/boards/node/flash.ts';
+import { codeOf } from '../errors.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sundial-flash-'));
 test.after(() => rmSync(folder, { recursive: true, force: true }));
 const GEOMETRY = { size: 4096, blockSize: 1024 };
-
-const codeOf = (work: () => unknown): string => {
-  try {
-    work();
-    return 'done';
-  } catch (error) {
-    return String((error as { code?: string }).code);
-  }
-};
 
 test('bits only clear: a write that would set one is refused and changes nothing, in memory or in the file', () => {
   const path = join(folder, 'bits');

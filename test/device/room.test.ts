@@ -7,28 +7,19 @@ import * as assert from 'uvu/assert';
 import { payerDevice } from '../../device/devices.ts';
 import { journalIn, journalRoom } from '../../device/journal/capacity.ts';
 import { openJournal } from '../../device/journal/journal.ts';
-import { SundialError } from '../../protocol/errors.ts';
 import { amount } from '../../protocol/integers.ts';
 import { REVOCATIONS_MAX } from '../../protocol/limits.ts';
 import { payerLanesMax } from '../../protocol/machines/payer/room.ts';
 import { checkTerminalRoom, terminalLimits } from '../../protocol/machines/terminal/room.ts';
 import { RamFlash } from '../../simulators/stage/flash/ram-flash.ts';
 import { Till } from '../edges/till.ts';
+import { codeOf } from '../errors.ts';
 import { keys, payerSettings, signing } from '../protocol/bench.ts';
 
 const GEOMETRY = { size: 64 * 1024, blockSize: 4096 };
 const BANKS = 2;
 /** More than the flash holds, so that its bytes decide. */
 const MANY = { outboxMax: 1000, lanesMax: 1000 };
-const codeOf = (action: () => unknown): string => {
-  try {
-    action();
-    return 'nothing thrown';
-  } catch (error) {
-    if (!(error instanceof SundialError)) throw error;
-    return error.code;
-  }
-};
 const room = journalRoom(new RamFlash(GEOMETRY), BANKS);
 
 /** A till whose limits are above what its flash holds is refused at its start, so the flash is swapped behind it. */

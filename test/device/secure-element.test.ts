@@ -7,6 +7,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { COUNTER_MAX, simulatedSecureElement, witnessed } from '../../hardware/keys/secure-element.ts';
 import { KeyFault } from '../../hardware/keys/key-fault.ts';
+import { codeOfLater } from '../errors.ts';
 
 /** A counter in memory that notes the order in which it and others are written. */
 function counter(name: string, order: string[], value = 0) {
@@ -26,15 +27,6 @@ function counter(name: string, order: string[], value = 0) {
 
 const digest = new Uint8Array(32).fill(3);
 const secret = new Uint8Array(32).fill(7);
-const codeOf = async (work: () => Promise<unknown> | unknown): Promise<string> => {
-  try {
-    await work();
-    return 'done';
-  } catch (error) {
-    return String((error as { code?: string }).code);
-  }
-};
-
 test('the counter is spent first, and the witness follows before the signature leaves', async () => {
   const order: string[] = [];
   const [store, witness] = [counter('counter', order), counter('witness', order)];
@@ -50,9 +42,9 @@ test('a copy of one signature ago is refused', async () => {
   const element = witnessed(simulatedSecureElement(secret, store), witness);
   await element.sign(digest);
   store.value = 0;
-  assert.is(await codeOf(() => element.sign(digest)), 'counter_went_back');
+  assert.is(await codeOfLater(() => element.sign(digest)), 'counter_went_back');
   assert.is(
-    await codeOf(() => witnessed(simulatedSecureElement(secret, store), witness)),
+    await codeOfLater(() => witnessed(simulatedSecureElement(secret, store), witness)),
     'counter_went_back',
   );
 });
@@ -62,7 +54,7 @@ test('no signature leaves when the witness can not be stored, and the device ope
   const [store, witness] = [counter('counter', order), counter('witness', order)];
   const element = witnessed(simulatedSecureElement(secret, store), witness);
   witness.failing = true;
-  assert.is(await codeOf(() => element.sign(digest)), 'key_refused');
+  assert.is(await codeOfLater(() => element.sign(digest)), 'key_refused');
   witness.failing = false;
   const again = witnessed(simulatedSecureElement(secret, store), witness);
   await again.sign(digest);
@@ -77,19 +69,19 @@ test('a part that fails to sign leaves the witness at what it counted', async ()
     { ...inner, counter: 0, sign: () => Promise.reject(new KeyFault('key_refused', 'once')) },
     witness,
   );
-  assert.is(await codeOf(() => element.sign(digest)), 'key_refused');
+  assert.is(await codeOfLater(() => element.sign(digest)), 'key_refused');
   assert.is(witness.value, 0, 'or the part would be taken for an earlier copy of itself');
-  assert.is(await codeOf(() => witnessed(inner, witness).sign(digest)), 'done');
+  assert.is(await codeOfLater(() => witnessed(inner, witness).sign(digest)), 'done');
 });
 
 test('a key ends with its counter', async () => {
   const order: string[] = [];
   const store = counter('counter', order, COUNTER_MAX - 1);
   const element = simulatedSecureElement(secret, store);
-  assert.is(await codeOf(() => element.sign(digest)), 'done');
-  assert.is(await codeOf(() => element.sign(digest)), 'key_refused');
-  assert.is(await codeOf(() => element.sign(new Uint8Array(31))), 'digest_invalid');
-  assert.is(await codeOf(() => simulatedSecureElement(new Uint8Array(32), store)), 'key_invalid');
+  assert.is(await codeOfLater(() => element.sign(digest)), 'done');
+  assert.is(await codeOfLater(() => element.sign(digest)), 'key_refused');
+  assert.is(await codeOfLater(() => element.sign(new Uint8Array(31))), 'digest_invalid');
+  assert.is(await codeOfLater(() => simulatedSecureElement(new Uint8Array(32), store)), 'key_invalid');
 });
 
 test.run();

@@ -8,6 +8,7 @@ import * as assert from 'uvu/assert';
 import { BOARDS, fillBoard } from './boards.ts';
 import { damageImage, damageVitals, emptyTally, type Tally } from './damage.ts';
 import { cutImages, images } from './images.ts';
+import { poison } from './poison.ts';
 
 const all = await images();
 const sound = (tally: Tally): void => {
@@ -53,5 +54,12 @@ for (const board of BOARDS.filter(({ limits }) => limits.outboxMax < 100))
     assert.ok(filled.lanes >= board.limits.lanesMax, JSON.stringify(filled));
     assert.ok(filled.streams > 0 && filled.cuts > 0, JSON.stringify(filled));
   });
+
+test('late vouchers of customers with their own firmware never fill a till for good', async () => {
+  const { sent, taken, stuck, sold, offered } = await poison(150);
+  assert.is(stuck, 0);
+  assert.is(sold, offered, 'the till sells on');
+  assert.ok(taken > 20 && taken < sent, `${taken} of ${sent}`);
+});
 
 test.run();

@@ -1,9 +1,12 @@
 /**
- * npm run edges: what devices do at their limits and with damaged parts, every number counted by the run. A section is a
+ * npm run edges: what devices do at their limits and with damaged parts, and the hub with an L2 that lies; every number
+ * is counted by the run. A section is a
  * function that returns its facts and whether they are right; others join the table below.
  */
 import { BOARDS, type Filled, fillBoard } from './boards.ts';
 import { damageCounts } from './damage-run.ts';
+import { poison } from './poison.ts';
+import { l2Counts } from './l2-run.ts';
 
 interface Section {
   readonly ok: boolean;
@@ -45,11 +48,29 @@ async function damage(deep: boolean): Promise<Section> {
   return { ok, facts: { damage: counts }, lines: [`damage: ${line.join(', ')}`, ...wrong] };
 }
 
+async function poisoned(deep: boolean): Promise<Section> {
+  const counts = await poison(deep ? 3000 : 600);
+  const ok = counts.stuck === 0 && counts.taken > 0 && counts.sold === counts.offered;
+  const line = Object.entries(counts).map(([name, count]) => `${name} ${count}`);
+  return { ok, facts: { poison: counts }, lines: [`poison: ${line.join(', ')}`] };
+}
+
+async function l2(): Promise<Section> {
+  const { cases, wrong } = await l2Counts((done, of) => {
+    if (done % 10 === 0) process.stderr.write(`l2: ${done} of ${of}\n`);
+  });
+  const ok = wrong.length === 0 && cases >= 40;
+  const facts = { l2: { cases, wrong: wrong.length } };
+  return { ok, facts, lines: [`l2: cases ${cases}, wrong ${wrong.length}`, ...wrong] };
+}
+
 /** Sections by the name that --section takes; `journal` is a place of its own in the output. */
 const SECTIONS: Readonly<Record<string, { readonly under?: string; run(deep: boolean): Promise<Section> }>> =
   {
     boards: { under: 'journal', run: boards },
     damage: { under: 'journal', run: damage },
+    poison: { run: poisoned },
+    l2: { run: l2 },
   };
 
 function chosen(args: readonly string[]): readonly string[] {
@@ -74,6 +95,7 @@ for (const name of chosen(args)) {
   if (under === undefined) Object.assign(output, facts);
   else output[under] = { ...(output[under] as object | undefined), ...facts };
   if (!json) process.stdout.write(`${lines.join('\n')}\n`);
+  else if (!ok) process.stderr.write(`${lines.join('\n')}\n`);
 }
 process.stdout.write(json ? `${JSON.stringify(output)}\n` : output.ok === true ? 'ok\n' : 'NOT ok\n');
 process.exit(output.ok === true ? 0 : 1);

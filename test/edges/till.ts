@@ -125,6 +125,7 @@ export class Till {
         payee: payee.address,
         certificate: { expiresAt, signature: payee.sign(signing.digest('Terminal', named)) },
         capTotal: MOST,
+        wideMax: MOST,
         get outboxMax() {
           return limits.outboxMax;
         },

@@ -26,7 +26,14 @@ const seed = suite.keccak256(Uint8Array.of(3));
 const other = { payee: otherPayee, terminal: otherTerminal };
 
 function view(change: Partial<SettledView> = {}): SettledView {
-  return { settled: () => 0, registered: () => true, credited: () => 0, blocked: () => false, ...change };
+  return {
+    settled: () => 0,
+    least: () => 1,
+    registered: () => true,
+    credited: () => 0,
+    blocked: () => false,
+    ...change,
+  };
 }
 
 /** The plan in short: which seq, how many lanes are listed, how many ticks, and what is credited. */
@@ -50,6 +57,7 @@ test('busy channels leave the others their turn', async () => {
     payer: payer.address,
     deposited: amount(100),
     spendable: amount(80),
+    bond: amount(20),
     exiting: false,
     slashed: false,
   };
@@ -179,6 +187,20 @@ test('credits follow the settlements, and only what the payee signed beyond what
   ]);
   assert.equal(plan(bench, { settled: () => 100, credited: () => 60 }), []);
   assert.is(plan(bench, {}, 1).length, 1);
+});
+
+test('a lane that rose too little waits, unless its payee gives something back on it', async () => {
+  const bench = new Bench();
+  const bought = await tap({ seq: 1, amount: 100, spent: 100, paid: 100 });
+  bench.send(bought.bytes);
+  assert.equal(plan(bench, { least: () => 101 }), []);
+  assert.is(plan(bench, { least: () => 100 }).length, 1);
+  assert.equal(plan(bench, { least: () => 51, settled: () => 50 }), []);
+  assert.is(plan(bench, { least: () => 50, settled: () => 50 }).length, 1);
+  bench.send(await credit(bought, 60, payee, true));
+  assert.is(plan(bench, { least: () => 101 }).length, 2);
+  assert.equal(plan(bench, { least: () => 101, credited: () => 60 }), []);
+  assert.equal(plan(bench, { least: () => 101, settled: () => 100, credited: () => 60 }), []);
 });
 
 test('a credit on a voided voucher waits until a later one settles its lane, and is planned then', async () => {

@@ -169,6 +169,7 @@ test('a credit that its payee rightly refuses, as the payer is proved dishonest,
   const facts = {
     deposited: amount(100_000_000),
     spendable: amount(80_000_000),
+    bond: amount(20_000_000),
     exiting: false,
     slashed: false,
   };

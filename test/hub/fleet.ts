@@ -166,6 +166,7 @@ export function preparedState(): IntakeState {
         payer: payer.address,
         deposited: amount(100_000_000),
         spendable: amount(80_000_000),
+        bond: amount(20_000_000),
         exiting: false,
         slashed: false,
       },

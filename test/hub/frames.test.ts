@@ -123,7 +123,7 @@ async function put(disk: FaultyDisk, index: number, bytes: Uint8Array): Promise<
   await files.syncFolder();
 }
 
-const codeOf = async (work: Promise<unknown>): Promise<SundialError | undefined> => {
+const errorOf = async (work: Promise<unknown>): Promise<SundialError | undefined> => {
   try {
     await work;
     return undefined;
@@ -145,7 +145,7 @@ test('a file that is no longer than a header, and none, never held a record: it 
   const disk = freshDisk();
   await put(disk, 1, Buffer.concat([encodeHeader(0, SALT), encodeGroup(SALT, 0, [record(3, 1)])]));
   await put(disk, 2, record(headerBytes + 1, 0x41));
-  const error = await codeOf(openSegments(disk.files()));
+  const error = await errorOf(openSegments(disk.files()));
   assert.is(error?.code, 'ledger_corrupt');
   assert.is(error?.facts.file, segmentName(2));
   assert.equal(disk.names(), [segmentName(1), segmentName(2)], 'and nothing is removed');
@@ -162,7 +162,7 @@ test('files that begin before the one before them, or not at zero, are damage', 
     const groups = first === 0 ? [encodeGroup(SALT, 0, [record(3, 1)])] : [];
     await put(disk, 1, Buffer.concat([encodeHeader(first, SALT), ...groups]));
     if (second !== undefined) await put(disk, 2, encodeHeader(second, SALT + 1));
-    assert.is((await codeOf(openSegments(disk.files())))?.code, code, `${first}, ${second}`);
+    assert.is((await errorOf(openSegments(disk.files())))?.code, code, `${first}, ${second}`);
   }
 });
 
@@ -201,7 +201,7 @@ test('after a failed write the space of the torn group is given back', async () 
   await ledger.append(record(3, 1));
   const { length } = disk.contents(segmentName(1));
   disk.faults.write = 1;
-  const error = await codeOf(ledger.append(record(200, 2)));
+  const error = await errorOf(ledger.append(record(200, 2)));
   assert.is(error?.code, 'ledger_unavailable');
   await ledger.close();
   assert.is(disk.contents(segmentName(1)).length, length);
@@ -225,7 +225,15 @@ test('the hub’s figures are the ones that its README and its devices count on'
     downInFlightMax: 8_192,
     pendingRecordsMax: 8_192,
     waitersMax: 8,
-    watchBlocksMax: 2_000,
+    watchBlocks: { least: 10, first: 100, most: 10_000 },
+    watchStoredEvery: 1_000,
+    headersInBatch: 64,
+    headersAtOnce: 16,
+    finalHashesMax: 64,
+    finalityBlocksUnsaid: 64,
+    nodesMax: 5,
+    chainSilenceMs: 8_000,
+    unregisteredShownMax: 100,
     chainRetryMsMax: 30_000,
     creditRowsMax: 100,
     evidenceMax: 500,

@@ -589,6 +589,16 @@ test('of two vouchers on a lane the higher one is claimed, in whatever order the
   }
 });
 
+test('of two vouchers that claim the same the newer one stands, in whatever order they come', async () => {
+  const pair = [await tap(sample), await tap({ seq: 2, amount: 0, spent: 100, paid: 100 })];
+  for (const order of [pair, [...pair].reverse()]) {
+    const bench = new Bench();
+    for (const { bytes } of order) bench.send(bytes);
+    assert.is(trieGet(book(bench).claims, bytesKey(payee.address))?.seq, 2);
+    assert.is(book(bench).claimed, 100);
+  }
+});
+
 test('a tick that overlaps a later voucher is fraud, and revokes the channel for everyone', async () => {
   const bench = new Bench();
   const stream = await tap({
@@ -699,6 +709,7 @@ test('no lease while the owner is leaving', async () => {
       payer: payer.address,
       deposited: amount(1000),
       spendable: amount(800),
+      bond: amount(200),
       exiting: true,
       slashed: false,
     },

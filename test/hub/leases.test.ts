@@ -19,6 +19,7 @@ import {
   Bench,
   context,
   NOW,
+  key,
   otherPayee,
   payee,
   payer,
@@ -35,6 +36,7 @@ const FACTS: ChannelFacts = {
   payer: payer.address,
   deposited: amount(100_000_000),
   spendable: amount(SPENDABLE),
+  bond: amount(20_000_000),
   exiting: false,
   slashed: false,
 };
@@ -128,6 +130,92 @@ test('scopes: any when the hub says so, and those that it knows', async () => {
   assert.is(await answer(bench({}, { leaseAnyScope: false })), 'lease_scope');
   const narrow = bench({}, { ...known, leaseAnyScope: false });
   assert.is(typeof (await answer(narrow, { scope: SCOPE })), 'object');
+});
+
+const SCOPES = [1, 2, 3].map((n) => suite.keccak256(Uint8Array.of(40 + n)));
+const inScopes = {
+  leaseAnyScope: false,
+  scopes: Object.fromEntries(
+    SCOPES.map((scope, i) => [
+      bytesKey(scope),
+      i === 0 ? [bytesKey(payee.address), bytesKey(otherPayee.address)] : [bytesKey(otherPayee.address)],
+    ]),
+  ),
+};
+const [first, second] = SCOPES as [Uint8Array, Uint8Array];
+const END = NOW + DEFAULT_TIMING.leaseLifetime;
+
+async function released(signer: typeof payee, until: number, named = signer.address) {
+  const fields = { channel: CHANNEL, payee: named, until: seconds(until) };
+  return {
+    type: 'released' as const,
+    ...fields,
+    signature: await signer.sign(signing.digest('Released', fields)),
+  };
+}
+
+test('leases of one channel in several scopes stay within its bond together', async () => {
+  const made = bench({}, inScopes);
+  assert.is(typeof (await answer(made, { scope: first })), 'object');
+  assert.is(await answer(made, { scope: second }), 'not_covered');
+  assert.is(
+    typeof (await answer(made, { scope: first })),
+    'object',
+    'the same scope again lends nothing more',
+  );
+  assert.is(await answer(made.restart(), { scope: second }), 'not_covered', 'nor is it forgotten');
+  const rich = bench({ bond: amount(40_000_000) }, inScopes);
+  assert.is(typeof (await answer(rich, { scope: first })), 'object');
+  assert.is(typeof (await answer(rich, { scope: second })), 'object');
+  assert.is(await answer(rich, { scope: SCOPES[2]! }), 'not_covered');
+});
+
+test('a lease is booked until nobody can claim under it any more, to the second', async () => {
+  const made = bench({}, inScopes);
+  await answer(made, { scope: first });
+  const { payeeOfflineMax, claimMargin } = DEFAULT_TIMING;
+  const last = END + payeeOfflineMax + claimMargin;
+  made.step({ type: 'block', at: seconds(last), height: height(11) });
+  assert.is(await answer(made, { scope: second }, last), 'not_covered');
+  made.step({ type: 'block', at: seconds(last + 1), height: height(12) });
+  assert.is(typeof (await answer(made, { scope: second }, last + 1)), 'object');
+});
+
+test('or until all payees of its scope said that none of their terminals holds a voucher under it', async () => {
+  const made = bench({}, inScopes);
+  await answer(made, { scope: first });
+  const [early] = made.send(await released(payee, END));
+  assert.ok(early?.type === 'reject' && early.code === 'field_range', 'it has not ended');
+  made.step({ type: 'block', at: seconds(END), height: height(11) });
+  const asks = (scope: Uint8Array) => answer(made, { scope }, END);
+  made.send(await released(otherPayee, END));
+  assert.is(await asks(second), 'not_covered', 'one payee is left');
+  made.send(await released(payee, END - 1));
+  assert.is(await asks(second), 'not_covered', 'of a moment too early');
+  made.send(await released(otherPayee, END, payee.address));
+  assert.is(await asks(second), 'not_covered', 'signed by another');
+  made.send(await released(payee, END));
+  assert.is(typeof (await asks(second)), 'object');
+  assert.is(await asks(first), 'not_covered', 'now the second is booked');
+});
+
+test('a payee that no scope names frees nothing and takes no place in the ledger', async () => {
+  const made = bench({}, inScopes);
+  const before = made.records.length;
+  const [answerTo] = made.send(await released(key(77), END));
+  assert.ok(answerTo?.type === 'reject' && answerTo.code === 'payee_unknown');
+  assert.is(made.records.length, before);
+});
+
+test('a smaller bond makes smaller taps, so that a whole scope stays covered', async () => {
+  for (const bond of [0, 1, 20, 5_000_000, 19_687_500, 20_000_000, 50_000_000]) {
+    const lease = await answer(bench({ bond: amount(bond) }, inScopes), { scope: first });
+    assert.ok(typeof lease === 'object');
+    assert.ok(5 * lease.cap <= bond, `${bond}: ${lease.cap}`);
+    assert.is(lease.cap, 2 * lease.tapLimit + Math.floor(lease.tapLimit / 4));
+    if (bond >= 19_687_500) assert.is(lease.tapLimit, 1_750_000, 'never above the share of the deposit');
+    else assert.ok(5 * (2.25 * (lease.tapLimit + 2)) > bond, `${bond}: as much as is covered`);
+  }
 });
 
 test('the same lease is given again in the first half of its life, and nothing new is written', async () => {

@@ -32,6 +32,7 @@ function bench(): Bench {
     payer: element.address,
     deposited: amount(1000),
     spendable: amount(800),
+    bond: amount(200),
     exiting: false,
     slashed: false,
   };

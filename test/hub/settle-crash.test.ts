@@ -32,7 +32,7 @@ import { amount } from '../../protocol/integers.ts';
 import { creditEntry } from '../../protocol/vouchers.ts';
 import { encodeMessage } from '../../protocol/wire/messages.ts';
 import { otherPayee, otherTerminal, payee, payer, type SignedTap, tap } from './fleet.ts';
-import { l2Of, type Site, startSite } from './site.ts';
+import { ANY_TIME, l2Of, NOBODY, type Site, startSite } from './site.ts';
 import { inTemporaryFolder, until } from './temporary.ts';
 
 let site: Site;
@@ -58,12 +58,12 @@ class Bench {
   private constructor(registry: Registry, l2: L2) {
     this.registry = registry;
     this.l2 = l2;
-    const nothing = () => {};
-    this.watch = new Watch(l2, registry, site.deployment.block, {
-      block: nothing,
-      channel: nothing,
-      payee: nothing,
-      settled: nothing,
+    this.watch = new Watch({
+      l2,
+      registry,
+      startBlock: site.deployment.block,
+      clock: ANY_TIME,
+      events: NOBODY,
     });
     this.loop = this.restart();
   }
@@ -100,6 +100,8 @@ class Bench {
       l2: this.cutL2(),
       registry: this.registry,
       lanesMax,
+      laneMin: 1,
+      feeMax: 10n ** 18n,
       index: { books: () => this.books() },
       append: async (record) => {
         this.cut(`before ${record.type}`);
@@ -572,11 +574,12 @@ test('a registry that can not be written does not hide a deposit from the intake
       },
     } as unknown as Registry;
     const told: number[] = [];
-    const watch = new Watch(l2Of(site), failing, site.deployment.block, {
-      block: () => {},
-      channel: (channel) => told.push(channel),
-      payee: () => {},
-      settled: () => {},
+    const watch = new Watch({
+      l2: l2Of(site),
+      registry: failing,
+      startBlock: site.deployment.block,
+      clock: ANY_TIME,
+      events: { ...NOBODY, channel: (channel) => told.push(channel) },
     });
     const failure = await watch.look().then(
       () => 'nothing',

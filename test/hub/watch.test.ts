@@ -10,14 +10,15 @@ import * as assert from 'uvu/assert';
 import { openedRowOf } from '../../hub/batch/batch.ts';
 import { applyRecord, namedEntry } from '../../hub/intake/books.ts';
 import { type ChannelFacts, emptyBooks } from '../../hub/intake/state.ts';
-import { watchBlocksMax } from '../../hub/limits.ts';
+import { watchBlocks } from '../../hub/limits.ts';
 import { openRegistry } from '../../hub/node/open.ts';
 import { RULES } from '../../hub/l2/fraud.ts';
-import { type SettledLane, Watch } from '../../hub/watch/watch.ts';
+import type { SettledLane } from '../../hub/watch/heads.ts';
+import { Watch } from '../../hub/watch/watch.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { SCOPE_ANY } from '../../protocol/vouchers.ts';
 import { key, otherPayee, otherTerminal, payee, type SignedTap, tap } from './fleet.ts';
-import { hubKey, l2Of, type Site, startSite } from './site.ts';
+import { ANY_TIME, hubKey, l2Of, NOBODY, type Site, startSite } from './site.ts';
 import { inTemporaryFolder } from './temporary.ts';
 
 const DEPOSIT = 10_000_000;
@@ -56,11 +57,16 @@ const watching = (
     const registry = await openRegistry(folder);
     const facts = new Map<number, ChannelFacts>();
     const lanes: SettledLane[] = [];
-    const watch = new Watch(l2Of(site, { rpcUrl }), registry, site.deployment.block, {
-      block: () => {},
-      channel: (channel, found) => facts.set(channel, found),
-      payee: () => {},
-      settled: (lane) => lanes.push(lane),
+    const watch = new Watch({
+      l2: l2Of(site, { rpcUrl }),
+      registry,
+      startBlock: site.deployment.block,
+      clock: ANY_TIME,
+      events: {
+        ...NOBODY,
+        channel: (channel, found) => facts.set(channel, found),
+        settled: (lane) => lanes.push(lane),
+      },
     });
     const settled = (channel: number, to: typeof payee) =>
       registry.state.heads[String(channel)]?.settled[toHex(to.address)]?.paid ?? 0;
@@ -165,7 +171,7 @@ test('a hub that was away for long catches up with a node that keeps only the ne
   try {
     const payer = toHex(key(72).address);
     const { channel } = await site.vault.openChannel(site.owner, { payer, amount: DEPOSIT });
-    await mine(watchBlocksMax + 200);
+    await mine(watchBlocks.first + 200);
     await watching(node.url, async ({ watch, facts }) => {
       await watch.look();
       assert.is(facts.get(channel)?.deposited, DEPOSIT);
@@ -180,12 +186,12 @@ test('a chain that is shorter than what was final, as after a restart from nothi
   inTemporaryFolder(async (folder) => {
     const registry = await openRegistry(folder);
     const blocks: number[] = [];
-    const nothing = () => {};
-    const watch = new Watch(l2Of(site), registry, site.deployment.block, {
-      block: (_at, height) => blocks.push(height),
-      channel: nothing,
-      payee: nothing,
-      settled: nothing,
+    const watch = new Watch({
+      l2: l2Of(site),
+      registry,
+      startBlock: site.deployment.block,
+      clock: ANY_TIME,
+      events: { ...NOBODY, block: (_at, height) => blocks.push(height) },
     });
     try {
       await watch.look();

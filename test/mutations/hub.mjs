@@ -12,6 +12,8 @@ const BATCH = 'hub/batch/batch.ts';
 const SHORTFALL = 'hub/watch/shortfall.ts';
 const WATCH = 'hub/watch/watch.ts';
 const LOOP = 'hub/settle/loop.ts';
+const BIDS = 'hub/settle/bids.ts';
+const PROOF = 'hub/l2/proof.ts';
 const LEDGER = 'hub/ledger/file-ledger.ts';
 
 export const HUB_MUTATIONS = [
@@ -29,6 +31,13 @@ export const HUB_MUTATIONS = [
     'return at - this.gapSince >= nonceGapBlocks;',
     'return false;',
     'hub/settle-crash',
+  ],
+  [
+    'of two vouchers that claim the same the older stands',
+    BOOKS,
+    'best.seq > entry.seq) return book;',
+    'best.seq <= entry.seq) return book;',
+    'hub/intake',
   ],
   // ---- how much is taken ----
   [
@@ -294,8 +303,8 @@ export const HUB_MUTATIONS = [
   [
     'a lease without the word of L2',
     LEASES,
-    "block === undefined || now - block.at > context.timing.watchLag ? 'chain_stale' : undefined,",
-    '',
+    'block === undefined || state.doubted || now - block.at > context.timing.watchLag',
+    'block === undefined && state.doubted',
     'hub/intake',
   ],
   [
@@ -344,8 +353,8 @@ export const HUB_MUTATIONS = [
   [
     'a lane that L2 knows is settled again',
     BATCH,
-    'topOf(claim) > view.settled(channel, payee) && view.registered(payee)',
-    'view.registered(payee)',
+    'const isWorth = rise >= least ||',
+    'const isWorth = least > 0 ||',
     'hub/batch',
   ],
   [
@@ -388,8 +397,8 @@ export const HUB_MUTATIONS = [
   [
     'channels are looked at where the node has no state any more',
     WATCH,
-    'await readHead(this.l2, channel, final)',
-    'await readHead(this.l2, channel, to)',
+    'await readHead(l2, channel, final.height)',
+    'await readHead(l2, channel, last.height)',
     'hub/watch',
   ],
   [
@@ -398,6 +407,115 @@ export const HUB_MUTATIONS = [
     'if (newest.height < this.finalHeight)',
     'if (false)',
     'hub/watch',
+  ],
+  [
+    'a lane of a unit is settled at any price',
+    BATCH,
+    'const least = view.least(channel);',
+    'const least = 1;',
+    'hub/batch',
+  ],
+  [
+    'a small lane keeps what its payee gave back',
+    BATCH,
+    '(rise > 0 && owing?.has(payee))',
+    '(rise < 0 && owing?.has(payee))',
+    'hub/batch',
+  ],
+  // ---- what L2 shows is compared ----
+  ['a header need not hash to its hash', PROOF, 'if (hash !== block.hash)', 'if (false)', 'hub/proof'],
+  [
+    'a block need not follow the one before',
+    PROOF,
+    'if (block.parentHash !== parent)',
+    'if (false)',
+    'hub/proof',
+  ],
+  [
+    'receipts need not fit their header',
+    PROOF,
+    'if (root !== block.receiptsRoot)',
+    'if (false)',
+    'hub/proof',
+  ],
+  ['a bloom is read from the wrong end', PROOF, 'bits[255 - (bit >> 3)]!', 'bits[bit >> 3]!', 'hub/proof'],
+  [
+    'a final block that was replaced at its height goes unseen',
+    WATCH,
+    'hash !== undefined && final.hash !== hash',
+    'hash !== undefined && final.hash === undefined',
+    'hub/watch-doubts',
+  ],
+  [
+    'blocks that do not follow the final one are read on',
+    WATCH,
+    'watched.hash !== undefined && parent !== watched.hash',
+    'watched.hash !== undefined && parent === undefined',
+    'hub/watch-doubts',
+  ],
+  [
+    'what was reread need not hang together',
+    'hub/watch/replaced.ts',
+    'if (hash !== undefined && range.parent !== hash) throw torn(from - 1);',
+    '',
+    'hub/watch-doubts',
+  ],
+  [
+    'another chain is taken for the same',
+    'hub/watch/pinned.ts',
+    'if (pinned.genesis !== genesis)',
+    'if (pinned.genesis === undefined)',
+    'hub/watch-doubts',
+  ],
+  [
+    'another vault is taken for the same',
+    'hub/watch/pinned.ts',
+    'if (pinned.code !== code)',
+    'if (pinned.code === undefined)',
+    'hub/watch-doubts',
+  ],
+  [
+    'a block from the future is signed',
+    WATCH,
+    'if (Math.abs(newest.at - now) <= clock.clockError) return;',
+    'if (now - newest.at <= clock.clockError) return;',
+    'hub/watch-doubts',
+  ],
+  [
+    'a block of long ago is signed',
+    WATCH,
+    'if (Math.abs(newest.at - now) <= clock.clockError) return;',
+    'if (newest.at - now <= clock.clockError) return;',
+    'hub/watch-doubts',
+  ],
+  ['ranges never grow', WATCH, 'Math.min(2 * this.span, watchBlocks.most)', 'this.span', 'hub/watch-doubts'],
+  [
+    'an offer stays below what others pay',
+    BIDS,
+    'if (blocks >= patientBlocks && suggested.priorityFee > priorityFee)',
+    'if (false)',
+    'hub/bids',
+  ],
+  [
+    'an offer that is refused is not raised',
+    BIDS,
+    'if (isRefused || blocks >= stuckBlocks)',
+    'if (blocks >= stuckBlocks)',
+    'hub/bids',
+  ],
+  [
+    'an offer that nobody mines is not raised',
+    BIDS,
+    'if (isRefused || blocks >= stuckBlocks)',
+    'if (isRefused)',
+    'hub/bids',
+  ],
+  [
+    'the operator’s bound for gas is passed',
+    BIDS,
+    'if (outbid(maxFee) > feeMax || outbid(priorityFee) > feeMax)',
+    'if (false)',
+    'hub/bids',
   ],
   [
     'a batch waits behind what the node may forget',

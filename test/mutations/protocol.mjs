@@ -403,6 +403,42 @@ export const MUTATIONS = [
     'return { ...time, floor: seconds(reading), sinceMs: nowMs, hub: seconds(reading), hubMs: nowMs,',
     'protocol/time',
   ],
+  // ---- rule 15, voids ----
+  [
+    'a void with numbers that no hub takes waits for ever',
+    ACCEPT,
+    'laneRefusal(candidate) ?? numbersRefusal(voucher, request);',
+    'laneRefusal(candidate);',
+    'protocol/voids',
+  ],
+  [
+    'one channel fills the outbox with voids',
+    ACCEPT,
+    "voidsWaiting(turn.books, voucher.channel) >= VOIDS_WAITING_MAX ? 'voids_waiting' : undefined",
+    'undefined',
+    'protocol/voids',
+  ],
+  [
+    'a request goes to a channel whose late voucher would find no place',
+    REQUEST,
+    'voidsWaiting(turn.books, channel) > VOIDS_WAITING_MAX - 2',
+    'voidsWaiting(turn.books, channel) > VOIDS_WAITING_MAX - 1',
+    'protocol/voids',
+  ],
+  [
+    'a voucher is written off although its terminal may still hold it',
+    ANSWERS,
+    'message.synced >= at) {',
+    'true) {',
+    'protocol/voids',
+  ],
+  [
+    'what was written off is forgotten',
+    PAYER_BOOKS,
+    'return { ...applyVoided(books, digest), writtenOff };',
+    'return applyVoided(books, digest);',
+    'protocol/voids',
+  ],
   // ---- rule 6a, keys of the hub ----
   [
     'anybody certifies a hub key',

@@ -84,6 +84,7 @@ export async function terminalSettings(
     payee: payee.address,
     certificate: { expiresAt, signature: await payee.sign(signing.digest('Terminal', fields)) },
     capTotal: amount(1_000_000_000),
+    wideMax: amount(1_000_000_000),
     outboxMax: 64,
     lanesMax: 64,
     entropyCertified: true,

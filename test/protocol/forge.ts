@@ -109,6 +109,23 @@ export async function streamFor(terminal: Terminal, numbers: Numbers = {}): Prom
   return { type: 'stream', channel, seq, spent, paid, anchor, signature };
 }
 
+/** A stream of `ticks` at `tickValue` for a closed request, with the request opened. */
+export async function resolveStreamFor(
+  { terminal, at, detail }: Request,
+  tickValue: number,
+  ticks: number,
+  numbers: Numbers = {},
+): Promise<MessageOf<'resolveStream'>> {
+  const request: Request = { terminal, amount: amount(0), at, detail };
+  const anchor = hashChain(signing.suite, CHAIN_SEED, ticks);
+  const fields = { ...numbersOf(request, { spent: 0, paid: 0, ...numbers }), anchor, ticks };
+  const voucher: Voucher = { kind: 'stream', ...fields, tickValue: amount(tickValue) };
+  const { channel, seq, spent, paid } = voucher;
+  const signature = await keys.payer.sign(voucherDigest(signing, voucher));
+  const terms = { anchor, tickValue: voucher.tickValue, ticks };
+  return { type: 'resolveStream', channel, seq, spent, paid, ...terms, terminal, at, detail, signature };
+}
+
 export const tickMessage = (seqNumber: number, ticks: number, k: number): MessageOf<'tick'> => ({
   type: 'tick',
   channel: CHANNEL,

@@ -1,6 +1,5 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { SundialError } from '../../protocol/errors.ts';
 import {
   addAmounts,
   amount,
@@ -26,18 +25,9 @@ import {
   TAP_LIMIT_PER_10000,
   TICK_VALUE_DIVISOR,
 } from '../../protocol/limits.ts';
+import { codeOf } from '../errors.ts';
 
 /** The code of the SundialError that `run` throws. */
-function codeOf(run: () => unknown): string {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof SundialError) return error.code;
-    throw error;
-  }
-  return 'nothing thrown';
-}
-
 const widths: readonly (readonly [string, (value: number) => number, number])[] = [
   ['amount', amount, UINT48_MAX],
   ['seq', seq, UINT32_MAX],

@@ -51,6 +51,8 @@ const ON_THE_WIRE: Readonly<Record<string, number>> = {
   cap_channel: 57,
   cap_total: 58,
   no_session: 59,
+  cap_uncovered: 64,
+  voids_waiting: 63,
   tick_order: 60,
   tick_preimage: 61,
   no_receipt: 70,
@@ -70,6 +72,7 @@ const ON_THE_WIRE: Readonly<Record<string, number>> = {
   queue_full: 83,
   storage_failed: 84,
   register_stale: 87,
+  not_covered: 88,
 };
 
 test('every refusal keeps its number', () => {

@@ -24,7 +24,18 @@ import {
   tap,
   unlink,
 } from './bench.ts';
-import { acknowledgement, beacon, greet, later, message, streamFor, voucherFor } from './forge.ts';
+import {
+  acknowledgement,
+  beacon,
+  closedRequest,
+  greet,
+  later,
+  message,
+  resolveStreamFor,
+  streamFor,
+  tickMessage,
+  voucherFor,
+} from './forge.ts';
 
 async function member(terminal: Address, scope: Bytes32, expiresAt: Seconds): Promise<MessageOf<'member'>> {
   const fields = { scope, terminal, expiresAt };
@@ -79,6 +90,20 @@ test('a car that comes back again and again pays no tick before the last one has
   assert.is(payer.state.books.spent, 5);
   assert.is(await deliverTick(terminal), 1);
   assert.is(payer.said('tickPaid').length, 1);
+});
+
+test('what is delivered of a stream is not answered when a void one took its place on the lane', async () => {
+  const terminal = await makeTerminal();
+  await terminal.on(streamSale(10, 5));
+  await greet(terminal);
+  await terminal.on(message(await streamFor(terminal)));
+  await terminal.on(message(tickMessage(1, 5, 1)));
+  await terminal.on(message(await resolveStreamFor(closedRequest(), 10, 5, { seq: 2, spent: 10, paid: 10 })));
+  assert.is(terminal.said('voided').length, 1);
+  assert.is(terminal.state.books.lanes[0]?.stream, undefined);
+  const sent = terminal.sent.length;
+  assert.is(await deliverTick(terminal), 1);
+  assert.equal(terminal.sent.slice(sent), []);
 });
 
 test("another terminal's membership is not taken", async () => {

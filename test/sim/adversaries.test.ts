@@ -14,13 +14,15 @@ async function run(
   kind: AdversaryKind | undefined,
   change: Partial<Scenario> = {},
   seed = 5,
+  watch: (simulation: Simulation) => void = () => undefined,
 ): Promise<Simulation> {
   const base = SCENARIOS.get(scenario)!;
   if (base.adversaries === 'swarm') throw new Error(`${scenario} draws its adversaries`);
-  const adversaries = base.adversaries.filter((one) => one.kind === kind);
+  const adversaries = base.adversaries.filter((one) => one.kind === kind).map(({ chance: _, ...one }) => one);
   assert.is(adversaries.length, kind === undefined ? 0 : 1, `${scenario} has no ${kind}`);
   const own = readScenario({ ...base, hours: 3, adversaries, ...change }, 'the test');
   const simulation = new Simulation({ scenario: own, devices: 24, seed, suite: standInSuite() });
+  watch(simulation);
   await simulation.run();
   assert.equal(simulation.violations, []);
   return simulation;
@@ -66,6 +68,41 @@ test('a relaying pair takes at most one tap limit a tap, and what it changes nob
     const { deposited } = simulation.vault.channel(channel);
     assert.ok(units <= shareOf(deposited as never, TAP_LIMIT_PER_10000));
   }
+});
+
+test("the hub's old word that it holds no voucher gives nothing back: the till asks once more", async () => {
+  const asked = new Set<string>();
+  const simulation = await run('hunt', 'oldUnknowns', { faults: {} }, 5, (own) => {
+    // A till that took the old word for true would answer with a credit, and never pass on what the hub says today.
+    own.overhear((device, message) => {
+      if (message.type === 'acknowledgement') asked.add(device.name);
+    });
+  });
+  assert.equal(culprits(simulation), []);
+  assert.is(asked.size, 2, 'no till had forgotten the lane');
+});
+
+test("the hub's old times hold back no clock: a lease ends at a till that hears nothing else", async () => {
+  let ended = 0;
+  const simulation = await run('hunt-scopes', 'oldTimes', { faults: {} }, 4, (own) => {
+    own.listen((_, notice) => {
+      if (notice.type === 'refused' && notice.code === 'lease_expired') ended += 1;
+    });
+  });
+  assert.equal(culprits(simulation), []);
+  assert.ok(ended > 5, 'hardly anybody came with a lease that had ended');
+});
+
+test('a list draws whoever has a chance from the seed, and leaves nobody else out', async () => {
+  const refused = async (chance: number, seed: number): Promise<number> => {
+    const adversaries = [{ kind: 'replay' as const, count: 2, chance }];
+    const hasCheats = await run('attack-terminals', 'replay', { hours: 1, adversaries }, seed);
+    return hasCheats.notices.get('refused') ?? 0;
+  };
+  const found = [];
+  for (let seed = 1; seed <= 8; seed++) found.push((await refused(500, seed)) > 0);
+  assert.ok(found.includes(true) && found.includes(false), `${found}`);
+  assert.ok((await refused(1000, 1)) > 0);
 });
 
 test('a payee that gives nothing back keeps no more than its terminals signed for', async () => {

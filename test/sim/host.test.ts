@@ -73,7 +73,7 @@ test('a key that dies ends in a fault a minute and in nothing else', async () =>
 
 test('flash that holds something else than what was stored is told with the field', async () => {
   const simulation = new Simulation({
-    scenario: readScenario({ ...SCENARIOS.get('hunt')!, hours: 1, faults: {} }, 'the test'),
+    scenario: readScenario({ ...SCENARIOS.get('hunt')!, hours: 1, faults: {}, adversaries: [] }, 'the test'),
     devices: 8,
     seed: 5,
     suite: standInSuite(),

@@ -160,6 +160,7 @@ export async function terminalOf(
     payee: payee.address,
     certificate,
     capTotal: amount(2 ** 40),
+    wideMax: amount(2 ** 40),
     outboxMax: 64,
     lanesMax: 64,
     entropyCertified: true,

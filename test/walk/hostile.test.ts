@@ -323,6 +323,7 @@ function hostileTerminalLife(seed: number): number {
     payee: PAYEE,
     certificate: { expiresAt: seconds(START + 9999), signature: new Uint8Array(64) },
     capTotal: amount(random.below(2) === 0 ? 5000 : 2 ** 48 - 1),
+    wideMax: amount(2 ** 48 - 1),
     outboxMax: 8,
     lanesMax: 8,
     entropyCertified: true,

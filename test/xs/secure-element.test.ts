@@ -8,6 +8,7 @@ import {
   witnessed,
 } from '../../hardware/keys/secure-element.ts';
 import { nobleSuite } from '../../protocol/crypto/noble.ts';
+import { codeOfLater } from '../errors.ts';
 
 const test = suite('simulated secure element');
 const secret = new Uint8Array(32).fill(3);
@@ -61,30 +62,21 @@ test('at the end of its counter it signs nothing more', async () => {
 });
 
 /** The code that a promise rejects with, or that a call throws. */
-async function codeOf(work: () => unknown): Promise<string> {
-  try {
-    await work();
-  } catch (error) {
-    return (error as { code?: string; message: string }).code ?? (error as Error).message;
-  }
-  return 'done';
-}
-
 test('a counter that went back is refused at the start and before every signature', async () => {
   const [store, witness] = [storeAt(7), storeAt(0)];
   const key = witnessed(simulatedSecureElement(secret, store), witness);
   await key.sign(new Uint8Array(32));
   assert.is(witness.value, 8, 'the device has seen what the part counted');
   store.value = 7;
-  assert.is(await codeOf(() => key.sign(new Uint8Array(32))), 'counter_went_back');
+  assert.is(await codeOfLater(() => key.sign(new Uint8Array(32))), 'counter_went_back');
   assert.is(store.value, 7, 'nothing was signed');
   assert.is(
-    await codeOf(() => witnessed(simulatedSecureElement(secret, store), witness)),
+    await codeOfLater(() => witnessed(simulatedSecureElement(secret, store), witness)),
     'counter_went_back',
   );
   store.value = 9;
   assert.is(
-    await codeOf(() => key.sign(new Uint8Array(32))),
+    await codeOfLater(() => key.sign(new Uint8Array(32))),
     'done',
     'counts that a power cut lost are no harm',
   );
@@ -94,9 +86,9 @@ test('no signature leaves before the witness has its count', async () => {
   const [store, witness] = [storeAt(0), storeAt(0)];
   const key = witnessed(simulatedSecureElement(secret, store), witness);
   witness.failing = true;
-  assert.is(await codeOf(() => key.sign(new Uint8Array(32))), 'no power');
+  assert.is(await codeOfLater(() => key.sign(new Uint8Array(32))), 'no power');
   witness.failing = false;
-  assert.is(await codeOf(() => key.sign(new Uint8Array(32))), 'done');
+  assert.is(await codeOfLater(() => key.sign(new Uint8Array(32))), 'done');
   assert.equal([store.value, witness.value], [2, 2]);
 });
 

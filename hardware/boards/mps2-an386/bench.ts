@@ -131,6 +131,7 @@ async function run(): Promise<void> {
       certificate,
       capChannel: amount(200_000_000),
       capTotal: amount(400_000_000),
+      wideMax: amount(400_000_000),
       outboxMax: 32,
       lanesMax: 32,
       entropyCertified: false,

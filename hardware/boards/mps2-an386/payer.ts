@@ -1,6 +1,7 @@
 /** The image of a payer: a wearable or a car, as its settings say. */
 import { onStart } from '../../native/prelude.ts';
 import { payerDevice } from '../../../device/devices.ts';
+import { payerStatus } from '../../../device/status.ts';
 import { memoryUse, observer, say, takeCommands } from './console.ts';
 import { ready, startBoard } from './device.ts';
 import { payerLanesMax } from './limits.ts';
@@ -30,20 +31,11 @@ onStart(() => {
     stop: () => device.dispatch({ type: 'stop' }),
     renew: () => device.dispatch({ type: 'renew' }),
     status: () => {
-      const { seq, spent, unconfirmed, outbox, lanes, stream, lease } = device.state.books;
+      const { books } = device.state;
       say({
         event: 'status',
-        seq,
-        spent,
-        unconfirmed: unconfirmed.length,
-        outbox: outbox.length,
-        lease: lease && {
-          spendLimit: lease.spendLimit,
-          tapLimit: lease.tapLimit,
-          expiresAt: lease.expiresAt,
-        },
-        lanes: lanes.map(({ payee, paid }) => ({ payee, paid })),
-        stream: stream !== undefined,
+        ...payerStatus(books),
+        stream: books.stream !== undefined,
         frozen: device.frozen,
         memory: memoryUse(),
       });

@@ -24,6 +24,7 @@ export interface BoardSettings {
   readonly payee: Address;
   readonly certificate: { readonly expiresAt: Seconds; readonly signature: Signature };
   readonly capTotal: Amount;
+  readonly wideMax: Amount | undefined;
   /** Chargers: price of a tick, its energy, and how many seconds of a session pass in one. */
   readonly tickValue: Amount;
   readonly tickEnergyWh: number;
@@ -96,6 +97,7 @@ export function readSettings(): BoardSettings | undefined {
       signature: bytesOf('certificateSignature', 64),
     },
     capTotal: amount(number('capTotal')),
+    wideMax: found.wideMax === undefined ? undefined : amount(number('wideMax')),
     tickValue: amount(number('tickValue')),
     tickEnergyWh: number('tickEnergyWh'),
     speed: number('speed'),

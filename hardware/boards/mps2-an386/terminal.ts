@@ -1,5 +1,6 @@
 /** What the images of a till and of a charge point share. */
 import { type TerminalDevice, terminalDevice } from '../../../device/devices.ts';
+import { terminalStatus } from '../../../device/status.ts';
 import type { Notice } from '../../../protocol/machines/effects.ts';
 import { type Commands, memoryUse, observer, say, takeCommands } from './console.ts';
 import { type Board, ready, startBoard } from './device.ts';
@@ -28,6 +29,7 @@ export function runTerminal(
       payee: settings.payee,
       certificate: settings.certificate,
       capTotal: settings.capTotal,
+      ...(settings.wideMax !== undefined && { wideMax: settings.wideMax }),
       outboxMax,
       lanesMax,
       entropyCertified: host.entropy.certified,
@@ -47,19 +49,10 @@ export function runTerminal(
   takeCommands({
     ...joined.commands,
     status: () => {
-      const { lanes, outbox, counts, member } = device.state.books;
       say({
         event: 'status',
-        counts,
-        scope: member?.scope,
+        ...terminalStatus(device.state.books),
         ...joined.status?.(),
-        outbox: outbox.length,
-        lanes: lanes.map(({ channel, base, settled, stream }) => ({
-          channel,
-          base,
-          settled,
-          ticks: stream?.k ?? 0,
-        })),
         frozen: device.frozen,
         memory: memoryUse(),
       });

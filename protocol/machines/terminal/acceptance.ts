@@ -4,13 +4,14 @@
  */
 import { type Bytes32, equalBytes } from '../../bytes.ts';
 import { type Amount, type ChannelId, UINT48_MAX } from '../../integers.ts';
-import { CHANNEL_CAP_TAPS, TICK_VALUE_DIVISOR } from '../../limits.ts';
+import { CHANNEL_CAP_TAPS, TICK_VALUE_DIVISOR, VOIDS_WAITING_MAX } from '../../limits.ts';
 import type { RefusalName } from '../../refusals.ts';
-import { type Request, SCOPE_ANY, type Voucher } from '../../vouchers.ts';
+import type { Request, Voucher } from '../../vouchers.ts';
 import type { MessageOf } from '../../wire/messages.ts';
 import { signedNow } from '../trusting.ts';
 import { timeNow } from '../time.ts';
-import type { LaneStream, TerminalLane } from './books.ts';
+import { numbersRefusal } from '../collected.ts';
+import { type LaneStream, type TerminalLane, voidsWaiting } from './books.ts';
 import { mayGetTick } from './room.ts';
 import type { HeldLease, TerminalTurn } from './state.ts';
 
@@ -32,14 +33,15 @@ export interface Candidate {
  */
 function leaseRefusal(
   turn: TerminalTurn,
-  { lease, until }: HeldLease,
+  { lease, until, isWide }: HeldLease,
   begun: boolean,
 ): RefusalName | undefined {
   const member = turn.books.member;
   const now = timeNow(turn.volatile.time, turn.nowMs);
-  const inScope =
-    equalBytes(lease.scope, SCOPE_ANY) ||
-    (member !== undefined && equalBytes(lease.scope, member.scope) && now <= member.expiresAt);
+  // Taken only where the merchant chose to: nothing covers it.
+  const inScope = isWide
+    ? turn.settings.wideMax !== undefined
+    : member !== undefined && equalBytes(lease.scope, member.scope) && now <= member.expiresAt;
   if (!inScope) return 'lease_scope';
   if (!begun && lease.issuedAt > now + turn.settings.timing.clockError) return 'lease_future';
   if (now > until) return 'lease_expired';
@@ -80,13 +82,14 @@ const overflows = (voucher: Voucher): boolean =>
 /** What a channel may owe at this terminal until the hub acknowledges; a new lease does not reset it. */
 export function channelCap(turn: TerminalTurn, lease: Lease): number {
   // A hub may set no limit: the product may then be above any amount, but is still a safe integer.
-  return turn.settings.capChannel ?? lease.tapLimit * CHANNEL_CAP_TAPS;
+  const own = turn.settings.capChannel ?? lease.tapLimit * CHANNEL_CAP_TAPS;
+  return own < lease.cap ? own : lease.cap;
 }
 
 function capRefusal(
   turn: TerminalTurn,
   channel: ChannelId,
-  lease: Lease,
+  { lease, isWide }: HeldLease,
   more: Amount,
 ): RefusalName | undefined {
   const outbox = turn.books.outbox;
@@ -99,14 +102,14 @@ function capRefusal(
     if (entry.channel === channel) ofChannel += entry.exposure;
   }
   if (ofChannel > channelCap(turn, lease)) return 'cap_channel';
-  return ofAll > turn.settings.capTotal ? 'cap_total' : undefined;
+  if (ofAll > turn.settings.capTotal) return 'cap_total';
+  return isWide && ofAll > (turn.settings.wideMax ?? 0) ? 'cap_uncovered' : undefined;
 }
 
 /** What the lane alone says against a voucher. */
 function laneRefusal(candidate: Candidate): RefusalName | undefined {
   if (seqStale(candidate)) return 'seq_stale';
-  if (baseStale(candidate)) return 'base_stale';
-  return sumWrong(candidate) ? 'sum_wrong' : undefined;
+  return baseStale(candidate) ? 'base_stale' : undefined;
 }
 
 /** Does it end a stream? Its place was kept when the stream was opened. */
@@ -126,10 +129,11 @@ export function acceptanceRefusal(turn: TerminalTurn, candidate: Candidate): Ref
   if (notSigned(turn, candidate)) return 'signature';
   const ofLane = laneRefusal(candidate);
   if (ofLane !== undefined) return ofLane;
+  if (sumWrong(candidate)) return 'sum_wrong';
   if (voucher.spent - amount < lease.spentFrom) return 'before_lease';
   if (amount > lease.tapLimit) return 'terminal_over_tap_limit';
   if (voucher.spent > lease.spendLimit || overflows(voucher)) return 'terminal_over_spend_limit';
-  return capRefusal(turn, voucher.channel, lease, amount);
+  return capRefusal(turn, voucher.channel, held, amount);
 }
 
 /** May it have been answered here on a lane that was evicted since? */
@@ -149,11 +153,11 @@ function neverAccepted(turn: TerminalTurn, { digest }: Candidate): boolean {
 }
 
 /**
- * Why a late voucher for a closed request is not voided, or undefined when it is (rule 4). How many voids of one channel
- * may wait is not bounded yet (rule 15).
+ * Why a late voucher for a closed request is not voided, or undefined when it is (rules 4 and 15): nothing enters the outbox
+ * that no hub ever takes, and of one channel only so much.
  */
 export function voidRefusal(turn: TerminalTurn, candidate: Candidate): RefusalName | undefined {
-  const { request } = candidate;
+  const { request, voucher } = candidate;
   // The payer says when the request was made. A terminal never asked in its own future; taking such a time would
   // push what it remembers of evicted lanes, and so refuse everybody's late vouchers.
   const future = request.at > turn.now + turn.settings.timing.clockError;
@@ -161,7 +165,9 @@ export function voidRefusal(turn: TerminalTurn, candidate: Candidate): RefusalNa
   if (future) return turn.based ? 'not_mine' : 'no_time_basis';
   if (notSigned(turn, candidate)) return 'signature';
   if (forgotten(turn, candidate) && !neverAccepted(turn, candidate)) return 'ask_hub';
-  return laneRefusal(candidate);
+  const ofLane = laneRefusal(candidate) ?? numbersRefusal(voucher, request);
+  if (ofLane !== undefined) return ofLane;
+  return voidsWaiting(turn.books, voucher.channel) >= VOIDS_WAITING_MAX ? 'voids_waiting' : undefined;
 }
 
 /** Why the next tick of a stream would not be taken, or undefined when it would (rule 5, before every tick). */
@@ -179,5 +185,5 @@ export function nextTickRefusal(
   if (ofLease !== undefined) return ofLease;
   if (voucher.spent + voucher.tickValue * (stream.k + 1) > lease.spendLimit)
     return 'terminal_over_spend_limit';
-  return capRefusal(turn, channel, lease, voucher.tickValue);
+  return capRefusal(turn, channel, held, voucher.tickValue);
 }

@@ -5,7 +5,7 @@
  */
 import { type Bytes32, equalBytes } from '../../bytes.ts';
 import { type Amount, ZERO_AMOUNT } from '../../integers.ts';
-import { requestHash, type Request, type Voucher, voucherDigest } from '../../vouchers.ts';
+import { requestHash, type Request, SCOPE_ANY, type Voucher, voucherDigest } from '../../vouchers.ts';
 import { type MessageOf, NEED } from '../../wire/messages.ts';
 import { hubKeyOf, leaseEnd } from '../hub-keys.ts';
 import { hubKeys } from '../trusting.ts';
@@ -191,7 +191,9 @@ export function onLease(turn: TerminalTurn, lease: MessageOf<'lease'>): void {
     if (lease.channel !== greeted.channel || !equalBytes(lease.payer, greeted.payer))
       return turn.refuse('lease_mismatch');
     const until = leaseEnd(key, lease.expiresAt, turn.settings.timing.leaseLifetime);
-    turn.set({ leases: [...leases, { lease, digest, signer: key.address, until }].slice(-LEASES_MAX) });
+    const isWide = equalBytes(lease.scope, SCOPE_ANY);
+    const held = { lease, digest, signer: key.address, until, isWide };
+    turn.set({ leases: [...leases, held].slice(-LEASES_MAX) });
   }
   judgeStashed(turn);
 }

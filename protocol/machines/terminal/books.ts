@@ -305,6 +305,15 @@ export function exposureOf({ outbox }: TerminalBooks): Amount {
   return sum;
 }
 
+/** Voids of a channel that the hub has not acknowledged (rule 15). */
+export function voidsWaiting({ outbox }: TerminalBooks, channel: ChannelId): number {
+  let count = 0;
+  for (const entry of outbox)
+    if (entry.kind === 'voucher' && entry.channel === channel && entry.collected.credit !== undefined)
+      count += 1;
+  return count;
+}
+
 function applyAnswered(books: TerminalBooks, record: TerminalRecord & { type: 'answered' }): TerminalBooks {
   const { type: _, digest, payer, ...collected } = record;
   const { voucher, request, receipt, credit } = collected;

@@ -1,12 +1,12 @@
 /** What a terminal asks: opening a request, offering it to whoever taps, dropping it. */
 import type { Bytes16, Bytes32 } from '../../bytes.ts';
-import { type Amount, ZERO_AMOUNT } from '../../integers.ts';
-import { REQUEST_OPEN_SECONDS, TICKS_MAX } from '../../limits.ts';
+import { type Amount, type ChannelId, ZERO_AMOUNT } from '../../integers.ts';
+import { REQUEST_OPEN_SECONDS, TICKS_MAX, VOIDS_WAITING_MAX } from '../../limits.ts';
 import type { RefusalName } from '../../refusals.ts';
 import { detailHash, requestHash } from '../../vouchers.ts';
 import { type MessageOf, NEED } from '../../wire/messages.ts';
 import { holdsLease } from './answer.ts';
-import { exposureOf } from './books.ts';
+import { exposureOf, voidsWaiting } from './books.ts';
 import { customerOf, placeOfVoucher } from './place.ts';
 import type { RequestMessage, TerminalTurn } from './state.ts';
 
@@ -74,8 +74,19 @@ export function openRequest(turn: TerminalTurn, sale: Sale | StreamSale, closing
   const hash = requestHash(context.signing, request);
   turn.set({ open: { message, request, hash, openedAtMs: turn.nowMs } });
   turn.notify({ type: 'requested', amount: request.amount, request: hash });
-  if (volatile.greeted !== undefined) turn.send(message);
-  else askWho(turn);
+  if (volatile.greeted === undefined) askWho(turn);
+  // Whoever ends a session pays what was delivered already.
+  else if (closing) turn.send(message);
+  else offer(turn, volatile.greeted.channel, message);
+}
+
+/**
+ * Shows a request to who greeted. Not while so many of its voids wait for the hub that a voucher which comes late might find
+ * no place (rule 15).
+ */
+function offer(turn: TerminalTurn, channel: ChannelId, message: RequestMessage): void {
+  if (voidsWaiting(turn.books, channel) > VOIDS_WAITING_MAX - 2) turn.refuse('voids_waiting');
+  else turn.send(message);
 }
 
 /**
@@ -112,7 +123,7 @@ export function onHello(turn: TerminalTurn, message: MessageOf<'hello'>): void {
   turn.set({ greeted: { channel, payer, key }, stashed: undefined, asked: undefined });
   if (!holdsLease(turn, lease)) turn.send({ type: 'need', what: NEED.lease });
   const { open, session } = turn.volatile;
-  if (open !== undefined) return turn.send(open.message);
+  if (open !== undefined) return offer(turn, channel, open.message);
   const lane = turn.lane(channel);
   if (session?.channel === channel && lane?.stream !== undefined) {
     const { delivering } = session;

@@ -96,7 +96,8 @@ export function onDelivered(turn: TerminalTurn, channel: ChannelId, k: number, c
   if (session === undefined || session.channel !== channel || session.delivering !== k) return;
   turn.set({ session: { ...session, delivering: 0 } });
   const lane = turn.lane(channel);
-  if (lane?.stream === undefined || !equalBytes(lane.digest, session.stream)) return;
+  // Whatever takes the stream's place on the lane is no stream, or begins a session of its own.
+  if (lane?.stream === undefined) return;
   const { stream } = lane;
   if (k === stream.voucher.ticks) over(turn, channel, k, 'used_up');
   else {

@@ -32,6 +32,11 @@ export interface TerminalSettings {
   readonly capChannel?: Amount;
   /** Most that all channels together may owe here until the hub acknowledges. */
   readonly capTotal: Amount;
+  /**
+   * Most that the merchant risks on leases for any terminal, which nothing covers, until the hub acknowledges: what it can
+   * lose to copied payers. Absent: no such lease is taken.
+   */
+  readonly wideMax?: Amount;
   /** Entries that may wait for the hub: what this board's memory holds. */
   readonly outboxMax: number;
   /** Lanes that this board's memory holds. */
@@ -96,6 +101,8 @@ export interface HeldLease {
   readonly signer: Address;
   /** The last moment at which it counts. */
   readonly until: Seconds;
+  /** It is for any terminal. */
+  readonly isWide: boolean;
 }
 
 /** Forgotten at a power cut; nothing here is needed to keep a promise. */

@@ -68,7 +68,14 @@ export class HubTable {
       development: true,
     };
     const spendable = amount(scene.config.spendLimit ?? 6);
-    const facts = { payer: scene.payer, deposited: amount(1000), spendable, exiting: false, slashed: false };
+    const facts = {
+      payer: scene.payer,
+      deposited: amount(1000),
+      spendable,
+      bond: amount(200),
+      exiting: false,
+      slashed: false,
+    };
     const told: IntakeEvent[] = [
       { type: 'block', at: START, height: 1 as never },
       { type: 'channel', channel: CHANNEL, facts },

@@ -79,6 +79,7 @@ export function terminalTable(
     payee,
     certificate: { expiresAt, signature },
     capTotal: amount(1000),
+    wideMax: amount(1000),
     outboxMax: 64,
     lanesMax: 64,
     entropyCertified: true,
@@ -102,7 +103,15 @@ export function terminalTable(
       ...state.volatile,
       linkUp: true,
       greeted: { channel: CHANNEL, payer: scene.payer, key: undefined },
-      leases: [{ lease: scene.lease, digest: leaseDigest, signer: scene.hub, until: scene.lease.expiresAt }],
+      leases: [
+        {
+          lease: scene.lease,
+          digest: leaseDigest,
+          signer: scene.hub,
+          until: scene.lease.expiresAt,
+          isWide: true,
+        },
+      ],
     },
   });
   const reboot = (books: TerminalBooks): TerminalState => {
@@ -268,6 +277,7 @@ export function uploads(scene: Scene, index: number, state: TerminalState): read
     payee,
     certificate: { expiresAt, signature },
     capTotal: amount(1000),
+    wideMax: amount(1000),
     outboxMax: 64,
     lanesMax: 64,
     entropyCertified: true,

@@ -129,6 +129,7 @@ export class VaultTable {
       const { history } = this.local(number);
       const model = this.model(history);
       const view: SettledView = {
+        least: () => 1,
         settled: (channel, payee) => model.settledOf(channel, payee),
         registered: () => true,
         credited: (voucher) => model.creditedOn(voucher),

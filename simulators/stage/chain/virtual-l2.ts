@@ -1,7 +1,7 @@
 /**
  * L2 as a hub asks it, over the model of the vault: blocks with a log of events, states of channels by height, a pool of
  * transactions whose fees must reach the base fee, nonces and receipts; all of it is taken back by reorganisations. One
- * hub's account lives here. A node (`node`) is a view of it that may lag, hide events or be away.
+ * hub's account lives here. A node (`node`) is a view of it that may lag, hide events, date blocks ahead or be away.
  *
  * Not simulated: gas limits of a block, other accounts' transactions in the pool, a node that shows false states.
  */
@@ -10,6 +10,7 @@ import type { Rule } from '../../../hub/l2/fraud.ts';
 import type {
   Block,
   ChannelState,
+  EventRange,
   Fees,
   Heads,
   Hex,
@@ -50,9 +51,22 @@ export interface NodeFaults {
   away: boolean;
   /** Blocks that it is behind. */
   behind: number;
-  /** Answers questions about events with nothing, as nodes do that have not indexed a block yet. */
+  /** Answers questions about events with nothing, and with headers made up to fit. */
   hidesEvents: boolean;
+  /** Has not indexed the newest blocks yet: what it says of events fits no header, and the hub's host refuses it. */
+  short: boolean;
+  /** Seconds by which it dates the newest block ahead. */
+  ahead: number;
 }
+
+/** A node that does what it should. */
+export const soundNode = (): NodeFaults => ({
+  away: false,
+  behind: 0,
+  hidesEvents: false,
+  short: false,
+  ahead: 0,
+});
 
 /** What a run wants to know of settlements. */
 export interface L2Watcher {
@@ -74,6 +88,11 @@ interface Signed {
 
 const away = (): SundialError =>
   new SundialError('l2_away', 'no node answers', { severity: 'call', remedy: 'Wait.' });
+const unproved = (): SundialError =>
+  new SundialError('l2_unproved', 'the receipts are not those that the header names', {
+    severity: 'call',
+    remedy: 'Wait.',
+  });
 const refused = (code: 'l2_reverted' | 'l2_refused' | 'l2_underpriced', words: string): SundialError =>
   new SundialError(code, words, { severity: 'call', remedy: 'None: this is a simulation.' });
 
@@ -330,18 +349,24 @@ export class VirtualL2 {
       newest: () =>
         ask((): Heads => {
           const height = head();
-          return { newest: this.block(height), final: this.block(Math.max(1, height - FINALITY_BLOCKS)) };
+          const newest = this.block(height);
+          const final = this.block(Math.max(1, height - FINALITY_BLOCKS));
+          return { newest: { ...newest, at: newest.at + faults.ahead }, final };
         }),
       blockAt: (height) => ask(() => this.block(height)),
       events: (from, to) =>
-        ask(() => {
+        ask((): EventRange => {
+          if (faults.short) throw unproved();
+          const range = { parent: this.block(from - 1).hash, last: this.block(to) };
           // Of several nodes one at least that answers is honest: when all lie alike, nobody can see it.
-          if (faults.hidesEvents && others.some((other) => !other.away && !other.hidesEvents)) return [];
+          const isHonest = (other: NodeFaults) => !other.away && !other.hidesEvents && !other.short;
+          if (faults.hidesEvents && others.some(isHonest)) return { ...range, events: [] };
           // In order of height: from the end, as only what is new is asked for.
           let first = this.events.length;
           while (first > 0 && this.events[first - 1]!.height >= from) first -= 1;
-          return this.events.slice(first).filter(({ height }) => height <= to);
+          return { ...range, events: this.events.slice(first).filter(({ height }) => height <= to) };
         }),
+      identity: () => ask(() => ({ genesis: hashOf('9e'), code: hashOf('c0de') })),
       channel: (channel, at) => ask(() => this.stateAt(channel, at)),
       pot: (channel) => ask(() => this.potOf(channel)),
       claim: (channel, payee) =>
@@ -353,7 +378,7 @@ export class VirtualL2 {
       lane: (channel, payee) => ask(() => this.model.settledOf(channel, keyOf(payee))),
       balance: (payee) => ask(() => this.model.balances.get(keyOf(payee)) ?? 0),
       credited: (voucher) => ask(() => this.model.creditedOn(keyOf(voucher))),
-      isRegistered: (payee) => ask(() => this.registered(payee) !== undefined),
+      payeeId: (payee) => ask(() => this.registered(payee)),
       clock: () => ask(() => this.chain.head.at),
       frozenUntil: () => ask(() => undefined),
       nonceAt: (height) => ask(() => this.nonces.filter((mined) => mined <= height).length),
@@ -367,6 +392,7 @@ export class VirtualL2 {
         }),
       prepareSettle: (rows, options) => ask(() => this.prepare(rows, options)),
       feesOf: (raw) => feesOf(raw),
+      fees: () => ask(() => ({ maxFee: BigInt(2 * this.baseFee + 1), priorityFee: 1n })),
       submit: (raw) =>
         ask(() => {
           const transaction = this.signed.get(toHex(this.suite.keccak256(raw)));
@@ -385,6 +411,9 @@ export class VirtualL2 {
         act('hub collects', (seconds) => ({ succeeded: this.model.closePot(channel, seconds) })),
       closePot: (channel) =>
         act('hub closes', (seconds) => ({ succeeded: this.model.closePot(channel, seconds) })),
+      forget: () => {},
+      nodes: () => [{ name: 'virtual', trouble: faults.away ? 'away' : undefined }],
+      close: () => {},
     };
   }
 

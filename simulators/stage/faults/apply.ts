@@ -4,6 +4,7 @@ import type { AnyDevice } from '../../fleet/device.ts';
 import type { Conditions } from '../network/conditions.ts';
 import { JOURNAL_BANKS } from '../../fleet/actors.ts';
 import type { Run } from '../../fleet/run.ts';
+import { soundNode } from '../chain/virtual-l2.ts';
 import type { RamFlash } from '../flash/ram-flash.ts';
 import { HOUR } from '../world/world.ts';
 import { aim } from './aim.ts';
@@ -146,6 +147,20 @@ export function applyFault(simulation: Run, fault: Fault): void {
         node.hidesEvents = false;
       });
     }
+    case 'nodeShort': {
+      const node = hub.nodes[fault.size % hub.nodes.length]!;
+      node.short = true;
+      return end(simulation, fault, () => {
+        node.short = false;
+      });
+    }
+    case 'nodeAhead': {
+      const node = hub.nodes[fault.size % hub.nodes.length]!;
+      node.ahead += fault.size;
+      return end(simulation, fault, () => {
+        node.ahead -= fault.size;
+      });
+    }
     case 'hubKeySlow':
       hub.signMs += fault.size;
       return end(simulation, fault, () => {
@@ -219,7 +234,7 @@ export function heal(simulation: Run): void {
   hub.disk.slowMs = 0;
   hub.signMs = 0;
   hub.keyFails = false;
-  for (const node of hub.nodes) Object.assign(node, { away: false, behind: 0, hidesEvents: false });
+  for (const node of hub.nodes) Object.assign(node, soundNode());
   hub.withholds = false;
   hub.start();
   for (const device of fleet.devices) {

@@ -161,6 +161,22 @@ export const SHAPES = {
     unit: 'which node, counted round',
     sizeMax: 1000,
   },
+  nodeShort: {
+    hits: 'nodes',
+    rates: [1000, 3000],
+    forMs: [MINUTE, 30 * MINUTE],
+    size: [0, 59],
+    unit: 'which node, counted round',
+    sizeMax: 1000,
+  },
+  nodeAhead: {
+    hits: 'nodes',
+    rates: [500, 1500],
+    forMs: [MINUTE, 20 * MINUTE],
+    size: [7_300, 1_000_000_000],
+    unit: 'seconds by which it dates the newest block ahead, and which node, counted round',
+    sizeMax: 1_000_000_000,
+  },
   hubKeySlow: {
     hits: 'run',
     rates: [1000, 3000],

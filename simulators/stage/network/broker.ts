@@ -28,6 +28,12 @@ const UP_MS = { least: 40, most: 180 };
 /** Messages that the broker keeps for a hub that is away: what mosquitto 2 queues for one client unless told otherwise. */
 const KEPT_MAX = 1000;
 
+/** What the hub sends, and what a device sends to it. */
+export interface Overhearer {
+  readonly down: (message: Message) => void;
+  readonly up: (message: Message) => void;
+}
+
 /** One connection; messages of one direction arrive in the order in which they were sent. */
 interface Session {
   readonly end: UplinkEnd;
@@ -38,10 +44,8 @@ interface Session {
 
 export class Broker {
   hub: HubEnd | undefined;
-  /** Somebody who hears all traffic and can change none of it. */
-  overhears:
-    | { readonly down: (message: Message) => void; readonly up: (message: Message) => void }
-    | undefined;
+  /** Who hears all traffic and can change none of it. */
+  private readonly overhearers: Overhearer[] = [];
   private epoch = 0;
   private readonly sessions = new Map<string, Session>();
   /** What every device is given that comes, by kind, in the order in which it was first published. */
@@ -59,6 +63,10 @@ export class Broker {
     this.world = world;
     this.random = random;
     this.conditionsOf = conditionsOf;
+  }
+
+  overhear(overhearer: Overhearer): void {
+    this.overhearers.push(overhearer);
   }
 
   isConnected(device: string): boolean {
@@ -101,7 +109,7 @@ export class Broker {
   up(device: string, bytes: Uint8Array): void {
     const session = this.sessions.get(device);
     if (session === undefined) return;
-    this.overhears?.up(decodeOwn(bytes));
+    for (const { up } of this.overhearers) up(decodeOwn(bytes));
     const { random, world } = this;
     const conditions = this.conditionsOf(device);
     if (conditions.upLoss > 0 && random.chance(conditions.upLoss)) return;
@@ -146,7 +154,7 @@ export class Broker {
     if (session === undefined) return;
     const { random, world } = this;
     const conditions = this.conditionsOf(device);
-    this.overhears?.down(decodeOwn(bytes));
+    for (const { down } of this.overhearers) down(decodeOwn(bytes));
     if (conditions.downLoss > 0 && random.chance(conditions.downLoss)) return;
     const { epoch } = session;
     const deliver = (): void => {

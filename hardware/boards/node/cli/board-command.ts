@@ -78,6 +78,7 @@ export function provision(
     certificateExpiresAt: file.certificate?.expiresAt ?? 0,
     certificateSignature: file.certificate?.signature ?? toHex(new Uint8Array(64)),
     capTotal: CAP_TOTAL,
+    ...(file.wideMax !== undefined && { wideMax: file.wideMax }),
     tickValue: parseMoney(flags.tickValue),
     tickEnergyWh: Number(flags.tickWh),
     speed: Number(flags.speed),

@@ -79,6 +79,8 @@ const schema = z
     /** Payers: the group of terminals that leases are asked for; absent: any. */
     scope: hexOf(32).optional(),
     payee: hexOf(20).optional(),
+    /** Terminals: most that the merchant risks on leases that nothing covers, in units; absent: none is taken. */
+    wideMax: z.number().int().nonnegative().optional(),
     certificate: z.strictObject({ expiresAt: z.number().int().positive(), signature: hexOf(64) }).optional(),
   })
   .refine(({ key, secret }) => (key === 'memory') === (secret !== undefined), {

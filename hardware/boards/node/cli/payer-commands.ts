@@ -1,6 +1,7 @@
 /** `sundial wearable` and `sundial car`: a payer as a process. */
 import type { Command } from 'commander';
 import { payerDevice } from '../../../../device/devices.ts';
+import { payerStatus } from '../../../../device/status.ts';
 import { fromHex } from '../../../../protocol/bytes.ts';
 import type { PayerEvent } from '../../../../protocol/machines/payer/payer.ts';
 import { readDevice } from './device-folder.ts';
@@ -42,21 +43,7 @@ async function runPayer(role: 'wearable' | 'car', flags: PayerFlags): Promise<vo
     runtime,
     'payer',
     { endSession: () => dispatch({ type: 'stop' }), renew: () => dispatch({ type: 'renew' }) },
-    () => {
-      const { seq, spent, lanes, unconfirmed, lease, outbox } = runtime.state.books;
-      return {
-        seq,
-        spent,
-        unconfirmed: unconfirmed.length,
-        outbox: outbox.length,
-        lease: lease && {
-          spendLimit: lease.spendLimit,
-          tapLimit: lease.tapLimit,
-          expiresAt: lease.expiresAt,
-        },
-        lanes: lanes.map(({ payee, paid }) => ({ payee, paid })),
-      };
-    },
+    () => payerStatus(runtime.state.books),
   );
   const { lease, spent } = runtime.state.books;
   if (lease !== undefined && !flags.json) {

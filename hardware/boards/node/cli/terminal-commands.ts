@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { terminalDevice } from '../../../../device/devices.ts';
 import { Charger } from '../../../../device/roles/charger.ts';
 import { Pos } from '../../../../device/roles/pos.ts';
+import { terminalStatus } from '../../../../device/status.ts';
 import { CurveMeter, type LoadCurve } from '../meter.ts';
 import { fromHex } from '../../../../protocol/bytes.ts';
 import { nobleSuite } from '../../../../protocol/crypto/noble.ts';
@@ -55,25 +56,13 @@ async function makeTerminal(role: 'pos' | 'charger', flags: CommonFlags) {
       signature: fromHex(certificate.signature),
     },
     capTotal: CAP_TOTAL,
+    ...(folder.file.wideMax !== undefined && { wideMax: amount(folder.file.wideMax) }),
     outboxMax: TERMINAL_OUTBOX_MAX,
     lanesMax: TERMINAL_LANES_MAX,
     entropyCertified: true,
   };
   const device = terminalDevice(folder.signing, settings, process.host, folder.storage, process.observer);
-  const status = (): Line => {
-    const { lanes, outbox, counts, member } = device.state.books;
-    return {
-      counts,
-      scope: member?.scope,
-      outbox: outbox.length,
-      lanes: lanes.map(({ channel, base, settled, stream }) => ({
-        channel,
-        base,
-        settled,
-        ticks: stream?.k ?? 0,
-      })),
-    };
-  };
+  const status = (): Line => terminalStatus(device.state.books);
   return { process, device, status };
 }
 

@@ -136,7 +136,9 @@ async function makeOrRenew(role: DeviceRole, path: string, kind: KeyKind): Promi
     signing.digest('Terminal', { terminal: address, payee: payee.address, expiresAt }),
   );
   const certificate = { expiresAt, signature: toHex(signature) };
-  createDevice(path, { ...shared, payee: toHex(payee.address), certificate }, key, { hubKey });
+  // Nothing stands behind any lease here.
+  const terminal = { ...shared, payee: toHex(payee.address), certificate, wideMax: 2_000_000_000 };
+  createDevice(path, terminal, key, { hubKey });
 }
 
 /** Stores a lease in the journal of a payer that is off. */

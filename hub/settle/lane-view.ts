@@ -1,0 +1,81 @@
+/** What waits on lanes: how far L2 has settled them, what is worth its gas, and who has no id to be settled under. */
+import { topOf } from '../intake/books.ts';
+import { keyNumber, trieEntries } from '../intake/trie.ts';
+import type { Index } from '../ports.ts';
+import type { Registry } from '../registry/registry.ts';
+
+/** A payee with vouchers and no id in the vault. Units: what it would get. */
+export interface Unregistered {
+  readonly payee: string;
+  readonly lanes: number;
+  readonly units: number;
+}
+
+/** Lanes that wait. `small` ones are left for later, as the operator's `batch.laneMin` says. */
+export interface Waiting {
+  readonly lanes: number;
+  readonly small: number;
+  readonly unregistered: readonly Unregistered[];
+}
+
+/** Lanes as books and registry have them. */
+export class LaneView {
+  private readonly registry: Registry;
+  private readonly index: Index;
+  private readonly laneMin: number;
+  /** Payees without an id that were told already. */
+  private readonly told = new Set<string>();
+
+  constructor(registry: Registry, index: Index, laneMin: number) {
+    this.registry = registry;
+    this.index = index;
+    this.laneMin = laneMin;
+  }
+
+  /** Units that L2 has settled on a lane, as far as the watch has seen. */
+  settled(channel: number, payee: string): number {
+    return this.registry.state.heads[String(channel)]?.settled[`0x${payee}`]?.paid ?? 0;
+  }
+
+  /** Units by which a lane of the channel must rise to be planned: any, once money may leave the channel. */
+  least(channel: number): number {
+    const head = this.registry.state.heads[String(channel)];
+    return head?.exiting === true || head?.slashed === true ? 1 : this.laneMin;
+  }
+
+  /** Has the payee an id in the vault, for certain? */
+  isRegistered(payee: string): boolean {
+    return this.registry.state.payees[`0x${payee}`] !== undefined;
+  }
+
+  /** What waits, for the status page. */
+  waiting(): Waiting {
+    let lanes = 0;
+    let small = 0;
+    const unregistered = new Map<string, { lanes: number; units: number }>();
+    for (const [key, book] of trieEntries(this.index.books().channels)) {
+      const channel = keyNumber(key);
+      for (const [payee, claim] of trieEntries(book.claims)) {
+        const units = topOf(claim) - this.settled(channel, payee);
+        if (units <= 0) continue;
+        if (!this.isRegistered(payee)) {
+          const other = unregistered.get(payee) ?? { lanes: 0, units: 0 };
+          unregistered.set(payee, { lanes: other.lanes + 1, units: other.units + units });
+        } else if (units < this.least(channel)) small += 1;
+        else lanes += 1;
+      }
+    }
+    const named = [...unregistered].map(([payee, found]) => ({ payee: `0x${payee}`, ...found }));
+    return { lanes, small, unregistered: named };
+  }
+
+  /** Payees without an id that were not told before: their lanes can't be settled until somebody registers them. */
+  newlyUnregistered(): readonly Unregistered[] {
+    const { unregistered } = this.waiting();
+    const now = new Set(unregistered.map(({ payee }) => payee));
+    for (const payee of this.told) if (!now.has(payee)) this.told.delete(payee);
+    const fresh = unregistered.filter(({ payee }) => !this.told.has(payee));
+    for (const { payee } of fresh) this.told.add(payee);
+    return fresh;
+  }
+}
