@@ -298,7 +298,7 @@ export const MUTATIONS = [
     'false',
     'protocol/edges',
   ],
-  ['an expired lease is accepted', ACCEPT, 'now > until', 'false', 'protocol/acceptance'],
+  ['an expired lease is accepted', ACCEPT, 'now > held.until', 'false', 'protocol/acceptance'],
   [
     'a revoked channel is accepted',
     ACCEPT,
@@ -306,13 +306,7 @@ export const MUTATIONS = [
     'false',
     'protocol/acceptance',
   ],
-  [
-    'the cap of a channel is ignored',
-    ACCEPT,
-    'ofChannel > channelCap(turn, lease)',
-    'false',
-    'protocol/acceptance',
-  ],
+  ['the cap of a channel is ignored', ACCEPT, 'ofChannel > held.cap', 'false', 'protocol/acceptance'],
   [
     'any hub key signs leases',
     ANSWER,
@@ -391,8 +385,15 @@ export const MUTATIONS = [
   [
     'a clock that was set back is a basis',
     TIME,
-    'if (reading < hubTime(time, nowMs)) return time;',
+    'if (reading < earliest(time, nowMs)) return time;',
     '',
+    'protocol/time',
+  ],
+  [
+    'a clock must be ahead of a timer that runs too fast',
+    TIME,
+    'if (reading < earliest(time, nowMs)) return time;',
+    'if (reading < hubTime(time, nowMs)) return time;',
     'protocol/time',
   ],
   ['a basis lasts for ever', TIME, 'nowMs <= time.basedUntilMs;', 'time.basedUntilMs >= 0;', 'protocol/time'],
@@ -472,8 +473,8 @@ export const MUTATIONS = [
   [
     'a new epoch keeps the keys of the one before',
     KEYS,
-    'hub: { epoch: key.epoch, keys: [key], revoked }',
-    'hub: { epoch: key.epoch, keys: [...hub.keys, key], revoked }',
+    'hub: { epoch: key.epoch, certified: [key], revoked }',
+    'hub: { epoch: key.epoch, certified: [...hub.certified, key], revoked }',
     'protocol/hub-keys',
   ],
   [
@@ -493,15 +494,15 @@ export const MUTATIONS = [
   [
     'a certificate whose time has not come is stored',
     TRUSTING,
-    'if (from <= hubTime(time, turn.nowMs)) turn.persist',
-    'if (true) turn.persist',
+    'if (from > now) setTrust(turn, { candidate: key });\n  else if (now <= until)',
+    'if (now <= until)',
     'protocol/hub-keys',
   ],
   [
     'a full table drops whatever ends first',
     KEYS,
-    'if (keys[0]!.until < now) keys.shift();',
-    'if (true) keys.shift();',
+    'certified = certified[0]!.until < now ? certified.slice(1) : certified.slice(0, -1);',
+    'certified = certified.slice(1);',
     'protocol/hub-keys',
   ],
   [

@@ -1,19 +1,20 @@
 /** The payer and the hub: registering, renewing the lease, second copies out, acknowledgements in. */
+import type { Bytes32 } from '../../bytes.ts';
 import { ASK_PAUSE_MAX_MS, PACK_ENTRIES_MAX, SYNC_RETRY_MS } from '../../limits.ts';
 import { refusalName } from '../../refusals.ts';
 import { SCOPE_ANY } from '../../vouchers.ts';
 import { encodeMessage, type Message, type MessageOf, ROLES } from '../../wire/messages.ts';
 import { collectedMessage } from '../collected.ts';
-import { nextCounter, registerDigest } from '../registering.ts';
-import { askTime, onHubKey, onHubKeyRevoked, takeTime } from '../trusting.ts';
+import { registerDigest } from '../registering.ts';
+import { meetHub, onHubKey, onHubKeyRevoked, setTrust, takeTime } from '../trusting.ts';
 import { entryOf, onUnknown, onAcknowledgement, onCredit, takeLease } from './answers.ts';
 import { type PayerTurn, terminalOf } from './state.ts';
 
 /** A connection to the hub stands: everything that waits goes up. */
-export function onHubConnected(turn: PayerTurn): void {
+export function onHubConnected(turn: PayerTurn, seed?: Bytes32): void {
   turn.set({ hubConnected: true });
   register(turn);
-  askTime(turn);
+  meetHub(turn, seed);
   requestLease(turn);
   uploadCopies(turn);
   turn.set({ askPauseMs: SYNC_RETRY_MS });
@@ -22,19 +23,20 @@ export function onHubConnected(turn: PayerTurn): void {
 
 /** The counter is stored before it is signed: no other registration ever has it. */
 function register(turn: PayerTurn): void {
-  const counter = nextCounter(turn.books.counter);
+  // Past 2^32 of them, one a second for 136 years, it can't be stored any more.
+  const counter = turn.books.counter + 1;
   turn.persist({ type: 'registering', counter });
   const digest = registerDigest(turn.context, turn.settings.hub, counter);
-  turn.set({ registering: { digest, counter } });
+  setTrust(turn, { registering: { digest, counter } });
   turn.sign(digest);
 }
 
 /** The key answered: the hub is told who is there. */
 export function onRegisterSigned(turn: PayerTurn, signature: Uint8Array): void {
-  const { counter } = turn.volatile.registering!;
+  const { counter } = turn.volatile.trust.registering!;
   const { channel } = turn.books;
   const { key, role, entropyCertified } = turn.settings;
-  turn.set({ registering: undefined });
+  setTrust(turn, { registering: undefined });
   turn.upload({
     type: 'register',
     device: turn.context.self,
