@@ -25,6 +25,7 @@ import { Registry } from './registry/registry.ts';
 import { setRevoked } from './revocations.ts';
 import { type Pace, Rounds } from './rounds.ts';
 import { Justice } from './settle/justice.ts';
+import { promisedLeases } from './settle/promised.ts';
 import { SettleLoop } from './settle/loop.ts';
 import { Watch } from './watch/watch.ts';
 
@@ -214,7 +215,13 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
       },
     },
   });
-  const justice = new Justice({ signing, l2, index, log });
+  const justice = new Justice({
+    signing,
+    l2,
+    index,
+    log,
+    leases: (book) => promisedLeases(signing, signer, book),
+  });
   const settle = new SettleLoop({
     signing,
     l2,

@@ -92,6 +92,7 @@ const configSchema = z.strictObject({
       watchLag: span(1, 7 * 86_400).default(DEFAULT_TIMING.watchLag),
       clockError: span(0, 86_400).default(DEFAULT_TIMING.clockError),
       claimMargin: span(60, 30 * 86_400).default(DEFAULT_TIMING.claimMargin),
+      slowLane: span(60, 30 * 86_400).default(DEFAULT_TIMING.slowLane),
       exitDelay: span(60, 365 * 86_400).default(DEFAULT_TIMING.exitDelay),
     })
     .default(DEFAULT_TIMING),

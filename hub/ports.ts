@@ -149,12 +149,47 @@ export interface ChannelState {
   readonly slashed: boolean;
 }
 
-/** A slashed bond: `amount` is 0 while no fraud was proved, `claims` counts those that wait for their share. */
+/**
+ * A slashed bond: `amount` is 0 while no fraud was proved, `claims` counts those that wait for their share. Claims are
+ * registered until `closesAt` and collected from `collectsAt` on, on the vault's clock.
+ */
 export interface PotState {
   readonly amount: number;
   readonly left: number;
   readonly closesAt: number;
+  readonly collectsAt: number;
   readonly claims: number;
+}
+
+/** What a payee showed at a pot and has not collected: all 0 when nothing. Units. */
+export interface ClaimState {
+  /** Highest top of its vouchers, what of them was paid twice, and what they moved. */
+  readonly top: number;
+  readonly overlap: number;
+  readonly shown: number;
+  /** What of it counts, by what its leases promised. */
+  readonly counted: number;
+}
+
+/** A payee in the scope of a lease, by its id in the vault, and how many of its terminals. */
+export interface Member {
+  readonly payee: number;
+  readonly terminals: number;
+}
+
+/** A lease as evidence at a pot. Amounts in units, times in seconds of chain time. */
+export interface ShownLease {
+  readonly spentFrom: number;
+  readonly spendLimit: number;
+  readonly tapLimit: number;
+  readonly cap: number;
+  readonly guarantee: number;
+  readonly issuedAt: number;
+  readonly expiresAt: number;
+  /** 64 bytes, of a hub key. */
+  readonly signature: Uint8Array;
+  /** Ids rising; empty: any terminal. */
+  readonly members: readonly Member[];
 }
 
 /** What happened in the vault, as far as the hub follows it, in the order of the chain. */
@@ -165,6 +200,27 @@ export type L2Event = { readonly height: number; readonly transaction: Hex } & (
   | { readonly type: 'batchSettled'; readonly outcomes: readonly BareOutcome[] }
   /** A lane rose outside of a batch: what a payee got after a proved fraud. */
   | { readonly type: 'laneRaised'; readonly channel: number; readonly payee: number; readonly moved: number }
+  /** Somebody will execute these rows from `executableAt` on, vault clock; `rows` are a batch's bytes, not looked at. */
+  | {
+      readonly type: 'announced';
+      readonly batch: Hex;
+      readonly executableAt: number;
+      readonly rows: Uint8Array;
+    }
+  /** An announced batch was executed: what waited on its account doesn't any more. */
+  | { readonly type: 'executed'; readonly batch: Hex }
+  /** The root's word about a hot key, or the end of older epochs, as L2 has it. */
+  | { readonly type: 'hubKeyAdded'; readonly key: Hex; readonly until: number; readonly epoch: number }
+  | { readonly type: 'hubKeyRevoked'; readonly key: Hex }
+  /** `countsFrom` on the vault's clock; undefined: dropped. */
+  | { readonly type: 'settler'; readonly settler: Hex; readonly countsFrom: number | undefined }
+  /** A payee signed leases of a channel away that ended until then. */
+  | {
+      readonly type: 'leasesReleased';
+      readonly channel: number;
+      readonly payee: number;
+      readonly until: number;
+    }
 );
 
 /** What happened in a range of blocks, linked to the blocks around it. */
@@ -235,8 +291,8 @@ export interface L2 {
   channel(channel: number, at?: number): Promise<ChannelState>;
   /** `at` as above. A pot that never was has all zeros. */
   pot(channel: number, at?: number): Promise<PotState>;
-  /** Units that a payee registered as short at a pot and has not collected. */
-  shortfall(channel: number, payee: Uint8Array): Promise<number>;
+  /** What a payee registered at a pot and has not collected. */
+  claim(channel: number, payee: Uint8Array): Promise<ClaimState>;
   /** Units that a lane has settled; 0 when the payee has no id or the lane is new. `at` as above. */
   lane(channel: number, payee: Uint8Array, at?: number): Promise<number>;
   /** Units that a payee may withdraw. */
@@ -270,8 +326,11 @@ export interface L2 {
   registerPayee(payee: Uint8Array): Promise<void>;
   /** Sends and waits for a block; resolves with the transaction. */
   proveFraud(rule: Rule, rows: readonly Row[]): Promise<Hex>;
-  /** Registers what one payee is short of at a pot, with the vouchers that show it; sends and waits as above. */
-  registerShortfall(rows: readonly Row[]): Promise<Hex>;
+  /**
+   * Registers what one payee is short of at a pot, with the vouchers that show it and the leases that promised it, by
+   * scope; sends and waits as above.
+   */
+  registerShortfall(rows: readonly Row[], leases: readonly ShownLease[]): Promise<Hex>;
   /** Pays a payee its share of a pot whose window is over; sends and waits as above. */
   collectShare(channel: number, payee: Uint8Array): Promise<Hex>;
   /** Moves what nobody claimed to the reserve; sends and waits as above. */

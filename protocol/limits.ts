@@ -102,6 +102,8 @@ export interface Timing {
   readonly clockError: number;
   /** Time for the hub to settle what a late terminal brings. */
   readonly claimMargin: number;
+  /** From announcing a batch to executing it on L2, for everybody but the hub's settlers. */
+  readonly slowLane: number;
   /** How long the owner waits between starting and finishing an exit. */
   readonly exitDelay: number;
 }
@@ -115,16 +117,23 @@ export const DEFAULT_TIMING: Timing = {
   watchLag: HOUR,
   clockError: 2 * HOUR,
   claimMargin: 48 * HOUR,
-  exitDelay: 14 * DAY,
+  slowLane: 48 * HOUR,
+  exitDelay: 15 * DAY,
 };
 
 /**
  * Returns `timing` when an owner cannot leave before the last voucher accepted within the rules is settled:
- * exitDelay >= watchLag + leaseLifetime + clockError + payeeOfflineMax + claimMargin. Throws `timing` otherwise.
+ * exitDelay >= watchLag + leaseLifetime + clockError + payeeOfflineMax + claimMargin + slowLane. Throws `timing`
+ * otherwise.
  */
 export function checkTiming(timing: Timing): Timing {
   const least =
-    timing.watchLag + timing.leaseLifetime + timing.clockError + timing.payeeOfflineMax + timing.claimMargin;
+    timing.watchLag +
+    timing.leaseLifetime +
+    timing.clockError +
+    timing.payeeOfflineMax +
+    timing.claimMargin +
+    timing.slowLane;
   if (!(timing.exitDelay >= least)) {
     throw new SundialError(
       'timing',

@@ -10,8 +10,11 @@ import { root } from './ensure.mjs';
 /** What is deployed: source file and contract. */
 const wanted = [
   ['contracts/src/Time.sol', 'Time'],
+  ['contracts/src/Registry.sol', 'Registry'],
   ['contracts/src/Vault.sol', 'Vault'],
-  ['@openzeppelin/contracts/governance/TimelockController.sol', 'TimelockController'],
+  ['contracts/src/Pots.sol', 'Pots'],
+  ['contracts/src/Reserve.sol', 'Reserve'],
+  ['contracts/src/Timelock.sol', 'Timelock'],
 ];
 
 /** Must equal contracts/foundry.toml, so that the tests run the code that is deployed. */
@@ -40,6 +43,13 @@ export function collectSources(name, sources) {
   for (const [, path] of content.matchAll(/^import\s[^;]*?["']([^"']+)["'];/gms)) {
     collectSources(path.startsWith('.') ? posix.join(posix.dirname(name), path) : path, sources);
   }
+}
+
+/** The standard-JSON input that a block explorer compiles and compares: all that is deployed, with its settings. */
+export function standardJson() {
+  const sources = {};
+  for (const [name] of wanted) collectSources(name, sources);
+  return compileInput(sources, wanted);
 }
 
 /**

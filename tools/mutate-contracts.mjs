@@ -1,5 +1,5 @@
-// npm run mutate:contracts [-- --shard i/n] [--sample N] [--operator NAME] [--list]: breaks the vault one place at a
-// time (a condition, a comparison, an operator, a statement, a modifier, a width) and runs forge's tests on each. Every
+// npm run mutate:contracts [-- --shard i/n] [--sample N] [--operator NAME] [--list]: breaks the contracts one place at a
+// time (a condition, a comparison, an operator, a statement, a modifier, a width, an index) and runs forge's tests on each. Every
 // mutant must be caught, or stand in contracts/test/survivors.json with the reason why it can't be. Results are kept in
 // build/mutants, so that an interrupted run goes on where it stopped.
 import { spawnSync } from 'node:child_process';
@@ -30,11 +30,16 @@ const [shard, shards] = options.shard.split('/').map(Number);
 const folder = join(root, 'build', 'mutants');
 mkdirSync(folder, { recursive: true });
 
-const VAULT = 'contracts/src/Vault.sol';
-const sources = {};
-collectSources(VAULT, sources);
+/** What is deployed, and with which of their sources each is made; the reserve's code stands in that of the pots. */
+const TARGETS = ['Vault', 'Pots', 'Registry'].map((name) => {
+  const file = `contracts/src/${name}.sol`;
+  const own = {};
+  collectSources(file, own);
+  return { name, file, own };
+});
+const sources = Object.assign({}, ...TARGETS.map(({ own }) => own));
 const mutated = Object.keys(sources).filter(
-  (name) => name.startsWith('contracts/src/') && !name.endsWith('Reasons.sol'),
+  (name) => name.startsWith('contracts/src/') && !/(Reasons|IVault|IVaultView|IRegistry)\.sol$/.test(name),
 );
 
 /** Each operator: a pattern, and what it becomes. All matches of a line are tried one by one. */
@@ -75,7 +80,13 @@ const OPERATORS = [
   ['cut to 16 bits', /\brow\.channel\b/g, () => 'uint16(row.channel)'],
   ['cut to 16 bits', / & MASK32\b/g, () => ' & 0xffff'],
   ['cut to 16 bits', /\buint32\((?=[\w.]+\))/g, () => 'uint16('],
-  ['modifier', / (nonReentrant|whenNotFrozen|onlyTimelock)\b/g, () => ''],
+  // Amounts are of 48 bits.
+  ['cut to 32 bits', /\buint48\((?=[\w.]+\))/g, () => 'uint32('],
+  // The first or the last of two where the smaller counts.
+  ['first, not least', /\b_min\(([^(),]+), ([^(),]+)\)/g, (_, first) => first],
+  ['last, not least', /\b_min\(([^(),]+), ([^(),]+)\)/g, (_, __, last) => last],
+  ['swapped index', /\[(\w+)\]\[(\w+)\]/g, (_, outer, inner) => `[${inner}][${outer}]`],
+  ['modifier', / (nonReentrant|whenNotFrozen|onlyTimelock|onlyOperator|onlyPots)\b/g, () => ''],
   [
     'statement',
     /^(\s+)(?!return|revert|let|using|error|event|emit|else|for|uint|bool|address|bytes)([_a-z][\w.[\]()]* (?:[+-]?=) [^=].*;)$/g,
@@ -171,7 +182,7 @@ if (results.tests !== tests) {
 
 const require = createRequire(import.meta.url);
 const solc = require('solc');
-const codeFile = `build/mutants/vault-${shard}-of-${shards}.hex`;
+const codeFile = (name) => `build/mutants/${name.toLowerCase()}-${shard}-of-${shards}.hex`;
 
 /** The quick tests first: most mutants don't survive them, and the random histories take as long as all of these. */
 function forgeTests() {
@@ -188,7 +199,9 @@ function runForge(args) {
       ...process.env,
       ...forgeEnvironment,
       FOUNDRY_PROFILE: 'mutate',
-      SUNDIAL_VAULT_CODE: codeFile,
+      ...Object.fromEntries(
+        TARGETS.map(({ name }) => [`SUNDIAL_CODE_${name.toUpperCase()}`, codeFile(name)]),
+      ),
     },
     encoding: 'utf8',
     timeout: 120_000,
@@ -208,28 +221,38 @@ const optimizer = {
   },
 };
 
-function compile(content, file) {
-  const job = JSON.parse(compileInput({ ...sources, [file]: { content } }, [[VAULT, 'Vault']]));
+/** Creation code of a contract with one file changed; undefined when it doesn't compile. */
+function compile({ name, file, own }, changed = {}) {
+  const job = JSON.parse(compileInput({ ...own, ...changed }, [[file, name]]));
   job.settings.optimizer = optimizer;
   const output = JSON.parse(solc.compile(JSON.stringify(job)));
   if ((output.errors ?? []).some(({ severity }) => severity === 'error')) return undefined;
-  return output.contracts[VAULT].Vault.evm.bytecode.object;
+  return `0x${output.contracts[file][name].evm.bytecode.object}`;
 }
 
+const write = (name, bytecode) => writeFileSync(join(root, codeFile(name)), bytecode);
+
 /** caught, survived, or invalid when it doesn't compile or compiles to the very same code. */
-function judge({ file, line, text }, original) {
+function judge({ file, line, text }, originals) {
   const lines = sources[file].content.split('\n');
   lines[line - 1] = text;
-  const bytecode = compile(lines.join('\n'), file);
-  if (bytecode === undefined || bytecode === original) return 'invalid';
-  writeFileSync(join(root, codeFile), `0x${bytecode}`);
-  return forgeTests().status === 0 ? 'survived' : 'caught';
+  const changed = { [file]: { content: lines.join('\n') } };
+  const made = TARGETS.filter(({ own }) => own[file] !== undefined).map((target) => [
+    target.name,
+    compile(target, changed),
+  ]);
+  if (made.some(([, bytecode]) => bytecode === undefined)) return 'invalid';
+  if (made.every(([name, bytecode]) => bytecode === originals[name])) return 'invalid';
+  for (const [name, bytecode] of made) write(name, bytecode);
+  const verdict = forgeTests().status === 0 ? 'survived' : 'caught';
+  for (const [name] of made) write(name, originals[name]);
+  return verdict;
 }
 
 // Everything at once: a filtered run compiles what its filter leaves out again and again.
 runForge(['build']);
-const original = compile(sources[VAULT].content, VAULT);
-writeFileSync(join(root, codeFile), `0x${original}`);
+const originals = Object.fromEntries(TARGETS.map((target) => [target.name, compile(target)]));
+for (const [name, bytecode] of Object.entries(originals)) write(name, bytecode);
 const clean = forgeTests();
 if (clean.status !== 0) {
   process.stderr.write(
@@ -240,7 +263,7 @@ if (clean.status !== 0) {
 
 let done = 0;
 for (const mutant of mine) {
-  results.verdicts[mutant.id] ??= judge(mutant, original);
+  results.verdicts[mutant.id] ??= judge(mutant, originals);
   writeFileSync(resultsFile, JSON.stringify(results));
   done += 1;
   if (results.verdicts[mutant.id] === 'survived' && !isAccepted(mutant)) {

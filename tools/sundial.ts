@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { addBoardCommand } from '../hardware/boards/node/cli/board-command.ts';
 import { addChannelCommand } from '../hub/cli/channel-command.ts';
+import { addDeployCommand } from '../hub/cli/deploy-command.ts';
 import { addDemoCommand } from '../simulators/demo/demo-command.ts';
 import { addGatewayCommand } from '../hardware/boards/node/cli/gateway-command.ts';
 import { addHubCommand } from '../hub/cli/hub-command.ts';
@@ -18,6 +19,7 @@ const program = new Command('sundial')
   .showHelpAfterError('(add --help for the options)');
 addDemoCommand(program);
 addHubCommand(program);
+addDeployCommand(program);
 addHubKeyCommand(program);
 addPayerCommands(program);
 addTerminalCommands(program);

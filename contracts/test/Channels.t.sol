@@ -2,13 +2,13 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {TimelockController} from "@openzeppelin/contracts/governance/TimelockController.sol";
 
 import {Time} from "../src/Time.sol";
 import {Vault} from "../src/Vault.sol";
 import {Channels} from "../src/vault/Channels.sol";
 import {Payees} from "../src/vault/Payees.sol";
 import {Reasons} from "../src/vault/Reasons.sol";
+import {Digests} from "../src/vault/Digests.sol";
 import {VaultBase} from "../src/vault/VaultBase.sol";
 import {Kit} from "./Kit.sol";
 
@@ -141,7 +141,8 @@ contract ChannelsTest is Kit {
 
     function test_theVaultHoldsAtMost48Bits() public {
         Time plenty = new Time(address(this), 2 ** 60);
-        Vault large = deployVault(IERC20(address(plenty)), timelock, timing(), 2000, roles());
+        deploy(IERC20(address(plenty)), timelock, timing(), 2000);
+        Vault large = vault;
         plenty.approve(address(large), type(uint256).max);
         large.open(OWNER, vm.addr(5), type(uint48).max - 1, type(uint48).max - 1);
         vm.expectRevert(abi.encodeWithSignature("Panic(uint256)", 0x11));
@@ -159,13 +160,13 @@ contract ChannelsTest is Kit {
         vault.finishExit(channel);
         vm.prank(OWNER);
         vault.startExit(channel, address(0));
-        same(vault.readChannel(channel).exitReady, block.timestamp + 14 days, "ready");
+        same(vault.readChannel(channel).exitReady, block.timestamp + 15 days, "ready");
         vm.prank(OWNER);
         vm.expectPartialRevert(Channels.ChannelLeaving.selector);
         vault.startExit(channel, NEXT);
         vm.expectPartialRevert(Channels.ChannelLeaving.selector);
         vault.topUp(channel, 100, 20);
-        vm.warp(block.timestamp + 14 days - 1);
+        vm.warp(block.timestamp + 15 days - 1);
         vm.expectPartialRevert(Channels.ExitNotReady.selector);
         vault.finishExit(channel);
         vm.warp(block.timestamp + 1);
@@ -183,7 +184,7 @@ contract ChannelsTest is Kit {
     function test_settlingDuringTheDelay() public {
         vm.prank(OWNER);
         vault.startExit(channel, address(0));
-        vm.warp(block.timestamp + 14 days - 1);
+        vm.warp(block.timestamp + 15 days - 1);
         expect(plain(channel, 1, 3000, 0, 3000), Reasons.APPLIED, 3000, "in the last second");
         vm.warp(block.timestamp + 1);
         vault.finishExit(channel);
@@ -199,7 +200,7 @@ contract ChannelsTest is Kit {
         vm.prank(OWNER);
         vault.startExit(channel, address(0));
         // The guardian and the hub never act again. The freeze ends by itself, the clock runs on.
-        vm.warp(block.timestamp + 7 days + 14 days);
+        vm.warp(block.timestamp + 7 days + 15 days);
         vm.prank(OWNER);
         vault.finishExit(channel);
         same(token.balanceOf(OWNER), DEPOSIT, "everything back");
@@ -211,7 +212,7 @@ contract ChannelsTest is Kit {
         expect(paid, Reasons.APPLIED, 400, "paid");
         vm.prank(OWNER);
         vault.startExit(channel, address(0));
-        vm.warp(block.timestamp + 14 days);
+        vm.warp(block.timestamp + 15 days);
         vault.finishExit(channel);
         same(token.balanceOf(OWNER), DEPOSIT - 400, "first");
         expect(message, Reasons.APPLIED, 250, "credit after the exit");
@@ -229,7 +230,7 @@ contract ChannelsTest is Kit {
         vault.startExit(channel, vm.addr(6));
         same(vault.readChannel(channel).nextPayer, vm.addr(6), "next");
         expect(plain(channel, 2, 3500, 0, 3500), Reasons.APPLIED, 500, "old key during the delay");
-        vm.warp(block.timestamp + 14 days);
+        vm.warp(block.timestamp + 15 days);
         vm.expectEmit(address(vault));
         emit ExitFinished(channel, DEPOSIT - 3500, BOND, 2);
         vault.finishExit(channel);
@@ -258,7 +259,7 @@ contract ChannelsTest is Kit {
         expect(plain(channel, 1, FUNDS, 0, FUNDS), Reasons.APPLIED, FUNDS, "all spent");
         vm.prank(OWNER);
         vault.startExit(channel, vm.addr(6));
-        vm.warp(block.timestamp + 14 days);
+        vm.warp(block.timestamp + 15 days);
         vault.finishExit(channel);
         same(vault.readChannel(2).deposited, BOND, "only the bond is left");
         same(vault.readChannel(2).bond, BOND, "and stays bond");
@@ -270,10 +271,9 @@ contract ChannelsTest is Kit {
         same(vault.registerPayee(address(0x99)), 4, "fourth");
         same(vault.registerPayee(address(0x99)), 4, "again");
         same(vault.payeeOf(address(0x99)), 4, "by account");
-        (address account, uint48 amount, uint40 accredited) = vault.readPayee(4);
+        (address account, uint48 amount) = vault.readPayee(4);
         same(account, address(0x99), "account");
         same(amount, 0, "balance");
-        same(accredited, 0, "not accredited");
         same(vault.payeeCount(), 4, "count");
         vm.expectPartialRevert(VaultBase.ZeroAddress.selector);
         vault.registerPayee(address(0));
@@ -325,42 +325,59 @@ contract ChannelsTest is Kit {
 
     function test_ruleElevenHoldsInTheConstructor() public {
         VaultBase.Timing memory tight = timing();
-        tight.exitDelay = tight.watchLag + tight.leaseLifetime + tight.clockError + tight.payeeOfflineMax + tight.claimMargin;
-        deployVault(IERC20(address(token)), timelock, tight, 2000, roles());
-        // Each clock counts: one second more of any of them is refused.
-        for (uint256 i = 0; i < 5; ++i) {
+        tight.exitDelay = tight.watchLag + tight.leaseLifetime + tight.clockError + tight.payeeOfflineMax
+            + tight.claimMargin + tight.slowLane;
+        deploy(IERC20(address(token)), timelock, tight, 2000);
+        // Each clock counts: one second more of any of them is refused, and so is one that stands still.
+        for (uint256 i = 0; i < 6; ++i) {
             VaultBase.Timing memory long = timing();
+            VaultBase.Timing memory none = timing();
             long.exitDelay = tight.exitDelay;
-            if (i == 0) ++long.watchLag;
-            if (i == 1) ++long.leaseLifetime;
-            if (i == 2) ++long.clockError;
-            if (i == 3) ++long.payeeOfflineMax;
-            if (i == 4) ++long.claimMargin;
-            vm.expectPartialRevert(VaultBase.ExitTooShort.selector);
-            deployVault(IERC20(address(token)), timelock, long, 2000, roles());
+            if (i == 0) (long.watchLag, none.watchLag) = (long.watchLag + 1, 0);
+            if (i == 1) (long.leaseLifetime, none.leaseLifetime) = (long.leaseLifetime + 1, 0);
+            if (i == 2) (long.clockError, none.clockError) = (long.clockError + 1, 0);
+            if (i == 3) (long.payeeOfflineMax, none.payeeOfflineMax) = (long.payeeOfflineMax + 1, 0);
+            if (i == 4) (long.claimMargin, none.claimMargin) = (long.claimMargin + 1, 0);
+            if (i == 5) (long.slowLane, none.slowLane) = (long.slowLane + 1, 0);
+            refusesToDeploy(VaultBase.ExitTooShort.selector, IERC20(address(token)), timelock, long, 2000);
+            refusesToDeploy(VaultBase.TimingOutOfBounds.selector, IERC20(address(token)), timelock, none, 2000);
         }
-        same(vault.exitDelay(), 14 days, "exit delay");
+        same(vault.exitDelay(), tight.exitDelay, "exit delay");
         same(vault.watchLag(), 1 hours, "watch lag");
         same(vault.leaseLifetime(), 72 hours, "lease lifetime");
         same(vault.clockError(), 2 hours, "clock error");
         same(vault.payeeOfflineMax(), 7 days, "payee offline");
         same(vault.claimMargin(), 48 hours, "claim margin");
+        same(vault.slowLane(), 48 hours, "slow lane");
         same(vault.domainSeparator(), separator, "separator");
         same(address(vault.token()), address(token), "token");
         same(address(vault.timelock()), address(timelock), "timelock");
     }
 
-    function test_theTimelockGivesNotice() public {
-        address[] memory nobody = new address[](1);
-        TimelockController hasty = new TimelockController(2 days - 1, nobody, nobody, address(0));
-        vm.expectPartialRevert(VaultBase.TimelockTooShort.selector);
-        deployVault(IERC20(address(token)), hasty, timing(), 2000, roles());
-        vm.expectPartialRevert(Channels.OutOfBounds.selector);
-        deployVault(IERC20(address(token)), timelock, timing(), 499, roles());
-        Vault.Roles memory noKey = roles();
-        noKey.hubKey = address(0);
-        vm.expectPartialRevert(VaultBase.ZeroAddress.selector);
-        deployVault(IERC20(address(token)), timelock, timing(), 2000, noKey);
+    /// An exit of thirty thousand years would keep every deposit for good.
+    function test_anExitThatLocksFundsIsRefused() public {
+        VaultBase.Timing memory long = timing();
+        long.exitDelay = 365 days;
+        deploy(IERC20(address(token)), timelock, long, 2000);
+        long.exitDelay = 365 days + 1;
+        refusesToDeploy(VaultBase.TimingOutOfBounds.selector, IERC20(address(token)), timelock, long, 2000);
+        long.exitDelay = type(uint40).max;
+        refusesToDeploy(VaultBase.TimingOutOfBounds.selector, IERC20(address(token)), timelock, long, 2000);
+    }
+
+    function test_theBondsShareIsBoundedInTheConstructor() public {
+        refusesToDeploy(Channels.OutOfBounds.selector, IERC20(address(token)), timelock, timing(), 499);
+        refusesToDeploy(Channels.OutOfBounds.selector, IERC20(address(token)), timelock, timing(), 5001);
+    }
+
+    /// After a fork the other side is another domain: what a payer signed for one chain is nothing on it.
+    function test_theDomainFollowsTheChain() public {
+        bytes memory data = batch(plain(channel, 1, 50_000, 0, 50_000));
+        vm.chainId(424_242);
+        same(settle(data)[0].reason, 3, "a stranger's there");
+        same(vault.domainSeparator(), Digests.separator(424_242, address(vault)), "its own separator");
+        vm.chainId(31_337);
+        same(settle(data)[0].moved, 50_000, "good here");
     }
 
     function test_unknownChannelsAreNamed() public {

@@ -88,17 +88,37 @@ contract CreditsTest is Kit {
         same(balance(0), 400, "nothing moved");
     }
 
-    function test_aPayeeThatSubmitsItselfNeedsNoSignature() public {
+    /// A batch may be a stranger's: who carries it signs nothing in it.
+    function test_aPayeeThatSubmitsABatchSignsNoCredit() public {
+        Message memory given = credit(tap(1, 400, 400), 400, 150);
         expect(tap(1, 400, 400), Reasons.APPLIED, 400, "paid");
-        bytes memory row = rowOf(credit(tap(1, 400, 400), 400, 150));
+        bytes memory row = rowOf(given);
         for (uint256 i = row.length - 64; i < row.length; ++i) {
             row[i] = 0;
         }
-        same(settle(bytes.concat(header(), row))[0].reason, Reasons.BAD_PAYEE_SIGNATURE, "a stranger submits");
-        vm.prank(payeeAt(1));
-        same(settle(bytes.concat(header(), row))[0].reason, Reasons.BAD_PAYEE_SIGNATURE, "another payee submits");
         vm.prank(payeeAt(0));
-        same(settle(bytes.concat(header(), row))[0].moved, 150, "the payee submits");
+        same(settle(bytes.concat(header(), row))[0].reason, Reasons.BAD_PAYEE_SIGNATURE, "the payee submits");
+        same(balance(0), 400, "nothing went back");
+    }
+
+    /// A contract account has no key: it consents to a credit in words of its own.
+    function test_aPayeeConsentsToACreditInTheVault() public {
+        Message memory given = credit(tap(1, 400, 400), 400, 150);
+        expect(tap(1, 400, 400), Reasons.APPLIED, 400, "paid");
+        bytes memory row = rowOf(given);
+        for (uint256 i = row.length - 64; i < row.length; ++i) {
+            row[i] = 0;
+        }
+        vm.prank(payeeAt(1));
+        vault.consentToCredit(digestOf(given), 150);
+        same(settle(bytes.concat(header(), row))[0].reason, Reasons.BAD_PAYEE_SIGNATURE, "another payee's consent");
+        vm.prank(payeeAt(0));
+        vault.consentToCredit(digestOf(given), 149);
+        same(settle(bytes.concat(header(), row))[0].reason, Reasons.BAD_PAYEE_SIGNATURE, "less than the credit");
+        vm.prank(payeeAt(0));
+        vault.consentToCredit(digestOf(given), 150);
+        same(settle(bytes.concat(header(), row))[0].moved, 150, "consented");
+        same(settle(bytes.concat(header(), row))[0].reason, Reasons.CREDIT_STALE, "once");
     }
 
     function test_theOpenedRequestMustBeTheVouchers() public {

@@ -39,7 +39,20 @@ contract DigestsTest is Check {
         if (name == keccak256("Voucher")) return voucher();
         if (name == keccak256("Stream")) return stream();
         if (name == keccak256("HubKey")) {
-            return Digests.hubKey(account("next"), uint40(number("from")), uint40(number("until")));
+            return Digests.hubKey(
+                account("key"),
+                uint40(number("from")),
+                uint40(number("until")),
+                uint32(number("epoch")),
+                uint40(number("signedAt"))
+            );
+        }
+        if (name == keccak256("HubKeyRevoked")) return Digests.hubKeyRevoked(account("key"), uint40(number("at")));
+        if (name == keccak256("Released")) {
+            return Digests.released(uint32(number("channel")), account("payee"), uint40(number("until")));
+        }
+        if (name == keccak256("Acknowledgement")) {
+            return Digests.acknowledgement(field("entry"), uint48(number("position")), uint40(number("at")));
         }
         if (name == keccak256("Credit")) return Digests.credit(field("voucher"), uint48(number("credited")));
         // The vault never checks these; only their type strings can be wrong here.
@@ -60,13 +73,6 @@ contract DigestsTest is Check {
             );
         }
         if (name == keccak256("Receipt")) return keccak256(abi.encode(Digests.RECEIPT_TYPEHASH, field("voucher")));
-        if (name == keccak256("Acknowledgement")) {
-            return keccak256(
-                abi.encode(
-                    Digests.ACKNOWLEDGEMENT_TYPEHASH, field("entry"), number("position"), number("at")
-                )
-            );
-        }
         if (name == keccak256("Beacon")) {
             return keccak256(
                 abi.encode(
@@ -74,7 +80,8 @@ contract DigestsTest is Check {
                     number("at"),
                     number("height"),
                     field("revocations"),
-                    field("checkpoint")
+                    field("checkpoint"),
+                    bytes16(vm.parseJsonBytes(json, string.concat(at, "message.nonce")))
                 )
             );
         }
@@ -111,15 +118,20 @@ contract DigestsTest is Check {
     }
 
     function lease() private view returns (bytes32) {
-        bytes memory head = abi.encode(
-            Digests.LEASE_TYPEHASH,
-            number("channel"),
+        return Digests.lease(
+            uint32(number("channel")),
             account("payer"),
-            number("spentFrom"),
-            number("spendLimit"),
-            number("tapLimit")
+            Digests.LeaseTerms({
+                spentFrom: uint48(number("spentFrom")),
+                spendLimit: uint48(number("spendLimit")),
+                tapLimit: uint48(number("tapLimit")),
+                cap: uint48(number("cap")),
+                guarantee: uint48(number("guarantee")),
+                issuedAt: uint40(number("issuedAt")),
+                expiresAt: uint40(number("expiresAt"))
+            }),
+            field("scope")
         );
-        return keccak256(bytes.concat(head, abi.encode(number("issuedAt"), number("expiresAt"), field("scope"))));
     }
 
     function word(string memory key) private view returns (bytes32) {

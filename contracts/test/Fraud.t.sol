@@ -2,8 +2,8 @@
 pragma solidity 0.8.37;
 
 import {Channels} from "../src/vault/Channels.sol";
-import {Fraud} from "../src/vault/Fraud.sol";
-import {Pots} from "../src/vault/Pots.sol";
+import {PotsBase} from "../src/pots/PotsBase.sol";
+import {Proofs} from "../src/pots/Proofs.sol";
 import {Reasons} from "../src/vault/Reasons.sol";
 import {Rows} from "../src/vault/Rows.sol";
 import {VaultBase} from "../src/vault/VaultBase.sol";
@@ -26,22 +26,22 @@ contract FraudTest is Kit {
     function proves(uint8 rule, Message memory a, Message memory b, string memory what) private {
         bytes memory evidence = batch(a, b);
         vm.prank(STRANGER);
-        vault.proveFraud(rule, evidence);
+        pots.proveFraud(rule, evidence);
         Channels.ChannelView memory view_ = vault.readChannel(channel);
         holds(view_.slashed, what);
         same(view_.bond, 0, "the bond is gone");
-        same(vault.readPot(channel).amount, BOND, "and in the pot");
+        same(pots.readPot(channel).bond, BOND, "and in the pot");
         same(view_.free, FUNDS, "the free amount stays");
         conserved();
     }
 
     function refuses(uint8 rule, Message memory a, Message memory b) private {
         bytes memory evidence = batch(a, b);
-        vm.expectRevert(abi.encodeWithSelector(Fraud.NotProved.selector, rule));
-        vault.proveFraud(rule, evidence);
+        vm.expectRevert(abi.encodeWithSelector(Proofs.NotProved.selector, rule));
+        pots.proveFraud(rule, evidence);
         evidence = batch(b, a);
-        vm.expectRevert(abi.encodeWithSelector(Fraud.NotProved.selector, rule));
-        vault.proveFraud(rule, evidence);
+        vm.expectRevert(abi.encodeWithSelector(Proofs.NotProved.selector, rule));
+        pots.proveFraud(rule, evidence);
     }
 
     function stream(uint32 seq, uint48 spent, uint16 payee, uint48 paid, uint16 k)
@@ -58,7 +58,7 @@ contract FraudTest is Kit {
     }
 
     function test_E1_twoMessagesWithOneSeq() public {
-        vm.expectEmit(address(vault));
+        vm.expectEmit(address(pots));
         emit FraudProved(channel, E1, BOND, uint40(block.timestamp + 9 days), STRANGER);
         proves(E1, plain(channel, 7, 100, 0, 100), plain(channel, 7, 100, 1, 100), "another payee");
     }
@@ -130,7 +130,7 @@ contract FraudTest is Kit {
 
     function test_E3_oneMessageSuffices() public {
         bytes memory evidence = batch(plain(channel, 1, 99, 0, 100));
-        vault.proveFraud(E3, evidence);
+        pots.proveFraud(E3, evidence);
         holds(vault.readChannel(channel).slashed, "paid more than spent");
     }
 
@@ -154,10 +154,10 @@ contract FraudTest is Kit {
         message.list[0] = Entry(2, 20);
         message.list[1] = Entry(0, 70);
         bytes memory honest = batch(message);
-        vm.expectPartialRevert(Fraud.NotProved.selector);
-        vault.proveFraud(E3, honest);
+        vm.expectPartialRevert(Proofs.NotProved.selector);
+        pots.proveFraud(E3, honest);
         message.list[1].paid = 71;
-        vault.proveFraud(E3, batch(message));
+        pots.proveFraud(E3, batch(message));
         holds(vault.readChannel(channel).slashed, "101 listed, 100 spent");
     }
 
@@ -165,7 +165,7 @@ contract FraudTest is Kit {
         bytes memory evidence = batch(
             plain(channel, 1, 100, 0, 100), plain(channel, 2, 100, 0, 40), plain(channel, 3, 100, 1, 10)
         );
-        vault.proveFraud(E3, evidence);
+        pots.proveFraud(E3, evidence);
         holds(vault.readChannel(channel).slashed, "110 paid, 100 spent");
     }
 
@@ -183,7 +183,7 @@ contract FraudTest is Kit {
         message.kind = STATEMENT;
         message.list = new Entry[](1);
         message.list[0] = Entry(2, 100);
-        vault.proveFraud(E3, batch(message));
+        pots.proveFraud(E3, batch(message));
         holds(vault.readChannel(channel).slashed, "it can't settle, but it proves");
     }
 
@@ -191,12 +191,12 @@ contract FraudTest is Kit {
         bytes memory honest = batch(
             plain(channel, 1, 50, 0, 50), plain(channel, 2, 90, 1, 40), plain(channel, 3, 100, 2, 10)
         );
-        vm.expectPartialRevert(Fraud.NotProved.selector);
-        vault.proveFraud(E3, honest);
+        vm.expectPartialRevert(Proofs.NotProved.selector);
+        pots.proveFraud(E3, honest);
         bytes memory evidence = batch(
             plain(channel, 1, 50, 0, 50), plain(channel, 2, 90, 1, 40), plain(channel, 3, 99, 2, 10)
         );
-        vault.proveFraud(E3, evidence);
+        pots.proveFraud(E3, evidence);
         holds(vault.readChannel(channel).slashed, "only together");
     }
 
@@ -210,57 +210,57 @@ contract FraudTest is Kit {
         foreign.key = 0xb0b;
         for (uint8 rule = E1; rule <= E3; ++rule) {
             bytes memory evidence = batch(plain(channel, 7, 99, 0, 99), foreign);
-            vm.expectPartialRevert(Fraud.NotOfThisPayer.selector);
-            vault.proveFraud(rule, evidence);
+            vm.expectPartialRevert(PotsBase.NotOfThisPayer.selector);
+            pots.proveFraud(rule, evidence);
             Message memory forged = plain(channel, 7, 100, 1, 100);
             forged.key = 0xbad;
             evidence = batch(plain(channel, 7, 99, 0, 99), forged);
-            vm.expectPartialRevert(Fraud.NotOfThisPayer.selector);
-            vault.proveFraud(rule, evidence);
+            vm.expectPartialRevert(PotsBase.NotOfThisPayer.selector);
+            pots.proveFraud(rule, evidence);
             evidence = batch(forged, forged);
-            vm.expectPartialRevert(Fraud.NotOfThisPayer.selector);
-            vault.proveFraud(rule, evidence);
+            vm.expectPartialRevert(PotsBase.NotOfThisPayer.selector);
+            pots.proveFraud(rule, evidence);
         }
         // Two channels of one key: equal seqs there are honest.
         uint32 second = openFor(PAYER);
         bytes memory two = batch(plain(channel, 7, 100, 0, 100), plain(second, 7, 100, 1, 100));
-        vm.expectPartialRevert(Fraud.NotOfThisPayer.selector);
-        vault.proveFraud(E1, two);
+        vm.expectPartialRevert(PotsBase.NotOfThisPayer.selector);
+        pots.proveFraud(E1, two);
     }
 
     function test_unusableEvidenceIsNamed() public {
         bytes memory row = rowOf(stream(2, 100, 1, 0, 9));
         row[row.length - 1] ^= 0x01;
         bytes memory evidence = bytes.concat(header(), row, rowOf(plain(channel, 2, 1, 0, 1)));
-        vm.expectRevert(abi.encodeWithSelector(Fraud.BadEvidence.selector, Reasons.BAD_PREIMAGE));
-        vault.proveFraud(E1, evidence);
+        vm.expectRevert(abi.encodeWithSelector(PotsBase.BadEvidence.selector, Reasons.BAD_PREIMAGE));
+        pots.proveFraud(E1, evidence);
         evidence = bytes.concat(header(), rowOf(plain(channel, 2, 1, 0, 1)), row);
-        vm.expectRevert(abi.encodeWithSelector(Fraud.BadEvidence.selector, Reasons.BAD_PREIMAGE));
-        vault.proveFraud(E1, evidence);
+        vm.expectRevert(abi.encodeWithSelector(PotsBase.BadEvidence.selector, Reasons.BAD_PREIMAGE));
+        pots.proveFraud(E1, evidence);
     }
 
     function test_countsAndRulesAreChecked() public {
         bytes memory one = batch(plain(channel, 7, 100, 0, 100));
-        vm.expectPartialRevert(Fraud.NotTwoMessages.selector);
-        vault.proveFraud(E1, one);
+        vm.expectPartialRevert(Proofs.NotTwoMessages.selector);
+        pots.proveFraud(E1, one);
         bytes memory three =
             batch(plain(channel, 7, 100, 0, 100), plain(channel, 7, 100, 1, 100), plain(channel, 8, 1, 0, 1));
-        vm.expectPartialRevert(Fraud.NotTwoMessages.selector);
-        vault.proveFraud(E2, three);
+        vm.expectPartialRevert(Proofs.NotTwoMessages.selector);
+        pots.proveFraud(E2, three);
         for (uint8 rule = 0; rule < 6; rule += 4) {
-            vm.expectPartialRevert(Fraud.UnknownRule.selector);
-            vault.proveFraud(rule, one);
+            vm.expectPartialRevert(Proofs.UnknownRule.selector);
+            pots.proveFraud(rule, one);
         }
         bytes memory nobody = batch(plain(99, 7, 100, 0, 100));
         vm.expectPartialRevert(VaultBase.UnknownChannel.selector);
-        vault.proveFraud(E3, nobody);
+        pots.proveFraud(E3, nobody);
     }
 
     function test_aBondIsLostOnce() public {
         proves(E1, plain(channel, 7, 100, 0, 100), plain(channel, 7, 100, 1, 100), "proved");
         bytes memory evidence = batch(plain(channel, 7, 100, 0, 100), plain(channel, 7, 100, 2, 100));
-        vm.expectPartialRevert(Fraud.NoBond.selector);
-        vault.proveFraud(E1, evidence);
+        vm.expectPartialRevert(Proofs.NoBond.selector);
+        pots.proveFraud(E1, evidence);
         vm.expectPartialRevert(Channels.ChannelLeaving.selector);
         vault.topUp(channel, 100, 20);
     }
@@ -273,26 +273,26 @@ contract FraudTest is Kit {
         proves(E1, plain(channel, 7, 100, 0, 100), plain(channel, 7, 100, 1, 100), "before it is finished");
         vault.finishExit(channel);
         same(token.balanceOf(OWNER), FUNDS, "the owner leaves without the bond");
-        same(vault.held(), BOND, "the bond stays");
+        same(token.balanceOf(address(pots)), BOND, "which stays in its pot");
     }
 
     /// Nothing is left to hand over: the exit of a slashed and spent channel ends all the same.
     function test_aSlashedAndSpentChannelHasNoSuccessor() public {
         vault.settle(batch(plain(channel, 1, FUNDS, 0, FUNDS)));
-        vault.proveFraud(E1, batch(plain(channel, 7, 100, 0, 100), plain(channel, 7, 100, 1, 100)));
+        pots.proveFraud(E1, batch(plain(channel, 7, 100, 0, 100), plain(channel, 7, 100, 1, 100)));
         vm.prank(OWNER);
         vault.startExit(channel, vm.addr(6));
-        vm.warp(block.timestamp + 14 days);
+        vm.warp(block.timestamp + 15 days);
         vault.finishExit(channel);
         same(vault.channelCount(), 1, "no successor");
     }
 
     /// A replaced key's new channel has its full bond again, from what was free.
     function test_aSlashedChannelsSuccessorHasABond() public {
-        vault.proveFraud(E1, batch(plain(channel, 7, 100, 0, 100), plain(channel, 7, 100, 1, 100)));
+        pots.proveFraud(E1, batch(plain(channel, 7, 100, 0, 100), plain(channel, 7, 100, 1, 100)));
         vm.prank(OWNER);
         vault.startExit(channel, vm.addr(6));
-        vm.warp(block.timestamp + 14 days);
+        vm.warp(block.timestamp + 15 days);
         vault.finishExit(channel);
         same(vault.readChannel(2).deposited, FUNDS, "what was free");
         same(vault.readChannel(2).bond, FUNDS / 5, "a fifth of it is bond");
@@ -301,11 +301,11 @@ contract FraudTest is Kit {
     function test_afterTheExitThereIsNoBond() public {
         vm.prank(OWNER);
         vault.startExit(channel, address(0));
-        vm.warp(block.timestamp + 14 days);
+        vm.warp(block.timestamp + 15 days);
         vault.finishExit(channel);
         bytes memory evidence = batch(plain(channel, 7, 100, 0, 100), plain(channel, 7, 100, 1, 100));
-        vm.expectPartialRevert(Fraud.NoBond.selector);
-        vault.proveFraud(E1, evidence);
+        vm.expectPartialRevert(Proofs.NoBond.selector);
+        pots.proveFraud(E1, evidence);
     }
 
     function test_aProofWorksDuringAFreeze() public {
@@ -344,13 +344,13 @@ contract FraudTest is Kit {
                 if (i == j) continue;
                 bytes memory evidence = batch(messages[i], messages[j]);
                 for (uint8 rule = E1; rule <= E3; ++rule) {
-                    vm.expectRevert(abi.encodeWithSelector(Fraud.NotProved.selector, rule));
-                    vault.proveFraud(rule, evidence);
+                    vm.expectRevert(abi.encodeWithSelector(Proofs.NotProved.selector, rule));
+                    pots.proveFraud(rule, evidence);
                 }
             }
         }
         bytes memory all = batch(messages[seed % 6], messages[(seed >> 8) % 6], messages[(seed >> 16) % 6]);
-        vm.expectPartialRevert(Fraud.NotProved.selector);
-        vault.proveFraud(E3, all);
+        vm.expectPartialRevert(Proofs.NotProved.selector);
+        pots.proveFraud(E3, all);
     }
 }

@@ -2,7 +2,8 @@
 pragma solidity 0.8.37;
 
 import {Digests} from "../src/vault/Digests.sol";
-import {Fraud} from "../src/vault/Fraud.sol";
+import {PotsBase} from "../src/pots/PotsBase.sol";
+import {Proofs} from "../src/pots/Proofs.sol";
 import {Kit} from "./Kit.sol";
 
 /// @notice The chain and its TypeScript twin judge every pair and triple of a bounded world of vouchers alike.
@@ -46,7 +47,7 @@ contract FraudBoundsTest is Kit {
 
     /// Undoes what a proof does, so that the next can be tried.
     function probe(uint8 rule, bytes calldata evidence) external {
-        vault.proveFraud(rule, evidence);
+        pots.proveFraud(rule, evidence);
         revert Proved();
     }
 
@@ -55,7 +56,7 @@ contract FraudBoundsTest is Kit {
             return false;
         } catch (bytes memory reason) {
             bytes4 selector = bytes4(reason);
-            holds(selector == Proved.selector || selector == Fraud.NotProved.selector, "judged");
+            holds(selector == Proved.selector || selector == Proofs.NotProved.selector, "judged");
             return selector == Proved.selector;
         }
     }

@@ -2,7 +2,8 @@
 pragma solidity 0.8.37;
 
 import {Channels} from "../src/vault/Channels.sol";
-import {Pots} from "../src/vault/Pots.sol";
+import {PotsBase} from "../src/pots/PotsBase.sol";
+import {Digests} from "../src/vault/Digests.sol";
 import {Reasons} from "../src/vault/Reasons.sol";
 import {Kit} from "./Kit.sol";
 
@@ -30,6 +31,10 @@ contract Handler is Kit {
     uint256 public thawedFor = 1000 days;
     mapping(uint32 => uint256) public exitAt;
     mapping(bytes32 => uint256) public calls;
+    /// What the reserve holds, by the books.
+    uint256 public reserved;
+    // Batches that were announced.
+    bytes[] private announced;
 
     struct Line {
         uint32 seq;
@@ -49,9 +54,12 @@ contract Handler is Kit {
         }
         for (uint16 i = 0; i < 2; ++i) {
             vm.prank(OPERATOR);
-            vault.accredit(id(i), true);
+            registry.accredit(id(i), 3);
         }
-        warp(1);
+        token.approve(address(reserve), type(uint256).max);
+        reserve.deposit(1_000_000, address(this));
+        reserved = 1_000_000;
+        warp(2 hours);
         clock = vault.clock();
     }
 
@@ -151,8 +159,39 @@ contract Handler is Kit {
             }
             data = bytes.concat(data, row);
         }
+        uint256 who = (seed >> 96) % 3;
+        if (who == 0) {
+            // The hub's settler.
+            note(settle(data));
+        } else if (who == 1) {
+            // Without the hub's word nothing moves at once.
+            vm.prank(STRANGER);
+            Outcome[] memory outcomes = settle(data);
+            for (uint256 i = 0; i < outcomes.length; ++i) {
+                same(outcomes[i].moved, 0, "settled at once by a stranger");
+            }
+        } else {
+            vm.prank(STRANGER);
+            try vault.announce(data) {
+                announced.push(data);
+                ++calls["announce"];
+            } catch {}
+        }
+    }
+
+    /// Anyone executes an announced batch; what isn't due is refused.
+    function execute(uint256 seed) external {
+        if (announced.length == 0) return;
+        bytes memory data = announced[seed % announced.length];
+        uint256 at = vault.announcedAt(keccak256(data));
+        vm.recordLogs();
         vm.prank(STRANGER);
-        note(settle(data));
+        try vault.execute(data) {
+            holds(frozenLeft == 0, "executed while frozen");
+            holds(at != 0 && clock >= at + 48 hours && clock <= at + 9 days, "executed out of its time");
+            note(outcomesOf(vm.getRecordedLogs()));
+            ++calls["execute"];
+        } catch {}
     }
 
     /// A payee gives back a part of a tap; hostile ones credit taps of a hostile payer too.
@@ -191,7 +230,7 @@ contract Handler is Kit {
         address next = replace ? vm.addr(key(vault.channelCount() + 1)) : address(0);
         vm.prank(OWNER);
         try vault.startExit(channel, next) {
-            exitAt[channel] = clock + 14 days;
+            exitAt[channel] = clock + 15 days;
             ++calls["startExit"];
         } catch {}
     }
@@ -273,29 +312,49 @@ contract Handler is Kit {
         if (rule == 3) evidence = bytes.concat(evidence, seen[(seed >> 40) % seen.length]);
         uint48 bond = vault.readChannel(channel).bond;
         vm.prank(STRANGER);
-        try vault.proveFraud(rule, evidence) {
+        try pots.proveFraud(rule, evidence) {
             holds(channel > HONEST, "an honest payer was proved a cheater");
             slashed[channel] += bond;
             ++calls["prove"];
         } catch {}
     }
 
+    /// Claims under leases that a hostile hub signs as it likes.
     function registerShortfall(uint256 seed) external {
         uint32 channel = pick(seed);
         bytes[] storage seen = rows[channel];
         if (seen.length == 0) return;
-        uint256 at = (seed >> 8) % seen.length;
-        uint16 payee = uint16(uint8(seen[at][16]));
-        bytes memory evidence = bytes.concat(header(), seen[at]);
+        bytes memory row = seen[(seed >> 8) % seen.length];
+        uint16 payee = uint16(uint8(row[16]));
+        bytes memory evidence = bytes.concat(header(), row);
         // With one that may overlap; those that don't fit are refused whole.
         if ((seed >> 64) % 2 == 0) evidence = bytes.concat(evidence, seen[(seed >> 72) % seen.length]);
-        uint48 before = vault.settled(channel, id(payee));
-        try vault.registerShortfall(evidence) {
-            uint48 moved = vault.settled(channel, id(payee)) - before;
-            settled[channel] += moved;
-            gained[payee] += moved;
+        LeaseOf memory lease = (seed >> 96) % 2 == 0
+            ? wideLease(channel, uint48((seed >> 104) % BOND))
+            : leaseFor(channel, uint48((seed >> 104) % (BOND / 3)), members(payee, uint8((seed >> 160) % 5)));
+        lease.guarantee = uint48((seed >> 168) % BOND);
+        // Of the time of the proof, as an honest hub's is and a thief's may be.
+        lease.issuedAt = pots.readPot(channel).openedAt;
+        certify();
+        try pots.registerShortfall(evidence, leaseBytes(lease)) {
             ++calls["shortfall"];
         } catch {}
+    }
+
+    /// The root certifies the hub's key for another month when its term is over.
+    function certify() private {
+        address key = vm.addr(HUB_KEY);
+        uint40 now_ = uint40(block.timestamp);
+        if (registry.readHubKey(key).until >= now_) return;
+        bytes32 structHash = Digests.hubKey(key, now_, now_ + 30 days, 0, now_);
+        bytes memory signature = compact(ROOT, Digests.digest(separator, structHash));
+        bytes32 r;
+        bytes32 vs;
+        assembly ("memory-safe") {
+            r := mload(add(signature, 0x20))
+            vs := mload(add(signature, 0x40))
+        }
+        registry.addHubKey(key, now_, now_ + 30 days, 0, now_, r, vs);
     }
 
     function collect(uint256 seed, uint16 payee) external {
@@ -303,37 +362,58 @@ contract Handler is Kit {
         payee %= PAYEES;
         uint48 before = balance(payee);
         uint48 settledBefore = vault.settled(channel, id(payee));
-        try vault.collectShare(channel, id(payee)) {
+        uint256 reserveBefore = token.balanceOf(address(reserve));
+        try pots.collectShare(channel, id(payee)) {
             uint48 share = balance(payee) - before;
             uint48 raised = vault.settled(channel, id(payee)) - settledBefore;
             holds(raised <= share, "a share pays for what it settles");
             shares[channel] += raised;
             gained[payee] += share;
+            reserved = reserved + token.balanceOf(address(reserve)) - reserveBefore;
             ++calls["collect"];
         } catch {}
     }
 
     function closePot(uint256 seed) external {
-        try vault.closePot(pick(seed)) {
+        uint32 channel = pick(seed);
+        uint48 left = pots.readPot(channel).left;
+        try pots.closePot(channel) {
+            reserved += left;
             ++calls["closePot"];
         } catch {}
     }
 
-    function payFromReserve(uint16 payee, uint48 amount) external {
-        uint48 has = vault.reserve();
-        if (has == 0) return;
-        payee %= PAYEES;
-        amount = amount % has + 1;
-        vm.prank(address(timelock));
-        vault.payFromReserve(id(payee), amount);
-        gained[payee] += amount;
-        ++calls["reserve"];
+    function provide(uint48 amount) external {
+        amount = amount % 100_000 + 1;
+        reserve.deposit(amount, address(this));
+        reserved += amount;
+        ++calls["provide"];
     }
 
-    /// A hostile hub accredits whom it likes, whenever it likes.
-    function accredit(uint16 payee, bool yes) external {
+    function leave(uint256 seed) external {
+        // Asking again starts the time anew, so it asks once.
+        (uint256 leaving,) = reserve.leavingOf(address(this));
+        if (leaving == 0) {
+            uint256 has = reserve.balanceOf(address(this));
+            if (has != 0) reserve.askToLeave(seed % has + 1);
+            return;
+        }
+        uint256 due = reserve.maxRedeem(address(this));
+        if (due == 0) return;
+        try reserve.redeem(due, address(this), address(this)) returns (uint256 amount) {
+            reserved -= amount;
+            ++calls["leave"];
+        } catch {}
+    }
+
+    /// A hostile hub vouches for whom it likes, whenever it likes.
+    function accredit(uint16 payee, uint16 terminals, bool yes) external {
         vm.prank(OPERATOR);
-        vault.accredit(id(payee % PAYEES), yes);
+        if (yes) {
+            try registry.accredit(id(payee % PAYEES), terminals % 5 + 1) {} catch {}
+        } else {
+            try registry.endAccreditation(id(payee % PAYEES)) {} catch {}
+        }
     }
 
     // ---- books ----
@@ -391,6 +471,8 @@ contract Handler is Kit {
         same(token.balanceOf(GUARDIAN), 0, "the guardian gains nothing");
         same(token.balanceOf(OPERATOR), 0, "the hub gains nothing");
         same(token.balanceOf(address(timelock)), 0, "the timelock gains nothing");
+        same(token.balanceOf(address(reserve)), reserved, "the reserve holds what its books say");
+        holds(reserve.earmarked() <= reserved, "no more is set aside than there is");
     }
 
     function checkChannel(uint32 channel) private {
@@ -412,9 +494,10 @@ contract Handler is Kit {
             lastSettled[channel][payee] = now_;
         }
         same(lanes, settled[channel] + shares[channel], "lanes add up");
-        Pots.Pot memory pot = vault.readPot(channel);
-        holds(pot.left <= pot.amount, "a pot only shrinks");
-        same(pot.amount, slashed[channel], "a pot is the lost bond");
+        PotsBase.Pot memory pot = pots.readPot(channel);
+        holds(pot.left <= pot.bond, "a pot only shrinks");
+        holds(pot.drawn <= pot.guarantee, "no more is drawn than was set aside");
+        same(pot.bond, slashed[channel], "a pot is the lost bond");
         if (channel <= HONEST) holds(!view_.slashed, "an honest payer keeps its bond");
     }
 }

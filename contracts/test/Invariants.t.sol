@@ -19,7 +19,7 @@ contract InvariantsTest is Check {
 
     /// The actions; what is asked for most stands there more than once.
     function targetSelectors() public view returns (FuzzSelector[] memory targets) {
-        bytes4[24] memory actions = [
+        bytes4[26] memory actions = [
             handler.open.selector,
             handler.topUp.selector,
             handler.pay.selector,
@@ -43,15 +43,17 @@ contract InvariantsTest is Check {
             handler.registerShortfall.selector,
             handler.collect.selector,
             handler.closePot.selector,
-            handler.payFromReserve.selector
+            handler.provide.selector,
+            handler.leave.selector,
+            handler.execute.selector
         ];
         targets = new FuzzSelector[](1);
         targets[0].addr = address(handler);
-        targets[0].selectors = new bytes4[](25);
-        for (uint256 i = 0; i < 24; ++i) {
+        targets[0].selectors = new bytes4[](27);
+        for (uint256 i = 0; i < 26; ++i) {
             targets[0].selectors[i] = actions[i];
         }
-        targets[0].selectors[24] = handler.accredit.selector;
+        targets[0].selectors[26] = handler.accredit.selector;
     }
 
     function targetContracts() public view returns (address[] memory targets) {
@@ -79,7 +81,7 @@ contract InvariantsTest is Check {
         uint256 seed = 1;
         for (uint256 i = 0; i < 1500; ++i) {
             seed = uint256(keccak256(abi.encode(seed)));
-            uint256 action = seed % 21;
+            uint256 action = seed % 23;
             uint256 r = seed >> 8;
             if (action == 0) handler.open(r, uint48(r));
             else if (action == 1) handler.topUp(r, uint48(r >> 8));
@@ -96,11 +98,13 @@ contract InvariantsTest is Check {
             else if (action == 17) shortfalls(r);
             else if (action == 18) handler.collect(r, uint16(r >> 16));
             else if (action == 19) handler.closePot(r);
-            else handler.payFromReserve(uint16(r), uint48(r >> 16));
-            if (i % 100 == 0) handler.liftFreeze();
+            else if (action == 20) handler.provide(uint48(r));
+            else if (action == 21) handler.leave(r);
+            else handler.execute(r);
+            if (i % 30 == 0) handler.liftFreeze();
             handler.check();
         }
-        bytes32[17] memory names = [
+        bytes32[20] memory names = [
             bytes32("open"),
             "topUp",
             "pay",
@@ -117,7 +121,10 @@ contract InvariantsTest is Check {
             "shortfall",
             "collect",
             "closePot",
-            "reserve"
+            "provide",
+            "leave",
+            "announce",
+            "execute"
         ];
         for (uint256 i = 0; i < names.length; ++i) {
             holds(handler.calls(names[i]) != 0, string(abi.encodePacked("never happened: ", names[i])));

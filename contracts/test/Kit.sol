@@ -2,9 +2,12 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {TimelockController} from "@openzeppelin/contracts/governance/TimelockController.sol";
 
+import {Pots} from "../src/Pots.sol";
+import {Registry} from "../src/Registry.sol";
+import {Reserve} from "../src/Reserve.sol";
 import {Time} from "../src/Time.sol";
+import {Timelock} from "../src/Timelock.sol";
 import {Vault} from "../src/Vault.sol";
 import {Channels} from "../src/vault/Channels.sol";
 import {Digests} from "../src/vault/Digests.sol";
@@ -18,6 +21,7 @@ abstract contract Kit is Check {
     uint8 internal constant LANES = 2;
     uint8 internal constant STATEMENT = 3;
     uint8 internal constant STREAM = 4;
+    uint8 internal constant ACKNOWLEDGED = 0x10;
     uint8 internal constant OPENED = 0x20;
     uint8 internal constant CREDIT = 0x40;
     uint8 internal constant P256 = 0x80;
@@ -25,6 +29,7 @@ abstract contract Kit is Check {
     uint256 internal constant PAYER = 0xa11ce;
     uint256 internal constant PAYEE_KEYS = 0xbeef00;
     uint256 internal constant HUB_KEY = 0x40b;
+    uint256 internal constant ROOT = 0x4007;
     uint48 internal constant DEPOSIT = 1_000_000;
     uint48 internal constant BOND = 200_000;
     uint48 internal constant FUNDS = DEPOSIT - BOND;
@@ -35,11 +40,16 @@ abstract contract Kit is Check {
     address internal constant STRANGER = address(0x0e4);
 
     Time internal token;
-    TimelockController internal timelock;
+    Timelock internal timelock;
+    Registry internal registry;
     Vault internal vault;
+    Pots internal pots;
+    Reserve internal reserve;
     bytes32 internal separator;
-    // Creation code of the vault: the compiled one, or a mutant's, which needs no new compilation of the tests.
+    // Creation code of the contracts: the compiled one, or a mutant's, which needs no new compilation of the tests.
+    bytes private registryCode;
     bytes private vaultCode;
+    bytes private potsCode;
 
     struct Entry {
         uint16 payee;
@@ -66,38 +76,68 @@ abstract contract Kit is Check {
         uint256 key;
     }
 
-    /// Timing of the defaults: 14 days to leave.
+    /// Timing of the defaults: 15 days to leave.
     function timing() internal pure returns (VaultBase.Timing memory) {
         return VaultBase.Timing({
-            exitDelay: 14 days,
+            exitDelay: 15 days,
             watchLag: 1 hours,
             leaseLifetime: 72 hours,
             clockError: 2 hours,
             payeeOfflineMax: 7 days,
-            claimMargin: 48 hours
+            claimMargin: 48 hours,
+            slowLane: 48 hours
         });
     }
 
-    function roles() internal view returns (Vault.Roles memory) {
-        return Vault.Roles({
-            guardian: GUARDIAN,
-            hubOperator: OPERATOR,
-            hubKey: vm.addr(HUB_KEY),
-            hubKeyUntil: uint40(block.timestamp + 365 days)
+    /// The test itself is the hub's settler.
+    function start() internal view returns (Registry.Start memory) {
+        return Registry.Start({
+            root: vm.addr(ROOT),
+            operator: OPERATOR,
+            settler: address(this),
+            hubKey: vm.addr(HUB_KEY)
         });
     }
 
-    function deployVault(
+    /// A registry for a vault and pots with these parameters, and their creation code.
+    function prepare(IERC20 token_, Timelock timelock_, VaultBase.Timing memory timing_, uint16 bondShare)
+        internal
+        returns (Registry made, bytes memory ofVault, bytes memory ofPots)
+    {
+        ofVault = bytes.concat(vaultCode, abi.encode(token_, timelock_, timing_, bondShare, GUARDIAN));
+        ofPots = bytes.concat(potsCode, abi.encode(token_, timing_));
+        bytes memory arguments = abi.encode(timelock_, keccak256(ofVault), keccak256(ofPots), start());
+        made = Registry(create(bytes.concat(registryCode, arguments)));
+    }
+
+    /// Everything but token and timelock, as a deployment does it.
+    function deploy(IERC20 token_, Timelock timelock_, VaultBase.Timing memory timing_, uint16 bondShare) internal {
+        (Registry made, bytes memory ofVault, bytes memory ofPots) = prepare(token_, timelock_, timing_, bondShare);
+        registry = made;
+        vault = Vault(registry.deployVault(ofVault));
+        pots = Pots(registry.deployPots(ofPots));
+        reserve = pots.reserve();
+        separator = Digests.separator(block.chainid, address(vault));
+        token_.approve(address(vault), type(uint256).max);
+    }
+
+    /// A vault with these parameters can't be made.
+    function refusesToDeploy(
+        bytes4 why,
         IERC20 token_,
-        TimelockController timelock_,
+        Timelock timelock_,
         VaultBase.Timing memory timing_,
-        uint16 bondShare,
-        Vault.Roles memory roles_
-    ) internal returns (Vault deployed) {
-        bytes memory code = bytes.concat(vaultCode, abi.encode(token_, timelock_, timing_, bondShare, roles_));
+        uint16 bondShare
+    ) internal {
+        (Registry made, bytes memory ofVault,) = prepare(token_, timelock_, timing_, bondShare);
+        vm.expectPartialRevert(why);
+        made.deployVault(ofVault);
+    }
+
+    function create(bytes memory code) internal returns (address created) {
         assembly ("memory-safe") {
-            deployed := create(0, add(code, 0x20), mload(code))
-            if iszero(deployed) {
+            created := create(0, add(code, 0x20), mload(code))
+            if iszero(created) {
                 let at := mload(0x40)
                 returndatacopy(at, 0, returndatasize())
                 revert(at, returndatasize())
@@ -105,17 +145,29 @@ abstract contract Kit is Check {
         }
     }
 
+    function codeOf(string memory name, bytes memory compiled) private view returns (bytes memory) {
+        string memory file = vm.envOr(string.concat("SUNDIAL_CODE_", name), string(""));
+        return bytes(file).length == 0 ? compiled : vm.parseBytes(vm.readFile(file));
+    }
+
+    function newTimelock() internal returns (Timelock) {
+        address[] memory nobody = new address[](1);
+        nobody[0] = address(this);
+        return new Timelock(2 days, nobody, nobody);
+    }
+
+    function loadCode() internal {
+        registryCode = codeOf("REGISTRY", type(Registry).creationCode);
+        vaultCode = codeOf("VAULT", type(Vault).creationCode);
+        potsCode = codeOf("POTS", type(Pots).creationCode);
+    }
+
     function build() internal {
         vm.warp(1_800_000_000);
         token = new Time(address(this), 2 ** 48 - 1);
-        address[] memory nobody = new address[](1);
-        nobody[0] = address(this);
-        timelock = new TimelockController(2 days, nobody, nobody, address(0));
-        string memory file = vm.envOr("SUNDIAL_VAULT_CODE", string(""));
-        vaultCode = bytes(file).length == 0 ? type(Vault).creationCode : vm.parseBytes(vm.readFile(file));
-        vault = deployVault(IERC20(address(token)), timelock, timing(), 2000, roles());
-        separator = Digests.separator(block.chainid, address(vault));
-        token.approve(address(vault), type(uint256).max);
+        timelock = newTimelock();
+        loadCode();
+        deploy(IERC20(address(token)), timelock, timing(), 2000);
         for (uint16 i = 0; i < 3; ++i) {
             vault.registerPayee(payeeAt(i));
         }
@@ -238,6 +290,26 @@ abstract contract Kit is Check {
         return abi.encodePacked(r, s);
     }
 
+    /// What the hub acknowledges of a message.
+    function entryOf(Message memory message) internal view returns (bytes32) {
+        bytes32 digest = digestOf(message);
+        if (message.kind & 0x0f != STREAM || message.k == 0) return digest;
+        bytes32 preimage = chain(message.seed, message.ticks - message.k);
+        return keccak256(abi.encodePacked(digest, message.k, preimage));
+    }
+
+    /// The part of a row that carries an acknowledgement: position 6, time 5, signature 64.
+    function acknowledgement(uint256 key, bytes32 entry) internal view returns (bytes memory) {
+        uint40 at = uint40(block.timestamp);
+        bytes32 digest = Digests.digest(separator, Digests.acknowledgement(entry, 7, at));
+        return abi.encodePacked(uint48(7), at, compact(key, digest));
+    }
+
+    function acknowledged(Message memory message) internal pure returns (Message memory) {
+        message.kind |= ACKNOWLEDGED;
+        return message;
+    }
+
     function rowOf(Message memory message) internal view returns (bytes memory row) {
         return rowOf(message, signatureOf(message));
     }
@@ -272,6 +344,7 @@ abstract contract Kit is Check {
             bytes32 digest = Digests.digest(separator, Digests.credit(digestOf(message), message.credited));
             row = abi.encodePacked(row, message.credited, compact(payeeKey(message.payee), digest));
         }
+        if (message.kind & ACKNOWLEDGED != 0) row = bytes.concat(row, acknowledgement(HUB_KEY, entryOf(message)));
     }
 
     /// Header that names the three payees.
@@ -291,6 +364,76 @@ abstract contract Kit is Check {
         return bytes.concat(header(), rowOf(a), rowOf(b), rowOf(c));
     }
 
+    // ---- leases as evidence ----
+
+    struct Member {
+        uint32 payee;
+        uint8 terminals;
+    }
+
+    struct LeaseOf {
+        uint256 key;
+        uint32 channel;
+        uint48 cap;
+        uint48 guarantee;
+        uint40 issuedAt;
+        uint40 expiresAt;
+        Member[] members;
+    }
+
+    /// A lease of the hub for some payees' terminals, as it is around a proof of now.
+    function leaseFor(uint32 channel, uint48 cap, Member[] memory list) internal view returns (LeaseOf memory) {
+        return LeaseOf({
+            key: HUB_KEY,
+            channel: channel,
+            cap: cap,
+            guarantee: 0,
+            issuedAt: uint40(block.timestamp),
+            expiresAt: uint40(block.timestamp + 72 hours),
+            members: list
+        });
+    }
+
+    function wideLease(uint32 channel, uint48 cap) internal view returns (LeaseOf memory) {
+        return leaseFor(channel, cap, new Member[](0));
+    }
+
+    function members(uint16 a, uint8 n) internal pure returns (Member[] memory list) {
+        list = new Member[](1);
+        list[0] = Member(id(a), n);
+    }
+
+    function members(uint16 a, uint8 n, uint16 b, uint8 m) internal pure returns (Member[] memory list) {
+        list = new Member[](2);
+        list[0] = Member(id(a), n);
+        list[1] = Member(id(b), m);
+    }
+
+    function leaseBytes(LeaseOf memory lease) internal view returns (bytes memory) {
+        bytes memory packed;
+        for (uint256 i = 0; i < lease.members.length; ++i) {
+            packed = abi.encodePacked(packed, lease.members[i].payee, lease.members[i].terminals);
+        }
+        bytes32 scope = packed.length == 0 ? bytes32(0) : keccak256(packed);
+        Digests.LeaseTerms memory terms = Digests.LeaseTerms({
+            spentFrom: 0,
+            spendLimit: FUNDS,
+            tapLimit: 17_500,
+            cap: lease.cap,
+            guarantee: lease.guarantee,
+            issuedAt: lease.issuedAt,
+            expiresAt: lease.expiresAt
+        });
+        address payer = vault.readChannel(lease.channel).payer;
+        bytes32 digest = Digests.digest(separator, Digests.lease(lease.channel, payer, terms, scope));
+        bytes memory head = abi.encodePacked(
+            uint8(lease.members.length), terms.spentFrom, terms.spendLimit, terms.tapLimit, terms.cap, terms.guarantee
+        );
+        return bytes.concat(
+            head, abi.encodePacked(terms.issuedAt, terms.expiresAt), compact(lease.key, digest), packed
+        );
+    }
+
     struct Outcome {
         uint32 channel;
         uint32 payee;
@@ -305,8 +448,22 @@ abstract contract Kit is Check {
         vault.settle(data);
         Vm.Log[] memory logs = vm.getRecordedLogs();
         same(logs.length, 1, "one event a batch");
+        return outcomesOf(logs);
+    }
+
+    /// The outcomes in the first event, which is a batch's.
+    function outcomesOf(Vm.Log[] memory logs) internal pure returns (Outcome[] memory) {
         same(logs[0].topics[0], keccak256("BatchSettled(address,bytes)"), "topic");
         return decode(abi.decode(logs[0].data, (bytes)));
+    }
+
+    /// Announces a batch, waits and executes it.
+    function settleSlowly(bytes memory data) internal returns (Outcome[] memory) {
+        vault.announce(data);
+        vm.warp(block.timestamp + 48 hours);
+        vm.recordLogs();
+        vault.execute(data);
+        return outcomesOf(vm.getRecordedLogs());
     }
 
     function decode(bytes memory outcomes) internal pure returns (Outcome[] memory result) {
@@ -333,7 +490,7 @@ abstract contract Kit is Check {
         same(outcomes.length, 1 + message.list.length, "an outcome a lane");
         same(outcomes[0].channel, message.channel, "channel of the outcome");
         same(outcomes[0].payee, id(message.payee), "payee of the outcome");
-        same(outcomes[0].kind & 0x6f, message.kind, "kind of the outcome");
+        same(outcomes[0].kind & 0x7f, message.kind, "kind of the outcome");
         return (outcomes[0].reason, outcomes[0].moved);
     }
 
@@ -348,24 +505,31 @@ abstract contract Kit is Check {
     }
 
     function balance(uint16 index) internal view returns (uint48 amount) {
-        (, amount,) = vault.readPayee(id(index));
+        (, amount) = vault.readPayee(id(index));
     }
 
     /// Everything that the vault owes, added up from its views.
     function owed() internal view returns (uint256 sum) {
         for (uint32 channel = 1; channel <= vault.channelCount(); ++channel) {
             Channels.ChannelView memory view_ = vault.readChannel(channel);
-            sum += uint256(view_.free) + view_.bond + vault.readPot(channel).left;
+            sum += uint256(view_.free) + view_.bond;
         }
         for (uint32 payee = 1; payee <= vault.payeeCount(); ++payee) {
-            (, uint48 amount,) = vault.readPayee(payee);
+            (, uint48 amount) = vault.readPayee(payee);
             sum += amount;
         }
-        sum += vault.reserve();
+    }
+
+    /// What all pots hold, added up from their view.
+    function inPots() internal view returns (uint256 sum) {
+        for (uint32 channel = 1; channel <= vault.channelCount(); ++channel) {
+            sum += pots.readPot(channel).left;
+        }
     }
 
     function conserved() internal view {
         same(owed(), vault.held(), "what is owed is what is held");
         same(token.balanceOf(address(vault)), vault.held(), "what is held is there");
+        same(token.balanceOf(address(pots)), inPots(), "the pots hold what is left of bonds");
     }
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Fraud} from "../src/vault/Fraud.sol";
+import {PotsBase} from "../src/pots/PotsBase.sol";
+import {Proofs} from "../src/pots/Proofs.sol";
 import {Reasons} from "../src/vault/Reasons.sol";
 import {VaultBase} from "../src/vault/VaultBase.sol";
 import {Kit} from "./Kit.sol";
@@ -68,37 +69,39 @@ contract LargeNumbersTest is Kit {
                 : rule == 2
                 ? batch(plain(next, 1, 100, 0, 100), opened(plain(next, 2, 150, 1, 100), 100))
                 : batch(plain(next, 1, 100, 0, 100), plain(next, 2, 150, 1, 60));
-            vault.proveFraud(rule, evidence);
+            pots.proveFraud(rule, evidence);
             holds(vault.readChannel(next).slashed, "slashed");
-            same(vault.readPot(next).amount, BOND, "its own pot");
+            same(pots.readPot(next).bond, BOND, "its own pot");
         }
         holds(!vault.readChannel(channel).slashed, "and no other");
         bytes memory foreign = batch(plain(channel, 1, 100, 0, 100), plain(channel + 1, 1, 90, 0, 90));
-        vm.expectRevert(abi.encodeWithSelector(Fraud.NotOfThisPayer.selector, channel + 1, signerOf(PAYER)));
-        vault.proveFraud(1, foreign);
+        vm.expectRevert(abi.encodeWithSelector(PotsBase.NotOfThisPayer.selector, channel + 1, signerOf(PAYER)));
+        pots.proveFraud(1, foreign);
     }
 
     function test_aPotOfALargeChannel() public {
         for (uint16 i = 0; i < 3; ++i) {
             vm.prank(OPERATOR);
-            vault.accredit(id(i), true);
+            registry.accredit(id(i), 2);
         }
-        vm.warp(block.timestamp + 1);
+        vm.warp(block.timestamp + 2 hours);
         vault.settle(batch(plain(channel, 1, FUNDS, 2, FUNDS)));
-        vault.proveFraud(1, batch(plain(channel, 1, 30_000, 0, 30_000), plain(channel, 1, 10_000, 1, 10_000)));
-        vault.registerShortfall(batch(plain(channel, 1, 10_000, 0, 10_000), plain(channel, 2, 30_000, 0, 30_000)));
-        vault.registerShortfall(batch(plain(channel, 1, 10_000, 1, 10_000)));
-        same(vault.readPot(channel).shortfalls, 40_000, "shortfalls");
-        vault.registerShortfall(
+        pots.proveFraud(1, batch(plain(channel, 1, 30_000, 0, 30_000), plain(channel, 1, 10_000, 1, 10_000)));
+        bytes memory wide = leaseBytes(wideLease(channel, 35_000));
+        pots.registerShortfall(batch(opened(plain(channel, 1, 30_000, 0, 30_000), 30_000)), wide);
+        pots.registerShortfall(batch(opened(plain(channel, 1, 10_000, 1, 10_000), 10_000)), wide);
+        same(pots.readPot(channel).sum2, 40_000, "claimed");
+        pots.registerShortfall(
             batch(
                 opened(plain(channel, 2, 30_000, 0, 30_000), 30_000),
                 opened(plain(channel, 3, 30_000, 0, 30_000), 7)
-            )
+            ),
+            ""
         );
-        same(vault.readClaim(channel, id(0)).overlap, 7, "what was taken twice");
-        vm.warp(block.timestamp + 9 days);
-        vault.collectShare(channel, id(0));
-        vault.collectShare(channel, id(1));
+        same(pots.readClaim(channel, id(0)).overlap, 7, "what was taken twice");
+        vm.warp(block.timestamp + 11 days);
+        pots.collectShare(channel, id(0));
+        pots.collectShare(channel, id(1));
         same(vault.settled(channel, id(0)), 30_000, "the first is made whole");
         same(vault.settled(channel, id(1)), 10_000, "and the second");
     }

@@ -2,16 +2,13 @@
 pragma solidity 0.8.37;
 
 import {Channels} from "../src/vault/Channels.sol";
-import {Digests} from "../src/vault/Digests.sol";
 import {Guardian} from "../src/vault/Guardian.sol";
-import {HubRegistry} from "../src/vault/HubRegistry.sol";
 import {VaultBase} from "../src/vault/VaultBase.sol";
 import {Kit} from "./Kit.sol";
 
 /// @notice What guardian, hub and timelock may do, and how little that is.
 contract RolesTest is Kit {
     uint32 private channel;
-    uint256 private constant NEXT_KEY = 0x40c;
 
     event FreezeStarted(uint40 until);
 
@@ -41,9 +38,7 @@ contract RolesTest is Kit {
         vm.expectPartialRevert(frozen);
         vault.finishExit(channel);
         vm.expectPartialRevert(frozen);
-        vault.collectShare(channel, 1);
-        vm.expectPartialRevert(frozen);
-        vault.closePot(channel);
+        vault.execute(data);
         vm.prank(payeeAt(0));
         vm.expectPartialRevert(frozen);
         vault.withdraw(id(0), payeeAt(0), 1);
@@ -91,10 +86,10 @@ contract RolesTest is Kit {
         same(vault.clock(), start + 5 days, "until the end");
         vm.warp(start + 13 days);
         same(vault.clock(), start + 6 days, "runs on");
-        vm.warp(start + 21 days - 1);
+        vm.warp(start + 22 days - 1);
         vm.expectPartialRevert(Channels.ExitNotReady.selector);
         vault.finishExit(channel);
-        vm.warp(start + 21 days);
+        vm.warp(start + 22 days);
         vault.finishExit(channel);
         same(token.balanceOf(OWNER), DEPOSIT, "extended by exactly the freeze");
     }
@@ -121,7 +116,7 @@ contract RolesTest is Kit {
         vm.warp(block.timestamp + 1 days);
         vm.prank(OWNER);
         vault.startExit(channel, address(0));
-        vm.warp(block.timestamp + 6 days + 14 days - 1);
+        vm.warp(block.timestamp + 6 days + 15 days - 1);
         vm.expectPartialRevert(Channels.ExitNotReady.selector);
         vault.finishExit(channel);
         vm.warp(block.timestamp + 1);
@@ -173,125 +168,25 @@ contract RolesTest is Kit {
         vm.expectPartialRevert(notAllowed);
         vault.setGuardian(STRANGER);
         vm.expectPartialRevert(notAllowed);
-        vault.setHubOperator(STRANGER);
-        vm.expectPartialRevert(notAllowed);
-        vault.replaceHubKey(STRANGER, uint40(block.timestamp + 1));
+        vault.setBondShare(600);
         vm.startPrank(address(timelock));
         vault.setGuardian(STRANGER);
-        vault.setHubOperator(STRANGER);
         vm.stopPrank();
         same(vault.guardian(), STRANGER, "guardian");
-        same(vault.hubOperator(), STRANGER, "operator");
         vm.prank(STRANGER);
         vault.freeze(1);
     }
 
-    function announce(uint256 signer, address next, uint40 from, uint40 until) private {
-        (uint8 v, bytes32 r, bytes32 s) =
-            vm.sign(signer, Digests.digest(separator, Digests.hubKey(next, from, until)));
-        vault.announceHubKey(next, from, until, r, bytes32(uint256(s) | (uint256(v - 27) << 255)));
-    }
-
-    function test_hubKeysRotateWithNoticeAndOverlap() public {
-        address next = vm.addr(NEXT_KEY);
-        uint40 start = uint40(block.timestamp);
-        uint40 overlap = 3 days + 7 days;
-        uint40 end = start + 365 days;
-        same(vault.hubKey(), vm.addr(HUB_KEY), "first key");
-        same(vault.readHubKey(vm.addr(HUB_KEY)).from, start, "from");
-        same(vault.readHubKey(vm.addr(HUB_KEY)).until, end, "until");
-
-        vm.expectPartialRevert(HubRegistry.NotSignedByHub.selector);
-        this.announceBy(0xbad, next, start + 1 days, end + 1);
-        vm.expectPartialRevert(HubRegistry.WrongTerm.selector);
-        this.announceBy(HUB_KEY, next, start + 1 days - 1, end + 1);
-        vm.expectPartialRevert(HubRegistry.OverlapTooShort.selector);
-        this.announceBy(HUB_KEY, next, end - overlap + 1, end + 30 days);
-        vm.expectPartialRevert(HubRegistry.WrongTerm.selector);
-        this.announceBy(HUB_KEY, next, start + 1 days, start + 1 days);
-        vm.expectPartialRevert(HubRegistry.KeyKnown.selector);
-        this.announceBy(HUB_KEY, vm.addr(HUB_KEY), start + 1 days, end);
-        vm.expectPartialRevert(VaultBase.ZeroAddress.selector);
-        this.announceBy(HUB_KEY, address(0), start + 1 days, end);
-
-        announce(HUB_KEY, next, end - overlap, end + 30 days);
-        same(vault.hubKey(), next, "next key");
-        same(vault.readHubKey(next).from, end - overlap, "from");
-        same(vault.readHubKey(vm.addr(HUB_KEY)).until, end, "the old one ends as announced");
-        // The old key has handed over; the new one isn't in force yet.
-        vm.expectPartialRevert(HubRegistry.NotSignedByHub.selector);
-        this.announceBy(HUB_KEY, vm.addr(7), end - overlap, end + 60 days);
-        vm.expectPartialRevert(HubRegistry.NotSignedByHub.selector);
-        this.announceBy(NEXT_KEY, vm.addr(7), end, end + 60 days);
-        vm.warp(end - overlap);
-        announce(NEXT_KEY, vm.addr(7), end, end + 60 days);
-        vm.warp(end + 60 days);
-        vm.expectPartialRevert(HubRegistry.NotSignedByHub.selector);
-        this.announceBy(7, vm.addr(8), end + 100 days, end + 160 days);
-    }
-
-    function announceBy(uint256 signer, address next, uint40 from, uint40 until) external {
-        announce(signer, next, from, until);
-    }
-
-    function test_aStolenHubKeyEndsAtOnce() public {
-        vm.prank(address(timelock));
-        vault.replaceHubKey(vm.addr(NEXT_KEY), uint40(block.timestamp + 100 days));
-        same(vault.readHubKey(vm.addr(HUB_KEY)).until, block.timestamp, "ended");
-        same(vault.readHubKey(vm.addr(NEXT_KEY)).from, block.timestamp, "in force");
-        same(vault.hubKey(), vm.addr(NEXT_KEY), "newest");
-        // A key that ended earlier keeps its end.
-        vm.warp(block.timestamp + 200 days);
-        vm.prank(address(timelock));
-        vault.replaceHubKey(vm.addr(9), uint40(block.timestamp + 100 days));
-        same(vault.readHubKey(vm.addr(NEXT_KEY)).until, block.timestamp - 100 days, "unchanged");
-    }
-
-    function test_onlyTheOperatorAccredits() public {
+    /// The door to the pots opens for the pots alone.
+    function test_nobodyElseSlashesOrPaysFromAPot() public {
         vm.expectPartialRevert(VaultBase.NotAllowed.selector);
-        vault.accredit(1, true);
-        vm.startPrank(OPERATOR);
-        vm.expectPartialRevert(VaultBase.UnknownPayee.selector);
-        vault.accredit(4, true);
-        vault.accredit(1, true);
-        vm.stopPrank();
-    }
-
-    function test_accreditationLeavesTheBalanceAlone() public {
-        vault.settle(batch(plain(channel, 1, 70, 0, 70)));
-        vm.startPrank(OPERATOR);
-        vault.accredit(1, true);
-        (address account, uint48 amount, uint40 at) = vault.readPayee(1);
-        same(account, payeeAt(0), "account");
-        same(amount, 70, "balance");
-        same(at, block.timestamp, "since");
-        vm.warp(block.timestamp + 5);
-        vault.accredit(1, true);
-        (,, at) = vault.readPayee(1);
-        same(at, block.timestamp, "anew");
-        vault.accredit(1, false);
-        (account, amount, at) = vault.readPayee(1);
-        same(account, payeeAt(0), "account after");
-        same(amount, 70, "balance after");
-        same(at, 0, "not any more");
-        vm.stopPrank();
-        vault.settle(batch(plain(channel, 2, 80, 0, 80)));
-        same(balance(0), 80, "settles on");
-    }
-
-    function test_anchorsOnlyGrow() public {
+        vault.slash(channel);
+        vm.prank(address(timelock));
         vm.expectPartialRevert(VaultBase.NotAllowed.selector);
-        vault.anchor(1, keccak256("root"));
-        vm.startPrank(OPERATOR);
-        vault.anchor(10, keccak256("ten"));
-        vm.expectPartialRevert(HubRegistry.LogShrunk.selector);
-        vault.anchor(10, keccak256("other"));
-        vm.expectPartialRevert(HubRegistry.LogShrunk.selector);
-        vault.anchor(9, keccak256("nine"));
-        vault.anchor(11, keccak256("eleven"));
-        vm.stopPrank();
-        same(vault.anchorOf(10), keccak256("ten"), "kept");
-        same(vault.anchorOf(11), keccak256("eleven"), "newest");
-        same(vault.anchoredSize(), 11, "size");
+        vault.payFromPot(channel, 1, 100, 100);
+        same(vault.pots(), address(pots), "pots");
+        same(address(pots.vault()), address(vault), "their vault");
+        same(address(pots.registry()), address(registry), "their registry");
+        same(vault.registry(), address(registry), "and the vault's");
     }
 }

@@ -72,8 +72,7 @@ contract TokensTest is Kit {
     function setUp() public {
         build();
         odd = new OddToken(6);
-        vault = deployVault(IERC20(address(odd)), timelock, timing(), 2000, roles());
-        odd.approve(address(vault), type(uint256).max);
+        deploy(IERC20(address(odd)), timelock, timing(), 2000);
     }
 
     function test_aFeeIsRefused() public {
@@ -96,7 +95,7 @@ contract TokensTest is Kit {
         vault.open(OWNER, vm.addr(PAYER), 1000, 200);
         vm.prank(OWNER);
         vault.startExit(1, address(0));
-        vm.warp(block.timestamp + 14 days);
+        vm.warp(block.timestamp + 15 days);
         odd.setMute(true);
         vm.expectRevert();
         vault.finishExit(1);
@@ -110,7 +109,7 @@ contract TokensTest is Kit {
 
     function test_nothingCanBeCalledFromWithinATransfer() public {
         vault.open(OWNER, vm.addr(PAYER), 1000, 200);
-        bytes[12] memory calls = [
+        bytes[9] memory calls = [
             abi.encodeCall(vault.open, (OWNER, vm.addr(5), 10, 2)),
             abi.encodeCall(vault.topUp, (1, 10, 2)),
             abi.encodeCall(vault.openWithPermit, (OWNER, vm.addr(5), 10, 2, 0, 27, 0, 0)),
@@ -118,11 +117,8 @@ contract TokensTest is Kit {
             abi.encodeCall(vault.finishExit, (1)),
             abi.encodeCall(vault.startExit, (1, address(0))),
             abi.encodeCall(vault.settle, (hex"010000")),
-            abi.encodeCall(vault.withdraw, (1, OWNER, 1)),
-            abi.encodeCall(vault.proveFraud, (1, hex"010000")),
-            abi.encodeCall(vault.registerShortfall, (hex"010000")),
-            abi.encodeCall(vault.collectShare, (1, 1)),
-            abi.encodeCall(vault.closePot, (1))
+            abi.encodeCall(vault.execute, (hex"010000")),
+            abi.encodeCall(vault.withdraw, (1, OWNER, 1))
         ];
         for (uint256 i = 0; i < calls.length; ++i) {
             odd.setCall(address(vault), calls[i]);
@@ -137,10 +133,9 @@ contract TokensTest is Kit {
     }
 
     function test_decimalsAreBounded() public {
-        deployVault(IERC20(address(new OddToken(9))), timelock, timing(), 2000, roles());
-        OddToken fine = new OddToken(10);
-        vm.expectPartialRevert(VaultBase.TooManyDecimals.selector);
-        deployVault(IERC20(address(fine)), timelock, timing(), 2000, roles());
+        deploy(IERC20(address(new OddToken(9))), timelock, timing(), 2000);
+        IERC20 fine = IERC20(address(new OddToken(10)));
+        refusesToDeploy(VaultBase.TooManyDecimals.selector, fine, timelock, timing(), 2000);
     }
 
     function test_timeIsPlain() public view {

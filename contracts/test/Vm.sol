@@ -43,4 +43,6 @@ interface Vm {
     function parseBytes(string calldata text) external pure returns (bytes memory);
     function toString(uint256 value) external pure returns (string memory);
     function skip(bool) external;
+    function snapshotState() external returns (uint256);
+    function revertToState(uint256) external returns (bool);
 }

@@ -18,8 +18,10 @@ import type {
   Hex,
   L2,
   L2Receipt,
+  ClaimState,
   NodeState,
   PotState,
+  ShownLease,
   Prepared,
 } from '../ports.ts';
 import type { Rule } from './fraud.ts';
@@ -139,8 +141,8 @@ export class AgreeingL2 implements L2 {
     return this.any((node) => node.pot(channel, at));
   }
 
-  shortfall(channel: number, payee: Uint8Array): Promise<number> {
-    return this.any((node) => node.shortfall(channel, payee));
+  claim(channel: number, payee: Uint8Array): Promise<ClaimState> {
+    return this.any((node) => node.claim(channel, payee));
   }
 
   lane(channel: number, payee: Uint8Array, at?: number): Promise<number> {
@@ -214,8 +216,8 @@ export class AgreeingL2 implements L2 {
     return this.any((node) => node.proveFraud(rule, rows));
   }
 
-  registerShortfall(rows: readonly Row[]): Promise<Hex> {
-    return this.any((node) => node.registerShortfall(rows));
+  registerShortfall(rows: readonly Row[], leases: readonly ShownLease[]): Promise<Hex> {
+    return this.any((node) => node.registerShortfall(rows, leases));
   }
 
   collectShare(channel: number, payee: Uint8Array): Promise<Hex> {

@@ -15,6 +15,8 @@ export interface AnvilOptions {
   readonly timestamp?: number;
   /** `optimism` prices P256VERIFY as L2s do. */
   readonly network?: 'optimism';
+  /** What the chain knows, when no network is named: `prague` is without P256VERIFY. */
+  readonly hardfork?: 'osaka' | 'prague';
   /** More of anvil's own options, such as --state with a file. */
   readonly extra?: readonly string[];
   /** How long to wait for the first answer, in milliseconds. */
@@ -53,7 +55,7 @@ const HARDFORK = 'osaka';
 export async function startAnvil(options: AnvilOptions = {}): Promise<Anvil> {
   const args = ['--host', '127.0.0.1', '--port', '0', '--accounts', String(options.accounts ?? 10)];
   if (options.network !== undefined) args.push('--network', options.network);
-  else args.push('--hardfork', HARDFORK);
+  else args.push('--hardfork', options.hardfork ?? HARDFORK);
   if (options.chainId !== undefined) args.push('--chain-id', String(options.chainId));
   if (options.blockSeconds !== undefined) args.push('--block-time', String(options.blockSeconds));
   if (options.timestamp !== undefined) args.push('--timestamp', String(options.timestamp));

@@ -7,11 +7,10 @@ export interface Artifact {
   readonly bytecode: Hex;
 }
 
-export interface Artifacts {
-  readonly Time: Artifact;
-  readonly Vault: Artifact;
-  readonly TimelockController: Artifact;
-}
+/** The contracts that are deployed by name; Reserve comes with Pots. */
+const NAMES = ['Time', 'Timelock', 'Registry', 'Vault', 'Pots'] as const;
+
+export type Artifacts = Readonly<Record<(typeof NAMES)[number], Artifact>>;
 
 /** Reads compiled contracts from a folder; says how to make them when they aren't there. */
 export function readArtifacts(folder: string): Artifacts {
@@ -23,5 +22,5 @@ export function readArtifacts(folder: string): Artifacts {
       throw new Error(`${file} can't be read; run: node tools/contracts.mjs`, { cause });
     }
   };
-  return { Time: read('Time'), Vault: read('Vault'), TimelockController: read('TimelockController') };
+  return Object.fromEntries(NAMES.map((name) => [name, read(name)])) as unknown as Artifacts;
 }

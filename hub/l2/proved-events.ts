@@ -1,5 +1,5 @@
 /**
- * The vault's events of a range of blocks, proved block by block (proof.ts). `eth_getLogs` is not asked: its answer may
+ * The events of vault, pots and registry in a range of blocks, proved block by block (proof.ts). `eth_getLogs` is not asked: its answer may
  * be short or empty without saying so. Cost: one header a block, and of a block whose bloom matches the vault its
  * receipts; a few at a time, so that memory and the node's patience are bounded.
  */
@@ -9,11 +9,16 @@ import { isError } from '../errors.ts';
 import { headersAtOnce, headersInBatch } from '../limits.ts';
 import type { Block, Hex } from '../ports.ts';
 import { vaultAbi } from './abi.ts';
+import { potsAbi } from './pots-abi.ts';
+import { registryAbi } from './registry-abi.ts';
 import { isBusy } from './chain.ts';
 import { checkHeader, checkLink, checkReceipts, mayHold, type RawBlock, type RawReceipt } from './proof.ts';
 
-/** An event of the vault, decoded. */
-export type VaultEvent = ReturnType<typeof decodeEventLog<typeof vaultAbi>> & {
+/** The vault, its pots and its registry: whose events are read. */
+const eventsAbi = [...vaultAbi, ...potsAbi, ...registryAbi] as const;
+
+/** An event of one of them, decoded. */
+export type VaultEvent = ReturnType<typeof decodeEventLog<typeof eventsAbi>> & {
   readonly height: number;
   /** As the node says: receipts don't name it, so it is for people, and nothing is decided by it. */
   readonly transaction: Hex;
@@ -120,7 +125,7 @@ export class Headers {
 export async function provedRange(
   client: PublicClient,
   headers: Headers,
-  vault: Address,
+  contracts: readonly Address[],
   from: number,
   to: number,
 ): Promise<ProvedRange> {
@@ -134,7 +139,8 @@ export async function provedRange(
         if (found.status === 'rejected') throw found.reason;
         const block = found.value;
         if (last !== undefined) checkLink(last.hash, block);
-        if (mayHold(block.logsBloom, vault)) events.push(...(await eventsOf(client, vault, block)));
+        if (contracts.some((contract) => mayHold(block.logsBloom, contract)))
+          events.push(...(await eventsOf(client, contracts, block)));
         parent ??= block.parentHash;
         last = block;
         at += 1;
@@ -151,16 +157,20 @@ export async function provedRange(
 }
 
 /** The vault's events in one block, from receipts that its header proves. */
-async function eventsOf(client: PublicClient, vault: Address, block: RawBlock): Promise<VaultEvent[]> {
+async function eventsOf(
+  client: PublicClient,
+  contracts: readonly Address[],
+  block: RawBlock,
+): Promise<VaultEvent[]> {
   const receipts = await receiptsOf(rpcOf(client), block);
   await checkReceipts(block, receipts);
-  const address = vault.toLowerCase();
+  const addresses = contracts.map((contract) => contract.toLowerCase());
   return receipts.flatMap(({ logs }, i) =>
     logs.flatMap((log): VaultEvent[] => {
-      if (log.address.toLowerCase() !== address) return [];
+      if (!addresses.includes(log.address.toLowerCase())) return [];
       const { topics, data } = log;
       const decoded = decodeEventLog({
-        abi: vaultAbi,
+        abi: eventsAbi,
         topics: topics as [Hex, ...Hex[]],
         data,
         strict: false,

@@ -64,8 +64,14 @@ export interface Row {
   readonly reveal?: { readonly k: number; readonly preimage: Uint8Array };
   /** The request behind `voucher.request`: for credits, and for proofs that need amounts. */
   readonly opened?: OpenedRequest;
-  /** Makes it a credit on this voucher; needs `opened`. The payee's signature may be zeros when the payee submits. */
+  /** Makes it a credit on this voucher; needs `opened`. Zeros for a signature: the payee consented in the vault. */
   readonly credit?: { readonly credited: number; readonly signature: Uint8Array };
+  /** The hub's acknowledgement of exactly this row: then it settles at once whoever submits it. Not on a credit. */
+  readonly acknowledgement?: {
+    readonly position: number;
+    readonly at: number;
+    readonly signature: Uint8Array;
+  };
 }
 
 /** What became of a lane, by the numbers of the vault's Reasons. */
@@ -87,6 +93,8 @@ export const REASONS = [
   'credit_stale',
   'credit_above_lane',
   'payee_short',
+  'slow_lane',
+  'bad_acknowledgement',
 ] as const;
 export type Reason = (typeof REASONS)[number];
 
@@ -102,6 +110,7 @@ export interface Outcome extends BareOutcome {
 
 const FORMAT = 1;
 const KINDS = { plain: 1, lanes: 2, statement: 3, stream: 4 } as const;
+const ACKNOWLEDGED = 0x10;
 const OPENED = 0x20;
 const CREDIT = 0x40;
 const P256 = 0x80;
@@ -186,8 +195,14 @@ export function payeesOf(rows: readonly Row[]): Uint8Array[] {
 function writeRow(writer: Writer, row: Row, indexOf: (payee: Uint8Array) => number): void {
   const { voucher } = row;
   const kind = kindOf(row);
-  const parts = (row.key ? P256 : 0) | (row.opened ? OPENED : 0) | (row.credit ? CREDIT : 0);
+  const parts =
+    (row.key ? P256 : 0) |
+    (row.opened ? OPENED : 0) |
+    (row.credit ? CREDIT : 0) |
+    (row.acknowledgement ? ACKNOWLEDGED : 0);
   if (row.credit && !row.opened) throw new RowError('bad_parts', 'a credit needs its opened request');
+  if (row.credit && row.acknowledgement)
+    throw new RowError('bad_parts', 'a credit is immediate: it carries no acknowledgement');
   writer.uint(kind | parts, 1, 'kind');
   writer.uint(voucher.channel, 4, 'channel');
   writer.uint(voucher.seq, 4, 'seq');
@@ -224,6 +239,59 @@ function writeRow(writer: Writer, row: Row, indexOf: (payee: Uint8Array) => numb
     writer.uint(row.credit.credited, 6, 'credited');
     writer.raw(row.credit.signature, 64, 'credit signature');
   }
+  if (row.acknowledgement) {
+    writer.uint(row.acknowledgement.position, 6, 'position');
+    writer.uint(row.acknowledgement.at, 5, 'acknowledged at');
+    writer.raw(row.acknowledgement.signature, 64, 'acknowledgement signature');
+  }
+}
+
+/** A member of a lease's scope: a payee's id in the vault, and how many of its terminals. */
+export interface ScopeMember {
+  readonly payee: number;
+  readonly terminals: number;
+}
+
+/** What a lease's scope is the hash of: id 4 and terminals 1 a member, ids rising. Throws RowError otherwise. */
+export function encodeMembers(members: readonly ScopeMember[]): Uint8Array {
+  const writer = new Writer();
+  let last = 0;
+  for (const { payee, terminals } of members) {
+    if (payee <= last) throw new RowError('bad_parts', 'the ids of a scope rise');
+    last = payee;
+    writer.uint(payee, 4, 'member');
+    writer.uint(terminals, 1, 'terminals');
+  }
+  return writer.done();
+}
+
+/** A lease as evidence at a pot; see ShownLease of the hub's ports. */
+interface EvidenceLease {
+  readonly spentFrom: number;
+  readonly spendLimit: number;
+  readonly tapLimit: number;
+  readonly cap: number;
+  readonly guarantee: number;
+  readonly issuedAt: number;
+  readonly expiresAt: number;
+  readonly signature: Uint8Array;
+  readonly members: readonly ScopeMember[];
+}
+
+/** Leases as the pots read them, in the order given: scopes must rise. */
+export function encodeLeases(leases: readonly EvidenceLease[]): Uint8Array {
+  const writer = new Writer();
+  for (const lease of leases) {
+    writer.uint(lease.members.length, 1, 'members');
+    for (const field of ['spentFrom', 'spendLimit', 'tapLimit', 'cap', 'guarantee'] as const)
+      writer.uint(lease[field], 6, field);
+    writer.uint(lease.issuedAt, 5, 'issuedAt');
+    writer.uint(lease.expiresAt, 5, 'expiresAt');
+    writer.raw(lease.signature, 64, 'lease signature');
+    const members = encodeMembers(lease.members);
+    writer.raw(members, members.length, 'members');
+  }
+  return writer.done();
 }
 
 /**
@@ -304,7 +372,8 @@ export function decodeOutcomes(rows: readonly Row[], outcomes: Uint8Array): Outc
 }
 
 /** A plain row without further parts, the usual one. */
-const isBare = (row: Row): boolean => kindOf(row) === KINDS.plain && !row.key && !row.opened && !row.credit;
+const isBare = (row: Row): boolean =>
+  kindOf(row) === KINDS.plain && !row.key && !row.opened && !row.credit && !row.acknowledgement;
 
 /** Bytes that a row can add to a batch, its payees' ids in the header included. */
 function rowBytesMax(row: Row): number {
@@ -314,8 +383,8 @@ function rowBytesMax(row: Row): number {
 
 /** A plain row and its payee's id. */
 const PLAIN_BYTES_MAX = 119 + 4;
-/** Common part, stream, key, opened request, credit, one payee id. */
-const ROW_BYTES_MAX = 119 + 75 + 64 + 63 + 70 + 4;
+/** Common part, stream, key, opened request, acknowledgement (larger than a credit), one payee id. */
+const ROW_BYTES_MAX = 119 + 75 + 64 + 63 + 75 + 4;
 /** A listed lane and its payee's id. */
 const LISTED_BYTES_MAX = 8 + 4;
 

@@ -14,14 +14,17 @@ import {
   type PublicClient,
   type TransactionReceipt,
 } from 'viem';
-import type { ChannelState } from '../ports.ts';
+import type { ChannelState, ClaimState, PotState, ShownLease } from '../ports.ts';
 import { timeAbi, vaultAbi } from './abi.ts';
 import type { Rule } from './fraud.ts';
 import { connect, type FeesMin, type PreparedTransaction, prepare, send } from './chain.ts';
+import { potsAbi } from './pots-abi.ts';
+import { registryAbi } from './registry-abi.ts';
 import {
   BATCH_GAS_MAX,
   decodeOutcomes,
   encodeBatch,
+  encodeLeases,
   type Outcome,
   payeeKey,
   payeesOf,
@@ -36,8 +39,6 @@ export interface PayeeState {
   readonly account: Address;
   /** Units that the payee may withdraw. */
   readonly balance: number;
-  /** Vault clock of the accreditation, 0 when there is none. */
-  readonly accreditedAt: number;
 }
 
 /** A settlement that was signed and not yet sent. */
@@ -66,15 +67,19 @@ export class Vault {
     readonly address: Address,
     readonly chainId: number,
     readonly token: Address,
+    readonly registry: Address,
+    readonly pots: Address,
   ) {}
 
   /** Connects to a deployed vault. Throws when there is none at the address. */
   static async connect(url: string, address: Address, client = connect(url)): Promise<Vault> {
-    const [chainId, token] = await Promise.all([
+    const [chainId, token, registry, pots] = await Promise.all([
       client.getChainId(),
       client.readContract({ address, abi: vaultAbi, functionName: 'token' }),
+      client.readContract({ address, abi: vaultAbi, functionName: 'registry' }),
+      client.readContract({ address, abi: vaultAbi, functionName: 'pots' }),
     ]);
-    return new Vault(client, address, chainId, token);
+    return new Vault(client, address, chainId, token, registry, pots);
   }
 
   // ---- reads ----
@@ -143,14 +148,14 @@ export class Vault {
   async readPayee(payee: Uint8Array, at: ReadAt = {}): Promise<PayeeState | undefined> {
     const id = await this.payeeId(payee);
     if (id === undefined) return undefined;
-    const [account, balance, accreditedAt] = await this.client.readContract({
+    const [account, balance] = await this.client.readContract({
       address: this.address,
       abi: vaultAbi,
       functionName: 'readPayee',
       args: [id],
       ...(at as object),
     });
-    return { id, account, balance, accreditedAt };
+    return { id, account, balance };
   }
 
   /** Units that a payee may withdraw; 0 when it isn't registered. */
@@ -173,9 +178,12 @@ export class Vault {
     return this.client.readContract({ address: this.address, abi: vaultAbi, functionName: 'held' });
   }
 
-  /** Units that no pot's claim took. */
+  /** Units in the reserve: what providers put in and what no pot's claim took. */
   async readReserve(): Promise<number> {
-    return this.client.readContract({ address: this.address, abi: vaultAbi, functionName: 'reserve' });
+    const { client, pots, token } = this;
+    const reserve = await client.readContract({ address: pots, abi: potsAbi, functionName: 'reserve' });
+    const read = { address: token, abi: timeAbi, functionName: 'balanceOf', args: [reserve] } as const;
+    return Number(await client.readContract(read));
   }
 
   /** How many channels were ever opened: their numbers are 1 to this. */
@@ -402,6 +410,19 @@ export class Vault {
     return event && hexToBytes(event.args.outcomes);
   }
 
+  // ---- the slow lane ----
+
+  /** Shows a batch on L2; anybody may execute it when the slow lane's delay is over. */
+  async announce(account: LocalAccount, rows: readonly Row[]): Promise<TransactionReceipt> {
+    return this.call(account, { functionName: 'announce', args: [await this.encodeRows(rows)] });
+  }
+
+  /** Settles an announced batch; it needs the very rows. */
+  async execute(account: LocalAccount, rows: readonly Row[]): Promise<Settlement> {
+    const args = [await this.encodeRows(rows)] as const;
+    return this.settlement(rows, await this.call(account, { functionName: 'execute', args }));
+  }
+
   // ---- fraud ----
 
   /**
@@ -409,15 +430,21 @@ export class Vault {
    * @param rule see RULES in hub/l2/fraud.ts: 1 one seq twice, 2 a later message starts lower, 3 lanes above spent
    */
   async proveFraud(account: LocalAccount, rule: Rule, rows: readonly Row[]): Promise<TransactionReceipt> {
-    return this.call(account, { functionName: 'proveFraud', args: [rule, await this.encodeRows(rows)] });
+    return this.callPots(account, { functionName: 'proveFraud', args: [rule, await this.encodeRows(rows)] });
   }
 
   /**
-   * Registers what a payee is short of after a proof; settles first what the channel still has free.
+   * Registers what a payee is short of after a proof. It moves nothing.
    * @param rows the payee's vouchers with their requests opened, in the order of hub/watch/shortfall.ts
+   * @param leases what the hub promised, by scope
    */
-  async registerShortfall(account: LocalAccount, rows: readonly Row[]): Promise<TransactionReceipt> {
-    return this.call(account, { functionName: 'registerShortfall', args: [await this.encodeRows(rows)] });
+  async registerShortfall(
+    account: LocalAccount,
+    rows: readonly Row[],
+    leases: readonly ShownLease[],
+  ): Promise<TransactionReceipt> {
+    const args = [await this.encodeRows(rows), bytesToHex(encodeLeases(leases))] as const;
+    return this.callPots(account, { functionName: 'registerShortfall', args });
   }
 
   /** Moves a payee's share of a closed pot to its balance. */
@@ -425,64 +452,101 @@ export class Vault {
     const id = await this.payeeId(payee);
     if (id === undefined)
       throw new RowError('payee_not_registered', `payee 0x${payeeKey(payee)} has no id in the vault`);
-    return this.call(account, { functionName: 'collectShare', args: [channel, id] });
+    return this.callPots(account, { functionName: 'collectShare', args: [channel, id] });
   }
 
   /** The pot of a channel; `amount` is 0 while no fraud was proved. */
-  async readPot(channel: number, at: ReadAt = {}) {
-    return this.client.readContract({
-      address: this.address,
-      abi: vaultAbi,
-      functionName: 'readPot',
-      args: [channel],
-      ...(at as object),
-    });
+  async readPot(channel: number, at: ReadAt = {}): Promise<PotState> {
+    const read = { address: this.pots, abi: potsAbi, args: [channel], ...(at as object) } as const;
+    const [pot, collectsAt] = await Promise.all([
+      this.client.readContract({ ...read, functionName: 'readPot' }),
+      this.client.readContract({ ...read, functionName: 'collectsAt' }),
+    ]);
+    const { bond: amount, left, closesAt, claims } = pot;
+    return { amount, left, closesAt, collectsAt, claims };
   }
 
   /** What a payee registered at a pot and has not collected; all 0 for a payee without an id. */
-  async readClaim(channel: number, payee: Uint8Array) {
-    return this.client.readContract({
-      address: this.address,
-      abi: vaultAbi,
+  async readClaim(channel: number, payee: Uint8Array): Promise<ClaimState> {
+    const { top, overlap, shown, c1, cR, c2 } = await this.client.readContract({
+      address: this.pots,
+      abi: potsAbi,
       functionName: 'readClaim',
       args: [channel, (await this.payeeId(payee)) ?? 0],
     });
+    return { top, overlap, shown, counted: c1 + cR + c2 };
   }
 
   /** Sends what is left of a pot without claims to the reserve. */
   async closePot(account: LocalAccount, channel: number): Promise<TransactionReceipt> {
-    return this.call(account, { functionName: 'closePot', args: [channel] });
+    return this.callPots(account, { functionName: 'closePot', args: [channel] });
   }
 
   // ---- the hub's own calls ----
 
-  /** Vouches for a payee, or no longer. The account must be the hub's operator. */
-  async accredit(account: LocalAccount, payee: Uint8Array, accredited = true): Promise<TransactionReceipt> {
+  /** Vouches for a payee with so many terminals. The account must be the hub's operator. */
+  async accredit(account: LocalAccount, payee: Uint8Array, terminals = 1): Promise<TransactionReceipt> {
     const id = await this.registerPayee(account, payee);
-    return this.call(account, { functionName: 'accredit', args: [id, accredited] });
+    return this.callRegistry(account, { functionName: 'accredit', args: [id, terminals] });
+  }
+
+  /** Ends vouching for a payee, after the registry's delay. The account must be the hub's operator. */
+  async endAccreditation(account: LocalAccount, payee: Uint8Array): Promise<TransactionReceipt> {
+    const id = await this.registerPayee(account, payee);
+    return this.callRegistry(account, { functionName: 'endAccreditation', args: [id] });
   }
 
   /** Fixes the root of the hub's log at `size` entries. The account must be the hub's operator; sizes only grow. */
   async anchor(account: LocalAccount, size: number, root: Uint8Array): Promise<TransactionReceipt> {
-    return this.call(account, { functionName: 'anchor', args: [size, bytesToHex(root)] });
+    return this.callRegistry(account, { functionName: 'anchor', args: [size, bytesToHex(root)] });
   }
 
-  /** Announces the next hub key; `signature` is the current key's, 64 bytes, over HubKey(next, from, until). */
-  async announceHubKey(
+  /** Carries a certificate of the root to L2; anybody may. `signature`: the root's, 64 bytes, over HubKey. */
+  async addHubKey(
     account: LocalAccount,
-    announcement: { next: Address; from: number; until: number; signature: Uint8Array },
+    certificate: {
+      readonly key: Address;
+      readonly from: number;
+      readonly until: number;
+      readonly epoch: number;
+      readonly signedAt: number;
+      readonly signature: Uint8Array;
+    },
   ): Promise<TransactionReceipt> {
-    const { next, from, until, signature } = announcement;
-    const [r, vs] = [bytesToHex(signature.slice(0, 32)), bytesToHex(signature.slice(32))];
-    return this.call(account, { functionName: 'announceHubKey', args: [next, from, until, r, vs] });
+    const { key, from, until, epoch, signedAt, signature } = certificate;
+    const args = [key, from, until, epoch, signedAt, ...halves(signature)] as const;
+    return this.callRegistry(account, { functionName: 'addHubKey', args });
+  }
+
+  /** Carries a revocation of the root to L2; anybody may. `signature`: the root's, 64 bytes, over HubKeyRevoked. */
+  async revokeHubKey(
+    account: LocalAccount,
+    revocation: { readonly key: Address; readonly at: number; readonly signature: Uint8Array },
+  ): Promise<TransactionReceipt> {
+    const { key, at, signature } = revocation;
+    return this.callRegistry(account, {
+      functionName: 'revokeHubKey',
+      args: [key, at, ...halves(signature)],
+    });
+  }
+
+  /** Vault clock from which batches of an account settle at once; 0 for never. */
+  async settlerFrom(account: Address): Promise<number> {
+    return this.client.readContract({
+      address: this.registry,
+      abi: registryAbi,
+      functionName: 'settlerFrom',
+      args: [account],
+    });
   }
 
   // ---- events ----
 
-  /** All events of the vault in a range of blocks, decoded and in order. */
+  /** All events of vault, pots and registry in a range of blocks, decoded and in order. */
   async events(fromBlock: bigint, toBlock: bigint | 'latest' = 'latest') {
-    const logs = await this.client.getLogs({ address: this.address, fromBlock, toBlock });
-    return parseEventLogs({ abi: vaultAbi, logs });
+    const address = [this.address, this.pots, this.registry];
+    const logs = await this.client.getLogs({ address, fromBlock, toBlock });
+    return parseEventLogs({ abi: EVENTS, logs });
   }
 
   // ---- steps ----
@@ -493,6 +557,26 @@ export class Vault {
   ): Promise<TransactionReceipt> {
     const data = encodeFunctionData({ abi: vaultAbi, ...call } as Parameters<typeof encodeFunctionData>[0]);
     return send(this.client, account, { to: this.address, data });
+  }
+
+  private async callPots(
+    account: LocalAccount,
+    call: Parameters<typeof encodeFunctionData<typeof potsAbi>>[0] extends infer P ? Omit<P, 'abi'> : never,
+  ): Promise<TransactionReceipt> {
+    const data = encodeFunctionData({ abi: potsAbi, ...call } as Parameters<typeof encodeFunctionData>[0]);
+    return send(this.client, account, { to: this.pots, data });
+  }
+
+  private async callRegistry(
+    account: LocalAccount,
+    call: Parameters<typeof encodeFunctionData<typeof registryAbi>>[0] extends infer P
+      ? Omit<P, 'abi'>
+      : never,
+  ): Promise<TransactionReceipt> {
+    const data = encodeFunctionData({ abi: registryAbi, ...call } as Parameters<
+      typeof encodeFunctionData
+    >[0]);
+    return send(this.client, account, { to: this.registry, data });
   }
 
   /** ERC-2612 permit of the account for the vault, good for an hour of chain time. */
@@ -530,3 +614,14 @@ export class Vault {
 }
 
 const PERMIT_SECONDS = 3600n;
+
+const EVENTS = [...vaultAbi, ...potsAbi, ...registryAbi].filter(({ type }) => type === 'event') as Extract<
+  (typeof vaultAbi | typeof potsAbi | typeof registryAbi)[number],
+  { readonly type: 'event' }
+>[];
+
+/** The two words of a 64-byte signature. */
+const halves = (signature: Uint8Array): readonly [Hex, Hex] => [
+  bytesToHex(signature.slice(0, 32)),
+  bytesToHex(signature.slice(32)),
+];

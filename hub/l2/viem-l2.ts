@@ -14,6 +14,7 @@ import type {
   Block,
   ChainIdentity,
   ChannelState,
+  ClaimState,
   EventRange,
   Fees,
   Heads,
@@ -24,6 +25,7 @@ import type {
   NodeState,
   PotState,
   Prepared,
+  ShownLease,
   SettleWish,
 } from '../ports.ts';
 import { vaultAbi } from './abi.ts';
@@ -193,11 +195,11 @@ export class ViemL2 implements L2 {
   }
 
   events(from: number, to: number): Promise<EventRange> {
-    return this.ask(async () => {
+    return this.ask(async ({ address, pots, registry }) => {
       const { events, parent, last } = await provedRange(
         this.client,
         this.headers,
-        this.config.vault,
+        [address, pots, registry],
         from,
         to,
       );
@@ -223,8 +225,8 @@ export class ViemL2 implements L2 {
     return this.ask((vault) => vault.readPot(channel, blockNumber(at)));
   }
 
-  shortfall(channel: number, payee: Uint8Array): Promise<number> {
-    return this.ask(async (vault) => (await vault.readClaim(channel, payee)).shortfall);
+  claim(channel: number, payee: Uint8Array): Promise<ClaimState> {
+    return this.ask((vault) => vault.readClaim(channel, payee));
   }
 
   lane(channel: number, payee: Uint8Array, at?: number): Promise<number> {
@@ -306,8 +308,8 @@ export class ViemL2 implements L2 {
     return this.act((vault) => vault.proveFraud(this.account, rule, rows));
   }
 
-  registerShortfall(rows: readonly Row[]): Promise<Hex> {
-    return this.act((vault) => vault.registerShortfall(this.account, rows));
+  registerShortfall(rows: readonly Row[], leases: readonly ShownLease[]): Promise<Hex> {
+    return this.act((vault) => vault.registerShortfall(this.account, rows, leases));
   }
 
   collectShare(channel: number, payee: Uint8Array): Promise<Hex> {
@@ -342,17 +344,37 @@ function eventOf(event: VaultEvent): L2Event[] {
     case 'ChannelToppedUp':
     case 'ExitStarted':
     case 'ExitFinished':
-    case 'FraudProved':
+    case 'BondLost':
       return [{ ...found, type: 'channelChanged', channel: event.args.channel }];
     case 'BatchSettled':
       return [{ ...found, type: 'batchSettled', outcomes: readOutcomes(fromHex(event.args.outcomes)) }];
-    case 'ShortfallRegistered': {
-      const { channel, payee, moved } = event.args;
-      return [{ ...found, type: 'laneRaised', channel, payee, moved }];
-    }
-    case 'ShareCollected': {
+    case 'PotPaid': {
       const { channel, payee, raised } = event.args;
       return [{ ...found, type: 'laneRaised', channel, payee, moved: raised }];
+    }
+    case 'Announced': {
+      const { batch, executableAt, rows } = event.args;
+      return [{ ...found, type: 'announced', batch, executableAt, rows: fromHex(rows) }];
+    }
+    case 'Executed':
+      return [{ ...found, type: 'executed', batch: event.args.batch }];
+    case 'HubKeyAdded': {
+      const { key, until, epoch } = event.args;
+      return [{ ...found, type: 'hubKeyAdded', key: key.toLowerCase() as Hex, until, epoch }];
+    }
+    case 'HubKeyRevoked':
+      return [{ ...found, type: 'hubKeyRevoked', key: event.args.key.toLowerCase() as Hex }];
+    case 'SettlerAdded': {
+      const { settler, countsFrom } = event.args;
+      return [{ ...found, type: 'settler', settler: settler.toLowerCase() as Hex, countsFrom }];
+    }
+    case 'SettlerDropped': {
+      const settler = event.args.settler.toLowerCase() as Hex;
+      return [{ ...found, type: 'settler', settler, countsFrom: undefined }];
+    }
+    case 'LeasesReleased': {
+      const { channel, payee, until } = event.args;
+      return [{ ...found, type: 'leasesReleased', channel, payee, until }];
     }
     default:
       return [];

@@ -14,7 +14,7 @@ import type { Rule } from '../l2/fraud.ts';
 import { shortfallOf } from '../watch/shortfall.ts';
 import type { Row } from '../l2/rows.ts';
 import { isError } from '../errors.ts';
-import type { Hex, Index, L2 } from '../ports.ts';
+import type { Hex, Index, L2, ShownLease } from '../ports.ts';
 
 /** What justice works on. */
 export interface JusticeOptions {
@@ -23,6 +23,8 @@ export interface JusticeOptions {
   /** Only what was fsynced is shown. */
   readonly index: Index;
   readonly log: Logger;
+  /** The leases that stand behind a channel's vouchers, signed by a key of the hub, by scope. */
+  leases(book: ChannelBook): Promise<readonly ShownLease[]>;
 }
 
 type Proved = ChannelBook & { readonly proof: NonNullable<ChannelBook['proof']> };
@@ -56,17 +58,19 @@ export class Justice {
 
   private async bring(channel: number, book: Proved): Promise<void> {
     const { l2 } = this.options;
-    const { bond, deposited, credited } = await l2.channel(channel);
+    const { bond } = await l2.channel(channel);
     if (bond > 0) await this.prove(channel, book);
     const pot = await l2.pot(channel);
     if (pot.closesAt === 0 || pot.left === 0) {
       if (await this.isOver(channel)) this.closed.add(channel);
       return;
     }
-    if ((await l2.clock()) < pot.closesAt)
-      return this.register(channel, book, deposited + credited - pot.amount, pot.amount);
+    const now = await l2.clock();
+    if (now < pot.closesAt) return this.register(channel, book);
+    // In between nothing is to be done: what settles meanwhile is taken off when the share is collected.
+    if (now < pot.collectsAt) return;
     for (const [, { payee }] of trieEntries(book.claims)) {
-      if ((await l2.shortfall(channel, payee)) === 0) continue;
+      if ((await l2.claim(channel, payee)).top === 0) continue;
       await this.act('share of a bond collected', channel, () => l2.collectShare(channel, payee));
     }
     if (pot.claims === 0) await this.act('pot closed', channel, () => l2.closePot(channel));
@@ -90,15 +94,19 @@ export class Justice {
     });
   }
 
-  private async register(channel: number, book: Proved, leasable: number, bond: number): Promise<void> {
-    const { l2 } = this.options;
+  private async register(channel: number, book: Proved): Promise<void> {
+    const { l2, leases } = this.options;
     for (const [, { payee }] of trieEntries(book.claims)) {
-      const shortfall = shortfallOf(book, payee, leasable);
-      if (shortfall === undefined || (await l2.payeeId(payee)) === undefined) continue;
-      const { entries, top, overlap } = shortfall;
-      const short = Math.max(0, top - (await l2.lane(channel, payee))) + Math.min(overlap, bond);
-      if (short <= (await l2.shortfall(channel, payee))) continue;
-      await this.act('shortfall registered', channel, () => l2.registerShortfall(this.rows(entries)));
+      if ((await l2.payeeId(payee)) === undefined) continue;
+      const shortfall = shortfallOf(book, payee, await l2.lane(channel, payee));
+      if (shortfall === undefined) continue;
+      const { entries, top, overlap, shown } = shortfall;
+      const known = await l2.claim(channel, payee);
+      if (top <= known.top && overlap <= known.overlap && shown <= known.shown) continue;
+      const promised = await leases(book);
+      await this.act('shortfall registered', channel, () =>
+        l2.registerShortfall(this.rows(entries), promised),
+      );
     }
   }
 

@@ -68,8 +68,15 @@ export function movedLanes(event: L2Event): Moved[] {
       const { channel, payee, moved } = event;
       return moved > 0 ? [{ channel, payeeId: payee, moved, transaction }] : [];
     }
+    // Announcements, keys, settlers and releases move no lane.
     case 'payeeRegistered':
     case 'channelChanged':
+    case 'announced':
+    case 'executed':
+    case 'hubKeyAdded':
+    case 'hubKeyRevoked':
+    case 'settler':
+    case 'leasesReleased':
       return [];
     default:
       return unreachable(event);

@@ -1,10 +1,10 @@
 /**
- * What a payee shows the vault after a proved fraud: its lane's highest voucher, and those by which copies of the payer
- * were given the same stretch of the lane at several of its terminals. In the order that the vault asks for: by what
+ * What a payee shows the pots after a proved fraud: what isn't settled of its lane, and the vouchers by which copies of
+ * the payer were given the same stretch of the lane at several of its terminals. In the order that the vault asks for: by what
  * the lane held before each voucher, then by digest.
  */
 import { equalBytes } from '../../protocol/bytes.ts';
-import { baseOf, spentTopOf, topOf } from '../intake/books.ts';
+import { baseOf, topOf } from '../intake/books.ts';
 import type { ChannelBook, Entry } from '../intake/state.ts';
 import { shownRowsMax } from '../limits.ts';
 
@@ -16,26 +16,29 @@ export interface Shortfall {
   readonly top: number;
   /** Units that more than one of the entries was given for. */
   readonly overlap: number;
+  /** Units that the entries moved. */
+  readonly shown: number;
 }
 
 /**
- * What `payee` can show on its lane of the channel, or undefined when there is nothing.
- * @param leasable units that a lease can have covered; the vault refuses evidence that holds a voucher beyond them
+ * What `payee` can show on its lane of the channel, or undefined when there is nothing. The pots count at most what the
+ * vouchers shown moved, so all that isn't settled is shown, highest first when not all fit.
+ * @param settled units that L2 has settled on the lane
  */
-export function shortfallOf(book: ChannelBook, payee: Uint8Array, leasable: number): Shortfall | undefined {
+export function shortfallOf(book: ChannelBook, payee: Uint8Array, settled: number): Shortfall | undefined {
   // Only what the payee gave something for and kept: voids and refunds are no loss.
   const kept = book.entries
     .filter((entry) => equalBytes(entry.payee, payee) && !entry.voided && entry.credited === 0)
-    .filter((entry) => topOf(entry) <= leasable && spentTopOf(entry) <= leasable)
     .sort((a, b) => baseOf(a) - baseOf(b) || (a.key < b.key ? -1 : 1));
-  const highest = kept.reduce<Entry | undefined>(
-    (best, entry) => (best === undefined || topOf(entry) > topOf(best) ? entry : best),
-    undefined,
+  const open = kept.filter((entry) => topOf(entry) > settled).sort((a, b) => topOf(b) - topOf(a));
+  const shown = new Set(
+    [...new Set([...open.slice(0, 1), ...overlapping(kept), ...open])].slice(0, shownRowsMax),
   );
-  if (highest === undefined) return undefined;
-  const shown = new Set([...new Set([highest, ...overlapping(kept)])].slice(0, shownRowsMax));
   const entries = kept.filter((entry) => shown.has(entry));
-  return { entries, top: topOf(highest), overlap: overlapOf(entries) };
+  if (entries.length === 0) return undefined;
+  const top = entries.reduce((most, entry) => Math.max(most, topOf(entry)), 0);
+  const moved = entries.reduce((sum, entry) => sum + topOf(entry) - baseOf(entry), 0);
+  return { entries, top, overlap: overlapOf(entries), shown: moved };
 }
 
 /** Of entries by base, those that share a stretch with another. */

@@ -9,6 +9,7 @@ import { trieEntries } from '../../hub/intake/trie.ts';
 import type { Entry } from '../../hub/intake/state.ts';
 import type { Rule } from '../../hub/l2/fraud.ts';
 import { shortfallOf } from '../../hub/watch/shortfall.ts';
+import { toHex } from '../../protocol/bytes.ts';
 import { DEFAULT_TIMING } from '../../protocol/limits.ts';
 import type { Run } from '../fleet/run.ts';
 
@@ -42,7 +43,8 @@ export function aftermath(simulation: Run): Aftermath[] {
   const { vault, hub, world } = simulation;
   const results: Aftermath[] = [];
   const now = world.nowSeconds;
-  const later = now + DEFAULT_TIMING.payeeOfflineMax + DEFAULT_TIMING.claimMargin + 1;
+  const later =
+    now + DEFAULT_TIMING.payeeOfflineMax + DEFAULT_TIMING.claimMargin + DEFAULT_TIMING.slowLane + 1;
   const proofs = hub.proofs();
   for (const { channel, honest } of simulation.fleet.payers) {
     if (honest) continue;
@@ -56,9 +58,10 @@ export function aftermath(simulation: Run): Aftermath[] {
       const row = (entry: Entry) => openedRowOf(simulation.signing, entry);
       const shown = proof.entries.map((id) => row(namedEntry(hub.books, id)));
       vault.proveFraud(proof.proof as Rule, shown, now);
-      const { credited } = vault.channel(channel);
+      // What is free the hub settles first: registering moves nothing.
+      for (const [, claim] of trieEntries(book.claims)) vault.settle([row(claim)]);
       for (const [, { payee }] of trieEntries(book.claims)) {
-        const shortfall = shortfallOf(book, payee, deposited + credited - bond);
+        const shortfall = shortfallOf(book, payee, vault.settledOf(channel, toHex(payee).slice(2)));
         if (shortfall !== undefined) vault.registerShortfall(shortfall.entries.map(row), now);
       }
       vault.closePot(channel, later);

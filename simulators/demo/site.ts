@@ -54,7 +54,12 @@ export async function makeSite(
   const hubRoot = toHex(randomBytes(32));
   const deployerAccount = privateKeyToAccount(deployer);
   const ownerAccount = privateKeyToAccount(owner);
-  const deployment = await deploy(rpcUrl, deployerAccount, await artifacts());
+  const addressOf = (secret: `0x${string}`) => privateKeyToAccount(secret).address;
+  const deployment = await deploy(rpcUrl, deployerAccount, await artifacts(), {
+    root: addressOf(hubRoot),
+    hubKey: addressOf(hubSigning),
+    settler: addressOf(hubSettlement),
+  });
   progress.say(`TIME and vault deployed at ${deployment.vault}`);
   await fund(rpcUrl, deployerAccount, deployment.token, ownerAccount.address, parseMoney('2000'));
   const vault = await Vault.connect(rpcUrl, deployment.vault);

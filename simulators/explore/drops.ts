@@ -109,7 +109,7 @@ function voided({ lanes, unconfirmed }: PayerState['books']): number {
   return lanes.reduce((sum, lane) => sum + lane.paid - lane.confirmedPaid, 0) - open;
 }
 
-const { watchLag, leaseLifetime, clockError, payeeOfflineMax, claimMargin } = DEFAULT_TIMING;
+const { watchLag, leaseLifetime, clockError, payeeOfflineMax, claimMargin, slowLane } = DEFAULT_TIMING;
 
 const isRequest = (event: PayerEvent): boolean =>
   event.type === 'message' && (event.message.type === 'request' || event.message.type === 'streamRequest');
@@ -247,7 +247,7 @@ export const DROPS: Readonly<Record<string, Drop>> = {
     shownBy: 's9',
     timing: {
       ...DEFAULT_TIMING,
-      exitDelay: watchLag + leaseLifetime + clockError + payeeOfflineMax + claimMargin - 1,
+      exitDelay: watchLag + leaseLifetime + clockError + payeeOfflineMax + claimMargin + slowLane - 1,
     },
   },
   transportAck: {

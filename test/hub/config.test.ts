@@ -128,6 +128,7 @@ const SPANS: readonly [keyof typeof DEFAULT_TIMING, number, number][] = [
   ['watchLag', 1, 7 * 86_400],
   ['clockError', 0, 86_400],
   ['claimMargin', 60, 30 * 86_400],
+  ['slowLane', 60, 30 * 86_400],
   ['exitDelay', 60, 365 * 86_400],
 ];
 
@@ -136,7 +137,14 @@ for (const [name, min, max] of SPANS) {
     // As long as an exit may take, so that the sum of the others fits, or as short as they are when it is the exit.
     const others =
       name === 'exitDelay'
-        ? { leaseLifetime: 60, payeeOfflineMax: 60, watchLag: 1, clockError: 0, claimMargin: 60 }
+        ? {
+            leaseLifetime: 60,
+            payeeOfflineMax: 60,
+            watchLag: 1,
+            clockError: 0,
+            claimMargin: 60,
+            slowLane: 60,
+          }
         : { exitDelay: 365 * 86_400 };
     const timing = (value: number) => ({ ...least, timing: { ...others, [name]: value } });
     assert.is(refusal(timing(max)), undefined);

@@ -2,16 +2,18 @@ import { encodeFunctionData, RpcRequestError } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { emptyBooks, type Entry } from '../../hub/intake/state.ts';
+import { type ChannelBook, emptyBooks, type Entry } from '../../hub/intake/state.ts';
 import { applyRecord, channelBook } from '../../hub/intake/books.ts';
 import { shownRowsMax } from '../../hub/limits.ts';
 import { openFileLedger } from '../../hub/node/open.ts';
 import { createLogger } from '../../hub/log.ts';
 import { encodeRecord } from '../../hub/ledger/records.ts';
 import { vaultAbi } from '../../hub/l2/abi.ts';
+import { potsAbi } from '../../hub/l2/pots-abi.ts';
 import { send } from '../../hub/l2/chain.ts';
 import { Justice } from '../../hub/settle/justice.ts';
-import { BATCH_BYTES_MAX, BATCH_GAS_MAX } from '../../hub/l2/rows.ts';
+import { promisedLeases } from '../../hub/settle/promised.ts';
+import { BATCH_BYTES_MAX, BATCH_GAS_MAX, encodeLeases } from '../../hub/l2/rows.ts';
 import { RULES } from '../../hub/l2/fraud.ts';
 import { l2Error } from '../../hub/l2/viem-l2.ts';
 import { openedRowOf } from '../../hub/batch/batch.ts';
@@ -19,32 +21,81 @@ import { simulatedSecureElement } from '../../hardware/keys/secure-element.ts';
 import { TICKS_MAX } from '../../protocol/limits.ts';
 import { encodeMessage } from '../../protocol/wire/messages.ts';
 import { shortfallOf } from '../../hub/watch/shortfall.ts';
-import { toHex } from '../../protocol/bytes.ts';
+import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { HubStatus } from '../../hub/cli/hub-status.ts';
-import { channelId, seconds } from '../../protocol/integers.ts';
-import { key, otherPayee, otherTerminal, payee, type SignedTap, tap, tick } from './fleet.ts';
-import { type Connected, l2Of, type Site, startSite, startTerminal } from './site.ts';
+import {
+  amount,
+  channelId,
+  seconds,
+  seconds as integerSeconds,
+  seq as seqNumber,
+} from '../../protocol/integers.ts';
+import { certifyHubKey } from '../../protocol/machines/hub-keys.ts';
+import { SCOPE_ANY } from '../../protocol/vouchers.ts';
+import { key, otherPayee, otherTerminal, payee, root, type SignedTap, tap, tick } from './fleet.ts';
+import { type Connected, hubKey, l2Of, type Site, startSite, startTerminal } from './site.ts';
 import { inTemporaryFolder, until } from './temporary.ts';
 
 const DEPOSIT = 10_000_000;
-const WINDOW = 9 * 24 * 3600;
+const WINDOW = 11 * 24 * 3600;
 
 let site: Site;
 test.before(async () => {
   site = await startSite();
   const operator = privateKeyToAccount(site.anvil.keys[0]!);
-  for (const { address } of [payee, otherPayee]) await site.vault.accredit(operator, address);
-  await pass(60);
+  for (const { address } of [payee, otherPayee]) await site.vault.accredit(operator, address, 10);
+  await pass(3600);
 });
 test.after(async () => {
   await site.close();
 });
+
+/** The newest lease of a channel for any terminal, as the hub would have given it. */
+async function leaseOf(channel: number) {
+  const at = Number((await site.vault.client.getBlock()).timestamp);
+  const { payer, deposited } = await site.vault.readChannel(channel);
+  const cap = Math.floor(deposited / 25);
+  const terms = { spentFrom: 0, spendLimit: deposited, tapLimit: cap, cap, guarantee: 0 };
+  const lease = {
+    channel: channelId(channel),
+    payer: fromHex(payer, 20),
+    ...terms,
+    issuedAt: at,
+    expiresAt: at + 72 * 3600,
+  };
+  return { lease: { type: 'lease', seq: 0, ...lease, scope: SCOPE_ANY } as unknown as ChannelBook['lease'] };
+}
+
+/** A payer asks for a lease through a terminal, and has it. */
+async function askLease(through: Connected, channel: number, payer: ReturnType<typeof key>): Promise<void> {
+  const fields = {
+    channel: channelId(channel),
+    seq: seqNumber(0),
+    spent: amount(0),
+    at: seconds(1),
+    scope: SCOPE_ANY,
+  };
+  const signature = await payer.sign(site.signing.digest('LeaseRequest', fields));
+  through.send({ type: 'leaseRequest', ...fields, signature } as never);
+  await through.next('lease', (lease) => lease.channel === channel);
+}
 
 /** Time on the chain. */
 async function pass(seconds: number): Promise<void> {
   const { client } = site.vault;
   await client.request({ method: 'evm_increaseTime' as never, params: [seconds] as never });
   await client.request({ method: 'evm_mine' as never, params: [] as never });
+  // A hub key is certified for a month: the root's next word is carried to L2.
+  const now = Number((await client.getBlock()).timestamp);
+  const word = {
+    address: hubKey.address,
+    from: integerSeconds(now),
+    epoch: 0,
+    signedAt: integerSeconds(now),
+  };
+  const { from, until, epoch, signedAt, signature } = await certifyHubKey(site.signing, root, word);
+  const key = toHex(hubKey.address);
+  await site.vault.addHubKey(site.owner, { key, from, until, epoch, signedAt, signature });
 }
 
 const openFor = async (payer: ReturnType<typeof key>): Promise<number> =>
@@ -65,6 +116,7 @@ test('a copied payer is proved on L2 by the hub, and its bond makes good what tw
     const hub = await site.start(folder);
     const till = await startTerminal(site, hub);
     const second = await startTerminal(site, hub, otherTerminal);
+    await askLease(till, channel, payer);
     // Both copies begin at nothing: the lane's top shows 900,000 of the 1,200,000 that the payee gave.
     await upload(till, [await tap({ ...taps, seq: 1, amount: 900_000, spent: 900_000, paid: 900_000 })]);
     await upload(second, [
@@ -73,12 +125,13 @@ test('a copied payer is proved on L2 by the hub, and its bond makes good what tw
     await hub.settleNow();
     assert.is(await site.vault.readLane(channel, payee.address), 900_000);
     assert.ok((await site.vault.readChannel(channel)).slashed);
-    assert.is((await site.vault.readClaim(channel, payee.address)).shortfall, 300_000);
+    assert.is((await site.vault.readClaim(channel, payee.address)).counted, 300_000);
     till.close();
     second.close();
     await hub.stop();
 
     // Another run of the hub hands the bond out: it remembers nothing of the first and asks L2.
+    const present = await rpc('evm_snapshot');
     await pass(WINDOW);
     const before = await site.vault.readPayeeBalance(payee.address);
     const again = await site.start(folder);
@@ -88,6 +141,8 @@ test('a copied payer is proved on L2 by the hub, and its bond makes good what tw
     assert.is(await site.vault.readLane(channel, payee.address), 900_000);
     assert.is((await site.vault.readPot(channel)).left, 0);
     await again.stop();
+    // A hub signs nothing on a chain that is ahead of its machine.
+    await rpc('evm_revert', present);
   }));
 
 test('copies at tills of two payees: what the channel can’t pay comes from the bond', () =>
@@ -99,6 +154,7 @@ test('copies at tills of two payees: what the channel can’t pay comes from the
     const hub = await site.start(folder);
     const till = await startTerminal(site, hub);
     const other = await startTerminal(site, hub, otherTerminal, otherPayee);
+    await askLease(till, channel, payer);
     await upload(till, [await tap({ ...taps, seq: 1, amount: most, spent: most, paid: most })]);
     await upload(other, [
       await tap({
@@ -115,6 +171,7 @@ test('copies at tills of two payees: what the channel can’t pay comes from the
     const lanes = [payee, otherPayee].map(({ address }) => site.vault.readLane(channel, address));
     const [first, second] = await Promise.all(lanes);
     assert.is(first! + second!, most);
+    const present = await rpc('evm_snapshot');
     await pass(WINDOW);
     const balances = async () => [
       await site.vault.readPayeeBalance(payee.address),
@@ -127,6 +184,7 @@ test('copies at tills of two payees: what the channel can’t pay comes from the
     till.close();
     other.close();
     await hub.stop();
+    await rpc('evm_revert', present);
   }));
 
 test('lanes above what was spent are proved on L2 by as few vouchers as show it', () =>
@@ -194,27 +252,34 @@ async function copies(payer: ReturnType<typeof key>, finalityBlocks: number, bef
   const books = applyRecord(booksOf(pair, before), evidence);
   const l2 = l2Of(site, { finalityBlocks }, 4);
   const log = createLogger('silent');
+  // What is free is settled, as the hub's own rounds do: the rest is short.
+  await site.vault.settleBatch(
+    site.settler,
+    [channelBook(books, channelId(channel)).entries[0]!].map((entry) => openedRowOf(site.signing, entry)),
+  );
+  const { lease } = await leaseOf(channel);
+  const leases = () => promisedLeases(site.signing, hubKey, { lease } as ChannelBook);
   return {
     books,
+    leases,
     channel,
-    justice: new Justice({ signing: site.signing, l2, index: { books: () => books }, log }),
+    justice: new Justice({ signing: site.signing, l2, index: { books: () => books }, log, leases }),
     pot: () => site.vault.readPot(channel),
-    short: async () => (await site.vault.readClaim(channel, payee.address)).shortfall,
+    short: async () => (await site.vault.readClaim(channel, payee.address)).counted,
   };
 }
 
 const rpc = (method: string, ...params: unknown[]) =>
   (site.vault.client as unknown as { request(call: object): Promise<unknown> }).request({ method, params });
 
-test('what a frozen vault refused is registered when it is open again', async () => {
+test('a frozen vault takes proofs and claims, for both move no money of a payee', async () => {
   const { justice, short, pot } = await copies(key(64), 0);
   const guardian = privateKeyToAccount(site.anvil.keys[0]!);
   const { client, address } = site.vault;
   const data = encodeFunctionData({ abi: vaultAbi, functionName: 'freeze', args: [3600] });
   await send(client, guardian, { to: address, data });
   await justice.step();
-  assert.is((await pot()).claims, 0, 'the proof stands, the claim was refused');
-  await justice.step();
+  assert.is((await pot()).claims, 1, 'a claim moves nothing, so it is registered');
   await pass(3601);
   await justice.step();
   assert.is(await short(), 300_000);
@@ -262,6 +327,7 @@ test('a node that refuses what is sent for one channel holds up no other', async
     l2,
     index: { books: () => second.books },
     log: createLogger('silent'),
+    leases: second.leases,
   });
   await justice.step();
   assert.is(await first.short(), 0);
@@ -287,9 +353,9 @@ test('evidence of a shortfall: what overlaps, and the top', async () => {
       [30, 5],
     ]),
     payee.address,
-    1000,
+    10,
   );
-  assert.equal(tops(honest), [35]);
+  assert.equal(tops(honest), [30, 35]);
   assert.is(honest!.overlap, 0);
   const copied = shortfallOf(
     await lane([
@@ -300,7 +366,7 @@ test('evidence of a shortfall: what overlaps, and the top', async () => {
       [15, 30],
     ]),
     payee.address,
-    1000,
+    45,
   );
   assert.equal(
     tops(copied)!.toSorted((a, b) => a - b),
@@ -314,19 +380,13 @@ test('evidence of a shortfall: what overlaps, and the top', async () => {
       [0, 10, 'credit'],
     ]),
     payee.address,
-    1000,
+    0,
   );
   assert.is(voided!.overlap, 0);
-  const beyond = shortfallOf(
-    await lane([
-      [0, 10],
-      [0, 1001],
-    ]),
-    payee.address,
-    1000,
-  );
-  assert.is(beyond!.top, 10);
-  assert.is(shortfallOf(await lane([[0, 10]]), otherPayee.address, 1000), undefined);
+  assert.is(honest!.shown, 25);
+  const settled = shortfallOf(await lane([[0, 10]]), payee.address, 10);
+  assert.is(settled, undefined, 'all of it is settled');
+  assert.is(shortfallOf(await lane([[0, 10]]), otherPayee.address, 0), undefined);
 });
 
 test('the most evidence that is shown at once fits a transaction, be it of streams and of a secure element', async () => {
@@ -355,18 +415,21 @@ test('the most evidence that is shown at once fits a transaction, be it of strea
   const book = channelBook(books, channelId(channel));
   const rows = (entries: readonly Entry[]) => entries.map((entry) => openedRowOf(signing, entry));
   await vault.proveFraud(owner, RULES.regression, rows(book.entries.slice(0, 2)));
-  const { entries } = shortfallOf(book, payee.address, DEPOSIT)!;
+  const { entries } = shortfallOf(book, payee.address, 0)!;
   assert.is(entries.length, shownRowsMax);
   const evidence = await vault.encodeRows(rows(entries));
-  const data = encodeFunctionData({ abi: vaultAbi, functionName: 'registerShortfall', args: [evidence] });
+  const { lease } = await leaseOf(channel);
+  const leases = toHex(encodeLeases(await promisedLeases(signing, hubKey, { lease } as ChannelBook)));
+  const args = [evidence, leases] as const;
+  const data = encodeFunctionData({ abi: potsAbi, functionName: 'registerShortfall', args });
   assert.ok(data.length / 2 <= BATCH_BYTES_MAX, `${data.length / 2} bytes`);
-  const gas = await vault.client.estimateGas({ account: owner, to: vault.address, data });
+  const gas = await vault.client.estimateGas({ account: owner, to: vault.pots, data });
   assert.ok(gas <= BigInt(BATCH_GAS_MAX), `${gas} gas`);
 });
 
 test('evidence of a shortfall is in the order that the vault asks for, and fits a transaction', async () => {
   const many = await lane(Array.from({ length: shownRowsMax + 20 }, () => [0, 10] as const));
-  const { entries, overlap } = shortfallOf(many, payee.address, 1000)!;
+  const { entries, overlap } = shortfallOf(many, payee.address, 0)!;
   assert.is(entries.length, shownRowsMax);
   assert.is(overlap, 10 * (entries.length - 1));
   const keys = entries.map(({ key }) => key);

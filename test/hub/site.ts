@@ -27,6 +27,8 @@ import { otherPayee, payee, payer, pin, root, suite, terminal } from './fleet.ts
 import { PATIENCE_MS, until } from './temporary.ts';
 
 export const HUB_SECRET = `0x${'5a'.repeat(32)}`;
+/** The hub's hot key, which L2 knows as its first. */
+export const hubKey = nobleKey(fromHex(HUB_SECRET, 32));
 
 export interface Site {
   readonly anvil: Anvil;
@@ -34,6 +36,8 @@ export interface Site {
   readonly deployment: Deployment;
   readonly signing: Signing;
   readonly owner: ReturnType<typeof privateKeyToAccount>;
+  /** Pays the hub's gas; its batches settle at once. */
+  readonly settler: ReturnType<typeof privateKeyToAccount>;
   readonly channel: number;
   config(folder: string, change?: Partial<HubConfigInput>): HubConfigInput;
   start(folder: string, change?: Partial<HubConfigInput>): Promise<Hub>;
@@ -43,7 +47,7 @@ export interface Site {
 /** Certificates of the hub's key one after the other, for tests that let weeks pass. */
 async function rootWords({ chainId, vault }: { chainId: number; vault: string }): Promise<string[]> {
   const signing = makeSigning(suite, { chainId, vault: fromHex(vault, 20) });
-  const { address } = nobleKey(fromHex(HUB_SECRET, 32));
+  const { address } = hubKey;
   const start = Math.floor(Date.now() / 1000) - 3600;
   const words = [0, 1, 2, 3].map((month) => {
     const from = seconds(start + month * 20 * 86_400);
@@ -55,8 +59,12 @@ async function rootWords({ chainId, vault }: { chainId: number; vault: string })
 /** Starts the chain, deploys, opens a channel with `deposit` units for the test payer, registers both payees. */
 export async function startSite(deposit = 100_000_000): Promise<Site> {
   const anvil = await startAnvil({ startupMs: PATIENCE_MS });
-  const [deployer, , owner] = anvil.keys.map((secret) => privateKeyToAccount(secret));
-  const deployment = await deploy(anvil.url, deployer!, readArtifacts('build/contracts'));
+  const [deployer, settler, owner] = anvil.keys.map((secret) => privateKeyToAccount(secret));
+  const deployment = await deploy(anvil.url, deployer!, readArtifacts('build/contracts'), {
+    root: toHex(root.address),
+    hubKey: toHex(hubKey.address),
+    settler: settler!.address,
+  });
   await fund(anvil.url, deployer!, deployment.token, owner!.address, 10 * deposit);
   const vault = await Vault.connect(anvil.url, deployment.vault);
   const { channel } = await vault.openChannel(owner!, { payer: toHex(payer.address), amount: deposit });
@@ -87,6 +95,7 @@ export async function startSite(deposit = 100_000_000): Promise<Site> {
     vault,
     deployment,
     owner: owner!,
+    settler: settler!,
     channel,
     signing: makeSigning(suite, { chainId: deployment.chainId, vault: fromHex(deployment.vault, 20) }),
     config,

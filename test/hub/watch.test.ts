@@ -16,13 +16,14 @@ import { RULES } from '../../hub/l2/fraud.ts';
 import type { SettledLane } from '../../hub/watch/heads.ts';
 import { Watch } from '../../hub/watch/watch.ts';
 import { toHex } from '../../protocol/bytes.ts';
+import { SCOPE_ANY } from '../../protocol/vouchers.ts';
 import { key, otherPayee, otherTerminal, payee, type SignedTap, tap } from './fleet.ts';
-import { ANY_TIME, l2Of, NOBODY, type Site, startSite } from './site.ts';
+import { ANY_TIME, hubKey, l2Of, NOBODY, type Site, startSite } from './site.ts';
 import { inTemporaryFolder } from './temporary.ts';
 
 const DEPOSIT = 10_000_000;
-/** Of the vault's pots: payeeOfflineMax and claimMargin. */
-const WINDOW = 9 * 24 * 3600;
+/** Of the vault's pots: payeeOfflineMax, claimMargin and slowLane. */
+const WINDOW = 11 * 24 * 3600;
 
 let site: Site;
 test.before(async () => {
@@ -90,8 +91,8 @@ test('fraud that others proved and pots that others handed out: no lease any mor
     const operator = privateKeyToAccount(site.anvil.keys[0]!);
     const payer = key(71);
     const { channel } = await vault.openChannel(owner, { payer: toHex(payer.address), amount: DEPOSIT });
-    for (const { address } of [payee, otherPayee]) await vault.accredit(operator, address);
-    await rpc('evm_increaseTime', 60);
+    for (const { address } of [payee, otherPayee]) await vault.accredit(operator, address, 10);
+    await rpc('evm_increaseTime', 3600);
     await rpc('evm_mine');
     await watch.look();
     assert.not.ok(facts.get(channel)!.slashed);
@@ -111,15 +112,24 @@ test('fraud that others proved and pots that others handed out: no lease any mor
         assert.is(settled(channel, to), await vault.readLane(channel, to.address));
     };
     await vault.settleBatch(
-      owner,
+      site.settler,
       rowsOf([most]).map(({ opened: _, ...row }) => row),
     );
-    // What is free is settled first, and the rest is short.
-    await vault.registerShortfall(owner, rowsOf([other]));
+    await vault.settleBatch(
+      site.settler,
+      rowsOf([other]).map(({ opened: _, ...row }) => row),
+    );
     await watch.look();
     assert.is(settled(channel, otherPayee), 100);
     assert.is(lanes.at(-1)!.paid, 100);
     await compare();
+    // What was free is settled, and the rest is short.
+    const at = Number((await vault.client.getBlock()).timestamp);
+    const terms = { spentFrom: 0, spendLimit: DEPOSIT, tapLimit: 500, cap: 500, guarantee: 0 };
+    const times = { issuedAt: at, expiresAt: at + 3600 };
+    const fields = { channel, payer: payer.address, ...terms, ...times, scope: SCOPE_ANY };
+    const signature = await hubKey.sign(signing.digest('Lease', fields));
+    await vault.registerShortfall(owner, rowsOf([other]), [{ ...terms, ...times, signature, members: [] }]);
     await rpc('evm_increaseTime', WINDOW);
     await rpc('evm_mine');
     await vault.collectShare(owner, channel, otherPayee.address);

@@ -383,7 +383,7 @@ export const HUB_MUTATIONS = [
   [
     "fraud that others proved leaves the channel's credit",
     'hub/l2/viem-l2.ts',
-    "    case 'FraudProved':\n",
+    "    case 'BondLost':\n",
     '',
     'hub/watch',
   ],

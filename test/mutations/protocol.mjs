@@ -557,8 +557,8 @@ export const MUTATIONS = [
   [
     'the timing forgets the offline time',
     'protocol/limits.ts',
-    'timing.clockError + timing.payeeOfflineMax +',
-    'timing.clockError +',
+    '    timing.payeeOfflineMax +\n',
+    '',
     'protocol/integers',
   ],
   [

@@ -99,14 +99,21 @@ test('a share is rounded down and never overflows', () => {
 
 test('the default timing keeps an owner until the last voucher is settled; one second less is refused', () => {
   assert.is(checkTiming(DEFAULT_TIMING), DEFAULT_TIMING);
-  const { watchLag, leaseLifetime, clockError, payeeOfflineMax, claimMargin } = DEFAULT_TIMING;
-  const least = watchLag + leaseLifetime + clockError + payeeOfflineMax + claimMargin;
+  const { watchLag, leaseLifetime, clockError, payeeOfflineMax, claimMargin, slowLane } = DEFAULT_TIMING;
+  const least = watchLag + leaseLifetime + clockError + payeeOfflineMax + claimMargin + slowLane;
   assert.is(checkTiming({ ...DEFAULT_TIMING, exitDelay: least }).exitDelay, least);
   assert.is(
     codeOf(() => checkTiming({ ...DEFAULT_TIMING, exitDelay: least - 1 })),
     'timing',
   );
-  for (const part of ['watchLag', 'leaseLifetime', 'clockError', 'payeeOfflineMax', 'claimMargin'] as const)
+  for (const part of [
+    'watchLag',
+    'leaseLifetime',
+    'clockError',
+    'payeeOfflineMax',
+    'claimMargin',
+    'slowLane',
+  ] as const)
     assert.is(
       codeOf(() => checkTiming({ ...DEFAULT_TIMING, exitDelay: least, [part]: DEFAULT_TIMING[part] + 1 })),
       'timing',

@@ -50,7 +50,8 @@ const PROMISED: Readonly<Record<string, unknown>> = {
     watchLag: 3600,
     clockError: 7200,
     claimMargin: 172_800,
-    exitDelay: 1_209_600,
+    slowLane: 172_800,
+    exitDelay: 1_296_000,
   },
 };
 
@@ -61,7 +62,7 @@ test('every figure is the one that was promised', () => {
 
 test('an exit takes at least as long as everything that must happen before it, and not a second less', () => {
   const timing = limits.DEFAULT_TIMING;
-  const least = 3600 + 259_200 + 7200 + 604_800 + 172_800;
+  const least = 3600 + 259_200 + 7200 + 604_800 + 172_800 + 172_800;
   const exact = { ...timing, exitDelay: least };
   assert.is(limits.checkTiming(exact), exact);
   for (const change of [
@@ -71,6 +72,7 @@ test('an exit takes at least as long as everything that must happen before it, a
     { clockError: 7201 },
     { payeeOfflineMax: 604_801 },
     { claimMargin: 172_801 },
+    { slowLane: 172_801 },
     { exitDelay: Number.NaN },
   ])
     assert.throws(

@@ -4,6 +4,8 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Abi } from 'viem';
 import { timeAbi, timelockAbi, vaultAbi } from '../../hub/l2/abi.ts';
+import { potsAbi, reserveAbi } from '../../hub/l2/pots-abi.ts';
+import { registryAbi } from '../../hub/l2/registry-abi.ts';
 
 const abis = suite('interfaces');
 
@@ -37,8 +39,11 @@ const compiled = (name: string): string[] =>
 
 for (const [name, abi] of [
   ['Time', timeAbi],
-  ['TimelockController', timelockAbi],
+  ['Timelock', timelockAbi],
+  ['Registry', registryAbi],
   ['Vault', vaultAbi],
+  ['Pots', potsAbi],
+  ['Reserve', reserveAbi],
 ] as const) {
   abis(`every typed entry of ${name} is in the compiled interface`, () => {
     const real = new Set(compiled(name));
@@ -47,15 +52,34 @@ for (const [name, abi] of [
   });
 }
 
-abis('every event and error of the vault is typed', () => {
-  const typed = new Set(lines(vaultAbi));
-  const missing = compiled('Vault').filter(
-    (line) => /^(event|error) /.test(line) && !typed.has(line) && !INHERITED.test(line),
-  );
-  assert.equal(missing, []);
-});
+for (const [name, abi] of [
+  ['Registry', registryAbi],
+  ['Vault', vaultAbi],
+  ['Pots', potsAbi],
+] as const) {
+  abis(`every event and error of ${name} is typed`, () => {
+    const typed = new Set(lines(abi));
+    const missing = compiled(name).filter(
+      (line) => /^(event|error) /.test(line) && !typed.has(line) && !INHERITED.test(line),
+    );
+    assert.equal(missing, []);
+  });
+}
 
-/** Errors of the libraries that the vault uses: viem shows them undecoded, which nobody acts on. */
+/** What EIP-170 allows, less the room that each contract keeps for what comes. */
+const CODE_BYTES_MAX = 24_576 - 4096;
+
+for (const name of ['Registry', 'Vault', 'Pots', 'Reserve']) {
+  abis(`${name} has 4 KiB of room`, () => {
+    const { deployedBytecode } = JSON.parse(readFileSync(`build/contracts/${name}.json`, 'utf8')) as {
+      deployedBytecode: string;
+    };
+    const bytes = (deployedBytecode.length - 2) / 2;
+    assert.ok(bytes > 0 && bytes <= CODE_BYTES_MAX, `${bytes} of ${CODE_BYTES_MAX} bytes`);
+  });
+}
+
+/** Errors of the libraries that the contracts use: viem shows them undecoded, which nobody acts on. */
 const INHERITED = /^error (SafeERC20|Reentrancy)/;
 
 abis.run();

@@ -33,8 +33,10 @@ import { Replay, request } from './replay.ts';
 const GENESIS = 1_800_000_000;
 const DAY = 86_400;
 const START = GENESIS + DAY;
-const { exitDelay, payeeOfflineMax, claimMargin } = DEFAULT_TIMING;
+const { exitDelay, payeeOfflineMax, claimMargin, slowLane } = DEFAULT_TIMING;
 const WINDOW = payeeOfflineMax + claimMargin;
+/** Shares are collected from then on. */
+const COLLECT = WINDOW + slowLane;
 const TICKS = 4;
 const RICH = 2 ** 47;
 
@@ -268,11 +270,11 @@ test('shortfalls', async () => {
   const register = (at: number, ...rows: readonly Row[]): number =>
     journal.registerShortfall(rows, START + at);
   register(100, await honest.voucher(1, 10, grocer, 10, 10));
-  // The lane takes what is free: nothing is short, and nothing happens.
+  // Nothing moves, however much is free.
   register(200, await purse.voucher(2, 300, grocer, 300, 300));
   register(300, { ...(await purse.voucher(2, 300, grocer, 300, 300)), signature: new Uint8Array(64) });
   journal.settle([await purse.voucher(3, 700, charger, 700)]);
-  // 800 could ever be leased: neither a lane nor what was spent is above it.
+  // What a voucher moved itself bounds the claim, whatever its lane and the channel say.
   register(400, await purse.voucher(4, 700, grocer, 801, 800));
   register(500, await purse.voucher(4, 801, grocer, 700, 600));
   register(600, await purse.voucher(5, 800, grocer, 300, 300));
@@ -295,7 +297,7 @@ test('shortfalls', async () => {
   register(1400, await purse.stream(12, 100, charger, 690, 3));
   register(WINDOW - 1, await purse.voucher(13, 760, charger, 760, 10));
   register(WINDOW, await purse.voucher(14, 790, charger, 790, 10));
-  journal.closePot(purse.id, START + WINDOW + 100);
+  journal.closePot(purse.id, START + COLLECT + 100);
   await play('shortfalls');
 });
 
@@ -319,9 +321,9 @@ test('pots', async () => {
   const refunded = await late.voucher(6, 800, kiosk, 800, 40);
   journal.settle([await creditOf(world.domain, kiosk, refunded, 40)]);
   journal.settle([await late.voucher(3, 60, grocer, 60)]);
-  journal.closePot(thin.id, START + WINDOW - 1);
+  journal.closePot(thin.id, START + COLLECT - 1);
   for (const [index, purse] of [thin, wide, late, none].entries())
-    journal.closePot(purse.id, START + WINDOW + 100 * index);
+    journal.closePot(purse.id, START + COLLECT + 100 * index);
   // What a pot made good is settled, and not paid again.
   journal.settle([await thin.voucher(3, 300, grocer, 300, 300)]);
   await play('pots');

@@ -14,6 +14,7 @@ import { type PrivateKeyAccount, privateKeyToAccount, sign } from 'viem/accounts
 import { type Anvil, type AnvilOptions, startAnvil } from '../../hub/l2/anvil.ts';
 import { readArtifacts } from '../../hub/l2/artifacts.ts';
 import { type Deployment, type DeployOptions, deploy } from '../../hub/l2/deploy.ts';
+import type { ShownLease } from '../../hub/ports.ts';
 import type { Listed, OpenedRequest, Row, SignedVoucher } from '../../hub/l2/rows.ts';
 import { Vault } from '../../hub/l2/vault.ts';
 
@@ -27,14 +28,16 @@ export const STRUCTS = {
   Stream:
     'uint32 channel,uint32 seq,uint48 spent,address payee,uint48 paid,bytes32 request,bytes32 anchor,uint48 tickValue,uint16 ticks',
   Lease:
-    'uint32 channel,address payer,uint48 spentFrom,uint48 spendLimit,uint48 tapLimit,uint40 issuedAt,uint40 expiresAt,bytes32 scope',
+    'uint32 channel,address payer,uint48 spentFrom,uint48 spendLimit,uint48 tapLimit,uint48 cap,uint48 guarantee,uint40 issuedAt,uint40 expiresAt,bytes32 scope',
   Terminal: 'address terminal,address payee,uint40 expiresAt',
   Member: 'bytes32 scope,address terminal,uint40 expiresAt',
-  HubKey: 'address next,uint40 from,uint40 until',
+  HubKey: 'address key,uint40 from,uint40 until,uint32 epoch,uint40 signedAt',
+  HubKeyRevoked: 'address key,uint40 at',
   Receipt: 'bytes32 voucher',
   Acknowledgement: 'bytes32 entry,uint48 position,uint40 at',
   Credit: 'bytes32 voucher,uint48 credited',
-  Beacon: 'uint40 at,uint48 height,bytes32 revocations,bytes32 checkpoint',
+  Beacon: 'uint40 at,uint48 height,bytes32 revocations,bytes32 checkpoint,bytes16 nonce',
+  Released: 'uint32 channel,address payee,uint40 until',
 } as const;
 export type StructName = keyof typeof STRUCTS;
 
@@ -149,6 +152,27 @@ export async function creditOf(domain: Domain, payee: Signer, row: Row, credited
       signature: await payee.sign(digestOf(domain, 'Credit', { voucher, credited })),
     },
   };
+}
+
+/** A lease for any terminal, of a pot that opened at `openedAt`: what a payee shows of the hub's promise. */
+export async function wideLease(
+  world: World,
+  channel: number,
+  cap: number,
+  openedAt: number,
+): Promise<ShownLease> {
+  const { payer } = await world.vault.readChannel(channel);
+  const terms = {
+    spentFrom: 0,
+    spendLimit: 2 ** 40,
+    tapLimit: cap,
+    cap,
+    guarantee: 0,
+    issuedAt: openedAt,
+    expiresAt: openedAt + 3 * 86_400,
+  };
+  const digest = digestOf(world.domain, 'Lease', { channel, payer, ...terms, scope: ZERO32 });
+  return { ...terms, signature: await signWith(world.anvil.keys[0]!, digest), members: [] };
 }
 
 export const requestOf = (amount: number, name = 'a tap'): OpenedRequest => ({

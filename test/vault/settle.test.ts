@@ -19,6 +19,7 @@ import {
   startWorld,
   structHashOf,
   typesOf,
+  wideLease,
   type World,
   ZERO16,
   ZERO32,
@@ -269,7 +270,7 @@ vaults('lets the payee withdraw and the owner leave after the delay', async () =
   });
   await world.vault.withdraw(kiosk.account, 70);
   await world.vault.startExit(world.rich, channel);
-  await world.warp(14 * 24 * 3600);
+  await world.warp(15 * 24 * 3600);
   const { returned } = await world.vault.finishExit(world.rich, channel);
   assert.is(returned, 1_000_000 - 70);
 });
@@ -277,39 +278,79 @@ vaults('lets the payee withdraw and the owner leave after the delay', async () =
 vaults('brings a proof, and the harmed payee gets its share of the bond', async () => {
   const payer = secpSigner('payer with a twin');
   const channel = await channelOf(payer);
-  await world.vault.accredit(world.rich, bytes(charger.address));
-  await world.warp(2);
+  await world.vault.accredit(world.rich, bytes(charger.address), 3);
+  await world.warp(3600);
   const first = await rowOf(world.domain, payer, voucher(channel, 1, 800_000, kiosk, 800_000));
-  const twin = await rowOf(world.domain, payer, voucher(channel, 1, 50_000, charger, 50_000));
+  const opened = requestOf(50_000);
+  const request = structHashOf('Request', opened);
+  const twin = await rowOf(world.domain, payer, voucher(channel, 1, 50_000, charger, 50_000, { request }), {
+    opened,
+  });
   await world.vault.settleBatch(world.rich, [first]);
   await world.vault.proveFraud(world.rich, RULES.equivocation, [first, twin]);
   assert.ok((await world.vault.readChannel(channel)).slashed);
   const before = await world.vault.readPayeeBalance(bytes(charger.address));
-  await world.vault.registerShortfall(world.rich, [twin]);
-  await world.warp(9 * 24 * 3600);
+  const { timestamp } = await world.vault.client.getBlock();
+  const lease = await wideLease(world, channel, 40_000, Number(timestamp));
+  await world.vault.registerShortfall(world.rich, [twin], [lease]);
+  await world.warp(11 * 24 * 3600);
   await world.vault.collectShare(world.rich, channel, bytes(charger.address));
   assert.is(await world.vault.readPayeeBalance(bytes(charger.address)), before + 50_000);
   assert.is((await world.vault.readPot(channel)).left, 0);
 });
 
-vaults('anchors the log and rotates the hub key', async () => {
+vaults('anchors the log, and carries what the root says of hub keys', async () => {
   await world.vault.anchor(world.rich, 10, named('root'));
   const hub = secpSigner('next hub key');
   const now = await world.vault.readClock();
   const { timestamp } = await world.vault.client.getBlock();
   assert.is(now, Number(timestamp));
-  const [from, until] = [Number(timestamp) + 2 * 86_400, Number(timestamp) + 400 * 86_400];
-  const message = { next: hub.address, from, until };
-  const digest = digestOf(world.domain, 'HubKey', message);
-  const current: Signer = {
-    address: world.rich.address,
-    sign: (hash) => signWith(world.anvil.keys[0]!, hash),
-  };
-  const signature = await current.sign(digest);
-  await world.vault.announceHubKey(world.rich, { ...message, signature });
+  const at = Number(timestamp);
+  const terms = { key: hub.address, from: at + 3600, until: at + 30 * 86_400, epoch: 0, signedAt: at };
+  const byRoot = (name: 'HubKey' | 'HubKeyRevoked', message: object) =>
+    signWith(world.anvil.keys[0]!, digestOf(world.domain, name, message));
+  await world.vault.addHubKey(kiosk.account, { ...terms, signature: await byRoot('HubKey', terms) });
+  const revoked = { key: hub.address, at };
+  await world.vault.revokeHubKey(kiosk.account, {
+    ...revoked,
+    signature: await byRoot('HubKeyRevoked', revoked),
+  });
   const events = await world.vault.events(0n);
-  assert.ok(events.some((event) => event.eventName === 'HubKeyAnnounced' && event.args.key === hub.address));
+  for (const name of ['HubKeyAdded', 'HubKeyRevoked'] as const)
+    assert.ok(
+      events.some((event) => event.eventName === name && event.args.key === hub.address),
+      name,
+    );
   assert.ok(events.some((event) => event.eventName === 'Anchored' && event.args.size === 10));
+});
+
+vaults('settles for anybody what the hub acknowledged, and the rest after the slow lane', async () => {
+  const payer = secpSigner('payer without a hub');
+  const channel = await channelOf(payer);
+  const [one, two] = [
+    await rowOf(world.domain, payer, voucher(channel, 1, 300, kiosk, 300)),
+    await rowOf(world.domain, payer, voucher(channel, 2, 700, kiosk, 700)),
+  ];
+  const { timestamp } = await world.vault.client.getBlock();
+  const entry = digestOf(world.domain, 'Voucher', one.voucher);
+  const said = { entry, position: 5, at: Number(timestamp) };
+  const signature = await signWith(world.anvil.keys[0]!, digestOf(world.domain, 'Acknowledgement', said));
+  const acknowledged = { ...one, acknowledgement: { position: said.position, at: said.at, signature } };
+  const first = await world.vault.settleBatch(kiosk.account, [acknowledged, two]);
+  assert.equal(
+    first.outcomes.map(({ reason, moved }) => [reason, moved]),
+    [
+      ['applied', 300],
+      ['slow_lane', 0],
+    ],
+  );
+  await world.vault.announce(kiosk.account, [two]);
+  await world.warp(48 * 3600);
+  const { outcomes } = await world.vault.execute(world.rich, [two]);
+  assert.equal(
+    outcomes.map(({ reason, moved }) => [reason, moved]),
+    [['applied', 400]],
+  );
 });
 
 vaults('splits what one transaction cannot carry', async () => {
@@ -331,7 +372,6 @@ vaults('an indexer rebuilds every balance from the events', async () => {
   const bonds = new Map<number, number>();
   const pots = new Map<number, number>();
   const balances = new Map<number, number>();
-  let reserve = 0;
   const add = (map: Map<number, number>, key: number, amount: number) =>
     map.set(key, (map.get(key) ?? 0) + amount);
   for (const event of await world.vault.events(0n)) {
@@ -350,27 +390,18 @@ vaults('an indexer rebuilds every balance from the events', async () => {
     else if (event.eventName === 'FraudProved') {
       add(bonds, event.args.channel, -event.args.bond);
       add(pots, event.args.channel, event.args.bond);
-    } else if (event.eventName === 'ShortfallRegistered') {
-      add(free, event.args.channel, -event.args.moved);
-      add(balances, event.args.payee, event.args.moved);
     } else if (event.eventName === 'ShareCollected') {
-      add(pots, event.args.channel, -event.args.share);
+      add(pots, event.args.channel, event.args.drawn - event.args.share);
       add(balances, event.args.payee, event.args.share);
-    } else if (event.eventName === 'PotClosed') {
-      add(pots, event.args.channel, -event.args.rest);
-      reserve += event.args.rest;
-    } else if (event.eventName === 'ReservePaid') {
-      add(balances, event.args.payee, event.args.amount);
-      reserve -= event.args.amount;
-    }
+    } else if (event.eventName === 'PotClosed') add(pots, event.args.channel, -event.args.rest);
   }
-  let owed = reserve;
+  let owed = 0;
   for (const [channel, amount] of free) {
     const state = await world.vault.readChannel(channel);
     assert.is(state.free, amount, `free of ${channel}`);
     assert.is(state.bond, bonds.get(channel), `bond of ${channel}`);
     assert.is((await world.vault.readPot(channel)).left, pots.get(channel) ?? 0, `pot of ${channel}`);
-    owed += state.free + state.bond + (pots.get(channel) ?? 0);
+    owed += state.free + state.bond;
   }
   for (const payee of [merchant, charger, kiosk]) {
     const state = (await world.vault.readPayee(bytes(payee.address)))!;

@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 import {VaultBase} from "./VaultBase.sol";
 
 /// @notice Payees, their small ids and their balances.
-/// @dev A payee is one storage word: account 160 bits, balance 48, accredited since 40 (0 when it isn't), 8 unused.
+/// @dev A payee is one storage word: account 160 bits, balance 48, 48 unused.
 abstract contract Payees is VaultBase {
     /// @notice `payee` is the id of `account` from now on.
     event PayeeRegistered(uint32 indexed payee, address indexed account);
@@ -15,7 +15,6 @@ abstract contract Payees is VaultBase {
     error BalanceTooSmall(uint48 balance, uint48 amount);
 
     uint256 internal constant BALANCE_SHIFT = 160;
-    uint256 internal constant ACCREDITED_SHIFT = 208;
 
     /// @notice Gives an account its small id. Anyone may do that for any account; a second call answers the same id.
     function registerPayee(address account) external returns (uint32 payee) {
@@ -45,10 +44,20 @@ abstract contract Payees is VaultBase {
         _send(to, amount);
     }
 
-    /// @notice Account, balance in units, and the vault's clock when the hub accredited it (0: it is not).
-    function readPayee(uint32 id) external view returns (address account, uint48 balance, uint40 accreditedAt) {
+    /// @notice Account, and balance in units.
+    function readPayee(uint32 id) external view returns (address account, uint48 balance) {
         uint256 word = _payees[id];
-        return (address(uint160(word)), uint48(word >> BALANCE_SHIFT), uint40(word >> ACCREDITED_SHIFT));
+        return (address(uint160(word)), uint48(word >> BALANCE_SHIFT));
+    }
+
+    /// @notice The storage words of payees, in the order of their ids: accounts in the low 160 bits.
+    function payeeWords(uint256[] calldata ids) external view returns (uint256[] memory words) {
+        words = new uint256[](ids.length);
+        // As many as the caller named.
+        for (uint256 i = 0; i < ids.length; ++i) {
+            words[i] = _payees[ids[i]];
+            if (words[i] == 0) revert UnknownPayee(uint32(ids[i]));
+        }
     }
 
     /// @notice Id of an account, 0 when it isn't registered.

@@ -38,4 +38,8 @@ library Reasons {
     uint256 internal constant CREDIT_ABOVE_LANE = 15;
     /// The payee's balance is too small now; the same row may be sent again later.
     uint256 internal constant PAYEE_SHORT = 16;
+    /// Only a registered settler's rows and rows with the hub's acknowledgement settle at once: announce the batch.
+    uint256 internal constant SLOW_LANE = 17;
+    /// The acknowledgement isn't one of this row by a key of the hub that counts.
+    uint256 internal constant BAD_ACKNOWLEDGEMENT = 18;
 }

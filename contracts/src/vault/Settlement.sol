@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {Digests} from "./Digests.sol";
 import {Lanes} from "./Lanes.sol";
 import {Payees} from "./Payees.sol";
+import {IRegistry} from "./IRegistry.sol";
 import {Reasons} from "./Reasons.sol";
 import {Rows} from "./Rows.sol";
 import {Signatures} from "./Signatures.sol";
@@ -15,22 +16,59 @@ abstract contract Settlement is Payees {
     /// them from the payee's balance back to the channel, any other from the channel to the payee's balance.
     event BatchSettled(address indexed submitter, bytes outcomes);
 
-    /// @dev Memory that reading a row may scribble over: a list of 32 lanes is 832 bytes. Nothing in the loop
-    /// allocates, so the outcomes may grow behind it.
+    /// @dev Memory that reading a row may scribble over: a list of 32 lanes is 832 bytes. Nothing in the loop keeps what
+    /// it allocates, so the outcomes may grow behind it.
     uint256 private constant SCRATCH_BYTES = 0x480;
-    uint256 private constant HEADER_BYTES = 3;
     /// Same as Signatures.HALF_ORDER, as a literal that assembly can read.
     uint256 private constant HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
-    bytes32 private constant CREDIT_TYPEHASH = Digests.CREDIT_TYPEHASH;
+    /// Where the compiler puts the first two structs of _settle.
+    uint256 private constant PLAIN_AT = 0x80;
+    uint256 private constant READER_AT = 0x400;
     bytes32 private constant BATCH_TOPIC = keccak256("BatchSettled(address,bytes)");
+
+    /// @notice The payee `account` lets `credited` units of the voucher go back, in words of its own: an account that
+    /// can't sign, or needn't.
+    event CreditConsented(address indexed account, bytes32 indexed voucher, uint48 credited);
+
+    /// @dev What payees consented to give back, by account and voucher.
+    mapping(address account => mapping(bytes32 voucher => uint48 credited)) private _consents;
+
+    /// @notice Consents to a credit of the caller's: a row of that voucher with a signature of zeros counts up to
+    /// `credited`. Nothing moves yet.
+    /// @param voucher the voucher's digest
+    function consentToCredit(bytes32 voucher, uint48 credited) external {
+        _consents[msg.sender][voucher] = credited;
+        emit CreditConsented(msg.sender, voucher, credited);
+    }
 
     /// @notice Settles the rows of a batch. Anyone may submit one; each row pays exactly what its payer signed, to the
     /// payee named, at most what the channel has free. A row that can't be applied is skipped with a reason.
+    /// @dev A registered settler's rows settle at once, and a row with the hub's acknowledgement does for everybody. Other
+    /// rows go through `announce`; credits are always immediate.
     /// @param batch format byte, payee count and ids, rows; see contracts/README.md
     function settle(bytes calldata batch) external nonReentrant whenNotFrozen {
-        Rows.Reader memory reader = _readHeader(batch);
-        Rows.Row memory row = Rows.make(domainSeparator);
-        Rows.Row memory plain = Rows.make(domainSeparator);
+        _settle(batch, false);
+    }
+
+    /// Settles a batch. `due`: every row settles at once, whoever submits it.
+    function _settle(bytes calldata batch, bool due) internal {
+        // These two stand at fixed addresses: _settlePlain counts on it.
+        Rows.Row memory plain = Rows.make(0);
+        Rows.Reader memory reader;
+        {
+            uint256 plainAt;
+            uint256 readerAt;
+            assembly ("memory-safe") {
+                plainAt := plain
+                readerAt := reader
+            }
+            assert(plainAt == PLAIN_AT && readerAt == READER_AT);
+        }
+        reader.fast = due || _isSettler(msg.sender);
+        _readHeader(batch, reader);
+        bytes32 separator = domainSeparator();
+        Rows.setDomain(plain, separator);
+        Rows.Row memory row = Rows.make(separator);
         uint256 outcomes;
         assembly ("memory-safe") {
             // The first two words of the log's data stand before the outcomes.
@@ -39,7 +77,7 @@ abstract contract Settlement is Payees {
         reader.to = outcomes;
         // Each round consumes at least one row's bytes of calldata.
         while (reader.at < reader.end) {
-            _settlePlain(plain, reader);
+            if (reader.fast) _settlePlain();
             if (reader.left) {
                 reader.left = false;
                 _settleRow(plain, reader);
@@ -78,53 +116,24 @@ abstract contract Settlement is Payees {
         return uint48(_laneCredited[Lanes.key(_channel(channel).payer, channel)][payee]);
     }
 
-    /// Reads format, payee ids and the payees' storage words.
-    function _readHeader(bytes calldata batch)
-        internal
-        view
-        returns (Rows.Reader memory reader)
-    {
-        unchecked {
-            uint256 start;
-            assembly ("memory-safe") {
-                start := batch.offset
-            }
-            reader.end = start + batch.length;
-            uint256 head;
-            assembly ("memory-safe") {
-                head := calldataload(start)
-            }
-            if (batch.length < HEADER_BYTES) revert Rows.TruncatedRow(start);
-            if (head >> 248 != Rows.FORMAT) revert Rows.UnknownFormat(head >> 248);
-            uint256 count = (head >> 232) & 0xffff;
-            uint256 at = start + HEADER_BYTES + 4 * count;
-            reader.at = at;
-            if (at > reader.end) revert Rows.TruncatedRow(start);
+    function _isSettler(address account) private view returns (bool) {
+        uint256 from = IRegistry(registry).settlerFrom(account);
+        return from != 0 && clock() >= from;
+    }
 
-            uint256[] memory ids = new uint256[](count);
-            uint256[] memory words = new uint256[](count);
-            uint256 previous;
+    /// Reads format, payee ids and the payees' storage words.
+    function _readHeader(bytes calldata batch, Rows.Reader memory reader) private view {
+        uint256[] memory ids = Rows.readIds(reader, batch);
+        uint256[] memory words = new uint256[](ids.length);
+        unchecked {
             // At most 65,535 payees, each paid for by its four bytes of calldata.
-            for (uint256 i = 0; i < count; ++i) {
-                uint256 id;
-                assembly ("memory-safe") {
-                    id := shr(224, calldataload(add(add(start, HEADER_BYTES), shl(2, i))))
-                }
-                if (id <= previous) revert Rows.PayeesNotRising(i);
-                previous = id;
-                ids[i] = id;
-                uint256 word = _payees[id];
-                if (word == 0) revert UnknownPayee(uint32(id));
+            for (uint256 i = 0; i < ids.length; ++i) {
+                uint256 word = _payees[ids[i]];
+                if (word == 0) revert UnknownPayee(uint32(ids[i]));
                 words[i] = word;
             }
-            reader.payeeCount = count;
-            uint256 wordsAt;
-            assembly ("memory-safe") {
-                wordsAt := add(words, 0x20)
-            }
-            reader.payees = wordsAt;
-            reader.ids = ids;
         }
+        Rows.setPayees(reader, words);
     }
 
     /// Writes the payees' balances back. Ids rise strictly, so each is written once.
@@ -142,93 +151,90 @@ abstract contract Settlement is Payees {
     /// every row of a batch. It stops behind a row that needs the general path, which knows all cases, or before one
     /// that isn't plain or is badly framed.
     /// @dev A row of kind LANES whose lanes are zero is the same message on the general path; a test holds the two
-    /// together. Words of `row` used here: 1 channel, 2 seq, 3 spent, 4 account, 5 paid, 7 request, 11 payee index,
-    /// 12 fault, 17 signer, from 19 on the digest's prefix and the recovery's input. Words 0, 6, 10 and the prefix are
-    /// the same for all plain rows and stand there already.
-    function _settlePlain(Rows.Row memory row, Rows.Reader memory reader) private {
+    /// together. The row stands at PLAIN_AT (0x80) and the reader at READER_AT (0x400), so every address is a literal.
+    /// Row: a0 channel, c0 seq, e0 spent, 100 account, 120 paid, 160 request, 1e0 payee index, 200 fault, 2a0 signer,
+    /// 2e0 the digest's prefix, 302 struct hash, 340 to 3a0 what the recovery reads. The words at 80, 140 and 1c0 are the
+    /// same for all plain rows and stand there already. Reader: 400 payees' words, 440 end, 480 at, 4a0 to, 4c0 left,
+    /// 500 ids, 520 size of the payees' words.
+    function _settlePlain() private {
         assembly ("memory-safe") {
-            let at := mload(add(reader, 0x80))
-            let to := mload(add(reader, 0xa0))
-            let end := mload(add(reader, 0x40))
+            let at := mload(0x480)
+            let to := mload(0x4a0)
+            // The last place where a whole row still fits.
+            let last := mload(0x440)
+            last := mul(gt(last, 118), sub(last, 119))
             // Second word of the purse's hash; nothing in the loop writes there.
             mstore(0x20, _purses.slot)
             // Each round consumes a row's bytes of calldata.
-            for {} lt(at, end) {} {
+            for {} 1 {} {
                 let head := calldataload(at)
                 // Offset of the payee's word in its table: index times 32.
                 let index := and(shr(115, head), 0x1fffe0)
-                if or(
-                    iszero(eq(shr(248, head), 1)),
-                    or(gt(add(at, 119), end), iszero(lt(index, shl(5, mload(add(reader, 0x20))))))
-                ) { break }
+                if or(or(xor(shr(248, head), 1), gt(at, last)), iszero(lt(index, mload(0x520)))) { break }
 
                 let channel := and(shr(216, head), 0xffffffff)
                 let top := and(shr(72, head), 0xffffffffffff)
-                mstore(add(row, 0x20), channel)
-                mstore(add(row, 0x40), and(shr(184, head), 0xffffffff))
-                mstore(add(row, 0x60), and(shr(136, head), 0xffffffffffff))
+                let wordAt := add(mload(0x400), index)
+                mstore(0xa0, channel)
+                mstore(0xc0, and(shr(184, head), 0xffffffff))
+                mstore(0xe0, and(shr(136, head), 0xffffffffffff))
                 // Cut to 20 bytes: the balance stands above the account in the same word.
-                mstore(add(row, 0x80), shr(96, shl(96, mload(add(mload(reader), index)))))
-                mstore(add(row, 0xa0), top)
-                mstore(add(row, 0xe0), calldataload(add(at, 23)))
-                mstore(add(row, 0x282), keccak256(row, 0x100))
-                mstore(add(row, 0x2c0), keccak256(add(row, 0x260), 0x42))
+                mstore(0x100, and(mload(wordAt), 0xffffffffffffffffffffffffffffffffffffffff))
+                mstore(0x120, top)
+                mstore(0x160, calldataload(add(at, 23)))
+                mstore(0x302, keccak256(0x80, 0x100))
+                mstore(0x340, keccak256(0x2e0, 0x42))
                 {
                     let vs := calldataload(add(at, 87))
-                    let s := shr(1, shl(1, vs))
-                    mstore(add(row, 0x2e0), add(shr(255, vs), 27))
-                    mstore(add(row, 0x300), calldataload(add(at, 55)))
-                    mstore(add(row, 0x320), s)
+                    let s := and(vs, 0x7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff)
+                    mstore(0x360, add(shr(255, vs), 27))
+                    mstore(0x380, calldataload(add(at, 55)))
+                    mstore(0x3a0, s)
                     // The precompile writes nothing when it fails: the result word must hold zero before.
                     mstore(0, 0)
-                    if iszero(gt(s, HALF_ORDER)) { pop(staticcall(gas(), 1, add(row, 0x2c0), 0x80, 0, 0x20)) }
+                    if iszero(gt(s, HALF_ORDER)) { pop(staticcall(gas(), 1, 0x340, 0x80, 0, 0x20)) }
                 }
                 at := add(at, 119)
                 mstore(0, or(shl(160, channel), mload(0)))
                 let base := keccak256(0, 0x40)
                 let page0 := sload(base)
-                let payee := mload(add(add(mload(add(reader, 0x60)), 0x20), index))
+                let payee := mload(add(mload(0x500), index))
                 // The lane's place in page 0: where its id stands, or the first empty one.
                 let shift := 0
                 {
                     let id := and(page0, 0xffffffff)
-                    if iszero(or(eq(id, payee), iszero(id))) {
-                        shift := 80
-                        id := and(shr(80, page0), 0xffffffff)
-                        if iszero(or(eq(id, payee), iszero(id))) { shift := 256 }
+                    if xor(id, payee) {
+                        if id {
+                            shift := 80
+                            id := and(shr(80, page0), 0xffffffff)
+                            if xor(id, payee) { if id { shift := 256 } }
+                        }
                     }
                 }
-                // Settled before; then what moves.
-                let moved := and(shr(add(shift, 32), page0), 0xffffffffffff)
-                // Nothing is left to do here when the purse is not open (a zero signer has none), the lane is on
-                // another page, nothing is new, or too little is free. A `top` at or below what was settled makes a
-                // difference of zero or a huge one, which no free amount covers.
-                if or(
-                    or(iszero(shr(208, page0)), eq(shift, 256)),
-                    or(eq(top, moved), gt(sub(top, moved), and(shr(160, page0), 0xffffffffffff)))
-                ) {
-                    mstore(add(row, 0x160), shr(5, index))
-                    let signer := shr(96, shl(96, mload(0)))
-                    mstore(add(row, 0x180), shl(1, iszero(signer))) // BAD_SIGNATURE is 2
-                    mstore(add(row, 0x220), signer)
-                    mstore(add(reader, 0xc0), 1)
+                // What moves: the top less what was settled before.
+                let moved := sub(top, and(shr(add(shift, 32), page0), 0xffffffffffff))
+                // Nothing is left to do here when the lane is on another page, nothing is new, or too little is free. A
+                // purse that is not open is all zero, so nothing is free; a zero signer has none. A `top` at or below
+                // what was settled makes a difference of zero or a huge one, which no free amount covers.
+                if or(shr(8, shift), iszero(lt(sub(moved, 1), and(shr(160, page0), 0xffffffffffff)))) {
+                    mstore(0x1e0, shr(5, index))
+                    let signer := and(mload(0), 0xffffffffffffffffffffffffffffffffffffffff)
+                    mstore(0x200, shl(1, iszero(signer))) // BAD_SIGNATURE is 2
+                    mstore(0x2a0, signer)
+                    mstore(0x4c0, 1)
                     break
                 }
-                moved := sub(top, moved)
                 sstore(
                     base,
                     sub(add(or(page0, shl(shift, payee)), shl(add(shift, 32), moved)), shl(160, moved))
                 )
-                {
-                    let account := add(mload(reader), index)
-                    mstore(account, add(mload(account), shl(160, moved)))
-                }
+                mstore(wordAt, add(mload(wordAt), shl(160, moved)))
                 // Outcome: channel, payee id, kind PLAIN, reason APPLIED, moved.
-                mstore(to, or(shl(224, channel), or(shl(192, payee), shl(128, or(shl(56, 1), moved)))))
+                mstore(to, or(or(shl(224, channel), shl(192, payee)), or(shl(184, 1), shl(128, moved))))
                 to := add(to, 16)
             }
-            mstore(add(reader, 0x80), at)
-            mstore(add(reader, 0xa0), to)
+            mstore(0x480, at)
+            mstore(0x4a0, to)
         }
     }
 
@@ -237,45 +243,92 @@ abstract contract Settlement is Payees {
         unchecked {
             uint256 base;
             uint256 page0;
-            uint256 reason = row.fault;
-            if (reason == Reasons.APPLIED) {
+            // Why the lane at hand can't be used. `row.fault` is why those behind it can't: an acknowledgement speeds the
+            // own lane only.
+            uint256 fault = row.fault;
+            if (fault == Reasons.APPLIED) {
                 base = _base(Lanes.key(row.signer, row.channel));
                 assembly ("memory-safe") {
                     page0 := sload(base)
                 }
-                if (page0 & Lanes.OPEN_FLAG == 0) reason = Reasons.UNKNOWN_SIGNER;
+                if (page0 & Lanes.OPEN_FLAG == 0) {
+                    fault = Reasons.UNKNOWN_SIGNER;
+                    row.fault = fault;
+                    base = 0;
+                } else if (!reader.fast) {
+                    fault = _acknowledged(row);
+                    row.fault = Reasons.SLOW_LANE;
+                }
             }
-            bool usable = reason == Reasons.APPLIED;
-            uint256 before = page0;
             uint256 payee = row.payee;
             uint256 top = row.paid;
-            uint256 left = row.listCount;
             uint256 at = row.listAt;
+            uint256 end = at + 8 * row.listCount;
             // At most 1 + LIST_MAX lanes.
             while (true) {
-                uint256 moved = 0;
-                // A row that can't be used has the same reason for each of its lanes.
-                if (usable) {
-                    (page0, moved, reason) = Lanes.raise(base, page0, reader.ids[payee], top);
-                    _addToPayee(reader, payee, moved);
-                }
-                _writeOutcome(row, reader, payee, (reason << 48) | moved);
-                if (left == 0) break;
-                --left;
-                uint256 entry;
+                uint256 id;
                 assembly ("memory-safe") {
-                    entry := calldataload(at)
+                    id := mload(add(mload(add(reader, 0x100)), shl(5, payee)))
                 }
-                payee = entry >> 240;
-                top = (entry >> 192) & MASK48;
-                at += 8;
+                uint256 moved = 0;
+                uint256 reason = fault;
+                if (fault == Reasons.APPLIED) (page0, moved, reason) = Lanes.raise(base, page0, id, top);
+                assembly ("memory-safe") {
+                    let wordAt := add(mload(reader), shl(5, payee))
+                    mstore(wordAt, add(mload(wordAt), shl(BALANCE_SHIFT, moved)))
+                    let to := mload(add(reader, 0xa0))
+                    // channel is word 1 of the row, kind word 10
+                    mstore(
+                        to,
+                        or(
+                            or(shl(224, mload(add(row, 0x20))), shl(192, id)),
+                            or(or(shl(184, mload(add(row, 0x140))), shl(176, reason)), shl(128, moved))
+                        )
+                    )
+                    mstore(add(reader, 0xa0), add(to, 16))
+                }
+                if (at >= end) break;
+                assembly ("memory-safe") {
+                    let entry := calldataload(at)
+                    payee := shr(240, entry)
+                    top := and(shr(192, entry), 0xffffffffffff)
+                    at := add(at, 8)
+                }
+                fault = row.fault;
             }
-            if (page0 != before) {
+            if (base != 0) {
                 assembly ("memory-safe") {
                     sstore(base, page0)
                 }
             }
         }
+    }
+
+    /// APPLIED when the row carries the hub's acknowledgement of exactly its entry, by a key that counts.
+    function _acknowledged(Rows.Row memory row) private view returns (uint256 reason) {
+        uint256 partAt = row.acknowledgedAt;
+        if (partAt == 0) return Reasons.SLOW_LANE;
+        uint48 position;
+        uint40 at;
+        uint256 r;
+        uint256 vs;
+        assembly ("memory-safe") {
+            let word := calldataload(partAt)
+            position := shr(208, word)
+            at := and(shr(168, word), 0xffffffffff)
+            r := calldataload(add(partAt, 11))
+            vs := calldataload(add(partAt, 43))
+        }
+        uint256 free = _freeMemory();
+        address key = Signatures.recover(
+            Digests.digest(domainSeparator(), Digests.acknowledgement(row.entry, position, at)), r, vs
+        );
+        (uint40 from, uint40 until, uint40 countsFrom,, bool good) = IRegistry(registry).hubKey(key);
+        _giveBack(free);
+        // An ended key's acknowledgements count as long as a payee may need to bring them.
+        bool counts = good && countsFrom != 0 && clock() >= countsFrom && from <= at && at <= until
+            && block.timestamp <= uint256(until) + payeeOfflineMax + slowLane;
+        return counts ? Reasons.APPLIED : Reasons.BAD_ACKNOWLEDGEMENT;
     }
 
     /// Moves a credit from the payee's balance back to the channel.
@@ -341,41 +394,36 @@ abstract contract Settlement is Payees {
         }
     }
 
-    /// Did the payee sign Credit(voucher, credited)? A payee that submits the batch itself needs no signature, which
-    /// lets contract accounts give credits too.
+    /// Did the payee sign Credit(voucher, credited), or consent to it in the vault? Submitting a batch is no consent: it
+    /// may be a stranger's.
     function _signedByPayee(bytes32 voucher, uint256 credited, uint256 at, address account)
         private
         view
         returns (bool)
     {
-        if (msg.sender == account) return true;
-        bytes32 digest;
-        bytes32 typehash = CREDIT_TYPEHASH;
-        bytes32 separator = domainSeparator;
         uint256 r;
         uint256 vs;
         assembly ("memory-safe") {
-            let free := mload(0x40)
-            mstore(free, typehash)
-            mstore(add(free, 0x20), voucher)
-            mstore(add(free, 0x40), credited)
-            let structHash := keccak256(free, 0x60)
-            mstore(free, shl(240, 0x1901))
-            mstore(add(free, 0x02), separator)
-            mstore(add(free, 0x22), structHash)
-            digest := keccak256(free, 0x42)
             r := calldataload(at)
             vs := calldataload(add(at, 0x20))
         }
+        if (r | vs == 0) return _consents[account][voucher] >= credited && credited != 0;
+        uint256 free = _freeMemory();
+        bytes32 digest = Digests.digest(domainSeparator(), Digests.credit(voucher, uint48(credited)));
+        _giveBack(free);
         return Signatures.recover(digest, r, vs) == account;
     }
 
-    /// Raises the balance in the payee's word; the sum of all balances fits 48 bits.
-    function _addToPayee(Rows.Reader memory reader, uint256 index, uint256 amount) internal pure {
-        uint256 words = reader.payees;
+    /// Where free memory begins. Behind SCRATCH_BYTES of it stand the outcomes, so a row gives back what it took.
+    function _freeMemory() private pure returns (uint256 free) {
         assembly ("memory-safe") {
-            let at := add(words, shl(5, index))
-            mstore(at, add(mload(at), shl(BALANCE_SHIFT, amount)))
+            free := mload(0x40)
+        }
+    }
+
+    function _giveBack(uint256 free) private pure {
+        assembly ("memory-safe") {
+            mstore(0x40, free)
         }
     }
 

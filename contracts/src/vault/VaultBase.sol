@@ -4,9 +4,9 @@ pragma solidity 0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import {TimelockController} from "@openzeppelin/contracts/governance/TimelockController.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 
+import {Timelock} from "../Timelock.sol";
 import {Digests} from "./Digests.sol";
 import {Lanes} from "./Lanes.sol";
 
@@ -30,6 +30,8 @@ abstract contract VaultBase is ReentrancyGuardTransient {
         uint40 payeeOfflineMax;
         /// What a payee has left to bring in its vouchers.
         uint40 claimMargin;
+        /// From announcing a batch to executing it, for everybody who isn't a settler.
+        uint40 slowLane;
     }
 
     /// @dev Two slots. `exitReady` is on the vault's clock, 0 while no exit runs.
@@ -56,6 +58,8 @@ abstract contract VaultBase is ReentrancyGuardTransient {
     error ZeroAddress();
     /// @notice rule 11: the exit delay is shorter than the sum of the other clocks.
     error ExitTooShort(uint256 exitDelay, uint256 needed);
+    /// @notice A clock of zero, or an exit that locks funds for longer than EXIT_MAX.
+    error TimingOutOfBounds();
     /// @notice Tokens with more decimals don't fit 48-bit amounts usefully.
     error TooManyDecimals(uint256 decimals);
     /// @notice The vault's timelock gives less notice than users were promised.
@@ -73,16 +77,21 @@ abstract contract VaultBase is ReentrancyGuardTransient {
     uint256 internal constant HELD_MAX = type(uint48).max;
     /// @notice Notice that users get before a parameter changes, in seconds.
     uint256 public constant TIMELOCK_DELAY_MIN = 2 days;
+    /// @notice Longest exit delay, in seconds: what an owner can wait for.
+    uint256 public constant EXIT_MAX = 365 days;
     /// @dev More decimals would leave too few whole tokens in 48 bits: 9 leave 281,474.
     uint256 private constant DECIMALS_MAX = 9;
     uint256 internal constant MASK48 = 0xffffffffffff;
 
     /// @notice The token that the vault holds.
     IERC20 public immutable token;
-    /// @notice The only account that changes parameters; an OpenZeppelin TimelockController.
-    TimelockController public immutable timelock;
-    /// @notice EIP-712 domain separator, computed once for this chain and this vault.
-    bytes32 public immutable domainSeparator;
+    /// @notice The only account that changes parameters.
+    Timelock public immutable timelock;
+    /// @notice What L2 knows of the hub: its keys, settlers and payees. Moves no money.
+    address public immutable registry;
+    /// @dev The separator for the chain that the vault was deployed on, and that chain's id.
+    bytes32 private immutable _separator;
+    uint256 private immutable _chainId;
     /// @notice Clocks in seconds; see Timing.
     uint40 public immutable exitDelay;
     uint40 public immutable watchLag;
@@ -90,6 +99,7 @@ abstract contract VaultBase is ReentrancyGuardTransient {
     uint40 public immutable clockError;
     uint40 public immutable payeeOfflineMax;
     uint40 public immutable claimMargin;
+    uint40 public immutable slowLane;
 
     /// @dev slot 0: purses by (signer, channel); pages 0 to 3, further lanes behind keccak256(payee, slot of page 0).
     mapping(uint256 purse => uint256[4] pages) internal _purses;
@@ -114,23 +124,31 @@ abstract contract VaultBase is ReentrancyGuardTransient {
     uint32 internal _payeeCount;
     uint48 internal _held;
 
-    constructor(IERC20 token_, TimelockController timelock_, Timing memory timing) {
+    constructor(IERC20 token_, Timelock timelock_, Timing memory timing) {
         uint256 decimals = IERC20Metadata(address(token_)).decimals();
         if (decimals > DECIMALS_MAX) revert TooManyDecimals(decimals);
-        uint256 delay = timelock_.getMinDelay();
+        // The floor under the notice, not the notice of today: that one can be set.
+        uint256 delay = timelock_.NOTICE_MIN();
         if (delay < TIMELOCK_DELAY_MIN) revert TimelockTooShort(delay, TIMELOCK_DELAY_MIN);
+        if (
+            timing.watchLag == 0 || timing.leaseLifetime == 0 || timing.clockError == 0 || timing.payeeOfflineMax == 0
+                || timing.claimMargin == 0 || timing.slowLane == 0 || timing.exitDelay > EXIT_MAX
+        ) revert TimingOutOfBounds();
         uint256 needed = uint256(timing.watchLag) + timing.leaseLifetime + timing.clockError + timing.payeeOfflineMax
-            + timing.claimMargin;
+            + timing.claimMargin + timing.slowLane;
         if (timing.exitDelay < needed) revert ExitTooShort(timing.exitDelay, needed);
         token = token_;
         timelock = timelock_;
-        domainSeparator = Digests.separator(block.chainid, address(this));
+        registry = msg.sender;
+        _chainId = block.chainid;
+        _separator = Digests.separator(block.chainid, address(this));
         exitDelay = timing.exitDelay;
         watchLag = timing.watchLag;
         leaseLifetime = timing.leaseLifetime;
         clockError = timing.clockError;
         payeeOfflineMax = timing.payeeOfflineMax;
         claimMargin = timing.claimMargin;
+        slowLane = timing.slowLane;
     }
 
     modifier onlyTimelock() {
@@ -146,12 +164,18 @@ abstract contract VaultBase is ReentrancyGuardTransient {
     /// @notice Seconds that the vault has not been frozen. Exits and claim windows run on this clock, so a freeze
     /// stops them as long as it stops everyone else, and eats nobody's time.
     function clock() public view returns (uint40) {
-        Freeze memory freeze = _freeze;
+        // In storage: settling counts on how much memory was taken before it.
+        Freeze storage freeze = _freeze;
         uint256 end = block.timestamp < freeze.until ? block.timestamp : freeze.until;
         return uint40(block.timestamp - freeze.earlier - (end - freeze.since));
     }
 
-    /// @notice Units of the token that the vault owes: free amounts, bonds, pots, balances and the reserve together.
+    /// @notice EIP-712 domain separator. It follows the chain's id: after a fork each side has its own.
+    function domainSeparator() public view returns (bytes32) {
+        return block.chainid == _chainId ? _separator : Digests.separator(block.chainid, address(this));
+    }
+
+    /// @notice Units of the token that the vault owes: free amounts, bonds and balances together.
     function held() external view returns (uint48) {
         return _held;
     }

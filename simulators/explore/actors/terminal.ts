@@ -63,6 +63,9 @@ export function saleEvent(ask: Ask, number: number): TerminalEvent {
   return { type: 'sale', amount: amount(ask.amount), ...shared };
 }
 
+/** Whether a clock vouches for the time is no part of these walks: every terminal has one that is right. */
+const ALWAYS_BASED_MS = 2 * EXPIRED_MS;
+
 const BOOKS: BooksOf<TerminalBooks, TerminalRecord> = { empty: EMPTY_TERMINAL, snapshot, apply: applyRecord };
 
 export function terminalTable(
@@ -154,7 +157,14 @@ export function terminalTable(
       volatile: {
         ...volatile,
         // The monotonic clock stands still before leases run out, and again after.
-        time: { ...volatile.time, floor: START, sinceMs: 0, hub: START, hubMs: 0 },
+        time: {
+          ...volatile.time,
+          floor: START,
+          sinceMs: 0,
+          hub: START,
+          hubMs: 0,
+          basedUntilMs: ALWAYS_BASED_MS,
+        },
         stashed: undefined,
         asked: undefined,
         hubConnected: false,

@@ -35,8 +35,8 @@ export interface Stages {
 
 /** Whether an exit delay may be over while these stages stand so: it covers what all earlier parts add up to. */
 export function exitMayEnd(timing: Timing, { leasesOver, handedIn, settled }: Stages): boolean {
-  const { watchLag, leaseLifetime, clockError, payeeOfflineMax, claimMargin, exitDelay } = timing;
-  const parts = [watchLag + leaseLifetime + clockError, payeeOfflineMax, claimMargin];
+  const { watchLag, leaseLifetime, clockError, payeeOfflineMax, claimMargin, slowLane, exitDelay } = timing;
+  const parts = [watchLag + leaseLifetime + clockError, payeeOfflineMax, claimMargin + slowLane];
   const done = [leasesOver, handedIn, settled];
   let longest = 0;
   return parts.every((part, index) => {

@@ -1,6 +1,8 @@
 /**
  * The vault's rules in memory: deposits, lanes whose settled amount only grows, credits, exits, bonds and pots. It
- * follows contracts/src/vault rule by rule and keeps an undo list, so that a block can be taken back.
+ * follows contracts/src rule by rule and keeps an undo list, so that a block can be taken back. Every batch is a
+ * settler's, and every claim stands on a lease for any terminal, of as many terminals as it needs: the slow lane, leases
+ * with members and the reserve's guarantees are not here.
  */
 import { type Address, type Bytes32, equalBytes, toHex } from '../../../protocol/bytes.ts';
 import { BOND_PER_10000, DEFAULT_TIMING, shareOf, TICKS_MAX, type Timing } from '../../../protocol/limits.ts';
@@ -35,11 +37,20 @@ export interface VaultChannel {
   /** What the pot began with; 0 while no fraud was proved. */
   potOpened: number;
   potClosesAt: number;
-  readonly shortfalls: Map<string, { top: number; shortfall: number; overlap: number }>;
+  readonly shortfalls: Map<string, PotClaim>;
   /** What of the pot went to the reserve. */
   potKept: number;
   exitReady: number;
   readonly lanes: Map<string, VaultLane>;
+}
+
+/** What a payee showed at a pot, and what counts of it. */
+export interface PotClaim {
+  readonly top: number;
+  readonly overlap: number;
+  /** What the vouchers shown moved themselves. */
+  readonly shown: number;
+  readonly shortfall: number;
 }
 
 /** What became of one lane of a row. */
@@ -348,7 +359,7 @@ export class VaultModel {
 
   /**
    * A payee registers what its lane is short of, while the pot's window is open: the rows are its vouchers, by what
-   * the lane held before each, then by digest. Returns the shortfall, 0 when nothing is registered.
+   * the lane held before each, then by digest. It moves nothing. Returns the shortfall, 0 when nothing is registered.
    */
   registerShortfall(rows: readonly Row[], nowSeconds: number): number {
     const read = rows.map((row) => this.read(row));
@@ -359,49 +370,51 @@ export class VaultModel {
     const payee = keyOf(rows[0]!.voucher.payee);
     const shown = this.readVouchers(rows, read, channel);
     if (shown === undefined) return 0;
-    const { top } = shown;
-    const overlap = Math.min(shown.overlap, channel.potOpened);
-    const missing = Math.max(0, top - this.settledOf(channel.id, payee) - channel.free);
-    const shortfall = missing + overlap;
-    // Whoever is short of nothing more gets nothing settled by the way: the call is refused as a whole.
-    if (shortfall <= (channel.shortfalls.get(payee)?.shortfall ?? 0)) return 0;
+    const old = channel.shortfalls.get(payee) ?? { top: 0, overlap: 0, shown: 0 };
+    const claim = {
+      top: Math.max(old.top, shown.top),
+      overlap: Math.max(old.overlap, shown.overlap),
+      shown: Math.max(old.shown, shown.shown),
+    };
+    const missing = Math.max(0, claim.top - this.settledOf(channel.id, payee)) + claim.overlap;
+    const shortfall = Math.min(missing, claim.shown, channel.potOpened);
+    if (shortfall === 0) return 0;
     this.touch(channel);
-    this.raise(channel, payee, top);
-    this.put(channel.shortfalls, payee, { top, shortfall, overlap });
+    this.put(channel.shortfalls, payee, { ...claim, shortfall });
     return shortfall;
   }
 
-  /** Highest top of vouchers of one lane and what overlaps, or undefined when they can't be shown like that. */
+  /** Highest top of vouchers of one lane, what overlaps and what they moved, or undefined when they can't be shown so. */
   private readVouchers(
     rows: readonly Row[],
     read: readonly ReturnType<VaultModel['read']>[],
     channel: VaultChannel,
-  ): { top: number; overlap: number } | undefined {
-    const leasable = channel.deposited + channel.credited - channel.potOpened;
+  ): { top: number; overlap: number; shown: number } | undefined {
     let highest = 0;
+    let moved = 0;
     let overlap = 0;
     let before = { base: 0, digest: '' };
     for (const [i, row] of rows.entries()) {
       const one = read[i]!;
       if (typeof one === 'string' || one.channel !== channel) return undefined;
       const { voucher } = row;
-      const ticks = one.top - voucher.paid;
-      if (one.top > leasable || voucher.spent + ticks > leasable) return undefined;
-      const base = Math.max(0, voucher.paid - (voucher.kind === 'stream' ? 0 : this.openedAmount(row)));
+      const amount = voucher.kind === 'stream' ? one.top - voucher.paid : this.openedAmount(row);
+      const base = Math.max(0, one.top - amount);
       const digest = keyOf(one.digest);
       const rises = base > before.base || (base === before.base && digest > before.digest);
       if (!rises || !equalBytes(voucher.payee, rows[0]!.voucher.payee)) return undefined;
       overlap += Math.max(0, Math.min(highest, one.top) - base);
       highest = Math.max(highest, one.top);
+      moved += Math.min(amount, one.top);
       before = { base, digest };
     }
-    return { top: highest, overlap };
+    return { top: highest, overlap, shown: moved };
   }
 
   /** After the window: pro-rata shares, the rest into the reserve, never to the owner. */
   closePot(id: number, nowSeconds: number): boolean {
     const channel = this.channel(id);
-    if (channel.pot === 0 || nowSeconds < channel.potClosesAt) return false;
+    if (channel.pot === 0 || nowSeconds < channel.potClosesAt + this.timing.slowLane) return false;
     this.touch(channel);
     let sum = 0;
     for (const claim of channel.shortfalls.values()) sum += claim.shortfall;

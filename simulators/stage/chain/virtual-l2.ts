@@ -17,10 +17,12 @@ import type {
   L2,
   L2Event,
   L2Receipt,
+  ClaimState,
   PotState,
   Prepared,
 } from '../../../hub/ports.ts';
 import { toHex } from '../../../protocol/bytes.ts';
+import { DEFAULT_TIMING } from '../../../protocol/limits.ts';
 import { SundialError } from '../../../protocol/errors.ts';
 import type { CryptoSuite } from '../../../hardware/interfaces/index.ts';
 import { START_SECONDS, type World } from '../world/world.ts';
@@ -106,6 +108,8 @@ const stateOf = (found: VaultChannel): ChannelState => ({
   nextPayer: undefined,
   slashed: found.potOpened !== 0,
 });
+
+const NO_CLAIM: ClaimState = { top: 0, overlap: 0, shown: 0, counted: 0 };
 
 const hashOf = (text: string): Hex => `0x${text.padStart(64, '0')}`;
 
@@ -295,7 +299,9 @@ export class VirtualL2 {
 
   private potOf(channel: number): PotState {
     const { potOpened, pot, potClosesAt, shortfalls } = this.model.channel(channel);
-    return { amount: potOpened, left: pot, closesAt: potClosesAt, claims: shortfalls.size };
+    const collectsAt = potClosesAt === 0 ? 0 : potClosesAt + DEFAULT_TIMING.slowLane;
+    const claims = pot === 0 ? 0 : shortfalls.size;
+    return { amount: potOpened, left: pot, closesAt: potClosesAt, collectsAt, claims };
   }
 
   /**
@@ -363,10 +369,11 @@ export class VirtualL2 {
       identity: () => ask(() => ({ genesis: hashOf('9e'), code: hashOf('c0de') })),
       channel: (channel, at) => ask(() => this.stateAt(channel, at)),
       pot: (channel) => ask(() => this.potOf(channel)),
-      shortfall: (channel, payee) =>
+      claim: (channel, payee) =>
         ask(() => {
           const { pot, shortfalls } = this.model.channel(channel);
-          return pot === 0 ? 0 : (shortfalls.get(keyOf(payee))?.shortfall ?? 0);
+          const found = pot === 0 ? undefined : shortfalls.get(keyOf(payee));
+          return found === undefined ? NO_CLAIM : { ...found, counted: found.shortfall };
         }),
       lane: (channel, payee) => ask(() => this.model.settledOf(channel, keyOf(payee))),
       balance: (payee) => ask(() => this.model.balances.get(keyOf(payee)) ?? 0),
@@ -399,7 +406,7 @@ export class VirtualL2 {
       proveFraud: (rule: Rule, rows) =>
         act('hub proves', (seconds) => ({ succeeded: this.model.proveFraud(rule, rows, seconds) })),
       registerShortfall: (rows) =>
-        act('hub registers', (seconds, height) => this.registerShortfall(rows, seconds, height)),
+        act('hub registers', (seconds) => ({ succeeded: this.model.registerShortfall(rows, seconds) > 0 })),
       collectShare: (channel) =>
         act('hub collects', (seconds) => ({ succeeded: this.model.closePot(channel, seconds) })),
       closePot: (channel) =>
@@ -408,17 +415,6 @@ export class VirtualL2 {
       nodes: () => [{ name: 'virtual', trouble: faults.away ? 'away' : undefined }],
       close: () => {},
     };
-  }
-
-  private registerShortfall(rows: readonly Row[], seconds: number, height: number): { succeeded: boolean } {
-    const { channel, payee } = rows[0]!.voucher;
-    const before = this.model.settledOf(channel, keyOf(payee));
-    const succeeded = this.model.registerShortfall(rows, seconds) > 0;
-    const moved = this.model.settledOf(channel, keyOf(payee)) - before;
-    const id = this.registered(payee)!;
-    if (succeeded)
-      this.events.push({ type: 'laneRaised', height, transaction: hashOf(''), channel, payee: id, moved });
-    return { succeeded };
   }
 
   private prepare(rows: readonly Row[], options: Parameters<L2['prepareSettle']>[1] = {}): Prepared {

@@ -56,6 +56,7 @@ const timingSchema = z.strictObject({
   watchLag: z.int().positive(),
   clockError: z.int().nonnegative(),
   claimMargin: z.int().positive(),
+  slowLane: z.int().positive(),
   exitDelay: z.int().positive(),
 });
 

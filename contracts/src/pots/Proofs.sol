@@ -1,25 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Lanes} from "./Lanes.sol";
-import {Reasons} from "./Reasons.sol";
-import {Rows} from "./Rows.sol";
-import {Settlement} from "./Settlement.sol";
+import {Rows} from "../vault/Rows.sol";
+import {VaultBase} from "../vault/VaultBase.sol";
+import {PotsBase} from "./PotsBase.sol";
 
 /// @notice Proofs that a payer key signed what an honest payer never signs. They compare messages, so that anybody who
 /// saw them can bring them, and an honest payer can't trip one.
 /// @dev Evidence is a batch: the same header and rows as for settle. A later message whose request isn't opened is
 /// taken as if it moved nothing, which only ever helps the payer.
-abstract contract Fraud is Settlement {
+abstract contract Proofs is PotsBase {
     /// @notice The payer of `channel` broke `rule` (E1, E2 or E3). `bond` units stand in its pot until `closesAt`, vault clock.
     event FraudProved(uint32 indexed channel, uint8 rule, uint48 bond, uint40 closesAt, address reporter);
 
     /// @notice Not one of E1, E2, E3.
     error UnknownRule(uint8 rule);
-    /// @notice A message of the evidence can't be used, for this reason (see Reasons).
-    error BadEvidence(uint256 reason);
-    /// @notice The messages aren't all of one channel and signed by its payer.
-    error NotOfThisPayer(uint256 channel, address signer);
     /// @notice The messages can all come from an honest payer.
     error NotProved(uint8 rule);
     /// @notice There is no bond: already proved, or the owner has left.
@@ -40,20 +35,19 @@ abstract contract Fraud is Settlement {
     /// @param evidence two rows for the first two, any number for the third; all signed by the channel's payer
     function proveFraud(uint8 rule, bytes calldata evidence) external nonReentrant {
         Rows.Reader memory reader = _readHeader(evidence);
-        Rows.Row memory first = Rows.make(domainSeparator);
+        bytes32 separator = vault.domainSeparator();
+        Rows.Row memory first = Rows.make(separator);
         Rows.read(first, reader);
         uint32 channel = uint32(first.channel);
-        Channel storage found = _channel(channel);
-        address payer = found.payer;
+        (address payer, uint48 bond) = vault.payerOf(channel);
         _checkEvidence(first, channel, payer);
-        uint48 bond = found.bond;
         if (bond == 0) revert NoBond(channel);
 
         bool proved;
         if (rule == OVERSPENT) {
             proved = _overspent(first, reader, payer);
         } else if (rule == EQUIVOCATION || rule == REGRESSION) {
-            Rows.Row memory second = Rows.make(domainSeparator);
+            Rows.Row memory second = Rows.make(separator);
             if (reader.at >= reader.end) revert NotTwoMessages();
             Rows.read(second, reader);
             if (reader.at != reader.end) revert NotTwoMessages();
@@ -64,18 +58,17 @@ abstract contract Fraud is Settlement {
         }
         if (!proved) revert NotProved(rule);
 
-        found.bond = 0;
-        found.slashed = true;
-        uint40 closesAt = _openPot(channel, bond);
+        bond = vault.slash(channel);
+        uint40 closesAt = vault.clock() + claimWindow;
+        VaultBase.Freeze memory freeze = vault.readFreeze();
+        Pot storage pot = _pots[channel];
+        pot.bond = bond;
+        pot.left = bond;
+        pot.openedAt = uint40(block.timestamp);
+        pot.closesAt = closesAt;
+        pot.frozenSince = freeze.since;
+        pot.frozenUntil = uint40(_min(freeze.until, block.timestamp));
         emit FraudProved(channel, rule, bond, closesAt, msg.sender);
-    }
-
-    function _openPot(uint32 channel, uint48 bond) internal virtual returns (uint40 closesAt);
-
-    /// A list above its `spent` can't settle, but it is a good proof.
-    function _checkEvidence(Rows.Row memory row, uint32 channel, address payer) internal pure {
-        if (row.fault != Reasons.APPLIED && row.fault != Reasons.LIST_ABOVE_SPENT) revert BadEvidence(row.fault);
-        if (row.channel != channel || row.signer != payer) revert NotOfThisPayer(row.channel, row.signer);
     }
 
     /// Messages are compared, not signatures: one message may be signed in many ways.
@@ -87,13 +80,9 @@ abstract contract Fraud is Settlement {
     function _regressed(Rows.Row memory a, Rows.Row memory b) private pure returns (bool) {
         if (a.seq == b.seq) return false;
         (Rows.Row memory earlier, Rows.Row memory later) = a.seq < b.seq ? (a, b) : (b, a);
+        // A message that moves more than it ever spent starts at nothing.
         if (_less(later.spent, later.amount) < earlier.spent) return true;
         return later.payee == earlier.payee && _less(later.paid, later.amount) < earlier.paid;
-    }
-
-    /// a - b, at least 0: a message that moves more than it ever spent starts at nothing.
-    function _less(uint256 a, uint256 b) internal pure returns (uint256) {
-        return a > b ? a - b : 0;
     }
 
     /// Do the lanes that the messages show add up to more than the highest `spent` among them? An honest payer's
