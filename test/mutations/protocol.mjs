@@ -391,7 +391,7 @@ export const MUTATIONS = [
   [
     'a clock that was set back is a basis',
     TIME,
-    'if (reading < hubTime(time, nowMs)) return time;',
+    'if (reading < earliest(time, nowMs)) return time;',
     '',
     'protocol/time',
   ],
@@ -493,9 +493,37 @@ export const MUTATIONS = [
   [
     'a certificate whose time has not come is stored',
     TRUSTING,
-    'if (from <= hubTime(time, turn.nowMs)) turn.persist',
-    'if (true) turn.persist',
+    'if (from > now) turn.set({ candidate: key });',
+    "if (from > now) turn.persist({ type: 'hubKey', ...key });",
     'protocol/hub-keys',
+  ],
+  [
+    'the time of a certificate is forgotten at a power cut',
+    TRUSTING,
+    'storeTime(turn, signedAt);',
+    '',
+    'protocol/hub-keys',
+  ],
+  [
+    'a new epoch forgets the revocation of one of its own keys',
+    KEYS,
+    '!forgettable(gone, key.signedAt)',
+    'gone.at >= key.signedAt',
+    'protocol/hub-keys',
+  ],
+  [
+    'a payer signs for a till that runs ahead of the lease',
+    PAY,
+    "if (message.at > lease.expiresAt + settings.timing.clockError) found.push('lease_expired');",
+    '',
+    'protocol/time',
+  ],
+  [
+    'a right clock beside a fast timer is none',
+    TIME,
+    'after(hub, 0, ((nowMs - hubMs) * DRIFT_DIVISOR) / (DRIFT_DIVISOR + 1));',
+    'after(hub, hubMs, nowMs);',
+    'protocol/time',
   ],
   [
     'a full table drops whatever ends first',
