@@ -32,22 +32,17 @@ export function timeAtBoot(stored: Seconds, nowMs: number): DeviceTime {
   return { floor: stored, sinceMs: nowMs, hub: stored, hubMs: nowMs, basedUntilMs: -1 };
 }
 
-function after(start: Seconds, sinceMs: number, nowMs: number): Seconds {
-  const elapsedMs = nowMs - sinceMs;
-  if (!(elapsedMs >= 1000)) return start;
-  const now = start + (elapsedMs - (elapsedMs % 1000)) / 1000;
+/** Seconds now, by which leases and certificates are judged. */
+export function timeNow(time: Pick<DeviceTime, 'floor' | 'sinceMs'>, nowMs: number): Seconds {
+  const elapsedMs = nowMs - time.sinceMs;
+  if (!(elapsedMs >= 1000)) return time.floor;
+  const now = time.floor + (elapsedMs - (elapsedMs % 1000)) / 1000;
   return (now < UINT40_MAX ? now : UINT40_MAX) as Seconds;
 }
 
-/** Seconds now, by which leases and certificates are judged. */
-export const timeNow = (time: DeviceTime, nowMs: number): Seconds => after(time.floor, time.sinceMs, nowMs);
-
 /** Seconds by the hub alone, by which its keys are judged. */
-export const hubTime = (time: DeviceTime, nowMs: number): Seconds => after(time.hub, time.hubMs, nowMs);
-
-/** The least that it can be by what the hub signed: a timer may also run too fast. */
-const earliest = ({ hub, hubMs }: DeviceTime, nowMs: number): Seconds =>
-  after(hub, 0, ((nowMs - hubMs) * DRIFT_DIVISOR) / (DRIFT_DIVISOR + 1));
+export const hubTime = ({ hub, hubMs }: DeviceTime, nowMs: number): Seconds =>
+  timeNow({ floor: hub, sinceMs: hubMs }, nowMs);
 
 /** Does anything since power-up vouch for the time, and recently enough? */
 export const isBased = (time: DeviceTime, nowMs: number): boolean => nowMs <= time.basedUntilMs;
@@ -56,13 +51,18 @@ export const isBased = (time: DeviceTime, nowMs: number): boolean => nowMs <= ti
 export const basisFrom = (time: DeviceTime, timing: Timing): number =>
   time.basedUntilMs - basisMs(timing) / 2;
 
+/** The least that it can be by the hub's time, should the timer run too fast by DRIFT_DIVISOR. */
+const leastHubTime = ({ hub, hubMs }: DeviceTime, nowMs: number): number =>
+  hub + ((nowMs - hubMs) / 1000) * (1 - 1 / DRIFT_DIVISOR);
+
 /**
- * The time with a reading of a clock that kept running. One that reads earlier than what was signed, and than what has
- * passed since, says nothing: it stopped, or was set back.
+ * The time with a reading of a clock that kept running. One that reads earlier than what was signed, and no timer was so
+ * fast since, says nothing: it stopped, or was set back. One that is behind the timer by less vouches for the timer.
  */
 export function timeFromClock(time: DeviceTime, reading: Seconds, timing: Timing, nowMs: number): DeviceTime {
-  if (reading < earliest(time, nowMs)) return time;
-  return { ...time, floor: seconds(reading), sinceMs: nowMs, basedUntilMs: nowMs + basisMs(timing) };
+  if (reading < leastHubTime(time, nowMs)) return time;
+  const floor = seconds(Math.max(reading, hubTime(time, nowMs)));
+  return { ...time, floor, sinceMs: nowMs, basedUntilMs: nowMs + basisMs(timing) };
 }
 
 /**

@@ -142,7 +142,8 @@ export class Keyed {
 
   knows({ address }: Key): boolean {
     const { books, volatile } = this.device.state;
-    const all = [...books.hub.keys, ...(volatile.candidate === undefined ? [] : [volatile.candidate])];
+    const { candidate } = volatile.trust;
+    const all = [...books.hub.certified, ...(candidate === undefined ? [] : [candidate])];
     return all.some((key) => equalBytes(key.address, address));
   }
 

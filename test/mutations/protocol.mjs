@@ -298,7 +298,7 @@ export const MUTATIONS = [
     'false',
     'protocol/edges',
   ],
-  ['an expired lease is accepted', ACCEPT, 'now > until', 'false', 'protocol/acceptance'],
+  ['an expired lease is accepted', ACCEPT, 'now > held.until', 'false', 'protocol/acceptance'],
   [
     'a revoked channel is accepted',
     ACCEPT,
@@ -306,13 +306,7 @@ export const MUTATIONS = [
     'false',
     'protocol/acceptance',
   ],
-  [
-    'the cap of a channel is ignored',
-    ACCEPT,
-    'ofChannel > channelCap(turn, lease)',
-    'false',
-    'protocol/acceptance',
-  ],
+  ['the cap of a channel is ignored', ACCEPT, 'ofChannel > held.cap', 'false', 'protocol/acceptance'],
   [
     'any hub key signs leases',
     ANSWER,
@@ -391,16 +385,30 @@ export const MUTATIONS = [
   [
     'a clock that was set back is a basis',
     TIME,
-    'if (reading < earliest(time, nowMs)) return time;',
+    'if (reading < leastHubTime(time, nowMs)) return time;',
     '',
+    'protocol/time',
+  ],
+  [
+    'a clock must be ahead of a timer that runs too fast',
+    TIME,
+    'if (reading < leastHubTime(time, nowMs)) return time;',
+    'if (reading < hubTime(time, nowMs)) return time;',
+    'protocol/time',
+  ],
+  [
+    'a clock behind the timer takes the time back',
+    TIME,
+    'seconds(Math.max(reading, hubTime(time, nowMs)))',
+    'seconds(reading)',
     'protocol/time',
   ],
   ['a basis lasts for ever', TIME, 'nowMs <= time.basedUntilMs;', 'time.basedUntilMs >= 0;', 'protocol/time'],
   [
     'an own clock moves the time by which hub keys are judged',
     TIME,
-    'return { ...time, floor: seconds(reading), sinceMs: nowMs,',
-    'return { ...time, floor: seconds(reading), sinceMs: nowMs, hub: seconds(reading), hubMs: nowMs,',
+    'return { ...time, floor, sinceMs: nowMs,',
+    'return { ...time, floor, sinceMs: nowMs, hub: seconds(reading), hubMs: nowMs,',
     'protocol/time',
   ],
   // ---- rule 15, voids ----
@@ -472,8 +480,8 @@ export const MUTATIONS = [
   [
     'a new epoch keeps the keys of the one before',
     KEYS,
-    'hub: { epoch: key.epoch, keys: [key], revoked }',
-    'hub: { epoch: key.epoch, keys: [...hub.keys, key], revoked }',
+    'hub: { epoch: key.epoch, certified: [key], revoked }',
+    'hub: { epoch: key.epoch, certified: [...hub.certified, key], revoked }',
     'protocol/hub-keys',
   ],
   [
@@ -493,7 +501,7 @@ export const MUTATIONS = [
   [
     'a certificate whose time has not come is stored',
     TRUSTING,
-    'if (from > now) turn.set({ candidate: key });',
+    'if (from > now) setTrust(turn, { candidate: key });',
     "if (from > now) turn.persist({ type: 'hubKey', ...key });",
     'protocol/hub-keys',
   ],
@@ -519,17 +527,10 @@ export const MUTATIONS = [
     'protocol/time',
   ],
   [
-    'a right clock beside a fast timer is none',
-    TIME,
-    'after(hub, 0, ((nowMs - hubMs) * DRIFT_DIVISOR) / (DRIFT_DIVISOR + 1));',
-    'after(hub, hubMs, nowMs);',
-    'protocol/time',
-  ],
-  [
     'a full table drops whatever ends first',
     KEYS,
-    'if (keys[0]!.until < now) keys.shift();',
-    'if (true) keys.shift();',
+    'certified = certified[0]!.until < now ? certified.slice(1) : certified.slice(0, -1);',
+    'certified = certified.slice(1);',
     'protocol/hub-keys',
   ],
   [

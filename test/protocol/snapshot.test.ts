@@ -79,7 +79,7 @@ const hubTrust = () => {
     signedAt: one<never>(),
   });
   const revoked = () => ({ address: bytes(20), at: one<never>() });
-  return { epoch, keys: [key(), key()], revoked: [revoked(), revoked()] };
+  return { epoch, certified: [key(), key()], revoked: [revoked(), revoked()] };
 };
 
 const payer: Filled<PayerBooks> = {
@@ -106,7 +106,10 @@ const payer: Filled<PayerBooks> = {
       top: one<never>(),
     },
   ],
-  writtenOff: [{ kind: 'voucher', digest: bytes(32), voucher: plain(), request: request() }],
+  writtenOff: [
+    { kind: 'voucher', digest: bytes(32), voucher: plain(), request: request() },
+    { kind: 'voucher', digest: bytes(32), voucher: stream(), request: request() },
+  ],
   stream: { digest: bytes(32), voucher: stream(), terminal: bytes(20), seed: bytes(32), revealed: one() },
   lease: {
     type: 'lease',
@@ -230,6 +233,9 @@ interface Machine<B, R> {
   replay(records: readonly R[]): B;
 }
 
+/** What a record's type says already: only vouchers are written off. */
+const IMPLIED: ReadonlySet<string> = new Set(['writtenOff.*.kind']);
+
 const machines = {
   payer: {
     books: payer as PayerBooks,
@@ -275,6 +281,7 @@ for (const [name, machine] of Object.entries(machines)) {
     const paths = pathsOf(books);
     assert.ok(paths.length > 4 * Object.keys(empty).length);
     for (const path of paths) {
+      if (IMPLIED.has(path.join('.'))) continue;
       const [key] = path as [never];
       const broken = path.length === 1 ? { ...books, [key]: empty[key] } : without(books, path);
       assert.ok(

@@ -64,7 +64,8 @@ const rebased = (time: DeviceTime, nowMs: number): DeviceTime => ({
 
 /** The state at zero of its timer, without what the walk is not about. */
 export function tidy({ books, volatile }: KeyState, nowMs: number): KeyState {
-  const { time, timeQuestion } = volatile;
+  const { time, trust } = volatile;
+  const { timeQuestion } = trust;
   const question = timeQuestion && {
     ...timeQuestion,
     askedAtMs: Math.max(-QUESTION_MS, timeQuestion.askedAtMs - nowMs),
@@ -74,8 +75,7 @@ export function tidy({ books, volatile }: KeyState, nowMs: number): KeyState {
     volatile: {
       ...volatile,
       time: rebased(time, nowMs),
-      timeQuestion: question,
-      timeQuestions: 0,
+      trust: { ...trust, timeQuestion: question, timeQuestions: 0, registering: undefined },
       ...UNTOUCHED,
     },
   };
@@ -83,7 +83,6 @@ export function tidy({ books, volatile }: KeyState, nowMs: number): KeyState {
 
 /** Of registering, syncing and asking for leases nothing is walked. */
 const UNTOUCHED = {
-  registering: undefined,
   leaseRequest: undefined,
   syncing: undefined,
   syncedAt: 0,

@@ -17,6 +17,7 @@ import {
   withHubKey,
 } from '../../../protocol/machines/hub-keys.ts';
 import { basisMs, hubTime } from '../../../protocol/machines/time.ts';
+import type { Trust } from '../../../protocol/machines/trusting.ts';
 import type { Message } from '../../../protocol/wire/messages.ts';
 import { canonical } from '../space.ts';
 import { type KeyState, type KeyStep, TIMING } from './device.ts';
@@ -53,6 +54,9 @@ const withVolatile = ({ books, volatile }: KeyState, change: Partial<KeyState['v
   volatile: { ...volatile, ...change },
 });
 
+const withRam = (state: KeyState, change: Partial<Trust>): KeyState =>
+  withVolatile(state, { trust: { ...state.volatile.trust, ...change } });
+
 /** The step with other keys than the device knows, which are put back after it. */
 function withKeys(
   run: KeyRun,
@@ -60,24 +64,27 @@ function withKeys(
   event: DeviceEvent,
   change: (key: HubKey) => HubKey,
 ): KeyStep {
-  const { candidate } = state.volatile;
-  const { keys } = state.books.hub;
-  const changed = withVolatile(withTrust(state, { keys: keys.map(change) }), {
+  const { candidate } = state.volatile.trust;
+  const { certified: keys } = state.books.hub;
+  const changed = withRam(withTrust(state, { certified: keys.map(change) }), {
     candidate: candidate && change(candidate),
   });
   const ran = run(changed, event);
   const whole = [...keys, ...(candidate === undefined ? [] : [candidate])];
   const back = (key: HubKey): HubKey => whole.find((one) => equalBytes(one.address, key.address)) ?? key;
-  const after = withTrust(ran.state, { keys: ran.state.books.hub.keys.map(back) });
-  const kept = after.volatile.candidate;
-  return { ...ran, state: withVolatile(after, { candidate: kept && back(kept) }) };
+  const after = withTrust(ran.state, { certified: ran.state.books.hub.certified.map(back) });
+  const kept = after.volatile.trust.candidate;
+  return { ...ran, state: withRam(after, { candidate: kept && back(kept) }) };
 }
 
 const ALWAYS = { from: seconds(0), until: seconds(UINT40_MAX) };
 
 /** Is this key known, by the table or from RAM? */
 const known = ({ books, volatile }: KeyState, signature: Uint8Array): HubKey | undefined => {
-  const all = [...books.hub.keys, ...(volatile.candidate === undefined ? [] : [volatile.candidate])];
+  const all = [
+    ...books.hub.certified,
+    ...(volatile.trust.candidate === undefined ? [] : [volatile.trust.candidate]),
+  ];
   // A stand-in signature names its signer.
   return all.find(({ address }) => equalBytes(address, signature.slice(32, 52)));
 };
@@ -86,7 +93,7 @@ const known = ({ books, volatile }: KeyState, signature: Uint8Array): HubKey | u
 function takeAnyway(state: KeyState, key: HubKey, nowMs: number): KeyStep {
   const { books, volatile } = state;
   if (key.from > hubTime(volatile.time, nowMs))
-    return { state: withVolatile(state, { candidate: key }), effects: [] };
+    return { state: withRam(state, { candidate: key }), effects: [] };
   return { state: { volatile, books: withHubKey(books, key) }, effects: [] };
 }
 
@@ -109,8 +116,8 @@ export const KEY_DROPS: Readonly<Record<string, KeyDrop>> = {
       const { epoch } = state.books.hub;
       if (message === undefined || message.epoch >= epoch) return undefined;
       const ran = run(withTrust(state, { epoch: message.epoch }), event);
-      const keys = ran.state.books.hub.keys.map((key) => ({ ...key, epoch }));
-      return { ...ran, state: withTrust(ran.state, { epoch, keys }) };
+      const keys = ran.state.books.hub.certified.map((key) => ({ ...key, epoch }));
+      return { ...ran, state: withTrust(ran.state, { epoch, certified: keys }) };
     },
   },
   certificateTime: {
@@ -131,7 +138,7 @@ export const KEY_DROPS: Readonly<Record<string, KeyDrop>> = {
     step: (run, state, event) => {
       if (told(event, 'hubKey') === undefined) return undefined;
       const ran = run(state, event);
-      return { ...ran, state: withVolatile(ran.state, { candidate: state.volatile.candidate }) };
+      return { ...ran, state: withRam(ran.state, { candidate: state.volatile.trust.candidate }) };
     },
   },
   epochOnce: {
@@ -141,7 +148,7 @@ export const KEY_DROPS: Readonly<Record<string, KeyDrop>> = {
       const message = told(event, 'hubKey');
       const { epoch } = state.books.hub;
       if (message === undefined || epoch === 0 || message.epoch !== epoch) return undefined;
-      return run(withTrust(state, { epoch: epoch - 1, keys: [] }), event);
+      return run(withTrust(state, { epoch: epoch - 1, certified: [] }), event);
     },
   },
   epochKeys: {
@@ -151,11 +158,11 @@ export const KEY_DROPS: Readonly<Record<string, KeyDrop>> = {
       const message = told(event, 'hubKey');
       if (message === undefined || message.epoch <= state.books.hub.epoch) return undefined;
       const ran = run(state, event);
-      const { keys } = ran.state.books.hub;
+      const { certified: keys } = ran.state.books.hub;
       if (ran.state.books.hub.epoch !== message.epoch) return undefined;
-      const old = state.books.hub.keys.map((key) => ({ ...key, epoch: message.epoch }));
+      const old = state.books.hub.certified.map((key) => ({ ...key, epoch: message.epoch }));
       const all = [...old, ...keys].sort(byEnd).slice(-HUB_KEYS_MAX);
-      return { ...ran, state: withTrust(ran.state, { keys: all }) };
+      return { ...ran, state: withTrust(ran.state, { certified: all }) };
     },
   },
   epochTime: {
@@ -270,10 +277,10 @@ export const KEY_DROPS: Readonly<Record<string, KeyDrop>> = {
     step: (run, state, event) => {
       if (told(event, 'hubKeyRevoked') === undefined) return undefined;
       const ran = run(state, event);
-      const { candidate } = state.volatile;
+      const { candidate } = state.volatile.trust;
       return {
         ...ran,
-        state: withVolatile(withTrust(ran.state, { keys: state.books.hub.keys }), { candidate }),
+        state: withRam(withTrust(ran.state, { certified: state.books.hub.certified }), { candidate }),
       };
     },
   },
@@ -301,15 +308,15 @@ export const KEY_DROPS: Readonly<Record<string, KeyDrop>> = {
     rule: '6a, what has ended leaves a full table first',
     shownBy: 'k3',
     step: (run, state, event) => {
-      const before = state.books.hub.keys;
+      const before = state.books.hub.certified;
       const ran = run(state, event);
-      const { keys } = ran.state.books.hub;
+      const { certified: keys } = ran.state.books.hub;
       const gone = before.find((key) => !keys.some((one) => equalBytes(one.address, key.address)));
       const come = keys.filter((key) => !before.some((one) => equalBytes(one.address, key.address)));
       if (gone === undefined || come.length !== 1 || keys.length < HUB_KEYS_MAX) return undefined;
       // The farthest goes, whatever has ended.
       const table = [...before, ...come].sort(byEnd).slice(0, HUB_KEYS_MAX);
-      return { ...ran, state: withTrust(ran.state, { keys: table }) };
+      return { ...ran, state: withTrust(ran.state, { certified: table }) };
     },
   },
   tableAsBefore: {
@@ -320,9 +327,9 @@ export const KEY_DROPS: Readonly<Record<string, KeyDrop>> = {
       if (message === undefined) return undefined;
       const key = hubKeyIn(message);
       const { hub } = state.books;
-      if (hub.keys.some((one) => equalBytes(one.address, key.address))) return { state, effects: [] };
-      const keys = [...hub.keys, key].sort(byEnd).slice(-HUB_KEYS_MAX);
-      return { state: withTrust(state, { keys }), effects: [] };
+      if (hub.certified.some((one) => equalBytes(one.address, key.address))) return { state, effects: [] };
+      const keys = [...hub.certified, key].sort(byEnd).slice(-HUB_KEYS_MAX);
+      return { state: withTrust(state, { certified: keys }), effects: [] };
     },
   },
   madeAhead: {
@@ -372,12 +379,12 @@ export const KEY_DROPS: Readonly<Record<string, KeyDrop>> = {
     shownBy: 'k5',
     step: (run, state, event) => {
       const message = told(event, 'beacon');
-      const { timeQuestion } = state.volatile;
+      const { timeQuestion } = state.volatile.trust;
       if (message === undefined || timeQuestion === undefined) return undefined;
       const asked = { ...timeQuestion, nonce: message.nonce };
-      const ran = run(withVolatile(state, { timeQuestion: asked }), event);
-      if (ran.state.volatile.timeQuestion === undefined) return ran;
-      return { ...ran, state: withVolatile(ran.state, { timeQuestion }) };
+      const ran = run(withRam(state, { timeQuestion: asked }), event);
+      if (ran.state.volatile.trust.timeQuestion === undefined) return ran;
+      return { ...ran, state: withRam(ran.state, { timeQuestion }) };
     },
   },
 };

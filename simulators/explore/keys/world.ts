@@ -271,7 +271,7 @@ export class KeyWorld {
     const good = this.config.noWait !== true;
     const then = real + 1;
     if ((flags & ON) === 0) return emit('10 days pass, switched off', { ...place, real: then }, good);
-    const reading = this.config.clock === true && this.states.values[device]!.volatile.hasClock;
+    const reading = this.config.clock === true && this.states.values[device]!.volatile.trust.hasClock;
     const clock = this.word('time', reading ? then : 0, 0, () => ({
       name: '10 days pass',
       event: reading ? { type: 'clock', realTime: at(then) } : { type: 'clock' },
@@ -363,7 +363,7 @@ export class KeyWorld {
   private honest(place: Place, emit: Emit): void {
     const { real, epochAt, device } = place;
     const key = this.signing(real, epochAt);
-    const { timeQuestion } = this.states.values[device]!.volatile;
+    const { timeQuestion } = this.states.values[device]!.volatile.trust;
     if (key !== undefined) {
       this.beacon(place, emit, key, real, NOW, true);
       if (timeQuestion !== undefined) this.beacon(place, emit, key, real, ANSWER, true);
@@ -379,7 +379,7 @@ export class KeyWorld {
 
   private beacon(place: Place, emit: Emit, key: KeyOf, unit: number, how: number, good: boolean): void {
     const { thief } = this;
-    const { timeQuestion } = this.states.values[place.device]!.volatile;
+    const { timeQuestion } = this.states.values[place.device]!.volatile.trust;
     const shown = this.word('beacon', this.keys.indexOf(key), unit + how * MOMENTS, () => {
       const nonce = how === ANSWER ? timeQuestion?.nonce : how === OLD_ANSWER ? 'old' : undefined;
       return told(`beacon of day ${unit * 10} by ${key.name}${HOW[how]}`, beacon(key, unit, nonce));
