@@ -76,8 +76,8 @@ function countUvu({ code, output }) {
   return { passed, failed: Math.max(failed, code === 0 ? 0 : 1), skipped };
 }
 
-/** Bundles and runs the *.test.ts files of one folder, at most one process a core at a time. */
-async function runUvuFolder(folder) {
+/** Bundles and runs the *.test.ts files of one folder, at most so many processes at a time. */
+async function runUvuFolder(folder, atOnce = Math.min(2, availableParallelism())) {
   const files = readdirSync(join(root, 'test', folder)).filter((name) => name.endsWith('.test.ts'));
   const sum = { passed: 0, failed: 0, skipped: 0 };
   if (files.length === 0) return sum;
@@ -97,7 +97,7 @@ async function runUvuFolder(folder) {
       for (const key of Object.keys(sum)) sum[key] += counts[key];
     }
   };
-  await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, worker));
+  await Promise.all(Array.from({ length: atOnce }, worker));
   return sum;
 }
 
@@ -163,7 +163,7 @@ for (const folder of folders) {
         shards,
         execute,
         bundle,
-        runUvuFolder: () => runUvuFolder(folder),
+        runUvuFolder: (atOnce) => runUvuFolder(folder, atOnce),
       });
     }
   } else {

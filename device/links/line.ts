@@ -1,7 +1,8 @@
 /**
  * Links over a line that does not say whether anybody is at its far end, such as a wire. So each side sends a beat, the
- * frame of the single byte that names this start of it: 02, name, 00. No message is that short, so beats are taken out
- * of the stream before anyone parses it. Another name means that the far end started anew, silence that it is gone.
+ * frame of three bytes that name this start of it: 04, name, two checks of it, 00. No message is that short, so beats are
+ * taken out of the stream before anyone parses it. Another name means that the far end started anew, silence that it is
+ * gone. Without the checks one flipped bit, in a beat or where a message begins, would end a payment half way.
  */
 import type { Clock, Link } from '../../hardware/interfaces/index.ts';
 import { concatBytes } from '../../protocol/bytes.ts';
@@ -10,8 +11,23 @@ export const BEAT_MS = 200;
 /** Silence after which nobody is there any more. */
 const GONE_MS = 1000;
 
-/** The beat of a start named `name`, 1 to 255. */
-export const beatOf = (name: number): Uint8Array => Uint8Array.of(2, name, 0);
+const HEAD = 4;
+const BEAT_BYTES = 5;
+
+/** The beat of a start named `name`, 1 to 255. No byte of it but the last is zero. */
+export const beatOf = (name: number): Uint8Array =>
+  Uint8Array.of(HEAD, name, name ^ 0xff || 0xaa, 1 + ((29 * name + 71) % 255), 0);
+
+/** How many bytes from `at` on are those of a beat, up to the end of what has come; 0: it is none. */
+function beatBytes(bytes: Uint8Array, at: number): number {
+  const count = Math.min(BEAT_BYTES, bytes.length - at);
+  const name = count > 1 ? bytes[at + 1]! : 1;
+  if (bytes[at] !== HEAD || name === 0) return 0;
+  if (count <= 2) return count;
+  const beat = beatOf(name);
+  for (let i = 2; i < count; i++) if (bytes[at + i] !== beat[i]) return 0;
+  return count;
+}
 
 const none = new Uint8Array();
 
@@ -42,7 +58,7 @@ export class Line {
   private cancel: (() => void) | undefined;
   private onBytes: ((bytes: Uint8Array) => void) | undefined;
   private onClosed: (() => void) | undefined;
-  /** The start of a frame that may yet be a beat: none, one or two bytes. */
+  /** The start of a frame that may yet be a beat: up to four bytes. */
   private held = none;
   /** In the middle of a frame that is none. */
   private inside = false;
@@ -64,7 +80,7 @@ export class Line {
     if (this.peer !== 0) this.heardMs = this.options.clock.monotonicMs();
     // Most deliveries are one frame, whole.
     const zero = delivered.indexOf(0);
-    const begins = !this.inside && this.held.length === 0 && delivered[0] !== 2;
+    const begins = !this.inside && this.held.length === 0 && delivered[0] !== HEAD;
     if (begins && zero > 0 && zero === delivered.length - 1) this.onBytes?.(delivered);
     else this.sift(delivered);
   }
@@ -81,20 +97,19 @@ export class Line {
       from = to;
     };
     for (let at = 0; at < length; ) {
-      if (!this.inside && bytes[at] === 2) {
-        if (length - at < 3 && bytes[at + 1] !== 0) {
-          pass(at);
-          this.held = bytes.slice(at);
-          return;
-        }
-        if (bytes[at + 1] !== 0 && bytes[at + 2] === 0) {
-          // What came before the beat is for the link before it.
-          pass(at);
-          at += 3;
-          from = at;
-          this.hear(bytes[at - 2]!);
-          continue;
-        }
+      const beat = this.inside ? 0 : beatBytes(bytes, at);
+      if (beat === BEAT_BYTES) {
+        // What came before the beat is for the link before it.
+        pass(at);
+        at += BEAT_BYTES;
+        from = at;
+        this.hear(bytes[at - BEAT_BYTES + 1]!);
+        continue;
+      }
+      if (beat > 0) {
+        pass(at);
+        this.held = bytes.slice(at);
+        return;
       }
       const zero = bytes.indexOf(0, at);
       this.inside = zero < 0;

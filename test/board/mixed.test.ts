@@ -86,7 +86,7 @@ class Sundial {
 function site(): { folder: string; tap: string } {
   const folder = mkdtempSync(join(tmpdir(), 'sundial-mixed-'));
   folders.push(folder);
-  return { folder, tap: join(folder, 'tap') };
+  return { folder, tap: `unix:${join(folder, 'tap')}` };
 }
 
 const baseOf = (status: Line): unknown => (status.lanes as { base: number }[])[0]?.base;

@@ -256,7 +256,7 @@ type Line = Readonly<Record<string, unknown>>;
 
 /** Runs a wearable until it is ready, then `act`, then kills it; what it said until it was ready. */
 async function untilReady(path: string, act: (pid: number) => Promise<void> = async () => {}) {
-  const args = [CLI, 'wearable', '--state', path, '--tap', join(home, 'none.sock'), '--json'];
+  const args = [CLI, 'wearable', '--state', path, '--tap', `unix:${join(home, 'none.sock')}`, '--json'];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] });
   const gone = new Promise((resolve) => child.once('exit', resolve));
   try {

@@ -4,8 +4,10 @@
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { encodeFrame } from '../../device/links/framing.ts';
 import { BEAT_MS, beatOf, Line } from '../../device/links/line.ts';
 import type { Link } from '../../hardware/interfaces/index.ts';
+import { concatBytes } from '../../protocol/bytes.ts';
 import { numbersFrom } from '../../simulators/stage/flash/ram-flash.ts';
 
 /** One side of a line in a time of its own, and what it went through. */
@@ -156,13 +158,43 @@ test('a link that its device closes stays closed, and nothing beats any more', (
   assert.is(timers(), 0);
 });
 
-test('a beat has a name: two zeros behind its first byte are none', () => {
-  const one = side(1, false);
-  const before = one.seen.length;
-  one.line.push(Uint8Array.of(2, 0, 0));
-  assert.not(one.seen.slice(before).includes('link'));
-  one.line.push(Uint8Array.of(2, 9, 0));
-  assert.ok(one.seen.slice(before).includes('link'));
+test('a beat has a name and two checks: with another byte anywhere it is none', () => {
+  for (let name = 1; name < 256; name++) {
+    assert.is(beatOf(name).indexOf(0), 4, `a zero in the beat of ${name}`);
+    for (let at = 0; at < 5; at++)
+      for (let bit = 0; bit < 8; bit++) {
+        const one = side(1, false);
+        const beat = beatOf(name);
+        beat[at]! ^= 1 << bit;
+        one.line.push(beat);
+        assert.not(one.seen.includes('link'), `${name}, byte ${at}, bit ${bit}`);
+      }
+  }
+});
+
+test('one flipped bit anywhere in beats and frames never fakes that the far end started anew', () => {
+  const next = numbersFrom(3);
+  let flips = 0;
+  for (let round = 0; round < 40; round++) {
+    const message = Uint8Array.from({ length: 4 + (next() % 60) }, () => next() & (round % 2 ? 255 : 3));
+    const stream = concatBytes(
+      beatOf(9),
+      encodeFrame(message),
+      beatOf(9),
+      encodeFrame(message.slice(1)),
+      beatOf(9),
+    );
+    for (let bit = 8 * 5; bit < 8 * stream.length; bit++) {
+      const { line, seen } = side(7, false);
+      const flipped = stream.slice();
+      flipped[bit >> 3]! ^= 1 << (bit & 7);
+      line.push(flipped);
+      assert.is(seen.filter((text) => text === 'link').length, 1, `round ${round}, bit ${bit}`);
+      assert.not(seen.includes('closed'), `round ${round}, bit ${bit}`);
+      flips += 1;
+    }
+  }
+  assert.ok(flips > 10_000);
 });
 
 test.run();

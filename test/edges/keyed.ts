@@ -142,8 +142,10 @@ export class Keyed {
 
   knows({ address }: Key): boolean {
     const { books, volatile } = this.device.state;
-    const { candidate } = volatile.trust;
-    const all = [...books.hub.certified, ...(candidate === undefined ? [] : [candidate])];
+    const all = [
+      ...books.hub.certified,
+      ...(volatile.trust.candidate === undefined ? [] : [volatile.trust.candidate]),
+    ];
     return all.some((key) => equalBytes(key.address, address));
   }
 

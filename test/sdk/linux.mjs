@@ -120,7 +120,7 @@ async function carSession({ home, state, cli, check, running, start }) {
     '--state',
     join(state, 'charger'),
     '--tap',
-    plugTap,
+    `unix:${plugTap}`,
     '--json',
   ]);
   running.add(charger);
@@ -225,7 +225,7 @@ export async function runLinux(context) {
     const [tap, tty] = [join(home, 'tap'), join(home, 'tap-tty')];
     const bridge = new Lines('socat', [`PTY,link=${tty},raw,echo=0`, `UNIX-LISTEN:${tap}`]);
     running.add(bridge);
-    const args = ['wearable', '--state', element, '--tap', tap, '--hub', site.mqttUrl, '--json'];
+    const args = ['wearable', '--state', element, '--tap', `unix:${tap}`, '--hub', site.mqttUrl, '--json'];
     const secure = new Lines(process.execPath, [cli, ...args]);
     running.add(secure);
     await secure.next(/"lease"/);

@@ -41,7 +41,7 @@ test('opens a channel, pays a till offline, survives kill -9, settles on L2, and
   });
   const ended = new Promise((resolve) => demo.once('exit', resolve));
   const state = join(folder, 'wearable');
-  const tap = join(folder, 'tap.sock');
+  const tap = `unix:${join(folder, 'tap.sock')}`;
   const wearable = new DeviceChild(CLI, { role: 'wearable', state, tap }, () => undefined);
   const pos = new DeviceChild(CLI, { role: 'pos', state: join(site, 'pos'), tap }, () => undefined);
   try {

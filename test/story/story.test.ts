@@ -54,7 +54,7 @@ test('npm start -- --once --json tells the whole story in one JSON object', asyn
 function benchDevice(role: 'wearable' | 'pos', home: string): DeviceChild {
   const child = new DeviceChild(
     CLI,
-    { role, state: join(home, 'state', 'bench', role), tap: join(home, 'tap.sock') },
+    { role, state: join(home, 'state', 'bench', role), tap: `unix:${join(home, 'tap.sock')}` },
     () => undefined,
   );
   return child;
@@ -102,7 +102,11 @@ test('a device folder is used by one process at a time', async () => {
   const pos = benchDevice('pos', home);
   try {
     await pos.start();
-    const second = await run(process.execPath, [CLI, 'pos', '--tap', join(home, 'other.sock')], home);
+    const second = await run(
+      process.execPath,
+      [CLI, 'pos', '--tap', `unix:${join(home, 'other.sock')}`],
+      home,
+    );
     assert.is(second.code, 1);
     assert.match(second.stderr, /device_in_use: process \d+ runs this device/);
   } finally {
@@ -152,7 +156,7 @@ test('a late voucher is void, its payee countersigns, and the money is back in t
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   const ended = new Promise((resolve) => demo.once('exit', resolve));
-  const tap = join(folder, 'void.sock');
+  const tap = `unix:${join(folder, 'void.sock')}`;
   const pos = new DeviceChild(CLI, { role: 'pos', state: join(state, 'pos'), tap }, () => undefined);
   const wearable = new DeviceChild(
     CLI,

@@ -53,6 +53,9 @@ const LAYERS = {
     folders: [...PART_OF_A_RUN.folders, 'hardware/interfaces'],
     packages: ['@noble/'],
   },
+  // Beside the parts of a run: what stands in for a radio or a reader, for real hosts on a real bus.
+  'simulators/stage/bluez': { folders: ['protocol', 'hardware/boards/node'], packages: '*' },
+  'simulators/stage/card': { folders: ['protocol'], packages: '*' },
   simulators: {
     folders: ['protocol', 'device', 'hub', 'hardware', 'contracts', 'tools'],
     packages: '*',

@@ -12,10 +12,20 @@ const WAITING_MAX = 4096;
 
 /**
  * Calls back with a fresh link for each far end that comes, and opens the port again when it was unplugged. Returns
- * a function that stops.
+ * a function that stops. `say`: told once each time that the port is gone or there again.
  */
-export function serialLinks(path: string, onLink: (link: Link) => void): () => void {
+export function serialLinks(
+  path: string,
+  onLink: (link: Link) => void,
+  say: (text: string) => void = () => undefined,
+): () => void {
   let stopped = false;
+  let there: boolean | undefined;
+  const is = (now: boolean): void => {
+    if (now === there || stopped) return;
+    there = now;
+    say(now ? `the port ${path} is open` : `port_gone: ${path} is not there; plug it in, or name another`);
+  };
   let port: SerialPort | undefined;
   let timer: NodeJS.Timeout | undefined;
   const open = (): void => {
@@ -25,6 +35,7 @@ export function serialLinks(path: string, onLink: (link: Link) => void): () => v
     const again = (): void => {
       line?.end();
       line = undefined;
+      is(false);
       if (!stopped) timer = setTimeout(open, REOPEN_MS);
     };
     // Without a handler an error would end the process; the port closes after it, or did not open.
@@ -32,6 +43,7 @@ export function serialLinks(path: string, onLink: (link: Link) => void): () => v
     opened.on('close', again);
     opened.open((error) => {
       if (error) return again();
+      is(true);
       line = new Line({
         name: startName(),
         clock: nodeClock,

@@ -17,7 +17,6 @@ import {
   withHubKey,
 } from '../../../protocol/machines/hub-keys.ts';
 import { basisMs, hubTime } from '../../../protocol/machines/time.ts';
-import type { Trust } from '../../../protocol/machines/trusting.ts';
 import type { Message } from '../../../protocol/wire/messages.ts';
 import { canonical } from '../space.ts';
 import { type KeyState, type KeyStep, TIMING } from './device.ts';
@@ -54,8 +53,14 @@ const withVolatile = ({ books, volatile }: KeyState, change: Partial<KeyState['v
   volatile: { ...volatile, ...change },
 });
 
-const withRam = (state: KeyState, change: Partial<Trust>): KeyState =>
-  withVolatile(state, { trust: { ...state.volatile.trust, ...change } });
+/** With another key whose time has not come. */
+const withCandidate = (state: KeyState, candidate: HubKey | undefined): KeyState =>
+  withVolatile(state, { trust: { ...state.volatile.trust, candidate } });
+
+const withQuestion = (
+  state: KeyState,
+  timeQuestion: KeyState['volatile']['trust']['timeQuestion'],
+): KeyState => withVolatile(state, { trust: { ...state.volatile.trust, timeQuestion } });
 
 /** The step with other keys than the device knows, which are put back after it. */
 function withKeys(
@@ -66,15 +71,16 @@ function withKeys(
 ): KeyStep {
   const { candidate } = state.volatile.trust;
   const { certified: keys } = state.books.hub;
-  const changed = withRam(withTrust(state, { certified: keys.map(change) }), {
-    candidate: candidate && change(candidate),
-  });
+  const changed = withCandidate(
+    withTrust(state, { certified: keys.map(change) }),
+    candidate && change(candidate),
+  );
   const ran = run(changed, event);
   const whole = [...keys, ...(candidate === undefined ? [] : [candidate])];
   const back = (key: HubKey): HubKey => whole.find((one) => equalBytes(one.address, key.address)) ?? key;
   const after = withTrust(ran.state, { certified: ran.state.books.hub.certified.map(back) });
   const kept = after.volatile.trust.candidate;
-  return { ...ran, state: withRam(after, { candidate: kept && back(kept) }) };
+  return { ...ran, state: withCandidate(after, kept && back(kept)) };
 }
 
 const ALWAYS = { from: seconds(0), until: seconds(UINT40_MAX) };
@@ -92,8 +98,7 @@ const known = ({ books, volatile }: KeyState, signature: Uint8Array): HubKey | u
 /** A certificate that the device refuses for what it says is taken all the same. */
 function takeAnyway(state: KeyState, key: HubKey, nowMs: number): KeyStep {
   const { books, volatile } = state;
-  if (key.from > hubTime(volatile.time, nowMs))
-    return { state: withRam(state, { candidate: key }), effects: [] };
+  if (key.from > hubTime(volatile.time, nowMs)) return { state: withCandidate(state, key), effects: [] };
   return { state: { volatile, books: withHubKey(books, key) }, effects: [] };
 }
 
@@ -138,7 +143,7 @@ export const KEY_DROPS: Readonly<Record<string, KeyDrop>> = {
     step: (run, state, event) => {
       if (told(event, 'hubKey') === undefined) return undefined;
       const ran = run(state, event);
-      return { ...ran, state: withRam(ran.state, { candidate: state.volatile.trust.candidate }) };
+      return { ...ran, state: withCandidate(ran.state, state.volatile.trust.candidate) };
     },
   },
   epochOnce: {
@@ -280,7 +285,7 @@ export const KEY_DROPS: Readonly<Record<string, KeyDrop>> = {
       const { candidate } = state.volatile.trust;
       return {
         ...ran,
-        state: withRam(withTrust(ran.state, { certified: state.books.hub.certified }), { candidate }),
+        state: withCandidate(withTrust(ran.state, { certified: state.books.hub.certified }), candidate),
       };
     },
   },
@@ -382,9 +387,9 @@ export const KEY_DROPS: Readonly<Record<string, KeyDrop>> = {
       const { timeQuestion } = state.volatile.trust;
       if (message === undefined || timeQuestion === undefined) return undefined;
       const asked = { ...timeQuestion, nonce: message.nonce };
-      const ran = run(withRam(state, { timeQuestion: asked }), event);
+      const ran = run(withQuestion(state, asked), event);
       if (ran.state.volatile.trust.timeQuestion === undefined) return ran;
-      return { ...ran, state: withRam(ran.state, { timeQuestion }) };
+      return { ...ran, state: withQuestion(ran.state, timeQuestion) };
     },
   },
 };

@@ -21,6 +21,8 @@ import {
   readDevice,
   standingRecords,
 } from './device-folder.ts';
+import { SundialError } from '../../../../protocol/errors.ts';
+import { parseLink } from '../links/address.ts';
 import { parseMoney } from './money.ts';
 import { syncFolder } from '../storage/durable-file.ts';
 import { projectRoot } from './paths.ts';
@@ -111,6 +113,16 @@ function show(output: Output, line: string): void {
   output.say(describe(notice) ?? event, { event, ...facts });
 }
 
+/** The path of a unix: address. Throws `wrong_link` for another kind of link. */
+function socketOf(text: string): string {
+  const address = parseLink(text);
+  if (address.scheme === 'unix') return address.path;
+  throw new SundialError('wrong_link', `a board's tap link is a line, not ${address.scheme}:`, {
+    severity: 'call',
+    remedy: 'Give unix:/path/of.sock, or pty for a pseudo terminal.',
+  });
+}
+
 async function runBoard(role: DeviceRole, flags: BoardFlags): Promise<void> {
   if (!ROLES.includes(role)) throw new Error(`A board is one of ${ROLES.join(', ')}, not ${role}.`);
   const path = stateFolder(role, flags);
@@ -121,8 +133,9 @@ async function runBoard(role: DeviceRole, flags: BoardFlags): Promise<void> {
   const memory = provision(folder, flags);
   // Whoever steers it by --control may also ask it to halt: only images for tests can.
   const { image } = await buildImage(projectRoot(), role, flags.profile, flags.control);
-  const { tap } = deviceOptions({ ...flags, role });
-  const isPty = tap === 'pty';
+  // A board's emulator gives its line a pseudo terminal or a socket, and nothing else.
+  const isPty = flags.tap === 'pty';
+  const tap = isPty ? 'pty' : socketOf(deviceOptions({ ...flags, role }).tap);
   const listen = role === 'pos' || role === 'charger';
   if (!isPty) mkdirSync(dirname(tap), { recursive: true });
   if (listen && !isPty && existsSync(tap)) unlinkSync(tap);
@@ -131,7 +144,7 @@ async function runBoard(role: DeviceRole, flags: BoardFlags): Promise<void> {
   const { address } = await board.event('board');
   await board.event('ready', { timeoutMs: 60_000 });
   const uplinkPath = await board.uplinkPath();
-  const tapPath = isPty ? await board.tapPath() : tap;
+  const tapPath = isPty ? `serial:${await board.tapPath()}` : `unix:${tap}`;
 
   let disconnect: (() => void) | undefined;
   const connect = (url: unknown): void => {

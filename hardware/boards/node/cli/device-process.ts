@@ -2,28 +2,30 @@
  * One device as a process: its folder is locked, its machine runs on the device runtime, notices are printed, and with
  * --control it takes commands as JSON lines on stdin. It may be killed at any moment and started again.
  */
-import { statSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Runtime } from '../../../../device/runtime.ts';
 import { nodeClock, nodeEntropy } from '../host.ts';
-import { mqttUplink } from '../mqtt.ts';
-import { serialLinks } from '../serial-link.ts';
-import { listenForTaps, seekTerminal } from '../socket-link.ts';
+import { parseLink } from '../links/address.ts';
+import { openTap } from '../links/open.ts';
+import { openUplink } from '../links/uplink.ts';
+import type { IntentPolicy } from '../../../../device/links/intent.ts';
 import type { Link } from '../../../interfaces/index.ts';
 import { toHex } from '../../../../protocol/bytes.ts';
 import { SundialError } from '../../../../protocol/errors.ts';
 import type { Effect, Notice } from '../../../../protocol/machines/effects.ts';
 import { type DeviceFolder, lockDevice } from './device-folder.ts';
 import { formatMoney } from './money.ts';
-import { type Line, makeOutput, type Output } from './output.ts';
+import { fail, type Line, makeOutput, type Output } from './output.ts';
 
 export interface DeviceOptions {
   readonly json: boolean;
   readonly control: boolean;
-  /** mqtt:// address of a broker; absent: no network. */
+  /** The way to the hub: see links/uplink.ts; absent: no network. */
   readonly hub?: string | undefined;
-  /** The tap link: path of its socket, or of a serial port. */
+  /** Address of the tap link: see links/address.ts. */
   readonly tap: string;
+  /** When a payer's radio may be found. */
+  readonly intent: IntentPolicy;
   /** Stops dead before the first effect of this kind (`persist:intent`, `send:receipt`, ...), for crash tests. */
   readonly haltAt?: string | undefined;
 }
@@ -50,10 +52,6 @@ export function effectName(effect: Effect<{ readonly type: string }>): string {
       return 'sign';
   }
 }
-
-/** Whether a path is that of a serial port or pseudo terminal. */
-const isPort = (path: string): boolean =>
-  statSync(path, { throwIfNoEntry: false })?.isCharacterDevice() ?? false;
 
 /** Blocks this thread for good: nothing runs any more, as if the power were gone. Only SIGKILL ends it. */
 function stopDead(): void {
@@ -163,31 +161,36 @@ export class DeviceProcess {
       runtime.attachLink(link);
       onLink();
     };
-    if (isPort(this.options.tap)) {
-      this.closers.push(serialLinks(this.options.tap, attach));
-    } else if (side === 'terminal') {
-      const server = await listenForTaps(this.options.tap, attach);
-      this.closers.push(() => server.close());
-    } else {
-      this.closers.push(seekTerminal(this.options.tap, attach));
-    }
+    const { intent } = this.options;
+    const tap = await openTap(parseLink(this.options.tap), {
+      side,
+      intent,
+      onLink: attach,
+      say: (text) => this.output.say(text, { event: 'link', state: text }),
+    });
+    this.closers.push(() => tap.close());
+    this.onNotice((notice) => tap.notice?.(notice));
     const connect = (url: unknown): void => {
       runtime.detachUplink();
       runtime.attachUplink(
-        mqttUplink({
-          url: String(url),
-          hub: this.folder.file.hub,
-          device: toHex(this.folder.address),
-          reconnectMs: 500,
-        }),
+        openUplink(String(url), { hub: this.folder.file.hub, address: this.folder.address, fail }),
       );
     };
     if (this.options.hub !== undefined) connect(this.options.hub);
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => this.exit(0));
     this.output.say('ready', { event: 'ready', address: this.folder.address, frozen: runtime.frozen });
+    // Whoever starts it by hand holds it to a till.
+    if (!this.options.control) {
+      tap.press?.();
+      // A scanner types what it reads.
+      if (tap.scan !== undefined)
+        createInterface({ input: process.stdin }).on('line', (text) => tap.scan?.(text));
+    }
     if (this.options.control) {
       this.obey({
         ...controls,
+        ...(tap.press !== undefined && { press: () => tap.press?.() }),
+        ...(tap.scan !== undefined && { scan: (text) => tap.scan?.(String(text)) }),
         connect,
         disconnect: () => {
           runtime.detachUplink();

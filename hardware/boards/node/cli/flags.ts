@@ -4,6 +4,8 @@ import type { Command } from 'commander';
 import { SundialError } from '../../../../protocol/errors.ts';
 import { type DeviceRole, KEYS, type KeyKind } from './device-folder.ts';
 import { defaultTap, STATE_ROOT } from './paths.ts';
+import { INTENTS, type IntentPolicy } from '../../../../device/links/intent.ts';
+import { linkForms } from '../links/address.ts';
 import type { DeviceOptions } from './device-process.ts';
 
 export interface CommonFlags {
@@ -13,16 +15,17 @@ export interface CommonFlags {
   readonly json: boolean;
   readonly control: boolean;
   readonly haltAt?: string;
+  readonly intent?: string;
 }
 
 export function addDeviceOptions(command: Command): Command {
   return command
     .option('--state <folder>', 'state folder of this device (default: state/bench/<role>)')
+    .option('--tap <address>', `the tap link. ${linkForms()}`)
     .option(
-      '--tap <path>',
-      'the tap link: a socket that both devices name, or a serial port such as /dev/ttyACM0',
+      '--hub <url>',
+      'mqtt:// address of the hub, or ble: or serial:/dev/ttyACM0 for a gateway; without it the device has no network',
     )
-    .option('--hub <url>', 'mqtt:// address of the hub; without it the device has no network')
     .option('--json', 'one JSON object a line on stdout', false)
     .option(
       '--control',
@@ -60,5 +63,16 @@ export function deviceOptions(flags: CommonFlags & { readonly role?: DeviceRole 
     hub: flags.hub,
     tap: flags.tap ?? defaultTap(flags.role ?? 'pos'),
     haltAt: flags.haltAt,
+    intent: intentPolicy(flags.intent ?? (flags.role === 'car' ? 'always' : 'press')),
   };
+}
+
+/** Reads --intent. Throws `bad_intent`. */
+function intentPolicy(text: string): IntentPolicy {
+  const found = INTENTS.find((policy) => policy === text);
+  if (found !== undefined) return found;
+  throw new SundialError('bad_intent', `"${text}" is no policy of intent`, {
+    severity: 'call',
+    remedy: `Give one of ${INTENTS.join(', ')}.`,
+  });
 }

@@ -15,7 +15,7 @@ export const dataFile = (name: string): string =>
 /** Who taps whom when no path is named: wearables tap tills, cars plug into chargers. */
 const PLACES = { wearable: 'till', pos: 'till', car: 'plug', charger: 'plug' } as const;
 
-/** A short path outside the project: socket paths have at most 107 characters. */
+/** Address of a socket with a short path outside the project: socket paths have at most 107 characters. */
 export function defaultTap(role: DeviceRole): string {
-  return join(tmpdir(), `sundial-${userInfo().uid}`, `${PLACES[role]}.sock`);
+  return `unix:${join(tmpdir(), `sundial-${userInfo().uid}`, `${PLACES[role]}.sock`)}`;
 }

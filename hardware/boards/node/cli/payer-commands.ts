@@ -66,6 +66,11 @@ export function addPayerCommands(program: Command): void {
         'for a device that the workbench makes: memory, or p256 for a (simulated) secure element',
         'memory',
       )
+      .option(
+        '--intent <policy>',
+        'when a radio lets it be found: press (ten seconds after {"press":true} or the start by hand), or always',
+        role === 'car' ? 'always' : 'press',
+      )
       .action((flags: PayerFlags) => runPayer(role, flags).catch(fail));
   }
 }
