@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { DROPS } from '../../simulators/explore/drops.ts';
+import { KEY_DROPS } from '../../simulators/explore/keys/drops.ts';
 import { ruleNumbers, ruleReferences, rulesOf } from './rules.ts';
 
 const rules = rulesOf(readFileSync('protocol/RULES.md', 'utf8'));
@@ -51,7 +52,7 @@ test('every rule says why, where it is kept and what shows it, or what is not bu
 });
 
 test('every rule that can be dropped says so under its number', () => {
-  for (const [name, { rule }] of Object.entries(DROPS)) {
+  for (const [name, { rule }] of Object.entries({ ...DROPS, ...KEY_DROPS })) {
     const [number] = ruleNumbers(`rule ${rule}`);
     const found = rules.filter(({ text }) => text.includes(`\`${name}\``)).map((one) => one.number);
     assert.equal(found, [number], name);

@@ -228,7 +228,7 @@ function drifts(timer: number, own: boolean): TimeCase {
         if (site.real > end) return `approved ${site.real - end} s after the lease and clockError`;
       }
       // With a clock it sells to the lease's end; without one as long as half a day, which every basis lasts.
-      return sold >= (own ? 11 : 1) ? undefined : `it sold ${sold} times only`;
+      return sold >= (own ? 10 : 1) ? undefined : `it sold ${sold} times only`;
     },
   };
 }

@@ -499,6 +499,27 @@ export const MUTATIONS = [
     'protocol/hub-keys',
   ],
   [
+    'the time of a certificate is forgotten at a power cut',
+    TRUSTING,
+    'storeTime(turn, signedAt);',
+    '',
+    'protocol/hub-keys',
+  ],
+  [
+    'a new epoch forgets the revocation of one of its own keys',
+    KEYS,
+    '!forgettable(gone, key.signedAt)',
+    'gone.at >= key.signedAt',
+    'protocol/hub-keys',
+  ],
+  [
+    'a payer signs for a till that runs ahead of the lease',
+    PAY,
+    "if (message.at > lease.expiresAt + settings.timing.clockError) found.push('lease_expired');",
+    '',
+    'protocol/time',
+  ],
+  [
     'a full table drops whatever ends first',
     KEYS,
     'certified = certified[0]!.until < now ? certified.slice(1) : certified.slice(0, -1);',

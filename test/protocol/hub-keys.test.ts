@@ -176,6 +176,40 @@ both('a higher epoch sets time to its signing, also back, ends all keys, and cou
   assert.is(knows(device, keys.hub.address), false, 'nor does a certificate of the epoch before count');
 });
 
+both(
+  'what a certificate says of time outlives a power cut, before its key’s time has come',
+  async (device) => {
+    await tell(device, await beacon(START));
+    const signedAt = later(24 * 12);
+    await tell(device, await certificate(next, later(24 * 20), { signedAt }));
+    assert.is(knows(device, next), false);
+    assert.is(device.state.books.time, signedAt);
+    const books = device.state.books.time;
+    await tell(device, await certificate(keys.stranger.address, START, { until: later(24 * 11) }));
+    assert.is(knows(device, keys.stranger.address), false, 'it has ended');
+    assert.is(device.state.books.time, books);
+  },
+);
+
+both('a new epoch forgets no revocation of a key that may still be shown', async (device) => {
+  const stolen = keys.stranger.address;
+  const word = await certificate(stolen, later(1), { epoch: 1, signedAt: START });
+  await tell(device, await revocation(stolen, later(2)));
+  await tell(device, await certificate(next, later(3), { epoch: 1, signedAt: later(3) }));
+  await tell(device, word);
+  assert.is(knows(device, stolen), false);
+  // One that no certificate can outlive is not carried along.
+  const far = seconds(later(2) + HUB_KEY_AHEAD_MAX + HUB_KEY_LIFE_MAX);
+  for (const [epoch, signedAt, kept] of [
+    [2, far, 1],
+    [3, seconds(far + 1), 0],
+  ] as const) {
+    const named = new Uint8Array(20).fill(epoch);
+    await tell(device, await certificate(named, signedAt, { epoch, signedAt }));
+    assert.is(device.state.books.hub.revoked.length, kept);
+  }
+});
+
 both('a device that was off for 90 days recovers with what the hub says to everybody', async (device) => {
   await tell(device, await beacon(START));
   const from = later(24 * 88);
