@@ -15,6 +15,7 @@ import { readDevice } from './device-folder.ts';
 import { DeviceProcess } from './device-process.ts';
 import { addDeviceOptions, type CommonFlags, deviceOptions, stateFolder } from './flags.ts';
 import { dataFile } from './paths.ts';
+import { type LinkScheme, parseLink } from '../links/address.ts';
 import { readJson } from '../storage/read-json.ts';
 import { formatMoney, parseMoney } from './money.ts';
 import { type Line, fail } from './output.ts';
@@ -34,6 +35,16 @@ interface ChargerFlags extends CommonFlags {
 
 /** How long a single sale waits for the hub's acknowledgement before its process ends. */
 const DRAIN_MS = 10_000;
+
+/** How long a single sale stays so that its receipt gets across: a socket takes it at once, a code has to be read. */
+const LINGER_MS: Readonly<Record<LinkScheme, number>> = {
+  unix: 0,
+  serial: 0,
+  ble: 3_000,
+  pcsc: 3_000,
+  vpcd: 0,
+  qr: 30_000,
+};
 
 /** What a payee risks offline in all: the sum of what its terminal delivered and the hub has not acknowledged. */
 const CAP_TOTAL = amount(2_000_000_000);
@@ -77,10 +88,11 @@ async function runPos(flags: PosFlags): Promise<void> {
     status,
   );
   if (wanted === undefined) return;
+  const linger = LINGER_MS[parseLink(deviceOptions({ ...flags, role: 'pos' }).tap).scheme];
   process.onNotice((notice) => {
     const { outbox } = device.state.books;
     // The receipt is on its way when the sale is approved; the link closes behind it.
-    if (notice.type === 'approved' && flags.hub === undefined) setImmediate(() => process.exit(0));
+    if (notice.type === 'approved' && flags.hub === undefined) setTimeout(() => process.exit(0), linger);
     // With a network it stays until the hub has everything, but not for long: the outbox survives.
     if (notice.type === 'approved') setTimeout(() => process.exit(0), DRAIN_MS).unref();
     if (notice.type === 'acknowledged' && outbox.length === 0) setImmediate(() => process.exit(0));
