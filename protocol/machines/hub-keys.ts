@@ -33,7 +33,7 @@ export interface RevokedKey {
 /** Which keys of its hub a device knows. */
 export interface HubTrust {
   readonly epoch: number;
-  readonly keys: readonly HubKey[];
+  readonly certified: readonly HubKey[];
   /** Kept until no certificate of theirs can be in time any more, so that none brings them back. */
   readonly revoked: readonly RevokedKey[];
 }
@@ -51,7 +51,7 @@ export const hubPin = (suite: CryptoSuite, name: string, root: Address): HubPin 
   root,
 });
 
-export const NO_TRUST: HubTrust = { epoch: 0, keys: [], revoked: [] };
+export const NO_TRUST: HubTrust = { epoch: 0, certified: [], revoked: [] };
 
 /** Fields of the stored records, the same in every device. */
 export const hubKeyFields = struct({
@@ -101,29 +101,30 @@ export function withHubKey<B extends TrustBooks>(books: B, key: HubKey): B {
   if (key.epoch < hub.epoch || isRevoked(hub, key.address)) return books;
   if (key.epoch > hub.epoch) {
     const revoked = hub.revoked.filter(({ at }) => at >= key.signedAt);
-    return { ...books, time: key.signedAt, hub: { epoch: key.epoch, keys: [key], revoked } };
+    return { ...books, time: key.signedAt, hub: { epoch: key.epoch, certified: [key], revoked } };
   }
-  const known = hub.keys.find((other) => equalBytes(other.address, key.address));
+  const known = hub.certified.find((other) => equalBytes(other.address, key.address));
   const now = seconds(Math.max(time, key.signedAt));
   // An older certificate of a known key, played again, takes nothing away.
   if (known !== undefined && known.signedAt > key.signedAt) return { ...books, time: now };
-  const keys = [...hub.keys.filter((other) => other !== known), key].sort((a, b) => a.until - b.until);
-  if (keys.length > HUB_KEYS_MAX) {
+  let certified = [...hub.certified.filter((other) => other !== known), key].sort(
+    (a, b) => a.until - b.until,
+  );
+  if (certified.length > HUB_KEYS_MAX) {
     // What has ended goes first; else what is farthest ahead, which will be shown again when its time comes.
-    if (keys[0]!.until < now) keys.shift();
-    else keys.pop();
+    certified = certified[0]!.until < now ? certified.slice(1) : certified.slice(0, -1);
   }
-  return { ...books, time: now, hub: { ...hub, keys } };
+  return { ...books, time: now, hub: { ...hub, certified } };
 }
 
 /** The books without a key that the root took back. */
 export function withoutHubKey<B extends TrustBooks>(books: B, gone: RevokedKey): B {
   const { hub, time } = books;
   if (isRevoked(hub, gone.address)) return books;
-  const keys = hub.keys.filter((key) => !equalBytes(key.address, gone.address));
+  const certified = hub.certified.filter((key) => !equalBytes(key.address, gone.address));
   const kept = hub.revoked.filter((key) => !forgettable(key, time));
   const revoked = [...kept, gone].sort((a, b) => a.at - b.at).slice(-REVOKED_KEYS_MAX);
-  return { ...books, hub: { ...hub, keys, revoked } };
+  return { ...books, hub: { ...hub, certified, revoked } };
 }
 
 /** What a certificate says of a key. */

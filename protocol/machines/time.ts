@@ -32,18 +32,17 @@ export function timeAtBoot(stored: Seconds, nowMs: number): DeviceTime {
   return { floor: stored, sinceMs: nowMs, hub: stored, hubMs: nowMs, basedUntilMs: -1 };
 }
 
-function after(start: Seconds, sinceMs: number, nowMs: number): Seconds {
-  const elapsedMs = nowMs - sinceMs;
-  if (!(elapsedMs >= 1000)) return start;
-  const now = start + (elapsedMs - (elapsedMs % 1000)) / 1000;
+/** Seconds now, by which leases and certificates are judged. */
+export function timeNow(time: Pick<DeviceTime, 'floor' | 'sinceMs'>, nowMs: number): Seconds {
+  const elapsedMs = nowMs - time.sinceMs;
+  if (!(elapsedMs >= 1000)) return time.floor;
+  const now = time.floor + (elapsedMs - (elapsedMs % 1000)) / 1000;
   return (now < UINT40_MAX ? now : UINT40_MAX) as Seconds;
 }
 
-/** Seconds now, by which leases and certificates are judged. */
-export const timeNow = (time: DeviceTime, nowMs: number): Seconds => after(time.floor, time.sinceMs, nowMs);
-
 /** Seconds by the hub alone, by which its keys are judged. */
-export const hubTime = (time: DeviceTime, nowMs: number): Seconds => after(time.hub, time.hubMs, nowMs);
+export const hubTime = ({ hub, hubMs }: DeviceTime, nowMs: number): Seconds =>
+  timeNow({ floor: hub, sinceMs: hubMs }, nowMs);
 
 /** Does anything since power-up vouch for the time, and recently enough? */
 export const isBased = (time: DeviceTime, nowMs: number): boolean => nowMs <= time.basedUntilMs;

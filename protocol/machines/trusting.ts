@@ -30,9 +30,8 @@ import {
 /** Milliseconds between two questions for the time. */
 const ASK_TIME_MS = 60_000;
 
-/** The part of a device's volatile state that this file keeps. */
-export interface Trusting {
-  readonly time: DeviceTime;
+/** What a device knows of its hub beside its books, forgotten at a power cut. */
+export interface Trust {
   /** A certified key whose time has not come, as far as the device knows. */
   readonly candidate: HubKey | undefined;
   /** It has a clock that kept running. */
@@ -42,15 +41,28 @@ export interface Trusting {
   readonly timeQuestions: number;
   /** The question for the time that has no answer yet. */
   readonly timeQuestion: { readonly nonce: Bytes16; readonly askedAtMs: number } | undefined;
+  /** A registration that is being signed. */
+  readonly registering: { readonly digest: Bytes32; readonly counter: number } | undefined;
 }
 
-export const TRUSTING_AFTER_POWER_UP: Omit<Trusting, 'time'> = {
+/** The part of a device's volatile state that this file keeps. Few fields, as each change copies all of them. */
+export interface Trusting {
+  readonly time: DeviceTime;
+  readonly trust: Trust;
+}
+
+export const TRUST_AFTER_POWER_UP: Trust = {
   candidate: undefined,
   hasClock: false,
   seed: undefined,
   timeQuestions: 0,
   timeQuestion: undefined,
+  registering: undefined,
 };
+
+/** Changes what is known of the hub. */
+export const setTrust = (turn: TrustingTurn, change: Partial<Trust>): void =>
+  turn.set({ trust: { ...turn.volatile.trust, ...change } });
 
 type TrustRecord =
   | ({ readonly type: 'hubKey' } & HubKey)
@@ -72,8 +84,8 @@ export interface TrustingTurn {
 
 /** Every key that may have signed: those that are stored, and one whose time may just have come. */
 export function hubKeys({ books, volatile }: TrustingTurn): readonly HubKey[] {
-  const { candidate } = volatile;
-  return candidate === undefined ? books.hub.keys : [...books.hub.keys, candidate];
+  const { candidate } = volatile.trust;
+  return candidate === undefined ? books.hub.certified : [...books.hub.certified, candidate];
 }
 
 /** Did a key of the hub that is in its window now, by the hub's own time, sign this? Acknowledgements and the like. */
@@ -104,7 +116,7 @@ export function onHubKey(turn: TrustingTurn, message: MessageOf<'hubKey'>): bool
     return false;
   }
   const same = (key: HubKey): boolean => equalBytes(key.address, address) && key.signedAt >= signedAt;
-  if (epoch === hub.epoch && hub.keys.some(same)) return false;
+  if (epoch === hub.epoch && hub.certified.some(same)) return false;
   if (!turn.context.signing.signedBy('HubKey', message, signature, turn.settings.hub.root)) {
     notOurs(turn);
     return false;
@@ -114,7 +126,8 @@ export function onHubKey(turn: TrustingTurn, message: MessageOf<'hubKey'>): bool
     // The root's word on time, backwards too.
     turn.persist({ type: 'hubKey', ...key });
     const time = { floor: signedAt, sinceMs: turn.nowMs, hub: signedAt, hubMs: turn.nowMs, basedUntilMs: -1 };
-    turn.set({ time, candidate: undefined, timeQuestion: undefined });
+    turn.set({ time });
+    setTrust(turn, { candidate: undefined, timeQuestion: undefined });
     askTime(turn);
     return true;
   }
@@ -123,7 +136,7 @@ export function onHubKey(turn: TrustingTurn, message: MessageOf<'hubKey'>): bool
   if (until < hubTime(time, turn.nowMs)) return false;
   if (from <= hubTime(time, turn.nowMs)) turn.persist({ type: 'hubKey', ...key });
   // Not stored before its time has come: certificates made ahead could fill the table.
-  else turn.set({ candidate: key });
+  else setTrust(turn, { candidate: key });
   return false;
 }
 
@@ -139,8 +152,9 @@ export function onHubKeyRevoked(
     return undefined;
   }
   turn.persist({ type: 'hubKeyRevoked', address, at });
-  const { candidate } = turn.volatile;
-  if (candidate !== undefined && equalBytes(candidate.address, address)) turn.set({ candidate: undefined });
+  const { candidate } = turn.volatile.trust;
+  if (candidate !== undefined && equalBytes(candidate.address, address))
+    setTrust(turn, { candidate: undefined });
   return { address, at };
 }
 
@@ -156,15 +170,13 @@ export function takeTime(turn: TrustingTurn, message: MessageOf<'beacon'>): bool
     notOurs(turn);
     return false;
   }
-  const { candidate, timeQuestion } = turn.volatile;
+  const { candidate, timeQuestion } = turn.volatile.trust;
   const answers = timeQuestion !== undefined && equalBytes(timeQuestion.nonce, nonce);
-  turn.set({
-    time: timeFromHub(turn.volatile.time, at, answers, turn.settings.timing, turn.nowMs),
-    ...(answers && { timeQuestion: undefined }),
-  });
+  turn.set({ time: timeFromHub(turn.volatile.time, at, answers, turn.settings.timing, turn.nowMs) });
+  if (answers) setTrust(turn, { timeQuestion: undefined });
   if (key === candidate) {
     turn.persist({ type: 'hubKey', ...key });
-    turn.set({ candidate: undefined });
+    setTrust(turn, { candidate: undefined });
   }
   if (at >= turn.books.time + TIME_STORE_SECONDS) turn.persist({ type: 'time', at });
   return true;
@@ -175,26 +187,27 @@ export function takeTime(turn: TrustingTurn, message: MessageOf<'beacon'>): bool
  * or the answer to the first could be played again for a basis that wore out.
  */
 export function askTime(turn: TrustingTurn): void {
-  const { seed, hubConnected, timeQuestions } = turn.volatile;
-  if (seed === undefined || !hubConnected) return;
+  const { seed, timeQuestions } = turn.volatile.trust;
+  if (seed === undefined || !turn.volatile.hubConnected) return;
   const { suite } = turn.context.signing;
   const nonce = suite.keccak256(concatBytes(seed, uintBytes(timeQuestions, 6))).slice(0, 16);
-  turn.set({ timeQuestions: timeQuestions + 1, timeQuestion: { nonce, askedAtMs: turn.nowMs } });
+  setTrust(turn, { timeQuestions: timeQuestions + 1, timeQuestion: { nonce, askedAtMs: turn.nowMs } });
   turn.upload({ type: 'timeQuestion', nonce });
 }
 
 /** When the next question for the time is due, in the device's milliseconds; undefined: never, as things stand. */
 function timeQuestionDue(
-  { time, seed, hubConnected, timeQuestion }: TrustingTurn['volatile'],
+  { time, trust, hubConnected }: TrustingTurn['volatile'],
   timing: Timing,
 ): number | undefined {
+  const { seed, timeQuestion } = trust;
   if (!hubConnected || seed === undefined) return undefined;
   return timeQuestion === undefined ? basisFrom(time, timing) : timeQuestion.askedAtMs + ASK_TIME_MS;
 }
 
 /** When the device's clock has something to do about the time: read the own clock, or ask the hub. */
 export function timeDue(volatile: TrustingTurn['volatile'], timing: Timing): number | undefined {
-  const reading = volatile.hasClock ? basisFrom(volatile.time, timing) : undefined;
+  const reading = volatile.trust.hasClock ? basisFrom(volatile.time, timing) : undefined;
   return earlier(reading, timeQuestionDue(volatile, timing));
 }
 
@@ -203,7 +216,8 @@ export function startTime(
   turn: TrustingTurn,
   { realTime, seed }: { readonly realTime?: Seconds; readonly seed?: Bytes32 },
 ): void {
-  turn.set({ time: timeAtBoot(turn.books.time, turn.nowMs), seed, hasClock: realTime !== undefined });
+  turn.set({ time: timeAtBoot(turn.books.time, turn.nowMs) });
+  setTrust(turn, { seed, hasClock: realTime !== undefined });
   takeClock(turn, realTime);
 }
 

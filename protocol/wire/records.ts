@@ -130,9 +130,8 @@ export function recordTable<const T extends Record<string, Variant>>(table: T): 
 function olderJournal(version: number): SundialError {
   return new SundialError('journal_older', `the journal is of version ${version}`, {
     severity: 'device',
-    remedy:
-      'Run the version that wrote it until the hub has acknowledged everything, then provision the device anew.',
-    facts: { version, oldest: OLDEST_VERSION },
+    remedy: 'Run the firmware that wrote it until its outbox is empty, then provision the device anew.',
+    facts: { version },
   });
 }
 

@@ -51,6 +51,8 @@ import { Trace } from '../stage/world/trace.ts';
 import { DAY, HOUR, MINUTE, SECOND, START_SECONDS, World } from '../stage/world/world.ts';
 
 /** Entries that the simulated hub has room for: a city of 10,000 makes some two million a day. */
+/** Hours that a key of the hub is certified where a scenario says nothing: as long as the root may. */
+const HUB_KEY_HOURS = 720;
 const HUB_INDEXED_MAX = 16_000_000;
 
 /** Violations after which a run ends: the first one is what matters. */
@@ -142,7 +144,7 @@ export class Simulation implements Run {
       suite,
       this.random,
       this.signing,
-      scenario.hubKeyHours,
+      scenario.hubKeyHours ?? HUB_KEY_HOURS,
       // Whoever looks at what comes after the end still finds a key.
       (fullMs + drainMsOf(scenario)) / SECOND + 30 * 86_400,
     );

@@ -217,8 +217,8 @@ export const scenarioSchema = z.strictObject({
     .int()
     .min(1)
     .max(720)
-    .default(720)
-    .describe('hours that a day-to-day key of the hub is certified; the next one begins after two thirds'),
+    .optional()
+    .describe('hours that a day-to-day key of the hub is certified; the next begins after two thirds (720)'),
   beaconMinutes: z.int().min(1).max(1440).describe("minutes between the hub's beacons"),
   batchMinutes: z.int().min(1).max(1440).describe('minutes between settlements'),
   outboxMax: outboxMax.describe('entries that a terminal keeps for the hub'),

@@ -1,4 +1,5 @@
 /** The tables of READMEs that are printed from the code. */
+import { REFUSAL_MEANINGS } from '../../protocol/refusal-meanings.ts';
 import { REFUSALS } from '../../protocol/refusals.ts';
 import { STRUCTS, type StructName, typeString } from '../../protocol/signing/structs.ts';
 import { filled, row } from './markers.ts';
@@ -26,7 +27,7 @@ function refusals(): string {
   return [
     row('number', 'name', 'meaning'),
     '|---|---|---|',
-    ...REFUSALS.map(([name, number, meaning]) => row(number, `\`${name}\``, meaning)),
+    ...REFUSALS.map(([name, number]) => row(number, `\`${name}\``, REFUSAL_MEANINGS[name])),
   ].join('\n');
 }
 

@@ -242,6 +242,7 @@ test('the hub’s figures are the ones that its README and its devices count on'
     nonceGapBlocks: 10,
     registryLogBytesMin: 1_048_576,
     pageEntriesMax: 1_000,
+    keyWarningSeconds: 432_000,
   });
   // Half of the heap for the index, an eighth of the index kept for what leases bring, a warning at three quarters.
   assert.is(limits.indexedMaxFor(2 * 1_280 * 1_000 + 1), 1_000);

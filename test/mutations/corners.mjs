@@ -125,7 +125,7 @@ export const CORNER_MUTATIONS = [
     ';',
     'protocol/terminal-corners',
   ],
-  ['a membership never ends', ACCEPT, ' && now <= member.expiresAt);', ');', 'protocol/terminal-corners'],
+  ['a membership never ends', ACCEPT, ' && now <= member.expiresAt;', ');', 'protocol/terminal-corners'],
   [
     'a tick that is too dear is taken',
     ACCEPT,

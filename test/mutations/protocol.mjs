@@ -298,7 +298,7 @@ export const MUTATIONS = [
     'false',
     'protocol/edges',
   ],
-  ['an expired lease is accepted', ACCEPT, 'now > until', 'false', 'protocol/acceptance'],
+  ['an expired lease is accepted', ACCEPT, 'now > held.until', 'false', 'protocol/acceptance'],
   [
     'a revoked channel is accepted',
     ACCEPT,
@@ -306,13 +306,7 @@ export const MUTATIONS = [
     'false',
     'protocol/acceptance',
   ],
-  [
-    'the cap of a channel is ignored',
-    ACCEPT,
-    'ofChannel > channelCap(turn, lease)',
-    'false',
-    'protocol/acceptance',
-  ],
+  ['the cap of a channel is ignored', ACCEPT, 'ofChannel > held.cap', 'false', 'protocol/acceptance'],
   [
     'any hub key signs leases',
     ANSWER,
@@ -486,8 +480,8 @@ export const MUTATIONS = [
   [
     'a new epoch keeps the keys of the one before',
     KEYS,
-    'hub: { epoch: key.epoch, keys: [key], revoked }',
-    'hub: { epoch: key.epoch, keys: [...hub.keys, key], revoked }',
+    'hub: { epoch: key.epoch, certified: [key], revoked }',
+    'hub: { epoch: key.epoch, certified: [...hub.certified, key], revoked }',
     'protocol/hub-keys',
   ],
   [
@@ -514,8 +508,8 @@ export const MUTATIONS = [
   [
     'a full table drops whatever ends first',
     KEYS,
-    'if (keys[0]!.until < now) keys.shift();',
-    'if (true) keys.shift();',
+    'certified = certified[0]!.until < now ? certified.slice(1) : certified.slice(0, -1);',
+    'certified = certified.slice(1);',
     'protocol/hub-keys',
   ],
   [

@@ -44,7 +44,7 @@ function both(name: string, story: (device: Device) => Promise<void>): void {
 
 const tell = (device: Device, message: Message): Promise<void> => device.on({ type: 'hubMessage', message });
 const knows = (device: Device, address: Uint8Array): boolean =>
-  device.state.books.hub.keys.some((key) => equalBytes(key.address, address));
+  device.state.books.hub.certified.some((key) => equalBytes(key.address, address));
 const next = keys.nextHub.address;
 
 async function revocation(address: Uint8Array, at: Seconds, by = keys.root): Promise<Message> {
@@ -83,10 +83,10 @@ both('a key whose time has not come is kept in RAM, and stored with its first be
   const from = later(24 * 5);
   await tell(device, await certificate(next, from, { signedAt: START }));
   assert.is(knows(device, next), false);
-  assert.ok(equalBytes(device.state.volatile.candidate!.address, next));
+  assert.ok(equalBytes(device.state.volatile.trust.candidate!.address, next));
   await tell(device, await beacon(from, secret(0), keys.nextHub as never));
   assert.is(knows(device, next), true);
-  assert.is(device.state.volatile.candidate, undefined);
+  assert.is(device.state.volatile.trust.candidate, undefined);
   assert.is(device.state.books.time, from);
 });
 
@@ -129,7 +129,7 @@ both('a revoked key is gone at once and no certificate brings it back', async (d
   await tell(device, word);
   await tell(device, await certificate(next, later(1), { signedAt: START }));
   assert.is(knows(device, next), false);
-  assert.is(device.state.volatile.candidate, undefined);
+  assert.is(device.state.volatile.trust.candidate, undefined);
   await tell(device, await beacon(later(1), secret(0), keys.nextHub as never));
   assert.ok(device.state.books.time < later(1));
 });
@@ -138,7 +138,7 @@ both('a revocation reaches a key that is known from RAM only', async (device) =>
   await tell(device, await beacon(START));
   await tell(device, await certificate(next, later(24), { signedAt: START }));
   await tell(device, await revocation(next, START));
-  assert.is(device.state.volatile.candidate, undefined);
+  assert.is(device.state.volatile.trust.candidate, undefined);
 });
 
 both('a full table drops what has ended first, then what is farthest ahead', async (device) => {
@@ -146,16 +146,16 @@ both('a full table drops what has ended first, then what is farthest ahead', asy
   await tell(device, await beacon(later(24 * 40)));
   for (let n = 1; n < HUB_KEYS_MAX; n++)
     await tell(device, await certificate(named(n), later(24 * (40 - n))));
-  assert.is(device.state.books.hub.keys.length, HUB_KEYS_MAX);
+  assert.is(device.state.books.hub.certified.length, HUB_KEYS_MAX);
   // The factory's key of the bench never ends; of the others the one that ends last would be the newest.
   await tell(device, await certificate(named(9), later(24 * 40), { until: later(24 * 41) }));
-  assert.is(device.state.books.hub.keys.length, HUB_KEYS_MAX);
+  assert.is(device.state.books.hub.certified.length, HUB_KEYS_MAX);
   assert.is(knows(device, named(9)), true, 'it ends before all others');
   assert.is(knows(device, keys.hub.address), false, 'the one that ends last went');
   await tell(device, await beacon(later(24 * 42), secret(0), { ...keys.stranger } as never));
   const { hub, time } = device.state.books;
   assert.is(time, later(24 * 40));
-  assert.is(hub.keys.length, HUB_KEYS_MAX);
+  assert.is(hub.certified.length, HUB_KEYS_MAX);
 });
 
 both('a higher epoch sets time to its signing, also back, ends all keys, and counts once', async (device) => {

@@ -4,6 +4,7 @@
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { REFUSAL_MEANINGS } from '../../protocol/refusal-meanings.ts';
 import { firstRefusal, REFUSALS, refusalName, refusalNumber } from '../../protocol/refusals.ts';
 
 /** Numbers go over the wire: a device in the field knows each by what it was when that device was made. */
@@ -82,7 +83,8 @@ test('every refusal keeps its number', () => {
 test('every refusal has a name and a number of its own that fits one byte, and a reason', () => {
   assert.is(new Set(REFUSALS.map(([name]) => name)).size, REFUSALS.length);
   assert.is(new Set(REFUSALS.map(([, number]) => number)).size, REFUSALS.length);
-  for (const [name, number, reason] of REFUSALS) {
+  for (const [name, number] of REFUSALS) {
+    const reason = REFUSAL_MEANINGS[name];
     assert.ok(Number.isInteger(number) && number > 0 && number < 256, name);
     assert.ok(reason.length > 10, name);
     assert.is(refusalName(refusalNumber(name)), name);

@@ -79,7 +79,7 @@ const hubTrust = () => {
     signedAt: one<never>(),
   });
   const revoked = () => ({ address: bytes(20), at: one<never>() });
-  return { epoch, keys: [key(), key()], revoked: [revoked(), revoked()] };
+  return { epoch, certified: [key(), key()], revoked: [revoked(), revoked()] };
 };
 
 const payer: Filled<PayerBooks> = {

@@ -463,7 +463,7 @@ export function snapshot(books: PayerBooks): PayerRecord[] {
   if (books.channel !== undefined) records.push({ type: 'channelOpened', channel: books.channel });
   const { seq, spent, time, counter, hub } = books;
   records.push({ type: 'head', seq, spent, time, counter, epoch: hub.epoch });
-  for (const key of hub.keys) records.push({ ...key, type: 'hubKey' });
+  for (const key of hub.certified) records.push({ ...key, type: 'hubKey' });
   for (const key of hub.revoked) records.push({ ...key, type: 'hubKeyRevoked' });
   if (books.lease !== undefined) records.push(books.lease);
   for (const certificate of books.certificates) records.push({ ...certificate, type: 'certificate' });

@@ -8,7 +8,7 @@ import { unreachable } from '../../errors.ts';
 import { SYNC_RETRY_MS } from '../../limits.ts';
 import type { Context, DeviceEvent, Step } from '../effects.ts';
 import { timeAtBoot } from '../time.ts';
-import { onClockTime, startTime, TRUSTING_AFTER_POWER_UP } from '../trusting.ts';
+import { onClockTime, startTime, TRUST_AFTER_POWER_UP } from '../trusting.ts';
 import { onTapMessage, sendHello } from './answers.ts';
 import type { PayerBooks, PayerRecord } from './books.ts';
 import { onVoucherSigned, resendWaiting } from './pay.ts';
@@ -36,7 +36,7 @@ export const RESEND_MS = 3000;
 const AFTER_POWER_UP: PayerVolatile = {
   frozen: false,
   time: timeAtBoot(0 as never, 0),
-  ...TRUSTING_AFTER_POWER_UP,
+  trust: TRUST_AFTER_POWER_UP,
   linkUp: false,
   hubConnected: false,
   peer: undefined,
@@ -48,7 +48,6 @@ const AFTER_POWER_UP: PayerVolatile = {
   answered: 0,
   stopWanted: false,
   lastRequest: undefined,
-  registering: undefined,
   leaseRequest: undefined,
   sentAtMs: 0,
   uploadedAtMs: 0,
@@ -92,7 +91,8 @@ function dispatch(turn: PayerTurn, event: PayerEvent): void {
     case 'garbage':
       return turn.notify({ type: 'refused', code: event.code, by: 'us' });
     case 'signed': {
-      const { leaseRequest, registering } = turn.volatile;
+      const { leaseRequest, trust } = turn.volatile;
+      const { registering } = trust;
       if (registering !== undefined && equalBytes(registering.digest, event.digest))
         return onRegisterSigned(turn, event.signature);
       if (leaseRequest !== undefined && equalBytes(leaseRequest.digest, event.digest))

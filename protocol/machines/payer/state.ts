@@ -60,8 +60,6 @@ export interface PayerVolatile extends Trusting {
   readonly stopWanted: boolean;
   /** Hash of the request that was paid last, so that a repeated request is not paid again. */
   readonly lastRequest: Bytes32 | undefined;
-  /** A registration that is being signed. */
-  readonly registering: { readonly digest: Bytes32; readonly counter: number } | undefined;
   /** LeaseRequest that is being signed. */
   readonly leaseRequest:
     | { readonly digest: Bytes32; readonly message: MessageOf<'leaseRequest'> }

@@ -4,8 +4,8 @@ import { refusalName } from '../../refusals.ts';
 import { SCOPE_ANY } from '../../vouchers.ts';
 import { encodeMessage, type Message, type MessageOf, ROLES } from '../../wire/messages.ts';
 import { collectedMessage } from '../collected.ts';
-import { nextCounter, registerDigest } from '../registering.ts';
-import { askTime, onHubKey, onHubKeyRevoked, takeTime } from '../trusting.ts';
+import { registerDigest } from '../registering.ts';
+import { askTime, onHubKey, onHubKeyRevoked, setTrust, takeTime } from '../trusting.ts';
 import { entryOf, onUnknown, onAcknowledgement, onCredit, takeLease } from './answers.ts';
 import { type PayerTurn, terminalOf } from './state.ts';
 
@@ -22,19 +22,20 @@ export function onHubConnected(turn: PayerTurn): void {
 
 /** The counter is stored before it is signed: no other registration ever has it. */
 function register(turn: PayerTurn): void {
-  const counter = nextCounter(turn.books.counter);
+  // Past 2^32 of them, one a second for 136 years, it can't be stored any more.
+  const counter = turn.books.counter + 1;
   turn.persist({ type: 'registering', counter });
   const digest = registerDigest(turn.context, turn.settings.hub, counter);
-  turn.set({ registering: { digest, counter } });
+  setTrust(turn, { registering: { digest, counter } });
   turn.sign(digest);
 }
 
 /** The key answered: the hub is told who is there. */
 export function onRegisterSigned(turn: PayerTurn, signature: Uint8Array): void {
-  const { counter } = turn.volatile.registering!;
+  const { counter } = turn.volatile.trust.registering!;
   const { channel } = turn.books;
   const { key, role, entropyCertified } = turn.settings;
-  turn.set({ registering: undefined });
+  setTrust(turn, { registering: undefined });
   turn.upload({
     type: 'register',
     device: turn.context.self,

@@ -13,7 +13,7 @@ import { timeNow } from '../time.ts';
 import { numbersRefusal } from '../collected.ts';
 import { type LaneStream, type TerminalLane, voidsWaiting } from './books.ts';
 import { mayGetTick } from './room.ts';
-import type { HeldLease, TerminalTurn } from './state.ts';
+import type { HeldLease, TerminalSettings, TerminalTurn } from './state.ts';
 
 type Lease = MessageOf<'lease'>;
 
@@ -31,20 +31,19 @@ export interface Candidate {
  * Offline acceptance ends with the lease; the clock may be off by clockError at its beginning. Before a tick (`begun`) that
  * needs no second look: time only grows.
  */
-function leaseRefusal(
-  turn: TerminalTurn,
-  { lease, until, isWide }: HeldLease,
-  begun: boolean,
-): RefusalName | undefined {
-  const member = turn.books.member;
+function leaseRefusal(turn: TerminalTurn, held: HeldLease, begun: boolean): RefusalName | undefined {
   const now = timeNow(turn.volatile.time, turn.nowMs);
-  // Taken only where the merchant chose to: nothing covers it.
-  const inScope = isWide
-    ? turn.settings.wideMax !== undefined
-    : member !== undefined && equalBytes(lease.scope, member.scope) && now <= member.expiresAt;
-  if (!inScope) return 'lease_scope';
+  const lease = held.lease;
+  // One for any terminal is taken only where the merchant chose to: nothing covers it.
+  if (held.isWide) {
+    if (turn.settings.wideMax === undefined) return 'lease_scope';
+  } else {
+    const member = turn.books.member;
+    const inScope = member !== undefined && equalBytes(lease.scope, member.scope) && now <= member.expiresAt;
+    if (!inScope) return 'lease_scope';
+  }
   if (!begun && lease.issuedAt > now + turn.settings.timing.clockError) return 'lease_future';
-  if (now > until) return 'lease_expired';
+  if (now > held.until) return 'lease_expired';
   return turn.books.revoked.includes(lease.channel) ? 'revoked' : undefined;
 }
 
@@ -80,16 +79,15 @@ const overflows = (voucher: Voucher): boolean =>
   voucher.kind === 'stream' && spentWith(voucher, voucher.ticks) > UINT48_MAX;
 
 /** What a channel may owe at this terminal until the hub acknowledges; a new lease does not reset it. */
-export function channelCap(turn: TerminalTurn, lease: Lease): number {
+export function channelCap({ capChannel }: TerminalSettings, lease: Lease): number {
   // A hub may set no limit: the product may then be above any amount, but is still a safe integer.
-  const own = turn.settings.capChannel ?? lease.tapLimit * CHANNEL_CAP_TAPS;
-  return own < lease.cap ? own : lease.cap;
+  return Math.min(lease.cap, capChannel ?? lease.tapLimit * CHANNEL_CAP_TAPS);
 }
 
 function capRefusal(
   turn: TerminalTurn,
   channel: ChannelId,
-  { lease, isWide }: HeldLease,
+  held: HeldLease,
   more: Amount,
 ): RefusalName | undefined {
   const outbox = turn.books.outbox;
@@ -101,9 +99,9 @@ function capRefusal(
     ofAll += entry.exposure;
     if (entry.channel === channel) ofChannel += entry.exposure;
   }
-  if (ofChannel > channelCap(turn, lease)) return 'cap_channel';
+  if (ofChannel > held.cap) return 'cap_channel';
   if (ofAll > turn.settings.capTotal) return 'cap_total';
-  return isWide && ofAll > (turn.settings.wideMax ?? 0) ? 'cap_uncovered' : undefined;
+  return held.isWide && ofAll > (turn.settings.wideMax ?? 0) ? 'cap_uncovered' : undefined;
 }
 
 /** What the lane alone says against a voucher. */
@@ -180,7 +178,8 @@ export function nextTickRefusal(
   if (held === undefined) return 'lease_missing';
   const lease = held.lease;
   const voucher = stream.voucher;
-  if (!turn.based) return 'no_time_basis';
+  // As `turn.based`, without two calls: this runs on a chip before every tick.
+  if (turn.nowMs > turn.volatile.time.basedUntilMs) return 'no_time_basis';
   const ofLease = leaseRefusal(turn, held, true);
   if (ofLease !== undefined) return ofLease;
   if (voucher.spent + voucher.tickValue * (stream.k + 1) > lease.spendLimit)

@@ -9,7 +9,7 @@ import { requestHash, type Request, SCOPE_ANY, type Voucher, voucherDigest } fro
 import { type MessageOf, NEED } from '../../wire/messages.ts';
 import { hubKeyOf, leaseEnd } from '../hub-keys.ts';
 import { hubKeys } from '../trusting.ts';
-import { acceptanceRefusal, type Candidate, voidRefusal } from './acceptance.ts';
+import { acceptanceRefusal, type Candidate, channelCap, voidRefusal } from './acceptance.ts';
 import type { TerminalLane } from './books.ts';
 import { type Place, placeOfVoucher } from './place.ts';
 import { LEASES_MAX, type TapVoucherMessage, type TerminalTurn } from './state.ts';
@@ -192,7 +192,8 @@ export function onLease(turn: TerminalTurn, lease: MessageOf<'lease'>): void {
       return turn.refuse('lease_mismatch');
     const until = leaseEnd(key, lease.expiresAt, turn.settings.timing.leaseLifetime);
     const isWide = equalBytes(lease.scope, SCOPE_ANY);
-    const held = { lease, digest, signer: key.address, until, isWide };
+    const cap = channelCap(turn.settings, lease);
+    const held = { lease, digest, signer: key.address, until, isWide, cap };
     turn.set({ leases: [...leases, held].slice(-LEASES_MAX) });
   }
   judgeStashed(turn);

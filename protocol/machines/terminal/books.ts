@@ -531,7 +531,7 @@ export function snapshot(books: TerminalBooks): TerminalRecord[] {
       epoch: books.hub.epoch,
     },
   ];
-  for (const key of books.hub.keys) records.push({ ...key, type: 'hubKey' });
+  for (const key of books.hub.certified) records.push({ ...key, type: 'hubKey' });
   for (const key of books.hub.revoked) records.push({ ...key, type: 'hubKeyRevoked' });
   if (books.member !== undefined) records.push({ ...books.member, type: 'member' });
   if (books.revokedAt > 0) records.push({ type: 'revoked', at: books.revokedAt, channels: books.revoked });

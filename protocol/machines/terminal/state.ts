@@ -103,6 +103,8 @@ export interface HeldLease {
   readonly until: Seconds;
   /** It is for any terminal. */
   readonly isWide: boolean;
+  /** What the channel may owe here under it: computed once, not before every tick. */
+  readonly cap: number;
 }
 
 /** Forgotten at a power cut; nothing here is needed to keep a promise. */
@@ -133,8 +135,6 @@ export interface TerminalVolatile extends Trusting {
   }[];
   /** The hub said that it doesn't know this terminal: it registers again before the next upload. */
   readonly forgotten: boolean;
-  /** A registration that is being signed. */
-  readonly registering: { readonly digest: Bytes32; readonly counter: number } | undefined;
   /** A Synced statement that is being signed, and the time of the last one on this connection. */
   readonly syncing: { readonly digest: Bytes32; readonly at: Seconds } | undefined;
   readonly syncedAt: Seconds;

@@ -6,8 +6,8 @@ import { refusalName } from '../../refusals.ts';
 import { tickEntry } from '../../vouchers.ts';
 import { encodeMessage, type Message, type MessageOf, ROLES } from '../../wire/messages.ts';
 import { collectedMessage } from '../collected.ts';
-import { nextCounter, registerDigest } from '../registering.ts';
-import { askTime, notOurs, onHubKey, onHubKeyRevoked, signedNow, takeTime } from '../trusting.ts';
+import { registerDigest } from '../registering.ts';
+import { askTime, notOurs, onHubKey, onHubKeyRevoked, setTrust, signedNow, takeTime } from '../trusting.ts';
 import { judgeStashed } from './answer.ts';
 import type { OutboxEntry } from './books.ts';
 import type { TerminalTurn } from './state.ts';
@@ -23,19 +23,20 @@ export function onHubConnected(turn: TerminalTurn): void {
 
 /** The counter is stored before it is signed: no other registration ever has it. */
 function register(turn: TerminalTurn): void {
-  const counter = nextCounter(turn.books.counter);
+  // Past 2^32 of them, one a second for 136 years, it can't be stored any more.
+  const counter = turn.books.counter + 1;
   turn.set({ forgotten: false });
   turn.persist({ type: 'registering', counter });
   const digest = registerDigest(turn.context, turn.settings.hub, counter, turn.settings.payee);
-  turn.set({ registering: { digest, counter } });
+  setTrust(turn, { registering: { digest, counter } });
   turn.sign(digest);
 }
 
 /** The key answered: the hub is told who is there, and for which payee. */
 export function onRegisterSigned(turn: TerminalTurn, signature: Signature): void {
-  const { counter } = turn.volatile.registering!;
+  const { counter } = turn.volatile.trust.registering!;
   const { payee, certificate, role, entropyCertified } = turn.settings;
-  turn.set({ registering: undefined });
+  setTrust(turn, { registering: undefined });
   turn.upload({
     type: 'register',
     device: turn.context.self,

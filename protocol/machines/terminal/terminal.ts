@@ -10,7 +10,7 @@ import { refusalName } from '../../refusals.ts';
 import type { Message } from '../../wire/messages.ts';
 import type { Context, DeviceEvent, Step } from '../effects.ts';
 import { timeAtBoot } from '../time.ts';
-import { onClockTime, startTime, TRUSTING_AFTER_POWER_UP } from '../trusting.ts';
+import { onClockTime, startTime, TRUST_AFTER_POWER_UP } from '../trusting.ts';
 import { onAnswerSigned, onLease, onVoucher } from './answer.ts';
 import type { TerminalBooks, TerminalRecord } from './books.ts';
 import {
@@ -75,8 +75,7 @@ const AFTER_POWER_UP: TerminalVolatile = {
   asked: undefined,
   unknown: undefined,
   uploadedTicks: [],
-  ...TRUSTING_AFTER_POWER_UP,
-  registering: undefined,
+  trust: TRUST_AFTER_POWER_UP,
   forgotten: false,
   syncing: undefined,
   syncedAt: 0 as never,
@@ -146,7 +145,8 @@ function onTapMessage(turn: TerminalTurn, message: Message): void {
 }
 
 function onSigned(turn: TerminalTurn, digest: Uint8Array, signature: Uint8Array): void {
-  const { pending, pendingCredit, syncing, registering } = turn.volatile;
+  const { pending, pendingCredit, syncing, trust } = turn.volatile;
+  const { registering } = trust;
   if (pending !== undefined && equalBytes(pending.signing, digest)) onAnswerSigned(turn, signature);
   else if (pendingCredit !== undefined && equalBytes(pendingCredit.entry, digest))
     onCreditSigned(turn, digest, signature);

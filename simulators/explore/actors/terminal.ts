@@ -9,6 +9,7 @@ import {
   type TerminalBooks,
   type TerminalRecord,
 } from '../../../protocol/machines/terminal/books.ts';
+import { channelCap } from '../../../protocol/machines/terminal/acceptance.ts';
 import type { TerminalSettings, TerminalState } from '../../../protocol/machines/terminal/state.ts';
 import {
   terminalAfterPowerUp,
@@ -110,6 +111,7 @@ export function terminalTable(
           signer: scene.hub,
           until: scene.lease.expiresAt,
           isWide: true,
+          cap: channelCap(settings, scene.lease),
         },
       ],
     },
@@ -157,7 +159,6 @@ export function terminalTable(
         asked: undefined,
         hubConnected: false,
         uploadedTicks: [],
-        registering: undefined,
         uploadedAtMs: 0,
         inFlight: 0,
         uploadFrom: 0,

@@ -131,8 +131,10 @@ export const WHOLE: readonly L2Case[] = [
   },
   {
     name: 'a hub with the address of no vault says that it is ready',
-    run: (ground) =>
-      onHub(ground, {}, { vault: `0x${'12'.repeat(20)}` }, (hub) => troubled(hub, /^chain: chain_mismatch/)),
+    run: (ground) => {
+      ground.road.tell((method) => (method === 'eth_getCode' ? { result: '0x' } : undefined));
+      return onHub(ground, {}, {}, (hub) => troubled(hub, /^chain: chain_mismatch/));
+    },
   },
   {
     name: 'a node that never answers goes unnoticed, and holds up the end',
