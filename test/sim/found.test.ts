@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { EMPTY_TERMINAL } from '../../protocol/machines/terminal/books.ts';
+import { applyRecord, EMPTY_TERMINAL, type TerminalRecord } from '../../protocol/machines/terminal/books.ts';
 import type { TerminalSettings } from '../../protocol/machines/terminal/state.ts';
 import { terminalAfterPowerUp, terminalStep } from '../../protocol/machines/terminal/terminal.ts';
 import { makeSigning } from '../../protocol/signing/digests.ts';
@@ -18,13 +18,8 @@ test('a terminal goes on uploading after acknowledgements that come when its out
   const hub = suite.key(new Uint8Array(32).fill(1));
   const self = suite.key(new Uint8Array(32).fill(2)).address;
   const settings = { outboxMax: 8, lanesMax: 8, capTotal: 1, payee: self } as unknown as TerminalSettings;
-  const books = {
-    ...EMPTY_TERMINAL,
-    hub: {
-      ...EMPTY_TERMINAL.hub,
-      keys: [{ address: hub.address, from: 0, until: 2_000_000_000, epoch: 0, signedAt: 0 } as never],
-    },
-  };
+  const certified = { address: hub.address, from: 0, until: 2_000_000_000, epoch: 0, signedAt: 0 };
+  const books = applyRecord(EMPTY_TERMINAL, { type: 'hubKey', ...certified } as TerminalRecord);
   const entry = new Uint8Array(32).fill(7);
   const start = terminalAfterPowerUp(books);
   const uploadedTicks = [{ stream: new Uint8Array(32).fill(3), k: 1, entry }];
