@@ -8,7 +8,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { Aedes } from 'aedes';
 import { SundialError } from '../../protocol/errors.ts';
 import { SYNC_MESSAGE_BYTES_MAX } from '../../protocol/limits.ts';
-import { deviceTopics, hubTopics } from '../../protocol/wire/topics.ts';
+import { deviceTopics, hubTopics, isDeviceName } from '../../protocol/wire/topics.ts';
 import { causeText } from '../errors.ts';
 import { brokerClientsMax } from '../limits.ts';
 import { guardPackets } from './packet-guard.ts';
@@ -53,7 +53,10 @@ export async function startBroker(options: {
     authenticate: (client, username, password, done) => {
       const isHub = username === credentials.username && password?.toString() === credentials.password;
       if (isHub) hubClients.add(client);
-      done(null, isHub || username !== credentials.username);
+      // A client's name becomes a part of its topics: a wildcard there would be everybody's.
+      const named = isHub || isDeviceName(client.id);
+      if (!named) refused.notAllowed += 1;
+      done(null, isHub || (named && username !== credentials.username));
     },
     authorizePublish: (client, packet, done) => {
       if (client !== null && !hubClients.has(client)) {

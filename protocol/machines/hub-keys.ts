@@ -100,7 +100,8 @@ export function withHubKey<B extends TrustBooks>(books: B, key: HubKey): B {
   const { hub, time } = books;
   if (key.epoch < hub.epoch || isRevoked(hub, key.address)) return books;
   if (key.epoch > hub.epoch) {
-    const revoked = hub.revoked.filter(({ at }) => at >= key.signedAt);
+    // A key of this very epoch may have been taken back before this certificate was made.
+    const revoked = hub.revoked.filter((gone) => !forgettable(gone, key.signedAt));
     return { ...books, time: key.signedAt, hub: { epoch: key.epoch, certified: [key], revoked } };
   }
   const known = hub.certified.find((other) => equalBytes(other.address, key.address));

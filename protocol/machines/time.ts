@@ -44,6 +44,10 @@ export function timeNow(time: Pick<DeviceTime, 'floor' | 'sinceMs'>, nowMs: numb
 export const hubTime = ({ hub, hubMs }: DeviceTime, nowMs: number): Seconds =>
   timeNow({ floor: hub, sinceMs: hubMs }, nowMs);
 
+/** The least that it can be by what the hub signed: a timer may also run too fast. */
+const earliest = ({ hub, hubMs }: DeviceTime, nowMs: number): Seconds =>
+  timeNow({ floor: hub, sinceMs: 0 }, ((nowMs - hubMs) * DRIFT_DIVISOR) / (DRIFT_DIVISOR + 1));
+
 /** Does anything since power-up vouch for the time, and recently enough? */
 export const isBased = (time: DeviceTime, nowMs: number): boolean => nowMs <= time.basedUntilMs;
 
@@ -51,18 +55,13 @@ export const isBased = (time: DeviceTime, nowMs: number): boolean => nowMs <= ti
 export const basisFrom = (time: DeviceTime, timing: Timing): number =>
   time.basedUntilMs - basisMs(timing) / 2;
 
-/** The least that it can be by the hub's time, should the timer run too fast by DRIFT_DIVISOR. */
-const leastHubTime = ({ hub, hubMs }: DeviceTime, nowMs: number): number =>
-  hub + ((nowMs - hubMs) / 1000) * (1 - 1 / DRIFT_DIVISOR);
-
 /**
- * The time with a reading of a clock that kept running. One that reads earlier than what was signed, and no timer was so
- * fast since, says nothing: it stopped, or was set back. One that is behind the timer by less vouches for the timer.
+ * The time with a reading of a clock that kept running. One that reads earlier than what was signed, and than what has
+ * passed since, says nothing: it stopped, or was set back.
  */
 export function timeFromClock(time: DeviceTime, reading: Seconds, timing: Timing, nowMs: number): DeviceTime {
-  if (reading < leastHubTime(time, nowMs)) return time;
-  const floor = seconds(Math.max(reading, hubTime(time, nowMs)));
-  return { ...time, floor, sinceMs: nowMs, basedUntilMs: nowMs + basisMs(timing) };
+  if (reading < earliest(time, nowMs)) return time;
+  return { ...time, floor: seconds(reading), sinceMs: nowMs, basedUntilMs: nowMs + basisMs(timing) };
 }
 
 /**

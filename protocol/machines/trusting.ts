@@ -133,10 +133,12 @@ export function onHubKey(turn: TrustingTurn, message: MessageOf<'hubKey'>): bool
   }
   const time = timeFromHub(turn.volatile.time, signedAt, false, turn.settings.timing, turn.nowMs);
   turn.set({ time });
-  if (until < hubTime(time, turn.nowMs)) return false;
-  if (from <= hubTime(time, turn.nowMs)) turn.persist({ type: 'hubKey', ...key });
+  const now = hubTime(time, turn.nowMs);
   // Not stored before its time has come: certificates made ahead could fill the table.
-  else setTrust(turn, { candidate: key });
+  if (from > now) setTrust(turn, { candidate: key });
+  else if (now <= until) turn.persist({ type: 'hubKey', ...key });
+  // The root's word on time stays all the same: or a power cut would give a key back that has ended by then.
+  storeTime(turn, signedAt);
   return false;
 }
 
@@ -178,8 +180,13 @@ export function takeTime(turn: TrustingTurn, message: MessageOf<'beacon'>): bool
     turn.persist({ type: 'hubKey', ...key });
     setTrust(turn, { candidate: undefined });
   }
-  if (at >= turn.books.time + TIME_STORE_SECONDS) turn.persist({ type: 'time', at });
+  storeTime(turn, at);
   return true;
+}
+
+/** Stores a time that the hub or its root signed, unless it is hardly later than the last. */
+function storeTime(turn: TrustingTurn, at: Seconds): void {
+  if (at >= turn.books.time + TIME_STORE_SECONDS) turn.persist({ type: 'time', at });
 }
 
 /**

@@ -5,6 +5,12 @@
 
 const ROOT = 'sundial/1';
 
+/**
+ * May it stand in a topic as the name of a device? 1 to 64 letters, digits, dots, dashes and underscores, of which the first
+ * is a letter or a digit: no wildcard that would match other devices, no level of its own, no name of JavaScript's own.
+ */
+export const isDeviceName = (name: string): boolean => /^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$/.test(name);
+
 /** Topics of one device: `up` to the hub, `down` from it, `state` is "online" or (last will) "offline". */
 export const deviceTopics = (hub: string, device: string) => ({
   up: `${ROOT}/${hub}/${device}/up`,
@@ -25,6 +31,7 @@ export function parseDeviceTopic(
 ): { readonly device: string; readonly kind: 'up' | 'down' | 'state' } | undefined {
   const parts = topic.split('/');
   const [root, version, topicHub, device, kind] = parts;
-  if (parts.length !== 5 || `${root}/${version}` !== ROOT || topicHub !== hub || !device) return undefined;
+  if (parts.length !== 5 || `${root}/${version}` !== ROOT || topicHub !== hub) return undefined;
+  if (device === undefined || !isDeviceName(device)) return undefined;
   return kind === 'up' || kind === 'down' || kind === 'state' ? { device, kind } : undefined;
 }

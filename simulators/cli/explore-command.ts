@@ -5,6 +5,9 @@ import { SundialError } from '../../protocol/errors.ts';
 import { type Config, CONFIGS, configNamed, SMALL } from '../explore/config.ts';
 import { type Drop, DROPS } from '../explore/drops.ts';
 import { type Exploration, explore } from '../explore/explore.ts';
+import { KEY_CONFIGS, type KeyConfig, keyConfigNamed } from '../explore/keys/config.ts';
+import { KEY_DROPS } from '../explore/keys/drops.ts';
+import { exploreKeys } from '../explore/keys/keys.ts';
 import { fail } from '../../hardware/boards/node/cli/output.ts';
 
 interface Flags {
@@ -16,8 +19,9 @@ interface Flags {
   readonly json: boolean;
 }
 
-const nameOf = (config: Config): string => config.name.split(' ')[0]!;
-const names = [...SMALL, ...CONFIGS].map(nameOf).join(', ');
+const nameOf = ({ name }: { readonly name: string }): string => name.split(' ')[0]!;
+const names = [...SMALL, ...CONFIGS, ...KEY_CONFIGS].map(nameOf).join(', ');
+const dropNames = [...Object.keys(DROPS), ...Object.keys(KEY_DROPS)].join(', ');
 /** Those of the money rules' reference model. */
 const REFERENCE = CONFIGS.slice(0, 8).map(nameOf);
 
@@ -40,23 +44,27 @@ const figure = (value: number): string => value.toLocaleString('en');
 /** The most memory that this process ever held, MB. */
 const peakMb = (): number => Math.ceil(process.resourceUsage().maxRSS / 1024);
 
+/** What both walks say of themselves. */
+type Found = Pick<
+  Exploration,
+  'ok' | 'states' | 'ledgers' | 'transitions' | 'broke' | 'seconds' | 'capped' | 'fault' | 'trace'
+>;
+/** A dropped rule, of whichever walk. */
+type AnyDrop = Pick<Drop, 'rule' | 'shownBy'>;
+
+const now = (): number => performance.now();
+
 function run(flags: Flags): void {
-  const config: Config = named('configuration', names, () => configNamed(flags.config!));
-  const drop: Drop | undefined =
+  const config: Config | KeyConfig = named(
+    'configuration',
+    names,
+    () => keyConfigNamed(flags.config!) ?? configNamed(flags.config!),
+  );
+  const drop: AnyDrop | undefined =
     flags.drop === undefined
       ? undefined
-      : named('dropped rule', Object.keys(DROPS).join(', '), () => DROPS[flags.drop!]);
-  const found = explore({
-    config,
-    now: () => performance.now(),
-    ...(flags.apart !== undefined && { apart: flags.apart }),
-    ...(drop && { drop }),
-    ...(flags.maxStates !== undefined && { maxStates: Number(flags.maxStates) }),
-    onProgress: ({ states: seen, waiting }) => {
-      process.stderr.write(`\r${config.name}: ${figure(seen)} states, ${figure(waiting)} to go `);
-    },
-  });
-  process.stderr.write('\n');
+      : named('dropped rule', dropNames, () => DROPS[flags.drop!] ?? KEY_DROPS[flags.drop!]);
+  const found = 'device' in config ? walkKeys(config, flags) : walkMoney(config, flags);
   const { ok, states, ledgers, transitions, seconds, fault, trace, capped } = found;
   const silence = drop && fault === undefined ? silenceOf(config, flags.drop!, drop, found) : undefined;
   if (flags.json) {
@@ -84,11 +92,40 @@ function run(flags: Flags): void {
   process.exitCode = silence !== undefined ? SILENT : ok ? 0 : 1;
 }
 
+/** A rule that the other walk drops is broken in this one by nothing. */
+function walkMoney(config: Config, flags: Flags): Found {
+  const drop = flags.drop === undefined ? undefined : DROPS[flags.drop];
+  const found = explore({
+    config,
+    now,
+    ...(flags.apart !== undefined && { apart: flags.apart }),
+    ...(drop && { drop }),
+    ...(flags.maxStates !== undefined && { maxStates: Number(flags.maxStates) }),
+    onProgress: ({ states: seen, waiting }) => {
+      process.stderr.write(`\r${config.name}: ${figure(seen)} states, ${figure(waiting)} to go `);
+    },
+  });
+  process.stderr.write('\n');
+  return found;
+}
+
+/** The walk over keys and time; hub and L2 take no part. */
+function walkKeys(config: KeyConfig, flags: Flags): Found {
+  const drop = flags.drop === undefined ? undefined : KEY_DROPS[flags.drop];
+  const maxStates = flags.maxStates === undefined ? {} : { maxStates: Number(flags.maxStates) };
+  return { ...exploreKeys({ config, now, ...maxStates, ...(drop && { drop }) }), ledgers: 0 };
+}
+
 /** The exit code of a walk without a rule that shows nothing of that rule. */
 const SILENT = 2;
 
 /** Why a walk without a rule found nothing, and where it would. */
-function silenceOf(config: Config, rule: string, { shownBy }: Drop, { broke, capped }: Exploration): string {
+function silenceOf(
+  config: { readonly name: string },
+  rule: string,
+  { shownBy }: AnyDrop,
+  { broke, capped }: Found,
+): string {
   const where = `sundial sim explore --config ${shownBy} --drop ${rule} shows what it is for`;
   const here = nameOf(config);
   const end = capped ? ', as far as it was walked' : '';
@@ -98,8 +135,8 @@ function silenceOf(config: Config, rule: string, { shownBy }: Drop, { broke, cap
 }
 
 function wordsOf(
-  config: Config,
-  { states, ledgers, transitions, seconds, fault, capped }: Exploration,
+  config: { readonly name: string },
+  { states, ledgers, transitions, seconds, fault, capped }: Found,
 ): string {
   const apart = ledgers > 0 ? ` and ${figure(ledgers)} of hub and L2` : '';
   const end = fault ?? (capped ? 'not all states were seen' : 'all properties hold');
@@ -137,10 +174,12 @@ function tableRow(config: string, answer: string): string {
 export function addExploreCommand(sim: Command): void {
   sim
     .command('explore')
-    .description('walk all interleavings of payer, terminals and hub in a small configuration')
+    .description(
+      'walk all interleavings of payer, terminals and hub, or of keys and time, in a small configuration',
+    )
     .option('--config <name>', `one of ${names}`)
     .option('--all', `${REFERENCE[0]} to ${REFERENCE.at(-1)}, one after the other, as a table`, false)
-    .option('--drop <rule>', `break one rule on purpose: ${Object.keys(DROPS).join(', ')}`)
+    .option('--drop <rule>', `break one rule on purpose: ${dropNames}`)
     .option('--apart', 'walk hub and L2 apart from the devices, if no device can tell what they do')
     .option('--no-apart', 'let hub and L2 take part in every interleaving')
     .option('--max-states <n>', 'stop after so many states')

@@ -1,12 +1,13 @@
 /**
- * npm run edges: what devices do at their limits and with damaged parts, and the hub with an L2 that lies; every number
- * is counted by the run. A section is a
- * function that returns its facts and whether they are right; others join the table below.
+ * npm run edges: what devices do at their limits, with damaged parts, false keys and wrong clocks, and the hub with an L2
+ * that lies; every number is counted by the run. A section is a function that returns its facts and whether they are right; others join the table below.
  */
 import { BOARDS, type Filled, fillBoard } from './boards.ts';
 import { damageCounts } from './damage-run.ts';
 import { poison } from './poison.ts';
+import { keyCounts } from './keys-run.ts';
 import { l2Counts } from './l2-run.ts';
+import { timeCounts } from './time-run.ts';
 
 interface Section {
   readonly ok: boolean;
@@ -64,12 +65,31 @@ async function l2(): Promise<Section> {
   return { ok, facts, lines: [`l2: cases ${cases}, wrong ${wrong.length}`, ...wrong] };
 }
 
+async function keys(): Promise<Section> {
+  const { wrong, ...counts } = await keyCounts();
+  const ok = wrong.length === 0 && counts.attacks >= 12;
+  const line = `keys: attacks ${counts.attacks}, succeeded ${counts.succeeded}`;
+  return { ok, facts: { keys: counts }, lines: [line, ...wrong] };
+}
+
+async function time(): Promise<Section> {
+  const { wrong, ...counts } = await timeCounts();
+  const ok = wrong.length === 0 && counts.cases >= 100;
+  return {
+    ok,
+    facts: { time: counts },
+    lines: [`time: cases ${counts.cases}, bricked ${counts.bricked}`, ...wrong],
+  };
+}
+
 /** Sections by the name that --section takes; `journal` is a place of its own in the output. */
 const SECTIONS: Readonly<Record<string, { readonly under?: string; run(deep: boolean): Promise<Section> }>> =
   {
     boards: { under: 'journal', run: boards },
     damage: { under: 'journal', run: damage },
     poison: { run: poisoned },
+    keys: { run: keys },
+    time: { run: time },
     l2: { run: l2 },
   };
 

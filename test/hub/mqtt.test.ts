@@ -10,7 +10,7 @@ import { type EmbeddedBroker, startBroker } from '../../hub/ingest/broker.ts';
 import { MqttIngest } from '../../hub/ingest/mqtt.ts';
 import { PacketSizes } from '../../hub/ingest/packet-guard.ts';
 import { createLogger } from '../../hub/log.ts';
-import { deviceTopics } from '../../protocol/wire/topics.ts';
+import { deviceTopics, parseDeviceTopic } from '../../protocol/wire/topics.ts';
 import { until } from './temporary.ts';
 
 const device = `0x${'ab'.repeat(20)}`;
@@ -170,6 +170,31 @@ test('a device reads and writes only its own topics', async () => {
     await thief.endAsync(true);
     await hub.close();
   }
+});
+
+test('a client whose name is no device’s is not let in', async () => {
+  const hub = await startHub();
+  try {
+    for (const clientId of ['+', '#', 'a/b', 'a+', '__proto__', 'ü', 'x'.repeat(65)]) {
+      const attempt = mqtt.connectAsync(hub.broker.url, { clientId, reconnectPeriod: 0 });
+      const error = await attempt.then(
+        (client) => void client.end(true),
+        (cause: Error) => cause,
+      );
+      assert.match(String(error?.message), 'Not authorized', clientId);
+    }
+    assert.is(hub.broker.refused.notAllowed, 7);
+    const longest = await mqtt.connectAsync(hub.broker.url, { clientId: 'x'.repeat(64), reconnectPeriod: 0 });
+    await longest.endAsync(true);
+  } finally {
+    await hub.close();
+  }
+});
+
+test('a topic names a device only by a name that can be one', () => {
+  for (const name of ['', '+', '#', '\0', 'a\0', '__proto__', 'x'.repeat(65)])
+    assert.is(parseDeviceTopic('h', `sundial/1/h/${name}/up`), undefined, name);
+  assert.equal(parseDeviceTopic('h', 'sundial/1/h/0xab/up'), { device: '0xab', kind: 'up' });
 });
 
 test('nobody logs in as the hub without its password', async () => {

@@ -385,30 +385,23 @@ export const MUTATIONS = [
   [
     'a clock that was set back is a basis',
     TIME,
-    'if (reading < leastHubTime(time, nowMs)) return time;',
+    'if (reading < earliest(time, nowMs)) return time;',
     '',
     'protocol/time',
   ],
   [
     'a clock must be ahead of a timer that runs too fast',
     TIME,
-    'if (reading < leastHubTime(time, nowMs)) return time;',
+    'if (reading < earliest(time, nowMs)) return time;',
     'if (reading < hubTime(time, nowMs)) return time;',
-    'protocol/time',
-  ],
-  [
-    'a clock behind the timer takes the time back',
-    TIME,
-    'seconds(Math.max(reading, hubTime(time, nowMs)))',
-    'seconds(reading)',
     'protocol/time',
   ],
   ['a basis lasts for ever', TIME, 'nowMs <= time.basedUntilMs;', 'time.basedUntilMs >= 0;', 'protocol/time'],
   [
     'an own clock moves the time by which hub keys are judged',
     TIME,
-    'return { ...time, floor, sinceMs: nowMs,',
-    'return { ...time, floor, sinceMs: nowMs, hub: seconds(reading), hubMs: nowMs,',
+    'return { ...time, floor: seconds(reading), sinceMs: nowMs,',
+    'return { ...time, floor: seconds(reading), sinceMs: nowMs, hub: seconds(reading), hubMs: nowMs,',
     'protocol/time',
   ],
   // ---- rule 15, voids ----
@@ -501,8 +494,8 @@ export const MUTATIONS = [
   [
     'a certificate whose time has not come is stored',
     TRUSTING,
-    'if (from <= hubTime(time, turn.nowMs)) turn.persist',
-    'if (true) turn.persist',
+    'if (from > now) setTrust(turn, { candidate: key });\n  else if (now <= until)',
+    'if (now <= until)',
     'protocol/hub-keys',
   ],
   [

@@ -30,6 +30,7 @@ import {
   secret,
   START,
   startPayer,
+  tap,
   type Terminal,
 } from './bench.ts';
 import { beacon, later } from './forge.ts';
@@ -90,6 +91,17 @@ test('a clock that reads earlier than what was signed says nothing', () => {
   assert.is(isBased(fromClock(boot, 1000, 0), 0), true);
   const moved = fromHub(boot, 5000, 0);
   assert.is(fromClock(moved, 4999, 0), moved);
+});
+
+test('a right clock is one beside a timer that is a tenth too fast, and one that stands still is none', () => {
+  const told = fromHub(timeAtBoot(seconds(0), 0), 1000, 0);
+  const realSeconds = 72 * 3600;
+  const nowMs = realSeconds * 1100;
+  const read = fromClock(told, 1000 + realSeconds, nowMs);
+  assert.is(isBased(read, nowMs), true);
+  assert.is(timeNow(read, nowMs), 1000 + realSeconds);
+  assert.is(fromClock(told, 1000 + realSeconds - 2, nowMs), told, 'earlier than the fastest timer says');
+  assert.is(fromClock(told, 1000, 2200), told, 'it stands still');
 });
 
 test('a basis lasts while a timer off by a tenth can not have lost more than clockError', () => {
@@ -175,21 +187,26 @@ test('a timer that runs too fast does not put a right clock in the wrong: the ti
   }
 });
 
-test('a clock may be behind the timer by what a fast one gains, and takes no time back', () => {
-  const signed = fromHub(timeAtBoot(seconds(0), 0), 1000, 0);
-  // An hour by a timer that is a tenth too fast is 3,240 s at least.
-  const vouched = fromClock(signed, 1000 + 3240, 3_600_000);
-  assert.is(isBased(vouched, 3_600_000), true);
-  assert.is(timeNow(vouched, 3_600_000), 4600);
-  assert.is(fromClock(signed, 1000 + 3239, 3_600_000), signed);
-});
-
 test('a till that once ran 150 days ahead is right again with the next reading, and stored nothing', async () => {
   const ahead = await makeTerminal({ realTime: seconds(START + 150 * 86_400) });
   await ahead.on(sale(1000));
   assert.is(ahead.state.books.time, 0);
   const again = await makeTerminal({ books: ahead.state.books, realTime: START });
   assert.is(timeNow(again.state.volatile.time, 0), START);
+});
+
+test('a payer signs nothing for a till that runs ahead of the lease, so nobody is stranded there', async () => {
+  const { leaseLifetime, clockError } = TIMING;
+  for (const [ahead, paid] of [
+    [leaseLifetime + clockError, 1],
+    [leaseLifetime + clockError + 1, 0],
+  ] as const) {
+    const payer = await makePayer();
+    const till = await makeTerminal({ realTime: seconds(START + ahead) });
+    await tap(payer, till, 1000, 1);
+    assert.is(payer.state.books.unconfirmed.length, paid, `${ahead} s ahead`);
+    assert.equal(payer.refused, paid === 1 ? [] : ['lease_expired']);
+  }
 });
 
 test('a till whose clock stands behind what the hub signed has no basis until the hub answers', async () => {

@@ -110,6 +110,8 @@ function refusalOf(turn: PayerTurn, message: RequestMessage, most: number): Refu
   ) {
     found.push('lease_missing');
   } else {
+    // Its clock runs ahead: it takes nothing under this lease, and once it is right again it never asked.
+    if (message.at > lease.expiresAt + settings.timing.clockError) found.push('lease_expired');
     if (books.spent + most > lease.spendLimit) found.push('over_spend_limit');
     if (message.type === 'request' && message.amount > lease.tapLimit) found.push('over_tap_limit');
     if (
