@@ -172,7 +172,7 @@ export class Runtime<
   }
 
   private bootEvent(): DeviceEvent {
-    return { type: 'boot', ...this.realTime(), seed: this.host.entropy.random(32) };
+    return { type: 'boot', ...this.realTime() };
   }
 
   /** What a clock that kept running says; one that says no time at all says nothing. */
@@ -266,7 +266,8 @@ export class Runtime<
   private hubIs(connected: boolean): void {
     this.uplinkUp = connected;
     if (!this.resting) this.againAtMs = undefined;
-    void this.dispatch({ type: connected ? 'hubConnected' : 'hubLost' });
+    if (connected) void this.dispatch({ type: 'hubConnected', seed: this.host.entropy.random(32) });
+    else void this.dispatch({ type: 'hubLost' });
   }
 
   private onTapBytes(bytes: Uint8Array): void {

@@ -63,8 +63,8 @@ export type Effect<R> =
 
 /** Events that every device machine knows. */
 export type DeviceEvent =
-  /** Once after power-up. `realTime` only from a clock that kept running; `seed`: 32 fresh random bytes. */
-  | { readonly type: 'boot'; readonly realTime?: Seconds; readonly seed?: Bytes32 }
+  /** Once after power-up. `realTime` only from a clock that kept running. */
+  | { readonly type: 'boot'; readonly realTime?: Seconds }
   /** About once a second: time-outs and resending look at it. `realTime` as at power-up. */
   | { readonly type: 'clock'; readonly realTime?: Seconds }
   | { readonly type: 'linkUp' }
@@ -74,7 +74,8 @@ export type DeviceEvent =
   /** Bytes from the tap link that were no message. */
   | { readonly type: 'garbage'; readonly code: RefusalName }
   | { readonly type: 'signed'; readonly digest: Bytes32; readonly signature: Signature }
-  | { readonly type: 'hubConnected' }
+  /** `seed`: 32 fresh random bytes, for questions that nobody can have answered before. */
+  | { readonly type: 'hubConnected'; readonly seed?: Bytes32 }
   | { readonly type: 'hubLost' }
   | { readonly type: 'hubMessage'; readonly message: Message };
 

@@ -36,7 +36,7 @@ export interface Trust {
   readonly candidate: HubKey | undefined;
   /** It has a clock that kept running. */
   readonly hasClock: boolean;
-  /** Fresh random bytes of this power-up, from which the nonces of its questions come. */
+  /** Fresh random bytes of this connection, from which the nonces of its questions come. */
   readonly seed: Bytes32 | undefined;
   readonly timeQuestions: number;
   /** The question for the time that has no answer yet. */
@@ -189,6 +189,12 @@ function storeTime(turn: TrustingTurn, at: Seconds): void {
   if (at >= turn.books.time + TIME_STORE_SECONDS) turn.persist({ type: 'time', at });
 }
 
+/** The hub is there: a question for the time, from random bytes of this connection. */
+export function meetHub(turn: TrustingTurn, seed: Bytes32 | undefined): void {
+  setTrust(turn, { seed, timeQuestions: 0 });
+  askTime(turn);
+}
+
 /**
  * Asks for the time: the answer is a basis, as nobody can have recorded it before. Each question has a nonce of its own,
  * or the answer to the first could be played again for a basis that wore out.
@@ -218,13 +224,10 @@ export function timeDue(volatile: TrustingTurn['volatile'], timing: Timing): num
   return earlier(reading, timeQuestionDue(volatile, timing));
 }
 
-/** Power is on: what was stored, what an own clock says, and random bytes for questions. */
-export function startTime(
-  turn: TrustingTurn,
-  { realTime, seed }: { readonly realTime?: Seconds; readonly seed?: Bytes32 },
-): void {
+/** Power is on: what was stored, and what an own clock says. */
+export function startTime(turn: TrustingTurn, realTime: Seconds | undefined): void {
   turn.set({ time: timeAtBoot(turn.books.time, turn.nowMs) });
-  setTrust(turn, { seed, hasClock: realTime !== undefined });
+  setTrust(turn, { hasClock: realTime !== undefined });
   takeClock(turn, realTime);
 }
 

@@ -134,11 +134,11 @@ function toldOf({ event, nowMs, effects, isCut }: Recorded): Told {
         type: known.type,
         ...told,
         ...('realTime' in known && { realTime: known.realTime as number }),
-        ...(known.seed && { random: known.seed }),
       };
+    case 'hubConnected':
+      return { type: known.type, ...told, ...(known.seed && { random: known.seed }) };
     case 'linkUp':
     case 'linkDown':
-    case 'hubConnected':
     case 'hubLost':
       return { type: known.type, ...told };
     case 'message': {

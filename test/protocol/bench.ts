@@ -95,8 +95,9 @@ export async function terminalSettings(
 type Run<S, E, R> = (state: S, event: E, nowMs: number) => { state: S; effects: readonly Effect<R>[] };
 
 /** One device: its state, what it stored, what it said. */
-class Actor<S, E, R> {
+class Actor<S, E extends { readonly type: string }, R> {
   state: S;
+  private connections = 90;
   readonly records: R[] = [];
   readonly notices: Notice[] = [];
   readonly sent: Message[] = [];
@@ -125,7 +126,10 @@ class Actor<S, E, R> {
   }
 
   /** Steps and executes every effect; what is sent is delivered after the effects, in order. */
-  async on(event: E): Promise<void> {
+  async on(given: E): Promise<void> {
+    // As the runtime does: fresh bytes with every connection.
+    this.connections += 1;
+    const event = given.type === 'hubConnected' ? { ...given, seed: secret(this.connections & 127) } : given;
     const outgoing: (() => Promise<void> | undefined)[] = [];
     await this.step(event, outgoing);
     for (const deliver of outgoing) await deliver();
@@ -208,11 +212,7 @@ export async function startPayer(
     (digest, signature) => ({ type: 'signed', digest, signature }),
   );
   const realTime = 'realTime' in options ? options.realTime : START;
-  await actor.on(
-    realTime === undefined
-      ? { type: 'boot', seed: secret(99) }
-      : { type: 'boot', realTime, seed: secret(99) },
-  );
+  await actor.on(realTime === undefined ? { type: 'boot' } : { type: 'boot', realTime });
   return actor;
 }
 
@@ -245,11 +245,7 @@ export async function makeTerminal(options: TerminalOptions = {}): Promise<Termi
     (digest, signature) => ({ type: 'signed', digest, signature }),
   );
   const realTime = 'realTime' in options ? options.realTime : START;
-  await actor.on(
-    realTime === undefined
-      ? { type: 'boot', seed: secret(99) }
-      : { type: 'boot', realTime, seed: secret(99) },
-  );
+  await actor.on(realTime === undefined ? { type: 'boot' } : { type: 'boot', realTime });
   return actor;
 }
 

@@ -71,7 +71,7 @@ function dispatch(turn: PayerTurn, event: PayerEvent): void {
   }
   switch (event.type) {
     case 'boot':
-      startTime(turn, event);
+      startTime(turn, event.realTime);
       // A restart ends the stream; its last tick may be unanswered and is then resolved like a voucher.
       return closeStream(turn);
     case 'clock':
@@ -100,7 +100,7 @@ function dispatch(turn: PayerTurn, event: PayerEvent): void {
       return onVoucherSigned(turn, event.digest, event.signature);
     }
     case 'hubConnected':
-      return onHubConnected(turn);
+      return onHubConnected(turn, event.seed);
     case 'hubLost':
       return turn.set({ hubConnected: false });
     case 'hubMessage':

@@ -1,19 +1,20 @@
 /** The payer and the hub: registering, renewing the lease, second copies out, acknowledgements in. */
+import type { Bytes32 } from '../../bytes.ts';
 import { ASK_PAUSE_MAX_MS, PACK_ENTRIES_MAX, SYNC_RETRY_MS } from '../../limits.ts';
 import { refusalName } from '../../refusals.ts';
 import { SCOPE_ANY } from '../../vouchers.ts';
 import { encodeMessage, type Message, type MessageOf, ROLES } from '../../wire/messages.ts';
 import { collectedMessage } from '../collected.ts';
 import { registerDigest } from '../registering.ts';
-import { askTime, onHubKey, onHubKeyRevoked, setTrust, takeTime } from '../trusting.ts';
+import { meetHub, onHubKey, onHubKeyRevoked, setTrust, takeTime } from '../trusting.ts';
 import { entryOf, onUnknown, onAcknowledgement, onCredit, takeLease } from './answers.ts';
 import { type PayerTurn, terminalOf } from './state.ts';
 
 /** A connection to the hub stands: everything that waits goes up. */
-export function onHubConnected(turn: PayerTurn): void {
+export function onHubConnected(turn: PayerTurn, seed?: Bytes32): void {
   turn.set({ hubConnected: true });
   register(turn);
-  askTime(turn);
+  meetHub(turn, seed);
   requestLease(turn);
   uploadCopies(turn);
   turn.set({ askPauseMs: SYNC_RETRY_MS });

@@ -7,16 +7,16 @@ import { tickEntry } from '../../vouchers.ts';
 import { encodeMessage, type Message, type MessageOf, ROLES } from '../../wire/messages.ts';
 import { collectedMessage } from '../collected.ts';
 import { registerDigest } from '../registering.ts';
-import { askTime, notOurs, onHubKey, onHubKeyRevoked, setTrust, signedNow, takeTime } from '../trusting.ts';
+import { meetHub, notOurs, onHubKey, onHubKeyRevoked, setTrust, signedNow, takeTime } from '../trusting.ts';
 import { judgeStashed } from './answer.ts';
 import type { OutboxEntry } from './books.ts';
 import type { TerminalTurn } from './state.ts';
 
 /** A connection to the hub stands: the terminal registers, and everything that waits goes up. */
-export function onHubConnected(turn: TerminalTurn): void {
+export function onHubConnected(turn: TerminalTurn, seed?: Bytes32): void {
   turn.set({ hubConnected: true });
   register(turn);
-  askTime(turn);
+  meetHub(turn, seed);
   uploadOutbox(turn, 0);
   stateSynced(turn, 0);
 }

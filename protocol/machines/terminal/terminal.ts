@@ -180,7 +180,7 @@ function dispatch(turn: TerminalTurn, event: Exclude<TerminalEvent, { type: 'boo
     case 'signed':
       return onSigned(turn, event.digest, event.signature);
     case 'hubConnected':
-      return onHubConnected(turn);
+      return onHubConnected(turn, event.seed);
     case 'hubLost':
       return turn.set({ hubConnected: false });
     case 'hubMessage':
@@ -216,7 +216,7 @@ export function terminalStep(
     if (event.type === 'linkUp' || (event.type === 'message' && event.message.type !== 'refusal'))
       turn.refuse('frozen');
   } else if (event.type === 'boot') {
-    startTime(turn, event);
+    startTime(turn, event.realTime);
     // The power was cut between a late tick and its credit: the next voucher on the lane would hide what is owed.
     creditAllLate(turn);
   } else {

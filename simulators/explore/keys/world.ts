@@ -106,9 +106,11 @@ const KINDS = [
 type Kind = (typeof KINDS)[number];
 
 const [HUB, LINK, HELLO] = [0, 1, 2] as const;
+const SEED = new Uint8Array(32).fill(5);
+
 /** What is the same in every walk. */
 const OWN: readonly Omit<Word, 'id'>[] = [
-  { name: 'the hub is there', event: { type: 'hubConnected' } },
+  { name: 'the hub is there', event: { type: 'hubConnected', seed: SEED } },
   { name: 'somebody is there', event: { type: 'linkUp' } },
   {
     name: 'somebody greets',
@@ -125,7 +127,6 @@ const told = (name: string, message: Message): Omit<Word, 'id'> => ({
 const FAR = WINDOW + 3;
 /** The reading of a clock that is years ahead, and the time that a defect stored. */
 const YEARS = 1000;
-const SEED = new Uint8Array(32).fill(5);
 
 export class KeyWorld {
   readonly config: KeyConfig;
@@ -289,7 +290,7 @@ export class KeyWorld {
       const realTime = reading === undefined ? {} : { realTime: seconds(at(0) + reading) };
       const started = this.word('boot', number, real, () => ({
         name,
-        event: { type: 'boot', seed: SEED, ...realTime },
+        event: { type: 'boot', ...realTime },
       }));
       let next = this.hear(device, started).next;
       if (this.config.asks === true) next = this.hear(next, this.own(HUB)).next;
