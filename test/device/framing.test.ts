@@ -71,6 +71,16 @@ test('after garbage, lost bytes and frames that are too long, the next frame is 
   assert.ok(garbage.includes('too_large') && garbage.includes('malformed'));
 });
 
+test('zeros between frames are no frames, and no garbage', () => {
+  const { deframer, messages, garbage } = collect();
+  const frame = encodeFrame(Uint8Array.of(1, 2));
+  deframer.push(Uint8Array.of(0));
+  deframer.push(Uint8Array.of(0, 0));
+  deframer.push(Uint8Array.of(0, ...frame, 0));
+  assert.equal(messages, [Uint8Array.of(1, 2)]);
+  assert.equal(garbage, []);
+});
+
 test('one flipped bit anywhere makes a frame garbage, never another message', () => {
   const message = Uint8Array.from({ length: 60 }, (_, i) => (i * 37) & 255);
   const frame = encodeFrame(message);

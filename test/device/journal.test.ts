@@ -1,6 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { crc32 } from '../../device/crc32.ts';
 import { type Journal, type JournalOptions, openJournal } from '../../device/journal/journal.ts';
+import { decodeHead, encodeHead, FIRST_MAGIC } from '../../device/journal/layout.ts';
 import { FLASH_KINDS, numbersFrom, PowerCut, RamFlash } from '../../simulators/stage/flash/ram-flash.ts';
 import { codeOf, DONE } from '../errors.ts';
 
@@ -319,6 +321,17 @@ test('a record may have 6 KiB, and no byte more', () => {
     'journal_corrupt',
   );
   assert.equal([...openJournal(flash, BANKS).replayed].map(numberOf), [7]);
+});
+
+test('a head with a right sum is no head when it is not of this layout', () => {
+  const head = { generation: 3, version: 1, minReader: 1, bank: 0, banks: 2 };
+  const { bytes } = encodeHead(head, 4);
+  assert.equal(decodeHead(bytes), head);
+  const other = bytes.slice();
+  const view = new DataView(other.buffer);
+  view.setUint32(0, FIRST_MAGIC, true);
+  view.setUint32(16, crc32(other.subarray(0, 16)), true);
+  assert.is(decodeHead(other), undefined);
 });
 
 test.run();

@@ -36,6 +36,22 @@ test('a registered device is there after a restart, and people can read the file
     assert.not((await readdir(folder)).some((name) => name.endsWith('.new')));
   }));
 
+test('what is taken away before it was written is not there after a restart', () =>
+  inTemporaryFolder(async (folder) => {
+    const registry = await openRegistry(folder);
+    // The first is being written; the other two wait for it and are joined.
+    await Promise.all([
+      registry.update({ ledgerSize: 1 }),
+      registry.update({ devices: { [device]: entry } }),
+      registry.update({ devices: { [device]: null } } as unknown as RegistryPatch),
+    ]);
+    await registry.close();
+    const again = await openRegistry(folder);
+    assert.equal(again.state.devices, {});
+    assert.is(again.state.ledgerSize, 1);
+    await again.close();
+  }));
+
 test('a registry of the version before, one file, goes on', () =>
   inTemporaryFolder(async (folder) => {
     const before = {
