@@ -9,7 +9,7 @@ const names = {
     'setBigInt64 setBigUint64 setFloat32 setFloat64 setInt16 setInt32 setInt8 setUint8',
   Function: 'bind',
   Map: 'clear delete keys',
-  Number: 'toExponential toFixed toLocaleString toPrecision',
+  Number: 'toExponential toFixed toLocaleString toPrecision toString', // a template needs none of them
   Object:
     '__defineGetter__ __defineSetter__ __lookupGetter__ __lookupSetter__ hasOwnProperty isPrototypeOf ' +
     'propertyIsEnumerable toLocaleString',
@@ -99,6 +99,7 @@ export function checkUnused(program) {
     ...words(math)
       .map((name) => `Math.${name}`)
       .filter((name) => program.includes(name)),
+    ...['**'].filter((operator) => program.includes(operator)), // build.mjs leaves out fx_pow
   ];
   if (missing.length > 0)
     throw new Error(`The bundle uses what images leave out: ${missing}. See hardware/native/built-ins.mjs.`);

@@ -10,7 +10,7 @@ const BYTES = 2;
 const TEXT = 3;
 const ARRAY = 4;
 const NULL = 0xf6;
-const TWO_32 = 2 ** 32;
+const TWO_32 = 0x1_0000_0000;
 
 /** Why bytes were refused: `malformed` are not our CBOR, `not_canonical` have a shorter form, `field_range` don't fit. */
 export type DecodeFault = 'malformed' | 'not_canonical' | 'field_range';

@@ -19,8 +19,11 @@ import type { Codec, Infer, StructCodec } from './codec.ts';
 export type { Codec, Infer, Item, StructCodec } from './codec.ts';
 export { type StructOf, struct } from './struct.ts';
 
-function uint<T extends number>(bits: 8 | 16 | 32 | 40 | 48, field = `uint${bits}`): Codec<T> {
-  const max = 2 ** bits - 1;
+/** The largest value of each width. Written out: no device's image has the C library's powers. */
+const MAX_UINT = { 8: 0xff, 16: 0xffff, 32: 0xffff_ffff, 40: 0xff_ffff_ffff, 48: 0xffff_ffff_ffff };
+
+function uint<T extends number>(bits: keyof typeof MAX_UINT, field = `uint${bits}`): Codec<T> {
+  const max = MAX_UINT[bits];
   return {
     name: `uint${bits}`,
     sizeMax: headSize(max),

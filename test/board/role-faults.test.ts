@@ -8,6 +8,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { edgeOf } from '../../device/journal/layout.ts';
+import { beatOf } from '../../device/links/line.ts';
 import { addressOf, journalOf, storedBy } from '../../hardware/boards/mps2-an386/host/factory.ts';
 import { BoardMemory, buildImage } from '../../hardware/boards/mps2-an386/host/emulator.ts';
 import { journalBanks } from '../../hardware/boards/mps2-an386/limits.ts';
@@ -142,7 +143,7 @@ async function hasNoEntropy(meeting: Meeting, side: Side): Promise<void> {
 /** Somebody who beats, and then sends noise, a frame without an end, and never an answer. */
 async function attack(socket: Socket): Promise<void> {
   socket.on('error', () => undefined).on('data', () => undefined);
-  socket.write(Uint8Array.of(2, 77, 0));
+  socket.write(beatOf(77));
   socket.write(Uint8Array.from({ length: 20_000 }, (_, i) => (i * 31 + (i >> 8)) & 255));
   socket.write(new Uint8Array(5_000).fill(5));
   socket.write(Uint8Array.of(0));

@@ -2,6 +2,7 @@
 import { connect } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { beatOf } from '../../device/links/line.ts';
 import { payeeAddress, Workbench } from './bench.ts';
 
 const test = suite('a tap between two images');
@@ -60,7 +61,7 @@ test('a storm of noise and a frame that is too large cost the till nothing but t
   await new Promise((resolve) => attacker.once('connect', resolve));
   attacker.on('error', () => undefined).on('data', () => undefined);
   // A beat first, so that the till takes it for a customer; then bytes of every kind, and 5,000 without an end.
-  attacker.write(Uint8Array.of(2, 77, 0));
+  attacker.write(beatOf(77));
   attacker.write(Uint8Array.from({ length: 20_000 }, (_, i) => (i * 31 + (i >> 8)) & 255));
   attacker.write(new Uint8Array(5_000).fill(5));
   attacker.write(Uint8Array.of(0));

@@ -81,8 +81,12 @@ const leftOut = {
     'gxTypeAtomics',
   ],
 };
-/** The same for big integers, where curves and hashes are in C. A literal would fail the build's first run. */
-const bigIntsLeftOut = {
+/**
+ * The same for the native profile: big integers, as curves and hashes are in C (a literal would fail the build's first
+ * run), and powers, which no device computes (checkUnused finds one).
+ */
+const nativeLeftOut = {
+  unused_built_in: ['fx_pow'],
   unused_builder: ['fxBuildBigInt'],
   unused_big_int: ['gxTypeBigInt'],
   0: [
@@ -377,7 +381,7 @@ export async function buildImage(role, profile = 'native', options = {}) {
     '-nostartfiles',
     '-Wl,--gc-sections,--no-warn-mismatch',
     ...replaceSymbols(leftOut),
-    ...(profile === 'native' ? replaceSymbols(bigIntsLeftOut) : []),
+    ...(profile === 'native' ? replaceSymbols(nativeLeftOut) : []),
     ...['fxFindModule', 'fxLoadModule', 'fxParseScript'].map(
       (name) => `-Wl,--defsym=${name}=unused_built_in`,
     ),
