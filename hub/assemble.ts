@@ -137,7 +137,6 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
   const now = (): Seconds =>
     intake.state.block?.at ?? seconds(Math.min(Math.floor(time.nowMs() / 1000), UINT40_MAX));
   const signer = new HubKeys(signing, setup.hub.root, ports.signers, now);
-  for (const word of [...setup.rootWords, ...registry.rootWords()]) signer.take(word);
   let lastSigner = '';
   /** Says in time that keys run out, and tells the devices that are there when another one signs. */
   const watchKeys = (): void => {
@@ -178,6 +177,8 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     },
     fatal,
   });
+  // Only now is the time of L2 known, by which those that have ended make room.
+  for (const word of [...setup.rootWords, ...registry.rootWords()]) signer.take(word);
   const index: Index = { books: () => intake.durableBooks };
   /** Why L2 is doubted, while it is. */
   let doubted: string | undefined;

@@ -14,7 +14,7 @@ import { decodeMessage, type Message, type MessageOf } from '../../protocol/wire
 export type Certificate = MessageOf<'hubKey'>;
 export type Revocation = MessageOf<'hubKeyRevoked'>;
 
-/** Certificates and revocations that are kept: some years of months. */
+/** Certificates, and revocations, that are kept. When there is no place certificates that have ended go. */
 export const hubKeysMax = 64;
 
 /** Reads what `sundial hub-key` printed. Throws `hub_key_word`. */
@@ -55,8 +55,10 @@ export class HubKeys implements SecureKey {
   private readonly secrets: readonly SecureKey[];
   /** The time that the hub signs: of its newest L2 block. */
   private readonly now: () => Seconds;
-  private readonly certificates: Certificate[] = [];
+  private certificates: readonly Certificate[] = [];
   private readonly revocations: Revocation[] = [];
+  /** The highest epoch that was certified: keys of the ones before are over. */
+  private epoch = 0;
 
   constructor(signing: Signing, root: Address, secrets: readonly SecureKey[], now: () => Seconds) {
     this.signing = signing;
@@ -68,8 +70,9 @@ export class HubKeys implements SecureKey {
   /** Takes a word of the root; false when it was known. Throws `hub_key_word` when it is not the root's, or one too many. */
   take(word: Certificate | Revocation): boolean {
     const refusal = wordOfRootRefusal(this.signing, this.root, word);
+    this.makeRoom();
     const list = word.type === 'hubKey' ? this.certificates : this.revocations;
-    const full = list.length >= hubKeysMax ? `${hubKeysMax} are known` : undefined;
+    const full = list.length >= hubKeysMax ? `${hubKeysMax} are known that have not ended` : undefined;
     if (refusal !== undefined || full !== undefined) {
       throw new SundialError('hub_key_word', `${toHex(word.key)}: ${refusal ?? full}`, {
         severity: 'call',
@@ -78,13 +81,18 @@ export class HubKeys implements SecureKey {
       });
     }
     if (list.some((known) => equalBytes(known.signature, word.signature))) return false;
-    (list as (Certificate | Revocation)[]).push(word);
+    if (word.type === 'hubKey') {
+      this.certificates = [...this.certificates, word];
+      this.epoch = Math.max(this.epoch, word.epoch);
+    } else this.revocations.push(word);
     return true;
   }
 
-  /** The highest epoch that was certified: keys of the ones before are over. */
-  private get epoch(): number {
-    return this.certificates.reduce((highest, { epoch }) => Math.max(highest, epoch), 0);
+  /** Months pass: a certificate that has ended says nothing more. A revocation stays, or its key could come back. */
+  private makeRoom(): void {
+    if (this.certificates.length < hubKeysMax) return;
+    const now = this.now();
+    this.certificates = this.certificates.filter(({ until }) => until >= now);
   }
 
   private isRevoked(key: Address): boolean {

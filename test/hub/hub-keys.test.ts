@@ -101,8 +101,18 @@ test('with a higher epoch the keys of the ones before are over', async () => {
   assert.is(keys.words().length, 1);
 });
 
+test('a new epoch is not forgotten with its certificate', async () => {
+  const { clock, keys } = hubKeys();
+  keys.take(await certificate(second.address, day(0), 1));
+  for (let n = 1; n < hubKeysMax; n++) keys.take(await certificate(second.address, seconds(NOW + n), 1));
+  clock.now = day(40);
+  keys.take(await certificate(second.address, day(39), 1));
+  keys.take(await certificate(hub.address, day(39), 0));
+  assert.equal(keys.address, second.address);
+});
+
 test('only the root speaks, within its bounds, and each word is taken once', async () => {
-  const { keys } = hubKeys();
+  const { clock, keys } = hubKeys();
   const good = await certificate(hub.address, day(0));
   assert.is(keys.take(good), true);
   assert.is(keys.take(good), false);
@@ -128,6 +138,9 @@ test('only the root speaks, within its bounds, and each word is taken once', asy
     'hub_key_word',
     'one too many',
   );
+  clock.now = seconds(good.until + hubKeysMax);
+  assert.is(keys.take(await certificate(hub.address, clock.now)), true);
+  assert.is(keys.words().length, 1, 'what has ended went');
 });
 
 test('what is no word of a root is refused by name', async () => {
