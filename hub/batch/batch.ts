@@ -29,6 +29,8 @@ export interface PlannedRow {
 export interface SettledView {
   /** Units that L2 has settled on a lane, by payee key. */
   settled(channel: number, payee: string): number;
+  /** Are all lanes of the channel settled as high as its book claims? */
+  isWhole(channel: number, book: ChannelBook): boolean;
   /** Units by which a lane of the channel must rise to be worth its gas. */
   least(channel: number): number;
   /** True when the payee has an id in the vault: only such payees fit into a row. */
@@ -56,7 +58,7 @@ export function planRows(
   for (const [key, book] of channelsFrom(books, after)) {
     if (rows.length + credits.length >= rowsMax) break;
     const channel = keyNumber(key);
-    const settling = channelRows(signing, channel, book, view);
+    const settling = view.isWhole(channel, book) ? [] : channelRows(signing, channel, book, view);
     rows.push(...settling);
     credits.push(...creditRows(channel, book, view, new Set(settling.flatMap(({ payees }) => payees))));
   }

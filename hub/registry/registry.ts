@@ -104,6 +104,8 @@ export class Registry {
   /** Lanes that L2 settled, by payee: the channels of each. */
   private readonly channelsOf = new Map<string, Set<string>>();
   private readonly terminals = new Map<string, Set<string>>();
+  /** How often each channel's head has changed since the start. */
+  private readonly changes = new Map<number, number>();
 
   private constructor(stored: RegistryState, log: PatchLog, released: () => Promise<void>) {
     this.stored = stored;
@@ -200,13 +202,20 @@ export class Registry {
     return this.channelsOf.get(payee) ?? [];
   }
 
+  /** A number that is another one whenever the channel's head has changed. */
+  changesOf(channel: number): number {
+    return this.changes.get(channel) ?? 0;
+  }
+
   private noteKeys({ devices = {}, heads = {} }: RegistryPatch): void {
     for (const device of Object.keys(devices)) {
       const payee = this.stored.devices[device]?.payee;
       if (payee !== undefined) addTo(this.terminals, payee, device);
     }
-    for (const [channel, head] of Object.entries(heads))
+    for (const [channel, head] of Object.entries(heads)) {
+      this.changes.set(Number(channel), this.changesOf(Number(channel)) + 1);
       for (const payee of Object.keys(head?.settled ?? {})) addTo(this.channelsOf, payee, channel);
+    }
   }
 
   /** Writes what is pending, and a snapshot. */

@@ -1,5 +1,6 @@
 /** What waits on lanes: how far L2 has settled them, what is worth its gas, and who has no id to be settled under. */
 import { topOf } from '../intake/books.ts';
+import type { ChannelBook } from '../intake/state.ts';
 import { keyNumber, trieEntries } from '../intake/trie.ts';
 import type { Index } from '../ports.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -25,6 +26,8 @@ export class LaneView {
   private readonly laneMin: number;
   /** Payees without an id that were told already. */
   private readonly told = new Set<string>();
+  /** Channels whose every lane L2 has settled, by their book and head of then: most of a site, at most times. */
+  private readonly whole = new Map<number, { readonly book: ChannelBook; readonly changes: number }>();
 
   constructor(registry: Registry, index: Index, laneMin: number) {
     this.registry = registry;
@@ -43,6 +46,18 @@ export class LaneView {
     return head?.exiting === true || head?.slashed === true ? 1 : this.laneMin;
   }
 
+  /** Has L2 settled every lane of the channel as high as the book claims? */
+  isWhole(channel: number, book: ChannelBook): boolean {
+    const changes = this.registry.changesOf(channel);
+    const known = this.whole.get(channel);
+    if (known?.book === book && known.changes === changes) return true;
+    const settled = this.registry.state.heads[String(channel)]?.settled ?? {};
+    for (const [payee, claim] of trieEntries(book.claims))
+      if (topOf(claim) > (settled[`0x${payee}`]?.paid ?? 0)) return false;
+    this.whole.set(channel, { book, changes });
+    return true;
+  }
+
   /** Has the payee an id in the vault, for certain? */
   isRegistered(payee: string): boolean {
     return this.registry.state.payees[`0x${payee}`] !== undefined;
@@ -55,6 +70,7 @@ export class LaneView {
     const unregistered = new Map<string, { lanes: number; units: number }>();
     for (const [key, book] of trieEntries(this.index.books().channels)) {
       const channel = keyNumber(key);
+      if (this.isWhole(channel, book)) continue;
       for (const [payee, claim] of trieEntries(book.claims)) {
         const units = topOf(claim) - this.settled(channel, payee);
         if (units <= 0) continue;

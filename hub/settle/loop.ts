@@ -308,6 +308,7 @@ export class SettleLoop {
       );
     const view: SettledView = {
       settled: (channel, payee) => this.lanes.settled(channel, payee),
+      isWhole: (channel, book) => this.lanes.isWhole(channel, book),
       least: (channel) => this.lanes.least(channel),
       registered: (payee) => this.lanes.isRegistered(payee),
       credited: (voucher) => this.credited.get(voucher),

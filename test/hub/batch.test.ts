@@ -28,6 +28,7 @@ const other = { payee: otherPayee, terminal: otherTerminal };
 function view(change: Partial<SettledView> = {}): SettledView {
   return {
     settled: () => 0,
+    isWhole: () => false,
     least: () => 1,
     registered: () => true,
     credited: () => 0,

@@ -12,7 +12,7 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
   good: ['approved'],
   'over-limit': ['refused: over_tap_limit (peer)'],
   'replayed-voucher': ['approved', 'refused: signature (us)'],
-  'expired-lease': ['refused: lease_expired (us)'],
+  'expired-lease': ['refused: lease_expired (peer)'],
   'power-loss': ['voided', 'approved'],
   'skewed-clock': ['refused: lease_missing (peer)'],
   'hub-refusal': ['refused: revoked (us)'],

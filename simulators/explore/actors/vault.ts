@@ -129,6 +129,7 @@ export class VaultTable {
       const { history } = this.local(number);
       const model = this.model(history);
       const view: SettledView = {
+        isWhole: () => false,
         least: () => 1,
         settled: (channel, payee) => model.settledOf(channel, payee),
         registered: () => true,
