@@ -166,7 +166,7 @@ function session(options: { extended: boolean; pullAt?: number; refusal?: 'not_p
   });
   const pass = async (): Promise<void> => {
     for (let i = 0; i < 200; i++) {
-      await new Promise((resolve) => setImmediate(resolve));
+      await new Promise((resolve) => setTimeout(resolve, 0));
       clock.pass(10);
     }
   };
