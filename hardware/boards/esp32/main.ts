@@ -30,10 +30,18 @@ export default function main(): void {
   const vault = store.read('vault');
   const chainId = store.read('chainId');
   say({ event: 'board', address: key.address, entropyCertified: sdkEntropy.certified });
-  // The factory writes both; a device without them shows its key and waits.
-  if (vault === undefined || chainId === undefined) return say({ event: 'not_provisioned' });
+  // The factory writes all four; a device without them shows its key and waits.
+  const hub = store.read('hub');
+  const root = store.read('root');
+  if (vault === undefined || chainId === undefined || hub === undefined || root === undefined)
+    return say({ event: 'not_provisioned' });
   const device = sdkPayer(
-    { role: 'wearable', chainId: new DataView(chainId).getUint32(0), vault: new Uint8Array(vault) },
+    {
+      role: 'wearable',
+      chainId: new DataView(chainId).getUint32(0),
+      vault: new Uint8Array(vault),
+      hub: { id: new Uint8Array(hub), root: new Uint8Array(root) },
+    },
     // The ESP32's clock is lost with the power; time comes from the hub.
     { key, clock: sdkClock(() => undefined), entropy: sdkEntropy },
     journalIn(sdkFlash(flashStorage.open({ path: 'sundial', mode: 'r+' })), { banks: journalBanks }),

@@ -9,10 +9,11 @@ import { journalIn } from '../../../device/journal/capacity.ts';
 import { Pos } from '../../../device/roles/pos.ts';
 import { fromHex, toHex } from '../../../protocol/bytes.ts';
 import { amount, seconds } from '../../../protocol/integers.ts';
-import { TAP_MESSAGE_BYTES_MAX } from '../../../protocol/limits.ts';
+import { TAP_MESSAGE_BYTES_MAX, type Timing } from '../../../protocol/limits.ts';
+import { hubPin } from '../../../protocol/machines/hub-keys.ts';
 import { nativeKey } from '../../native/index.ts';
 import { sdkClock } from '../sdk/clock.ts';
-import { say, type Settings, sdkPayer, sdkTerminal } from '../sdk/device.ts';
+import { crypto, say, type Settings, sdkPayer, sdkTerminal } from '../sdk/device.ts';
 import { sdkEntropy } from '../sdk/entropy.ts';
 import { sdkFlash } from '../sdk/flash.ts';
 import { mqttUplink } from '../sdk/mqtt.ts';
@@ -34,7 +35,10 @@ interface DeviceFile {
   readonly secret?: string;
   readonly chainId: number;
   readonly vault: string;
+  /** The hub's name in MQTT topics, and its root's address. */
   readonly hub: string;
+  readonly root: string;
+  readonly timing?: Timing;
   readonly scope?: string;
   readonly payee?: string;
   readonly certificate?: { readonly expiresAt: number; readonly signature: string };
@@ -71,6 +75,8 @@ export default function main(): void {
     role: file.role as Settings['role'],
     chainId: file.chainId,
     vault: fromHex(file.vault, 20),
+    hub: hubPin(crypto, file.hub, fromHex(file.root, 20)),
+    timing: file.timing,
     scope: file.scope === undefined ? undefined : fromHex(file.scope, 32),
     payee: file.payee === undefined ? undefined : fromHex(file.payee, 20),
     certificate: file.certificate && {

@@ -10,7 +10,9 @@ import type { Host } from '../../../device/runtime.ts';
 import { type Address, type Signature, toHex } from '../../../protocol/bytes.ts';
 import { nobleSuite } from '../../../protocol/crypto/noble.ts';
 import { type Amount, amount, type Seconds } from '../../../protocol/integers.ts';
+import { DEFAULT_TIMING, type Timing } from '../../../protocol/limits.ts';
 import type { Notice } from '../../../protocol/machines/effects.ts';
+import type { HubPin } from '../../../protocol/machines/hub-keys.ts';
 import { payerLanesMax } from '../../../protocol/machines/payer/room.ts';
 import { terminalLimits } from '../../../protocol/machines/terminal/room.ts';
 import { makeSigning, type Signing } from '../../../protocol/signing/digests.ts';
@@ -21,6 +23,10 @@ export interface Settings {
   readonly role: 'wearable' | 'car' | 'pos';
   readonly chainId: number;
   readonly vault: Address;
+  /** Whose leases, time and words count. */
+  readonly hub: HubPin;
+  /** Of the hub's site; absent: as by default. */
+  readonly timing?: Timing | undefined;
   /** Payers: the group of terminals that leases are asked for; absent: any. */
   readonly scope?: Uint8Array | undefined;
   /** Terminals: whose they are. */
@@ -33,8 +39,17 @@ const tapMax = amount(50_000_000);
 /** What a payee risks offline in all: 2000 TIME, as for the Node terminals. */
 const capTotal: Amount = amount(2_000_000_000);
 
+/** What every machine of a device is told of its hub. */
+const siteOf = ({
+  hub,
+  timing = DEFAULT_TIMING,
+}: Settings): { readonly hub: HubPin; readonly timing: Timing } => ({
+  hub,
+  timing,
+});
+
 /** Digests and secp256k1 in C; P-256 vouchers of other payers are checked in JavaScript. */
-const crypto = nativeCrypto(nobleSuite.recover);
+export const crypto = nativeCrypto(nobleSuite.recover);
 
 export const signingFor = ({ chainId, vault }: Settings): Signing => makeSigning(crypto, { chainId, vault });
 
@@ -63,6 +78,7 @@ export function sdkPayer(
   return payerDevice(
     signingFor(settings),
     {
+      ...siteOf(settings),
       role,
       scheme: host.key.scheme,
       tapMax,
@@ -83,6 +99,7 @@ export function sdkTerminal(settings: Settings, host: Host, storage: Storage): T
   return terminalDevice(
     signingFor(settings),
     {
+      ...siteOf(settings),
       role: 'pos',
       scheme: host.key.scheme,
       payee,
