@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {Claims} from "../src/pots/Claims.sol";
 import {PotsBase} from "../src/pots/PotsBase.sol";
 import {Proofs} from "../src/pots/Proofs.sol";
 import {Reasons} from "../src/vault/Reasons.sol";
@@ -104,6 +105,24 @@ contract LargeNumbersTest is Kit {
         pots.collectShare(channel, id(1));
         same(vault.settled(channel, id(0)), 30_000, "the first is made whole");
         same(vault.settled(channel, id(1)), 10_000, "and the second");
+    }
+
+    /// A share above 32 bits, in money and in what is told of it.
+    function test_aLargeShare() public {
+        uint48 large = 2 ** 33;
+        channel = vault.open(OWNER, signerOf(PAYER), 3 * large, large);
+        vm.prank(OPERATOR);
+        registry.accredit(id(0), 2);
+        vm.warp(block.timestamp + 2 hours);
+        settle(batch(plain(channel, 100, 2 * large, 2, 2 * large)));
+        pots.proveFraud(1, batch(plain(channel, 1, 1, 0, 1), plain(channel, 1, 1, 1, 1)));
+        bytes memory wide = leaseBytes(wideLease(channel, large));
+        pots.registerShortfall(batch(opened(plain(channel, 1, large, 0, large), large)), wide);
+        vm.warp(block.timestamp + 11 days);
+        vm.expectEmit(address(pots));
+        emit Claims.ShareCollected(channel, id(0), large, large, 0);
+        pots.collectShare(channel, id(0));
+        same(vault.settled(channel, id(0)), large, "made whole");
     }
 
     function test_aLargePayeeThatIsNone() public {

@@ -188,6 +188,8 @@ contract PotsTest is Kit {
         pots.refreshClaim(channel, id(1), back);
         same(claimed(1).c1, 0, "not among the good");
         same(claimed(1).cR, 2 * CAP, "but second");
+        pots.refreshClaim(channel, id(1), back);
+        same(pots.readPot(channel).sumR, 2 * CAP, "and no more for being looked at again");
         claim(2, FUNDS + 100_000, leaseBytes(wideLease(channel, CAP)));
         close();
         same(collect(0), 78_800, "first");
