@@ -1,9 +1,8 @@
 /** Watch and settle loop of a hub over roads, with a list for its ledger and a registry in a folder: one case's own. */
-import { privateKeyToAccount } from 'viem/accounts';
 import { applyRecord } from '../../../hub/intake/books.ts';
 import { type Books, emptyBooks } from '../../../hub/intake/state.ts';
 import { agreeing } from '../../../hub/l2/agreeing.ts';
-import { type NodeConfig, ViemL2 } from '../../../hub/l2/viem-l2.ts';
+import type { NodeConfig } from '../../../hub/l2/viem-l2.ts';
 import type { HubRecord } from '../../../hub/ledger/records.ts';
 import { createLogger } from '../../../hub/log.ts';
 import { openRegistry } from '../../../hub/node/open.ts';
@@ -25,8 +24,6 @@ export interface DeskWish {
   readonly startBlock?: number;
   readonly laneMin?: number;
   readonly feeMax?: bigint;
-  /** Private key that pays the gas. */
-  readonly account?: `0x${string}`;
 }
 
 export const codeOf = (error: unknown): string => (error as { code?: string }).code ?? String(error);
@@ -45,17 +42,7 @@ export class Desk {
     const { site } = ground;
     this.registry = registry;
     const urls = wish.urls ?? [ground.road.url];
-    this.l2 = agreeing(
-      urls.map((rpcUrl) =>
-        wish.account === undefined
-          ? l2Of(site, { ...wish.chain, rpcUrl })
-          : new ViemL2(
-              { ...l2ConfigOf(ground), ...wish.chain, rpcUrl },
-              site.signing.separator,
-              privateKeyToAccount(wish.account),
-            ),
-      ),
-    );
+    this.l2 = agreeing(urls.map((rpcUrl) => l2Of(site, { ...wish.chain, rpcUrl })));
     this.watch = new Watch({
       l2: this.l2,
       registry,
@@ -115,17 +102,6 @@ export class Desk {
     );
   }
 }
-
-const l2ConfigOf = ({ site }: Ground): NodeConfig => ({
-  rpcUrl: site.anvil.url,
-  chainId: site.deployment.chainId,
-  vault: site.deployment.vault,
-  startBlock: site.deployment.block,
-  finalityBlocks: 0,
-  pollMs: 50,
-  timeoutMs: 10_000,
-  feeMaxGwei: 500,
-});
 
 /** Runs a case with a desk of its own. */
 export async function onDesk<T>(

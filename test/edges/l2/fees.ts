@@ -172,10 +172,11 @@ const offers: readonly L2Case[] = [
   {
     name: 'an account without gas money is not named',
     run: (ground) =>
-      owing(ground, { account: `0x${'4d'.repeat(32)}` }, async (desk, channel) => {
-        const { address } = privateKeyToAccount(`0x${'4d'.repeat(32)}`);
+      owing(ground, {}, async (desk, channel) => {
+        const { address } = ground.site.settler;
+        await ground.rpc('anvil_setBalance', address, '0x0');
         const first = await desk.step();
-        await ground.rpc('anvil_setBalance', address, hex(10n ** 20n));
+        await ground.rpc('anvil_setBalance', address, hex(10n ** 22n));
         await settle(ground, desk);
         return [...want('named', first, 'l2_no_gas'), ...want('paid', await paidOf(ground, channel), 500)];
       }),
