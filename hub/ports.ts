@@ -7,7 +7,7 @@
  */
 import type { SecureKey } from '../hardware/interfaces/index.ts';
 import type { Books } from './intake/state.ts';
-import type { BareOutcome, Row } from './l2/rows.ts';
+import type { BareOutcome, Row, ShownLease } from './l2/rows.ts';
 import type { Rule } from './l2/fraud.ts';
 import type { Ledger, LedgerPhase } from './ledger/ledger.ts';
 import type { SundialError } from '../protocol/errors.ts';
@@ -169,27 +169,6 @@ export interface ClaimState {
   readonly shown: number;
   /** What of it counts, by what its leases promised. */
   readonly counted: number;
-}
-
-/** A payee in the scope of a lease, by its id in the vault, and how many of its terminals. */
-export interface Member {
-  readonly payee: number;
-  readonly terminals: number;
-}
-
-/** A lease as evidence at a pot. Amounts in units, times in seconds of chain time. */
-export interface ShownLease {
-  readonly spentFrom: number;
-  readonly spendLimit: number;
-  readonly tapLimit: number;
-  readonly cap: number;
-  readonly guarantee: number;
-  readonly issuedAt: number;
-  readonly expiresAt: number;
-  /** 64 bytes, of a hub key. */
-  readonly signature: Uint8Array;
-  /** Ids rising; empty: any terminal. */
-  readonly members: readonly Member[];
 }
 
 /** What happened in the vault, as far as the hub follows it, in the order of the chain. */

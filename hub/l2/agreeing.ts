@@ -21,11 +21,10 @@ import type {
   ClaimState,
   NodeState,
   PotState,
-  ShownLease,
   Prepared,
 } from '../ports.ts';
 import type { Rule } from './fraud.ts';
-import type { Row } from './rows.ts';
+import type { Row, ShownLease } from './rows.ts';
 
 /** One or more nodes as one L2. */
 export function agreeing(nodes: readonly L2[]): L2 {

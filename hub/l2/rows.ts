@@ -265,8 +265,8 @@ export function encodeMembers(members: readonly ScopeMember[]): Uint8Array {
   return writer.done();
 }
 
-/** A lease as evidence at a pot; see ShownLease of the hub's ports. */
-interface EvidenceLease {
+/** A lease as evidence at a pot. Amounts in units, times in seconds of chain time. */
+export interface ShownLease {
   readonly spentFrom: number;
   readonly spendLimit: number;
   readonly tapLimit: number;
@@ -274,12 +274,14 @@ interface EvidenceLease {
   readonly guarantee: number;
   readonly issuedAt: number;
   readonly expiresAt: number;
+  /** 64 bytes, of a hub key. */
   readonly signature: Uint8Array;
+  /** Ids rising; empty: any terminal. */
   readonly members: readonly ScopeMember[];
 }
 
 /** Leases as the pots read them, in the order given: scopes must rise. */
-export function encodeLeases(leases: readonly EvidenceLease[]): Uint8Array {
+export function encodeLeases(leases: readonly ShownLease[]): Uint8Array {
   const writer = new Writer();
   for (const lease of leases) {
     writer.uint(lease.members.length, 1, 'members');

@@ -14,7 +14,7 @@ import {
   type PublicClient,
   type TransactionReceipt,
 } from 'viem';
-import type { ChannelState, ClaimState, PotState, ShownLease } from '../ports.ts';
+import type { ChannelState, ClaimState, PotState } from '../ports.ts';
 import { timeAbi, vaultAbi } from './abi.ts';
 import type { Rule } from './fraud.ts';
 import { connect, type FeesMin, type PreparedTransaction, prepare, send } from './chain.ts';
@@ -31,6 +31,7 @@ import {
   RowError,
   type Row,
   splitRows,
+  type ShownLease,
 } from './rows.ts';
 
 /** A payee as the vault has it. */

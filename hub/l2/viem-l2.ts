@@ -25,7 +25,6 @@ import type {
   NodeState,
   PotState,
   Prepared,
-  ShownLease,
   SettleWish,
 } from '../ports.ts';
 import { vaultAbi } from './abi.ts';
@@ -41,7 +40,7 @@ import {
 } from './chain.ts';
 import type { Rule } from './fraud.ts';
 import { blockOf, Headers, provedBlock, provedRange, type VaultEvent } from './proved-events.ts';
-import { readOutcomes, type Row } from './rows.ts';
+import { readOutcomes, type Row, type ShownLease } from './rows.ts';
 import { Vault } from './vault.ts';
 
 /** One node's part of the configuration. */

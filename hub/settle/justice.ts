@@ -12,9 +12,9 @@ import { keyNumber, trieEntries } from '../intake/trie.ts';
 import type { Logger } from '../log.ts';
 import type { Rule } from '../l2/fraud.ts';
 import { shortfallOf } from '../watch/shortfall.ts';
-import type { Row } from '../l2/rows.ts';
+import type { Row, ShownLease } from '../l2/rows.ts';
 import { isError } from '../errors.ts';
-import type { Hex, Index, L2, ShownLease } from '../ports.ts';
+import type { Hex, Index, L2 } from '../ports.ts';
 
 /** What justice works on. */
 export interface JusticeOptions {

@@ -7,7 +7,7 @@ import { equalBytes } from '../../protocol/bytes.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
 import { SCOPE_ANY } from '../../protocol/vouchers.ts';
 import type { ChannelBook } from '../intake/state.ts';
-import type { ShownLease } from '../ports.ts';
+import type { ShownLease } from '../l2/rows.ts';
 
 /** The newest lease of a channel when any terminal may take it; a scope's members aren't known here. */
 export async function promisedLeases(

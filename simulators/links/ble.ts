@@ -13,10 +13,10 @@ import { nodeClock } from '../../hardware/boards/node/host.ts';
 import { Bluez, type Fate } from '../stage/bluez/bluez.ts';
 import { startBus } from '../stage/bluez/daemon.ts';
 import { Random } from '../stage/world/random.ts';
-import { reconcile } from './books.ts';
+import { dayOf, type DayResult } from './day.ts';
 import { LinksHub } from './hub.ts';
 import { Links } from './meeting.ts';
-import { type Break, type Meeting, purchase, type Purchase } from './sale.ts';
+import type { Break, Meeting } from './sale.ts';
 import { HUB_NAME, keys, Shop, SIDES, type Side } from './site.ts';
 
 /** What a link does to its packets, from the one with this number on; `off`: the wearable's adapter goes off there. */
@@ -25,13 +25,7 @@ export interface BleCut {
   readonly fate: Exclude<Fate, 'arrives'> | 'off';
 }
 
-export type BleResult = {
-  readonly taps: number;
-  readonly syncs: number;
-  readonly cuts: number;
-  readonly lost: number;
-  readonly doubled: number;
-};
+export type BleResult = DayResult & { readonly syncs: number };
 
 export interface BleOptions {
   readonly seed: number;
@@ -176,28 +170,24 @@ async function run(options: BleOptions, bluez: Bluez, closers: (() => unknown)[]
   );
   closers.push(await bleGateway({ url: hub.url, hub: HUB_NAME, adapter: gateway }));
   const syncs = await Syncs.start(shop, { payer: wearableSync!, till: tillSync! }, closers);
-  const purchases: Purchase[] = [];
-  let cuts = 0;
-  while (purchases.length < options.taps || cuts < options.cuts) {
-    bluez.air.mtu = random.pick(MTUS);
-    bluez.air.latencyMs = random.chance(100) ? random.below(4) : 0;
-    const price = 10_000 + purchases.length;
-    const done = await purchase(shop, meeting, price, breaks(random, bluez.air.mtu), () => syncs.all());
-    purchases.push(done);
-    cuts += done.cuts;
-    if (purchases.length % SYNC_EACH === 0) {
-      await syncs.all();
-      options.say(`ble: ${purchases.length} taps, ${cuts} cuts, ${syncs.count} syncs`);
-    }
-    if (!done.paid) options.say(`ble: a purchase of ${price} was never paid`);
-  }
-  await syncs.all();
-  await hub.stop();
-  const { lost, doubled, strange } = await reconcile(shop, hub.ledgerFolder, purchases);
-  for (const { price, story } of purchases.filter((one) => strange.includes(one.price)))
-    options.say(`ble: ${price}\n  ${story.join('\n  ')}`);
-  const unpaid = purchases.filter(({ paid }) => !paid).length;
-  return { taps: purchases.length - unpaid, syncs: syncs.count, cuts, lost: lost + unpaid, doubled };
+  const day = await dayOf({
+    name: 'ble',
+    shop,
+    hub,
+    meeting,
+    taps: options.taps,
+    cuts: options.cuts,
+    handInEach: SYNC_EACH,
+    breaks: () => {
+      bluez.air.mtu = random.pick(MTUS);
+      bluez.air.latencyMs = random.chance(100) ? random.below(4) : 0;
+      return breaks(random, bluez.air.mtu);
+    },
+    handIn: () => syncs.all(),
+    also: () => `, ${syncs.count} syncs`,
+    say: (text) => options.say(text),
+  });
+  return { ...day, syncs: syncs.count };
 }
 
 /** Both devices as sync peripherals: each comes into reach, hands everything in, and goes. */

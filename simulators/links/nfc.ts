@@ -9,20 +9,15 @@ import { ApduCard } from '../../device/links/apdu.ts';
 import { virtualCard } from '../../hardware/boards/node/links/nfc/virtual-card.ts';
 import { CARD_PORT, startPcscd } from '../stage/card/pcscd.ts';
 import { Random } from '../stage/world/random.ts';
-import { reconcile } from './books.ts';
+import { dayOf, type DayResult } from './day.ts';
 import { handIn } from './hand-in.ts';
 import { LinksHub } from './hub.ts';
 import { Links } from './meeting.ts';
 import { startReader } from './reader-process.ts';
-import { type Break, type Meeting, purchase, type Purchase } from './sale.ts';
+import type { Break, Meeting } from './sale.ts';
 import { Shop } from './site.ts';
 
-export type NfcResult = {
-  readonly taps: number;
-  readonly cuts: number;
-  readonly lost: number;
-  readonly doubled: number;
-};
+export type NfcResult = DayResult;
 
 export interface NfcOptions {
   readonly seed: number;
@@ -143,23 +138,16 @@ async function run(options: NfcOptions, closers: (() => unknown)[]): Promise<Nfc
       () => undefined,
     ),
   );
-  const purchases: Purchase[] = [];
-  let cuts = 0;
-  while (purchases.length < options.taps || cuts < options.cuts) {
-    const done = await purchase(shop, meeting, 10_000 + purchases.length, breaks(random), () =>
-      handIn(shop, hub.url),
-    );
-    purchases.push(done);
-    cuts += done.cuts;
-    if (purchases.length % HAND_IN_EACH !== 0) continue;
-    await handIn(shop, hub.url);
-    options.say(`nfc: ${purchases.length} taps, ${cuts} cuts`);
-  }
-  await handIn(shop, hub.url);
-  await hub.stop();
-  const { lost, doubled, strange } = await reconcile(shop, hub.ledgerFolder, purchases);
-  for (const { price, story } of purchases.filter((one) => strange.includes(one.price)))
-    options.say(`nfc: ${price}\n  ${story.join('\n  ')}`);
-  const unpaid = purchases.filter(({ paid }) => !paid).length;
-  return { taps: purchases.length - unpaid, cuts, lost: lost + unpaid, doubled };
+  return dayOf({
+    name: 'nfc',
+    shop,
+    hub,
+    meeting,
+    taps: options.taps,
+    cuts: options.cuts,
+    handInEach: HAND_IN_EACH,
+    breaks: () => breaks(random),
+    handIn: () => handIn(shop, hub.url),
+    say: (text) => options.say(text),
+  });
 }

@@ -10,10 +10,10 @@ import { nodeClock, nodeEntropy } from '../../hardware/boards/node/host.ts';
 import type { Link } from '../../hardware/interfaces/index.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { Random } from '../stage/world/random.ts';
-import { reconcile } from './books.ts';
+import { dayOf } from './day.ts';
 import { LinksHub } from './hub.ts';
 import { Links } from './meeting.ts';
-import { type Meeting, purchase, type Purchase } from './sale.ts';
+import type { Meeting } from './sale.ts';
 import { HUB_NAME, keys, Shop, type Side, SIDES } from './site.ts';
 
 export type QrResult = { readonly taps: number; readonly frameLoss: number; readonly lost: number };
@@ -137,22 +137,23 @@ export async function runQr(options: {
   const film = new Film(random);
   try {
     const meeting = new QrMeeting(shop, film);
-    const purchases: Purchase[] = [];
-    const handIn = async (): Promise<void> => {
-      for (const side of SIDES) await handInByCode(shop, side, hub.url, film);
-    };
-    while (purchases.length < options.taps) {
-      purchases.push(await purchase(shop, meeting, 10_000 + purchases.length, [], handIn));
-      if (purchases.length % HAND_IN_EACH !== 0) continue;
-      await handIn();
-      options.say(`qr: ${purchases.length} taps, ${film.missed} of ${film.shown} frames missed`);
-    }
-    await handIn();
-    await hub.stop();
-    const { lost, doubled } = await reconcile(shop, hub.ledgerFolder, purchases);
-    const unpaid = purchases.filter(({ paid }) => !paid).length;
+    const { taps, lost, doubled } = await dayOf({
+      name: 'qr',
+      shop,
+      hub,
+      meeting,
+      taps: options.taps,
+      cuts: 0,
+      handInEach: HAND_IN_EACH,
+      breaks: () => [],
+      handIn: async () => {
+        for (const side of SIDES) await handInByCode(shop, side, hub.url, film);
+      },
+      also: () => `, ${film.missed} of ${film.shown} frames missed`,
+      say: (text) => options.say(text),
+    });
     const frameLoss = Math.round((100 * film.missed) / film.shown) / 100;
-    return { taps: purchases.length - unpaid, frameLoss, lost: lost + doubled + unpaid };
+    return { taps, frameLoss, lost: lost + doubled };
   } finally {
     film.stop();
     shop.close();

@@ -11,19 +11,14 @@ import { serialLinks } from '../../hardware/boards/node/serial-link.ts';
 import type { Link } from '../../hardware/interfaces/index.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { Random } from '../stage/world/random.ts';
-import { reconcile } from './books.ts';
+import { dayOf, type DayResult } from './day.ts';
 import { handIn } from './hand-in.ts';
 import { LinksHub } from './hub.ts';
 import { Links } from './meeting.ts';
-import { type Break, type Meeting, purchase, type Purchase } from './sale.ts';
+import type { Break, Meeting } from './sale.ts';
 import { Shop, type Side, SIDES } from './site.ts';
 
-export type SerialResult = {
-  readonly taps: number;
-  readonly cuts: number;
-  readonly lost: number;
-  readonly doubled: number;
-};
+export type SerialResult = DayResult;
 
 /** The wire is unplugged at the n-th byte of the attempt. */
 export interface SerialCut {
@@ -197,25 +192,18 @@ export async function runSerial(options: {
   const meeting = new SerialMeeting(shop, folder, random.fork('wire'));
   try {
     await meeting.ready();
-    const purchases: Purchase[] = [];
-    let cuts = 0;
-    while (purchases.length < options.taps || cuts < options.cuts) {
-      const done = await purchase(shop, meeting, 10_000 + purchases.length, breaks(random), () =>
-        handIn(shop, hub.url),
-      );
-      purchases.push(done);
-      cuts += done.cuts;
-      if (purchases.length % HAND_IN_EACH !== 0) continue;
-      await handIn(shop, hub.url);
-      options.say(`serial: ${purchases.length} taps, ${cuts} cuts`);
-    }
-    await handIn(shop, hub.url);
-    await hub.stop();
-    const { lost, doubled, strange } = await reconcile(shop, hub.ledgerFolder, purchases);
-    for (const { price, story } of purchases.filter((one) => strange.includes(one.price)))
-      options.say(`serial: ${price}\n  ${story.join('\n  ')}`);
-    const unpaid = purchases.filter(({ paid }) => !paid).length;
-    return { taps: purchases.length - unpaid, cuts, lost: lost + unpaid, doubled };
+    return await dayOf({
+      name: 'serial',
+      shop,
+      hub,
+      meeting,
+      taps: options.taps,
+      cuts: options.cuts,
+      handInEach: HAND_IN_EACH,
+      breaks: () => breaks(random),
+      handIn: () => handIn(shop, hub.url),
+      say: (text) => options.say(text),
+    });
   } finally {
     await meeting.close();
     shop.close();

@@ -14,7 +14,7 @@ import { type PrivateKeyAccount, privateKeyToAccount, sign } from 'viem/accounts
 import { type Anvil, type AnvilOptions, startAnvil } from '../../hub/l2/anvil.ts';
 import { readArtifacts } from '../../hub/l2/artifacts.ts';
 import { type Deployment, type DeployOptions, deploy } from '../../hub/l2/deploy.ts';
-import type { ShownLease } from '../../hub/ports.ts';
+import type { ShownLease } from '../../hub/l2/rows.ts';
 import type { Listed, OpenedRequest, Row, SignedVoucher } from '../../hub/l2/rows.ts';
 import { Vault } from '../../hub/l2/vault.ts';
 

@@ -49,6 +49,17 @@ const withLiar = (
     }),
 });
 
+/** The hub goes on, names the node for what nothing proves, and has missed nothing. */
+const isNamedUnproved = async (ground: Ground, desk: Desk, channel: number): Promise<readonly string[]> => {
+  await ground.site.vault.startExit(ground.site.owner, channel);
+  const found = await desk.look();
+  return [
+    ...want('look', found, 'well'),
+    ...want('named', desk.l2.nodes()[0]!.trouble?.includes('l2_unproved'), true),
+    ...(await wrongIn(ground, desk.registry.state, [channel])),
+  ];
+};
+
 export const NODES: readonly L2Case[] = [
   withLiar(
     'one node of three shows another deposit, and it is believed',
@@ -81,29 +92,9 @@ export const NODES: readonly L2Case[] = [
   withLiar(
     'one node of three has no receipts, and the hub stands still or misses them',
     () => (method) => (method === 'eth_getBlockReceipts' ? { result: [] } : undefined),
-    async (ground, desk, channel) => {
-      await ground.site.vault.startExit(ground.site.owner, channel);
-      const found = await desk.look();
-      return [
-        ...want('look', found, 'well'),
-        ...want('named', desk.l2.nodes()[0]!.trouble?.includes('l2_unproved'), true),
-        ...(await wrongIn(ground, desk.registry.state, [channel])),
-      ];
-    },
+    isNamedUnproved,
   ),
-  withLiar(
-    'one node of three makes up headers, and is heard',
-    () => otherHeaders,
-    async (ground, desk, channel) => {
-      await ground.site.vault.startExit(ground.site.owner, channel);
-      const found = await desk.look();
-      return [
-        ...want('look', found, 'well'),
-        ...want('named', desk.l2.nodes()[0]!.trouble?.includes('l2_unproved'), true),
-        ...(await wrongIn(ground, desk.registry.state, [channel])),
-      ];
-    },
-  ),
+  withLiar('one node of three makes up headers, and is heard', () => otherHeaders, isNamedUnproved),
   withLiar(
     'one node of three says that a batch is mined which is not, and its rows count as settled',
     () => async (method) =>
