@@ -15,7 +15,9 @@ export interface Logger {
   readonly fatal: Say;
 }
 
-export type LogLevel = 'silent' | 'error' | 'warn' | 'info' | 'debug';
+/** What may be asked for, from nothing to everything. */
+export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug', 'trace'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** A logger at this level; `destination` is a file descriptor or path, stderr by default. */
 export function createLogger(level: LogLevel, destination: number | string = 2): Logger {

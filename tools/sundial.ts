@@ -1,4 +1,6 @@
 /** `sundial`: one command line for devices, hub, channels and the demonstration. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Command } from 'commander';
 import { addBoardCommand } from '../hardware/boards/node/cli/board-command.ts';
 import { addChannelCommand } from '../hub/cli/channel-command.ts';
@@ -7,16 +9,27 @@ import { addDemoCommand } from '../simulators/demo/demo-command.ts';
 import { addGatewayCommand } from '../hardware/boards/node/cli/gateway-command.ts';
 import { addHubCommand } from '../hub/cli/hub-command.ts';
 import { addHubKeyCommand } from '../hub/cli/hub-key-command.ts';
-import { fail } from '../hardware/boards/node/cli/output.ts';
+import { errorLine, fail, wantsJson } from '../hardware/boards/node/cli/output.ts';
 import { addPayeeCommands } from '../hub/cli/payee-command.ts';
 import { addPayerCommands } from '../hardware/boards/node/cli/payer-commands.ts';
 import { addReconcileCommand } from '../hub/cli/reconcile-command.ts';
 import { addSimCommand } from '../simulators/cli/sim-command.ts';
+import { projectRoot } from '../hardware/boards/node/cli/paths.ts';
 import { addTerminalCommands } from '../hardware/boards/node/cli/terminal-commands.ts';
 
+const { version } = JSON.parse(readFileSync(join(projectRoot(), 'package.json'), 'utf8'));
 const program = new Command('sundial')
   .description('Payments between devices that have no network.')
-  .showHelpAfterError('(add --help for the options)');
+  .version(version, '--version', 'print the version')
+  .showHelpAfterError(wantsJson() ? false : '(add --help for the options)')
+  .configureOutput({
+    outputError: (text, write) =>
+      write(
+        wantsJson()
+          ? errorLine('usage', text.trim().replace(/^error: /, ''), 'See --help for the options.')
+          : text,
+      ),
+  });
 addDemoCommand(program);
 addHubCommand(program);
 addDeployCommand(program);

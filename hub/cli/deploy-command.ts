@@ -2,7 +2,7 @@
  * `sundial deploy`: puts the contracts on a chain, or finds them there; `sundial deploy verify`: compares what stands with
  * this source. The same parameters give the same addresses on every chain.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Command } from 'commander';
@@ -85,6 +85,27 @@ function networkOf(text: string): Network {
   );
 }
 
+/** Throws `bad_key`, for 0 and what lies beyond the curve as well. */
+function accountOf(secret: string) {
+  if (!/^0x[0-9a-fA-F]{64}$/.test(secret))
+    throw refused('bad_key', '--key is no private key', 'Give 0x and 64 hex digits.');
+  try {
+    return privateKeyToAccount(secret as `0x${string}`);
+  } catch {
+    throw refused('bad_key', '--key is no key of the curve', 'Make one: `sundial hub-key new --out FILE`.');
+  }
+}
+
+/** A file that no deployment wrote is not written over. Throws `file_exists`. */
+function refuseForeign(path: string): void {
+  if (!existsSync(path)) return;
+  try {
+    addressFileSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+  } catch {
+    throw refused('file_exists', `${path} is there, and no deployment wrote it`, 'Name another --out file.');
+  }
+}
+
 /** Throws `bad_address` when the flag is there and is none. */
 function addressOf(text: string | undefined, flag: string): Address | undefined {
   if (text === undefined) return undefined;
@@ -129,9 +150,8 @@ const say = (text: string) => process.stderr.write(`${text}\n`);
 async function run(flags: Flags): Promise<void> {
   if (flags.rpc === undefined || flags.key === undefined)
     throw refused('missing_flag', '--rpc or --key is missing', 'Give both; see sundial deploy --help.');
-  if (!/^0x[0-9a-fA-F]{64}$/.test(flags.key))
-    throw refused('bad_key', '--key is no private key', 'Give 0x and 64 hex digits.');
-  const account = privateKeyToAccount(flags.key as `0x${string}`);
+  const account = accountOf(flags.key);
+  if (flags.out !== undefined) refuseForeign(flags.out);
   const network = networkOf(flags.network);
   const roles = rolesOf(flags, network, account.address);
   const token = addressOf(flags.token, '--token');

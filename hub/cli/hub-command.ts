@@ -1,15 +1,15 @@
 /** `sundial hub`: collects vouchers, acknowledges them when they are durable, settles them in batches. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { parseConfig } from '../config.ts';
 import { startHub } from '../hub.ts';
-import { createLogger, type LogLevel } from '../log.ts';
+import { createLogger, LOG_LEVELS, type LogLevel } from '../log.ts';
 import { readJson } from '../../hardware/boards/node/storage/read-json.ts';
 import { fail } from '../../hardware/boards/node/cli/output.ts';
 
 interface Flags {
   readonly config: string;
   readonly json: boolean;
-  readonly log: string;
+  readonly log: LogLevel;
 }
 
 /** How soon it is said that a hub which had to wait is ready, milliseconds. */
@@ -22,7 +22,7 @@ async function run(flags: Flags): Promise<void> {
       remedy: 'Name a JSON file with --config; `npm start` writes one to state/demo/hub.json.',
     }),
   );
-  const hub = await startHub(config, { log: createLogger(flags.log as LogLevel), onFatal: fail });
+  const hub = await startHub(config, { log: createLogger(flags.log), onFatal: fail });
   const facts = { address: hub.address, mqttUrl: hub.mqttUrl, statusUrl: hub.statusUrl };
   const say = (event: object, text: string) =>
     process.stdout.write(flags.json ? `${JSON.stringify({ ...event, ...facts })}\n` : text);
@@ -44,6 +44,8 @@ export function addHubCommand(program: Command): void {
     .description('collects vouchers, acknowledges them when they are durable, settles them in batches')
     .requiredOption('--config <file>', 'JSON configuration; an error names the field and the fix')
     .option('--json', 'JSON lines on stdout: `waiting` with its reasons, and `ready`', false)
-    .option('--log <level>', 'trace, debug, info, warn or error; the log goes to stderr', 'warn')
+    .addOption(
+      new Option('--log <level>', 'how much is logged, on stderr').choices(LOG_LEVELS).default('warn'),
+    )
     .action((flags: Flags) => run(flags).catch(fail));
 }

@@ -28,13 +28,23 @@ export function namedForL2(error: unknown): unknown {
       cause: error,
     });
   }
-  const away = error.walk((cause) => (cause as Error).name === 'HttpRequestError');
-  if (away !== null)
-    return new SundialError('chain_away', `L2 does not answer at ${(away as { url?: string }).url}`, {
+  const away = error.walk((cause) => ['HttpRequestError', 'TimeoutError'].includes((cause as Error).name));
+  if (away !== null) {
+    const { url = 'its address' } = away as { url?: string };
+    if (!/^https?:\/\//.test(url) || !URL.canParse(url))
+      return new SundialError('bad_url', `"${url}" is no address of a node`, {
+        severity: 'call',
+        remedy: 'Give the RPC of a node of that chain: http://host:port or https://host/path.',
+        cause: error,
+      });
+    return new SundialError('chain_away', `the chain's node at ${url} does not answer`, {
       severity: 'call',
-      remedy: 'Start it: `npm start` keeps a local one running.',
+      remedy: /\/\/(127\.|localhost|\[::1\])/.test(url)
+        ? 'It was a local one: start it again (`npm start` keeps its own running while it runs).'
+        : 'Look whether this machine reaches it, or name another node of the same chain.',
       cause: error,
     });
+  }
   return new SundialError('chain_refused', error.shortMessage, {
     severity: 'call',
     remedy: error.details || 'See what the node says.',

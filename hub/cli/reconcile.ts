@@ -18,6 +18,8 @@ export interface LaneRow {
   readonly hub: number | undefined;
   readonly vault: number;
   readonly agree: boolean;
+  /** Behind each other, as money is that the next one has not heard of yet; what agrees is not. */
+  readonly inFlight: boolean;
 }
 
 /** What the vault holds of one site. Amounts in units. */
@@ -37,6 +39,8 @@ export interface Reconciliation {
   /** deposited = settled + held + returned, on chain. */
   readonly conserved: boolean;
   readonly reconciled: boolean;
+  /** Lanes that no money in flight explains. */
+  readonly different: number;
 }
 
 /** Reads everything. `hub` undefined: its column stays empty and nothing reconciles. */
@@ -58,6 +62,7 @@ export async function reconcile(site: Site, hub: HubStatus): Promise<Reconciliat
     lanes,
     vault: figures,
     conserved,
+    different: lanes.filter((lane) => !lane.agree && !lane.inFlight).length,
     reconciled: conserved && lanes.length > 0 && lanes.every((lane) => lane.agree),
   };
 }
@@ -82,7 +87,10 @@ async function laneRow(
   const hub = known?.lanes.find((lane) => lane.payee === payeeText)?.top;
   const settled = await vault.readLane(channel, payee);
   const agree = payer === terminals && payer === hub && payer === settled;
-  return { channel, payee: payeeText, payer, terminals, hub, vault: settled, agree };
+  // A payer's intent comes first, then the terminal, then the hub, then L2: none can know more than the one before.
+  const inFlight =
+    !agree && payer >= (terminals ?? 0) && (terminals ?? 0) >= (hub ?? 0) && (hub ?? 0) >= settled;
+  return { channel, payee: payeeText, payer, terminals, hub, vault: settled, agree, inFlight };
 }
 
 /** Every figure comes from the chain: channel states, payee balances, and the events of withdrawals and exits. */
@@ -114,7 +122,7 @@ export function reconciliationTable({ lanes, vault, conserved }: Reconciliation)
   const head = `channel  payee         ${['payer', 'terminals', 'hub ledger', 'vault'].map((name) => name.padStart(12)).join('')}`;
   const rows = lanes.map(
     (lane) =>
-      `${String(lane.channel).padEnd(9)}${lane.payee.slice(0, 12)}  ${money(lane.payer)}${money(lane.terminals)}${money(lane.hub)}${money(lane.vault)}  ${lane.agree ? 'equal' : 'DIFFERENT'}`,
+      `${String(lane.channel).padEnd(9)}${lane.payee.slice(0, 12)}  ${money(lane.payer)}${money(lane.terminals)}${money(lane.hub)}${money(lane.vault)}  ${lane.agree ? 'equal' : lane.inFlight ? 'on its way' : 'DIFFERENT'}`,
   );
   const sum = `vault: deposited ${formatMoney(vault.deposited)} = settled ${formatMoney(vault.settled)} + held ${formatMoney(vault.held)} + returned ${formatMoney(vault.returned)}  ${conserved ? 'holds' : 'DOES NOT HOLD'}`;
   return [head, ...rows, sum].join('\n');

@@ -19,6 +19,8 @@ export interface AnvilOptions {
   readonly hardfork?: 'osaka' | 'prague';
   /** More of anvil's own options, such as --state with a file. */
   readonly extra?: readonly string[];
+  /** The program (tools/tied.mjs) that ends the node when this process ends in any way; alone when absent. */
+  readonly tiedBy?: string;
   /** How long to wait for the first answer, in milliseconds. */
   readonly startupMs?: number;
 }
@@ -60,7 +62,9 @@ export async function startAnvil(options: AnvilOptions = {}): Promise<Anvil> {
   if (options.blockSeconds !== undefined) args.push('--block-time', String(options.blockSeconds));
   if (options.timestamp !== undefined) args.push('--timestamp', String(options.timestamp));
   args.push(...(options.extra ?? []));
-  const child = spawn(anvilProgram(), args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const [program, ...before] =
+    options.tiedBy === undefined ? [anvilProgram()] : [process.execPath, options.tiedBy, anvilProgram()];
+  const child = spawn(program!, [...before, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
   const output = await firstOutput(child, options.startupMs ?? STARTUP_MS);
   const port = Number(/Listening on 127\.0\.0\.1:(\d+)/.exec(output)?.[1]);
   const keys = [...output.matchAll(/^\(\d+\) (0x[0-9a-f]{64})$/gm)].map((match) => match[1] as `0x${string}`);

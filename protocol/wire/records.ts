@@ -84,6 +84,8 @@ export const flag: Codec<boolean> = {
 
 /** Encodes and decodes the records of one machine. */
 export interface RecordTable<R extends { readonly type: string }> {
+  /** Every type of record. */
+  readonly names: readonly string[];
   /** Bytes as they stand in the journal. */
   encode(record: R): Uint8Array;
   /** Throws SundialError `journal_newer` for a record of a newer rule set, `journal_corrupt` for anything else. */
@@ -101,6 +103,7 @@ export function recordTable<const T extends Record<string, Variant>>(table: T): 
     starts[name] = arrayStart(4, RECORD_VERSION, RECORD_MIN_READER, number);
   }
   return {
+    names: Object.keys(table),
     encode: (record) => table[record.type]!.codec.encode(starts[record.type]!, record),
     sizeMax: (type) => starts[type]!.length + table[type]!.codec.sizeMax,
     decode(bytes) {

@@ -1,6 +1,7 @@
 /** `sundial sim`: runs a fleet in virtual time. Only this file of the simulator touches the host: clock, files, screen. */
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { loadCrypto } from '../../hub/crypto/crypto.ts';
 import { SundialError } from '../../protocol/errors.ts';
@@ -57,14 +58,34 @@ const whole = (text: string): number => {
   return Number(text);
 };
 
+/** A whole number that is not below `least`. */
+const from =
+  (least: number) =>
+  (text: string): number => {
+    const value = whole(text);
+    if (value < least) throw new InvalidArgumentError(`Give ${least} or more.`);
+    return value;
+  };
+
+/** A long run must not end with a report that can't be written. Throws `not_there`. */
+function requireFolder(path: string | undefined): void {
+  if (path === undefined) return;
+  const folder = dirname(resolve(path));
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
+  throw new SundialError('not_there', `${folder} is no folder`, {
+    severity: 'call',
+    remedy: `Make it first, or name another file: ${path} can't be written there.`,
+  });
+}
+
 export function addSimCommand(program: Command): void {
   const sim = program
     .command('sim')
     .description('Run a fleet in virtual time: every failure, one seed')
     .option('--scenario <name>', `one of ${[...SCENARIOS.keys()].join(', ')}, or a JSON file`, 'tap-offline')
-    .option('--devices <n>', 'size of the fleet (default: the scenario says)', whole)
-    .option('--days <n>', 'days in which payments are made', whole)
-    .option('--hours <n>', 'hours in which payments are made', whole)
+    .option('--devices <n>', 'size of the fleet (default: the scenario says)', from(2))
+    .option('--days <n>', 'days in which payments are made', from(1))
+    .option('--hours <n>', 'hours in which payments are made', from(1))
     .option('--seed <n>', 'the same seed gives the same run', whole, 1)
     .option(
       '--faults <levels>',
@@ -222,6 +243,8 @@ async function run(flags: SimFlags): Promise<void> {
       remedy: 'Say how many devices with --real-devices.',
     });
   }
+  requireFolder(flags.report);
+  requireFolder(flags.trace);
   const scenario = scenarioOf(flags);
   if (ranWithMoreHeap(flags.devices ?? scenario.devices)) return;
   const options: SimulationOptions = {

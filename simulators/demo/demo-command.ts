@@ -6,7 +6,7 @@ import { type Anvil, startAnvil } from '../../hub/l2/anvil.ts';
 import { connect } from '../../hub/l2/chain.ts';
 import { lockFolder } from '../../hardware/boards/node/storage/lock.ts';
 import { SundialError } from '../../protocol/errors.ts';
-import { HubChild } from './hub-child.ts';
+import { HubChild, TIED } from './hub-child.ts';
 import { HubStatus } from '../../hub/cli/hub-status.ts';
 import { reconcile, reconciliationTable } from '../../hub/cli/reconcile.ts';
 import { certificateOf, type Site, writeSite } from '../../hub/cli/site.ts';
@@ -27,6 +27,8 @@ interface Flags {
 
 /** What `lockFolder` leaves in a story's folder. */
 const STORY_OWNER = 'story.owner';
+/** All that a story makes in its folder; only these are removed for the next one. */
+const STORY_FILES = ['site.json', 'hub.json', 'hub', 'wearable', 'car', 'pos', 'charger'] as const;
 
 /** Seconds between blocks once the site stands, as on an L2. */
 const BLOCK_SECONDS = 1;
@@ -82,20 +84,19 @@ async function stopAll(running: Running): Promise<void> {
 }
 
 /**
- * A fresh story each time: the local chain below it forgets everything when it stops. Throws `not_a_story` when the
- * folder holds anything else, and `folder_locked` while another story runs there.
+ * A fresh story each time: the local chain below it forgets everything when it stops. What no story made stays. Throws
+ * `not_a_story` when no story was told there, and `folder_locked` while another one runs.
  */
 async function emptyForStory(folder: string): Promise<void> {
   const found = existsSync(folder) ? readdirSync(folder) : [];
-  if (found.length > 0 && !found.includes(STORY_OWNER) && !found.includes('site.json'))
+  if (found.length > 0 && !found.includes(STORY_OWNER))
     throw new SundialError('not_a_story', `${folder} holds files that no demonstration made`, {
       severity: 'call',
-      remedy: 'Name an empty or a new folder with --state: it is emptied first.',
+      remedy: 'Name an empty or a new folder with --state.',
     });
   // Held until this process ends.
   await lockFolder(folder, 'story');
-  for (const name of readdirSync(folder))
-    if (name !== STORY_OWNER) rmSync(join(folder, name), { recursive: true, force: true });
+  for (const name of STORY_FILES) rmSync(join(folder, name), { recursive: true, force: true });
 }
 
 async function tell(flags: Flags, running: Running): Promise<boolean> {
@@ -106,7 +107,7 @@ async function tell(flags: Flags, running: Running): Promise<boolean> {
   const program = join(projectRoot(), 'build', 'cli', 'sundial.mjs');
 
   timeline.heading('a local L2');
-  const anvil = await startAnvil();
+  const anvil = await startAnvil({ tiedBy: TIED });
   running.anvil = anvil;
   timeline.say('chain', `anvil at ${anvil.url}`);
   const site = await makeSite(folder, anvil.url, anvil.keys, { say: (text) => timeline.say('chain', text) });
@@ -219,14 +220,7 @@ async function run(flags: Flags): Promise<void> {
     stopAndExit(ok ? 0 : 1);
   } catch (error) {
     await stopAll(running);
-    fail(
-      error instanceof SundialError
-        ? error
-        : new SundialError('demo', error instanceof Error ? (error.stack ?? error.message) : String(error), {
-            severity: 'process',
-            remedy: 'Run it again; if it happens again, send the output.',
-          }),
-    );
+    fail(error);
   }
 }
 
@@ -237,6 +231,10 @@ export function addDemoCommand(program: Command): void {
     .option('--once', 'end when the story is told', false)
     .option('--json', 'print one JSON object and nothing else on stdout', false)
     .option('--boards', 'the devices are firmware images on emulated boards', false)
-    .option('--state <folder>', 'folder for the story; emptied first', join(STATE_ROOT, 'demo'))
+    .option(
+      '--state <folder>',
+      'folder for the story; what the last one left there is removed first',
+      join(STATE_ROOT, 'demo'),
+    )
     .action((flags: Flags) => run(flags));
 }

@@ -2,12 +2,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { join } from 'node:path';
+import { projectRoot } from '../../hardware/boards/node/cli/paths.ts';
 import { SundialError } from '../../protocol/errors.ts';
 
 export interface HubReady {
   readonly mqttUrl: string;
   readonly statusUrl: string;
 }
+
+/** Ends the hub when this process ends in any way. */
+export const TIED = join(projectRoot(), 'tools', 'tied.mjs');
 
 /** The hub has this long to open its ledger, its broker and its connection to the chain. */
 const START_MS = 60_000;
@@ -23,9 +28,8 @@ export class HubChild {
 
   /** Starts `sundial hub --config <file> --json` and waits until it listens. Throws `hub_start`. */
   static async start(program: string, config: string): Promise<HubChild> {
-    const child = spawn(process.execPath, [program, 'hub', '--config', config, '--json'], {
-      stdio: ['ignore', 'pipe', 2],
-    });
+    const hub = [process.execPath, program, 'hub', '--config', config, '--json'];
+    const child = spawn(process.execPath, [TIED, ...hub], { stdio: ['pipe', 'pipe', 2] });
     const ready = await new Promise<HubReady>((resolve, reject) => {
       const failed = (why: string): void => {
         clearTimeout(timer);

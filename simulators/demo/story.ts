@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { defaultTap, dataFile } from '../../hardware/boards/node/cli/paths.ts';
+import { shellWord } from '../../hardware/boards/node/cli/output.ts';
 import { formatMoney, parseMoney } from '../../hardware/boards/node/cli/money.ts';
 import { DeviceChild, type DeviceLine } from './device-child.ts';
 import type { HubStatus } from '../../hub/cli/hub-status.ts';
@@ -191,11 +192,12 @@ export class Story {
   /** How a person goes on by hand while the hub runs. */
   hints(folder: string, mqttUrl: string): string[] {
     const tap = `${defaultTap('pos')}.hand`;
+    const at = (name: string): string => shellWord(join(folder, name));
     return [
-      `npx sundial pos --state ${join(folder, 'pos')} --tap ${tap} --hub ${mqttUrl} --amount 1.50`,
-      `npx sundial wearable --state ${join(folder, 'wearable')} --tap ${tap} --hub ${mqttUrl}`,
-      `npx sundial reconcile --site ${folder}`,
-      `npx sundial channel show --site ${folder} --channel ${this.site.devices[0]!.channel}`,
+      `npx sundial pos --state ${at('pos')} --tap ${shellWord(tap)} --hub ${mqttUrl} --amount 1.50`,
+      `npx sundial wearable --state ${at('wearable')} --tap ${shellWord(tap)} --hub ${mqttUrl}`,
+      `npx sundial reconcile --site ${at('')}`,
+      `npx sundial channel show --site ${at('')} --channel ${this.site.devices[0]!.channel}`,
     ];
   }
 }

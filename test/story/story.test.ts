@@ -136,7 +136,7 @@ test('every command has --help, and says on stderr what is wrong and what to do'
   writeFileSync(config, JSON.stringify({ name: 'Hub One', folder }));
   const cases: [string[], RegExp][] = [
     [['hub', '--config', config], /name: want 1 to 32 of a-z/],
-    [['hub', '--config', join(folder, 'none.json')], /can't be read as JSON/],
+    [['hub', '--config', join(folder, 'none.json')], /none.json is not there/],
     [['pos', '--state', folder], /no_device/],
     [['pos', '--amount', '4,50'], /bad_amount: "4,50" is no amount/],
     [['channel', 'show', '--site', folder, '--channel', '1'], /no_site/],
@@ -216,7 +216,7 @@ test('a late voucher is void, its payee countersigns, and the money is back in t
     assert.is(withdrawn, 1_000_000);
     assert.ok(left > 0);
     const tooMuch = await sundial(...cash, '--amount', '9000');
-    assert.match(tooMuch.stderr, /payee_funds: the vault holds [\d.]+ TIME/);
+    assert.match(tooMuch.stderr, /"code":"payee_funds","message":"the vault holds [\d.]+ TIME/);
     assert.match((await sundial(...cash, '--to', '0x12')).stderr, /address: 0x12 is no address/);
     assert.is(JSON.parse((await sundial(...cash)).stdout).withdrawn, left, 'all of it');
     assert.is((await sundial('reconcile', '--site', state)).code, 0, 'and the sums hold');

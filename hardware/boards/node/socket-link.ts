@@ -2,7 +2,7 @@
  * A tap link over a local socket: the terminal listens, the payer comes near. Bytes only; framing is the runtime's. At
  * the far end may also be an emulated board, which beats: see device/links/line.ts.
  */
-import { existsSync, mkdirSync, unlinkSync } from 'node:fs';
+import { lstatSync, mkdirSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { Line } from '../../../device/links/line.ts';
@@ -41,20 +41,29 @@ function answers(path: string): Promise<boolean> {
 }
 
 /**
- * Listens for payers, one at a time: a second one is turned away, as on a reader. Throws `tap_in_use` when another
- * process listens there. A path that a killed process left behind is taken over.
+ * Makes room for a socket at the path: one that a killed process left behind is removed, and nothing else ever is.
+ * Throws `tap_in_use` when another process listens there, `tap_is_no_socket` when it is a file of somebody's.
  */
-export async function listenForTaps(path: string, onLink: (link: Link) => void): Promise<Server> {
+export async function freeTapPath(path: string): Promise<void> {
   mkdirSync(dirname(path), { recursive: true });
-  if (existsSync(path)) {
-    if (await answers(path)) {
-      throw new SundialError('tap_in_use', `another terminal listens at ${path}`, {
-        severity: 'process',
-        remedy: 'Stop it, or give this one another --tap path.',
-      });
-    }
-    unlinkSync(path);
-  }
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  if (!found.isSocket())
+    throw new SundialError('tap_is_no_socket', `${path} is there already, and no socket`, {
+      severity: 'call',
+      remedy: 'Give a --tap path that is not there yet: no file of yours is replaced.',
+    });
+  if (await answers(path))
+    throw new SundialError('tap_in_use', `another terminal listens at ${path}`, {
+      severity: 'process',
+      remedy: 'Stop it, or give this one another --tap path.',
+    });
+  unlinkSync(path);
+}
+
+/** Listens for payers, one at a time: a second one is turned away, as on a reader. Throws what `freeTapPath` throws. */
+export async function listenForTaps(path: string, onLink: (link: Link) => void): Promise<Server> {
+  await freeTapPath(path);
   let present: Socket | undefined;
   const server = createServer((socket) => {
     if (present !== undefined && !present.destroyed) {

@@ -2,14 +2,14 @@
  * `sundial board`: a device as firmware on an emulated Cortex-M4. Same state folders, flags and lines as the Node
  * devices, so that the demonstration can take either. The board is provisioned from its folder when it is first used.
  */
-import { existsSync, mkdirSync, renameSync, rmSync, unlinkSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
 import { BoardMemory, buildImage, Emulator } from '../../mps2-an386/host/emulator.ts';
 import { injectKey, journalOf, writeSettings } from '../../mps2-an386/host/factory.ts';
 import { mqttUplink } from '../mqtt.ts';
 import { serialReader } from '../serial-reader.ts';
+import { freeTapPath } from '../socket-link.ts';
 import { KeyFault } from '../../../keys/key-fault.ts';
 import { fromHex, toHex } from '../../../../protocol/bytes.ts';
 import type { Notice } from '../../../../protocol/machines/effects.ts';
@@ -23,7 +23,7 @@ import {
 } from './device-folder.ts';
 import { SundialError } from '../../../../protocol/errors.ts';
 import { parseLink } from '../links/address.ts';
-import { parseMoney } from './money.ts';
+import { parseMoney, parsePrice } from './money.ts';
 import { syncFolder } from '../storage/durable-file.ts';
 import { projectRoot } from './paths.ts';
 import { describe } from './device-process.ts';
@@ -124,7 +124,11 @@ function socketOf(text: string): string {
 }
 
 async function runBoard(role: DeviceRole, flags: BoardFlags): Promise<void> {
-  if (!ROLES.includes(role)) throw new Error(`A board is one of ${ROLES.join(', ')}, not ${role}.`);
+  if (!ROLES.includes(role))
+    throw new SundialError('bad_role', `no board is a ${role}`, {
+      severity: 'call',
+      remedy: `Give one of ${ROLES.join(', ')}.`,
+    });
   const path = stateFolder(role, flags);
   await ensureBench(role, path, flags);
   const folder = readDevice(path, role);
@@ -137,8 +141,7 @@ async function runBoard(role: DeviceRole, flags: BoardFlags): Promise<void> {
   const isPty = flags.tap === 'pty';
   const tap = isPty ? 'pty' : socketOf(deviceOptions({ ...flags, role }).tap);
   const listen = role === 'pos' || role === 'charger';
-  if (!isPty) mkdirSync(dirname(tap), { recursive: true });
-  if (listen && !isPty && existsSync(tap)) unlinkSync(tap);
+  if (listen && !isPty) await freeTapPath(tap);
   const board = new Emulator({ image, memory, tap: isPty ? 'pty' : { path: tap, listen }, uplink: true });
   board.onLine((line) => show(output, line));
   const { address } = await board.event('board');
@@ -163,7 +166,7 @@ async function runBoard(role: DeviceRole, flags: BoardFlags): Promise<void> {
     void board.kill().then(() => process.exit(code));
   };
   const controls: Record<string, (value: unknown) => void> = {
-    sale: (value) => board.type(`sale ${parseMoney(String(value))}`),
+    sale: (value) => board.type(`sale ${parsePrice(String(value))}`),
     cancel: () => board.type('cancel'),
     offer: () => board.type('offer'),
     endSession: () => board.type(listen ? 'end' : 'stop'),

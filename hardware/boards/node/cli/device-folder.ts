@@ -4,7 +4,7 @@
  * a time may use it: two would be a duplicated device.
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { journalRoom, type Storage } from '../../../../device/journal/capacity.ts';
@@ -196,7 +196,8 @@ export function readDevice(path: string, role: DeviceRole): DeviceFolder {
   if (!hasDevice(path)) {
     throw new SundialError('no_device', `${path} holds no device`, {
       severity: 'process',
-      remedy: 'Run `sundial demo` to make one, or name another folder with --state.',
+      remedy:
+        'Enrol one (`sundial device provision`), run `npm start` for a trial, or name another folder with --state.',
     });
   }
   const parsed = schema.safeParse(readDeviceFile(devicePath(path)));
@@ -256,6 +257,12 @@ export function keyForNew(path: string, key: KeyKind = 'memory'): NewKey {
     throw new SundialError('bad_device_file', `${path} holds a journal, and no device.json`, {
       severity: 'process',
       remedy: 'Restore device.json as it was, or name another folder: a journal is never overwritten.',
+    });
+  const strange = existsSync(making) || !existsSync(path) ? [] : readdirSync(path);
+  if (strange.some((name) => name !== 'device.owner'))
+    throw new SundialError('folder_not_empty', `${path} holds files of somebody's`, {
+      severity: 'process',
+      remedy: 'Name an empty folder, or one that is not there yet.',
     });
   if (!existsSync(making))
     writeDurably(making, JSON.stringify({ key, secret: toHex(new Uint8Array(randomBytes(32))) }));

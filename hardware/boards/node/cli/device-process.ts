@@ -15,6 +15,8 @@ import { SundialError } from '../../../../protocol/errors.ts';
 import type { Effect, Notice } from '../../../../protocol/machines/effects.ts';
 import { type DeviceFolder, lockDevice } from './device-folder.ts';
 import { formatMoney } from './money.ts';
+import { haltPoint } from './halt-points.ts';
+import { namedForMachine } from './machine-errors.ts';
 import { fail, type Line, makeOutput, type Output } from './output.ts';
 
 export interface DeviceOptions {
@@ -197,7 +199,7 @@ export class DeviceProcess {
           this.output.say('no network', { event: 'disconnected' });
         },
         haltAt: (value) => {
-          this.haltAt = String(value);
+          this.haltAt = haltPoint(String(value));
         },
         status: () => this.output.say(JSON.stringify(status()), { event: 'status', ...status() }),
         stop: () => this.exit(0),
@@ -207,19 +209,11 @@ export class DeviceProcess {
 
   private obey(controls: Controls): void {
     const lines = createInterface({ input: process.stdin });
-    lines.on('line', (line) => {
-      try {
-        const [[name, value] = ['', undefined]] = Object.entries(JSON.parse(line) as object);
-        const control = controls[name];
-        if (control === undefined)
-          throw new Error(`unknown command "${name}"; known: ${Object.keys(controls).join(', ')}`);
-        void control(value);
-      } catch (error) {
-        process.stderr.write(
-          `${this.folder.file.name}: ${error instanceof SundialError ? error.message : error}\n`,
-        );
-      }
-    });
+    // A device that says no to one wish goes on with the next.
+    const refused = (error: unknown): void => {
+      process.stderr.write(`${this.folder.file.name}: ${namedForMachine(error).message}\n`);
+    };
+    lines.on('line', (line) => void act(controls, line).catch(refused));
     lines.on('close', () => this.exit(0));
   }
 
@@ -229,4 +223,20 @@ export class DeviceProcess {
     void this.unlock();
     process.exit(code);
   }
+}
+
+/** Carries out one line of stdin, such as `{"sale":"4.50"}`. Rejects with `bad_control`, or what the control throws. */
+async function act(controls: Controls, line: string): Promise<void> {
+  const known = `Give one of ${Object.keys(controls).join(', ')}, as {"name":value}.`;
+  const bad = (what: string): SundialError =>
+    new SundialError('bad_control', what, { severity: 'call', remedy: known });
+  let wish: object;
+  try {
+    wish = Object(JSON.parse(line));
+  } catch {
+    throw bad(`"${line.slice(0, 80)}" is no JSON`);
+  }
+  const [[name, value] = ['', undefined]] = Object.entries(wish);
+  if (!Object.hasOwn(controls, name)) throw bad(`unknown command "${name}"`);
+  await controls[name]!(value);
 }

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { SundialError } from '../../../../protocol/errors.ts';
 import { type DeviceRole, KEYS, type KeyKind } from './device-folder.ts';
+import { haltPoint } from './halt-points.ts';
 import { defaultTap, STATE_ROOT } from './paths.ts';
 import { INTENTS, type IntentPolicy } from '../../../../device/links/intent.ts';
 import { linkForms } from '../links/address.ts';
@@ -62,7 +63,7 @@ export function deviceOptions(flags: CommonFlags & { readonly role?: DeviceRole 
     control: flags.control,
     hub: flags.hub,
     tap: flags.tap ?? defaultTap(flags.role ?? 'pos'),
-    haltAt: flags.haltAt,
+    haltAt: flags.haltAt === undefined ? undefined : haltPoint(flags.haltAt),
     intent: intentPolicy(flags.intent ?? (flags.role === 'car' ? 'always' : 'press')),
   };
 }

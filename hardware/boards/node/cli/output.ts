@@ -1,5 +1,5 @@
 /** What commands print: one line a thing for people, one JSON object a line for programs. Errors go to stderr. */
-import { SundialError } from '../../../../protocol/errors.ts';
+import { namedForMachine } from './machine-errors.ts';
 
 export type Line = Readonly<Record<string, unknown>>;
 
@@ -28,9 +28,21 @@ export function makeOutput(name: string, json: boolean): Output {
   };
 }
 
-/** Prints an error for people on stderr and ends the process with code 1. */
+/** Does whoever started this command read JSON? Asked of the command line: options may be what is wrong. */
+export const wantsJson = (): boolean => process.argv.includes('--json');
+
+/** An error as a line for a program: its code, what was seen, and what to do. */
+export const errorLine = (code: string, message: string, remedy: string): string =>
+  `${JSON.stringify({ error: { code, message, remedy } })}\n`;
+
+/** Prints an error on stderr, for people or with --json as one line of JSON, and ends the process with code 1. */
 export function fail(error: unknown): never {
-  if (error instanceof SundialError) process.stderr.write(`${error.message}\n  ${error.remedy}\n`);
-  else process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  const { code, message, remedy } = namedForMachine(error);
+  const words = message.startsWith(`${code}: `) ? message.slice(code.length + 2) : message;
+  process.stderr.write(wantsJson() ? errorLine(code, words, remedy) : `${code}: ${words}\n  ${remedy}\n`);
   process.exit(1);
 }
+
+/** A word that a shell takes as it is, so that a command which is printed can be copied. */
+export const shellWord = (text: string): string =>
+  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;

@@ -8,7 +8,7 @@ import { CurveMeter, type LoadCurve } from '../meter.ts';
 import { fromHex } from '../../../../protocol/bytes.ts';
 import { nobleSuite } from '../../../../protocol/crypto/noble.ts';
 import { SundialError } from '../../../../protocol/errors.ts';
-import { amount, seconds } from '../../../../protocol/integers.ts';
+import { type Amount, amount, seconds } from '../../../../protocol/integers.ts';
 import { TERMINAL_LANES_MAX, TERMINAL_OUTBOX_MAX } from '../../../../protocol/limits.ts';
 import type { TerminalSettings } from '../../../../protocol/machines/terminal/state.ts';
 import { readDevice } from './device-folder.ts';
@@ -17,7 +17,7 @@ import { addDeviceOptions, type CommonFlags, deviceOptions, stateFolder } from '
 import { dataFile } from './paths.ts';
 import { type LinkScheme, parseLink } from '../links/address.ts';
 import { readJson } from '../storage/read-json.ts';
-import { formatMoney, parseMoney } from './money.ts';
+import { formatMoney, parseMoney, parsePrice } from './money.ts';
 import { type Line, fail } from './output.ts';
 import { ensureBench } from './workbench.ts';
 
@@ -78,13 +78,13 @@ async function makeTerminal(role: 'pos' | 'charger', flags: CommonFlags) {
 }
 
 async function runPos(flags: PosFlags): Promise<void> {
-  const wanted = flags.amount === undefined ? undefined : parseMoney(flags.amount);
+  const wanted = flags.amount === undefined ? undefined : parsePrice(flags.amount);
   const { process, device, status } = await makeTerminal('pos', flags);
   const pos = new Pos(device, process.host.entropy);
   await process.run(
     device,
     'terminal',
-    { sale: (value) => pos.sale(parseMoney(String(value))), cancel: () => pos.cancel() },
+    { sale: (value) => pos.sale(parsePrice(String(value))), cancel: () => pos.cancel() },
     status,
   );
   if (wanted === undefined) return;
@@ -113,6 +113,16 @@ function positive(text: string, flag: string): number {
   });
 }
 
+/** A tick's price. Throws `bad_amount`, for 0 as well: nobody could end such a session. */
+function tickValue(text: string): Amount {
+  const value = parseMoney(text);
+  if (value > 0) return value;
+  throw new SundialError('bad_amount', 'a tick of 0', {
+    severity: 'call',
+    remedy: 'Give --tick-value above 0, for example 0.02',
+  });
+}
+
 /** Throws `bad_curve` when the file can't be read. */
 const readCurve = (path: string): LoadCurve =>
   readJson(path, 'bad_curve', {
@@ -124,7 +134,7 @@ async function runCharger(flags: ChargerFlags): Promise<void> {
   const curve = readCurve(flags.curve);
   const speed = positive(flags.speed, '--speed');
   const tariff = {
-    tickValue: parseMoney(flags.tickValue),
+    tickValue: tickValue(flags.tickValue),
     tickEnergyWh: positive(flags.tickWh, '--tick-wh'),
   };
   const { process, device, status } = await makeTerminal('charger', flags);

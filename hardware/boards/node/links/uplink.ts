@@ -20,12 +20,16 @@ export interface UplinkOptions {
 
 /**
  * `mqtt://host:port` of a broker; `ble:` to be found by a gateway (`sundial gateway --ble`), whoever is near then learns
- * that a device of this address is there; `serial:/dev/ttyACM0` for a gateway at the far end of a line. Throws `bad_link`
- * and `wrong_link`.
+ * that a device of this address is there; `serial:/dev/ttyACM0` for a gateway at the far end of a line. Throws `bad_url`.
  */
 export function openUplink(text: string, options: UplinkOptions): Uplink {
-  if (/^mqtts?:\/\//.test(text))
+  if (/^mqtts?:/.test(text) && URL.canParse(text) && new URL(text).hostname !== '')
     return mqttUplink({ url: text, hub: options.hub, device: toHex(options.address), reconnectMs: 500 });
+  if (!/^(ble|serial):/.test(text))
+    throw new SundialError('bad_url', `"${text}" is no way to a hub`, {
+      severity: 'call',
+      remedy: 'Give mqtt://host:port of its broker, ble: or serial:/dev/ttyACM0 for a gateway.',
+    });
   const address = parseLink(text);
   let close = (): void => undefined;
   const uplink = new LinkUplink(options.address, () => close());
@@ -33,11 +37,7 @@ export function openUplink(text: string, options: UplinkOptions): Uplink {
     close = serialLinks(address.path, (link) => uplink.attach(link));
     return uplink;
   }
-  if (address.scheme !== 'ble')
-    throw new SundialError('wrong_link', `no hub is reached over ${address.scheme}:`, {
-      severity: 'call',
-      remedy: 'Give mqtt://host:port of its broker, ble: or serial:/dev/ttyACM0 for a gateway.',
-    });
+  if (address.scheme !== 'ble') throw new Error(`no hub is reached over ${address.scheme}`);
   let closed = false;
   close = () => {
     closed = true;
