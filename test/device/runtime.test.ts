@@ -10,6 +10,7 @@ import { openJournal } from '../../device/journal/journal.ts';
 import { encodeFrame } from '../../device/links/framing.ts';
 import type { Fault } from '../../device/runtime.ts';
 import type { Link } from '../../hardware/interfaces/index.ts';
+import { SundialError } from '../../protocol/errors.ts';
 import { amount } from '../../protocol/integers.ts';
 import type { Notice } from '../../protocol/machines/effects.ts';
 import { terminalRecords } from '../../protocol/machines/terminal/books.ts';
@@ -149,6 +150,35 @@ async function slowTerminal() {
   const say = (message: Message): void => link.onBytes(encodeFrame(encodeMessage(message)));
   return { device, link, faults, notices, waiting, say };
 }
+
+test('a journal that can not be trusted freezes the device at its start, and its fault says why', async () => {
+  for (const code of ['journal_corrupt', 'flash_failed']) {
+    const faults: Fault[] = [];
+    const device = terminalDevice(
+      signing,
+      await terminalSettings(),
+      {
+        key: keys.terminal,
+        clock: {
+          monotonicMs: () => 0,
+          realTimeSeconds: () => START,
+          schedule: () => () => undefined,
+        },
+        entropy: { certified: true, random: (length: number) => new Uint8Array(length).fill(7) },
+      },
+      () => {
+        throw new SundialError(code, 'not to be trusted', { severity: 'device', remedy: 'Look at it.' });
+      },
+      { onFault: (fault) => faults.push(fault) },
+    );
+    assert.equal(faults, [{ code, message: `${code}: not to be trusted`, frozen: true }]);
+    assert.ok(device.frozen);
+    await device.start();
+    await device.dispatch({ type: 'sale', amount: amount(100), currency: 'TIME', challenge: challenge(1) });
+    assert.not.ok(device.state.volatile.open, 'nothing is opened');
+    device.stop();
+  }
+});
 
 test('what comes while a key signs waits in order, up to a bound, and the rest is dropped by name', async () => {
   const { device, faults, notices, waiting, say } = await slowTerminal();
