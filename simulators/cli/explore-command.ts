@@ -8,6 +8,9 @@ import { type Exploration, explore } from '../explore/explore.ts';
 import { KEY_CONFIGS, type KeyConfig, keyConfigNamed } from '../explore/keys/config.ts';
 import { KEY_DROPS } from '../explore/keys/drops.ts';
 import { exploreKeys } from '../explore/keys/keys.ts';
+import { VOID_CONFIGS, type VoidConfig, voidConfigNamed } from '../explore/voids/config.ts';
+import { VOID_DROPS } from '../explore/voids/drops.ts';
+import { exploreVoids } from '../explore/voids/voids.ts';
 import { fail } from '../../hardware/boards/node/cli/output.ts';
 
 interface Flags {
@@ -20,8 +23,8 @@ interface Flags {
 }
 
 const nameOf = ({ name }: { readonly name: string }): string => name.split(' ')[0]!;
-const names = [...SMALL, ...CONFIGS, ...KEY_CONFIGS].map(nameOf).join(', ');
-const dropNames = [...Object.keys(DROPS), ...Object.keys(KEY_DROPS)].join(', ');
+const names = [...SMALL, ...CONFIGS, ...KEY_CONFIGS, ...VOID_CONFIGS].map(nameOf).join(', ');
+const dropNames = [...Object.keys(DROPS), ...Object.keys(KEY_DROPS), ...Object.keys(VOID_DROPS)].join(', ');
 /** Those of the money rules' reference model. */
 const REFERENCE = CONFIGS.slice(0, 8).map(nameOf);
 
@@ -55,16 +58,20 @@ type AnyDrop = Pick<Drop, 'rule' | 'shownBy'>;
 const now = (): number => performance.now();
 
 function run(flags: Flags): void {
-  const config: Config | KeyConfig = named(
+  const config: Config | KeyConfig | VoidConfig = named(
     'configuration',
     names,
-    () => keyConfigNamed(flags.config!) ?? configNamed(flags.config!),
+    () => keyConfigNamed(flags.config!) ?? voidConfigNamed(flags.config!) ?? configNamed(flags.config!),
   );
   const drop: AnyDrop | undefined =
     flags.drop === undefined
       ? undefined
-      : named('dropped rule', dropNames, () => DROPS[flags.drop!] ?? KEY_DROPS[flags.drop!]);
-  const found = 'device' in config ? walkKeys(config, flags) : walkMoney(config, flags);
+      : named(
+          'dropped rule',
+          dropNames,
+          () => DROPS[flags.drop!] ?? KEY_DROPS[flags.drop!] ?? VOID_DROPS[flags.drop!],
+        );
+  const found = walked(config, flags);
   const { ok, states, ledgers, transitions, seconds, fault, trace, capped } = found;
   const silence = drop && fault === undefined ? silenceOf(config, flags.drop!, drop, found) : undefined;
   if (flags.json) {
@@ -92,6 +99,11 @@ function run(flags: Flags): void {
   process.exitCode = silence !== undefined ? SILENT : ok ? 0 : 1;
 }
 
+function walked(config: Config | KeyConfig | VoidConfig, flags: Flags): Found {
+  if ('device' in config) return walkKeys(config, flags);
+  return 'about' in config ? walkVoids(config, flags) : walkMoney(config, flags);
+}
+
 /** A rule that the other walk drops is broken in this one by nothing. */
 function walkMoney(config: Config, flags: Flags): Found {
   const drop = flags.drop === undefined ? undefined : DROPS[flags.drop];
@@ -114,6 +126,13 @@ function walkKeys(config: KeyConfig, flags: Flags): Found {
   const drop = flags.drop === undefined ? undefined : KEY_DROPS[flags.drop];
   const maxStates = flags.maxStates === undefined ? {} : { maxStates: Number(flags.maxStates) };
   return { ...exploreKeys({ config, now, ...maxStates, ...(drop && { drop }) }), ledgers: 0 };
+}
+
+/** The walk over voids and write-offs. */
+function walkVoids(config: VoidConfig, flags: Flags): Found {
+  const drop = flags.drop === undefined ? undefined : VOID_DROPS[flags.drop];
+  const maxStates = flags.maxStates === undefined ? {} : { maxStates: Number(flags.maxStates) };
+  return { ...exploreVoids({ config, now, ...maxStates, ...(drop && { drop }) }), ledgers: 0 };
 }
 
 /** The exit code of a walk without a rule that shows nothing of that rule. */
@@ -175,7 +194,7 @@ export function addExploreCommand(sim: Command): void {
   sim
     .command('explore')
     .description(
-      'walk all interleavings of payer, terminals and hub, or of keys and time, in a small configuration',
+      'walk all interleavings of payer, terminals and hub, of keys and time, or of voids, in a small configuration',
     )
     .option('--config <name>', `one of ${names}`)
     .option('--all', `${REFERENCE[0]} to ${REFERENCE.at(-1)}, one after the other, as a table`, false)

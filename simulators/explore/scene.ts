@@ -15,6 +15,9 @@ export const START = seconds(1_790_000_000);
 export const EXPIRED_MS = 100 * 3600 * 1000;
 export const TAP_LIMIT = amount(8);
 
+/** Digests of all walks. */
+export const SIGNING: Signing = makeSigning(standInSuite, { chainId: 31337, vault: addressNamed(0xee) });
+
 export interface Sent {
   readonly message: Message;
   readonly name: string;
@@ -43,7 +46,7 @@ const isVoucher = (message: Message): message is VoucherMessage => VOUCHERS.incl
 
 export class Scene {
   readonly config: Config;
-  readonly signing: Signing = makeSigning(standInSuite, { chainId: 31337, vault: addressNamed(0xee) });
+  readonly signing = SIGNING;
   readonly payer = addressNamed(0x10);
   readonly hub = addressNamed(0x20);
   readonly payees = [addressNamed(0x30), addressNamed(0x31)];
@@ -103,8 +106,13 @@ export class Scene {
     return { type: 'acknowledgement', ...fields, signature: standInSignature(this.hub, digest) };
   }
 
-  unknown(entry: Uint8Array, size: number): MessageOf<'unknown'> {
-    const fields = { entry, size: size as Position, terminal: ZERO_ADDRESS, synced: seconds(0) };
+  unknown(
+    entry: Uint8Array,
+    size: number,
+    terminal = ZERO_ADDRESS,
+    synced: number = 0,
+  ): MessageOf<'unknown'> {
+    const fields = { entry, size: size as Position, terminal, synced: seconds(synced) };
     const digest = this.signing.digest('Unknown', fields);
     return { type: 'unknown', ...fields, signature: standInSignature(this.hub, digest) };
   }

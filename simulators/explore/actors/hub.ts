@@ -1,5 +1,5 @@
 /** The hub's intake as a table: what is in RAM, what is written; the power cut leaves what is written. */
-import { equalBytes, fromHex, toHex } from '../../../protocol/bytes.ts';
+import { type Address, equalBytes, fromHex, toHex } from '../../../protocol/bytes.ts';
 import { amount, type Seq } from '../../../protocol/integers.ts';
 import { DEFAULT_TIMING } from '../../../protocol/limits.ts';
 import { channelBook, entryMessage } from '../../../hub/intake/books.ts';
@@ -13,7 +13,7 @@ import {
   type IntakeEvent,
   type IntakeState,
 } from '../../../hub/intake/state.ts';
-import { trieEntries } from '../../../hub/intake/trie.ts';
+import { bytesKey, numberKey, trieEntries, trieGet } from '../../../hub/intake/trie.ts';
 import type { HubRecord } from '../../../hub/ledger/records.ts';
 import { decodeOwn, encodeMessage, type MessageOf } from '../../../protocol/wire/messages.ts';
 import { CHANNEL, type Scene, START } from '../scene.ts';
@@ -47,6 +47,16 @@ const textOf = (record: HubRecord): string =>
 /** The digest that is acknowledged; other kinds of records by their name. */
 const idOf = (record: HubRecord): string => (record.type === 'entry' ? toHex(record.id) : record.type);
 
+/** What L2 says of the walk's channel. */
+export const channelFacts = (scene: Scene) => ({
+  payer: scene.payer,
+  deposited: amount(1000),
+  spendable: amount(scene.config.spendLimit ?? 6),
+  bond: amount(200),
+  exiting: false,
+  slashed: false,
+});
+
 export class HubTable {
   readonly locals = new Interner<HubLocal>();
   private readonly scene: Scene;
@@ -55,7 +65,8 @@ export class HubTable {
   private readonly remembersArrivals: boolean;
   private readonly rows = new Map<string, number>();
 
-  constructor(scene: Scene, remembersArrivals: boolean) {
+  /** `knows`: which of what a hub is told at its start this one was told. */
+  constructor(scene: Scene, remembersArrivals: boolean, knows: (event: IntakeEvent) => boolean = () => true) {
     this.scene = scene;
     this.remembersArrivals = remembersArrivals;
     this.context = {
@@ -67,18 +78,9 @@ export class HubTable {
       indexedMax: 1_000_000,
       development: true,
     };
-    const spendable = amount(scene.config.spendLimit ?? 6);
-    const facts = {
-      payer: scene.payer,
-      deposited: amount(1000),
-      spendable,
-      bond: amount(200),
-      exiting: false,
-      slashed: false,
-    };
     const told: IntakeEvent[] = [
       { type: 'block', at: START, height: 1 as never },
-      { type: 'channel', channel: CHANNEL, facts },
+      { type: 'channel', channel: CHANNEL, facts: channelFacts(scene) },
       ...scene.payees.map((payee): IntakeEvent => ({ type: 'payee', payee })),
       ...scene.terminals.map(
         (terminal, index): IntakeEvent => ({
@@ -89,7 +91,9 @@ export class HubTable {
         }),
       ),
     ];
-    this.start = told.reduce((state, event) => intakeStep(this.context, state, event).state, emptyIntake);
+    this.start = told
+      .filter(knows)
+      .reduce((state, event) => intakeStep(this.context, state, event).state, emptyIntake);
   }
 
   first(): number {
@@ -119,7 +123,8 @@ export class HubTable {
     const { entries, claims } = channelBook(parts.intake.books, CHANNEL);
     // Books that came to something else by the order of arrival are another state, and are judged as such.
     const books = canonical([entries, trieEntries(claims).map(([payee, { key }]) => [payee, key])]);
-    const text = `${written}|${bytes(inRam)}|${[...arrived].sort().join()}|${books}`;
+    const facts = canonical(parts.intake.channels && trieGet(parts.intake.channels, numberKey(CHANNEL)));
+    const text = `${facts}|${written}|${bytes(inRam)}|${[...arrived].sort().join()}|${books}`;
     return this.locals.number(text, () => ({ ...parts, arrived, durable, ram, ticks, evidence }));
   }
 
@@ -130,6 +135,14 @@ export class HubTable {
       this.rows.set(key, found);
     }
     return found;
+  }
+
+  /** The hub is told something of L2; `name` stands for the event. What is told is not forgotten by a cut in these walks. */
+  tell(number: number, event: IntakeEvent, name: string): number {
+    return this.memo(`${number}t${name}`, () => {
+      const local = this.local(number);
+      return this.number({ ...local, intake: intakeStep(this.context, local.intake, event).state });
+    });
   }
 
   /** Bytes arrive. They are in RAM then, unless refused or known. */
@@ -171,21 +184,34 @@ export class HubTable {
     });
   }
 
-  /** What the hub tells a payer that asks for an entry; undefined while it is on its way to the disk. */
+  /** What the hub tells who asks for an entry of this terminal; undefined while it is on its way to the disk. */
   answer(
     number: number,
     id: string,
+    terminal?: Address,
   ): MessageOf<'acknowledgement'> | MessageOf<'credit'> | MessageOf<'unknown'> | undefined {
     // Nothing is local to a channel here: one channel, and the digest says which voucher.
-    const bytes = encodeMessage({ type: 'query', channel: CHANNEL, seq: 0 as Seq, entry: fromHex(id) });
+    const bytes = encodeMessage({
+      type: 'query',
+      channel: CHANNEL,
+      seq: 0 as Seq,
+      entry: fromHex(id),
+      ...(terminal && { terminal }),
+    });
     const event: IntakeEvent = { type: 'message', device: 'any', bytes, now: START };
     const { effects } = intakeStep(this.context, this.local(number).intake, event);
     for (const effect of effects) {
       if (effect.type === 'credit') return effect.message;
       if (effect.type === 'acknowledge') return this.scene.acknowledgement(effect.entry, effect.position);
-      if (effect.type === 'unknown') return this.scene.unknown(effect.entry, effect.size);
+      if (effect.type === 'unknown')
+        return this.scene.unknown(effect.entry, effect.size, effect.terminal, effect.synced);
     }
     return undefined;
+  }
+
+  /** Up to when a terminal said that it has handed in everything; 0: it said nothing. */
+  synced(number: number, terminal: Address): number {
+    return trieGet(this.local(number).intake.books.synced, bytesKey(terminal))?.at ?? 0;
   }
 
   durableBooks(number: number): Books {

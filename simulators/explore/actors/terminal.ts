@@ -68,15 +68,25 @@ const ALWAYS_BASED_MS = 2 * EXPIRED_MS;
 
 const BOOKS: BooksOf<TerminalBooks, TerminalRecord> = { empty: EMPTY_TERMINAL, snapshot, apply: applyRecord };
 
-export function terminalTable(
-  scene: Scene,
-  index: number,
-  drop: Drop,
-  change: Partial<TerminalSettings> = {},
-): { table: TerminalTable; first: number } {
-  const self = scene.terminals[index]!;
+/** A terminal at which the customer has greeted, and which holds its lease. */
+export function withCustomer(scene: Scene, settings: TerminalSettings, state: TerminalState): TerminalState {
+  const { lease, hub: signer } = scene;
+  const held = {
+    lease,
+    digest: scene.signing.digest('Lease', lease),
+    signer,
+    until: lease.expiresAt,
+    isWide: true,
+    cap: channelCap(settings, lease),
+  };
+  const greeted = { channel: CHANNEL, payer: scene.payer, key: undefined };
+  return { ...state, volatile: { ...state.volatile, linkUp: true, greeted, leases: [held] } };
+}
+
+/** What a terminal of a walk is told: limits that no walk reaches. */
+export function settingsOf(scene: Scene, index: number): TerminalSettings {
   const { expiresAt, signature, payee } = scene.certificate(index);
-  const settings: TerminalSettings = {
+  return {
     ...scene.site,
     role: 'charger',
     scheme: 'secp256k1',
@@ -87,8 +97,18 @@ export function terminalTable(
     outboxMax: 64,
     lanesMax: 64,
     entropyCertified: true,
-    ...change,
   };
+}
+
+export function terminalTable(
+  scene: Scene,
+  index: number,
+  drop: Drop,
+  change: Partial<TerminalSettings> = {},
+): { table: TerminalTable; first: number } {
+  const self = scene.terminals[index]!;
+  const settings: TerminalSettings = { ...settingsOf(scene, index), ...change };
+  const { payee } = settings;
   let nowMs = 0;
   const stepAs = (address: Uint8Array) => (state: TerminalState, event: TerminalEvent) =>
     terminalStep({ signing: scene.signing, self: address }, settings, state, event, nowMs);
@@ -100,25 +120,7 @@ export function terminalTable(
       event,
     );
   const run = runAs(self);
-  const leaseDigest = scene.signing.digest('Lease', scene.lease);
-  const standing = (state: TerminalState): TerminalState => ({
-    ...state,
-    volatile: {
-      ...state.volatile,
-      linkUp: true,
-      greeted: { channel: CHANNEL, payer: scene.payer, key: undefined },
-      leases: [
-        {
-          lease: scene.lease,
-          digest: leaseDigest,
-          signer: scene.hub,
-          until: scene.lease.expiresAt,
-          isWide: true,
-          cap: channelCap(settings, scene.lease),
-        },
-      ],
-    },
-  });
+  const standing = (state: TerminalState): TerminalState => withCustomer(scene, settings, state);
   const reboot = (books: TerminalBooks): TerminalState => {
     const realTime = seconds(START + nowMs / 1000);
     return standing(run(terminalAfterPowerUp(readBack(BOOKS, books)), { type: 'boot', realTime }).state);
@@ -280,19 +282,7 @@ export interface Upload {
 export function uploads(scene: Scene, index: number, state: TerminalState): readonly Upload[] {
   const { outbox } = state.books;
   if (outbox.length === 0) return [];
-  const { expiresAt, signature, payee } = scene.certificate(index);
-  const settings = {
-    ...scene.site,
-    role: 'charger',
-    scheme: 'secp256k1',
-    payee,
-    certificate: { expiresAt, signature },
-    capTotal: amount(1000),
-    wideMax: amount(1000),
-    outboxMax: 64,
-    lanesMax: 64,
-    entropyCertified: true,
-  } as const;
+  const settings = settingsOf(scene, index);
   const context = { signing: scene.signing, self: scene.terminals[index]! };
   const { effects } = terminalStep(context, settings, state, { type: 'hubConnected' }, 0);
   const packed = effects.flatMap((effect: Effect<TerminalRecord>) =>

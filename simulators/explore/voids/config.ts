@@ -1,0 +1,47 @@
+/** What is walked of voids and write-offs (rule 15). */
+
+export interface VoidConfig {
+  readonly name: string;
+  /** `customer`: an honest payer; `poison`: one that signs whatever it likes; `gone`: a terminal that never comes back. */
+  readonly about: 'customer' | 'poison' | 'gone';
+  /** Sales that the terminal opens. */
+  readonly sales: number;
+  /** Voids that wait from the start. */
+  readonly before?: number;
+  /** Late vouchers that the poisoner makes. */
+  readonly late?: number;
+  /** Seconds that pass at most. */
+  readonly seconds?: number;
+  /** How often the terminal meets the hub. */
+  readonly meetings?: number;
+  /** By how many seconds the clock is behind with which the terminal starts again; absent: it starts with none. */
+  readonly lag?: number;
+  /** The hub also says what it knows of another terminal. */
+  readonly others?: boolean;
+}
+
+export const VOID_CONFIGS: readonly VoidConfig[] = [
+  { name: 'v1 a customer of a terminal without a hub', about: 'customer', sales: 5 },
+  { name: 'v4 a customer with two voids', about: 'customer', sales: 3, before: 2 },
+  { name: 'v2 a poisoner', about: 'poison', sales: 1, late: 5 },
+  {
+    name: 'v3 a terminal that never comes back',
+    about: 'gone',
+    sales: 1,
+    seconds: 1,
+    meetings: 1,
+    others: true,
+  },
+  {
+    name: 'v5 a terminal with a clock that is behind',
+    about: 'gone',
+    sales: 1,
+    seconds: 1,
+    meetings: 1,
+    lag: 2,
+  },
+];
+
+/** The configuration whose name begins with this word, or undefined. */
+export const voidConfigNamed = (name: string): VoidConfig | undefined =>
+  VOID_CONFIGS.find((config) => config.name.split(' ')[0] === name);

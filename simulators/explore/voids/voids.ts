@@ -1,0 +1,24 @@
+/** The walk over voids and write-offs (rule 15): one entrance for its three worlds. */
+import type { VoidConfig } from './config.ts';
+import { CustomerWorld } from './customer.ts';
+import { NO_VOID_DROP, type VoidDrop } from './drops.ts';
+import { GoneWorld } from './gone.ts';
+import { PoisonWorld } from './poison.ts';
+import { walk, type Walked } from './walk.ts';
+
+export interface VoidExploreOptions {
+  readonly config: VoidConfig;
+  readonly drop?: VoidDrop;
+  /** Stop after this many states. */
+  readonly maxStates?: number;
+  /** Milliseconds, for `seconds` of the result. */
+  readonly now?: () => number;
+}
+
+/** Walks one configuration. */
+export function exploreVoids({ config, drop = NO_VOID_DROP, maxStates, now }: VoidExploreOptions): Walked {
+  const states = maxStates ?? Number.POSITIVE_INFINITY;
+  if (config.about === 'customer') return walk(new CustomerWorld(config, drop), states, now);
+  if (config.about === 'poison') return walk(new PoisonWorld(config, drop), states, now);
+  return walk(new GoneWorld(config, drop), states, now);
+}
