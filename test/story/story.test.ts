@@ -217,7 +217,10 @@ test('a late voucher is void, its payee countersigns, and the money is back in t
     assert.ok(left > 0);
     const tooMuch = await sundial(...cash, '--amount', '9000');
     assert.match(tooMuch.stderr, /"code":"payee_funds","message":"the vault holds [\d.]+ TIME/);
-    assert.match((await sundial(...cash, '--to', '0x12')).stderr, /"code":"address","message":"0x12 is no address/);
+    assert.match(
+      (await sundial(...cash, '--to', '0x12')).stderr,
+      /"code":"address","message":"0x12 is no address/,
+    );
     assert.is(JSON.parse((await sundial(...cash)).stdout).withdrawn, left, 'all of it');
     assert.is((await sundial('reconcile', '--site', state)).code, 0, 'and the sums hold');
 
