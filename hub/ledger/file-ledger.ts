@@ -4,7 +4,8 @@
  *
  * After a failed write or fsync the kernel may have dropped the pages and call them clean, so the segment is never
  * written again: what was durable before is read back and checked, and the next group goes into a fresh segment that
- * starts at the last durable position. Whatever the failed group left in the old file is thereby superseded.
+ * starts at the last durable position. Whatever the failed group left in the old file is thereby superseded. The same
+ * holds for a start: what another writer may still put into the old file (writer.ts) is superseded with it.
  */
 import { SundialError } from '../../protocol/errors.ts';
 import { causeText } from '../errors.ts';
@@ -22,6 +23,7 @@ import type { Disk, DiskFile, LedgerOptions, Time } from '../ports.ts';
 import { encodeGroup, encodeHeader, headerBytes, recordOverheadBytes } from './frame.ts';
 import type { Ledger, LedgerPhase, LedgerRecord, TornTail } from './ledger.ts';
 import {
+  type Opened,
   openSegments,
   replaySegments,
   type Segment,
@@ -30,6 +32,8 @@ import {
   segmentName,
   verifySegment,
 } from './reader.ts';
+import { writeSeal } from './seal.ts';
+import { Writer } from './writer.ts';
 
 /** What a ledger stands on. */
 export interface FileLedgerOptions extends Partial<LedgerOptions> {
@@ -58,6 +62,7 @@ export class FileLedger implements Ledger {
   private readonly options: FileLedgerOptions;
   private readonly files: Disk;
   private readonly segments: Segment[];
+  private readonly writer: Writer;
   private durableSize: number;
   private currentPhase: LedgerPhase = 'writing';
   private file: DiskFile | undefined;
@@ -70,33 +75,28 @@ export class FileLedger implements Ledger {
   private failure: SundialError | undefined;
   private fatal: SundialError | undefined;
 
-  private constructor(
-    options: FileLedgerOptions,
-    opened: { segments: Segment[]; size: number; end: number; tornTail: TornTail | undefined },
-    file: DiskFile | undefined,
-  ) {
+  private constructor(options: FileLedgerOptions, opened: Opened, writer: Writer) {
     this.options = options;
     this.files = options.disk;
     this.segments = opened.segments;
     this.durableSize = opened.size;
     this.end = opened.end;
     this.tornTail = opened.tornTail;
-    this.file = file;
+    this.writer = writer;
   }
 
   /** Opens over any files. Throws `ledger_corrupt` or `ledger_newer` (severity process), or what the files throw. */
   static async open(options: FileLedgerOptions): Promise<FileLedger> {
-    const opened = await openSegments(options.disk);
-    if (opened.size < (options.sizeKnown ?? 0)) {
-      throw new SundialError('ledger_corrupt', 'Records that were durable are missing at the end.', {
-        severity: 'process',
-        facts: { position: opened.size, sizeKnown: options.sizeKnown ?? 0 },
-        remedy: 'Keep the folder as it is and restore the last segment files from a copy.',
-      });
+    const { disk } = options;
+    let writer = await Writer.claim(disk, options.salt());
+    let opened = await openSegments(disk, options.sizeKnown);
+    const newest = opened.segments.at(-1)?.epoch ?? 0;
+    if (newest >= writer.epoch) {
+      // The writer's file was lost. What the other one wrote until now counts.
+      writer = await Writer.claim(disk, options.salt(), newest);
+      opened = await openSegments(disk, options.sizeKnown);
     }
-    const last = opened.segments.at(-1);
-    const file = last === undefined ? undefined : await options.disk.open(last.name);
-    return new FileLedger(options, opened, file);
+    return new FileLedger(options, opened, writer);
   }
 
   get size(): number {
@@ -216,6 +216,8 @@ export class FileLedger implements Ledger {
     );
     await this.file!.write(this.end, bytes);
     await this.file!.sync();
+    // After the sync: what another writer found when it came is then known to be less than this, or to hold it.
+    await this.writer.check();
     const first = this.durableSize;
     this.end += bytes.length;
     this.durableSize += group.length;
@@ -229,9 +231,12 @@ export class FileLedger implements Ledger {
     if (index > segmentIndexMax) throw new Error('all segment names are used');
     const name = segmentName(index);
     const salt = this.options.salt();
+    const { epoch } = this.writer;
+    await this.writer.check();
+    const before = { index: this.segments.at(-1)?.index ?? 0, bytes: this.end };
     const file = await this.files.create(name);
     try {
-      await file.write(0, encodeHeader(this.durableSize, salt));
+      await file.write(0, encodeHeader({ first: this.durableSize, salt, epoch, before }));
       await file.sync();
       await this.files.syncFolder();
     } catch (error) {
@@ -241,12 +246,15 @@ export class FileLedger implements Ledger {
       throw error;
     }
     await this.file?.close().catch(() => {});
-    this.segments.push({ name, index, first: this.durableSize, salt });
+    this.segments.push({ name, index, first: this.durableSize, salt, epoch, start: headerBytes });
     this.file = file;
     this.end = headerBytes;
+    // Only now, when the file is there for certain: a seal of what never was would hold up every start.
+    await writeSeal(this.files, { segment: index, size: this.durableSize });
   }
 
   private async fail(cause: unknown, group: readonly Waiting[]): Promise<void> {
+    if (isFatal(cause)) return this.giveUp(cause, group);
     const failure = new SundialError('ledger_unavailable', `The ledger can't write: ${causeText(cause)}.`, {
       severity: 'call',
       facts: { position: this.durableSize, cause: causeText(cause) },
@@ -263,6 +271,22 @@ export class FileLedger implements Ledger {
     if (!closing) this.options.onPhase?.('waiting', failure);
     await this.abandonSegment();
     this.scheduleRetry();
+  }
+
+  /** Nothing is written any more, and what the folder holds is left as it is. */
+  private async giveUp(cause: SundialError, group: readonly Waiting[]): Promise<void> {
+    const rejected = [...group, ...this.queue];
+    this.queue = [];
+    this.queuedBytes = 0;
+    this.failure = cause;
+    this.fatal = cause;
+    const told = this.currentPhase !== 'closed';
+    this.currentPhase = 'closed';
+    for (const waiting of rejected) waiting.reject(cause);
+    const { file } = this;
+    this.file = undefined;
+    await file?.close().catch(() => {});
+    if (told) this.options.onPhase?.('closed', cause);
   }
 
   /** Gives the current file up: frees the space of the failed group where possible, and never writes there again. */
@@ -287,12 +311,7 @@ export class FileLedger implements Ledger {
       await this.verifyLast();
       await this.nextSegment();
     } catch (cause) {
-      if (cause instanceof SundialError && cause.severity === 'process') {
-        this.fatal = cause;
-        this.currentPhase = 'closed';
-        this.options.onPhase?.('closed', cause);
-        return;
-      }
+      if (isFatal(cause)) return this.giveUp(cause, []);
       this.scheduleRetry();
       return;
     }
@@ -330,6 +349,15 @@ export class FileLedger implements Ledger {
     while (this.running !== undefined) await this.running;
     await this.file?.close().catch(() => {});
     this.file = undefined;
+    if (this.failure === undefined && this.segments.length > 0) await this.seal().catch(() => {});
     await this.options.released?.();
   }
+
+  private async seal(): Promise<void> {
+    await this.writer.check();
+    await writeSeal(this.files, { segment: this.segments.at(-1)!.index, size: this.durableSize });
+  }
 }
+
+const isFatal = (cause: unknown): cause is SundialError =>
+  cause instanceof SundialError && cause.severity === 'process';

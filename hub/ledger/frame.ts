@@ -2,50 +2,84 @@
  * The bytes of a segment file. A segment is a header and groups; a group is the records of one fdatasync under one
  * CRC-32, so a cut leaves whole groups and at most one damaged one at the end. All integers are big-endian.
  *
- *   header  "SUNDIAL\n" 8 | version u16 | minReader u16 | first position u48 | salt u32 | 2 zero | crc32 u32     = 28 B
+ *   header  "SUNDIAL\n" 8 | version u16 | minReader u16 | first position u48 | salt u32
+ *           | epoch u48 | index before u32 | bytes before u32 | crc32 u32                                       = 40 B
  *   group   "SGRP" 4 | body length u32 | first position u48 | count u16 | crc32 u32 | body                  = 20 B + body
  *   body    count times: length u32 | bytes
  *
  * The CRC-32 of a group starts from the segment's random salt and covers length, position, count and body. The salt
  * keeps whoever sends records from hiding bytes in one that look like a group when the hub searches damaged files.
+ *
+ * The epoch is that of the writer (writer.ts): a segment of a lower one than a segment before it is of a writer that had
+ * lost its folder and did not know. Index and bytes before are of the segment that it continues, 0 for the first: so a
+ * file that is missing or too short is seen by the headers alone. Version 1 ended after the salt, with two zero bytes
+ * and the CRC-32, 28 bytes.
  */
 import { crc32 } from 'node:zlib';
 import { groupBytesMax, groupRecordsMax, recordBytesMax } from '../limits.ts';
 import type { LedgerRecord } from './ledger.ts';
 
-export const headerBytes = 28;
+export const headerBytes = 40;
+const headerBytesV1 = 28;
 export const groupHeaderBytes = 20;
 const magic = Buffer.from('SUNDIAL\n', 'latin1');
 const groupMagic = Buffer.from('SGRP', 'latin1');
-const version = 1;
+const version = 2;
 /** The oldest reader that understands a segment written today. */
-const minReader = 1;
+const minReader = 2;
 
-/** The header of a segment whose first record has position `first`; `salt` is 32 random bits. */
-export function encodeHeader(first: number, salt: number): Buffer {
+/** What a segment's header says. */
+export interface HeaderFields {
+  /** Position of its first record. */
+  readonly first: number;
+  /** 32 random bits. */
+  readonly salt: number;
+  /** Of its writer. */
+  readonly epoch: number;
+  /** The segment that it continues and how many bytes of that file are records; index 0: none. */
+  readonly before: { readonly index: number; readonly bytes: number };
+}
+
+/** The header of a segment. */
+export function encodeHeader({ first, salt, epoch, before }: HeaderFields): Buffer {
   const header = Buffer.alloc(headerBytes);
   magic.copy(header, 0);
   header.writeUInt16BE(version, 8);
   header.writeUInt16BE(minReader, 10);
   header.writeUIntBE(first, 12, 6);
   header.writeUInt32BE(salt, 18);
-  header.writeUInt32BE(crc32(header.subarray(0, 24)), 24);
+  header.writeUIntBE(epoch, 22, 6);
+  header.writeUInt32BE(before.index, 28);
+  header.writeUInt32BE(before.bytes, 32);
+  header.writeUInt32BE(crc32(header.subarray(0, 36)), 36);
   return header;
 }
 
 export type Header =
-  | { kind: 'header'; first: number; salt: number }
+  /** `bytes`: where the groups begin. `before` is undefined where the version did not say. */
+  | ({ kind: 'header'; bytes: number; before: HeaderFields['before'] | undefined } & Omit<
+      HeaderFields,
+      'before'
+    >)
   | { kind: 'damaged' }
   | { kind: 'newer'; minReader: number };
 
 /** Reads a segment's header. `newer` means that this program is too old for the file. */
 export function decodeHeader(bytes: Uint8Array): Header {
   const buffer = asBuffer(bytes);
-  if (buffer.length < headerBytes || !buffer.subarray(0, 8).equals(magic)) return { kind: 'damaged' };
-  if (buffer.readUInt32BE(24) !== crc32(buffer.subarray(0, 24))) return { kind: 'damaged' };
+  if (buffer.length < headerBytesV1 || !buffer.subarray(0, 8).equals(magic)) return { kind: 'damaged' };
+  const written = buffer.readUInt16BE(8);
+  const end = written === 1 ? headerBytesV1 : headerBytes;
   const reader = buffer.readUInt16BE(10);
-  if (reader > version) return { kind: 'newer', minReader: reader };
-  return { kind: 'header', first: buffer.readUIntBE(12, 6), salt: buffer.readUInt32BE(18) };
+  // How long a newer header is nobody knows here; that its sum is not checked can only refuse.
+  if (written > version && reader > version) return { kind: 'newer', minReader: reader };
+  if (buffer.length < end || buffer.readUInt32BE(end - 4) !== crc32(buffer.subarray(0, end - 4)))
+    return { kind: 'damaged' };
+  const first = buffer.readUIntBE(12, 6);
+  const salt = buffer.readUInt32BE(18);
+  if (written === 1) return { kind: 'header', bytes: end, first, salt, epoch: 0, before: undefined };
+  const before = { index: buffer.readUInt32BE(28), bytes: buffer.readUInt32BE(32) };
+  return { kind: 'header', bytes: end, first, salt, epoch: buffer.readUIntBE(22, 6), before };
 }
 
 /** Bytes that a record of `length` bytes takes in a group's body. */

@@ -6,8 +6,10 @@
 import { SundialError } from '../../protocol/errors.ts';
 import { groupBytesMax } from '../limits.ts';
 import type { DiskFile, Disk } from '../ports.ts';
+import { readWhole } from './files.ts';
 import { decodeGroup, decodeHeader, findGroup, groupHeaderBytes, headerBytes } from './frame.ts';
 import type { LedgerRecord, TornTail } from './ledger.ts';
+import { readSeal, type Seal } from './seal.ts';
 
 /** A segment file with an intact header. Segments form a chain in the order of `index`. */
 export interface Segment {
@@ -15,6 +17,10 @@ export interface Segment {
   readonly index: number;
   readonly first: number;
   readonly salt: number;
+  /** Of its writer. */
+  readonly epoch: number;
+  /** Offset of its first group. */
+  readonly start: number;
 }
 
 const namePattern = /^segment-(\d{8})\.log$/;
@@ -49,22 +55,47 @@ export interface Opened {
 
 /**
  * Finds the chain of segments and its end; cuts a torn end off. Throws `ledger_corrupt` or `ledger_newer` (severity process).
- * Earlier segments are only checked by their headers here: replay reads them in full.
+ * Earlier segments are only checked by their headers here: replay reads them in full. `sizeKnown`: records that somebody
+ * was told are durable.
  */
-export async function openSegments(files: Disk): Promise<Opened> {
+export async function openSegments(files: Disk, sizeKnown = 0): Promise<Opened> {
+  const seal = await readSeal(files);
+  const { segments, torn } = await findChain(files);
+  if (torn !== undefined) {
+    await files.remove(torn.file);
+    await files.syncFolder();
+  }
+  const last = segments.at(-1);
+  checkSeal(seal, last);
+  const known = Math.max(seal?.size ?? 0, sizeKnown);
+  if (last === undefined) {
+    if (known > 0) throw corrupt(segmentName(1), 0, 0, `${known} records were durable, and there is no file`);
+    return { segments, size: 0, end: 0, tornTail: torn };
+  }
+  const tail = await openLast(files, last, known);
+  return { segments, size: tail.size, end: tail.end, tornTail: tail.tornTail ?? torn };
+}
+
+function checkSeal(seal: Seal | undefined, last: Segment | undefined): void {
+  if (seal === undefined || seal.segment <= (last?.index ?? 0)) return;
+  throw corrupt(segmentName(seal.segment), 0, seal.size, 'the file is missing');
+}
+
+/**
+ * The segments that follow each other, by their headers alone. `torn`: a file that the power did not let be begun.
+ * Throws as openSegments does, with the name of the file that is missing, too short or damaged.
+ */
+export async function findChain(
+  files: Disk,
+): Promise<{ readonly segments: Segment[]; readonly torn: TornTail | undefined }> {
   const segments: Segment[] = [];
-  let tornTail: TornTail | undefined;
+  let torn: TornTail | undefined;
+  let sizeBefore = 0;
   for (const index of await segmentIndices(files)) {
     const name = segmentName(index);
-    const file = await files.open(name);
-    let size: number;
-    let header: ReturnType<typeof decodeHeader>;
-    try {
-      size = await file.size();
-      header = decodeHeader(await file.read(0, headerBytes));
-    } finally {
-      await file.close();
-    }
+    const { size, header } = await readHeader(files, name);
+    const before = segments.at(-1);
+    const position = before?.first ?? 0;
     if (header.kind === 'newer') {
       throw new SundialError('ledger_newer', `The ledger file ${name} was written by a newer version.`, {
         severity: 'process',
@@ -74,32 +105,47 @@ export async function openSegments(files: Disk): Promise<Opened> {
     }
     if (header.kind === 'damaged') {
       // A header is synced before the first group is written, so a file this short never held a record.
-      if (size > headerBytes) throw corrupt(name, 0, segments.at(-1)?.first ?? 0, 'the header is damaged');
-      tornTail = { file: name, offset: 0, bytes: size };
-      await files.remove(name);
-      await files.syncFolder();
+      if (size > headerBytes) throw corrupt(name, 0, position, 'the header is damaged');
+      torn = { file: name, offset: 0, bytes: size };
       continue;
     }
-    const before = segments.at(-1);
-    if (header.first < (before?.first ?? 0) || (before === undefined && header.first !== 0)) {
-      throw corrupt(name, 0, before?.first ?? 0, 'an earlier file is missing or the files are out of order');
+    // Of a writer that had lost the folder: nothing in it was acknowledged.
+    if (before !== undefined && header.epoch < before.epoch) continue;
+    const named = header.before;
+    if (named !== undefined && named.index !== (before?.index ?? 0)) {
+      const gone = named.index > (before?.index ?? 0) ? segmentName(named.index) : name;
+      throw corrupt(gone, 0, position, `${name} continues it, and it is missing`);
     }
-    segments.push({ name, index, first: header.first, salt: header.salt });
+    if (named !== undefined && before !== undefined && sizeBefore < named.bytes)
+      throw corrupt(before.name, sizeBefore, position, `it had ${named.bytes} bytes, and is cut short`);
+    if (header.first < position || (before === undefined && header.first !== 0))
+      throw corrupt(name, 0, position, 'an earlier file is missing or the files are out of order');
+    const { first, salt, epoch, bytes: start } = header;
+    segments.push({ name, index, first, salt, epoch, start });
+    sizeBefore = size;
   }
-  const last = segments.at(-1);
-  if (last === undefined) return { segments, size: 0, end: 0, tornTail };
-  const tail = await openLast(files, last);
-  return { segments, size: tail.size, end: tail.end, tornTail: tail.tornTail ?? tornTail };
+  return { segments, torn };
+}
+
+async function readHeader(files: Disk, name: string) {
+  const file = await files.open(name);
+  try {
+    return { size: await file.size(), header: decodeHeader(await file.read(0, headerBytes)) };
+  } finally {
+    await file.close();
+  }
 }
 
 async function openLast(
   files: Disk,
   segment: Segment,
+  known: number,
 ): Promise<{ size: number; end: number; tornTail: TornTail | undefined }> {
   const file = await files.open(segment.name);
   try {
     const bytes = await file.read(0, await file.size());
     const { size, end, lastGroup } = scan(segment, bytes);
+    if (size < known) throw corrupt(segment.name, end, size, `${known} records were durable`);
     let tornTail: TornTail | undefined;
     if (end < bytes.length) {
       const torn = bytes.length - end;
@@ -112,7 +158,7 @@ async function openLast(
     // The last group counts as durable from here on, but a killed process may never have synced it, or have failed
     // to: after a failed fsync the kernel calls pages clean that are in memory only, and a further fsync writes
     // nothing. Written again they are dirty again. Earlier groups were synced before the last one was begun.
-    await file.write(0, bytes.subarray(0, headerBytes));
+    await file.write(0, bytes.subarray(0, segment.start));
     await file.write(lastGroup, bytes.subarray(lastGroup, end));
     await file.sync();
     // The same for the file's name: it may have died between creating the segment and syncing the folder.
@@ -125,7 +171,7 @@ async function openLast(
 
 function scan(segment: Segment, bytes: Uint8Array): { size: number; end: number; lastGroup: number } {
   let size = segment.first;
-  let end = headerBytes;
+  let end = segment.start;
   let lastGroup = end;
   for (;;) {
     const group = decodeGroup(segment.salt, bytes, end);
@@ -149,8 +195,9 @@ export async function* replaySegments(
   for (const [order, segment] of segments.entries()) {
     const end = segments[order + 1]?.first ?? size;
     if (end <= from || end === segment.first) continue;
-    const bytes = await readAll(files, segment.name);
-    let offset = headerBytes;
+    const bytes = await readWhole(files, segment.name);
+    if (bytes === undefined) throw corrupt(segment.name, 0, segment.first, 'the file is missing');
+    let offset = segment.start;
     for (let position = segment.first; position < end; ) {
       const group = decodeGroup(segment.salt, bytes, offset);
       if (group === undefined || group.first !== position || position + group.records.length > end) {
@@ -160,15 +207,6 @@ export async function* replaySegments(
       position += group.records.length;
       offset = group.end;
     }
-  }
-}
-
-async function readAll(files: Disk, name: string): Promise<Uint8Array> {
-  const file = await files.open(name);
-  try {
-    return await file.read(0, await file.size());
-  } finally {
-    await file.close();
   }
 }
 
@@ -186,7 +224,8 @@ function corrupt(file: string, offset: number, position: number, what: string): 
       facts: { file, offset, position },
       remedy:
         `Keep the folder as it is and restore ${file} from a copy. Every record before position ${position} is ` +
-        'intact. Terminals still hold what was not acknowledged; what was must come from the copy.',
+        'intact. Terminals still hold what was not acknowledged; what was must come from the copy. Without a copy: ' +
+        '`sundial hub recover`.',
     },
   );
 }

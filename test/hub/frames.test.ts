@@ -3,6 +3,7 @@
  * short, damaged or out of order are told apart. And the hub's figures that others count on. Not checked here: faults
  * while writing (ledger.test.ts) and killed processes (ledger-kill.test.ts).
  */
+import { crc32 } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
@@ -22,13 +23,25 @@ import { seededRandom } from './random.ts';
 
 const SALT = 0x9abc_def0;
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+const headerOf = (first: number, before = { index: 0, bytes: 0 }, salt = SALT): Buffer =>
+  encodeHeader({ first, salt, epoch: 1, before });
 const record = (length: number, fill: number): Uint8Array => new Uint8Array(length).fill(fill);
 
 test('a header and a group are the bytes of the layout', () => {
-  const header = encodeHeader(0x0102_0304_0506, SALT);
-  assert.is(header.length, 28);
-  assert.is(hex(header.subarray(0, 24)), `53554e4449414c0a${'0001'}${'0001'}010203040506${'9abcdef0'}0000`);
-  assert.equal(decodeHeader(header), { kind: 'header', first: 0x0102_0304_0506, salt: SALT });
+  const before = { index: 0x1122_3344, bytes: 0x5566_7788 };
+  const fields = { first: 0x0102_0304_0506, salt: SALT, epoch: 0x0a0b_0c0d_0e0f, before };
+  const header = encodeHeader(fields);
+  assert.is(header.length, 40);
+  assert.is(
+    hex(header.subarray(0, 36)),
+    `53554e4449414c0a${'0002'}${'0002'}010203040506${'9abcdef0'}${'0a0b0c0d0e0f'}${'11223344'}${'55667788'}`,
+  );
+  assert.equal(decodeHeader(header), { kind: 'header', bytes: 40, ...fields });
+  const first = Buffer.from('53554e4449414c0a000100010000000000079abcdef00000', 'hex');
+  const old = Buffer.concat([first, Buffer.alloc(4)]);
+  old.writeUInt32BE(crc32(first), 24);
+  const read = { first: 7, salt: SALT, epoch: 0, before: undefined };
+  assert.equal(decodeHeader(old), { kind: 'header', bytes: 28, ...read }, 'version 1 is still read');
   const group = encodeGroup(SALT, 7, [record(2, 0xaa), record(1, 0xbb)]);
   assert.is(hex(group.subarray(0, 16)), `53475250${'0000000b'}000000000007${'0002'}`);
   assert.is(hex(group.subarray(20)), '00000002aaaa00000001bb');
@@ -46,7 +59,7 @@ test('a header and a group are the bytes of the layout', () => {
 });
 
 test('one bit flipped anywhere: no header, and no group', () => {
-  const header = encodeHeader(5, SALT);
+  const header = headerOf(5);
   for (let bit = 0; bit < 8 * headerBytes; bit++) {
     const flipped = Buffer.from(header);
     flipped[bit >> 3]! ^= 1 << (bit & 7);
@@ -135,7 +148,7 @@ const errorOf = async (work: Promise<unknown>): Promise<SundialError | undefined
 test('a file that is no longer than a header, and none, never held a record: it goes', async () => {
   for (const length of [0, 1, headerBytes - 1, headerBytes]) {
     const disk = freshDisk();
-    await put(disk, 1, Buffer.concat([encodeHeader(0, SALT), encodeGroup(SALT, 0, [record(3, 1)])]));
+    await put(disk, 1, Buffer.concat([headerOf(0), encodeGroup(SALT, 0, [record(3, 1)])]));
     await put(disk, 2, record(length, 0x41));
     const opened = await openSegments(disk.files());
     assert.is(opened.size, 1);
@@ -143,7 +156,7 @@ test('a file that is no longer than a header, and none, never held a record: it 
     assert.equal(disk.names(), [segmentName(1)]);
   }
   const disk = freshDisk();
-  await put(disk, 1, Buffer.concat([encodeHeader(0, SALT), encodeGroup(SALT, 0, [record(3, 1)])]));
+  await put(disk, 1, Buffer.concat([headerOf(0), encodeGroup(SALT, 0, [record(3, 1)])]));
   await put(disk, 2, record(headerBytes + 1, 0x41));
   const error = await errorOf(openSegments(disk.files()));
   assert.is(error?.code, 'ledger_corrupt');
@@ -160,8 +173,8 @@ test('files that begin before the one before them, or not at zero, are damage', 
   ] as const) {
     const disk = freshDisk();
     const groups = first === 0 ? [encodeGroup(SALT, 0, [record(3, 1)])] : [];
-    await put(disk, 1, Buffer.concat([encodeHeader(first, SALT), ...groups]));
-    if (second !== undefined) await put(disk, 2, encodeHeader(second, SALT + 1));
+    await put(disk, 1, Buffer.concat([headerOf(first), ...groups]));
+    if (second !== undefined) await put(disk, 2, headerOf(second, { index: 1, bytes: 0 }, SALT + 1));
     assert.is((await errorOf(openSegments(disk.files())))?.code, code, `${first}, ${second}`);
   }
 });
@@ -171,7 +184,7 @@ test('groups count as long as their positions follow each other', async () => {
   const groups = [0, 2, 3].map((first, index) =>
     encodeGroup(SALT, first, index === 0 ? [record(1, 1), record(1, 2)] : [record(1, 3)]),
   );
-  await put(disk, 1, Buffer.concat([encodeHeader(0, SALT), ...groups]));
+  await put(disk, 1, Buffer.concat([headerOf(0), ...groups]));
   assert.is((await openSegments(disk.files())).size, 4);
 });
 

@@ -5,6 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { SundialError } from '../../protocol/errors.ts';
 import { isError } from '../../hub/errors.ts';
+import { encodeGroup, encodeHeader, headerBytes } from '../../hub/ledger/frame.ts';
 import type { FileLedger } from '../../hub/ledger/file-ledger.ts';
 import { openFileLedger } from '../../hub/node/open.ts';
 import type { Ledger } from '../../hub/ledger/ledger.ts';
@@ -34,6 +35,16 @@ async function rejection(promise: Promise<unknown>): Promise<SundialError> {
   }
   return assert.unreachable('expected a rejection') as never;
 }
+
+/** Several small segments, closed cleanly. */
+async function fillSegments(disk: FaultyDisk): Promise<void> {
+  const ledger = await openLedger({ disk: disk.files(), segmentBytesMax: 60 });
+  for (let index = 0; index < 6; index += 1) await ledger.append(record(`record-${index}`));
+  await ledger.close();
+  assert.ok(segments(disk).length > 3);
+}
+
+const segments = (disk: FaultyDisk): string[] => disk.names().filter((name) => name.startsWith('segment-'));
 
 function freshDisk(seed = 1): FaultyDisk {
   return new FaultyDisk(seededRandom(seed));
@@ -97,8 +108,8 @@ test('a torn end is cut off, reported, and the position is given again', async (
   const disk = freshDisk();
   let ledger = await openLedger({ disk: disk.files() });
   for (const name of ['one', 'two', 'three']) await ledger.append(record(name));
-  await ledger.close();
-  const name = disk.names()[0]!;
+  disk.kill();
+  const name = segments(disk)[0]!;
   const file = await disk.files().open(name);
   const size = await file.size();
   await file.truncate(size - 2);
@@ -117,7 +128,7 @@ test('damage before the end stops the ledger with file, offset, position and wha
   const ledger = await openLedger({ disk: disk.files() });
   for (const name of ['one', 'two', 'three']) await ledger.append(record(name));
   await ledger.close();
-  const name = disk.names()[0]!;
+  const name = segments(disk)[0]!;
   const offset = text(disk.contents(name)).indexOf('two');
   disk.damage(name, offset);
   const error = await rejection(openLedger({ disk: disk.files() }));
@@ -134,8 +145,8 @@ test('damage in an earlier segment stops the replay at its position', async () =
   const ledger = await openLedger({ disk: disk.files(), segmentBytesMax: 60 });
   for (let index = 0; index < 6; index += 1) await ledger.append(record(`record-${index}`));
   await ledger.close();
-  assert.ok(disk.names().length > 2);
-  const name = disk.names()[0]!;
+  assert.ok(segments(disk).length > 2);
+  const name = segments(disk)[0]!;
   disk.damage(name, disk.contents(name).length - 1);
   const again = await openLedger({ disk: disk.files() });
   const error = await rejection(contents(again));
@@ -143,16 +154,110 @@ test('damage in an earlier segment stops the replay at its position', async () =
   assert.is(error.facts.file, name);
 });
 
-test('a missing segment stops the ledger', async () => {
-  for (const missing of [0, 1]) {
+test('a missing segment stops the ledger, and is the one that is named', async () => {
+  const whole = freshDisk();
+  await fillSegments(whole);
+  for (const missing of segments(whole)) {
     const disk = freshDisk();
-    const ledger = await openLedger({ disk: disk.files(), segmentBytesMax: 60 });
-    for (let index = 0; index < 6; index += 1) await ledger.append(record(`record-${index}`));
-    await ledger.close();
-    await disk.files().remove(disk.names()[missing]!);
-    const open = async () => contents(await openLedger({ disk: disk.files() }));
-    assert.is((await rejection(open())).code, 'ledger_corrupt');
+    await fillSegments(disk);
+    await disk.files().remove(missing);
+    const error = await rejection(openLedger({ disk: disk.files() }));
+    assert.is(error.code, 'ledger_corrupt');
+    assert.is(error.facts.file, missing);
   }
+});
+
+test('an earlier segment that was cut short is named at the start, and nothing is changed', async () => {
+  const disk = freshDisk();
+  await fillSegments(disk);
+  const name = segments(disk)[1]!;
+  const file = await disk.files().open(name);
+  const size = await file.size();
+  await file.truncate(size - 1);
+  const error = await rejection(openLedger({ disk: disk.files() }));
+  assert.is(error.code, 'ledger_corrupt');
+  assert.is(error.facts.file, name);
+  assert.is(disk.contents(name).length, size - 1);
+});
+
+test('a ledger that was closed and has lost its end says so and cuts nothing', async () => {
+  const disk = freshDisk();
+  const ledger = await openLedger({ disk: disk.files() });
+  for (const name of ['one', 'two', 'three']) await ledger.append(record(name));
+  await ledger.close();
+  const name = segments(disk)[0]!;
+  const file = await disk.files().open(name);
+  await file.truncate((await file.size()) - 2);
+  const error = await rejection(openLedger({ disk: disk.files() }));
+  assert.is(error.code, 'ledger_corrupt');
+  assert.equal([error.facts.file, error.facts.position], [name, 2]);
+  assert.is(disk.contents(name).length, await file.size());
+  for (const left of segments(disk)) await disk.files().remove(left);
+  assert.is((await rejection(openLedger({ disk: disk.files() }))).facts.file, name, 'an emptied folder, too');
+});
+
+test('of two writers the later one wins: the other acknowledges nothing any more, and nothing of it is read', async () => {
+  for (let seed = 0; seed < 200; seed += 1) {
+    const random = seededRandom(seed);
+    const disk = freshDisk(seed);
+    const first = await openLedger({ disk: disk.files(), segmentBytesMax: 150 });
+    const acknowledged: string[] = [];
+    const append = async (ledger: FileLedger, name: string): Promise<string | undefined> => {
+      try {
+        const position = await ledger.append(record(name));
+        acknowledged[position] = name;
+        return undefined;
+      } catch (error) {
+        return (error as SundialError).code;
+      }
+    };
+    for (let count = random.below(6); count >= 0; count -= 1) await append(first, `first ${count}`);
+    // Some of them are on their way while the other one comes.
+    const late = [0, 1, 2].slice(0, random.below(4)).map((count) => append(first, `late ${count}`));
+    const second = await openLedger({ disk: disk.files(), segmentBytesMax: 150 });
+    if (random.chance(0.5)) await append(second, 'second 0');
+    await Promise.all(late);
+    const fenced = [await append(first, 'lost'), await append(first, 'lost, too')];
+    assert.equal(fenced, ['ledger_fenced', 'ledger_fenced'], `seed ${seed}`);
+    assert.is(first.phase, 'closed');
+    for (let count = 1; count < 8; count += 1) await append(second, `second ${count}`);
+    await first.close();
+    await second.close();
+    const third = await openLedger({ disk: disk.files() });
+    const found = await contents(third);
+    for (const [position, name] of acknowledged.entries())
+      if (name !== undefined) assert.is(found[position], name, `seed ${seed}, position ${position}`);
+    await third.close();
+  }
+});
+
+test('a segment of a writer that had lost the folder is passed over, wherever it begins', async () => {
+  const disk = freshDisk();
+  const first = await openLedger({ disk: disk.files() });
+  await first.append(record('one'));
+  const second = await openLedger({ disk: disk.files() });
+  await second.append(record('two'));
+  // What the first one would have done between its look at the writer and the creation of the file.
+  const file = await disk.files().create('segment-00000009.log');
+  await file.write(0, encodeHeader({ first: 1, salt: 7, epoch: 1, before: { index: 1, bytes: 67 } }));
+  await file.write(headerBytes, encodeGroup(7, 1, [record('never acknowledged')]));
+  await file.sync();
+  await second.close();
+  const third = await openLedger({ disk: disk.files() });
+  assert.equal(await contents(third), ['one', 'two']);
+  assert.is(await third.append(record('three')), 2);
+});
+
+test('a lost writer file costs nothing: the epoch goes on from the segments', async () => {
+  const disk = freshDisk();
+  const first = await openLedger({ disk: disk.files() });
+  await first.append(record('one'));
+  await disk.files().remove('writer.json');
+  const second = await openLedger({ disk: disk.files() });
+  await second.append(record('two'));
+  await second.close();
+  assert.is((await rejection(first.append(record('late')))).code, 'ledger_fenced');
+  assert.equal(await contents(await openLedger({ disk: disk.files() })), ['one', 'two']);
 });
 
 test('fewer records than a checkpoint knows of are damage, not a torn end', async () => {
@@ -170,11 +275,12 @@ test('a segment of a newer version is refused by name', async () => {
   const ledger = await openLedger({ disk: disk.files() });
   await ledger.append(record('one'));
   await ledger.close();
-  const name = disk.names()[0]!;
+  const name = segments(disk)[0]!;
   const header = Buffer.from(disk.contents(name));
   header.writeUInt16BE(9, 10);
   const { crc32 } = await import('node:zlib');
-  header.writeUInt32BE(crc32(header.subarray(0, 24)), 24);
+  header.writeUInt16BE(9, 8);
+  header.writeUInt32BE(crc32(header.subarray(0, 36)), 36);
   await (await disk.files().open(name)).write(0, header);
   assert.is((await rejection(openLedger({ disk: disk.files() }))).code, 'ledger_newer');
 });
@@ -187,11 +293,11 @@ test('a record that looks like a group does not turn a torn end into damage', as
   const other = freshDisk(2);
   const source = await openLedger({ disk: other.files() });
   await source.append(record('forged'));
-  const group = other.contents(other.names()[0]!).slice(28);
-  const before = disk.contents(disk.names()[0]!).length;
+  const group = other.contents(segments(other)[0]!).slice(headerBytes);
+  const before = disk.contents(segments(disk)[0]!).length;
   await ledger.append(group);
-  await ledger.close();
-  disk.damage(disk.names()[0]!, before);
+  disk.kill();
+  disk.damage(segments(disk)[0]!, before);
   const again = await openLedger({ disk: disk.files() });
   assert.equal(await contents(again), ['one']);
 });
@@ -245,7 +351,7 @@ for (const fault of ['write', 'sync'] as const) {
     await resumed;
     assert.is(await ledger.append(record('after')), 1);
     assert.equal(phases, ['waiting', 'writing']);
-    assert.is(disk.names().length, 2);
+    assert.is(segments(disk).length, 2);
     assert.equal(await contents(ledger), ['kept', 'after']);
     disk.powerCut();
     assert.equal(await contents(await openLedger({ disk: disk.files() })), ['kept', 'after']);
@@ -285,7 +391,7 @@ test('a segment whose durable records vanish with a failing fsync stops the ledg
     },
   });
   await ledger.append(record('kept'));
-  disk.damage(disk.names()[0]!, 40);
+  disk.damage(segments(disk)[0]!, headerBytes + 12);
   disk.faults.sync = 1;
   await rejection(ledger.append(record('lost')));
   disk.faults.sync = 0;

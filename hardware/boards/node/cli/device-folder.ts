@@ -347,10 +347,11 @@ export async function lockDevice(path: string): Promise<() => Promise<void>> {
     return release;
   } catch (error) {
     if (!(error instanceof SundialError) || error.code !== 'folder_locked') throw error;
-    const pid = Number(readFileSync(join(path, 'device.owner'), { encoding: 'utf8', flag: 'a+' }));
+    const owner = readFileSync(join(path, 'device.owner'), 'utf8').trim();
+    const pid = Number.parseInt(owner, 10);
     throw new SundialError('device_in_use', `process ${pid} runs this device`, {
       severity: 'process',
-      remedy: 'Stop it first: one device, one process.',
+      remedy: `Stop it first (process ${owner}): one device, one process.`,
       facts: { pid },
     });
   }
