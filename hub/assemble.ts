@@ -15,6 +15,8 @@ import { errorFields } from './errors.ts';
 import { IntakeRuntime } from './intake/runtime.ts';
 import type { IntakeContext, IntakeEffect } from './intake/state.ts';
 import { Edit } from './intake/trie.ts';
+import { contradictedBy, contradictedBySettlement } from './keep/continuity.ts';
+import { type Held, heldError, hold, refuseHeld } from './keep/hold.ts';
 import { keyWarningSeconds } from './limits.ts';
 import { Journal } from './ledger/journal.ts';
 import type { HubRecord } from './ledger/records.ts';
@@ -111,9 +113,16 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     setup.onFatal?.(error);
   };
   const send = (device: string, message: Uint8Array) => ingest?.send(device, message);
+  /** This folder is an earlier one: nothing is signed any more, now and at the next start. */
+  const contradicted = (held: Held | undefined): void => {
+    if (held === undefined || fatalError !== undefined) return;
+    void hold(ports.disk, held).catch((error: unknown) => log.error(errorFields(error), 'not held'));
+    fatal(heldError(held));
+  };
 
   // ---- what is kept ----
 
+  await refuseHeld(ports.disk);
   const registry = await Registry.open(ports.disk);
   closers.push(() => registry.close());
   const ledger = await ports.openLedger({
@@ -210,6 +219,17 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
         void intake.handle({ type: 'channel', channel, facts });
       },
       payee: (payee) => void intake.handle({ type: 'payee', payee }),
+      batch: async ({ transaction, height }) => {
+        if (settle.knows(transaction)) return;
+        const { recoveredAt } = registry.state;
+        const highest = () => settle.history.nonce;
+        try {
+          contradicted(await contradictedBySettlement(l2, { transaction, height }, recoveredAt, highest));
+        } catch (error) {
+          // A node that forgets transactions must not hold up what it tells of blocks.
+          log.warn({ transaction, ...errorFields(error) }, 'who settled it is not known');
+        }
+      },
       settled: (lane) => {
         metrics.settledLanes.inc();
         devices.settled(lane);
@@ -247,14 +267,15 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     publish: async () => {
       watchKeys();
       const signed = await signBeacon(signing, signer, intake.state, journal, setup.timing);
-      if (signed === undefined) return;
+      if (signed === undefined || fatalError !== undefined) return;
       if (signed.unlisted > 0)
         log.error({ channels: signed.unlisted }, 'the revocation list has no room for them');
       ingest?.retain('beacon', signed.beacon);
       // An empty list is published once: every device that comes is given it anyway.
       if (signed.revoked > 0 || lastRevoked !== 0) ingest?.retain('revocations', signed.revocations);
       lastRevoked = signed.revoked;
-      if (signed.size !== registry.state.ledgerSize) await registry.update({ ledgerSize: signed.size });
+      const { size, at } = signed;
+      if (size !== registry.state.ledgerSize) await registry.update({ ledgerSize: size, publishedAt: at });
     },
   });
 
@@ -276,11 +297,26 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
 
   // ---- the others ----
 
+  // What the world says of an earlier life is heard before anything is signed.
+  let isOpen = false;
+  let open = (): void => undefined;
+  const opened = new Promise<void>((resolve) => {
+    open = () => {
+      isOpen = true;
+      resolve();
+    };
+  });
   const connection = await ports.openIngest({
-    message: (device, bytes) =>
-      fatalError === undefined
-        ? intake.message(device, bytes, seconds(Math.floor(time.nowMs() / 1000)))
-        : Promise.resolve(),
+    message: async (device, bytes) => {
+      if (!isOpen) await opened;
+      if (fatalError === undefined)
+        await intake.message(device, bytes, seconds(Math.floor(time.nowMs() / 1000)));
+    },
+    kept: (beacon) => {
+      const { ledgerSize: size, publishedAt: at, recoveredAt } = registry.state;
+      const keys = ports.signers.map(({ address }) => address);
+      contradicted(contradictedBy(beacon, { signing, keys, journal, published: { size, at }, recoveredAt }));
+    },
     presence: (device, isOnline) => {
       if (isOnline) online.add(device);
       else online.delete(device);
@@ -320,11 +356,16 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
       await setRevoked(intake, channelId(channel), revoked);
       await rounds.publishNow();
     },
-    begin: () => {
+    begin: async () => {
       // Not awaited: a full disk holds up no start, and the ledger says when it writes again.
       void intake.handle({ type: 'recheck' });
-      return rounds.start();
+      await rounds.start();
+      if (fatalError !== undefined) throw fatalError;
+      open();
     },
-    stop: () => closers.close(),
+    stop: () => {
+      open();
+      return closers.close();
+    },
   };
 }

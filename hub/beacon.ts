@@ -14,6 +14,8 @@ export interface SignedBeacon {
   readonly revocations: Uint8Array;
   /** Ledger records that the checkpoint covers. */
   readonly size: number;
+  /** Its L2 time. */
+  readonly at: number;
   /** Channels on the list. */
   readonly revoked: number;
   /** Revoked channels for which the list has no room. */
@@ -45,6 +47,7 @@ export async function signBeacon(
     beacon: encodeMessage({ type: 'beacon', ...fields, signature }),
     revocations: encodeMessage({ type: 'revocations', channels }),
     size,
+    at: fields.at,
     revoked: channels.length,
     unlisted,
   };

@@ -33,6 +33,18 @@ export const registryLogBytesMin = 1_048_576;
 /** Milliseconds between attempts to write again after the disk failed; doubles from the first to the second. */
 export const ledgerRetryMs = { first: 50, last: 5_000 } as const;
 
+/** Positions that a recovery passes over at most: each costs a record of some 30 bytes. */
+export const lostRecordsMax = 10_000_000;
+
+/**
+ * Positions that a recovery passes over when nobody knows how many were signed after a backup: a hub at 50 entries a second
+ * signs fewer within five hours.
+ */
+export const recoverMargin = 1_000_000;
+
+/** Checkpoints of the past that a beacon found at the broker is compared with: a second of hashing. */
+export const keptSizesMax = 65_536;
+
 /** Positions are uint48 in every signed message. */
 export const positionMax = 2 ** 48 - 1;
 

@@ -94,6 +94,8 @@ export interface IngestEvents {
   message(device: string, bytes: Uint8Array): Promise<void>;
   /** A device came or went, as its state topic says. */
   presence(device: string, online: boolean): void;
+  /** The beacon that the broker kept from an earlier life of the hub; told before any message. */
+  kept(beacon: Uint8Array): void;
   /** A message that was dropped unread. */
   tooLarge(device: string, bytes: number): void;
 }
@@ -299,6 +301,8 @@ export interface L2 {
   feesOf(raw: Uint8Array): Fees;
   /** What the node suggests to offer now, so that a transaction gets into one of the next blocks. */
   fees(): Promise<Fees>;
+  /** Nonce of a mined transaction, when the hub's account sent it; undefined when somebody else did. */
+  sentAs(transaction: Hex): Promise<number | undefined>;
   /** Hands a signed transaction in. That the chain has it already is no error. */
   submit(raw: Uint8Array): Promise<void>;
   /** Makes sure a payee has an id. */
@@ -340,7 +344,7 @@ export interface Ports {
   readonly l2: L2;
   /** Where the registry stands. */
   readonly disk: Disk;
-  /** Opens the ledger for this process alone. Rejects with `ledger_corrupt`, `ledger_newer`, `folder_locked`. */
+  /** Opens the ledger for this process alone. Rejects with `ledger_corrupt`, `ledger_newer`, `folder_locked`, ... */
   openLedger(options: LedgerOptions): Promise<Ledger>;
   /** Connects to devices, or goes on trying. Rejects when it never can. */
   openIngest(events: IngestEvents): Promise<Ingest>;

@@ -5,9 +5,11 @@ import { startHub } from '../hub.ts';
 import { createLogger, LOG_LEVELS, type LogLevel } from '../log.ts';
 import { readJson } from '../../hardware/boards/node/storage/read-json.ts';
 import { fail } from '../../hardware/boards/node/cli/output.ts';
+import { SundialError } from '../../protocol/errors.ts';
+import { addKeepCommands } from './hub-keep-command.ts';
 
 interface Flags {
-  readonly config: string;
+  readonly config?: string;
   readonly json: boolean;
   readonly log: LogLevel;
 }
@@ -16,6 +18,11 @@ interface Flags {
 const READY_POLL_MS = 100;
 
 async function run(flags: Flags): Promise<void> {
+  if (flags.config === undefined)
+    throw new SundialError('config', 'no configuration is named', {
+      severity: 'call',
+      remedy: 'Name a JSON file with --config; `npm start` writes one to state/demo/hub.json.',
+    });
   const config = parseConfig(
     readJson(flags.config, 'config', {
       severity: 'process',
@@ -39,13 +46,14 @@ async function run(flags: Flags): Promise<void> {
 
 /** Adds `sundial hub`. */
 export function addHubCommand(program: Command): void {
-  program
+  const hub = program
     .command('hub')
     .description('collects vouchers, acknowledges them when they are durable, settles them in batches')
-    .requiredOption('--config <file>', 'JSON configuration; an error names the field and the fix')
+    .option('--config <file>', 'JSON configuration; an error names the field and the fix')
     .option('--json', 'JSON lines on stdout: `waiting` with its reasons, and `ready`', false)
     .addOption(
       new Option('--log <level>', 'how much is logged, on stderr').choices(LOG_LEVELS).default('warn'),
     )
     .action((flags: Flags) => run(flags).catch(fail));
+  addKeepCommands(hub);
 }

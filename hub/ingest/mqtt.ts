@@ -115,6 +115,9 @@ export class MqttIngest implements Ingest {
 
   private subscribe(): void {
     const any = deviceTopics(this.options.hub, '+');
+    // First what an earlier life published: what devices say now is not looked at before.
+    const { beacon } = hubTopics(this.options.hub);
+    if (this.retained.size === 0) this.client.subscribe({ [beacon]: { qos: 1 } });
     this.client.subscribe({ [any.up]: { qos: 1 }, [any.state]: { qos: 1 } }, (error) => {
       if (error) {
         this.trouble = causeText(error);
@@ -135,6 +138,11 @@ export class MqttIngest implements Ingest {
   }
 
   private async take(topic: string, payload: Buffer, retained: boolean): Promise<void> {
+    if (topic === hubTopics(this.options.hub).beacon) {
+      // What comes live is our own.
+      if (retained && this.retained.size === 0) this.options.events.kept(new Uint8Array(payload));
+      return;
+    }
     const parsed = parseDeviceTopic(this.options.hub, topic);
     if (parsed === undefined || parsed.kind === 'down') return;
     const { device, kind } = parsed;
@@ -176,6 +184,7 @@ export class MqttIngest implements Ingest {
   /** Replaces the retained beacon or revocation list. */
   retain(kind: 'beacon' | 'revocations', message: Uint8Array): void {
     const topic = hubTopics(this.options.hub)[kind];
+    if (this.retained.size === 0) this.client.unsubscribe(hubTopics(this.options.hub).beacon);
     this.retained.set(topic, message);
     this.publish(topic, message, true);
   }

@@ -136,6 +136,7 @@ export function applyRecord(books: Books, record: HubRecord, how: Applying = {})
       return { ...books, synced: trieSet(books.synced, bytesKey(record.terminal), record, edit) };
     case 'batchIntent':
     case 'batchOutcome':
+    case 'lost':
       return books;
   }
 }

@@ -185,6 +185,10 @@ export class AgreeingL2 implements L2 {
     return found;
   }
 
+  sentAs(transaction: Hex): Promise<number | undefined> {
+    return this.any((node) => node.sentAs(transaction));
+  }
+
   fitting(rows: readonly Row[]): Promise<readonly Row[]> {
     return this.any((node) => node.fitting(rows));
   }

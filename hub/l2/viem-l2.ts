@@ -295,6 +295,13 @@ export class ViemL2 implements L2 {
     });
   }
 
+  sentAs(transaction: Hex): Promise<number | undefined> {
+    return this.ask(async ({ client }) => {
+      const { from, nonce } = await client.getTransaction({ hash: transaction });
+      return from.toLowerCase() === this.account.address.toLowerCase() ? nonce : undefined;
+    });
+  }
+
   submit(raw: Uint8Array): Promise<void> {
     return this.ask(({ client }) => submit(client, { raw: toHex(raw) }));
   }

@@ -39,9 +39,8 @@ export class Journal {
     return position;
   }
 
-  /** What a beacon says about the log: keccak256 over the size and the root of all durable records. */
-  checkpoint(): { readonly size: number; readonly hash: Uint8Array } {
-    const { size } = this.tree;
-    return { size, hash: checkpoint(this.suite.keccak256, size, this.tree.root()) };
+  /** What a beacon says about the log: keccak256 over the size and the root of the first `size` durable records. */
+  checkpoint(size = this.tree.size): { readonly size: number; readonly hash: Uint8Array } {
+    return { size, hash: checkpoint(this.suite.keccak256, size, this.tree.root(size)) };
   }
 }

@@ -215,7 +215,8 @@ export async function verifySegment(file: DiskFile, segment: Segment, size: numb
   return scan(segment, await file.read(0, await file.size())).size >= size;
 }
 
-function corrupt(file: string, offset: number, position: number, what: string): SundialError {
+/** Damage, with where it is and the way forward. */
+export function corrupt(file: string, offset: number, position: number, what: string): SundialError {
   return new SundialError(
     'ledger_corrupt',
     `The ledger is damaged at position ${position} (${file}, byte ${offset}): ${what}.`,

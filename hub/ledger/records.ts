@@ -110,6 +110,8 @@ export const RECORDS = {
       signature: signatureField,
     }),
   },
+  /** A position that may have been signed for a record that is gone: `sundial hub recover` passes over it. */
+  lost: { number: 20, codec: struct({ at: secondsField }) },
 } as const satisfies Record<string, { number: number; codec: Codec<unknown> }>;
 
 /** One record, `type` naming its kind. */

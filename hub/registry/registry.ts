@@ -73,6 +73,10 @@ const stateSchema = z.strictObject({
   rootWords: z.record(z.string(), z.string().regex(/^0x[0-9a-f]+$/)).default({}),
   /** Ledger records that were durable when the snapshot was written: fewer at the next start is damage. */
   ledgerSize: amountNumber,
+  /** L2 time of the last beacon that was published. */
+  publishedAt: z.int().min(0).max(UINT40_MAX).default(0),
+  /** Until when an earlier state of the folder is no news, seconds: somebody recovered it then. */
+  recoveredAt: z.int().min(0).max(UINT40_MAX).default(0),
 });
 export type RegistryState = z.infer<typeof stateSchema>;
 
@@ -86,6 +90,8 @@ const emptyState = (): RegistryState => ({
   heads: {},
   rootWords: {},
   ledgerSize: 0,
+  publishedAt: 0,
+  recoveredAt: 0,
 });
 
 /** Devices: some 200 bytes each in one snapshot that is read whole; beyond this a database has to take over. */

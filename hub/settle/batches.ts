@@ -9,6 +9,8 @@ export const OUTCOME_STATES = { mined: 1, reverted: 2, replaced: 3 } as const;
 /** All batches as the ledger tells them. */
 export interface BatchHistory {
   readonly nextBatch: number;
+  /** The highest nonce that was ever signed for; -1: none. */
+  readonly nonce: number;
   /** Signed, maybe sent, and not known to be final: at most one. */
   readonly open: RecordOf<'batchIntent'> | undefined;
   /** Earlier transactions of the open batch with the same nonce: one of them may be the one that is mined. */
@@ -28,7 +30,13 @@ export interface FinishedBatch {
 /** Finished batches kept in memory for the status page. */
 const FINISHED_MAX = 100;
 
-export const emptyHistory: BatchHistory = { nextBatch: 1, open: undefined, earlier: [], finished: [] };
+export const emptyHistory: BatchHistory = {
+  nextBatch: 1,
+  nonce: -1,
+  open: undefined,
+  earlier: [],
+  finished: [],
+};
 
 /** The history with one more record; other records change nothing. */
 export function applyBatchRecord(history: BatchHistory, record: HubRecord): BatchHistory {
@@ -36,7 +44,8 @@ export function applyBatchRecord(history: BatchHistory, record: HubRecord): Batc
     case 'batchIntent': {
       const { open } = history;
       const earlier = open?.batch === record.batch ? [...history.earlier, open] : [];
-      return { ...history, open: record, earlier, nextBatch: record.batch + 1 };
+      const nonce = Math.max(history.nonce, record.nonce);
+      return { ...history, open: record, earlier, nonce, nextBatch: record.batch + 1 };
     }
     case 'batchOutcome': {
       const { open } = history;

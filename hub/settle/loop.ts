@@ -28,7 +28,7 @@ import type { HubRecord, RecordOf } from '../ledger/records.ts';
 import type { Registry } from '../registry/registry.ts';
 import { isError } from '../errors.ts';
 import { decodeOutcomes, type Outcome, type Reason, type Row } from '../l2/rows.ts';
-import type { Index, L2, L2Receipt, Prepared } from '../ports.ts';
+import type { Hex, Index, L2, L2Receipt, Prepared } from '../ports.ts';
 import { applyBatchRecord, type BatchHistory, emptyHistory, OUTCOME_STATES } from './batches.ts';
 
 /** What the loop works on. */
@@ -99,6 +99,13 @@ export class SettleLoop {
     this.credited.clear();
     this.refused.clear();
     this.affordable.clear();
+  }
+
+  /** Is it the open batch's transaction, or one of the newest that came to an end? */
+  knows(transaction: Hex): boolean {
+    const { open, earlier, finished } = this.history;
+    const known = [...(open === undefined ? [] : [open]), ...earlier, ...finished];
+    return known.some((one) => toHex(one.transaction) === transaction);
   }
 
   /** A record of the ledger at the start. */

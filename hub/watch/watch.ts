@@ -18,7 +18,7 @@ import {
 import { isError } from '../errors.ts';
 import type { ChannelFacts } from '../intake/state.ts';
 import { watchBlocks, watchStoredEvery } from '../limits.ts';
-import type { Block, L2 } from '../ports.ts';
+import type { Block, Hex, L2 } from '../ports.ts';
 import type { ChannelHead, Registry, RegistryPatch } from '../registry/registry.ts';
 import { finalsPatch, torn } from './finals.ts';
 import { factsOf, headsPatch, movedLanes, movedTo, readHead, type SettledLane } from './heads.ts';
@@ -43,6 +43,8 @@ export interface WatchEvents {
   channel(channel: ChannelId, facts: ChannelFacts): void;
   /** A payee that has an id now. */
   payee(payee: Uint8Array): void;
+  /** A batch was settled in this transaction, at finality. Resolves when it was looked at: only then it counts as read. */
+  batch(settled: { readonly transaction: Hex; readonly height: number }): Promise<void>;
   /** A lane moved up on L2, at finality. */
   settled(lane: SettledLane): void;
 }
@@ -157,6 +159,7 @@ export class Watch {
       registry.note(read);
       return last.height;
     }
+    for (const event of events) if (event.type === 'batchSettled') await told.batch(event);
     const payees = events.flatMap((event) => (event.type === 'payeeRegistered' ? [event] : []));
     const registered = Object.fromEntries(payees.map(({ account, payee }) => [account, payee]));
     const lanes = movedTo(registry.state, registered, views, moved);

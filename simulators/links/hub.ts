@@ -99,6 +99,7 @@ export class LinksHub {
       events: {
         message: (device, bytes) => runtime.message(device, bytes, now()),
         presence: () => undefined,
+        kept: () => undefined,
         tooLarge: () => undefined,
       },
     });

@@ -255,6 +255,9 @@ test('the hub’s figures are the ones that its README and its devices count on'
     nonceGapBlocks: 10,
     registryLogBytesMin: 1_048_576,
     pageEntriesMax: 1_000,
+    keptSizesMax: 65_536,
+    lostRecordsMax: 10_000_000,
+    recoverMargin: 1_000_000,
     keyWarningSeconds: 432_000,
   });
   // Half of the heap for the index, an eighth of the index kept for what leases bring, a warning at three quarters.

@@ -38,6 +38,7 @@ async function startHub(port = 0): Promise<Hub> {
         received.push({ device: from, text: Buffer.from(bytes).toString() });
       },
       presence: (from, online) => presence.push(`${from} ${online}`),
+      kept: () => undefined,
       tooLarge: () => assert.unreachable(),
     },
   });

@@ -1,4 +1,6 @@
 /** A whole site for tests: a chain with the vault, one funded channel, two payees, and the hub's configuration. */
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
 import { privateKeyToAccount } from 'viem/accounts';
 import { type Hub, startHub } from '../../hub/hub.ts';
 import type { HubConfigInput } from '../../hub/config.ts';
@@ -56,6 +58,26 @@ async function rootWords({ chainId, vault }: { chainId: number; vault: string })
   return (await Promise.all(words)).map((word) => toHex(encodeMessage(word)));
 }
 
+/**
+ * Tests share a chain and a settlement account, each with a folder of its own: what the others settled is no sign of an
+ * earlier state.
+ */
+export function onUsedChain(folder: string): string {
+  const path = join(folder, 'registry.json');
+  if (!isAbsolute(folder) || existsSync(path)) return folder;
+  mkdirSync(folder, { recursive: true });
+  const never = {
+    version: 3,
+    minReader: 3,
+    devices: {},
+    watched: { height: 0, at: 0 },
+    payees: {},
+    heads: {},
+  };
+  writeFileSync(path, JSON.stringify({ ...never, ledgerSize: 0, recoveredAt: 2 ** 40 - 1 }));
+  return folder;
+}
+
 /** Starts the chain, deploys, opens a channel with `deposit` units for the test payer, registers both payees. */
 export async function startSite(deposit = 100_000_000): Promise<Site> {
   const anvil = await startAnvil({ startupMs: PATIENCE_MS });
@@ -73,7 +95,7 @@ export async function startSite(deposit = 100_000_000): Promise<Site> {
   const words = await rootWords(deployment);
   const config = (folder: string, change: Partial<HubConfigInput> = {}): HubConfigInput => ({
     name: 'test',
-    folder,
+    folder: onUsedChain(folder),
     chain: {
       rpcUrl: anvil.url,
       chainId: deployment.chainId,
@@ -116,6 +138,7 @@ export const ANY_TIME = { nowSeconds: () => 0, clockError: Infinity } as const;
 
 /** Events of a watch that nobody listens to. */
 export const NOBODY = {
+  batch: async () => {},
   block: () => {},
   doubt: () => {},
   replaced: () => {},

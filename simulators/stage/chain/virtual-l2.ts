@@ -383,6 +383,8 @@ export class VirtualL2 {
       frozenUntil: () => ask(() => undefined),
       nonceAt: (height) => ask(() => this.nonces.filter((mined) => mined <= height).length),
       receipt: (transaction) => ask(() => this.receipts.get(transaction)),
+      // The hub's account is the only one that settles here.
+      sentAs: (transaction) => ask(() => this.signed.get(transaction)?.nonce),
       fitting: (rows) =>
         ask(() => {
           let batch = splitRows(rows)[0] ?? [];

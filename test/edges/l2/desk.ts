@@ -57,6 +57,7 @@ export class Desk {
         },
         channel: (channel) => this.told.push(`channel ${channel}`),
         payee: () => {},
+        batch: async () => {},
         settled: () => {},
       },
     });

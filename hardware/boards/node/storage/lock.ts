@@ -63,10 +63,14 @@ function take(handle: number, folder: string, purpose: string, path: string): vo
       remedy: `Stop the process whose id and machine stand in ${path}, or use another folder.`,
     });
   }
-  throw new SundialError('lock_unsupported', `${folder} can't be locked: ${error?.message ?? stderr.trim()}`, {
-    severity: 'process',
-    facts: { folder, platform: process.platform },
-    remedy:
-      'Run on Linux with the program `flock` (Debian: util-linux; part of BusyBox), on a volume that takes locks.',
-  });
+  throw new SundialError(
+    'lock_unsupported',
+    `${folder} can't be locked: ${error?.message ?? stderr.trim()}`,
+    {
+      severity: 'process',
+      facts: { folder, platform: process.platform },
+      remedy:
+        'Run on Linux with the program `flock` (Debian: util-linux; part of BusyBox), on a volume that takes locks.',
+    },
+  );
 }
