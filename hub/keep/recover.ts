@@ -39,11 +39,16 @@ export interface Recovered {
 export interface RecoverWishes {
   /** Positions that may have been signed; absent: what is known, and a margin when the folder is held. */
   readonly positions?: number | undefined;
+  /** Positions that are passed over beyond what is known; absent: recoverMargin. */
+  readonly margin?: number | undefined;
   readonly progress: Progress;
 }
 
 /** Recovers the hub in `folder`, which must not run. Throws `folder_locked`, `recover_range`, or what the disk throws. */
-export async function recover(folder: string, { positions, progress }: RecoverWishes): Promise<Recovered> {
+export async function recover(
+  folder: string,
+  { positions, margin = recoverMargin, progress }: RecoverWishes,
+): Promise<Recovered> {
   const root = await nodeDisk(folder);
   const registry = await openRegistry(folder);
   try {
@@ -52,7 +57,7 @@ export async function recover(folder: string, { positions, progress }: RecoverWi
     const disk = await nodeDisk(path);
     const { kept, salvage, aside, seen } = await repairChain(path, disk);
     const known = Math.max(kept, seen, registry.state.ledgerSize, await sealed(disk));
-    const target = positions ?? known + (held === undefined ? 0 : recoverMargin);
+    const target = positions ?? known + (held === undefined ? 0 : margin);
     if (target < known || target - kept > lostRecordsMax)
       throw new SundialError('recover_range', `${target} positions can't be`, {
         severity: 'call',

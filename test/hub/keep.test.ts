@@ -91,8 +91,9 @@ test('a restored hub goes on above what it may have signed: a margin when nobody
     await restore(join(home, 'copy'), join(home, 'again'), suite.keccak256, still);
     const low = await codeOf(recover(join(home, 'again'), { positions: 4, progress: still }));
     assert.is(low.code, 'recover_range');
-    const { kept, lost, size } = await recover(join(home, 'again'), { progress: still });
-    assert.equal([kept, lost, size], [5, recoverMargin, 5 + recoverMargin]);
+    const { kept, lost, size } = await recover(join(home, 'again'), { margin: 9_000, progress: still });
+    assert.equal([kept, lost, size], [5, 9_000, 9_005]);
+    assert.is(recoverMargin, 1_000_000);
   }));
 
 test('a backup that was changed is not restored, whatever its sums say', () =>
