@@ -3,7 +3,8 @@ import { toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { type ChannelId, UINT32_MAX } from '../../protocol/integers.ts';
 import { type Certificate, parseRootWord } from '../crypto/hub-keys.ts';
-import { channelBook, firstFrom } from '../intake/books.ts';
+import { channelBook } from '../intake/books.ts';
+import type { Entry } from '../intake/state.ts';
 import type { Journal } from '../ledger/journal.ts';
 import { pageEntriesMax, unregisteredShownMax } from '../limits.ts';
 import { healthOf } from './health.ts';
@@ -22,8 +23,10 @@ export function jsonRoutes(parts: Parts): StatusRoutes['json'] {
     'GET /entries': (query) => {
       const channel = Number(query.get('channel')) as ChannelId;
       const { entries } = channelBook(intake.durableBooks, channel);
-      const from = firstFrom(entries, Number(query.get('seq') ?? 0));
-      return entryViews(intake.state, entries.slice(from, from + pageEntriesMax));
+      const page: Entry[] = [];
+      for (const entry of entries.from(Number(query.get('seq') ?? 0)))
+        if (page.push(entry) === pageEntriesMax) break;
+      return entryViews(intake.state, page);
     },
     'GET /credits': (query) =>
       creditViews(intake.state, intake.durableBooks, (query.get('payee') ?? '').toLowerCase()),

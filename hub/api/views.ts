@@ -58,6 +58,7 @@ export function channelViews(state: IntakeState, books: Books, registry: Registr
       const l2: ChannelFacts | undefined = facts.get(channel);
       const book = ledger.get(channel) ?? emptyChannel;
       const { seq, spent } = highest(book);
+      const entries = [...book.entries];
       return {
         channel,
         payer: l2 && toHex(l2.payer),
@@ -71,9 +72,9 @@ export function channelViews(state: IntakeState, books: Books, registry: Registr
         },
         seq,
         spent,
-        vouchers: book.entries.length,
-        ticks: book.entries.reduce((sum, entry) => sum + (entry.stream?.k ?? 0), 0),
-        lanes: laneViews(book.entries, registry.heads[String(channel)]?.settled ?? {}),
+        vouchers: entries.length,
+        ticks: entries.reduce((sum, entry) => sum + (entry.stream?.k ?? 0), 0),
+        lanes: laneViews(entries, registry.heads[String(channel)]?.settled ?? {}),
       };
     });
 }

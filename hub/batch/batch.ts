@@ -8,7 +8,7 @@ import { LISTED_LANES_MAX } from '../../protocol/limits.ts';
 import { type Collected, collectedFrom } from '../../protocol/machines/collected.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
 import { lanesHash, type ListedLane } from '../../protocol/vouchers.ts';
-import { entryId, entryMessage, firstFrom, topOf } from '../intake/books.ts';
+import { entryId, entryMessage, topOf } from '../intake/books.ts';
 import type { Books, ChannelBook, Entry } from '../intake/state.ts';
 import { bytesKey, keyNumber, numberKey, trieEntries, trieForEach, trieGet } from '../intake/trie.ts';
 import type { RecordOf } from '../ledger/records.ts';
@@ -126,8 +126,8 @@ export function listOf(signing: Signing, book: ChannelBook, entry: Entry): reado
   const message = entryMessage(entry);
   if (message.type === 'collectedStream' || equalBytes(message.lanes, ZERO_BYTES16)) return [];
   const newest = new Map<string, ListedLane>();
-  for (let i = firstFrom(book.entries, entry.seq) - 1; i >= 0 && newest.size < LISTED_LANES_MAX; i -= 1) {
-    const other = book.entries[i]!;
+  for (const other of book.entries.before(entry.seq)) {
+    if (newest.size >= LISTED_LANES_MAX) break;
     const key = bytesKey(other.payee);
     // A voided voucher was never confirmed, so the payer lists the lane at the one before.
     if (other.voided || newest.has(key) || equalBytes(other.payee, entry.payee)) continue;

@@ -3,16 +3,18 @@
  * what was there. Records in the ledger were verified before they were written; nothing is verified here.
  */
 import { type Bytes16, type Bytes32, equalBytes, toHex } from '../../protocol/bytes.ts';
-import { type ChannelId, UINT48_MAX, ZERO_AMOUNT } from '../../protocol/integers.ts';
+import { type ChannelId, type Seq, UINT48_MAX, ZERO_AMOUNT } from '../../protocol/integers.ts';
 import { decodeOwn, type Message } from '../../protocol/wire/messages.ts';
 import type { HubRecord, RecordOf } from '../ledger/records.ts';
+import { EntryList } from './entry-list.ts';
 import { pack, unpack } from './packed.ts';
 import type { CollectedMessage } from './prepare.ts';
-import type { Booking, Books, ChannelBook, Entry, Known, Member } from './state.ts';
+import type { Booking, Books, ChannelBook, Entry, Known, LaneEnd, Member } from './state.ts';
 import { bytesKey, type Edit, keyBytes, numberKey, trieGet, trieSet } from './trie.ts';
 
 export const emptyChannel: ChannelBook = {
-  entries: [],
+  entries: EntryList.empty<Entry>(),
+  lanes: undefined,
   claims: undefined,
   countersigned: undefined,
   claimed: 0,
@@ -33,8 +35,9 @@ export function findEntry(books: Books, id: Bytes32): Entry | undefined {
   const { channel, seq } = trieGet(books.known, key) ?? {};
   if (channel === undefined || seq === undefined) return undefined;
   const { entries } = channelBook(books, channel);
-  for (let i = firstFrom(entries, seq); i < entries.length; i += 1) {
-    if (entries[i]!.key === key) return entries[i];
+  for (const entry of entries.from(seq)) {
+    if (entry.key === key) return entry;
+    if (entry.seq > seq) break;
   }
   return undefined;
 }
@@ -63,18 +66,6 @@ export function namedEntry(books: Books, id: Bytes32): Entry {
   return entry;
 }
 
-/** Index of the first entry whose seq is not below `seq`. */
-export function firstFrom(entries: readonly Entry[], seq: number): number {
-  let low = 0;
-  let high = entries.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (entries[middle]!.seq < seq) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
 /** Value of the ticks known so far. Ticks are bounded by the stream's own check, so the product is exact. */
 export const ticksValueOf = (entry: Entry): number =>
   entry.stream === undefined ? 0 : entry.stream.k * entry.stream.tickValue;
@@ -91,7 +82,7 @@ export const spentBaseOf = (entry: Entry): number => entry.spent - entry.amount;
 export function highest(book: ChannelBook): { seq: number; spent: number } {
   let seq = book.lease?.seq ?? 0;
   let spent: number = book.lease?.spentFrom ?? 0;
-  const last = book.entries.at(-1);
+  const { last } = book.entries;
   if (last !== undefined && last.seq > seq) seq = last.seq;
   // An honest payer's last entry is the highest; of a dishonest one the channel is revoked anyway.
   if (last !== undefined && spentTopOf(last) > spent) spent = Math.min(spentTopOf(last), UINT48_MAX);
@@ -263,10 +254,11 @@ function addVoucher(
 ): Books {
   const { channel, seq } = entry;
   const added = withChannel(books, channel, edit, (book) => {
-    const entries = ownEntries(book, edit);
-    // Usually at the end; otherwise behind the last entry of the same seq.
-    entries.splice(firstFrom(entries, seq + 1), 0, entry);
-    return withClaim({ ...book, entries }, entry, undefined, edit);
+    const entries = book.entries.with(entry, edit);
+    const payee = bytesKey(entry.payee);
+    const end = laneEnd(trieGet(book.lanes, payee), seq);
+    const lanes = end === undefined ? book.lanes : trieSet(book.lanes, payee, end, edit);
+    return withClaim({ ...book, entries, lanes }, entry, undefined, edit);
   });
   const known = withKnown(added, entry.key, { token, channel, seq }, edit);
   const counted = { ...known, vouchers: known.vouchers + 1 };
@@ -274,9 +266,11 @@ function addVoucher(
   return entry.voided ? withOwed(counted, entry, recordedAt, edit) : counted;
 }
 
-/** The entries of a book in a list that may be changed. */
-function ownEntries({ entries }: ChannelBook, edit: Edit | undefined): Entry[] {
-  return edit === undefined ? entries.slice() : edit.own(entries);
+/** Where a lane ends with one more entry; undefined: where it did. */
+function laneEnd(end: LaneEnd | undefined, seq: Seq): LaneEnd | undefined {
+  if (end === undefined) return { seq, before: undefined };
+  if (seq > end.seq) return { seq, before: end.seq };
+  return seq < end.seq && seq > (end.before ?? -1) ? { seq: end.seq, before: seq } : undefined;
 }
 
 /** The book with `entry` as its payee's claim when it claims most. `old` is what the entry was before it changed. */
@@ -300,8 +294,7 @@ function withClaim(
 
 function withEntry(books: Books, old: Entry, changed: Entry, edit: Edit | undefined): Books {
   return withChannel(books, old.channel, edit, (book) => {
-    const entries = ownEntries(book, edit);
-    entries[entries.indexOf(old, firstFrom(entries, old.seq))] = changed;
+    const entries = book.entries.replacing(old, changed, edit);
     const countersigned =
       changed.payeeCredit === undefined
         ? book.countersigned

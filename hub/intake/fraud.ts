@@ -7,35 +7,29 @@ import { equalBytes } from '../../protocol/bytes.ts';
 import { shownRowsMax } from '../limits.ts';
 import type { RecordOf } from '../ledger/records.ts';
 import { type Rule, RULES } from '../l2/fraud.ts';
-import { baseOf, entryId, firstFrom, highest, spentBaseOf, spentTopOf, topOf } from './books.ts';
+import { baseOf, entryId, highest, spentBaseOf, spentTopOf, topOf } from './books.ts';
 import type { ChannelBook, Entry } from './state.ts';
-import { bytesKey, trieEntries } from './trie.ts';
+import { bytesKey, trieEntries, trieGet } from './trie.ts';
 
 /** The first proof of fraud that `entry` gives together with what the book holds, or undefined. */
 export function findProof(book: ChannelBook, entry: Entry): RecordOf<'evidence'> | undefined {
   const { entries } = book;
-  const start = firstFrom(entries, entry.seq);
-  const end = firstFrom(entries, entry.seq + 1);
-  for (let i = start; i < end; i += 1) {
-    const other = entries[i]!;
+  let after: Entry | undefined;
+  for (const other of entries.from(entry.seq)) {
+    if (other.seq > entry.seq) {
+      after = other;
+      break;
+    }
     if (other.key !== entry.key) return evidence(RULES.equivocation, [other, entry]);
   }
-  const before = entries[start - 1];
+  const before = first(entries.before(entry.seq));
   if (before !== undefined && overlaps(before, entry)) return evidence(RULES.regression, [before, entry]);
-  const after = entries[end];
   if (after !== undefined && overlaps(entry, after)) return evidence(RULES.regression, [entry, after]);
-  for (let i = start - 1; i >= 0; i -= 1) {
-    const other = entries[i]!;
-    if (!equalBytes(other.payee, entry.payee)) continue;
-    if (overlaps(other, entry)) return evidence(RULES.regression, [other, entry]);
-    break;
-  }
-  for (let i = end; i < entries.length; i += 1) {
-    const other = entries[i]!;
-    if (!equalBytes(other.payee, entry.payee)) continue;
-    if (overlaps(entry, other)) return evidence(RULES.regression, [entry, other]);
-    break;
-  }
+  const [laneBefore, laneAfter] = laneNeighbours(book, entry);
+  if (laneBefore !== undefined && overlaps(laneBefore, entry))
+    return evidence(RULES.regression, [laneBefore, entry]);
+  if (laneAfter !== undefined && overlaps(entry, laneAfter))
+    return evidence(RULES.regression, [entry, laneAfter]);
   return overspent(book);
 }
 
@@ -68,6 +62,25 @@ function overspent(book: ChannelBook): RecordOf<'evidence'> | undefined {
     lanes += topOf(claim);
     if (lanes > spentTopOf(claim)) return evidence(RULES.overspent, claims.slice(0, index + 1));
   }
+  return undefined;
+}
+
+/** The entries of the same payee next to it. Of the last one of a lane, as it usually is, nothing is looked through. */
+function laneNeighbours(
+  { entries, lanes }: ChannelBook,
+  { seq, payee }: Entry,
+): [before: Entry | undefined, after: Entry | undefined] {
+  const isSame = (other: Entry): boolean => equalBytes(other.payee, payee);
+  const end = trieGet(lanes, bytesKey(payee));
+  if (end?.seq !== seq) return [first(entries.before(seq), isSame), first(entries.from(seq + 1), isSame)];
+  if (end.before === undefined) return [undefined, undefined];
+  // Of several of one seq the one that came last.
+  return [first(entries.before(end.before + 1), isSame), undefined];
+}
+
+/** The first one that fits. */
+function first(entries: Iterable<Entry>, fits: (entry: Entry) => boolean = () => true): Entry | undefined {
+  for (const entry of entries) if (fits(entry)) return entry;
   return undefined;
 }
 

@@ -21,7 +21,7 @@ import { lanesHash } from '../../protocol/vouchers.ts';
 import type { Message, MessageOf } from '../../protocol/wire/messages.ts';
 import { pendingRecordsMax, waitersMax } from '../limits.ts';
 import type { HubRecord, RecordOf } from '../ledger/records.ts';
-import { applyRecord, channelBook, commitsTo, entryId, entryMessage, findEntry, firstFrom } from './books.ts';
+import { applyRecord, channelBook, commitsTo, entryId, entryMessage, findEntry } from './books.ts';
 import { anyProof, findProof } from './fraud.ts';
 import { answerLeaseRequest } from './leases.ts';
 import { positionOf, withPosition } from './positions.ts';
@@ -290,8 +290,8 @@ class IntakeTurn {
   private statement(message: MessageOf<'statement'>): void {
     const { entries } = channelBook(this.state.books, message.channel);
     const hash = lanesHash(this.context.signing.suite, message.lanes);
-    for (let i = firstFrom(entries, message.seq); entries[i]?.seq === message.seq; i += 1) {
-      const entry = entries[i]!;
+    for (const entry of entries.from(message.seq)) {
+      if (entry.seq !== message.seq) return;
       if (entry.list !== undefined || !commitsTo(entry, hash)) continue;
       const sum = message.lanes.reduce((total, lane) => total + lane.paid, 0);
       // A list above what was spent would be refused by the vault as a whole.

@@ -12,6 +12,7 @@ import type { Signing } from '../../protocol/signing/digests.ts';
 import type { ListedLane } from '../../protocol/vouchers.ts';
 import type { Message, MessageName, MessageOf } from '../../protocol/wire/messages.ts';
 import type { HubRecord, RecordOf } from '../ledger/records.ts';
+import type { EntryList } from './entry-list.ts';
 import type { Packed } from './packed.ts';
 import type { Shift } from './positions.ts';
 import type { Prepared } from './prepare.ts';
@@ -60,7 +61,9 @@ export interface Entry {
 /** One channel as the ledger shows it. */
 export interface ChannelBook {
   /** By seq, then by arrival; several of one seq are a proof of fraud. */
-  readonly entries: readonly Entry[];
+  readonly entries: EntryList<Entry>;
+  /** Per payee (key), the seqs of its last entry and of the one before it, void ones too. */
+  readonly lanes: Trie<LaneEnd>;
   /** Per payee (key), the entry that claims most. */
   readonly claims: Trie<Entry>;
   /** Entries, by key, for which the payee signed a credit: few, and looked through with every plan. */
@@ -75,6 +78,13 @@ export interface ChannelBook {
   readonly released: Readonly<Record<string, Seconds>>;
   /** The first proof against the payer. */
   readonly proof: RecordOf<'evidence'> | undefined;
+}
+
+/** Where a lane ends: so that its neighbours are found without looking through the channel. */
+export interface LaneEnd {
+  readonly seq: Seq;
+  /** Undefined: there is none before. */
+  readonly before: Seq | undefined;
 }
 
 /** What a channel may owe at each terminal of a scope. */

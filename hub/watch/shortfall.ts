@@ -27,7 +27,7 @@ export interface Shortfall {
  */
 export function shortfallOf(book: ChannelBook, payee: Uint8Array, settled: number): Shortfall | undefined {
   // Only what the payee gave something for and kept: voids and refunds are no loss.
-  const kept = book.entries
+  const kept = [...book.entries]
     .filter((entry) => equalBytes(entry.payee, payee) && !entry.voided && entry.credited === 0)
     .sort((a, b) => baseOf(a) - baseOf(b) || (a.key < b.key ? -1 : 1));
   const open = kept.filter((entry) => topOf(entry) > settled).sort((a, b) => topOf(b) - topOf(a));

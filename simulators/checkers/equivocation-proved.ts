@@ -30,11 +30,8 @@ export const equivocationProved: MakeChecker = (simulation, report) => {
       const proofs = simulation.hub.proofs();
       for (const payer of simulation.fleet.payers) {
         if (payer.honest || proofs.has(payer.channel)) continue;
-        const entries = channelBook(simulation.hub.books, payer.channel as never).entries.slice(
-          0,
-          ENTRIES_MAX,
-        );
-        const shown = entries.map(shownOf);
+        const { entries } = channelBook(simulation.hub.books, payer.channel as never);
+        const shown = [...entries].slice(0, ENTRIES_MAX).map(shownOf);
         for (let i = 0; i < shown.length; i++)
           for (let j = i + 1; j < shown.length; j++)
             if (equivocates(shown[i]!, shown[j]!) || regresses(shown[i]!, shown[j]!))

@@ -23,6 +23,7 @@ import { amount, channelId } from '../../protocol/integers.ts';
 import { PACK_ENTRIES_MAX } from '../../protocol/limits.ts';
 import { encodeMessage, type MessageOf } from '../../protocol/wire/messages.ts';
 import { context, key, NOW, preparedState, suite, tap } from '../hub/fleet.ts';
+import { oneChannel } from './one-channel.ts';
 import { replayRates } from './replay.ts';
 
 const json = process.argv.includes('--json');
@@ -33,6 +34,9 @@ const CHANNELS = 50;
 const IN_FLIGHT = 16;
 /** Records of the ledger that is read back: a few days of a site. */
 const REPLAYED = 200_000;
+
+/** A hundred vouchers a day on one channel. */
+const YEAR = 36_500;
 
 const crypto = loadCrypto();
 const say = (text: string) => process.stderr.write(`${text}\n`);
@@ -192,6 +196,8 @@ for (let round = 0; round < 3; round += 1) {
 }
 await pool?.close();
 const replayed = replayRates(REPLAYED);
+say(`a channel with ${YEAR} vouchers ...`);
+const channel = await oneChannel(YEAR);
 
 const median = (values: number[]) => values.slice().sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 const perSecond = (what: 'raw' | 'all' | 'alone' | 'durable') =>
@@ -220,6 +226,8 @@ const result = {
     ratio: share(2 * micros('raw'), micros('durable')),
   },
   replay: replayed,
+  /** Processor time of a voucher in us, by the vouchers that its channel has. */
+  oneChannel: channel,
 };
 if (json) process.stdout.write(`${JSON.stringify(result)}\n`);
 else {
@@ -233,6 +241,7 @@ else {
       `  without signing acknowledgements       ${verifiedAndDurable.vouchersPerSecond}/s, ${verifiedAndDurable.voucherMicros} us, ${percent(verifiedAndDurable.ratio)}`,
       `books from ${replayed.records} records           ${replayed.perSecond}/s, ${replayed.micros} us; copied at each record ${replayed.copiedMicros} us, ratio ${replayed.ratio}`,
       `  memory of an indexed voucher           ${replayed.voucherBytes} bytes`,
+      `a channel's first voucher                ${channel[0]} us; with ${YEAR} behind it ${channel[YEAR]} us`,
       '',
     ].join('\n'),
   );

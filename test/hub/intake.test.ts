@@ -497,18 +497,18 @@ test('credits grow up to the amount; only the payee’s own counts for L2', asyn
   assert.is(bench.outcome(await credit(bought, 101, terminal, false)), 'credit_range');
   assert.is(bench.outcome(await credit(bought, 60, otherTerminal, false)), 'signature');
   assert.is(bench.outcome(await credit(bought, 60, terminal, true)), 'signature');
-  assert.is(book(bench).entries[0]!.payeeCredit, undefined);
+  assert.is(book(bench).entries.at(0)!.payeeCredit, undefined);
   const own = await credit(bought, 40, payee, true);
   // The same digest as the terminal's credit, and all the same something new.
   assert.is(bench.outcome(own), 'acknowledged');
-  assert.is(book(bench).entries[0]!.payeeCredit?.credited, 40);
+  assert.is(book(bench).entries.at(0)!.payeeCredit?.credited, 40);
   assert.is(bench.records.length, 3);
   assert.is(bench.outcome(own), 'acknowledged');
   assert.is(bench.records.length, 3);
-  assert.is(channelBook(bench.restart().state.books, channelId(7)).entries[0]!.payeeCredit?.credited, 40);
+  assert.is(channelBook(bench.restart().state.books, channelId(7)).entries.at(0)!.payeeCredit?.credited, 40);
   assert.is(bench.outcome(await credit(bought, 60, payee, true)), 'acknowledged');
-  assert.is(book(bench).entries[0]!.payeeCredit?.credited, 60);
-  assert.is(book(bench).entries[0]!.credited, 60);
+  assert.is(book(bench).entries.at(0)!.payeeCredit?.credited, 60);
+  assert.is(book(bench).entries.at(0)!.credited, 60);
 });
 
 test('a credit above the ticks delivered is refused', async () => {
@@ -648,7 +648,7 @@ test('a hub without room signs no lease first, then takes no entry; with more ro
   for (const { bytes } of taps) assert.is(larger.outcome(bytes), 'acknowledged');
   assert.is(larger.outcome(refund), 'acknowledged');
   assert.equal(
-    book(larger).entries.map(({ seq }) => seq),
+    [...book(larger).entries].map(({ seq }) => seq),
     [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
   );
   assert.is(book(larger).claimed, 100);
@@ -803,9 +803,9 @@ test('a statement is kept when its hash is the voucher’s, and only then', asyn
     seq: 1 as never,
     lanes: [{ ...list[0]!, paid: amount(39) }],
   });
-  assert.is(book(bench).entries[0]!.list, undefined);
+  assert.is(book(bench).entries.at(0)!.list, undefined);
   bench.send({ type: 'statement', channel: channelId(7), seq: 1 as never, lanes: list });
-  assert.equal(book(bench).entries[0]!.list, list);
+  assert.equal(book(bench).entries.at(0)!.list, list);
   assert.equal(trieGet(book(bench).claims, bytesKey(payee.address))!.list, list);
 });
 

@@ -255,7 +255,7 @@ async function copies(payer: ReturnType<typeof key>, finalityBlocks: number, bef
   // What is free is settled, as the hub's own rounds do: the rest is short.
   await site.vault.settleBatch(
     site.settler,
-    [channelBook(books, channelId(channel)).entries[0]!].map((entry) => openedRowOf(site.signing, entry)),
+    [channelBook(books, channelId(channel)).entries.at(0)!].map((entry) => openedRowOf(site.signing, entry)),
   );
   const { lease } = await leaseOf(channel);
   const leases = () => promisedLeases(site.signing, hubKey, { lease } as ChannelBook);
@@ -414,7 +414,7 @@ test('the most evidence that is shown at once fits a transaction, be it of strea
   }
   const book = channelBook(books, channelId(channel));
   const rows = (entries: readonly Entry[]) => entries.map((entry) => openedRowOf(signing, entry));
-  await vault.proveFraud(owner, RULES.regression, rows(book.entries.slice(0, 2)));
+  await vault.proveFraud(owner, RULES.regression, rows([...book.entries].slice(0, 2)));
   const { entries } = shortfallOf(book, payee.address, 0)!;
   assert.is(entries.length, shownRowsMax);
   const evidence = await vault.encodeRows(rows(entries));

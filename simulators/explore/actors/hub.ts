@@ -122,7 +122,7 @@ export class HubTable {
     const written = this.scene.config.evicts ? parts.written.map(textOf).join() : bytes(parts.written);
     const { entries, claims } = channelBook(parts.intake.books, CHANNEL);
     // Books that came to something else by the order of arrival are another state, and are judged as such.
-    const books = canonical([entries, trieEntries(claims).map(([payee, { key }]) => [payee, key])]);
+    const books = canonical([[...entries], trieEntries(claims).map(([payee, { key }]) => [payee, key])]);
     const facts = canonical(parts.intake.channels && trieGet(parts.intake.channels, numberKey(CHANNEL)));
     const text = `${facts}|${written}|${bytes(inRam)}|${[...arrived].sort().join()}|${books}`;
     return this.locals.number(text, () => ({ ...parts, arrived, durable, ram, ticks, evidence }));
@@ -219,7 +219,7 @@ export class HubTable {
   }
 
   entries(number: number): readonly Entry[] {
-    return channelBook(this.local(number).intake.books, CHANNEL).entries;
+    return [...channelBook(this.local(number).intake.books, CHANNEL).entries];
   }
 
   /** The most that the ledger (and what is in RAM) claims on a payee's lane. */
