@@ -306,27 +306,32 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
       resolve();
     };
   });
-  const connection = await ports.openIngest({
-    message: async (device, bytes) => {
-      if (!isOpen) await opened;
-      if (fatalError === undefined)
-        await intake.message(device, bytes, seconds(Math.floor(time.nowMs() / 1000)));
+  const connection = await ports.openIngest(
+    {
+      message: async (device, bytes) => {
+        if (!isOpen) await opened;
+        if (fatalError === undefined)
+          await intake.message(device, bytes, seconds(Math.floor(time.nowMs() / 1000)));
+      },
+      kept: (beacon) => {
+        const { ledgerSize: size, publishedAt: at, recoveredAt } = registry.state;
+        const keys = ports.signers.map(({ address }) => address);
+        contradicted(
+          contradictedBy(beacon, { signing, keys, journal, published: { size, at }, recoveredAt }),
+        );
+      },
+      presence: (device, isOnline) => {
+        if (isOnline) online.add(device);
+        else online.delete(device);
+        metrics.devicesOnline.set(online.size);
+      },
+      tooLarge: (device, size) => {
+        metrics.refusals.inc({ code: 'too_large' });
+        log.debug({ device, size }, 'too_large');
+      },
     },
-    kept: (beacon) => {
-      const { ledgerSize: size, publishedAt: at, recoveredAt } = registry.state;
-      const keys = ports.signers.map(({ address }) => address);
-      contradicted(contradictedBy(beacon, { signing, keys, journal, published: { size, at }, recoveredAt }));
-    },
-    presence: (device, isOnline) => {
-      if (isOnline) online.add(device);
-      else online.delete(device);
-      metrics.devicesOnline.set(online.size);
-    },
-    tooLarge: (device, size) => {
-      metrics.refusals.inc({ code: 'too_large' });
-      log.debug({ device, size }, 'too_large');
-    },
-  });
+    devices.logins,
+  );
   ingest = connection;
   closers.push(() => connection.close());
   closers.push(async () => {

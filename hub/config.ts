@@ -40,8 +40,13 @@ const configSchema = z.strictObject({
       url: url(['mqtt', 'mqtts', 'ws', 'wss']).optional(),
       username: z.string().optional(),
       password: z.string().optional(),
+      /**
+       * Of the own broker. `required`: devices log in with their keys, or stay out (behind a gateway they can't).
+       * `offered`: only the name of a device that did is kept from others, while it is there.
+       */
+      login: z.enum(['required', 'offered'], 'want required or offered').default('offered'),
     })
-    .default({ host: '127.0.0.1', port: 0 }),
+    .default({ host: '127.0.0.1', port: 0, login: 'offered' }),
   /** Metrics and status; loopback unless a proxy with access control stands in front. */
   http: z
     .strictObject({ host: z.string().default('127.0.0.1'), port: port.default(0) })

@@ -5,6 +5,7 @@ import { encodeMessage, type MessageOf, ROLES } from '../protocol/wire/messages.
 import { isTerminal } from './intake/registration.ts';
 import { errorFields } from './errors.ts';
 import type { Logger } from './log.ts';
+import type { LoginStore } from './ports.ts';
 import type { RegisteredDevice, Registry } from './registry/registry.ts';
 import type { SettledLane } from './watch/heads.ts';
 
@@ -19,6 +20,15 @@ export class Devices {
     this.send = send;
     this.log = log;
   }
+
+  /** Counters of logins, of devices that registered. */
+  readonly logins: LoginStore = {
+    counter: (device) => this.registry.state.logins[device],
+    keep: async (device, counter) => {
+      if (this.registry.state.devices[device] !== undefined)
+        await this.registry.update({ logins: { [device]: counter } });
+    },
+  };
 
   /** Stores a device whose registration the intake has checked, and tells a terminal what it missed. */
   registered(device: string, message: MessageOf<'register'>): void {

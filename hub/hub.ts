@@ -16,6 +16,7 @@ import { parseRootWord } from './crypto/hub-keys.ts';
 import { memoryKey } from './crypto/keys.ts';
 import { RecoverPool } from './crypto/recover-pool.ts';
 import { startBroker } from './ingest/broker.ts';
+import { Logins } from './ingest/logins.ts';
 import { MqttIngest } from './ingest/mqtt.ts';
 import { agreeing } from './l2/agreeing.ts';
 import { ViemL2 } from './l2/viem-l2.ts';
@@ -81,6 +82,7 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
     config.chain.rpcUrl.map((rpcUrl) => new ViemL2({ ...config.chain, rpcUrl }, signing.separator, account)),
   );
   let mqttUrl = config.mqtt.url;
+  const pin = hubPin(crypto.suite, config.name, fromHex(config.keys.root, 20));
 
   const hub = await assembleHub(
     {
@@ -94,13 +96,14 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
           log.warn({ ...ledger.tornTail }, 'cut off the end of an interrupted write');
         return ledger;
       },
-      openIngest: async (events) => {
+      openIngest: async (events, store) => {
         let { username, password } = config.mqtt;
         if (mqttUrl === undefined) {
           const broker = await startBroker({
             name: config.name,
             host: config.mqtt.host,
             port: config.mqtt.port,
+            logins: new Logins({ policy: config.mqtt.login, signing, hub: pin, store }),
           });
           closers.push(() => broker.close());
           mqttUrl = broker.url;
@@ -117,7 +120,7 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
       leaseAnyScope: config.leaseAnyScope,
       development: config.development,
       signing,
-      hub: hubPin(crypto.suite, config.name, fromHex(config.keys.root, 20)),
+      hub: pin,
       rootWords: config.keys.words.map(parseRootWord),
       scopes: Object.fromEntries(
         config.scopes.map(({ id, payees }) => [id.slice(2), payees.map((payee) => payee.slice(2))]),

@@ -51,6 +51,15 @@ export const positionMax = 2 ** 48 - 1;
 /** Clients of the embedded broker: one box, one site; a file descriptor and some 50 KiB each. */
 export const brokerClientsMax = 2_000;
 
+/** Connections from one address: a site behind one router, and not all places that there are. */
+export const brokerClientsPerAddressMax = 500;
+
+/** Devices without a place in the registry whose logins are remembered, some 100 bytes each. */
+export const loginsRememberedMax = 10_000;
+
+/** Bytes of a device's presence: `online` or `offline`. */
+export const stateBytesMax = 16;
+
 /** Messages from the broker that are being worked on. Further ones wait in the broker, whose window they fill. */
 export const ingestInFlightMax = 256;
 

@@ -88,6 +88,14 @@ export type Signer = SecureKey;
 
 // ---- Ingest ----
 
+/** Where the counters of logins survive the process, for devices that are worth a place. */
+export interface LoginStore {
+  /** The counter of the device's last login; undefined: none is known. */
+  counter(device: string): number | undefined;
+  /** Resolves when durable, or at once when the device has no place. Rejects with the disk's error. */
+  keep(device: string, counter: number): Promise<void>;
+}
+
 /** Devices as the hub hears them. */
 export interface IngestEvents {
   /** One message of at most SYNC_MESSAGE_BYTES_MAX bytes; the promise resolves when the hub can take the next. */
@@ -346,6 +354,6 @@ export interface Ports {
   readonly disk: Disk;
   /** Opens the ledger for this process alone. Rejects with `ledger_corrupt`, `ledger_newer`, `folder_locked`, ... */
   openLedger(options: LedgerOptions): Promise<Ledger>;
-  /** Connects to devices, or goes on trying. Rejects when it never can. */
-  openIngest(events: IngestEvents): Promise<Ingest>;
+  /** Connects to devices, or goes on trying. Rejects when it never can. `logins`: where the counters of devices are. */
+  openIngest(events: IngestEvents, logins: LoginStore): Promise<Ingest>;
 }

@@ -1,16 +1,21 @@
 /**
  * The embedded broker for one box and for tests. It keeps nothing over a restart, and need not: a device clears its
  * outbox only on the hub's signed acknowledgement. Each client may touch only the topics of the device it names
- * itself after; who signed what is decided by signatures, not by the broker.
+ * itself after, and whoever shows that device's key (logins.ts) is not put out by one who doesn't; who signed what is
+ * decided by signatures, not by the broker.
+ *
+ * What a client can make it keep is bounded: no session outlives its connection, nothing that a device says is retained, no
+ * message is sent with QoS 2, and the connections of one address are counted.
  */
 import { randomBytes } from 'node:crypto';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { Aedes } from 'aedes';
+import { Aedes, type Client } from 'aedes';
 import { SundialError } from '../../protocol/errors.ts';
 import { SYNC_MESSAGE_BYTES_MAX } from '../../protocol/limits.ts';
 import { deviceTopics, hubTopics, isDeviceName } from '../../protocol/wire/topics.ts';
 import { causeText } from '../errors.ts';
-import { brokerClientsMax } from '../limits.ts';
+import { brokerClientsMax, brokerClientsPerAddressMax, stateBytesMax } from '../limits.ts';
+import type { Logins } from './logins.ts';
 import { guardPackets } from './packet-guard.ts';
 
 /** Topic, packet id and properties around the largest message. */
@@ -23,7 +28,7 @@ export interface EmbeddedBroker {
   /** What the hub's own client logs in with; made anew at each start and never stored. */
   readonly credentials: { readonly username: string; readonly password: string };
   /** Packets and clients refused since the start. */
-  readonly refused: { tooLarge: number; notAllowed: number; tooMany: number };
+  readonly refused: { tooLarge: number; notAllowed: number; tooMany: number; login: number };
   close(): Promise<void>;
 }
 
@@ -34,14 +39,22 @@ export async function startBroker(options: {
   readonly port: number;
   /** For a broker that outlives the hub; made up otherwise. */
   readonly credentials?: EmbeddedBroker['credentials'];
+  /** Checks who has a device's key; absent: whoever comes first has its name. */
+  readonly logins?: Logins;
+  /** Connections of one address; absent: brokerClientsPerAddressMax. */
+  readonly clientsPerAddressMax?: number;
 }): Promise<EmbeddedBroker> {
   const credentials = options.credentials ?? {
     username: `hub-${options.name}`,
     password: randomBytes(24).toString('hex'),
   };
-  const refused = { tooLarge: 0, notAllowed: 0, tooMany: 0 };
+  const refused = { tooLarge: 0, notAllowed: 0, tooMany: 0, login: 0 };
   const hubClients = new WeakSet<object>();
   const sockets = new Set<Socket>();
+  const perAddress = new Map<string, number>();
+  const { clientsPerAddressMax = brokerClientsPerAddressMax, logins } = options;
+  /** Devices that are there and have shown their key, by their client. */
+  const signed = new Map<string, Client>();
   const { beacon, revocations } = hubTopics(options.name);
 
   const broker = await Aedes.createBroker({
@@ -50,23 +63,46 @@ export async function startBroker(options: {
     keepaliveLimit: 600,
     maxTopicLevels: 6,
     queueLimit: 42,
+    preConnect: (_client, packet, done) => {
+      // What is kept of who is gone would be anybody's to fill.
+      (packet as { clean?: boolean }).clean = true;
+      done(null, true);
+    },
     authenticate: (client, username, password, done) => {
       const isHub = username === credentials.username && password?.toString() === credentials.password;
-      if (isHub) hubClients.add(client);
-      // A client's name becomes a part of its topics: a wildcard there would be everybody's.
-      const named = isHub || isDeviceName(client.id);
-      if (!named) refused.notAllowed += 1;
-      done(null, isHub || (named && username !== credentials.username));
+      if (isHub) {
+        hubClients.add(client);
+        return done(null, true);
+      }
+      // A client's name becomes a part of its topics: a wildcard there would be everybody's. And the hub's own is its own.
+      if (
+        !isDeviceName(client.id) ||
+        client.id === hubClientId(options.name) ||
+        username === credentials.username
+      ) {
+        refused.notAllowed += 1;
+        return done(null, false);
+      }
+      const { id } = client;
+      void admit(id, password).then((isSigned) => {
+        if (isSigned === undefined) {
+          refused.login += 1;
+          return done(null, false);
+        }
+        if (isSigned) holdName(id, client);
+        done(null, true);
+      });
     },
     authorizePublish: (client, packet, done) => {
-      if (client !== null && !hubClients.has(client)) {
-        const topics = deviceTopics(options.name, client.id);
-        if (packet.topic !== topics.up && packet.topic !== topics.state) {
-          refused.notAllowed += 1;
-          done(new Error('a device publishes to its own up and state topics only'));
-          return;
-        }
+      if (client === null || hubClients.has(client)) return done(null);
+      const topics = deviceTopics(options.name, client.id);
+      const isState = packet.topic === topics.state && packet.payload.length <= stateBytesMax;
+      if ((packet.topic !== topics.up && !isState) || packet.qos === 2) {
+        refused.notAllowed += 1;
+        return done(new Error('a device says to its own up and state topics only what fits there'));
       }
+      // The hub hears it now; kept for later, every name that was ever used would stay.
+      packet.retain = false;
       done(null);
     },
     authorizeSubscribe: (client, subscription, done) => {
@@ -81,19 +117,50 @@ export async function startBroker(options: {
   });
 
   const server = createServer((socket) => {
-    if (sockets.size >= brokerClientsMax) {
+    const address = socket.remoteAddress ?? '';
+    const fromThere = perAddress.get(address) ?? 0;
+    if (sockets.size >= brokerClientsMax || fromThere >= clientsPerAddressMax) {
       refused.tooMany += 1;
       socket.destroy();
       return;
     }
     sockets.add(socket);
+    perAddress.set(address, fromThere + 1);
     socket.setNoDelay(true);
-    socket.on('close', () => sockets.delete(socket));
+    socket.on('close', () => {
+      sockets.delete(socket);
+      const left = (perAddress.get(address) ?? 1) - 1;
+      if (left === 0) perAddress.delete(address);
+      else perAddress.set(address, left);
+    });
     const guarded = guardPackets(socket, SYNC_MESSAGE_BYTES_MAX + PACKET_OVERHEAD_BYTES, () => {
       refused.tooLarge += 1;
     });
     broker.handle(guarded);
   });
+  /** The name is the connection's, for as long as it stands or until another one shows the key. */
+  function holdName(id: string, client: Client): void {
+    signed.set(id, client);
+    const free = (): void => {
+      if (signed.get(id) === client) signed.delete(id);
+    };
+    if (client.conn.destroyed) free();
+    else client.conn.once('close', free);
+  }
+
+  /** True: it showed its key. Undefined: it may not come. */
+  async function admit(id: string, password: Uint8Array | undefined): Promise<boolean | undefined> {
+    if (logins === undefined) return false;
+    try {
+      const admitted = await logins.admit(id, password);
+      if (admitted === 'refused' || (admitted === 'unsigned' && signed.has(id))) return undefined;
+      return admitted === 'signed';
+    } catch {
+      // Its counter could not be kept: on a full disk nobody may come who could be a copy.
+      return undefined;
+    }
+  }
+
   let port: number;
   try {
     port = await listen(server, options.host, options.port);
@@ -114,6 +181,9 @@ export async function startBroker(options: {
     },
   };
 }
+
+/** The name that the hub's own client has at any broker. */
+export const hubClientId = (hub: string): string => `hub-${hub}`;
 
 function listen(server: Server, host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {

@@ -10,6 +10,7 @@ import { causeText, isError } from '../errors.ts';
 import { downInFlightMax, ingestInFlightMax } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import type { Ingest, IngestEvents } from '../ports.ts';
+import { hubClientId } from './broker.ts';
 
 /** Which broker, as whom, and who listens. */
 export interface MqttIngestOptions {
@@ -74,7 +75,7 @@ export class MqttIngest implements Ingest {
    */
   static async connect(options: MqttIngestOptions): Promise<MqttIngest> {
     const settings: IClientOptions = {
-      clientId: `hub-${options.hub}`,
+      clientId: hubClientId(options.hub),
       protocolVersion: 4,
       clean: true,
       keepalive: 30,

@@ -75,6 +75,8 @@ const stateSchema = z.strictObject({
   ledgerSize: amountNumber,
   /** L2 time of the last beacon that was published. */
   publishedAt: z.int().min(0).max(UINT40_MAX).default(0),
+  /** Counter of each registered device's last login. */
+  logins: z.record(addressText, z.int().min(0).max(UINT32_MAX)).default({}),
   /** Until when an earlier state of the folder is no news, seconds: somebody recovered it then. */
   recoveredAt: z.int().min(0).max(UINT40_MAX).default(0),
 });
@@ -92,6 +94,7 @@ const emptyState = (): RegistryState => ({
   ledgerSize: 0,
   publishedAt: 0,
   recoveredAt: 0,
+  logins: {},
 });
 
 /** Devices: some 200 bytes each in one snapshot that is read whole; beyond this a database has to take over. */

@@ -15,6 +15,11 @@ export interface MqttUplinkOptions {
   readonly device: string;
   readonly username?: string;
   readonly password?: string;
+  /**
+   * The password of the next connection, made anew for each: what one connection showed is worth nothing for another. It
+   * stands in the place of `password`; when it fails, the connection is tried without.
+   */
+  readonly login?: () => Promise<string>;
   /** Milliseconds between attempts to connect. */
   readonly reconnectMs?: number;
 }
@@ -41,10 +46,29 @@ export function mqttUplink(options: MqttUplinkOptions): Uplink {
     reconnectPeriod: reconnectMs,
     queueQoSZero: false,
     resubscribe: false,
+    reconnectOnConnackError: true,
+    manualConnect: options.login !== undefined,
     will: { topic: topics.state, payload: Buffer.from('offline'), qos: 1, retain: true },
     ...(options.username === undefined ? {} : { username: options.username }),
     ...(options.password === undefined ? {} : { password: options.password }),
   });
+  let closed = false;
+  /** Puts the next password in place; then, if at all, connects. */
+  const logIn = async (andConnect: boolean): Promise<void> => {
+    try {
+      client.options.username = options.device;
+      client.options.password = await options.login!();
+    } catch {
+      // A full disk keeps no counter: the hub may let the device in all the same.
+      client.options.password = undefined;
+      client.options.username = undefined;
+    }
+    if (andConnect && !closed) client.connect();
+  };
+  if (options.login !== undefined) {
+    void logIn(true);
+    client.on('close', () => void logIn(false));
+  }
   const setReady = (connected: boolean) => {
     if (ready === connected) return;
     ready = connected;
@@ -84,6 +108,7 @@ export function mqttUplink(options: MqttUplinkOptions): Uplink {
     close() {
       onMessage = undefined;
       onConnected = undefined;
+      closed = true;
       // Forced: a graceful end waits for ever when the broker is gone, and would suppress the last will, which says
       // that this device is offline.
       client.end(true);

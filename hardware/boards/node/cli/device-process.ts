@@ -7,6 +7,7 @@ import type { Runtime } from '../../../../device/runtime.ts';
 import { nodeClock, nodeEntropy } from '../host.ts';
 import { parseLink } from '../links/address.ts';
 import { openTap } from '../links/open.ts';
+import { makeLogin } from '../login.ts';
 import { openUplink } from '../links/uplink.ts';
 import type { IntentPolicy } from '../../../../device/links/intent.ts';
 import type { Link } from '../../../interfaces/index.ts';
@@ -172,11 +173,12 @@ export class DeviceProcess {
     });
     this.closers.push(() => tap.close());
     this.onNotice((notice) => tap.notice?.(notice));
+    const { signing, site, path } = this.folder;
+    const login = makeLogin({ folder: path, key: this.host.key, hub: site.hub, signing });
     const connect = (url: unknown): void => {
       runtime.detachUplink();
-      runtime.attachUplink(
-        openUplink(String(url), { hub: this.folder.file.hub, address: this.folder.address, fail }),
-      );
+      const { file, address } = this.folder;
+      runtime.attachUplink(openUplink(String(url), { hub: file.hub, address, fail, login }));
     };
     if (this.options.hub !== undefined) connect(this.options.hub);
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => this.exit(0));

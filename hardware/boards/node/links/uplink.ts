@@ -14,6 +14,8 @@ export interface UplinkOptions {
   readonly hub: string;
   /** 20 bytes, of the device. */
   readonly address: Uint8Array;
+  /** The password of each connection to a broker; absent: none. */
+  readonly login?: () => Promise<string>;
   /** Something that opens later failed for good. */
   fail(error: unknown): void;
 }
@@ -24,7 +26,13 @@ export interface UplinkOptions {
  */
 export function openUplink(text: string, options: UplinkOptions): Uplink {
   if (/^mqtts?:/.test(text) && URL.canParse(text) && new URL(text).hostname !== '')
-    return mqttUplink({ url: text, hub: options.hub, device: toHex(options.address), reconnectMs: 500 });
+    return mqttUplink({
+      url: text,
+      hub: options.hub,
+      device: toHex(options.address),
+      reconnectMs: 500,
+      ...(options.login && { login: options.login }),
+    });
   if (!/^(ble|serial):/.test(text))
     throw new SundialError('bad_url', `"${text}" is no way to a hub`, {
       severity: 'call',
