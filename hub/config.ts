@@ -38,6 +38,8 @@ const configSchema = z.strictObject({
       host: z.string().default('127.0.0.1'),
       port: port.default(0),
       url: url(['mqtt', 'mqtts', 'ws', 'wss']).optional(),
+      /** What devices are told at enrolment, where it differs from what the hub itself connects to. */
+      publicUrl: url(['mqtt', 'mqtts', 'ws', 'wss']).optional(),
       username: z.string().optional(),
       password: z.string().optional(),
       /**

@@ -7,14 +7,21 @@ import { makeSigning } from '../protocol/signing/digests.ts';
 import { type Health, healthOf } from './api/health.ts';
 import { type HubStatus, jsonRoutes, statusOf } from './api/pages.ts';
 import type { Parts } from './api/parts.ts';
-import { startStatus } from './api/status.ts';
+import { makeServer } from './api/server.ts';
+import { addStatusPages, listen } from './api/status.ts';
+import { v1Routes } from './api/v1.ts';
 import { assembleHub } from './assemble.ts';
 import { type Closers, withClosers } from './closers.ts';
 import type { HubConfig } from './config.ts';
 import { loadCrypto } from './crypto/crypto.ts';
 import { parseRootWord } from './crypto/hub-keys.ts';
+import { consoleFiles } from './console/files.ts';
 import { memoryKey } from './crypto/keys.ts';
 import { RecoverPool } from './crypto/recover-pool.ts';
+import { Audit } from './desk/audit.ts';
+import { Desk } from './desk/desk.ts';
+import { turnsAway } from './desk/turn-away.ts';
+import { type Caller, Tokens } from './desk/tokens.ts';
 import { startBroker } from './ingest/broker.ts';
 import { Logins } from './ingest/logins.ts';
 import { MqttIngest } from './ingest/mqtt.ts';
@@ -29,6 +36,8 @@ import { systemTime } from './node/time.ts';
 import { lockFolder } from '../hardware/boards/node/storage/lock.ts';
 
 const GWEI = 10n ** 9n;
+/** Who starts a hub is its operator. */
+const OPERATOR: Caller = { name: 'operator', role: 'operator', expiresAt: Infinity };
 
 /** What the process that runs the hub may add. */
 export interface HubOptions {
@@ -45,6 +54,8 @@ export interface Hub {
   readonly mqttUrl: string;
   /** Status and metrics. */
   readonly statusUrl: string;
+  /** A link that signs the operator's browser in, once, within ten minutes. */
+  consoleLink(): string;
   /** Same as GET /readyz. */
   health(): Health;
   /** Same as GET /status. */
@@ -77,6 +88,22 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
   });
   const lock = await lockFolder(config.folder, 'registry');
   closers.push(() => lock.release());
+  const nowSeconds = () => Math.floor(Date.now() / 1000);
+  const desk = new Desk(config.folder, nowSeconds);
+  const tokens = new Tokens(config.folder, nowSeconds);
+  const audit = new Audit(config.folder);
+  closers.push(async () => audit.close());
+  const scopes = Object.fromEntries(
+    config.scopes.map(({ id, payees }) => [id.slice(2), payees.map((payee) => payee.slice(2))]),
+  );
+  // Merchants of the desk belong to every scope of the site, beside those that the configuration names.
+  const merchantsChanged = (): void => {
+    for (const { id, payees } of config.scopes) {
+      const all = new Set([...payees, ...desk.merchants.map(({ address }) => address)]);
+      scopes[id.slice(2)] = [...all].map((payee) => payee.slice(2));
+    }
+  };
+  merchantsChanged();
   const account = privateKeyToAccount(config.keys.settlement);
   const l2 = agreeing(
     config.chain.rpcUrl.map((rpcUrl) => new ViemL2({ ...config.chain, rpcUrl }, signing.separator, account)),
@@ -109,7 +136,14 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
           mqttUrl = broker.url;
           ({ username, password } = broker.credentials);
         }
-        return MqttIngest.connect({ hub: config.name, url: mqttUrl, username, password, log, events });
+        return MqttIngest.connect({
+          hub: config.name,
+          url: mqttUrl,
+          username,
+          password,
+          log,
+          events: turnsAway(desk, events, log),
+        });
       },
     },
     {
@@ -122,9 +156,7 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
       signing,
       hub: pin,
       rootWords: config.keys.words.map(parseRootWord),
-      scopes: Object.fromEntries(
-        config.scopes.map(({ id, payees }) => [id.slice(2), payees.map((payee) => payee.slice(2))]),
-      ),
+      scopes,
       indexedMax: indexedMaxFor(getHeapStatistics().heap_size_limit),
       startBlock: config.chain.startBlock,
       lanesMax: config.batch.lanesMax,
@@ -146,7 +178,17 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
     mqttUrl: mqttUrl!,
     crypto: crypto.kind,
   };
-  const status = await startStatus(config.http.host, config.http.port, {
+  const routes = v1Routes({
+    parts,
+    desk,
+    tokens,
+    audit,
+    signing,
+    deviceUrl: config.mqtt.publicUrl ?? parts.mqttUrl,
+    merchantsChanged,
+  });
+  const server = await makeServer({ tokens, audit, log, routes, ...consoleFiles() });
+  addStatusPages(server, {
     metrics: async () => {
       // Figures of the moment, not of the last block: a chain that says nothing is infinitely old.
       const { newest } = hub.watch;
@@ -158,6 +200,7 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
     ready: () => healthOf(parts),
     json: jsonRoutes(parts),
   });
+  const status = await listen(server, config.http.host, config.http.port);
   closers.push(() => status.close());
   await hub.begin();
   log.info(
@@ -179,6 +222,7 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
     statusUrl: status.url,
     health: () => healthOf(parts),
     status: () => statusOf(parts),
+    consoleLink: () => `${status.url}/signin?link=${tokens.link(OPERATOR)}`,
     settleNow: () => hub.rounds.settleNow(),
     revoke: hub.revoke,
     stop: () => closers.close(),

@@ -151,3 +151,16 @@ export const pageEntriesMax = 1_000;
 export const keyWarningSeconds = 5 * 86_400;
 /** Payees without an id on L2 that one status page names. */
 export const unregisteredShownMax = 100;
+
+/** Merchants of one hub: their names and keys are read whole at the start. */
+export const merchantsMax = 1_000;
+/** Enrolment codes that wait at once. */
+export const codesMax = 2_000;
+/** Devices that were ever enrolled: as many as the registry takes. */
+export const enrolledMax = 10_000;
+/** Tokens, sign-in links and sessions, each. */
+export const tokensMax = 1_000;
+/** Bytes of one file of the audit log: some 100,000 lines. */
+export const auditFileBytesMax = 16 * 1024 * 1024;
+/** Items of one page of an answer. */
+export const pageMax = 500;

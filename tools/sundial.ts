@@ -7,6 +7,8 @@ import { addChannelCommand } from '../hub/cli/channel-command.ts';
 import { addDeployCommand } from '../hub/cli/deploy-command.ts';
 import { addDemoCommand } from '../simulators/demo/demo-command.ts';
 import { addGatewayCommand } from '../hardware/boards/node/cli/gateway-command.ts';
+import { addDeskCommands } from '../hub/cli/desk-commands.ts';
+import { addInitCommand } from '../hub/cli/init-command.ts';
 import { addHubCommand } from '../hub/cli/hub-command.ts';
 import { addHubKeyCommand } from '../hub/cli/hub-key-command.ts';
 import { errorLine, fail, wantsJson } from '../hardware/boards/node/cli/output.ts';
@@ -31,6 +33,7 @@ const program = new Command('sundial')
       ),
   });
 addDemoCommand(program);
+addInitCommand(program);
 addHubCommand(program);
 addDeployCommand(program);
 addHubKeyCommand(program);
@@ -41,5 +44,5 @@ addBoardCommand(program);
 addGatewayCommand(program);
 addChannelCommand(program);
 addReconcileCommand(program);
-addPayeeCommands(program);
+addDeskCommands(program, addPayeeCommands(program));
 await program.parseAsync().catch(fail);

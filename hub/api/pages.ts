@@ -1,8 +1,8 @@
-/** The pages of the status server: what each question is answered with, and the operator's wishes. */
+/** The pages that tools on this machine read: what each question is answered with. */
 import { toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
-import { type ChannelId, UINT32_MAX } from '../../protocol/integers.ts';
-import { type Certificate, parseRootWord } from '../crypto/hub-keys.ts';
+import type { ChannelId } from '../../protocol/integers.ts';
+import type { Certificate } from '../crypto/hub-keys.ts';
 import { channelBook } from '../intake/books.ts';
 import type { Entry } from '../intake/state.ts';
 import type { Journal } from '../ledger/journal.ts';
@@ -14,13 +14,13 @@ import { channelViews, creditViews, entryViews } from './views.ts';
 
 export type HubStatus = ReturnType<typeof statusOf>;
 
-/** The JSON routes by method and path. */
+/** The JSON pages by path. */
 export function jsonRoutes(parts: Parts): StatusRoutes['json'] {
   const { intake, registry, journal } = parts;
   return {
-    'GET /status': () => statusOf(parts),
-    'GET /channels': () => channelViews(intake.state, intake.durableBooks, registry.state),
-    'GET /entries': (query) => {
+    '/status': () => statusOf(parts),
+    '/channels': () => channelViews(intake.state, intake.durableBooks, registry.state),
+    '/entries': (query) => {
       const channel = Number(query.get('channel')) as ChannelId;
       const { entries } = channelBook(intake.durableBooks, channel);
       const page: Entry[] = [];
@@ -28,38 +28,16 @@ export function jsonRoutes(parts: Parts): StatusRoutes['json'] {
         if (page.push(entry) === pageEntriesMax) break;
       return entryViews(intake.state, page);
     },
-    'GET /credits': (query) =>
+    '/credits': (query) =>
       creditViews(intake.state, intake.durableBooks, (query.get('payee') ?? '').toLowerCase()),
-    'GET /devices': () => registry.state.devices,
-    'GET /proof': (query) => proofOf(journal, Number(query.get('position'))),
-    'GET /hub-keys': () => hubKeysOf(parts),
-    // Who brings it proves nothing: the root's signature does.
-    'POST /hub-keys': async (query) => {
-      await parts.takeRootWord(parseRootWord(query.get('word') ?? ''));
-      return hubKeysOf(parts);
-    },
-    'POST /revoke': (query) => revoke(parts, query, true),
-    'POST /allow': (query) => revoke(parts, query, false),
-    'POST /settle': async () => {
-      await parts.rounds.settleNow();
-      return statusOf(parts);
-    },
+    '/devices': () => registry.state.devices,
+    '/proof': (query) => proofOf(journal, Number(query.get('position'))),
+    '/hub-keys': () => hubKeysOf(parts),
   };
 }
 
-async function revoke({ revoke: act }: Parts, query: URLSearchParams, revoked: boolean) {
-  const channel = Number(query.get('channel') ?? Number.NaN);
-  if (!Number.isInteger(channel) || channel < 0 || channel > UINT32_MAX)
-    throw new SundialError('channel_range', `channel ${query.get('channel')} is not a number of 32 bits`, {
-      severity: 'call',
-      remedy: 'Give ?channel= with its number on L2.',
-    });
-  await act(channel, revoked);
-  return { channel, revoked };
-}
-
 /** The keys that the hub signs with: which one now, for how long there is one, and what the root said. */
-function hubKeysOf({ keys, address }: Parts) {
+export function hubKeysOf({ keys, address }: Parts) {
   const words = keys.words().map((word) => {
     if (word.type === 'hubKeyRevoked') return { key: toHex(word.key), revokedAt: word.at };
     const { key, from, until, epoch } = word as Certificate;

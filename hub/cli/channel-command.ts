@@ -1,7 +1,7 @@
 /** `sundial channel open|top-up|show|exit`: an owner's acts on L2; `revoke|allow`: what the operator does for it. */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { erc20Abi, isAddress } from 'viem';
+import { isAddress } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { Vault } from '../l2/vault.ts';
 import { SundialError } from '../../protocol/errors.ts';
@@ -10,7 +10,9 @@ import { addWearable, readSite, type Site } from './site.ts';
 import { STATE_ROOT } from '../../hardware/boards/node/cli/paths.ts';
 import { formatMoney, parseMoney } from '../../hardware/boards/node/cli/money.ts';
 import { keyKind } from '../../hardware/boards/node/cli/flags.ts';
-import { askHub, namedForL2 } from './l2-errors.ts';
+import { askHub } from './ask-hub.ts';
+import { namedForL2 } from './l2-errors.ts';
+import { requireFunds } from './owner-funds.ts';
 import { fail } from '../../hardware/boards/node/cli/output.ts';
 
 interface Flags {
@@ -70,25 +72,10 @@ async function show({ vault, flags }: Act): Promise<void> {
   });
 }
 
-/** Throws `owner_funds` when the owner holds less than `amount`, in units. */
-async function requireFunds({ site, vault, owner }: Act, amount: number): Promise<void> {
-  const held = await vault.client.readContract({
-    address: site.token,
-    abi: erc20Abi,
-    functionName: 'balanceOf',
-    args: [owner.address],
-  });
-  if (held >= BigInt(amount)) return;
-  throw new SundialError('owner_funds', `the owner holds ${formatMoney(Number(held))} TIME`, {
-    severity: 'call',
-    remedy: `Give an --amount of at most ${formatMoney(Number(held))}.`,
-  });
-}
-
 async function open(act: Act): Promise<void> {
   const { site, vault, owner, flags } = act;
   const deposit = parseMoney(need(flags.amount, '--amount', '300'));
-  await requireFunds(act, deposit);
+  await requireFunds(vault, owner.address, deposit);
   const facts = { deposited: flags.json ? deposit : formatMoney(deposit) };
   if (flags.device === undefined) {
     const payer = need(flags.payer, '--payer', '0x<address of the device>').toLowerCase();
@@ -114,14 +101,15 @@ async function open(act: Act): Promise<void> {
 async function topUp(act: Act): Promise<void> {
   const { vault, owner, flags } = act;
   const amount = parseMoney(need(flags.amount, '--amount', '50'));
-  await requireFunds(act, amount);
+  await requireFunds(vault, owner.address, amount);
   await vault.topUp(owner, channelOf(flags), amount);
   await show(act);
 }
 
 /** The operator's word to the running hub. */
 async function tellHub({ site, flags }: Act, word: 'revoke' | 'allow'): Promise<void> {
-  const answer = await askHub(site.statusUrl, `/${word}?channel=${channelOf(flags)}`, 'POST');
+  const hub = { url: site.statusUrl, tokenFile: site.tokenFile };
+  const answer = await askHub(hub, `/v1/channels/${channelOf(flags)}/${word}`, 'POST');
   print(flags, answer as Record<string, unknown>);
 }
 

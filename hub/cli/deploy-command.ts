@@ -6,11 +6,12 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Command } from 'commander';
-import { type Address, isAddress } from 'viem';
+import { type Address, isAddress, type PublicClient } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { z } from 'zod';
 import { fail } from '../../hardware/boards/node/cli/output.ts';
 import { projectRoot } from '../../hardware/boards/node/cli/paths.ts';
+import { readJson } from '../../hardware/boards/node/storage/read-json.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { potsAbi } from '../l2/pots-abi.ts';
 import { readArtifacts } from '../l2/artifacts.ts';
@@ -31,7 +32,7 @@ interface Flags extends Partial<Record<RoleName | 'token', string>> {
   readonly json: boolean;
 }
 
-const address = z.string().refine((text) => isAddress(text, { strict: false }), 'want an address');
+const address = z.custom<Address>((text) => isAddress(String(text), { strict: false }), 'want an address');
 
 /** What a deployment leaves behind for `sundial init`, for hubs, and for whoever verifies it. */
 const addressFileSchema = z.object({
@@ -56,7 +57,7 @@ const addressFileSchema = z.object({
   reserve: address,
   block: z.number(),
 });
-type AddressFile = z.infer<typeof addressFileSchema>;
+export type AddressFile = z.infer<typeof addressFileSchema>;
 
 const refused = (code: string, message: string, remedy: string): SundialError =>
   new SundialError(code, message, { severity: 'call', remedy });
@@ -71,7 +72,12 @@ async function contracts(): Promise<Tool> {
   return (await import(tool)) as Tool;
 }
 
-async function artifacts() {
+/** Where the reserve stands that the pots made. */
+export const reserveOf = (client: PublicClient, pots: Address): Promise<Address> =>
+  client.readContract({ address: pots, abi: potsAbi, functionName: 'reserve' });
+
+/** The contracts, compiled when they changed. */
+export async function artifacts() {
   (await contracts()).compileContracts();
   return readArtifacts(join(projectRoot(), 'build', 'contracts'));
 }
@@ -168,8 +174,7 @@ async function run(flags: Flags): Promise<void> {
     made.push(name);
     say(`${name} at ${at}`);
   });
-  const read = { address: deployment.pots, abi: potsAbi, functionName: 'reserve' } as const;
-  const reserve = await client.readContract(read);
+  const reserve = await reserveOf(client, deployment.pots);
   const { chainId, block, ...addresses } = deployment;
   const file: AddressFile = {
     network,
@@ -193,27 +198,19 @@ async function run(flags: Flags): Promise<void> {
   });
 }
 
+/** What a deployment wrote. Throws `bad_addresses`. */
+export function readAddresses(path: string): AddressFile {
+  const remedy = 'Give the file that deploy --out wrote.';
+  const parsed = addressFileSchema.safeParse(readJson(path, 'bad_addresses', { severity: 'call', remedy }));
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw refused('bad_addresses', `${path}: ${issue?.path.join('.')}: ${issue?.message}`, remedy);
+}
+
 /** Every address is the hash of its creation code and parameters: what this source would make must stand there. */
 async function verify(flags: { rpc?: string; addresses: string; json: boolean }): Promise<void> {
   if (flags.rpc === undefined) throw refused('missing_flag', '--rpc is missing', 'Give the node to ask.');
-  let text: unknown;
-  try {
-    text = JSON.parse(readFileSync(flags.addresses, 'utf8'));
-  } catch (cause) {
-    throw refused(
-      'bad_addresses',
-      `${flags.addresses} can't be read: ${(cause as Error).message}`,
-      'Give the file that deploy --out wrote.',
-    );
-  }
-  const parsed = addressFileSchema.safeParse(text);
-  if (!parsed.success)
-    throw refused(
-      'bad_addresses',
-      `${flags.addresses}: ${parsed.error.issues[0]?.message}`,
-      'Give the file that deploy --out wrote.',
-    );
-  const file = parsed.data;
+  const file = readAddresses(flags.addresses);
   const client = connect(flags.rpc);
   const chainId = await client.getChainId();
   const options = { ...file.roles, ...file.given } as DeployOptions;

@@ -1,16 +1,15 @@
 /** `sundial hub verify|backup|restore|recover`: the folder of a hub, looked at, copied, put back, and gone on with. */
 import type { Command } from 'commander';
 import { fail } from '../../hardware/boards/node/cli/output.ts';
-import { readJson } from '../../hardware/boards/node/storage/read-json.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
-import { parseConfig } from '../config.ts';
 import { loadCrypto } from '../crypto/crypto.ts';
 import { backup, restore } from '../keep/backup.ts';
 import { readHeld } from '../keep/hold.ts';
 import { recover } from '../keep/recover.ts';
 import { noLedger, type Progress, verifyLedger } from '../keep/verify.ts';
 import { nodeDisk } from '../node/disk.ts';
+import { readHubConfig } from './hub-folder.ts';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -26,9 +25,7 @@ const keccak256 = (bytes: Uint8Array): Uint8Array => loadCrypto().suite.keccak25
 function folderOf({ config, folder }: Flags): string {
   if (folder !== undefined) return folder;
   if (config !== undefined)
-    return parseConfig(
-      readJson(config, 'config', { severity: 'process', remedy: 'Name the JSON file of the hub.' }),
-    ).folder;
+    return readHubConfig(config).folder;
   throw new SundialError('folder_unnamed', 'no folder is named', {
     severity: 'call',
     remedy: 'Name the folder of the hub with --folder, or its configuration with --config.',

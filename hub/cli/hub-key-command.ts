@@ -15,6 +15,7 @@ import { DEFAULT_TIMING } from '../../protocol/limits.ts';
 import { certifiable, certifyHubKey } from '../../protocol/machines/hub-keys.ts';
 import { makeSigning, type Signing } from '../../protocol/signing/digests.ts';
 import { encodeMessage, type Message } from '../../protocol/wire/messages.ts';
+import { askHub } from './ask-hub.ts';
 import { causeText } from '../errors.ts';
 import { parseRootWord } from '../crypto/hub-keys.ts';
 
@@ -119,17 +120,7 @@ async function install(
   { hub, json }: { readonly hub: string; readonly json: boolean },
 ): Promise<void> {
   parseRootWord(word);
-  let answer: Response;
-  try {
-    answer = await fetch(new URL(`/hub-keys?word=${word}`, hub), { method: 'POST' });
-  } catch (cause) {
-    throw wrong(
-      `${hub}: ${causeText(cause)}`,
-      'Name the status address that the hub printed when it started.',
-    );
-  }
-  const body = (await answer.json()) as { message?: string; remedy?: string };
-  if (!answer.ok) throw wrong(body.message ?? `the hub answered ${answer.status}`, body.remedy ?? '');
+  const body = await askHub({ url: hub }, '/v1/hub-keys', 'POST', { word });
   process.stdout.write(json ? `${JSON.stringify(body)}\n` : 'the hub took it\n');
 }
 

@@ -1,6 +1,7 @@
-/** Asking a hub over its status interface. The answers are checked, because another process gave them. */
+/** Asking a hub over its HTTP interface. The answers are checked, because another process gave them. */
 import { z } from 'zod';
 import { SundialError } from '../../protocol/errors.ts';
+import { askHub, type HubAddress } from './ask-hub.ts';
 
 const statusSchema = z.object({
   vouchers: z.number(),
@@ -38,19 +39,17 @@ const WAIT_MS = 60_000;
 
 /** The status pages of a running hub, checked field by field. Every call throws when the hub can't be reached. */
 export class HubStatus {
-  private readonly url: string;
+  private readonly hub: HubAddress;
 
-  constructor(url: string) {
-    this.url = url;
+  constructor(hub: HubAddress) {
+    this.hub = hub;
   }
 
-  private async ask<T>(schema: z.ZodType<T>, path: string, method = 'GET'): Promise<T> {
+  private async ask<T>(schema: z.ZodType<T>, path: string, method: 'GET' | 'POST' = 'GET'): Promise<T> {
     try {
-      const response = await fetch(`${this.url}${path}`, { method });
-      if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
-      return schema.parse(await response.json());
+      return schema.parse(await askHub(this.hub, path, method));
     } catch (cause) {
-      throw new SundialError('hub_status', `the hub at ${this.url} gave no answer to ${path}: ${cause}`, {
+      throw new SundialError('hub_status', `the hub at ${this.hub.url} gave no answer to ${path}: ${cause}`, {
         severity: 'process',
         remedy: 'Start the hub, or name the site of one that runs.',
         cause,
@@ -70,7 +69,7 @@ export class HubStatus {
 
   /** Settles what can be settled, waits until it is final, and returns the batches so far, newest last. */
   async settle(): Promise<readonly FinishedBatch[]> {
-    const { settlement } = await this.ask(statusSchema, '/settle', 'POST');
+    const { settlement } = await this.ask(statusSchema, '/v1/settlements', 'POST');
     return settlement.finished;
   }
 

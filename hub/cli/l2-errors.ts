@@ -1,4 +1,4 @@
-/** What L2 and the hub's pages answer, as errors for people: which rule of the vault said no, or who is not there. */
+/** What L2 answers, as errors for people: which rule of the vault said no, or who is not there. */
 import { BaseError, decodeErrorResult, type Hex } from 'viem';
 import { vaultAbi } from '../l2/abi.ts';
 import { SundialError } from '../../protocol/errors.ts';
@@ -45,6 +45,13 @@ export function namedForL2(error: unknown): unknown {
       cause: error,
     });
   }
+  if (/insufficient funds/i.test(`${error.shortMessage} ${error.details}`))
+    return new SundialError('no_gas', 'the account that signs has no gas money', {
+      severity: 'call',
+      remedy:
+        "Send some of the chain's own coin to it; `sundial payee list` and `sundial init` print addresses.",
+      cause: error,
+    });
   return new SundialError('chain_refused', error.shortMessage, {
     severity: 'call',
     remedy: error.details || 'See what the node says.',
@@ -67,27 +74,4 @@ function isVaultError(data: unknown): boolean {
     // Bytes of somebody else's error.
     return false;
   }
-}
-
-/** Asks a page of the running hub. Throws `hub_away`, and what the hub refuses by its own code. */
-export async function askHub(url: string | undefined, path: string, method = 'GET'): Promise<unknown> {
-  const away = (cause?: unknown): SundialError =>
-    new SundialError('hub_away', `the hub at ${url ?? 'this site'} does not answer`, {
-      severity: 'call',
-      remedy: 'Start it: `npm start` keeps one running.',
-      cause,
-    });
-  if (url === undefined) throw away();
-  const response = await fetch(`${url}${path}`, { method }).catch((cause: unknown) => {
-    throw away(cause);
-  });
-  const answer: unknown = await response.json().catch((cause: unknown) => {
-    throw away(cause);
-  });
-  if (response.ok) return answer;
-  const { error = 'hub', message = response.statusText, remedy } = answer as Record<string, string>;
-  throw new SundialError(error, message.replace(`${error}: `, ''), {
-    severity: 'call',
-    remedy: remedy ?? 'See the log of the hub.',
-  });
 }

@@ -21,14 +21,54 @@ import { creditEntry } from '../../protocol/vouchers.ts';
 import { decodeMessage, encodeMessage, type Message } from '../../protocol/wire/messages.ts';
 import { formatMoney, parseMoney } from '../../hardware/boards/node/cli/money.ts';
 import { STATE_ROOT } from '../../hardware/boards/node/cli/paths.ts';
+import { openHubFolder, readKeyFile, readRunning } from './hub-folder.ts';
 import { readSite } from './site.ts';
-import { askHub, namedForL2 } from './l2-errors.ts';
+import { askHub } from './ask-hub.ts';
+import { namedForL2 } from './l2-errors.ts';
 import { fail } from '../../hardware/boards/node/cli/output.ts';
 
 interface Flags {
   readonly site: string;
   readonly as: 'merchant' | 'operator';
+  readonly payee?: string;
+  readonly folder: string;
   readonly json: boolean;
+}
+
+/** A payee that acts, and where its hub and its vault are. */
+interface Office {
+  readonly secret: `0x${string}`;
+  readonly chainId: number;
+  readonly vault: `0x${string}`;
+  readonly rpcUrl: string;
+  readonly hubName: string;
+  readonly mqttUrl: string | undefined;
+  readonly statusUrl: string | undefined;
+}
+
+/** Of the operator's folder when a payee is named, of the demonstration's site otherwise. */
+async function officeOf(flags: Flags): Promise<Office> {
+  if (flags.payee === undefined) {
+    const { keys, mqttUrl, statusUrl, ...site } = readSite(flags.site);
+    return { ...site, mqttUrl, statusUrl, secret: keys[flags.as] };
+  }
+  const { config, hub } = openHubFolder(flags.folder);
+  const { payees } = (await askHub(hub, '/v1/payees')) as { payees: { name: string; address: string }[] };
+  const found = payees.find(({ name, address: own }) => name === flags.payee || own === flags.payee);
+  if (found === undefined)
+    throw new SundialError('merchant_unknown', `no merchant "${flags.payee}"`, {
+      severity: 'call',
+      remedy: 'See `sundial payee list`.',
+    });
+  return {
+    secret: readKeyFile(join(config.folder, 'payees', `${found.address}.key`)),
+    chainId: config.chain.chainId,
+    vault: config.chain.vault,
+    rpcUrl: config.chain.rpcUrl[0]!,
+    hubName: config.name,
+    mqttUrl: readRunning(config.folder)?.mqttUrl,
+    statusUrl: hub.url,
+  };
 }
 
 const creditsSchema = z.object({
@@ -91,11 +131,11 @@ function sendUntilAcknowledged(
 }
 
 async function run(flags: Flags): Promise<void> {
-  const site = readSite(flags.site);
-  const key = nobleKey(fromHex(site.keys[flags.as]));
+  const site = await officeOf(flags);
+  const key = nobleKey(fromHex(site.secret));
   const payee = toHex(key.address);
   const signing = makeSigning(nobleSuite, { chainId: site.chainId, vault: fromHex(site.vault) });
-  const answer = await askHub(site.statusUrl, `/credits?payee=${payee}`);
+  const answer = await askHub({ url: site.statusUrl }, `/credits?payee=${payee}`);
   const { now, terminals, credits } = creditsSchema.parse(answer);
   const terminalsSyncedAt = terminals.map(({ terminal, syncedAt: at, signature }) =>
     syncedAt(
@@ -151,9 +191,9 @@ interface WithdrawFlags extends Flags {
 
 /** Takes settled money out of the vault. Throws `payee_funds` when there is less, or nothing. */
 async function withdraw(flags: WithdrawFlags): Promise<void> {
-  const site = readSite(flags.site);
+  const site = await officeOf(flags);
   const vault = await Vault.connect(site.rpcUrl, site.vault);
-  const account = privateKeyToAccount(site.keys[flags.as]);
+  const account = privateKeyToAccount(site.secret);
   const payee = fromHex(account.address.toLowerCase(), 20);
   const balance = await vault.readPayeeBalance(payee);
   const units = flags.amount === undefined ? balance : parseMoney(flags.amount);
@@ -186,24 +226,28 @@ async function withdraw(flags: WithdrawFlags): Promise<void> {
 
 const failL2 = (error: unknown): never => fail(namedForL2(error));
 
-/** Adds `sundial payee` and `sundial withdraw`. */
-export function addPayeeCommands(program: Command): void {
+/** Adds `sundial payee` and `sundial withdraw`; returns the first. */
+export function addPayeeCommands(program: Command): Command {
   const command = (name: string, description: string): Command =>
     program
       .command(name)
       .description(description)
-      .option('--site <folder>', 'folder of a site that `npm start` made', join(STATE_ROOT, 'demo'))
+      .option('--payee <name>', 'a merchant of the hub in --folder')
+      .option('--folder <path>', 'folder that `sundial init` made', '.')
+      .option('--site <folder>', 'of a trial: folder that `npm start` made', join(STATE_ROOT, 'demo'))
       .addOption(
         new Option('--as <payee>', 'merchant (the till) or operator (the charger)')
           .choices(['merchant', 'operator'])
           .default('merchant'),
       )
       .option('--json', 'one JSON object on stdout', false);
-  command('payee', "a payee's back office: countersigns the credits that its terminals promised").action(
-    (flags: Flags) => run(flags).then(() => process.exit(0), failL2),
-  );
+  const payee = command(
+    'payee',
+    "a payee's back office: countersigns the credits that its terminals promised",
+  ).action((flags: Flags) => run(flags).then(() => process.exit(0), failL2));
   command('withdraw', "takes a payee's settled money out of the vault")
     .option('--amount <amount>', 'how much; all of it when absent')
     .option('--to <address>', "an account on L2; the payee's own when absent")
     .action((flags: WithdrawFlags) => withdraw(flags).then(() => process.exit(0), failL2));
+  return payee;
 }

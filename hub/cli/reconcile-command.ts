@@ -17,7 +17,7 @@ async function run(flags: { readonly site: string; readonly json: boolean }): Pr
       remedy: 'Run `npm start`.',
     });
   }
-  const books = await reconcile(site, new HubStatus(site.statusUrl));
+  const books = await reconcile(site, new HubStatus({ url: site.statusUrl }));
   process.stdout.write(flags.json ? `${JSON.stringify(books)}\n` : `${reconciliationTable(books)}\n`);
   // A voucher that is still on its way makes the columns differ: nothing is wrong then.
   process.exitCode = books.conserved && books.different === 0 ? 0 : 1;

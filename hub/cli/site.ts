@@ -40,6 +40,8 @@ const siteSchema = z.object({
   /** Filled in when the hub runs. */
   mqttUrl: z.string().optional(),
   statusUrl: z.string().optional(),
+  /** The hub's operator's token, readable by this user alone. */
+  tokenFile: z.string().optional(),
   /** Keys of a local chain, good for nothing else. */
   keys: z.object({
     deployer: hex,

@@ -5,6 +5,8 @@ import { createRequire } from 'node:module';
 
 /** How the local chain is started. */
 export interface AnvilOptions {
+  /** Port on loopback; a free one when absent or 0. */
+  readonly port?: number;
   /** Chain id; anvil's usual 31337 when absent. */
   readonly chainId?: number;
   /** Funded accounts; ten when absent. */
@@ -55,7 +57,14 @@ const HARDFORK = 'osaka';
 
 /** Starts a chain and returns when it answers. Throws AnvilError with its output when it doesn't. */
 export async function startAnvil(options: AnvilOptions = {}): Promise<Anvil> {
-  const args = ['--host', '127.0.0.1', '--port', '0', '--accounts', String(options.accounts ?? 10)];
+  const args = [
+    '--host',
+    '127.0.0.1',
+    '--port',
+    String(options.port ?? 0),
+    '--accounts',
+    String(options.accounts ?? 10),
+  ];
   if (options.network !== undefined) args.push('--network', options.network);
   else args.push('--hardfork', options.hardfork ?? HARDFORK);
   if (options.chainId !== undefined) args.push('--chain-id', String(options.chainId));

@@ -8,6 +8,7 @@ import { lockFolder } from '../../hardware/boards/node/storage/lock.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { HubChild, TIED } from './hub-child.ts';
 import { HubStatus } from '../../hub/cli/hub-status.ts';
+import { operatorTokenPath } from '../../hub/desk/tokens.ts';
 import { reconcile, reconciliationTable } from '../../hub/cli/reconcile.ts';
 import { certificateOf, type Site, writeSite } from '../../hub/cli/site.ts';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
@@ -121,9 +122,10 @@ async function tell(flags: Flags, running: Running): Promise<boolean> {
   const hubChild = await HubChild.start(program, configPath);
   running.hub = hubChild;
   const { mqttUrl, statusUrl } = hubChild.ready;
-  writeSite(folder, { ...site, mqttUrl, statusUrl });
+  const tokenFile = operatorTokenPath(join(folder, 'hub'));
+  writeSite(folder, { ...site, mqttUrl, statusUrl, tokenFile });
   timeline.say('hub', `broker at ${mqttUrl}, status at ${statusUrl}/status`);
-  const hub = new HubStatus(statusUrl);
+  const hub = new HubStatus({ url: statusUrl, tokenFile });
 
   const story = new Story(program, folder, site, timeline, flags.boards);
   running.story = story;

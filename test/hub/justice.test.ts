@@ -203,7 +203,7 @@ test('lanes above what was spent are proved on L2 by as few vouchers as show it'
     await upload(other, [above]);
     await hub.settleNow();
     assert.ok((await site.vault.readChannel(channel)).slashed);
-    const channels = await new HubStatus(hub.statusUrl).channels();
+    const channels = await new HubStatus({ url: hub.statusUrl }).channels();
     const view = channels.find((one) => one.channel === channel);
     assert.equal(view?.proof, { kind: 'E3', entries: [toHex(honest.id), toHex(above.id)] });
     till.close();

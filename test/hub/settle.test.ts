@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -5,6 +6,7 @@ import * as assert from 'uvu/assert';
 import { rowOf } from '../../hub/batch/batch.ts';
 import { applyRecord, findEntry } from '../../hub/intake/books.ts';
 import { emptyBooks } from '../../hub/intake/state.ts';
+import { operatorTokenPath } from '../../hub/desk/tokens.ts';
 import { openFileLedger } from '../../hub/node/open.ts';
 import { encodeRecord, type HubRecord } from '../../hub/ledger/records.ts';
 import { concatBytes, equalBytes, fromHex, toHex, uintBytes } from '../../protocol/bytes.ts';
@@ -287,16 +289,17 @@ test('a revoked channel stands in the list that the next beacon names, and gets 
     const wearable = new Connected(hub, payer.address);
     try {
       await wearable.ready();
-      const say = (word: string, of: number | string, headers = {}) =>
-        fetch(`${hub.statusUrl}/${word}?channel=${of}`, { method: 'POST', headers });
+      const authorization = `Bearer ${readFileSync(operatorTokenPath(folder), 'utf8').trim()}`;
+      const say = (word: string, of: number | string, headers: Record<string, string> = { authorization }) =>
+        fetch(`${hub.statusUrl}/v1/channels/${of}/${word}`, { method: 'POST', headers });
       const refusals = await Promise.all([
         say('revoke', 'all'),
         say('revoke', 999),
-        say('revoke', channel, { origin: 'https://evil.example' }),
+        say('revoke', channel, {}),
       ]);
       assert.equal(
         refusals.map(({ status }) => status),
-        [400, 400, 403],
+        [400, 404, 401],
       );
       assert.is((await say('revoke', channel)).status, 200);
       const { channels } = await wearable.next('revocations', (found) => found.channels.length > 0);

@@ -170,7 +170,8 @@ export async function runLinux(context) {
     const till = (units) => start(join(state, 'pos'), tillTty, ...hub, '--sale', String(units));
     const wearable = () => start(join(state, 'wearable'), wearableTty, ...hub);
     const reconcile = async () => {
-      await fetch(`${site.statusUrl}/settle`, { method: 'POST' });
+      const authorization = `Bearer ${readFileSync(site.tokenFile, 'utf8').trim()}`;
+      await fetch(`${site.statusUrl}/v1/settlements`, { method: 'POST', headers: { authorization } });
       const { output } = await execute(process.execPath, [cli, 'reconcile', '--site', state], {
         quiet: true,
       });

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { p256 } from '@noble/curves/nist.js';
 import { keccak_256 } from '@noble/hashes/sha3.js';
+import { askHub } from '../../hub/cli/ask-hub.ts';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { DeviceChild } from '../../simulators/demo/device-child.ts';
@@ -53,7 +54,7 @@ test('opens a channel, pays a till offline, survives kill -9, settles on L2, and
       });
       demo.once('exit', () => reject(new Error(`the story ended early: ${told.slice(-500)}`)));
     });
-    const { mqttUrl, statusUrl } = JSON.parse(readFileSync(join(site, 'site.json'), 'utf8'));
+    const { mqttUrl, statusUrl, tokenFile } = JSON.parse(readFileSync(join(site, 'site.json'), 'utf8'));
     const act = ['--site', site] as const;
 
     const open = ['channel', 'open', ...act, '--device', state, '--key', 'p256', '--amount', '300'] as const;
@@ -97,11 +98,11 @@ test('opens a channel, pays a till offline, survives kill -9, settles on L2, and
 
     pos.command({ connect: mqttUrl });
     await pos.until((status) => status.outbox === 0);
-    await fetch(`${statusUrl}/settle`, { method: 'POST' });
+    await askHub({ url: statusUrl, tokenFile }, '/v1/settlements', 'POST');
     const reconcile = () => sundial('reconcile', ...act, '--json');
     let books = await reconcile();
-    for (let look = 0; books.code !== 0 && look < 5; look++) {
-      await fetch(`${statusUrl}/settle`, { method: 'POST' });
+    for (let look = 0; !JSON.parse(books.stdout).reconciled && look < 5; look++) {
+      await askHub({ url: statusUrl, tokenFile }, '/v1/settlements', 'POST');
       books = await reconcile();
     }
     const { reconciled, lanes } = JSON.parse(books.stdout);

@@ -3,6 +3,7 @@ import { execFile, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { askHub } from '../../hub/cli/ask-hub.ts';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { DeviceChild } from '../../simulators/demo/device-child.ts';
@@ -203,7 +204,7 @@ test('a late voucher is void, its payee countersigns, and the money is back in t
     assert.is(await waiting(), '', 'nothing is left to sign');
 
     const credited = async (): Promise<number> => {
-      await fetch(`${site.statusUrl}/settle`, { method: 'POST' });
+      await askHub({ url: site.statusUrl, tokenFile: site.tokenFile }, '/v1/settlements', 'POST');
       const { stdout } = await sundial('channel', 'show', '--site', state, '--channel', '1', '--json');
       return JSON.parse(stdout).credited;
     };

@@ -73,6 +73,8 @@ const schema = z
     /** Name of the hub in MQTT topics, and its root's address: what the device pins. */
     hub: z.string().min(1).max(40),
     root: hexOf(20),
+    /** Where it reaches its hub unless a command says otherwise. */
+    hubUrl: z.string().max(200).optional(),
     /** Of the site, where it differs from the defaults; seconds. */
     timing: timingSchema.optional(),
     channel: z.number().int().nonnegative().optional(),

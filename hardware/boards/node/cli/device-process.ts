@@ -146,6 +146,12 @@ export class DeviceProcess {
     },
   };
 
+  /** The way to its hub: what the command said, else what its enrolment gave; undefined when it is to have no network. */
+  get hubUrl(): string | undefined {
+    const url = this.options.hub ?? this.folder.file.hubUrl;
+    return url === 'none' ? undefined : url;
+  }
+
   onNotice(listener: (notice: Notice) => void): void {
     this.listeners.push(listener);
   }
@@ -180,7 +186,7 @@ export class DeviceProcess {
       const { file, address } = this.folder;
       runtime.attachUplink(openUplink(String(url), { hub: file.hub, address, fail, login }));
     };
-    if (this.options.hub !== undefined) connect(this.options.hub);
+    if (this.hubUrl !== undefined) connect(this.hubUrl);
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => this.exit(0));
     this.output.say('ready', { event: 'ready', address: this.folder.address, frozen: runtime.frozen });
     // Whoever starts it by hand holds it to a till.

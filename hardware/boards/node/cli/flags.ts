@@ -25,7 +25,8 @@ export function addDeviceOptions(command: Command): Command {
     .option('--tap <address>', `the tap link. ${linkForms()}`)
     .option(
       '--hub <url>',
-      'mqtt:// address of the hub, or ble: or serial:/dev/ttyACM0 for a gateway; without it the device has no network',
+      'mqtt:// address of the hub, ble: or serial:/dev/ttyACM0 for a gateway, or none; an enrolled device knows its own, ' +
+        'others have no network without it',
     )
     .option('--json', 'one JSON object a line on stdout', false)
     .option(

@@ -92,7 +92,7 @@ async function runPos(flags: PosFlags): Promise<void> {
   process.onNotice((notice) => {
     const { outbox } = device.state.books;
     // The receipt is on its way when the sale is approved; the link closes behind it.
-    if (notice.type === 'approved' && flags.hub === undefined) setTimeout(() => process.exit(0), linger);
+    if (notice.type === 'approved' && process.hubUrl === undefined) setTimeout(() => process.exit(0), linger);
     // With a network it stays until the hub has everything, but not for long: the outbox survives.
     if (notice.type === 'approved') setTimeout(() => process.exit(0), DRAIN_MS).unref();
     if (notice.type === 'acknowledged' && outbox.length === 0) setImmediate(() => process.exit(0));

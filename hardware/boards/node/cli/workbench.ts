@@ -88,7 +88,7 @@ export async function ensureBench(
   flags: CommonFlags,
   kind: KeyKind = 'memory',
 ): Promise<void> {
-  if (path !== benchFolder(role, kind) || flags.hub !== undefined) return;
+  if (path !== benchFolder(role, kind) || (flags.hub !== undefined && flags.hub !== 'none')) return;
   // A device that runs has all it needs, and only its own process writes its journal.
   const unlock = await lockDevice(path);
   try {

@@ -1,0 +1,115 @@
+/**
+ * An operator's folder: `hub.json` (no secrets), `addresses.json` of the deployment, `keys/` (each readable by this user
+ * alone), `data/` (ledger, registry, desk, tokens). Every command of an operator finds the chain, the vault and the
+ * running hub by it.
+ */
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { privateKeyToAccount } from 'viem/accounts';
+import { createDurably } from '../../hardware/boards/node/storage/durable-file.ts';
+import { readJson } from '../../hardware/boards/node/storage/read-json.ts';
+import { toHex } from '../../protocol/bytes.ts';
+import { SundialError } from '../../protocol/errors.ts';
+import { type HubConfig, parseConfig } from '../config.ts';
+import { operatorTokenPath } from '../desk/tokens.ts';
+import type { HubAddress } from './ask-hub.ts';
+
+export const hubJson = (folder: string): string => join(folder, 'hub.json');
+export const addressesJson = (folder: string): string => join(folder, 'addresses.json');
+export const keyFile = (folder: string, name: string): string => join(folder, 'keys', `${name}.key`);
+/** Where a hub that runs says how it is reached. */
+export const runningJson = (data: string): string => join(data, 'running.json');
+
+const bad = (code: string, message: string, remedy: string): SundialError =>
+  new SundialError(code, message, { severity: 'process', remedy });
+
+/** A secret of 32 bytes from a file that only this user can read. Throws `bad_key_file`. */
+export function readKeyFile(path: string): `0x${string}` {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (!found?.isFile())
+    throw bad(
+      'bad_key_file',
+      `${path} is not there`,
+      'Restore it, or make one: `sundial hub-key new --out FILE`.',
+    );
+  if ((found.mode & 0o077) !== 0)
+    throw bad('bad_key_file', `${path} can be read by others`, `Run \`chmod 600 ${path}\` first.`);
+  const text = readFileSync(path, 'utf8').trim();
+  if (!/^0x[0-9a-fA-F]{64}$/.test(text))
+    throw bad('bad_key_file', `${path} holds no key`, 'Want 0x and 64 hex digits in it.');
+  try {
+    privateKeyToAccount(text as `0x${string}`);
+  } catch {
+    throw bad('bad_key_file', `${path} holds no key of the curve`, 'Restore it, or make another.');
+  }
+  return text.toLowerCase() as `0x${string}`;
+}
+
+/** Makes a key where none is, and returns the one that is there. Throws `bad_key_file`. */
+export function ensureKey(path: string): `0x${string}` {
+  if (!existsSync(path)) createDurably(path, `${toHex(new Uint8Array(randomBytes(32)))}\n`);
+  return readKeyFile(path);
+}
+
+type Json = { [name: string]: unknown };
+
+/** `{ "file": "keys/hub.key" }` is the secret in that file. */
+function secretOf(value: unknown, folder: string): unknown {
+  if (Array.isArray(value)) return value.map((one) => secretOf(one, folder));
+  if (typeof value !== 'object' || value === null || typeof (value as Json).file !== 'string') return value;
+  return readKeyFile(resolve(folder, (value as { file: string }).file));
+}
+
+/** A hub's configuration with what its files hold; paths in it are seen from where it lies. Throws `config`. */
+export function readHubConfig(path: string): HubConfig {
+  const raw = readJson(path, 'config', {
+    severity: 'process',
+    remedy: 'Make a folder for a hub with `sundial init`, or name a configuration with --config.',
+  });
+  if (typeof raw !== 'object' || raw === null) return parseConfig(raw);
+  const folder = dirname(resolve(path));
+  const { keys, folder: data } = raw as { keys?: Json; folder?: unknown };
+  return parseConfig({
+    ...raw,
+    ...(typeof data === 'string' && data !== '' && !isAbsolute(data) && { folder: resolve(folder, data) }),
+    ...(typeof keys === 'object' && {
+      keys: {
+        ...keys,
+        signing: secretOf(keys.signing, folder),
+        settlement: secretOf(keys.settlement, folder),
+      },
+    }),
+  });
+}
+
+/** How the hub that was started last is reached; it may be gone. */
+export function readRunning(
+  data: string,
+): { readonly statusUrl: string; readonly mqttUrl: string } | undefined {
+  const path = runningJson(data);
+  if (!existsSync(path)) return undefined;
+  const how = { severity: 'process', remedy: 'Start the hub: `sundial hub`.' } as const;
+  return readJson(path, 'hub_away', how) as { statusUrl: string; mqttUrl: string };
+}
+
+/** A folder that `sundial init` made. */
+export interface HubFolder {
+  readonly path: string;
+  readonly config: HubConfig;
+  readonly hub: HubAddress;
+}
+
+/** Opens it. Throws `no_hub_folder`, `config`. */
+export function openHubFolder(path: string): HubFolder {
+  const folder = resolve(path);
+  if (!existsSync(hubJson(folder)))
+    throw bad(
+      'no_hub_folder',
+      `${folder} holds no hub.json`,
+      'Go into the folder that `sundial init` made, or name it with --folder.',
+    );
+  const config = readHubConfig(hubJson(folder));
+  const url = readRunning(config.folder)?.statusUrl;
+  return { path: folder, config, hub: { url, tokenFile: operatorTokenPath(config.folder) } };
+}
