@@ -6,7 +6,7 @@ ensureInstalled();
 const { bundle } = await import('./bundle.mjs');
 const { compileContracts } = await import('./contracts.mjs');
 compileContracts();
-await bundle({ operator: 'simulators/operator/main.ts' }, 'build/operator');
+await bundle({ operator: 'simulators/operator/main.ts', sundial: 'tools/sundial.ts' }, 'build/operator');
 const { status } = spawnSync(
   process.execPath,
   ['--enable-source-maps', 'build/operator/operator.mjs', ...process.argv.slice(2)],

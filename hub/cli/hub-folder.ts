@@ -15,8 +15,11 @@ import { type HubConfig, parseConfig } from '../config.ts';
 import { operatorTokenPath } from '../desk/tokens.ts';
 import type { HubAddress } from './ask-hub.ts';
 
+/** The configuration of a folder. */
 export const hubJson = (folder: string): string => join(folder, 'hub.json');
+/** What `sundial deploy --out` wrote. */
 export const addressesJson = (folder: string): string => join(folder, 'addresses.json');
+/** A key of the folder by its name. */
 export const keyFile = (folder: string, name: string): string => join(folder, 'keys', `${name}.key`);
 /** Where a hub that runs says how it is reached. */
 export const runningJson = (data: string): string => join(data, 'running.json');

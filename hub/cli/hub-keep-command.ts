@@ -9,6 +9,7 @@ import { readHeld } from '../keep/hold.ts';
 import { recover } from '../keep/recover.ts';
 import { noLedger, type Progress, verifyLedger } from '../keep/verify.ts';
 import { nodeDisk } from '../node/disk.ts';
+import { readJson } from '../../hardware/boards/node/storage/read-json.ts';
 import { readHubConfig } from './hub-folder.ts';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,8 +25,7 @@ const keccak256 = (bytes: Uint8Array): Uint8Array => loadCrypto().suite.keccak25
 /** The folder that is meant. Throws `folder_unnamed`, `config`. */
 function folderOf({ config, folder }: Flags): string {
   if (folder !== undefined) return folder;
-  if (config !== undefined)
-    return readHubConfig(config).folder;
+  if (config !== undefined) return readHubConfig(config).folder;
   throw new SundialError('folder_unnamed', 'no folder is named', {
     severity: 'call',
     remedy: 'Name the folder of the hub with --folder, or its configuration with --config.',

@@ -78,7 +78,8 @@ export class OperatorsDay {
     this.say(`${String(this.steps).padStart(2)} ${words}`);
   }
 
-  private readonly program = join(projectRoot(), 'tools', 'sundial.mjs');
+  /** Bundled by tools/operator.mjs: what a source becomes meanwhile changes nothing in a run. */
+  private readonly program = join(projectRoot(), 'build', 'operator', 'sundial.mjs');
 
   /** Runs a command that must succeed, and gives its JSON. */
   private run(...args: string[]): Promise<Json> {
