@@ -119,6 +119,41 @@ export function findPayments(
   };
 }
 
+/** Hours that the rate is shown for. */
+const HOURS = 24;
+
+/** Money on its way as the ledger and L2 have it, units; payments by hour of L2 time, oldest first. One look at each entry. */
+export function moneyNow(parts: Parts) {
+  const sums = { acknowledged: 0, settled: 0, void: 0 };
+  const counts = { acknowledged: 0, settled: 0, void: 0 };
+  let oldestUnsettled: number | undefined;
+  const now = parts.intake.state.block?.at ?? 0;
+  const lastHour = Math.floor(now / 3600);
+  const hours = Array.from({ length: HOURS }, (_, index) => ({
+    at: (lastHour - HOURS + 1 + index) * 3600,
+    payments: 0,
+    amount: 0,
+  }));
+  for (const entry of entriesOf(parts)) {
+    const { state } = stateOf(parts, entry);
+    const amount = paidBy(entry);
+    sums[state] += amount;
+    counts[state] += 1;
+    if (state === 'acknowledged' && (oldestUnsettled === undefined || entry.at < oldestUnsettled))
+      oldestUnsettled = entry.at;
+    const hour = hours[Math.floor(entry.at / 3600) - lastHour + HOURS - 1];
+    if (hour === undefined || state === 'void') continue;
+    hour.payments += 1;
+    hour.amount += amount;
+  }
+  let [deposits, bonds] = [0, 0];
+  for (const head of Object.values(parts.registry.state.heads)) {
+    deposits += head.deposit;
+    bonds += head.bond;
+  }
+  return { sums, counts, oldestUnsettled, hours, deposits, bonds, at: now };
+}
+
 const time = (at: number): string =>
   `${new Date(at * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 

@@ -13,7 +13,14 @@ import { type Caller, ROLES, type Role, type Tokens } from '../desk/tokens.ts';
 import { pageMax } from '../limits.ts';
 import { hubKeysOf, statusOf } from './pages.ts';
 import type { Parts } from './parts.ts';
-import { findPayments, type PaymentFilter, paymentLife, statementCsv, statementOf } from './payments.ts';
+import {
+  findPayments,
+  moneyNow,
+  type PaymentFilter,
+  paymentLife,
+  statementCsv,
+  statementOf,
+} from './payments.ts';
 import { type Route, route, Text } from './server.ts';
 import { channelViews } from './views.ts';
 
@@ -170,7 +177,7 @@ export function v1Routes(api: ApiParts): Route[] {
       summary: 'The hub at a glance: ready or why not, chain, broker, ledger, settlement',
       may: READERS,
       answer: anything,
-      act: () => ({ ...statusOf(parts), now: moneyNow(api) }),
+      act: () => ({ ...statusOf(parts), money: moneyNow(parts) }),
     }),
     route({
       method: 'GET',
@@ -523,21 +530,4 @@ export function v1Routes(api: ApiParts): Route[] {
       act: ({ query }) => ({ lines: audit.newest(query.limit) }),
     }),
   ];
-}
-
-/** Money in flight, as the ledger and L2 have it: units. */
-function moneyNow({ parts, desk }: ApiParts) {
-  const acknowledged = findPayments(parts, desk, { state: 'acknowledged' }, { limit: 1 });
-  const settled = findPayments(parts, desk, { state: 'settled' }, { limit: 1 });
-  const heads = Object.values(parts.registry.state.heads);
-  const sum = (of: (head: (typeof heads)[number]) => number): number =>
-    heads.reduce((total, head) => total + of(head), 0);
-  return {
-    acknowledged: acknowledged.sum,
-    acknowledgedPayments: acknowledged.total,
-    settled: settled.sum,
-    settledPayments: settled.total,
-    deposited: sum(({ deposit }) => deposit),
-    bonds: sum(({ bond }) => bond),
-  };
 }

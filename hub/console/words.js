@@ -1,0 +1,160 @@
+// What the console says, in English and Chinese; money and times as the reader's browser writes them.
+
+const CHINESE = {
+  Now: '概况',
+  Payments: '支付',
+  Devices: '设备',
+  Channels: '通道',
+  Settlements: '结算',
+  Merchants: '商户',
+  Audit: '审计',
+  'Skip to the page': '跳到正文',
+  'Sign out': '退出登录',
+  'The hub does not answer. What you see is from before.': '枢纽没有应答；下面是之前的数据。',
+  'Nobody is signed in.': '尚未登录。',
+  'In the folder of the hub, this prints a link that signs you in, once:':
+    '在枢纽的目录中运行以下命令，会得到一个一次性登录链接：',
+  'All is well': '一切正常',
+  'Not ready': '未就绪',
+  'in the ledger, not settled yet': '已入账本，尚未结算',
+  'settled on L2': '已在 L2 结算',
+  payments: '笔支付',
+  'oldest unsettled': '最早未结算',
+  none: '无',
+  'devices online': '在线设备',
+  deposits: '押金总额',
+  'of them bonds': '其中保证金',
+  'Payments by hour': '每小时支付',
+  'last 24 hours': '最近 24 小时',
+  Chain: '链',
+  Broker: '消息代理',
+  Ledger: '账本',
+  Keys: '密钥',
+  block: '区块',
+  'seconds ago': '秒前',
+  connected: '已连接',
+  'not connected': '未连接',
+  records: '条记录',
+  'days left': '天后到期',
+  Newest: '最新',
+  Find: '查找',
+  Amount: '金额',
+  Day: '日期',
+  Till: '收款机',
+  Merchant: '商户',
+  Id: '编号',
+  State: '状态',
+  any: '任意',
+  acknowledged: '已确认',
+  settled: '已结算',
+  void: '作废',
+  Time: '时间',
+  Channel: '通道',
+  More: '更多',
+  'in all': '合计',
+  'Nothing fits.': '没有符合条件的支付。',
+  'What a till has not handed in yet is only there: look at Devices when it was last in contact.':
+    '收款机尚未上交的支付只存在于收款机中：请在“设备”页查看其最近联系时间。',
+  Payment: '支付',
+  'Its life': '经过',
+  paid: '支付',
+  credited: '退回',
+  Proofs: '证明',
+  'Enrol a device': '登记设备',
+  Name: '名称',
+  Role: '类型',
+  'Make a code': '生成登记码',
+  'This code is good once, until': '此登记码仅可使用一次，有效至',
+  'On the device:': '在设备上运行：',
+  Online: '在线',
+  Offline: '离线',
+  Revoked: '已吊销',
+  'never registered': '从未注册',
+  'handed in': '上交至',
+  Revoke: '吊销',
+  'Revoke it? It is registered no more; what it sold is taken as ever.':
+    '确定吊销？它将不再被注册；已售款项照常接收。',
+  'It may accept with no network until': '离线收款最迟至',
+  'No device yet.': '还没有设备。',
+  Payer: '付款方',
+  Deposit: '押金',
+  Spent: '已花费',
+  Lanes: '支付线',
+  'Proved dishonest': '已证实作弊',
+  leaving: '正在退出',
+  revoked: '已吊销',
+  open: '开放',
+  Allow: '恢复',
+  'Revoke this channel? Terminals that hear of it refuse it.': '确定吊销此通道？得知消息的终端将拒绝它。',
+  'No channel yet.': '还没有通道。',
+  'Settle now': '立即结算',
+  'Settling…': '正在结算…',
+  Lines: '行数',
+  Transaction: '交易',
+  Gas: 'Gas',
+  'Gas a payment line': '每行 Gas',
+  'No settlement yet.': '还没有结算。',
+  Statement: '对账单',
+  opening: '期初',
+  sales: '销售',
+  refunds: '退款',
+  fees: '费用',
+  closing: '期末',
+  'in flight': '在途',
+  From: '从',
+  To: '至',
+  Show: '显示',
+  'as CSV': '下载 CSV',
+  'No merchant yet.': '还没有商户。',
+  Add: '添加',
+  Who: '谁',
+  What: '做了什么',
+  About: '对象',
+  Answer: '应答',
+  Back: '返回',
+  Language: '语言',
+  'Your role may not see this.': '您的角色无权查看此页。',
+  wearable: '可穿戴设备',
+  car: '汽车',
+  pos: '收款机',
+  charger: '充电桩',
+  'Something is missing?': '找不到？',
+};
+
+let language = localStorage.getItem('language') ?? (navigator.language.startsWith('zh') ? 'zh' : 'en');
+document.documentElement.lang = language;
+
+/** The language in use, `en` or `zh`. */
+export const languageNow = () => language;
+
+/** Changes it, for this browser. */
+export function setLanguage(next) {
+  language = next;
+  localStorage.setItem('language', next);
+  document.documentElement.lang = next;
+}
+
+/** A text in the reader's language. */
+export const t = (text) => (language === 'zh' ? (CHINESE[text] ?? text) : text);
+
+const locale = () =>
+  language === 'zh' ? 'zh-CN' : navigator.language.startsWith('zh') ? 'en' : navigator.language;
+const UNIT = 1_000_000;
+
+/** Units as money, never raw: 4500000 is 4.50. */
+export const money = (units) =>
+  new Intl.NumberFormat(locale(), { minimumFractionDigits: 2, maximumFractionDigits: 6 }).format(
+    units / UNIT,
+  );
+
+export const number = (value) => new Intl.NumberFormat(locale()).format(value);
+
+/** Seconds as a moment in the reader's own time zone. */
+export const moment = (at) =>
+  at === undefined || at === 0
+    ? '–'
+    : new Intl.DateTimeFormat(locale(), { dateStyle: 'medium', timeStyle: 'short' }).format(at * 1000);
+
+/** Hour of a moment. */
+export const hour = (at) =>
+  new Intl.DateTimeFormat(locale(), { hour: '2-digit', minute: '2-digit' }).format(at * 1000);
