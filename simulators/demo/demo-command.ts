@@ -7,6 +7,7 @@ import { connect } from '../../hub/l2/chain.ts';
 import { lockFolder } from '../../hardware/boards/node/storage/lock.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { HubChild, TIED } from './hub-child.ts';
+import { askHub, type HubAddress } from '../../hub/cli/ask-hub.ts';
 import { HubStatus } from '../../hub/cli/hub-status.ts';
 import { operatorTokenPath } from '../../hub/desk/tokens.ts';
 import { reconcile, reconciliationTable } from '../../hub/cli/reconcile.ts';
@@ -84,6 +85,20 @@ async function stopAll(running: Running): Promise<void> {
   await running.anvil?.stop();
 }
 
+/** Merchants and devices have names at the hub's desk, so that its console shows them. */
+async function introduce(site: Site, hub: HubAddress): Promise<void> {
+  for (const [name, key] of [
+    ['Market stall', site.keys.merchant],
+    ['Charge point operator', site.keys.operator],
+  ])
+    await askHub(hub, '/v1/payees', 'POST', { name, key });
+  for (const { name, role, payee, address: device } of site.devices) {
+    const wish = { name, role, ...(payee !== undefined && { payee }) };
+    const { code } = (await askHub(hub, '/v1/enrolments', 'POST', wish)) as { code: string };
+    await askHub(hub, '/v1/enrolments/redeem', 'POST', { code, device });
+  }
+}
+
 /**
  * A fresh story each time: the local chain below it forgets everything when it stops. What no story made stays. Throws
  * `not_a_story` when no story was told there, and `folder_locked` while another one runs.
@@ -126,6 +141,7 @@ async function tell(flags: Flags, running: Running): Promise<boolean> {
   writeSite(folder, { ...site, mqttUrl, statusUrl, tokenFile });
   timeline.say('hub', `broker at ${mqttUrl}, status at ${statusUrl}/status`);
   const hub = new HubStatus({ url: statusUrl, tokenFile });
+  await introduce(site, { url: statusUrl, tokenFile });
 
   const story = new Story(program, folder, site, timeline, flags.boards);
   running.story = story;
@@ -181,6 +197,10 @@ async function tell(flags: Flags, running: Running): Promise<boolean> {
         '\nThe hub runs on. Go on by hand in other terminals; Ctrl-C here ends everything.\n',
       );
       for (const hint of story.hints(folder, mqttUrl)) process.stdout.write(`  ${hint}\n`);
+      const { path } = (await askHub({ url: statusUrl, tokenFile }, '/v1/links', 'POST')) as { path: string };
+      process.stdout.write(
+        `\nThe console, signed in (this link works once, within ten minutes):\n  ${statusUrl}${path}\n`,
+      );
     }
   }
   return ok;

@@ -274,6 +274,10 @@ export class OperatorsDay {
     this.say(`   ${life.sentence}`);
     const found = payments.length === 1 && payments[0]!.id === wanted.id && payments[0]!.state === 'settled';
 
+    this.step('the doctor finds nothing');
+    const { ok: isWell, findings } = (await this.run('doctor', ...at)) as { ok: boolean; findings: object[] };
+    if (!isWell) throw new Error(`the doctor finds ${JSON.stringify(findings)}`);
+
     this.step('a merchant withdraws, and a till is revoked');
     const { left, withdrawn } = await this.run('withdraw', '--payee', MERCHANTS[0], ...at);
     const rest = await this.run('statement', '--payee', MERCHANTS[0], ...at);

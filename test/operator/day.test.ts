@@ -21,7 +21,7 @@ test('npm run operator -- --json', async () => {
   );
   assert.ok(stdout !== '', stderr);
   const { seconds, ...day } = JSON.parse(stdout);
-  assert.equal(day, { ok: true, steps: 15, payments: 6, found: true, statementBalances: true }, stderr);
+  assert.equal(day, { ok: true, steps: 16, payments: 6, found: true, statementBalances: true }, stderr);
   assert.ok(seconds > 0);
 });
 
