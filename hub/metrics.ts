@@ -21,6 +21,7 @@ const COUNTED = [
   'repeated',
   'equivocations',
   'leases',
+  'clearances',
   'batches',
   'settledLanes',
 ] as const;
@@ -75,6 +76,7 @@ export function createMetrics(): HubMetrics & { readonly registry: Registry } {
       'proof',
     ]),
     leases: counter('sundial_hub_leases_total', 'Leases signed'),
+    clearances: counter('sundial_hub_clearances_total', 'Requests above the offline limits cleared'),
     ledgerSize: gauge('sundial_hub_ledger_records', 'Durable records in the ledger'),
     indexed: gauge('sundial_hub_index_entries', 'Vouchers, ticks and credits in memory'),
     indexedMax: gauge('sundial_hub_index_entries_max', 'How many of them the heap has room for'),

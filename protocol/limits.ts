@@ -61,6 +61,11 @@ export const TERMINAL_OUTBOX_MAX = 1024;
 export const VOIDS_WAITING_MAX = 4;
 /** Seconds that a request stays open when nobody taps. */
 export const REQUEST_OPEN_SECONDS = 120;
+/**
+ * Seconds that a clearance is good for beside what an L2 block may be old and a clock off (`clearanceLife`): as long as its
+ * request stays open by the terminal's own timer.
+ */
+export const CLEARANCE_SECONDS = REQUEST_OPEN_SECONDS;
 /** Seconds that a charge session survives a broken link: a radio may drop out, a car that is gone stays gone. */
 export const SESSION_LOST_SECONDS = 30;
 /** Terminals in one scope that may be offline at once, H of the loss bound. */
@@ -147,6 +152,10 @@ export function checkTiming(timing: Timing): Timing {
   }
   return timing;
 }
+
+/** Seconds from a clearance's block to its end: the block may be old, and the terminal's clock off. */
+export const clearanceLife = ({ watchLag, clockError }: Timing): number =>
+  watchLag + clockError + CLEARANCE_SECONDS;
 
 /** `share` in 1/10000 of `whole`, rounded down; the rest is divided first so that nothing overflows. */
 export function shareOf(whole: Amount, share: number): Amount {

@@ -6,6 +6,7 @@ import { type Bytes16, type Bytes32, equalBytes, toHex } from '../../protocol/by
 import { type ChannelId, type Seq, UINT48_MAX, ZERO_AMOUNT } from '../../protocol/integers.ts';
 import { decodeOwn, type Message } from '../../protocol/wire/messages.ts';
 import type { HubRecord, RecordOf } from '../ledger/records.ts';
+import { withEnded, withReservation, withSold } from './clearances.ts';
 import { EntryList } from './entry-list.ts';
 import { pack, unpack } from './packed.ts';
 import type { CollectedMessage } from './prepare.ts';
@@ -125,6 +126,10 @@ export function applyRecord(books: Books, record: HubRecord, how: Applying = {})
       return { ...books, revoked: withRevoked(books.revoked, record) };
     case 'synced':
       return { ...books, synced: trieSet(books.synced, bytesKey(record.terminal), record, edit) };
+    case 'clearance':
+      return { ...books, clearances: withReservation(books.clearances, record, edit) };
+    case 'clearanceEnded':
+      return { ...books, clearances: withEnded(books.clearances, bytesKey(record.request), record.at, edit) };
     case 'batchIntent':
     case 'batchOutcome':
     case 'lost':
@@ -182,7 +187,7 @@ function applyEntry(
     case 'collectedVoucher':
     case 'collectedStream':
       return addVoucher(
-        books,
+        { ...books, clearances: withSold(books.clearances, message, record.at, edit) },
         entryOf(key, record.message, edit === undefined ? message : shared(message, edit)),
         record.at,
         token,

@@ -22,6 +22,8 @@ import type { Message, MessageOf } from '../../protocol/wire/messages.ts';
 import { pendingRecordsMax, waitersMax } from '../limits.ts';
 import type { HubRecord, RecordOf } from '../ledger/records.ts';
 import { applyRecord, channelBook, commitsTo, entryId, entryMessage, findEntry } from './books.ts';
+import { isOver } from './clearances.ts';
+import { answerClearanceRequest, endedRefusal } from './clearing.ts';
 import { anyProof, findProof } from './fraud.ts';
 import { answerLeaseRequest } from './leases.ts';
 import { positionOf, withPosition } from './positions.ts';
@@ -50,6 +52,12 @@ export function intakeStep(context: IntakeContext, state: IntakeState, event: In
   const turn = new IntakeTurn(context, state);
   turn.run(event);
   return { state: turn.state, effects: turn.effects };
+}
+
+/** What a refusal of this answer is about. */
+function subjectOf(answer: Exclude<Answer, { type: 'revocations' }>): Bytes32 {
+  if (answer.type === 'acknowledge') return answer.entry;
+  return answer.type === 'clearance' ? answer.asked : ZERO_BYTES32;
 }
 
 class IntakeTurn {
@@ -163,6 +171,10 @@ class IntakeTurn {
         const { lease, known } = answer;
         return this.reveal(known ? undefined : lease, { type: 'lease', device, lease });
       }
+      case 'clearanceRequest':
+        return this.clearance(device, message, now);
+      case 'clearanceEnded':
+        return this.clearanceEnded(device, message);
       case 'register':
         return this.register(device, message);
       case 'statement':
@@ -174,6 +186,28 @@ class IntakeTurn {
       default:
         return this.reject(device, ZERO_BYTES32, 'unexpected_message');
     }
+  }
+
+  /** Reserved first, cleared when that is durable. Asked once more meanwhile, the answer to the first is on its way. */
+  private clearance(device: string, message: MessageOf<'clearanceRequest'>, now: Seconds): void {
+    const answer = answerClearanceRequest(this.context, this.state, message, now);
+    const { asked } = answer;
+    if ('refusal' in answer) return this.reject(device, asked, answer.refusal);
+    const { clearance, known } = answer;
+    if (known === 'writing') return;
+    if (known === 'durable') return void this.effects.push({ type: 'clearance', device, clearance });
+    const refusal = this.room();
+    if (refusal !== undefined) return this.reject(device, asked, refusal);
+    this.persist(clearance, [{ type: 'clearance', device, asked, clearance }]);
+  }
+
+  /** The terminal's own word, about a reservation of its own or about a request that was never asked about. */
+  private clearanceEnded(device: string, message: MessageOf<'clearanceEnded'>): void {
+    const { request, signature } = message;
+    const refusal = endedRefusal(this.context, this.state, message);
+    if (refusal !== undefined) return this.reject(device, request, refusal);
+    if (isOver(this.state.books.clearances, bytesKey(request)) || this.room() !== undefined) return;
+    this.persist({ type: 'clearanceEnded', request, at: this.state.block?.at ?? (0 as Seconds), signature });
   }
 
   private entry(
@@ -418,7 +452,7 @@ class IntakeTurn {
     for (const { answers } of failed) {
       for (const answer of answers) {
         if (answer.type === 'revocations') continue;
-        this.reject(answer.device, answer.type === 'acknowledge' ? answer.entry : ZERO_BYTES32, code);
+        this.reject(answer.device, subjectOf(answer), code);
       }
     }
   }
@@ -446,6 +480,10 @@ class IntakeTurn {
       case 'member':
         this.effects.push(answer);
         return;
+      case 'clearance': {
+        const { type, device, clearance } = answer;
+        return void this.effects.push({ type, device, clearance });
+      }
       default:
         return unreachable(answer);
     }

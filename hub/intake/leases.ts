@@ -6,6 +6,7 @@ import { equalBytes } from '../../protocol/bytes.ts';
 import {
   type Amount,
   amount,
+  type ChannelId,
   type Seconds,
   seconds,
   UINT40_MAX,
@@ -25,6 +26,7 @@ import type { MessageOf } from '../../protocol/wire/messages.ts';
 import { leasedEntriesMax } from '../limits.ts';
 import type { RecordOf } from '../ledger/records.ts';
 import { channelBook, findEntry, highest } from './books.ts';
+import { reservedOn } from './clearances.ts';
 import type { Booking, ChannelBook, ChannelFacts, IntakeContext, IntakeState } from './state.ts';
 import { bytesKey, numberKey, trieEntries, trieGet } from './trie.ts';
 
@@ -41,6 +43,24 @@ export function tapLimitOf(facts: ChannelFacts, scope: Uint8Array): Amount {
   // terminalCapOf(tap) <= each; a quarter of the tap is rounded down there.
   const covered = Math.floor(each / (CHANNEL_CAP_TAPS + 1 / TICK_VALUE_DIVISOR));
   return amount(Math.min(share, covered));
+}
+
+/**
+ * What can't be lent any more of a channel: what the payer says it has spent, or what the ledger shows and the hub reserved,
+ * whichever is more. A voucher for a reservation may be in what the payer says, so the two are not added.
+ */
+export function committed(
+  context: IntakeContext,
+  { books, block }: IntakeState,
+  channel: ChannelId,
+  spent: Amount,
+): number {
+  const book = channelBook(books, channel);
+  const reserved = reservedOn(books, channel, block?.at ?? 0, context.timing).reduce(
+    (sum, one) => sum + one.amount,
+    0,
+  );
+  return Math.max(spent, Math.max(highest(book).spent, book.claimed) + reserved);
 }
 
 /** Is a lease in a scope still booked? Until its claims are over, or all payees of the scope said that none comes. */
@@ -88,6 +108,9 @@ export function answerLeaseRequest(
   const { block } = state;
   const book = channelBook(state.books, request.channel);
   const seen = highest(book);
+  // What is reserved is lent to nobody; what the payer says it has signed already is counted once.
+  const held = committed(context, state, request.channel, request.spent) - request.spent;
+  const spendLimit = amount(Math.max(request.spent, facts.spendable - held));
   const tapLimit = tapLimitOf(facts, request.scope);
   const cap = terminalCapOf(tapLimit);
   const refusal = firstRefusal([
@@ -114,7 +137,7 @@ export function answerLeaseRequest(
     seq: request.seq,
     payer: facts.payer,
     spentFrom: request.spent,
-    spendLimit: facts.spendable,
+    spendLimit,
     tapLimit,
     cap,
     guarantee: ZERO_AMOUNT,

@@ -5,7 +5,7 @@
 import type { SecureKey } from '../../hardware/interfaces/index.ts';
 import { type Bytes16, toHex } from '../../protocol/bytes.ts';
 import { unreachable } from '../../protocol/errors.ts';
-import type { Position, Seconds } from '../../protocol/integers.ts';
+import { type Position, type Seconds, ZERO_AMOUNT } from '../../protocol/integers.ts';
 import { refusalNumber } from '../../protocol/refusals.ts';
 import { encodeMessage, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
 import { causeText, isError } from '../errors.ts';
@@ -166,6 +166,8 @@ export class IntakeRuntime {
         return this.sendLease(effect);
       case 'member':
         return this.sendMember(effect);
+      case 'clearance':
+        return this.sendClearance(effect);
       case 'unknown':
         return this.sendUnknown(effect);
       case 'time':
@@ -208,6 +210,29 @@ export class IntakeRuntime {
     const signature = await this.host.key.sign(this.context.signing.digest('Lease', fields));
     this.send(device, { type: 'lease', ...fields, signature });
     this.host.metrics.leases.inc();
+  }
+
+  /** A lease for the request alone, that lends nothing: the amount is reserved. */
+  private async sendClearance({
+    device,
+    clearance,
+  }: Extract<IntakeEffect, { type: 'clearance' }>): Promise<void> {
+    const { channel, payer, spentFrom, spendLimit, amount, issuedAt, expiresAt, request } = clearance;
+    const fields = {
+      channel,
+      payer,
+      spentFrom,
+      spendLimit,
+      tapLimit: amount,
+      cap: ZERO_AMOUNT,
+      guarantee: ZERO_AMOUNT,
+      issuedAt,
+      expiresAt,
+      scope: request,
+    };
+    const signature = await this.host.key.sign(this.context.signing.digest('Lease', fields));
+    this.send(device, { type: 'lease', ...fields, signature });
+    this.host.metrics.clearances.inc();
   }
 
   private async sendMember({ device, member }: Extract<IntakeEffect, { type: 'member' }>): Promise<void> {

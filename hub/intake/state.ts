@@ -12,6 +12,7 @@ import type { Signing } from '../../protocol/signing/digests.ts';
 import type { ListedLane } from '../../protocol/vouchers.ts';
 import type { Message, MessageName, MessageOf } from '../../protocol/wire/messages.ts';
 import type { HubRecord, RecordOf } from '../ledger/records.ts';
+import { type Clearances, NO_CLEARANCES } from './clearances.ts';
 import type { EntryList } from './entry-list.ts';
 import type { Packed } from './packed.ts';
 import type { Shift } from './positions.ts';
@@ -116,6 +117,8 @@ export interface Books {
   readonly synced: Trie<RecordOf<'synced'>>;
   /** Credits that terminals promised and payees have not countersigned in full, by voucher; undefined once they did. */
   readonly owed: Trie<OwedCredit | undefined>;
+  /** What is reserved for requests above the offline limits. */
+  readonly clearances: Clearances;
 }
 
 /** A countersignature that a payee owes. */
@@ -165,6 +168,13 @@ export type Answer =
   | { readonly type: 'acknowledge'; readonly device: string; readonly entry: Bytes32 }
   | { readonly type: 'lease'; readonly device: string; readonly lease: RecordOf<'lease'> }
   | { readonly type: 'member'; readonly device: string; readonly member: RecordOf<'member'> }
+  /** `asked`: digest of the payer's LeaseRequest, which a refusal names. */
+  | {
+      readonly type: 'clearance';
+      readonly device: string;
+      readonly asked: Bytes32;
+      readonly clearance: RecordOf<'clearance'>;
+    }
   | { readonly type: 'revocations' };
 
 /** All that the intake decides by. */
@@ -261,6 +271,7 @@ export type IntakeEffect =
     }
   | { readonly type: 'lease'; readonly device: string; readonly lease: RecordOf<'lease'> }
   | { readonly type: 'member'; readonly device: string; readonly member: RecordOf<'member'> }
+  | { readonly type: 'clearance'; readonly device: string; readonly clearance: RecordOf<'clearance'> }
   | { readonly type: 'reject'; readonly device: string; readonly entry: Bytes32; readonly code: RefusalName }
   /** Sign and send: the first `size` records hold no such entry, and nothing is on its way. */
   | {
@@ -300,6 +311,7 @@ export const emptyBooks: Books = {
   members: {},
   synced: undefined,
   owed: undefined,
+  clearances: NO_CLEARANCES,
 };
 
 export const emptyIntake: IntakeState = {

@@ -100,6 +100,28 @@ export const RECORDS = {
     number: 9,
     codec: struct({ terminal: addressField, at: secondsField, signature: signatureField }),
   },
+  /** What is reserved for one request (its hash in `request`, opened beside it), before the clearance is signed. */
+  clearance: {
+    number: 11,
+    codec: struct({
+      channel: channelField,
+      payer: addressField,
+      spentFrom: amountField,
+      spendLimit: amountField,
+      request: bytes32Field,
+      terminal: addressField,
+      amount: amountField,
+      at: secondsField,
+      detail: bytes32Field,
+      issuedAt: secondsField,
+      expiresAt: secondsField,
+    }),
+  },
+  /** The terminal of a request said, at this L2 time, that it takes no voucher for it any more. */
+  clearanceEnded: {
+    number: 12,
+    codec: struct({ request: bytes32Field, at: secondsField, signature: signatureField }),
+  },
   /** A payee's word that none of its terminals holds a voucher of the channel under a lease that ended by `until`. */
   released: {
     number: 10,

@@ -29,6 +29,15 @@ export type Notice =
   | { readonly type: 'voided'; readonly voucher: Bytes32; readonly amount: Amount }
   | { readonly type: 'writtenOff'; readonly voucher: Bytes32; readonly amount: Amount }
   | { readonly type: 'refused'; readonly code: RefusalName; readonly by: 'us' | 'peer' | 'hub' }
+  /** The person is to say whether the device may pay this: above its limits, and the hub is asked to cover it. */
+  | {
+      readonly type: 'confirmWanted';
+      readonly request: Bytes32;
+      readonly amount: Amount;
+      readonly payee: Address;
+    }
+  | { readonly type: 'clearing'; readonly channel: ChannelId; readonly amount: Amount }
+  | { readonly type: 'cleared'; readonly channel: ChannelId; readonly amount: Amount }
   | { readonly type: 'signing'; readonly seq: Seq; readonly amount: Amount; readonly payee: Address }
   | { readonly type: 'paid'; readonly voucher: Bytes32; readonly amount: Amount; readonly payee: Address }
   | { readonly type: 'requested'; readonly amount: Amount; readonly request: Bytes32 }

@@ -83,6 +83,7 @@ const hubTrust = () => {
 };
 
 const payer: Filled<PayerBooks> = {
+  cleared: { day: one(), sum: one<never>() },
   channel: one<never>(),
   seq: one<never>(),
   spent: one<never>(),

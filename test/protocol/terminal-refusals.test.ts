@@ -187,6 +187,7 @@ async function withPending(terminal: Terminal, voucher: MessageOf<'voucher'>) {
       digest: secret(1),
       signing: secret(2),
       answer: 'receipt' as const,
+      cleared: false,
       payer: keys.payer.address,
       collected: {
         voucher: {

@@ -5,6 +5,7 @@ import { refusalName } from '../../refusals.ts';
 import { requestHash, tickEntry } from '../../vouchers.ts';
 import { type Message, type MessageOf, NEED } from '../../wire/messages.ts';
 import { type Unconfirmed, unansweredVoucher, type UnconfirmedVoucher } from './books.ts';
+import { dropClearing, takeClearance } from './clearance.ts';
 import { onRequest, resolveAt, unresolvedAt } from './pay.ts';
 import { hubKeyOf } from '../hub-keys.ts';
 import { hubKeys, notOurs, onHubKey, onHubKeyRevoked, signedNow } from '../trusting.ts';
@@ -173,7 +174,7 @@ function onRefusal(turn: PayerTurn, message: MessageOf<'refusal'>): void {
   const code = refusalName(message.code) ?? 'unexpected_message';
   // About a voucher `ask_hub` names it; without a subject the stream of a tick was forgotten.
   if (code === 'ask_hub' && message.subject === undefined && forgetTick(turn)) return continuePending(turn);
-  turn.set({ pending: undefined });
+  turn.set({ pending: undefined, clearing: undefined });
   turn.notify({ type: 'refused', code, by: 'peer' });
 }
 
@@ -182,6 +183,7 @@ export function onTapMessage(turn: PayerTurn, message: Message, random: Uint8Arr
   switch (message.type) {
     case 'request':
     case 'streamRequest':
+    case 'clearanceQuestion':
       return onRequest(turn, { message, random });
     case 'receipt':
       return onReceipt(turn, message);
@@ -198,7 +200,8 @@ export function onTapMessage(turn: PayerTurn, message: Message, random: Uint8Arr
       return onRefusal(turn, message);
     case 'cancel':
       // What was signed stays unconfirmed until it is answered; only the wish to pay ends.
-      return turn.set({ pending: undefined });
+      turn.set({ pending: undefined });
+      return dropClearing(turn, message.request);
     case 'acknowledgement':
       return onAcknowledgement(turn, message);
     case 'hubKey':
@@ -215,6 +218,8 @@ export function onTapMessage(turn: PayerTurn, message: Message, random: Uint8Arr
 
 /** Keeps a lease of this channel that a known hub key signed and that ends later or allows more. */
 export function takeLease(turn: PayerTurn, lease: MessageOf<'lease'>): void {
+  // It is for one request, and never stands in the place of a lease.
+  if (lease.cap === 0) return takeClearance(turn, lease);
   const { books, context } = turn;
   if (lease.channel !== books.channel || !equalBytes(lease.payer, context.self))
     return turn.notify({ type: 'refused', code: 'lease_mismatch', by: 'us' });

@@ -5,6 +5,7 @@
 import { type Address, type Bytes32, equalBytes } from '../../bytes.ts';
 import { unreachable } from '../../errors.ts';
 import {
+  addAmounts,
   type Amount,
   type ChannelId,
   type Seconds,
@@ -114,6 +115,14 @@ export interface PayerBooks {
   readonly outbox: readonly { readonly digest: Bytes32; readonly collected: Collected }[];
   /** Highest hub-signed time that was stored. */
   readonly time: Seconds;
+  /** What it signed above its limits on the newest UTC day on which it did. */
+  readonly cleared: ClearedDay;
+}
+
+/** A sum of one UTC day, counted in days since 1970. */
+export interface ClearedDay {
+  readonly day: number;
+  readonly sum: Amount;
 }
 
 export const EMPTY_PAYER: PayerBooks = {
@@ -130,6 +139,7 @@ export const EMPTY_PAYER: PayerBooks = {
   certificates: [],
   outbox: [],
   time: 0 as Seconds,
+  cleared: { day: 0, sum: ZERO_AMOUNT },
 };
 
 const RECORDS = {
@@ -169,6 +179,11 @@ const RECORDS = {
   registering: { number: 15, codec: struct({ counter: u32 }) },
   /** The terminal handed everything in and the hub never had this voucher: it was not taken, and is not sent again. */
   writtenOff: { number: 16, codec: struct({ digest: bytes32Field }) },
+  /** As `intent`, of a request that the hub cleared; on which UTC day of the hub's time, counted from 1970. */
+  clearedIntent: {
+    number: 17,
+    codec: struct({ digest: bytes32Field, voucher: voucherField, request: requestField, day: u32 }),
+  },
   certificate: {
     number: 10,
     codec: struct({ terminal: addressField, payee: addressField, expiresAt: secondsField }),
@@ -219,6 +234,7 @@ const RECORDS = {
       revealed: u16,
     }),
   },
+  clearedDay: { number: 27, codec: struct({ day: u32, sum: amountField }) },
   copy: { number: 25, codec: struct({ digest: bytes32Field, ...collectedFields }) },
 } as const;
 
@@ -254,7 +270,23 @@ function confirmLane(books: PayerBooks, payee: Address, seq: Seq, top: Amount): 
   return withLane(books.lanes, { ...lane, confirmedSeq: seq, confirmedPaid: top });
 }
 
-function applyIntent(books: PayerBooks, record: PayerRecord & { type: 'intent' }): PayerBooks {
+/** What was signed above the limits on this day; a day that is behind the newest counts as that one. */
+export const clearedOn = ({ cleared }: PayerBooks, day: number): ClearedDay =>
+  day > cleared.day ? { day, sum: ZERO_AMOUNT } : cleared;
+
+function applyClearedIntent(
+  books: PayerBooks,
+  record: PayerRecord & { type: 'clearedIntent' },
+): PayerBooks {
+  const { day, sum } = clearedOn(books, record.day);
+  const cleared = { day, sum: addAmounts(sum, record.request.amount) };
+  return { ...applyIntent(books, record), cleared };
+}
+
+function applyIntent(
+  books: PayerBooks,
+  record: Omit<PayerRecord & { type: 'intent' }, 'type'>,
+): PayerBooks {
   const { voucher, request, digest, seed } = record;
   const stream: OpenStream | undefined =
     voucher.kind === 'stream' && seed !== undefined
@@ -379,6 +411,10 @@ export function applyRecord(books: PayerBooks, record: PayerRecord): PayerBooks 
       return { ...books, channel: record.channel };
     case 'intent':
       return applyIntent(books, record);
+    case 'clearedIntent':
+      return applyClearedIntent(books, record);
+    case 'clearedDay':
+      return { ...books, cleared: { day: record.day, sum: record.sum } };
     case 'confirmed':
       return applyConfirmed(books, record);
     case 'voided':
@@ -465,6 +501,7 @@ export function snapshot(books: PayerBooks): PayerRecord[] {
   records.push({ type: 'head', seq, spent, time, counter, epoch: hub.epoch });
   for (const key of hub.certified) records.push({ ...key, type: 'hubKey' });
   for (const key of hub.revoked) records.push({ ...key, type: 'hubKeyRevoked' });
+  if (books.cleared.sum > 0) records.push({ type: 'clearedDay', ...books.cleared });
   if (books.lease !== undefined) records.push(books.lease);
   for (const certificate of books.certificates) records.push({ ...certificate, type: 'certificate' });
   for (const lane of books.lanes) records.push({ ...lane, type: 'lane' });

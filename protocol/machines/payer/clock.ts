@@ -27,10 +27,11 @@ export function payerClockDue({ books, volatile }: PayerState, timing: Timing): 
 /** Whether the payer has something that it sends again when the terminal it met does not answer. */
 function waitsForTerminal(
   { unconfirmed, writtenOff, stream }: PayerState['books'],
-  { pending, peer, answered }: PayerState['volatile'],
+  { pending, peer, answered, clearing }: PayerState['volatile'],
 ): boolean {
   if (pending !== undefined) return true;
   if (peer === undefined) return false;
+  if (clearing?.confirmed) return true;
   return (
     (stream !== undefined && answered < stream.revealed && equalBytes(stream.terminal, peer)) ||
     [...unconfirmed, ...writtenOff].some((entry) => equalBytes(terminalOf(entry), peer))

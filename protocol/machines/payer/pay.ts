@@ -23,14 +23,15 @@ import {
   unansweredVoucher,
   unansweredVouchers,
 } from './books.ts';
-import { type PayerTurn, type PendingRequest, type RequestMessage, terminalOf } from './state.ts';
+import { askAgain, askClearance, clearanceRefusals, clearedFor, hubDay } from './clearance.ts';
+import { type Clearing, type PayerTurn, type PendingRequest, type RequestMessage, terminalOf } from './state.ts';
 import { buildChain, closeStream, resendTick, tickUnanswered } from './stream.ts';
 
 /** The request as its hash commits to it. A stream asks for 0. */
-export function openedRequest(turn: PayerTurn, message: RequestMessage): Request {
+export function openedRequest(turn: PayerTurn, message: PendingRequest['message']): Request {
   return {
     terminal: message.terminal,
-    amount: message.type === 'request' ? message.amount : ZERO_AMOUNT,
+    amount: message.type === 'streamRequest' ? ZERO_AMOUNT : message.amount,
     at: message.at,
     detail: detailHash(turn.context.signing.suite, message),
   };
@@ -97,11 +98,11 @@ export function resolveAt(turn: PayerTurn, terminal: Address): boolean {
   return entries.length > 0;
 }
 
-/** Why the payer won't pay this, or undefined. `most` is what the voucher can take at its maximum. */
-function refusalOf(turn: PayerTurn, message: RequestMessage, most: number): RefusalName | undefined {
+/** Why its lease does not allow this, if so: what a voucher of `most` would need. */
+function leaseRefusals(turn: PayerTurn, message: RequestMessage, most: number): RefusalName[] {
   const { books, context, settings } = turn;
   const { lease } = books;
-  const found: (RefusalName | undefined)[] = [];
+  const found: RefusalName[] = [];
   if (
     lease === undefined ||
     lease.channel !== books.channel ||
@@ -123,11 +124,29 @@ function refusalOf(turn: PayerTurn, message: RequestMessage, most: number): Refu
     )
       found.push('stream_terms');
   }
+  if (message.type === 'request' && message.amount > settings.tapMax) found.push('declined');
+  return found;
+}
+
+/**
+ * Why the payer won't pay this, or undefined. `most` is what the voucher can take at its maximum. What the hub cleared, or
+ * is asked to clear, is judged by that and the owner's limit for a day instead of the lease.
+ */
+function refusalOf(
+  turn: PayerTurn,
+  message: PendingRequest['message'],
+  most: number,
+  clearing: Clearing | undefined,
+): RefusalName | undefined {
+  const { books, settings } = turn;
+  const found: RefusalName[] =
+    message.type === 'clearanceQuestion' || clearing !== undefined
+      ? clearanceRefusals(turn, most, clearing?.lease)
+      : leaseRefusals(turn, message, most);
   if (books.unconfirmed.length + (tickUnanswered(turn) ? 1 : 0) >= UNCONFIRMED_MAX)
     found.push('unconfirmed_full');
   const known = books.lanes.some((lane) => equalBytes(lane.payee, message.payee));
   if (!known && books.lanes.length >= (settings.lanesMax ?? LANES_MAX)) found.push('lanes_full');
-  if (message.type === 'request' && message.amount > settings.tapMax) found.push('declined');
   return firstRefusal(found);
 }
 
@@ -154,15 +173,22 @@ export function onRequest(turn: PayerTurn, pending: PendingRequest): void {
     return;
   }
   // A hostile terminal may ask for more than any amount holds; as a plain number it is still compared rightly.
-  const most = message.type === 'request' ? message.amount : message.tickValue * message.ticks;
-  const refusal = refusalOf(turn, message, most);
+  const most = message.type === 'streamRequest' ? message.tickValue * message.ticks : message.amount;
+  const cleared = clearedFor(turn, hash);
+  const refusal = refusalOf(turn, message, most, cleared);
   if (refusal !== undefined) return turn.refuse(refusal);
-  intend(turn, pending, request, hash);
+  if (message.type === 'clearanceQuestion') askClearance(turn, message, hash);
+  else intend(turn, { ...pending, message }, request, hash, cleared !== undefined);
 }
 
 /** Writes the voucher's numbers (rule 1), persists them, and asks for the signature. */
-function intend(turn: PayerTurn, pending: PendingRequest, request: Request, hash: Bytes32): void {
-  const { message, random } = pending;
+function intend(
+  turn: PayerTurn,
+  { message, random }: { readonly message: RequestMessage; readonly random: Bytes32 | undefined },
+  request: Request,
+  hash: Bytes32,
+  cleared: boolean,
+): void {
   if (message.type === 'streamRequest' && random === undefined) return turn.refuse('stream_terms');
   closeStream(turn);
   const { books, context } = turn;
@@ -195,7 +221,9 @@ function intend(turn: PayerTurn, pending: PendingRequest, request: Request, hash
     voucher = { kind: 'voucher', ...numbers, lanes: lanesHash(suite, listed) };
   }
   const digest = voucherDigest(context.signing, voucher);
-  turn.persist({ type: 'intent', digest, voucher, request, ...(seed && { seed }) });
+  if (cleared) turn.persist({ type: 'clearedIntent', digest, voucher, request, day: hubDay(turn) });
+  else turn.persist({ type: 'intent', digest, voucher, request, ...(seed && { seed }) });
+  turn.set({ clearing: undefined });
   turn.notify({ type: 'signing', seq: voucher.seq, amount: amount(request.amount), payee: voucher.payee });
   sendVoucher(turn, { kind: 'voucher', digest, voucher, request }, 'voucher');
   // Something new to ask about, should no answer come.
@@ -216,5 +244,5 @@ export function onVoucherSigned(turn: PayerTurn, digest: Bytes32, signature: Uin
 export function resendWaiting(turn: PayerTurn): void {
   const { pending, peer } = turn.volatile;
   if (pending !== undefined) onRequest(turn, pending);
-  else if (peer !== undefined) resolveAt(turn, peer);
+  else if (peer !== undefined && !resolveAt(turn, peer)) askAgain(turn);
 }

@@ -3,7 +3,7 @@
  * transition table stands in protocol/README.md; pay.ts holds a tap, stream.ts the ticks, answers.ts what a terminal
  * says, sync.ts the hub.
  */
-import { equalBytes } from '../../bytes.ts';
+import { type Bytes32, equalBytes } from '../../bytes.ts';
 import { unreachable } from '../../errors.ts';
 import { SYNC_RETRY_MS } from '../../limits.ts';
 import type { Context, DeviceEvent, Step } from '../effects.ts';
@@ -11,6 +11,7 @@ import { timeAtBoot } from '../time.ts';
 import { onClockTime, startTime, TRUST_AFTER_POWER_UP } from '../trusting.ts';
 import { onTapMessage, sendHello } from './answers.ts';
 import type { PayerBooks, PayerRecord } from './books.ts';
+import { onConfirm } from './clearance.ts';
 import { onVoucherSigned, resendWaiting } from './pay.ts';
 import { type PayerSettings, type PayerState, PayerTurn, type PayerVolatile } from './state.ts';
 import { closeStream } from './stream.ts';
@@ -28,7 +29,9 @@ export type PayerEvent =
   /** The car is full, or its driver wants to stop. */
   | { readonly type: 'stop' }
   /** The device wants a fresh lease. */
-  | { readonly type: 'renew' };
+  | { readonly type: 'renew' }
+  /** The person's answer to `confirmWanted`, about the request with this hash. */
+  | { readonly type: 'confirm'; readonly request: Bytes32; readonly yes: boolean };
 
 /** How long an answer may take before the same bytes are sent again. */
 export const RESEND_MS = 3000;
@@ -49,6 +52,7 @@ const AFTER_POWER_UP: PayerVolatile = {
   stopWanted: false,
   lastRequest: undefined,
   leaseRequest: undefined,
+  clearing: undefined,
   sentAtMs: 0,
   uploadedAtMs: 0,
   inFlight: 0,
@@ -112,6 +116,8 @@ function dispatch(turn: PayerTurn, event: PayerEvent): void {
         turn.send({ type: 'end', channel, seq: stream.voucher.seq });
       return;
     }
+    case 'confirm':
+      return onConfirm(turn, event.request, event.yes);
     case 'renew':
       return turn.volatile.hubConnected || turn.volatile.linkUp ? requestLease(turn) : undefined;
     default:

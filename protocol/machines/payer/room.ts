@@ -20,12 +20,13 @@ function fixedBytes(room: Room): number {
     HUB_KEYS_MAX * of('hubKey') +
     REVOKED_KEYS_MAX * of('hubKeyRevoked') +
     of('lease') +
+    of('clearedDay') +
     CERTIFICATES_MAX * of('certificate') +
     UNCONFIRMED_MAX * Math.max(of('unconfirmedVoucher'), of('unconfirmedTick')) +
     UNCONFIRMED_MAX * of('writtenOffVoucher') +
     of('openStream') +
     PAYER_OUTBOX_MAX * of('copy') +
-    slackOf(room, payerRecords.sizeMax('intent'))
+    slackOf(room, Math.max(payerRecords.sizeMax('intent'), payerRecords.sizeMax('clearedIntent')))
   );
 }
 

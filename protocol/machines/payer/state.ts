@@ -22,6 +22,10 @@ export interface PayerSettings {
   readonly key?: Uint8Array;
   /** Most that one tap may take without asking the person; the lease bounds it as well. */
   readonly tapMax: Amount;
+  /** Most that it pays above its limits without a person's yes; absent: as `tapMax`. */
+  readonly confirmLimit?: Amount;
+  /** Most that it pays above its limits in one UTC day, by the hub's time; absent: what the channel has. */
+  readonly dayLimit?: Amount;
   /** Group of terminals that leases are asked for; absent: any terminal, and the hub's reserve bears what the bond doesn't. */
   readonly scope?: Bytes32;
   /** Lanes that this board's memory holds; absent: LANES_MAX. */
@@ -32,9 +36,20 @@ export interface PayerSettings {
 
 export type RequestMessage = MessageOf<'request'> | MessageOf<'streamRequest'>;
 
+/** A request above the limits that the payer was asked about, and how far that has come. One at a time. */
+export interface Clearing {
+  readonly question: MessageOf<'clearanceQuestion'>;
+  /** Of the request that it asks about. */
+  readonly hash: Bytes32;
+  /** The person said yes, or need not be asked. */
+  readonly confirmed: boolean;
+  /** What the hub reserved for this very request. */
+  readonly lease?: MessageOf<'lease'>;
+}
+
 /** A request that waits for a certificate, or for the answer to an earlier voucher at the same terminal. */
 export interface PendingRequest {
-  readonly message: RequestMessage;
+  readonly message: RequestMessage | MessageOf<'clearanceQuestion'>;
   readonly random: Bytes32 | undefined;
 }
 
@@ -60,10 +75,14 @@ export interface PayerVolatile extends Trusting {
   readonly stopWanted: boolean;
   /** Hash of the request that was paid last, so that a repeated request is not paid again. */
   readonly lastRequest: Bytes32 | undefined;
-  /** LeaseRequest that is being signed. */
+  /** LeaseRequest that is being signed, for a lease or for a clearance. */
   readonly leaseRequest:
-    | { readonly digest: Bytes32; readonly message: MessageOf<'leaseRequest'> }
+    | {
+        readonly digest: Bytes32;
+        readonly message: MessageOf<'leaseRequest'> | MessageOf<'clearanceRequest'>;
+      }
     | undefined;
+  readonly clearing: Clearing | undefined;
   readonly sentAtMs: number;
   /** When second copies went up last, and how many of that message the hub has not acknowledged. */
   readonly uploadedAtMs: number;

@@ -70,7 +70,8 @@ export function onLeaseRequestSigned(turn: PayerTurn, signature: Uint8Array): vo
   const { leaseRequest } = turn.volatile;
   turn.set({ leaseRequest: undefined });
   const message = { ...leaseRequest!.message, signature };
-  if (turn.volatile.hubConnected) turn.upload(message);
+  // A clearance is asked for by the terminal, whose request it is about.
+  if (turn.volatile.hubConnected && message.type === 'leaseRequest') turn.upload(message);
   // A terminal that has the hub relays it.
   else if (turn.volatile.linkUp) turn.send(message);
 }

@@ -47,6 +47,16 @@ function leaseRefusal(turn: TerminalTurn, held: HeldLease, begun: boolean): Refu
   return turn.books.revoked.includes(lease.channel) ? 'revoked' : undefined;
 }
 
+/** Is it judged by the hub's clearance of this very request? */
+export const isCleared = ({ held, voucher }: Candidate): boolean =>
+  held.cap === 0 && equalBytes(held.lease.scope, voucher.request);
+
+/** A clearance is good for one terminal anyway; what is left is its end, and the channel. */
+function clearanceRefusal(turn: TerminalTurn, { until, lease }: HeldLease): RefusalName | undefined {
+  if (turn.now > until) return 'lease_expired';
+  return turn.books.revoked.includes(lease.channel) ? 'revoked' : undefined;
+}
+
 /** Did the lease's payer sign these very bytes? Costs one recovery. */
 function notSigned(turn: TerminalTurn, { digest, signature, held }: Candidate): boolean {
   const key = turn.volatile.greeted?.key;
@@ -84,7 +94,8 @@ export function channelCap({ capChannel }: TerminalSettings, lease: Lease): numb
   return Math.min(lease.cap, capChannel ?? lease.tapLimit * CHANNEL_CAP_TAPS);
 }
 
-function capRefusal(
+/** Why the channel may not owe so much more here until the hub acknowledges, or undefined. */
+export function capRefusal(
   turn: TerminalTurn,
   channel: ChannelId,
   held: HeldLease,
@@ -122,7 +133,8 @@ export function acceptanceRefusal(turn: TerminalTurn, candidate: Candidate): Ref
   if (turn.books.outbox.length >= turn.settings.outboxMax && !closes(candidate)) return 'outbox_full';
   if (!turn.based) return 'no_time_basis';
   if (tickTooDear(voucher, lease)) return 'stream_terms';
-  const ofLease = leaseRefusal(turn, held, false);
+  const cleared = isCleared(candidate);
+  const ofLease = cleared ? clearanceRefusal(turn, held) : leaseRefusal(turn, held, false);
   if (ofLease !== undefined) return ofLease;
   if (notSigned(turn, candidate)) return 'signature';
   const ofLane = laneRefusal(candidate);
@@ -131,7 +143,8 @@ export function acceptanceRefusal(turn: TerminalTurn, candidate: Candidate): Ref
   if (voucher.spent - amount < lease.spentFrom) return 'before_lease';
   if (amount > lease.tapLimit) return 'terminal_over_tap_limit';
   if (voucher.spent > lease.spendLimit || overflows(voucher)) return 'terminal_over_spend_limit';
-  return capRefusal(turn, voucher.channel, held, amount);
+  // The hub holds the money: nothing is at risk here.
+  return cleared ? undefined : capRefusal(turn, voucher.channel, held, amount);
 }
 
 /** May it have been answered here on a lane that was evicted since? */

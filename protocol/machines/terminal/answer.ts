@@ -9,9 +9,10 @@ import { requestHash, type Request, SCOPE_ANY, type Voucher, voucherDigest } fro
 import { type MessageOf, NEED } from '../../wire/messages.ts';
 import { hubKeyOf, leaseEnd } from '../hub-keys.ts';
 import { hubKeys } from '../trusting.ts';
-import { acceptanceRefusal, type Candidate, channelCap, voidRefusal } from './acceptance.ts';
+import { acceptanceRefusal, type Candidate, channelCap, isCleared, voidRefusal } from './acceptance.ts';
 import type { TerminalLane } from './books.ts';
 import { type Place, placeOfVoucher } from './place.ts';
+import { uploadOutbox } from './upload.ts';
 import { LEASES_MAX, type TapVoucherMessage, type TerminalTurn } from './state.ts';
 
 /** Says the same answer again. */
@@ -82,13 +83,14 @@ export function onVoucher(turn: TerminalTurn, message: TapVoucherMessage): void 
   const digest = voucherDigest(turn.context.signing, voucher);
   const lane = turn.lane(voucher.channel);
   if (lane !== undefined && equalBytes(lane.digest, digest)) return repeatAnswer(turn, lane);
-  const held = turn.leaseOf(voucher.channel);
+  const isOpen = open !== undefined && equalBytes(open.hash, voucher.request);
+  const clearance = isOpen ? turn.settings.clearances?.heldFor(open, voucher.channel) : undefined;
+  const held = clearance ?? turn.leaseOf(voucher.channel);
   if (held === undefined) {
     turn.set({ stashed: message });
     return turn.send({ type: 'need', what: NEED.lease });
   }
   const candidate: Candidate = { voucher, request, signature: message.signature, digest, held, lane };
-  const isOpen = open !== undefined && equalBytes(open.hash, voucher.request);
   const refusal = isOpen ? acceptanceRefusal(turn, candidate) : voidRefusal(turn, candidate);
   if (refusal === 'ask_hub' && asksHub(turn, message, voucher, digest)) return;
   if (refusal !== undefined) return turn.refuse(refusal, digest);
@@ -133,6 +135,7 @@ function signAnswer(turn: TerminalTurn, candidate: Candidate, answer: 'receipt' 
       answer,
       collected: { voucher, request, signature, ...(key && { key }) },
       payer: held.lease.payer,
+      cleared: answer === 'receipt' && isCleared(candidate),
     },
   });
   turn.sign(wanted);
@@ -140,14 +143,14 @@ function signAnswer(turn: TerminalTurn, candidate: Candidate, answer: 'receipt' 
 
 /** The key answered: one record, then the display, then the payer. */
 export function onAnswerSigned(turn: TerminalTurn, signature: Uint8Array): void {
-  const { digest, answer, collected, payer } = turn.volatile.pending!;
+  const { digest, answer, collected, payer, cleared } = turn.volatile.pending!;
   const { voucher, request } = collected;
   turn.set({ pending: undefined });
   const place = placeOf(turn, collected, true);
   const evicted = 'evicted' in place ? place.evicted : [];
   for (const lane of evicted) turn.persist({ type: 'evicted', channel: lane.channel });
   turn.persist({
-    type: 'answered',
+    type: cleared ? 'cleared' : 'answered',
     digest,
     payer,
     ...collected,
@@ -170,6 +173,9 @@ export function onAnswerSigned(turn: TerminalTurn, signature: Uint8Array): void 
     turn.notify({ type: 'approved', channel, amount: request.amount, voucher: digest });
   }
   turn.send({ type: 'receipt', voucher: digest, signature });
+  if (cleared) uploadOutbox(turn, turn.books.outbox.length - 1);
+  // Somebody else paid it within the limits than the one it was being cleared for.
+  else if (!replaced && open?.clearing !== undefined) turn.settings.clearances?.end(turn, open.hash);
 }
 
 /** The place of a voucher and its answer. One for another request than the open one leaves that its own. */

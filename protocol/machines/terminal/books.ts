@@ -179,6 +179,8 @@ const RECORDS = {
   evicted: { number: 6, codec: struct({ channel: channelField }) },
   hubKey: { number: 7, codec: hubKeyFields },
   hubKeyRevoked: { number: 12, codec: revokedKeyFields },
+  /** As `answered`, of a sale that the hub cleared: it holds the money for it, so nothing is at risk here. */
+  cleared: { number: 14, codec: struct({ digest: bytes32Field, payer: addressField, ...collectedFields }) },
   registering: { number: 13, codec: struct({ counter: u32 }) },
   member: { number: 8, codec: struct({ scope: bytes32Field, expiresAt: secondsField }) },
   revoked: { number: 9, codec: struct({ at: secondsField, channels: list(u32, REVOCATIONS_MAX) }) },
@@ -314,8 +316,21 @@ export function voidsWaiting({ outbox }: TerminalBooks, channel: ChannelId): num
   return count;
 }
 
-function applyAnswered(books: TerminalBooks, record: TerminalRecord & { type: 'answered' }): TerminalBooks {
-  const { type: _, digest, payer, ...collected } = record;
+/** A cleared sale that the hub has not acknowledged: it bought something, and nothing of it is exposed. */
+export const clearedWaiting = ({ outbox }: TerminalBooks): boolean =>
+  outbox.some(
+    (entry) =>
+      entry.kind === 'voucher' &&
+      entry.exposure === 0 &&
+      entry.collected.receipt !== undefined &&
+      entry.collected.request.amount > 0,
+  );
+
+function applyAnswered(
+  books: TerminalBooks,
+  record: TerminalRecord & { type: 'answered' | 'cleared' },
+): TerminalBooks {
+  const { type, digest, payer, ...collected } = record;
   const { voucher, request, receipt, credit } = collected;
   const accepted = receipt !== undefined;
   const old = findLane(books, voucher.channel);
@@ -343,7 +358,7 @@ function applyAnswered(books: TerminalBooks, record: TerminalRecord & { type: 'a
     kind: 'voucher',
     channel: voucher.channel,
     entry: digest,
-    exposure: accepted ? request.amount : ZERO_AMOUNT,
+    exposure: accepted && type === 'answered' ? request.amount : ZERO_AMOUNT,
     collected,
   };
   return {
@@ -434,6 +449,7 @@ export function applyRecord(books: TerminalBooks, record: TerminalRecord): Termi
     case 'tick':
       return applyTick(books, record);
     case 'answered':
+    case 'cleared':
       return applyAnswered(books, record);
     case 'credited':
       return applyCredited(books, record);

@@ -41,6 +41,8 @@ function saleRefusal(turn: TerminalTurn, sale: Sale | StreamSale, closing: boole
     const { ticks, tickValue } = sale;
     return ticks < 1 || ticks > TICKS_MAX || tickValue < 1 ? 'stream_terms' : undefined;
   }
+  // With the hub at hand it is asked.
+  if (settings.clearances !== undefined && turn.volatile.hubConnected) return undefined;
   return exposureOf(books) + sale.amount > settings.capTotal ? 'cap_total' : undefined;
 }
 
@@ -72,8 +74,11 @@ export function openRequest(turn: TerminalTurn, sale: Sale | StreamSale, closing
     detail: detailHash(context.signing.suite, message),
   };
   const hash = requestHash(context.signing, request);
+  const replaced = volatile.open;
   turn.set({ open: { message, request, hash, openedAtMs: turn.nowMs } });
+  if (replaced?.clearing !== undefined) settings.clearances?.end(turn, replaced.hash);
   turn.notify({ type: 'requested', amount: request.amount, request: hash });
+  if (volatile.greeted?.questioned) turn.set({ greeted: { ...volatile.greeted, questioned: false } });
   if (volatile.greeted === undefined) askWho(turn);
   // Whoever ends a session pays what was delivered already.
   else if (closing) turn.send(message);
@@ -86,7 +91,7 @@ export function openRequest(turn: TerminalTurn, sale: Sale | StreamSale, closing
  */
 function offer(turn: TerminalTurn, channel: ChannelId, message: RequestMessage): void {
   if (voidsWaiting(turn.books, channel) > VOIDS_WAITING_MAX - 2) turn.refuse('voids_waiting');
-  else turn.send(message);
+  else if (!turn.settings.clearances?.ask(turn, channel)) turn.send(message);
 }
 
 /**
@@ -104,6 +109,7 @@ export function dropRequest(turn: TerminalTurn): void {
   if (open === undefined) return;
   turn.set({ open: undefined });
   if (linkUp) turn.send({ type: 'cancel', request: open.hash });
+  if (open.clearing !== undefined) turn.settings.clearances?.end(turn, open.hash);
 }
 
 /** Nobody tapped for REQUEST_OPEN_SECONDS. */

@@ -42,6 +42,20 @@ export interface TerminalSettings {
   /** Lanes that this board's memory holds. */
   readonly lanesMax: number;
   readonly entropyCertified: boolean;
+  /** How it asks the hub about sales above the offline limits (clearance.ts); absent: they are refused. */
+  readonly clearances?: ClearanceDesk;
+}
+
+/** The part of a terminal that asks the hub for clearances: a charge point has no use for its code. */
+export interface ClearanceDesk {
+  ask(turn: TerminalTurn, channel: ChannelId): boolean;
+  onOverLimits(turn: TerminalTurn, code: RefusalName | undefined): boolean;
+  onRequest(turn: TerminalTurn, message: MessageOf<'clearanceRequest'>): void;
+  onLease(turn: TerminalTurn, lease: MessageOf<'lease'>): boolean;
+  onRefused(turn: TerminalTurn, message: MessageOf<'rejection'>): boolean;
+  heldFor(open: OpenRequest | undefined, channel: ChannelId): HeldLease | undefined;
+  end(turn: TerminalTurn, request: Bytes32): void;
+  onEndedSigned(turn: TerminalTurn, signature: Uint8Array): void;
 }
 
 export type RequestMessage = MessageOf<'request'> | MessageOf<'streamRequest'>;
@@ -52,6 +66,18 @@ export interface OpenRequest {
   readonly request: Request;
   readonly hash: Bytes32;
   readonly openedAtMs: number;
+  /** The hub was asked to clear it for a payer: it may hold a reservation from then on. */
+  readonly clearing?: Clearing;
+}
+
+/** Whom the open request is being cleared for. */
+export interface Clearing {
+  readonly channel: ChannelId;
+  readonly payer: Address;
+  /** Of the payer's LeaseRequest: what a refusal of the hub names. */
+  readonly asked: Bytes32;
+  /** The clearance, once the hub gave it. */
+  readonly held?: HeldLease;
 }
 
 /** Who greeted on the link. */
@@ -59,6 +85,8 @@ export interface Greeted {
   readonly channel: ChannelId;
   readonly payer: Address;
   readonly key: Uint8Array | undefined;
+  /** It was asked for a clearance since it greeted: once, or two devices would ask and refuse for ever. */
+  readonly questioned?: boolean;
 }
 
 /** A voucher that was verified and whose answer is being signed. Nothing was promised yet. */
@@ -69,6 +97,8 @@ export interface PendingAnswer {
   readonly answer: 'receipt' | 'credit';
   readonly collected: Collected;
   readonly payer: Address;
+  /** The hub cleared it. */
+  readonly cleared: boolean;
 }
 
 /** A stream that is being delivered on. Lost at a power cut: later ticks are then late. */
@@ -138,6 +168,8 @@ export interface TerminalVolatile extends Trusting {
   /** A Synced statement that is being signed, and the time of the last one on this connection. */
   readonly syncing: { readonly digest: Bytes32; readonly at: Seconds } | undefined;
   readonly syncedAt: Seconds;
+  /** A ClearanceEnded that is being signed. */
+  readonly ending: { readonly digest: Bytes32; readonly request: Bytes32 } | undefined;
   /** Hash of the revocation list that the newest beacon named, and when the hub signed that beacon. */
   readonly revocations: Bytes32 | undefined;
   readonly beaconAt: Seconds;

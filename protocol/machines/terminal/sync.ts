@@ -1,15 +1,14 @@
 /** The terminal and the hub: the outbox up, acknowledgements, time, keys and revocations down. */
 import { type Bytes32, concatBytes, equalBytes, type Signature, uintBytes } from '../../bytes.ts';
 import { type ChannelId, type Seconds, seconds, UINT40_MAX } from '../../integers.ts';
-import { PACK_ENTRIES_MAX, SYNC_RETRY_MS } from '../../limits.ts';
+import { SYNC_RETRY_MS } from '../../limits.ts';
 import { refusalName } from '../../refusals.ts';
-import { tickEntry } from '../../vouchers.ts';
-import { encodeMessage, type Message, type MessageOf, ROLES } from '../../wire/messages.ts';
-import { collectedMessage } from '../collected.ts';
+import { type Message, type MessageOf, ROLES } from '../../wire/messages.ts';
 import { registerDigest } from '../registering.ts';
 import { meetHub, notOurs, onHubKey, onHubKeyRevoked, setTrust, signedNow, takeTime } from '../trusting.ts';
 import { judgeStashed } from './answer.ts';
-import type { OutboxEntry } from './books.ts';
+import { dropRequest } from './request.ts';
+import { uploadOutbox } from './upload.ts';
 import type { TerminalTurn } from './state.ts';
 
 /** A connection to the hub stands: the terminal registers, and everything that waits goes up. */
@@ -82,39 +81,6 @@ export function onSyncedSigned(turn: TerminalTurn, signature: Uint8Array): void 
   const next = seconds(at + 1);
   if (next > turn.books.time) turn.persist({ type: 'time', at: next });
   turn.upload({ type: 'synced', terminal: turn.context.self, at, signature });
-}
-
-function entryMessage(entry: OutboxEntry): Message {
-  switch (entry.kind) {
-    case 'voucher':
-      return collectedMessage(entry.collected);
-    case 'tick': {
-      const { channel, seq, stream, k, preimage } = entry;
-      return { type: 'collectedTick', channel, seq, stream, k, preimage };
-    }
-    case 'credit': {
-      const { channel, seq, voucher, credited, signature } = entry;
-      return { type: 'collectedCredit', channel, seq, voucher, credited, signature, byPayee: 0 };
-    }
-  }
-}
-
-/** Sends entries from `from` on, as many as one message holds; the next ones follow the acknowledgements. */
-export function uploadOutbox(turn: TerminalTurn, from: number): void {
-  const { outbox } = turn.books;
-  const uploadFrom = from < outbox.length ? from : 0;
-  const entries = outbox.slice(uploadFrom, uploadFrom + PACK_ENTRIES_MAX);
-  if (!turn.volatile.hubConnected || entries.length === 0) return;
-  let { uploadedTicks } = turn.volatile;
-  for (const entry of entries) {
-    if (entry.kind !== 'tick') continue;
-    const { stream, k, preimage } = entry;
-    const id = tickEntry(turn.context.signing.suite, stream, k, preimage);
-    const others = uploadedTicks.filter((known) => !equalBytes(known.entry, id));
-    uploadedTicks = [...others, { stream, k, entry: id }].slice(-2 * PACK_ENTRIES_MAX);
-  }
-  turn.set({ uploadedAtMs: turn.nowMs, uploadedTicks, inFlight: entries.length, uploadFrom });
-  turn.upload({ type: 'pack', entries: entries.map((entry) => encodeMessage(entryMessage(entry))) });
 }
 
 /** Tries again what the hub has not acknowledged. */
@@ -190,10 +156,17 @@ export function onKeyMessage(
     if (gone === undefined) return;
     const { leases } = turn.volatile;
     turn.set({ leases: leases.filter(({ signer }) => !equalBytes(signer, gone.address)) });
+    dropCleared(turn);
   } else if (onHubKey(turn, message)) {
     // Beacons of the epochs before may have said any time, and named any list.
     turn.set({ leases: [], beaconAt: message.signedAt, revocations: undefined, syncedAt: 0 as Seconds });
+    dropCleared(turn);
   }
+}
+
+/** Keys were taken back: what one of them may have cleared is asked for anew. */
+function dropCleared(turn: TerminalTurn): void {
+  if (turn.volatile.open?.clearing?.held !== undefined) dropRequest(turn);
 }
 
 function onSettled(turn: TerminalTurn, message: MessageOf<'settled'>): void {
@@ -226,10 +199,12 @@ export function onHubMessage(turn: TerminalTurn, message: Message): void {
       turn.set({ unknown: message });
       return judgeStashed(turn);
     case 'lease':
+      if (turn.settings.clearances?.onLease(turn, message)) return;
       // Asked for on behalf of the payer on our link.
       if (turn.volatile.linkUp && turn.volatile.greeted?.channel === message.channel) turn.send(message);
       return;
     case 'rejection': {
+      if (turn.settings.clearances?.onRefused(turn, message)) return;
       const code = refusalName(message.code) ?? 'unexpected_message';
       // A hub can lose a registration that it had not written, behind a broker that keeps the connection.
       if (code === 'terminal_unknown') turn.set({ forgotten: true });

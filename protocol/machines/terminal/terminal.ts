@@ -84,6 +84,7 @@ const AFTER_POWER_UP: TerminalVolatile = {
   uploadedAtMs: 0,
   inFlight: 0,
   uploadFrom: 0,
+  ending: undefined,
 };
 
 /** The state right after power-up, from books that were replayed. `frozen` when the journal can't be trusted. */
@@ -129,14 +130,16 @@ function onTapMessage(turn: TerminalTurn, message: Message): void {
       return onKeyMessage(turn, message);
     case 'need':
       return sendCertificate(turn);
-    case 'refusal':
-      return turn.notify({
-        type: 'refused',
-        code: refusalName(message.code) ?? 'unexpected_message',
-        by: 'peer',
-      });
+    case 'refusal': {
+      const code = refusalName(message.code);
+      if (turn.settings.clearances?.onOverLimits(turn, code)) return;
+      return turn.notify({ type: 'refused', code: code ?? 'unexpected_message', by: 'peer' });
+    }
     case 'end':
       return turn.notify({ type: 'endWanted', channel: message.channel });
+    case 'clearanceRequest':
+      if (turn.settings.clearances === undefined) return turn.refuse('over_tap_limit');
+      return turn.settings.clearances.onRequest(turn, message);
     case 'leaseRequest':
       return turn.volatile.hubConnected ? turn.upload(message) : turn.refuse('lease_missing');
     default:
@@ -145,12 +148,14 @@ function onTapMessage(turn: TerminalTurn, message: Message): void {
 }
 
 function onSigned(turn: TerminalTurn, digest: Uint8Array, signature: Uint8Array): void {
-  const { pending, pendingCredit, syncing, trust } = turn.volatile;
+  const { pending, pendingCredit, syncing, ending, trust } = turn.volatile;
   const { registering } = trust;
   if (pending !== undefined && equalBytes(pending.signing, digest)) onAnswerSigned(turn, signature);
   else if (pendingCredit !== undefined && equalBytes(pendingCredit.entry, digest))
     onCreditSigned(turn, digest, signature);
   else if (syncing !== undefined && equalBytes(syncing.digest, digest)) onSyncedSigned(turn, signature);
+  else if (ending !== undefined && equalBytes(ending.digest, digest))
+    turn.settings.clearances?.onEndedSigned(turn, signature);
   else if (registering !== undefined && equalBytes(registering.digest, digest))
     onRegisterSigned(turn, signature);
 }

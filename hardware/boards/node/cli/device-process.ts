@@ -79,6 +79,12 @@ export function describe(notice: Notice): string {
       return `refused by ${notice.by}: ${notice.code}`;
     case 'requested':
       return `asking for ${notice.amount === 0 ? 'a closing voucher or a stream' : formatMoney(notice.amount)}`;
+    case 'confirmWanted':
+      return `above its limits: pay ${formatMoney(notice.amount)} to ${toHex(notice.payee).slice(0, 10)}?`;
+    case 'clearing':
+      return `above the offline limits, asking the hub for ${formatMoney(notice.amount)}`;
+    case 'cleared':
+      return `cleared by the hub: ${formatMoney(notice.amount)}`;
     case 'signing':
       return `intent stored: seq ${notice.seq}, ${formatMoney(notice.amount)} to ${toHex(notice.payee).slice(0, 10)}`;
     case 'paid':
