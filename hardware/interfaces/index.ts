@@ -103,6 +103,18 @@ export interface CryptoSuite {
   recover(digest: Uint8Array, signature: Uint8Array, publicKey?: Uint8Array): Uint8Array | undefined;
 }
 
+/** Whoever wears the device, as far as it can ask: a button, a touch, a line on a terminal. */
+export interface Person {
+  /**
+   * Asks whether the device may pay `amount` token units to `payee` (20 bytes). `answered` is called at most once, in any
+   * time; a device that can ask nobody never calls it with true.
+   */
+  asks(
+    question: { readonly amount: number; readonly payee: Uint8Array },
+    answered: (yes: boolean) => void,
+  ): void;
+}
+
 /** An energy meter behind a contactor. */
 export interface Meter {
   /** Register reading, watt-hours in all. */

@@ -3,6 +3,13 @@ import { spawnSync } from 'node:child_process';
 import type { Command } from 'commander';
 import { SundialError } from '../../protocol/errors.ts';
 import { type Config, CONFIGS, configNamed, SMALL } from '../explore/config.ts';
+import { exploreClearances } from '../explore/clearance/clearance.ts';
+import {
+  CLEARANCE_CONFIGS,
+  type ClearanceConfig,
+  clearanceConfigNamed,
+} from '../explore/clearance/config.ts';
+import { CLEARANCE_DROPS } from '../explore/clearance/drops.ts';
 import { type Drop, DROPS } from '../explore/drops.ts';
 import { type Exploration, explore } from '../explore/explore.ts';
 import { KEY_CONFIGS, type KeyConfig, keyConfigNamed } from '../explore/keys/config.ts';
@@ -23,8 +30,8 @@ interface Flags {
 }
 
 const nameOf = ({ name }: { readonly name: string }): string => name.split(' ')[0]!;
-const names = [...SMALL, ...CONFIGS, ...KEY_CONFIGS, ...VOID_CONFIGS].map(nameOf).join(', ');
-const dropNames = [...Object.keys(DROPS), ...Object.keys(KEY_DROPS), ...Object.keys(VOID_DROPS)].join(', ');
+const names = [...SMALL, ...CONFIGS, ...KEY_CONFIGS, ...VOID_CONFIGS, ...CLEARANCE_CONFIGS].map(nameOf).join(', ');
+const dropNames = [DROPS, KEY_DROPS, VOID_DROPS, CLEARANCE_DROPS].flatMap((drops) => Object.keys(drops)).join(', ');
 /** Those of the money rules' reference model. */
 const REFERENCE = CONFIGS.slice(0, 8).map(nameOf);
 
@@ -58,10 +65,14 @@ type AnyDrop = Pick<Drop, 'rule' | 'shownBy'>;
 const now = (): number => performance.now();
 
 function run(flags: Flags): void {
-  const config: Config | KeyConfig | VoidConfig = named(
+  const config: Config | KeyConfig | VoidConfig | ClearanceConfig = named(
     'configuration',
     names,
-    () => keyConfigNamed(flags.config!) ?? voidConfigNamed(flags.config!) ?? configNamed(flags.config!),
+    () =>
+      keyConfigNamed(flags.config!) ??
+      voidConfigNamed(flags.config!) ??
+      clearanceConfigNamed(flags.config!) ??
+      configNamed(flags.config!),
   );
   const drop: AnyDrop | undefined =
     flags.drop === undefined
@@ -69,7 +80,11 @@ function run(flags: Flags): void {
       : named(
           'dropped rule',
           dropNames,
-          () => DROPS[flags.drop!] ?? KEY_DROPS[flags.drop!] ?? VOID_DROPS[flags.drop!],
+          () =>
+            DROPS[flags.drop!] ??
+            KEY_DROPS[flags.drop!] ??
+            VOID_DROPS[flags.drop!] ??
+            CLEARANCE_DROPS[flags.drop!],
         );
   const found = walked(config, flags);
   const { ok, states, ledgers, transitions, seconds, fault, trace, capped } = found;
@@ -99,8 +114,9 @@ function run(flags: Flags): void {
   process.exitCode = silence !== undefined ? SILENT : ok ? 0 : 1;
 }
 
-function walked(config: Config | KeyConfig | VoidConfig, flags: Flags): Found {
+function walked(config: Config | KeyConfig | VoidConfig | ClearanceConfig, flags: Flags): Found {
   if ('device' in config) return walkKeys(config, flags);
+  if ('free' in config) return walkClearances(config, flags);
   return 'about' in config ? walkVoids(config, flags) : walkMoney(config, flags);
 }
 
@@ -133,6 +149,13 @@ function walkVoids(config: VoidConfig, flags: Flags): Found {
   const drop = flags.drop === undefined ? undefined : VOID_DROPS[flags.drop];
   const maxStates = flags.maxStates === undefined ? {} : { maxStates: Number(flags.maxStates) };
   return { ...exploreVoids({ config, now, ...maxStates, ...(drop && { drop }) }), ledgers: 0 };
+}
+
+/** The walk of clearances; L2 takes no part. */
+function walkClearances(config: ClearanceConfig, flags: Flags): Found {
+  const drop = flags.drop === undefined ? undefined : CLEARANCE_DROPS[flags.drop];
+  const maxStates = flags.maxStates === undefined ? {} : { maxStates: Number(flags.maxStates) };
+  return { ...exploreClearances({ config, now, ...maxStates, ...(drop && { drop }) }), ledgers: 0 };
 }
 
 /** The exit code of a walk without a rule that shows nothing of that rule. */

@@ -47,11 +47,11 @@ test('a record of a newer rule set is refused by name, a damaged one as damaged'
   const good = fromHex(recordVectors[0]!.hex);
   assert.is(read(good), 'done');
   const newer = good.slice();
-  newer[2] = 3;
+  newer[2] = 4;
   assert.is(read(newer), 'journal_newer');
   // A newer writer whose records an old reader may still follow.
   const compatible = good.slice();
-  compatible[1] = 3;
+  compatible[1] = 4;
   assert.is(read(compatible), 'done');
   const older = good.slice();
   older[1] = 1;

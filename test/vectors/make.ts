@@ -89,6 +89,8 @@ const PAYER: readonly unknown[] = [
   { type: 'channelOpened', channel: 7 },
   { type: 'intent', digest, voucher: plainVoucher, request },
   { type: 'intent', digest, voucher: streamVoucher, request, seed: bytes(32, 10) },
+  { type: 'clearedIntent', digest, voucher: plainVoucher, request, day: 20_717 },
+  { type: 'clearedDay', day: 20_717, sum: 1_000 as never },
   { type: 'confirmed', digest },
   { type: 'confirmed', digest, signature, key, receipt: signature },
   { type: 'voided', digest },
@@ -125,6 +127,7 @@ const PAYER: readonly unknown[] = [
 
 const TERMINAL: readonly unknown[] = [
   { type: 'answered', digest, payer: bytes(20, 18), ...collected, receipt: signature },
+  { type: 'cleared', digest, payer: bytes(20, 18), ...collected, receipt: signature },
   {
     type: 'answered',
     digest,

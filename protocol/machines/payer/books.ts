@@ -274,19 +274,13 @@ function confirmLane(books: PayerBooks, payee: Address, seq: Seq, top: Amount): 
 export const clearedOn = ({ cleared }: PayerBooks, day: number): ClearedDay =>
   day > cleared.day ? { day, sum: ZERO_AMOUNT } : cleared;
 
-function applyClearedIntent(
-  books: PayerBooks,
-  record: PayerRecord & { type: 'clearedIntent' },
-): PayerBooks {
+function applyClearedIntent(books: PayerBooks, record: PayerRecord & { type: 'clearedIntent' }): PayerBooks {
   const { day, sum } = clearedOn(books, record.day);
   const cleared = { day, sum: addAmounts(sum, record.request.amount) };
   return { ...applyIntent(books, record), cleared };
 }
 
-function applyIntent(
-  books: PayerBooks,
-  record: Omit<PayerRecord & { type: 'intent' }, 'type'>,
-): PayerBooks {
+function applyIntent(books: PayerBooks, record: Omit<PayerRecord & { type: 'intent' }, 'type'>): PayerBooks {
   const { voucher, request, digest, seed } = record;
   const stream: OpenStream | undefined =
     voucher.kind === 'stream' && seed !== undefined

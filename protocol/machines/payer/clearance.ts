@@ -15,9 +15,12 @@ import type { Clearing, PayerTurn } from './state.ts';
 
 const DAY = 86_400;
 
-/** The UTC day of the newest time that the hub signed, counted from 1970: its own clock could be set back. */
-export const hubDay = (turn: PayerTurn): number =>
-  Math.floor(hubTime(turn.volatile.time, turn.nowMs) / DAY);
+/**
+ * The UTC day of the newest time that the hub signed, counted from 1970: its own clock could be set back. The clearance is
+ * dated as well.
+ */
+export const hubDay = (turn: PayerTurn, { issuedAt }: MessageOf<'lease'>): number =>
+  Math.floor(Math.max(hubTime(turn.volatile.time, turn.nowMs), issuedAt) / DAY);
 
 /** What the hub cleared for the request with this hash, if it did. */
 export function clearedFor(turn: PayerTurn, hash: Bytes32): Clearing | undefined {
@@ -36,17 +39,14 @@ export function clearanceRefusals(
   const found: RefusalName[] = [];
   if (lease !== undefined && turn.based && turn.now > lease.expiresAt) found.push('lease_expired');
   if (lease !== undefined && books.spent + most > lease.spendLimit) found.push('over_spend_limit');
-  if (dayLimit !== undefined && clearedOn(books, hubDay(turn)).sum + most > dayLimit)
-    found.push('over_day_limit');
+  // Which day it is, a device that was away learns from the clearance.
+  const sum = lease === undefined ? 0 : clearedOn(books, hubDay(turn, lease)).sum;
+  if (dayLimit !== undefined && sum + most > dayLimit) found.push('over_day_limit');
   return found;
 }
 
 /** A terminal asks whether this would be paid: so it is, where the person need not be asked or has said yes. */
-export function askClearance(
-  turn: PayerTurn,
-  question: MessageOf<'clearanceQuestion'>,
-  hash: Bytes32,
-): void {
+export function askClearance(turn: PayerTurn, question: MessageOf<'clearanceQuestion'>, hash: Bytes32): void {
   const { confirmLimit, tapMax } = turn.settings;
   const { clearing } = turn.volatile;
   const same = clearing !== undefined && equalBytes(clearing.hash, hash);

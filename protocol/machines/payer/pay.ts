@@ -15,7 +15,7 @@ import {
   type Voucher,
   voucherDigest,
 } from '../../vouchers.ts';
-import { type Message, NEED } from '../../wire/messages.ts';
+import { type Message, type MessageOf, NEED } from '../../wire/messages.ts';
 import {
   laneOf,
   type Unconfirmed,
@@ -24,7 +24,13 @@ import {
   unansweredVouchers,
 } from './books.ts';
 import { askAgain, askClearance, clearanceRefusals, clearedFor, hubDay } from './clearance.ts';
-import { type Clearing, type PayerTurn, type PendingRequest, type RequestMessage, terminalOf } from './state.ts';
+import {
+  type Clearing,
+  type PayerTurn,
+  type PendingRequest,
+  type RequestMessage,
+  terminalOf,
+} from './state.ts';
 import { buildChain, closeStream, resendTick, tickUnanswered } from './stream.ts';
 
 /** The request as its hash commits to it. A stream asks for 0. */
@@ -178,7 +184,7 @@ export function onRequest(turn: PayerTurn, pending: PendingRequest): void {
   const refusal = refusalOf(turn, message, most, cleared);
   if (refusal !== undefined) return turn.refuse(refusal);
   if (message.type === 'clearanceQuestion') askClearance(turn, message, hash);
-  else intend(turn, { ...pending, message }, request, hash, cleared !== undefined);
+  else intend(turn, { ...pending, message }, request, hash, cleared?.lease);
 }
 
 /** Writes the voucher's numbers (rule 1), persists them, and asks for the signature. */
@@ -187,7 +193,7 @@ function intend(
   { message, random }: { readonly message: RequestMessage; readonly random: Bytes32 | undefined },
   request: Request,
   hash: Bytes32,
-  cleared: boolean,
+  cleared: MessageOf<'lease'> | undefined,
 ): void {
   if (message.type === 'streamRequest' && random === undefined) return turn.refuse('stream_terms');
   closeStream(turn);
@@ -221,7 +227,8 @@ function intend(
     voucher = { kind: 'voucher', ...numbers, lanes: lanesHash(suite, listed) };
   }
   const digest = voucherDigest(context.signing, voucher);
-  if (cleared) turn.persist({ type: 'clearedIntent', digest, voucher, request, day: hubDay(turn) });
+  if (cleared !== undefined)
+    turn.persist({ type: 'clearedIntent', digest, voucher, request, day: hubDay(turn, cleared) });
   else turn.persist({ type: 'intent', digest, voucher, request, ...(seed && { seed }) });
   turn.set({ clearing: undefined });
   turn.notify({ type: 'signing', seq: voucher.seq, amount: amount(request.amount), payee: voucher.payee });

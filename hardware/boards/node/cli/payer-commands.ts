@@ -1,6 +1,9 @@
 /** `sundial wearable` and `sundial car`: a payer as a process. */
+import { stderr, stdin } from 'node:process';
+import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
 import { payerDevice } from '../../../../device/devices.ts';
+import { Wearable } from '../../../../device/roles/wearable.ts';
 import { payerStatus } from '../../../../device/status.ts';
 import { fromHex } from '../../../../protocol/bytes.ts';
 import type { PayerEvent } from '../../../../protocol/machines/payer/payer.ts';
@@ -13,7 +16,18 @@ import { ensureBench } from './workbench.ts';
 
 interface PayerFlags extends CommonFlags {
   readonly tapMax: string;
+  readonly confirmLimit: string;
+  readonly dayLimit: string;
   readonly key: string;
+}
+
+/** The line of a person at a keyboard: y, and nothing else, is a yes. */
+function askPerson(answered: (yes: boolean) => void): void {
+  const lines = createInterface({ input: stdin, output: stderr });
+  lines.question('Pay this? [y/N] ', (text) => {
+    lines.close();
+    answered(/^y(es)?$/i.test(text.trim()));
+  });
 }
 
 async function runPayer(role: 'wearable' | 'car', flags: PayerFlags): Promise<void> {
@@ -31,6 +45,8 @@ async function runPayer(role: 'wearable' | 'car', flags: PayerFlags): Promise<vo
       scheme,
       ...(publicKey !== undefined && { key: publicKey }),
       tapMax: parseMoney(flags.tapMax),
+      confirmLimit: parseMoney(flags.confirmLimit),
+      dayLimit: parseMoney(flags.dayLimit),
       ...(folder.file.scope !== undefined && { scope: fromHex(folder.file.scope) }),
       entropyCertified: true,
     },
@@ -39,10 +55,22 @@ async function runPayer(role: 'wearable' | 'car', flags: PayerFlags): Promise<vo
     process.observer,
   );
   const dispatch = (event: PayerEvent) => runtime.dispatch(event);
+  let answer: ((yes: boolean) => void) | undefined;
+  const wearable = new Wearable(runtime, {
+    asks: (_question, answered) => {
+      answer = answered;
+      if (!flags.control && stdin.isTTY) askPerson(answered);
+    },
+  });
+  process.onNotice((notice) => wearable.onNotice(notice));
   await process.run(
     runtime,
     'payer',
-    { endSession: () => dispatch({ type: 'stop' }), renew: () => dispatch({ type: 'renew' }) },
+    {
+      endSession: () => dispatch({ type: 'stop' }),
+      renew: () => dispatch({ type: 'renew' }),
+      confirm: (yes) => answer?.(yes === true),
+    },
     () => payerStatus(runtime.state.books),
   );
   const { lease, spent } = runtime.state.books;
@@ -61,6 +89,12 @@ export function addPayerCommands(program: Command): void {
   ] as const) {
     addDeviceOptions(program.command(role).description(words))
       .option('--tap-max <amount>', 'refuse taps above this amount', '50')
+      .option(
+        '--confirm-limit <amount>',
+        'ask whoever wears it above this, where the hub clears a payment',
+        '20',
+      )
+      .option('--day-limit <amount>', 'pay at most so much above its limits in one UTC day', '200')
       .option(
         '--key <kind>',
         'for a device that the workbench makes: memory, or p256 for a (simulated) secure element',

@@ -10,6 +10,7 @@ import { nobleSuite } from '../../../../protocol/crypto/noble.ts';
 import { SundialError } from '../../../../protocol/errors.ts';
 import { type Amount, amount, seconds } from '../../../../protocol/integers.ts';
 import { TERMINAL_LANES_MAX, TERMINAL_OUTBOX_MAX } from '../../../../protocol/limits.ts';
+import { CLEARANCES } from '../../../../protocol/machines/terminal/clearance.ts';
 import type { TerminalSettings } from '../../../../protocol/machines/terminal/state.ts';
 import { readDevice } from './device-folder.ts';
 import { DeviceProcess } from './device-process.ts';
@@ -71,6 +72,7 @@ async function makeTerminal(role: 'pos' | 'charger', flags: CommonFlags) {
     outboxMax: TERMINAL_OUTBOX_MAX,
     lanesMax: TERMINAL_LANES_MAX,
     entropyCertified: true,
+    ...(role === 'pos' && { clearances: CLEARANCES }),
   };
   const device = terminalDevice(folder.signing, settings, process.host, folder.storage, process.observer);
   const status = (): Line => terminalStatus(device.state.books);
