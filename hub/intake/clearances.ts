@@ -8,7 +8,6 @@ import type { ChannelId } from '../../protocol/integers.ts';
 import { DEFAULT_TIMING, type Timing } from '../../protocol/limits.ts';
 import type { Message } from '../../protocol/wire/messages.ts';
 import type { RecordOf } from '../ledger/records.ts';
-import type { Books } from './state.ts';
 import { bytesKey, type Edit, numberKey, type Trie, trieGet, trieSet } from './trie.ts';
 
 export type Reservation = RecordOf<'clearance'>;
@@ -41,7 +40,7 @@ const overFor = (timing: Timing): number => 2 * requestAge(timing);
 
 /** What is reserved on a channel at this L2 time. */
 export function reservedOn(
-  books: Books,
+  books: { readonly clearances: Clearances; readonly synced: Trie<Pick<RecordOf<'synced'>, 'at'>> },
   channel: ChannelId,
   now: number,
   { payeeOfflineMax }: Timing,

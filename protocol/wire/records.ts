@@ -103,7 +103,8 @@ export function recordTable<const T extends Record<string, Variant>>(table: T): 
     starts[name] = arrayStart(4, RECORD_VERSION, RECORD_MIN_READER, number);
   }
   return {
-    names: Object.keys(table),
+    // Images have no Object.keys.
+    names: Object.entries(table).map(([name]) => name),
     encode: (record) => table[record.type]!.codec.encode(starts[record.type]!, record),
     sizeMax: (type) => starts[type]!.length + table[type]!.codec.sizeMax,
     decode(bytes) {

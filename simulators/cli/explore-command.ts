@@ -30,8 +30,12 @@ interface Flags {
 }
 
 const nameOf = ({ name }: { readonly name: string }): string => name.split(' ')[0]!;
-const names = [...SMALL, ...CONFIGS, ...KEY_CONFIGS, ...VOID_CONFIGS, ...CLEARANCE_CONFIGS].map(nameOf).join(', ');
-const dropNames = [DROPS, KEY_DROPS, VOID_DROPS, CLEARANCE_DROPS].flatMap((drops) => Object.keys(drops)).join(', ');
+const names = [...SMALL, ...CONFIGS, ...KEY_CONFIGS, ...VOID_CONFIGS, ...CLEARANCE_CONFIGS]
+  .map(nameOf)
+  .join(', ');
+const dropNames = [DROPS, KEY_DROPS, VOID_DROPS, CLEARANCE_DROPS]
+  .flatMap((drops) => Object.keys(drops))
+  .join(', ');
 /** Those of the money rules' reference model. */
 const REFERENCE = CONFIGS.slice(0, 8).map(nameOf);
 

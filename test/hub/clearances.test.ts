@@ -269,7 +269,8 @@ test('a start from the ledger knows the same', async () => {
   await ask(bench, { n: 2, amount: 20, terminal: otherTerminal });
   bench.send(await ended({ amount: 10 }));
   const again = new Bench(preparedState());
-  for (const [position, record] of bench.records.entries()) again.step({ type: 'replayed', record, position });
+  for (const [position, record] of bench.records.entries())
+    again.step({ type: 'replayed', record, position });
   assert.equal(again.state.books.clearances, bench.state.books.clearances);
 });
 

@@ -74,6 +74,10 @@ const ON_THE_WIRE: Readonly<Record<string, number>> = {
   storage_failed: 84,
   register_stale: 87,
   not_covered: 88,
+  over_day_limit: 31,
+  clearance_waits: 65,
+  not_free: 89,
+  clearance_over: 90,
 };
 
 test('every refusal keeps its number', () => {

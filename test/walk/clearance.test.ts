@@ -30,7 +30,8 @@ function holds(config: ClearanceConfig): void {
   assert.is(fault, undefined);
   assert.ok(ok, 'every state was seen');
   assert.is(roots, states);
-  if (!config.eager) assert.ok(reached.cleared, 'something was cleared and sold');
+  if (!config.eager && config.dayLimit === undefined)
+    assert.ok(reached.cleared, 'something was cleared and sold');
   console.log(
     `${config.name}: ${figure(states)} states, ${figure(transitions)} transitions, ${seconds.toFixed(1)} s`,
   );

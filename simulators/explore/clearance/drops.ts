@@ -12,7 +12,7 @@ import type { IntakeEvent, IntakeState } from '../../../hub/intake/state.ts';
 import { trieEntries, trieSet } from '../../../hub/intake/trie.ts';
 import type { ChannelFacts } from '../../../hub/intake/state.ts';
 import { decodeOwn } from '../../../protocol/wire/messages.ts';
-import type { Done } from './world.ts';
+import type { Done } from './trail.ts';
 
 export interface ClearanceDrop {
   readonly rule: string;
@@ -30,6 +30,8 @@ export interface ClearanceDrop {
   ) => Done<TerminalState> | undefined;
   /** What the hub decides by, in place of what it knows. */
   readonly hub?: (state: IntakeState, event: IntakeEvent) => IntakeState | undefined;
+  /** The payer has no limit for a day. */
+  readonly noDay?: boolean;
   /** Clearances are signed before their reservation is durable. */
   readonly signsEarly?: boolean;
   /** A voucher in the ledger frees nothing. */
@@ -190,18 +192,7 @@ export const CLEARANCE_DROPS: Readonly<Record<string, ClearanceDrop>> = {
       );
     },
   },
-  withinTheDay: {
-    rule: "19, a payer pays above its owner's limit for a day",
-    shownBy: 'r4',
-    payer: (run, state, event) => {
-      const cleared = { day: 0, sum: amount(0) };
-      if (state.books.cleared.sum === 0) return undefined;
-      const ran = run({ ...state, books: { ...state.books, cleared } }, event);
-      const { day, sum } = ran.state.books.cleared;
-      const all = { day, sum: amount(sum + state.books.cleared.sum) };
-      return { ...ran, state: { ...ran.state, books: { ...ran.state.books, cleared: all } } };
-    },
-  },
+  withinTheDay: { rule: "19, a payer pays above its owner's limit for a day", shownBy: 'r4', noDay: true },
   personSaysYes: {
     rule: '19, a payer pays above the limit of its owner with no yes',
     shownBy: 'r11',

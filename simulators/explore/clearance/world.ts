@@ -52,6 +52,7 @@ import { canonical, Interner } from '../space.ts';
 import { addressNamed, standInSignature, standInSuite } from '../suite.ts';
 import type { ClearanceConfig } from './config.ts';
 import { type ClearanceDrop, NO_CLEARANCE_DROP } from './drops.ts';
+import type { Done, Trail } from './trail.ts';
 
 const CHANNEL = channelId(1);
 const START = 1_790_000_000;
@@ -72,17 +73,6 @@ const hubKey = {
   signedAt: seconds(0),
 };
 const site = { hub: { id: new Uint8Array(32), root: addressNamed(0x21) }, timing: TIMING };
-
-/** What a step stored and sent, in order. */
-export type Trail =
-  | { readonly type: 'persist'; readonly record: object & { readonly type: string } }
-  /** `up`: to the hub. */
-  | { readonly type: 'say'; readonly message: Message; readonly up: boolean };
-
-export interface Done<S> {
-  readonly state: S;
-  readonly trail: readonly Trail[];
-}
 
 /** One way in which an event ends: whole, or with the power cut after a part of what it asked for. */
 interface Outcome {
@@ -141,6 +131,7 @@ export class ClearanceWorld {
   constructor(config: ClearanceConfig, drop: ClearanceDrop = NO_CLEARANCE_DROP) {
     this.config = config;
     this.drop = drop;
+    if (drop.noDay && config.dayLimit !== undefined) this.broke += 1;
     this.heardOnTap = config.dishonest ? new Set(['clearanceQuestion']) : SAID;
     this.terminals = config.terminals.map((_, t) => addressNamed(0x40 + t));
     this.hubAt = this.tillsAt + this.terminals.length;
@@ -168,7 +159,7 @@ export class ClearanceWorld {
       role: 'wearable',
       scheme: 'secp256k1',
       tapMax: amount(1000),
-      ...(config.dayLimit !== undefined && { dayLimit: amount(config.dayLimit) }),
+      ...(config.dayLimit !== undefined && !drop.noDay && { dayLimit: amount(config.dayLimit) }),
       ...(config.confirmLimit !== undefined && { confirmLimit: amount(config.confirmLimit) }),
       entropyCertified: true,
     };
@@ -762,7 +753,8 @@ export class ClearanceWorld {
   private syncedOf(row: Int32Array, t: number): MessageOf<'synced'> | undefined {
     const { state, ghost } = this.tillStates[t]!.values[row[this.tillsAt + t]!]!;
     const isOpen = state.volatile.open !== undefined;
-    if (this.config.time || state.books.outbox.length > 0 || ghost.sales === 0) return undefined;
+    const says = this.config.synced === true || !this.config.dishonest;
+    if (!says || state.books.outbox.length > 0 || ghost.sales === 0) return undefined;
     const at = seconds(START + MOMENTS[row[0]!]! + ghost.sales - (isOpen ? 2 : 1));
     const terminal = this.terminals[t]!;
     const signature = standInSignature(terminal, signing.digest('Synced', { terminal, at }));
