@@ -150,7 +150,7 @@ export const CLEARANCE_DROPS: Readonly<Record<string, ClearanceDrop>> = {
     rule: '19, the hub clears a request again that is over',
     shownBy: 'r1',
     hub: (state, event) =>
-      event.type === 'message'
+      isNew(state, event)
         ? {
             ...state,
             books: {
