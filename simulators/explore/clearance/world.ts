@@ -375,7 +375,7 @@ export class ClearanceWorld {
     const { clearances, synced, revoked } = books;
     const { entries, proof } = channelBook(books, CHANNEL);
     const waiting = local.waiting.map(({ record }) => record);
-    const ends = [...entries.map(({ key }) => key), ...[...new Set(facts)].sort()];
+    const ends = [...[...entries].map(({ key }) => key), ...[...new Set(facts)].sort()];
     const text = canonical([clearances, synced, revoked, proof !== undefined, ends, waiting, block?.at]);
     return this.hubs.number(text, () => local);
   }
