@@ -135,7 +135,17 @@ export async function makeServer(setup: ServerSetup): Promise<FastifyInstance> {
     errorResponseBuilder: () =>
       refused('too_many_requests', 'too many questions from one address', 'Wait a minute.'),
   });
-  const repeats = new Map<string, unknown>();
+  const repeats = new Map<string, Promise<unknown>>();
+  /** Two that come at once act once, too; what failed may be tried again. */
+  const once = (key: string, act: () => Promise<unknown>): Promise<unknown> => {
+    const known = repeats.get(key);
+    if (known !== undefined) return known;
+    if (repeats.size >= REPEATS_MAX) repeats.delete(repeats.keys().next().value!);
+    const answer = act();
+    repeats.set(key, answer);
+    answer.catch(() => repeats.delete(key));
+    return answer;
+  };
 
   const send = (reply: FastifyReply, error: unknown): number => {
     const known = error instanceof SundialError && error.severity === 'call';
@@ -218,19 +228,14 @@ export async function makeServer(setup: ServerSetup): Promise<FastifyInstance> {
           const key = request.headers['idempotency-key'];
           const repeat =
             one.method === 'POST' && key !== undefined ? `${caller?.name} ${request.url} ${key}` : undefined;
-          let answer = repeat === undefined ? undefined : repeats.get(repeat);
-          if (answer === undefined) {
-            answer = await one.act({
+          const act = async (): Promise<unknown> =>
+            one.act({
               caller,
               params: check(one.params, request.params, 'path'),
               query: check(one.query, request.query, 'query'),
               body: check(one.body, request.body ?? {}, 'body'),
             });
-            if (repeat !== undefined) {
-              if (repeats.size >= REPEATS_MAX) repeats.delete(repeats.keys().next().value!);
-              repeats.set(repeat, answer);
-            }
-          }
+          const answer = await (repeat === undefined ? act() : once(repeat, act));
           note(200);
           if (answer instanceof Text) return reply.header('content-type', answer.type).send(answer.text);
           return reply.header('content-type', 'application/json').send(`${JSON.stringify(answer)}\n`);

@@ -153,9 +153,23 @@ function devicesOf({ parts, desk }: ApiParts, caller: Caller) {
     .sort((a, b) => a.name.localeCompare(b.name));
 }
 
+/** The last result again, while what it depends on is the same: pages ask every few seconds. */
+function sameWhile<T>(dependsOn: () => string, work: () => T): () => T {
+  let last: { readonly on: string; readonly result: T } | undefined;
+  return () => {
+    const on = dependsOn();
+    if (last?.on !== on) last = { on, result: work() };
+    return last.result;
+  };
+}
+
 /** All routes. */
 export function v1Routes(api: ApiParts): Route[] {
   const { parts, desk, tokens, audit } = api;
+  const money = sameWhile(
+    () => `${parts.journal.tree.size} ${parts.registry.state.watched.height} ${parts.intake.state.block?.at}`,
+    () => moneyNow(parts),
+  );
   const channelParams = z.object({ channel: whole(UINT32_MAX) });
   return [
     route({
@@ -177,7 +191,7 @@ export function v1Routes(api: ApiParts): Route[] {
       summary: 'The hub at a glance: ready or why not, chain, broker, ledger, settlement',
       may: READERS,
       answer: anything,
-      act: () => ({ ...statusOf(parts), money: moneyNow(parts) }),
+      act: () => ({ ...statusOf(parts), money: money() }),
     }),
     route({
       method: 'GET',

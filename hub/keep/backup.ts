@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { readWhole } from '../ledger/files.ts';
+import { copyDesk } from './desk-files.ts';
 import type { Keccak256 } from '../ledger/merkle.ts';
 import { findChain } from '../ledger/reader.ts';
 import { writeSeal } from '../ledger/seal.ts';
@@ -41,6 +42,7 @@ export async function backup(
   const root = await nodeDisk(target);
   const old = await readdir(target);
   await copyRegistry(await nodeDisk(folder), root);
+  await copyDesk(folder, target);
   const { segments } = await findChain(from);
   if (segments.length === 0 && !old.includes(ABOUT)) await refuseNothing(folder);
   let done = 0;
@@ -156,6 +158,7 @@ export async function restore(
   }
   for (const name of await readdir(source))
     if (name.startsWith('registry')) await copyFile(join(source, name), join(folder, name));
+  await copyDesk(source, folder);
   await rm(join(folder, 'ledger', 'writer.json'), { force: true });
   const synced = await nodeDisk(join(folder, 'ledger'));
   for (const name of await synced.list()) await syncFile(synced, name);

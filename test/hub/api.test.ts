@@ -310,6 +310,23 @@ test(
     const first = await operator('POST', '/v1/enrolments', wish, headers);
     assert.equal((await operator('POST', '/v1/enrolments', wish, headers)).body, first.body);
     assert.is((await operator('GET', '/v1/enrolments')).body.codes.length, 1);
+    const both = await Promise.all(
+      [1, 2].map(() =>
+        operator('POST', '/v1/enrolments', { role: 'car', name: 'Bo' }, { 'idempotency-key': 'two' }),
+      ),
+    );
+    assert.equal(both[0]!.body, both[1]!.body, 'at once, too');
+    // What was refused may be tried again with the same key.
+    const again = { 'idempotency-key': 'three' };
+    assert.is(
+      (await operator('POST', '/v1/enrolments', { role: 'pos', name: 'Cy', payee: 'Shop' }, again)).status,
+      404,
+    );
+    await operator('POST', '/v1/payees', { name: 'Shop', key: SECRET });
+    assert.is(
+      (await operator('POST', '/v1/enrolments', { role: 'pos', name: 'Cy', payee: 'Shop' }, again)).status,
+      200,
+    );
   }),
 );
 

@@ -3,10 +3,12 @@
  * the world contradicts. Not checked here: a hub that runs from a recovered folder with devices (crash:hub).
  */
 import { spawnSync } from 'node:child_process';
-import { cp, mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { Desk } from '../../hub/desk/desk.ts';
+import { operatorTokenPath, Tokens } from '../../hub/desk/tokens.ts';
 import { backup, restore } from '../../hub/keep/backup.ts';
 import { contradictedBy, contradictedBySettlement } from '../../hub/keep/continuity.ts';
 import { refuseHeld } from '../../hub/keep/hold.ts';
@@ -94,6 +96,31 @@ test('a restored hub goes on above what it may have signed: a margin when nobody
     const { kept, lost, size } = await recover(join(home, 'again'), { margin: 9_000, progress: still });
     assert.equal([kept, lost, size], [5, 9_000, 9_005]);
     assert.is(recoverMargin, 1_000_000);
+  }));
+
+test('merchants, their keys, devices and tokens go along; the operator’s own token does not', () =>
+  inTemporaryFolder(async (home) => {
+    const [folder, copy, again] = ['hub', 'copy', 'again'].map((name) => join(home, name)) as [
+      string,
+      string,
+      string,
+    ];
+    await fill(folder, 0, 3);
+    const now = () => 1_000;
+    const desk = new Desk(folder, now);
+    const key = `0x${'77'.repeat(32)}`;
+    const address = desk.keepKey(key);
+    desk.addMerchant({ name: 'Shop', address });
+    const tokens = new Tokens(folder, now);
+    const secret = tokens.make({ name: 'x', role: 'auditor', expiresAt: 2_000 });
+    const own = await readFile(operatorTokenPath(folder), 'utf8');
+    await backup(folder, copy, suite.keccak256, still);
+    await restore(copy, again, suite.keccak256, still);
+    assert.is(new Desk(again, now).merchant('Shop').address, address);
+    assert.is(new Tokens(again, now).of(secret)?.role, 'auditor');
+    assert.is((await readFile(join(again, 'payees', `${address}.key`), 'utf8')).trim(), key);
+    assert.is((await stat(join(again, 'payees', `${address}.key`))).mode & 0o077, 0);
+    assert.is.not(await readFile(operatorTokenPath(again), 'utf8'), own);
   }));
 
 test('a backup that was changed is not restored, whatever its sums say', () =>
