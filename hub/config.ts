@@ -47,6 +47,13 @@ const configSchema = z.strictObject({
        * `offered`: only the name of a device that did is kept from others, while it is there.
        */
       login: z.enum(['required', 'offered'], 'want required or offered').default('offered'),
+      /** Of the own broker, which then speaks TLS: files with its certificate chain and its key, PEM. */
+      tls: z
+        .strictObject({
+          certificate: z.string().min(1, 'want a file'),
+          key: z.string().min(1, 'want a file'),
+        })
+        .optional(),
     })
     .default({ host: '127.0.0.1', port: 0, login: 'offered' }),
   /** Metrics and status; loopback unless a proxy with access control stands in front. */

@@ -1,7 +1,9 @@
 /** The hub on this machine: files, MQTT, an RPC of L2, status pages. `startHub` is the whole public face. */
+import { readFileSync } from 'node:fs';
 import { getHeapStatistics } from 'node:v8';
 import { privateKeyToAccount } from 'viem/accounts';
 import { fromHex, toHex } from '../protocol/bytes.ts';
+import { SundialError } from '../protocol/errors.ts';
 import { hubPin } from '../protocol/machines/hub-keys.ts';
 import { makeSigning } from '../protocol/signing/digests.ts';
 import { type Health, healthOf } from './api/health.ts';
@@ -28,6 +30,7 @@ import { MqttIngest } from './ingest/mqtt.ts';
 import { agreeing } from './l2/agreeing.ts';
 import { ViemL2 } from './l2/viem-l2.ts';
 import { indexedMaxFor } from './limits.ts';
+import { causeText } from './errors.ts';
 import { createLogger, type Logger } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { nodeDisk } from './node/disk.ts';
@@ -72,6 +75,20 @@ export interface Hub {
 export async function startHub(config: HubConfig, options: HubOptions = {}): Promise<Hub> {
   const log = options.log ?? createLogger('info');
   return withClosers((closers) => start(config, options, log, closers));
+}
+
+/** Throws `broker_tls` when a file can't be read. */
+function tlsFrom(files: HubConfig['mqtt']['tls']): { cert: Buffer; key: Buffer } | undefined {
+  if (files === undefined) return undefined;
+  try {
+    return { cert: readFileSync(files.certificate), key: readFileSync(files.key) };
+  } catch (cause) {
+    throw new SundialError('broker_tls', `a file of mqtt.tls can't be read: ${causeText(cause)}`, {
+      severity: 'process',
+      remedy: 'Name PEM files in mqtt.tls that the hub may read.',
+      cause,
+    });
+  }
 }
 
 async function start(config: HubConfig, options: HubOptions, log: Logger, closers: Closers): Promise<Hub> {
@@ -125,11 +142,13 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
       },
       openIngest: async (events, store) => {
         let { username, password } = config.mqtt;
+        const tls = tlsFrom(config.mqtt.tls);
         if (mqttUrl === undefined) {
           const broker = await startBroker({
             name: config.name,
             host: config.mqtt.host,
             port: config.mqtt.port,
+            tls,
             logins: new Logins({ policy: config.mqtt.login, signing, hub: pin, store }),
           });
           closers.push(() => broker.close());
@@ -141,6 +160,7 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
           url: mqttUrl,
           username,
           password,
+          own: config.mqtt.url === undefined ? tls?.cert : undefined,
           log,
           events: turnsAway(desk, events, log),
         });

@@ -9,6 +9,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
 import { Aedes, type Client } from 'aedes';
 import { SundialError } from '../../protocol/errors.ts';
 import { SYNC_MESSAGE_BYTES_MAX } from '../../protocol/limits.ts';
@@ -32,7 +33,7 @@ export interface EmbeddedBroker {
   close(): Promise<void>;
 }
 
-/** Starts a broker for hub `name`; port 0 takes a free one. Throws `broker_port` when it can't listen. */
+/** Starts a broker for hub `name`; port 0 takes a free one. Throws `broker_port` when it can't listen, `broker_tls`. */
 export async function startBroker(options: {
   readonly name: string;
   readonly host: string;
@@ -41,9 +42,13 @@ export async function startBroker(options: {
   readonly credentials?: EmbeddedBroker['credentials'];
   /** Checks who has a device's key; absent: whoever comes first has its name. */
   readonly logins?: Logins;
+  /** PEM; absent: without TLS. */
+  readonly tls?: { readonly cert: Buffer; readonly key: Buffer } | undefined;
   /** Connections of one address; absent: brokerClientsPerAddressMax. */
   readonly clientsPerAddressMax?: number;
 }): Promise<EmbeddedBroker> {
+  // First: what its files say may be refused, and nothing is open then.
+  const server = serverFor(options.tls);
   const credentials = options.credentials ?? {
     username: `hub-${options.name}`,
     password: randomBytes(24).toString('hex'),
@@ -116,7 +121,8 @@ export async function startBroker(options: {
     },
   });
 
-  const server = createServer((socket) => {
+  // As they come, before any handshake: half-open ones count, too.
+  server.on('connection', (socket: Socket) => {
     const address = socket.remoteAddress ?? '';
     const fromThere = perAddress.get(address) ?? 0;
     if (sockets.size >= brokerClientsMax || fromThere >= clientsPerAddressMax) {
@@ -133,6 +139,9 @@ export async function startBroker(options: {
       if (left === 0) perAddress.delete(address);
       else perAddress.set(address, left);
     });
+  });
+  server.on(options.tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
+    if (socket.destroyed) return;
     const guarded = guardPackets(socket, SYNC_MESSAGE_BYTES_MAX + PACKET_OVERHEAD_BYTES, () => {
       refused.tooLarge += 1;
     });
@@ -169,7 +178,7 @@ export async function startBroker(options: {
     throw error;
   }
   return {
-    url: `mqtt://${options.host}:${port}`,
+    url: `${options.tls === undefined ? 'mqtt' : 'mqtts'}://${options.host}:${port}`,
     port,
     credentials,
     refused,
@@ -180,6 +189,22 @@ export async function startBroker(options: {
       await closed;
     },
   };
+}
+
+/** A handshake takes a client's time, not the broker's for long, milliseconds. */
+const HANDSHAKE_MS = 10_000;
+
+function serverFor(tls: { readonly cert: Buffer; readonly key: Buffer } | undefined): Server {
+  if (tls === undefined) return createServer();
+  try {
+    return createTlsServer({ ...tls, minVersion: 'TLSv1.2', handshakeTimeout: HANDSHAKE_MS });
+  } catch (cause) {
+    throw new SundialError('broker_tls', `the broker's certificate or key is none: ${causeText(cause)}`, {
+      severity: 'process',
+      remedy: 'Name PEM files that belong together in mqtt.tls.',
+      cause,
+    });
+  }
 }
 
 /** The name that the hub's own client has at any broker. */

@@ -18,6 +18,8 @@ export interface MqttIngestOptions {
   readonly url: string;
   readonly username?: string | undefined;
   readonly password?: string | undefined;
+  /** Certificate of a broker in this very process, whatever name it is for; absent: as the machine trusts. */
+  readonly own?: Buffer | undefined;
   readonly events: IngestEvents;
   readonly log: Logger;
 }
@@ -83,6 +85,7 @@ export class MqttIngest implements Ingest {
       connectTimeout: CONNECT_TIMEOUT_MS,
       queueQoSZero: false,
       resubscribe: false,
+      ...(options.own && { ca: options.own, checkServerIdentity: () => undefined }),
       ...(options.username === undefined ? {} : { username: options.username }),
       ...(options.password === undefined ? {} : { password: options.password }),
     };

@@ -1,10 +1,13 @@
 /**
  * The embedded broker in front of hostile clients, each over a socket of its own: names that are not theirs, logins that
  * were overheard, other devices' topics, sessions and retained messages that would pile up, floods and half-open sockets;
- * an honest device's messages go on. Not checked: brokers that others run, TLS (there is none of the broker's own), and how
+ * an honest device's messages go on. Not checked: brokers that others run, and how
  * much a flood slows the machine.
  */
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
+import { join } from 'node:path';
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -16,6 +19,7 @@ import { MqttIngest } from '../../hub/ingest/mqtt.ts';
 import { createLogger } from '../../hub/log.ts';
 import type { LoginStore } from '../../hub/ports.ts';
 import { toHex } from '../../protocol/bytes.ts';
+import type { SundialError } from '../../protocol/errors.ts';
 import { encodeMessage } from '../../protocol/wire/messages.ts';
 import { deviceTopics, hubTopics } from '../../protocol/wire/topics.ts';
 import { key, pin, signing } from './fleet.ts';
@@ -33,7 +37,11 @@ class Doors {
   ingest!: MqttIngest;
   private readonly clients: MqttClient[] = [];
 
-  static async open(policy: LoginPolicy = 'offered', clientsPerAddressMax?: number): Promise<Doors> {
+  static async open(
+    policy: LoginPolicy = 'offered',
+    clientsPerAddressMax?: number,
+    tls?: { cert: Buffer; key: Buffer },
+  ): Promise<Doors> {
     const doors = new Doors();
     const store: LoginStore = {
       counter: (device) => doors.counters.get(device),
@@ -45,11 +53,13 @@ class Doors {
       port: 0,
       logins: new Logins({ policy, signing, hub: pin, store }),
       ...(clientsPerAddressMax && { clientsPerAddressMax }),
+      tls,
     });
     doors.ingest = await MqttIngest.connect({
       hub: 'test',
       url: doors.broker.url,
       ...doors.broker.credentials,
+      own: tls?.cert,
       log: createLogger('silent'),
       events: {
         message: async (device, bytes) => void doors.received.push(`${device} ${Buffer.from(bytes)}`),
@@ -316,6 +326,47 @@ test(
     await client.publishAsync('sundial/1/test/beacon', 'end', { qos: 1 });
     assert.equal(kept, []);
   }),
+);
+
+const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
+(hasOpenssl ? test : test.skip)(
+  'over TLS: a device that knows the CA is in, one that does not is out (needs openssl: apt-get install openssl)',
+  () =>
+    inTemporaryFolder(async (folder) => {
+      const files = { certificate: join(folder, 'cert.pem'), key: join(folder, 'key.pem') };
+      const made = spawnSync('openssl', [
+        ...'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=hub'.split(
+          ' ',
+        ),
+        ...['-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', files.key, '-out', files.certificate],
+      ]);
+      assert.is(made.status, 0, String(made.stderr));
+      const tls = { cert: readFileSync(files.certificate), key: readFileSync(files.key) };
+      const doors = await Doors.open('required', 5, tls);
+      try {
+        assert.match(doors.broker.url, /^mqtts:/);
+        const login = async (counter: number) => ({ username: name, password: await password(counter) });
+        assert.not((await doors.knock(name, await login(1))).isIn, 'without the CA');
+        const { client, isIn } = await doors.knock(name, { ...(await login(2)), ca: tls.cert });
+        assert.ok(isIn);
+        client.publish(deviceTopics('test', name).up, 'over TLS', { qos: 1 });
+        await until('its message', () => doors.received.includes(`${name} over TLS`));
+        // Handshakes that never end take places of their address, and no more.
+        const url = new URL(doors.broker.url);
+        const sockets = Array.from({ length: 9 }, () => connectTcp(Number(url.port), url.hostname));
+        for (const socket of sockets) socket.on('error', () => undefined);
+        await until('those beyond the bound are refused', () => doors.broker.refused.tooMany === 6);
+        for (const socket of sockets) socket.destroy();
+      } finally {
+        await doors.close();
+      }
+      const wrong = { cert: tls.cert, key: Buffer.from('no key') };
+      const code = await startBroker({ name: 'test', host: '127.0.0.1', port: 0, tls: wrong }).then(
+        () => 'started',
+        (error: SundialError) => error.code,
+      );
+      assert.is(code, 'broker_tls');
+    }),
 );
 
 test.run();
