@@ -100,6 +100,8 @@ class Chain {
   url = '';
   private node: Anvil;
   private readonly home: string;
+  /** Seconds: the node makes block 0 anew at each start, and it has to be the same one. */
+  private readonly genesis: number;
   private readonly sockets = new Set<Socket>();
   private readonly road = createServer((socket) => {
     const on = connect(this.node.port, '127.0.0.1');
@@ -113,8 +115,9 @@ class Chain {
     on.on('close', () => socket.destroy());
   });
 
-  private constructor(home: string, node: Anvil, deployment: Deployment) {
+  private constructor(home: string, node: Anvil, deployment: Deployment, genesis: number) {
     this.home = home;
+    this.genesis = genesis;
     this.node = node;
     this.keys = node.keys;
     this.deployment = deployment;
@@ -126,7 +129,8 @@ class Chain {
 
   /** Contracts, channels and a payee are there when it resolves; from then on a block a second. */
   static async start(home: string): Promise<Chain> {
-    const node = await startAnvil({ extra: stateIn(home) });
+    const genesis = Math.floor(Date.now() / 1000);
+    const node = await startAnvil({ timestamp: genesis, extra: stateIn(home) });
     const [deployer, settler, owner] = node.keys.map((secret) => privateKeyToAccount(secret));
     const deployment = await deploy(node.url, deployer!, readArtifacts('build/contracts'), {
       root: toHex(root.address),
@@ -136,14 +140,14 @@ class Chain {
     await fund(node.url, deployer!, deployment.token, owner!.address, 2 * CHANNELS * DEPOSIT);
     const vault = await Vault.connect(node.url, deployment.vault);
     await vault.registerPayee(owner!, payee.address);
-    const chain = new Chain(home, node, deployment);
+    const chain = new Chain(home, node, deployment, genesis);
     for (let n = 0; n < CHANNELS; n += 1) {
       const payer = toHex(key(100 + n).address);
       const { channel } = await vault.openChannel(owner!, { payer, amount: DEPOSIT });
       chain.channels.push(channel);
     }
     await node.stop();
-    chain.node = await startAnvil({ blockSeconds: 1, extra: stateIn(home) });
+    await chain.startNode();
     await new Promise<void>((resolve) => chain.road.listen(0, '127.0.0.1', resolve));
     chain.url = `http://127.0.0.1:${(chain.road.address() as AddressInfo).port}`;
     return chain;
@@ -153,7 +157,18 @@ class Chain {
   async killAndRestart(): Promise<void> {
     process.kill(this.node.pid, 'SIGKILL');
     for (const socket of this.sockets) socket.destroy();
-    this.node = await startAnvil({ blockSeconds: 1, extra: stateIn(this.home) });
+    await this.startNode();
+  }
+
+  private async startNode(): Promise<void> {
+    this.node = await startAnvil({ blockSeconds: 1, timestamp: this.genesis, extra: stateIn(this.home) });
+    // Its clock begins at block 0 again.
+    const params = [Math.floor(Date.now() / 1000)];
+    await fetch(this.node.url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'evm_setTime', params }),
+    });
   }
 
   async stop(): Promise<void> {
