@@ -16,6 +16,7 @@ import { errorLine, fail, wantsJson } from '../hardware/boards/node/cli/output.t
 import { addPayeeCommands } from '../hub/cli/payee-command.ts';
 import { addPayerCommands } from '../hardware/boards/node/cli/payer-commands.ts';
 import { addReconcileCommand } from '../hub/cli/reconcile-command.ts';
+import { addLimitsCommand } from '../simulators/cli/limits-command.ts';
 import { addSimCommand } from '../simulators/cli/sim-command.ts';
 import { projectRoot } from '../hardware/boards/node/cli/paths.ts';
 import { addTerminalCommands } from '../hardware/boards/node/cli/terminal-commands.ts';
@@ -41,6 +42,7 @@ addHubKeyCommand(program);
 addPayerCommands(program);
 addTerminalCommands(program);
 addSimCommand(program);
+addLimitsCommand(program);
 addBoardCommand(program);
 addGatewayCommand(program);
 addChannelCommand(program);

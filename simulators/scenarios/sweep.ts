@@ -51,14 +51,15 @@ export async function sweepClones(
     for (const deposit of DEPOSITS)
       for (const network of NETWORKS)
         for (const copies of COPIES) {
-          const row = await one(makeSuite, seed, seeds, copies, deposit, network, merchants);
+          const row = await sweepOne(makeSuite, seed, seeds, copies, deposit, network, merchants);
           rows.push(row);
           onRow(row);
         }
   return rows;
 }
 
-async function one(
+/** One cell: `seeds` attacks, one after the other, on a fleet of 30 devices. */
+export async function sweepOne(
   makeSuite: () => SimulatedSuite,
   seed: number,
   seeds: number,

@@ -19,10 +19,16 @@ test.after(() => rmSync(folder, { recursive: true, force: true }));
 
 test('a till asks the hub, a wearable asks its person, and a cut neither loses nor doubles', async () => {
   const site = join(folder, 'site');
-  const demo = spawn(process.execPath, [CLI, 'demo', '--state', site], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const demo = spawn(process.execPath, [CLI, 'demo', '--state', site], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   const ended = new Promise((resolve) => demo.once('exit', resolve));
   const tap = `unix:${join(folder, 'tap.sock')}`;
-  const wearable = new DeviceChild(CLI, { role: 'wearable', state: join(site, 'wearable'), tap }, () => undefined);
+  const wearable = new DeviceChild(
+    CLI,
+    { role: 'wearable', state: join(site, 'wearable'), tap },
+    () => undefined,
+  );
   const pos = new DeviceChild(CLI, { role: 'pos', state: join(site, 'pos'), tap }, () => undefined);
   try {
     let told = '';
