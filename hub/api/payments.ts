@@ -6,8 +6,9 @@
  */
 import { toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
+import type { ChannelId } from '../../protocol/integers.ts';
 import type { Desk } from '../desk/desk.ts';
-import { entryMessage, topOf } from '../intake/books.ts';
+import { channelBook, entryMessage, topOf } from '../intake/books.ts';
 import { positionOf } from '../intake/positions.ts';
 import type { Entry } from '../intake/state.ts';
 import { trieEntries, trieGet } from '../intake/trie.ts';
@@ -79,35 +80,57 @@ function rowOf(parts: Parts, names: Names, entry: Entry) {
 }
 export type PaymentRow = ReturnType<typeof rowOf>;
 
-function* entriesOf({ intake }: Parts): Generator<Entry> {
+/** All entries, or those of one channel. The books are never changed in place: this goes on over the ones it began with. */
+function* entriesOf({ intake }: Parts, channel?: number): Generator<Entry> {
+  if (channel !== undefined) {
+    yield* channelBook(intake.durableBooks, channel as ChannelId).entries;
+    return;
+  }
   for (const [, book] of trieEntries(intake.durableBooks.channels)) yield* book.entries;
 }
 
+/** Entries that are looked at in one go: some milliseconds. Then vouchers that arrive have their turn. */
+const SLICE = 1_000;
+
+/** The same, with pauses: a search through many payments must not hold up their acknowledgements. */
+async function* patiently(parts: Parts, channel?: number): AsyncGenerator<Iterable<Entry>> {
+  let slice: Entry[] = [];
+  for (const entry of entriesOf(parts, channel)) {
+    slice.push(entry);
+    if (slice.length < SLICE) continue;
+    yield slice;
+    slice = [];
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  yield slice;
+}
+
 /** Payments that fit, newest first, from the one after `after` (an id) on. */
-export function findPayments(
+export async function findPayments(
   parts: Parts,
   desk: Desk,
   filter: PaymentFilter,
   { limit, after }: { readonly limit: number; readonly after?: string | undefined },
-): { payments: PaymentRow[]; total: number; sum: number; next: string | undefined } {
+): Promise<{ payments: PaymentRow[]; total: number; sum: number; next: string | undefined }> {
   const names = namesOf(desk);
   const wanted = filter.id?.replace(/^0x/, '').toLowerCase();
   const terminal =
     filter.terminal === undefined
       ? undefined
       : (desk.devices.find(({ name }) => name === filter.terminal)?.address ?? filter.terminal.toLowerCase());
+  const fits = (entry: Entry): boolean => {
+    if (filter.amount !== undefined && paidBy(entry) !== filter.amount) return false;
+    if (filter.from !== undefined && entry.at < filter.from) return false;
+    if (filter.to !== undefined && entry.at >= filter.to) return false;
+    if (wanted !== undefined && !entry.key.startsWith(wanted)) return false;
+    if (filter.payee !== undefined && toHex(entry.payee) !== filter.payee) return false;
+    if (terminal !== undefined && toHex(entryMessage(entry).terminal) !== terminal) return false;
+    if (filter.state !== undefined && stateOf(parts, entry).state !== filter.state) return false;
+    return true;
+  };
   const found: Entry[] = [];
-  for (const entry of entriesOf(parts)) {
-    if (filter.channel !== undefined && entry.channel !== filter.channel) continue;
-    if (filter.amount !== undefined && paidBy(entry) !== filter.amount) continue;
-    if (filter.from !== undefined && entry.at < filter.from) continue;
-    if (filter.to !== undefined && entry.at >= filter.to) continue;
-    if (wanted !== undefined && !entry.key.startsWith(wanted)) continue;
-    if (filter.payee !== undefined && toHex(entry.payee) !== filter.payee) continue;
-    if (terminal !== undefined && toHex(entryMessage(entry).terminal) !== terminal) continue;
-    if (filter.state !== undefined && stateOf(parts, entry).state !== filter.state) continue;
-    found.push(entry);
-  }
+  for await (const slice of patiently(parts, filter.channel))
+    for (const entry of slice) if (fits(entry)) found.push(entry);
   found.sort((a, b) => b.at - a.at || (a.key < b.key ? -1 : 1));
   const start = after === undefined ? 0 : found.findIndex(({ key }) => `0x${key}` === after) + 1;
   const page = found.slice(start, start + limit);
@@ -158,8 +181,8 @@ const time = (at: number): string =>
   `${new Date(at * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 
 /** One payment's life, with a sentence for whoever answers the phone. Throws `payment_unknown`. */
-export function paymentLife(parts: Parts, desk: Desk, id: string) {
-  const { payments } = findPayments(parts, desk, { id }, { limit: 2 });
+export async function paymentLife(parts: Parts, desk: Desk, id: string) {
+  const { payments } = await findPayments(parts, desk, { id }, { limit: 2 });
   const [payment] = payments;
   if (payment === undefined)
     throw new SundialError('payment_unknown', `no payment ${id} is in the ledger`, {
@@ -190,11 +213,11 @@ export function paymentLife(parts: Parts, desk: Desk, id: string) {
 }
 
 /** Money of one merchant between two moments (L2 time of the taps), units. Opening and closing are what it had earned. */
-export function statementOf(parts: Parts, desk: Desk, payee: string, from: number, to: number) {
+export async function statementOf(parts: Parts, desk: Desk, payee: string, from: number, to: number) {
   let [opening, sales, refunds, count] = [0, 0, 0, 0];
   let all = 0;
-  for (const entry of entriesOf(parts)) {
-    if (toHex(entry.payee) !== payee) continue;
+  const add = (entry: Entry): void => {
+    if (toHex(entry.payee) !== payee) return;
     const earned = entry.voided ? 0 : paidBy(entry);
     // A void's credit gives back what was never earned.
     const back = entry.voided ? 0 : (entry.payeeCredit?.credited ?? 0);
@@ -205,7 +228,8 @@ export function statementOf(parts: Parts, desk: Desk, payee: string, from: numbe
       refunds += back;
       count += entry.voided ? 0 : 1;
     }
-  }
+  };
+  for await (const slice of patiently(parts)) for (const entry of slice) add(entry);
   let settled = 0;
   for (const head of Object.values(parts.registry.state.heads)) settled += head.settled[payee]?.paid ?? 0;
   return {
@@ -225,7 +249,7 @@ export function statementOf(parts: Parts, desk: Desk, payee: string, from: numbe
     inFlight: Math.max(0, all - settled),
   };
 }
-export type Statement = ReturnType<typeof statementOf>;
+export type Statement = Awaited<ReturnType<typeof statementOf>>;
 
 /** A statement as CSV: one line a field, amounts in the token's units of 10^-6 and written out. */
 export function statementCsv(statement: Statement): string {

@@ -217,8 +217,8 @@ export function v1Routes(api: ApiParts): Route[] {
       personal: true,
       params: z.object({ id: z.string().regex(/^(0x)?[0-9a-fA-F]{4,64}$/, 'want 4 hex digits or more') }),
       answer: z.object({ payment: paymentSchema, steps: z.array(anything), sentence: z.string() }),
-      act: ({ caller, params }) => {
-        const life = paymentLife(parts, desk, params.id);
+      act: async ({ caller, params }) => {
+        const life = await paymentLife(parts, desk, params.id);
         const { payee, channel } = within(desk, caller!, {});
         // Somebody else's is told like one that is not there.
         if (
@@ -245,9 +245,9 @@ export function v1Routes(api: ApiParts): Route[] {
         format: z.enum(['json', 'csv']).default('json'),
       }),
       answer: anything,
-      act: ({ caller, query }) => {
+      act: async ({ caller, query }) => {
         const payee = caller!.role === 'merchant' ? caller!.payee! : payeeOf(desk, query.payee ?? '');
-        const statement = statementOf(parts, desk, desk.merchant(payee).address, query.from, query.to);
+        const statement = await statementOf(parts, desk, desk.merchant(payee).address, query.from, query.to);
         return query.format === 'csv'
           ? new Text('text/csv; charset=utf-8', statementCsv(statement))
           : statement;

@@ -13,9 +13,9 @@ import { Desk } from '../../hub/desk/desk.ts';
 import { operatorTokenPath, ROLES, Tokens } from '../../hub/desk/tokens.ts';
 import type { Hub } from '../../hub/hub.ts';
 import { codesMax, tokensMax } from '../../hub/limits.ts';
-import { toHex } from '../../protocol/bytes.ts';
-import { payee, otherPayee, terminal } from './fleet.ts';
-import { type Site, startSite } from './site.ts';
+import { equalBytes, toHex } from '../../protocol/bytes.ts';
+import { otherPayee, payee, tap, terminal } from './fleet.ts';
+import { type Site, startSite, startTerminal } from './site.ts';
 import { inTemporaryFolder } from './temporary.ts';
 
 let site: Site;
@@ -298,6 +298,69 @@ test(
     );
     await ask('POST', '/signout', { 'x-sundial': 'console' });
     assert.is((await ask('GET', '/v1/me')).status, 401);
+  }),
+);
+
+test(
+  'payments: page by page without a gap, and nobody sees what is another’s',
+  withHub(async (hub, folder) => {
+    const operator = operatorOf(hub, folder);
+    const pos = await startTerminal(site, hub);
+    const { signing: on, channel } = site;
+    const taps = await Promise.all(
+      [100, 250, 100].map((amount, at) => {
+        const sum = [100, 350, 450][at]!;
+        return tap({ on, channel, seq: at + 1, amount, spent: sum, paid: sum });
+      }),
+    );
+    pos.send({ type: 'pack', entries: taps.map(({ bytes }) => bytes) });
+    for (const { id } of taps) await pos.next('acknowledgement', (found) => equalBytes(found.entry, id));
+    pos.close();
+    const seen: string[] = [];
+    for (let after = ''; ; ) {
+      const { body } = await operator('GET', `/v1/payments?limit=1${after}`);
+      assert.equal([body.total, body.sum, body.payments.length], [3, 450, 1]);
+      seen.push(body.payments[0].id);
+      if (body.next === undefined) break;
+      after = `&after=${body.next}`;
+    }
+    assert.equal(seen.sort(), taps.map(({ id }) => toHex(id)).sort());
+    const of = async (query: string) => (await operator('GET', `/v1/payments?${query}`)).body.total;
+    assert.equal(
+      await Promise.all(
+        [
+          'amount=100',
+          'amount=101',
+          `terminal=${device}`,
+          `channel=${channel}`,
+          'channel=99',
+          'state=settled',
+        ].map(of),
+      ),
+      [2, 0, 3, 3, 0, 0],
+    );
+    // The merchant whose it is, another one, the owner, and another's owner.
+    await operator('POST', '/v1/payees', { name: 'Own', address: payeeText });
+    await operator('POST', '/v1/payees', { name: 'Other', key: SECRET });
+    const totals: number[] = [];
+    for (const more of [
+      { role: 'merchant', payee: 'Own' },
+      { role: 'merchant', payee: 'Other' },
+      { role: 'owner', channel },
+      { role: 'owner', channel: channel + 1 },
+    ]) {
+      const { token } = (await operator('POST', '/v1/tokens', { name: `t${totals.length}`, ...more })).body;
+      const ask = asker(hub, token);
+      totals.push((await ask('GET', `/v1/payments?payee=${payeeText}`)).body.total);
+      const life = await ask('GET', `/v1/payments/${seen[0]}`);
+      assert.is(life.status, totals.at(-1) === 3 ? 200 : 404);
+    }
+    assert.equal(totals, [3, 0, 3, 0]);
+    const { body: statement } = await operator('GET', '/v1/statements?payee=Own');
+    assert.equal(
+      [statement.sales, statement.closing, statement.inFlight, statement.payments],
+      [450, 450, 450, 3],
+    );
   }),
 );
 
