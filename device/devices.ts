@@ -45,7 +45,7 @@ export function payerMachine(context: Context, settings: PayerSettings): PayerMa
     emptyBooks: payerBooks.EMPTY_PAYER,
     records: payerBooks.payerRecords,
     apply: payerBooks.applyRecord,
-    snapshot: payerBooks.snapshot,
+    snapshot: payerBooks.eachRecord,
     afterPowerUp: payerAfterPowerUp,
     step: (state, event, nowMs) => payerStep(context, settings, state, event, nowMs),
   };
@@ -58,7 +58,7 @@ export function terminalMachine(context: Context, settings: TerminalSettings): T
     emptyBooks: terminalBooks.EMPTY_TERMINAL,
     records: terminalBooks.terminalRecords,
     apply: terminalBooks.applyRecord,
-    snapshot: terminalBooks.snapshot,
+    snapshot: terminalBooks.eachRecord,
     afterPowerUp: terminalAfterPowerUp,
     step: (state, event, nowMs) => terminalStep(context, settings, state, event, nowMs),
   };

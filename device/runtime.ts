@@ -24,7 +24,7 @@ export interface Machine<B, S extends { readonly books: B }, E, R extends { read
   /** The books after one more record. Pure. */
   apply(books: B, record: R): B;
   /** Records that rebuild these books. */
-  snapshot(books: B): R[];
+  snapshot(books: B): Iterable<R>;
   /** The state in which a power-up begins. */
   afterPowerUp(books: B, frozen: boolean): S;
   /** One event: the next state and what is to be done. Pure; `nowMs` is the monotonic timer. */
@@ -416,8 +416,11 @@ export class Runtime<
   }
 
   /** Records that stand for everything that is stored. */
-  private readonly snapshot = (): Uint8Array[] =>
-    this.machine.snapshot(this.storedBooks).map((entry) => this.machine.records.encode(entry));
+  private readonly snapshot = (): Iterable<Uint8Array> => this.eachPayload(this.storedBooks);
+
+  private *eachPayload(books: B): Generator<Uint8Array, void> {
+    for (const record of this.machine.snapshot(books)) yield this.machine.records.encode(record);
+  }
 
   /** What would be there after a power cut right now. */
   get storedBooks(): B {

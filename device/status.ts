@@ -1,6 +1,12 @@
-/** What a device says of itself when somebody asks: the same on every board. Amounts in units, times in seconds. */
+/**
+ * What a device says of itself when somebody asks: the same on every board. Amounts in units, times in seconds. Of the lanes
+ * it tells how many there are, and the last ones in the books.
+ */
 import type { PayerBooks } from '../protocol/machines/payer/books.ts';
 import type { TerminalBooks } from '../protocol/machines/terminal/books.ts';
+
+/** Lanes that a status tells: what a line holds, and a chip's RAM beside full books. */
+export const STATUS_LANES_MAX = 16;
 
 /** A payer: where its numbers stand, what it may spend, and how much has no answer or no acknowledgement yet. */
 export const payerStatus = ({ seq, spent, unconfirmed, outbox, lanes, lease }: PayerBooks) => ({
@@ -13,7 +19,8 @@ export const payerStatus = ({ seq, spent, unconfirmed, outbox, lanes, lease }: P
     tapLimit: lease.tapLimit,
     expiresAt: lease.expiresAt,
   },
-  lanes: lanes.map(({ payee, paid }) => ({ payee, paid })),
+  laneCount: lanes.length,
+  lanes: lanes.slice(-STATUS_LANES_MAX).map(({ payee, paid }) => ({ payee, paid })),
 });
 
 /** A terminal: what it took, whose member it is, how much waits for the hub, and its lanes. */
@@ -21,7 +28,8 @@ export const terminalStatus = ({ counts, member, outbox, lanes }: TerminalBooks)
   counts,
   scope: member?.scope,
   outbox: outbox.length,
-  lanes: lanes.map(({ channel, base, settled, stream }) => ({
+  laneCount: lanes.length,
+  lanes: lanes.slice(-STATUS_LANES_MAX).map(({ channel, base, settled, stream }) => ({
     channel,
     base,
     settled,

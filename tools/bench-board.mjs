@@ -46,8 +46,8 @@ async function measureImages(profile) {
 
 export async function measureBoard(profile) {
   const counts = await countInstructions(profile);
-  const { ramBytes, flashBytes, boot } = await measureImages(profile);
-  return { ...counts, boot, ramBytes, flashBytes };
+  const { ramBytes, ramFull, flashBytes, boot } = await measureImages(profile);
+  return { ...counts, boot, ramBytes, ramFull, flashBytes };
 }
 
 /** Bundles the host side of the emulator, which is TypeScript. */

@@ -123,7 +123,7 @@ class BankedJournal implements Journal {
     if (bank.superseded) throw corrupt(bank.start, 'the bank that replaced this one is damaged');
     const { clean, tail } = bank.scan(newest);
     const older = newest.version < this.version;
-    if (older || !clean || !this.flash.rewritable || !bank.confirm(tail)) this.begin(this.stored(tail));
+    if (older || !clean || !this.flash.rewritable || !bank.confirm(tail)) this.begin(() => this.stored(tail));
     else this.supersedeOthers();
     this.replayed = this.stored();
   }
@@ -149,7 +149,7 @@ class BankedJournal implements Journal {
     const used = this.banks.find((bank, i) => !bank.isEmpty(i === 0));
     if (used !== undefined) throw corrupt(used.start, 'no bank has a head, and the flash is not erased');
     if (begun) throw missing();
-    this.begin([]);
+    this.begin(() => []);
     this.replayed = [];
   }
 
@@ -188,7 +188,7 @@ class BankedJournal implements Journal {
     if (payload.length > RECORD_BYTES_MAX) throw this.tooLong(payload);
     if (this.bank.append(payload)) return;
     // The bank is full, or a word of it would not take its value: go on in the next one.
-    this.begin(snapshot());
+    this.begin(snapshot);
     if (this.bank.append(payload)) return;
     throw this.bank.fits(payload.length) ? worn() : this.full();
   }
@@ -205,14 +205,17 @@ class BankedJournal implements Journal {
     });
   }
 
-  /** Starts the next bank with a snapshot. Until its heads are written the old bank stays the truth. */
-  private begin(records: Iterable<Uint8Array>): void {
+  /**
+   * Starts the next bank with a snapshot, made anew for each bank that is tried. Until its heads are written the old bank
+   * stays the truth.
+   */
+  private begin(snapshot: () => Iterable<Uint8Array>): void {
     const { length } = this.banks;
     const old = this.active;
     for (let step = 1; step <= length * TRIES_PER_BANK; step++) {
       const next = (old + step + length) % length;
       if (next === old) continue;
-      if (!this.fill(next, records)) continue;
+      if (!this.fill(next, snapshot())) continue;
       this.enter(next, this.highest);
       this.supersedeOthers();
       return;

@@ -98,13 +98,14 @@ export interface RecordTable<R extends { readonly type: string }> {
 export function recordTable<const T extends Record<string, Variant>>(table: T): RecordTable<TaggedOf<T>> {
   const byNumber = new Map<number, { name: string; codec: Variant['codec'] }>();
   const starts: Record<string, Uint8Array> = {};
+  const names: string[] = [];
   for (const [name, { number, codec }] of Object.entries(table)) {
     byNumber.set(number, { name, codec });
     starts[name] = arrayStart(4, RECORD_VERSION, RECORD_MIN_READER, number);
+    names.push(name);
   }
   return {
-    // Images have no Object.keys.
-    names: Object.entries(table).map(([name]) => name),
+    names,
     encode: (record) => table[record.type]!.codec.encode(starts[record.type]!, record),
     sizeMax: (type) => starts[type]!.length + table[type]!.codec.sizeMax,
     decode(bytes) {

@@ -1,5 +1,4 @@
 /** Looks at the fleet every few virtual minutes and keeps what the report draws. */
-import { exposureOf } from '../../protocol/machines/terminal/books.ts';
 import type { Simulation } from '../fleet/simulation.ts';
 import { MINUTE } from '../stage/world/world.ts';
 
@@ -44,7 +43,7 @@ export class Sampler {
       asked += sales.asked;
       approved += sales.approved;
       outbox += device.storedBooks.outbox.length;
-      exposure += exposureOf(device.storedBooks);
+      exposure += device.storedBooks.exposure;
     }
     let unconfirmed = 0;
     for (const { device } of fleet.payers) unconfirmed += device.storedBooks.unconfirmed.length;

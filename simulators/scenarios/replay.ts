@@ -69,7 +69,7 @@ export class RecordedDevice {
     }
     const { name, machine, storedBooks } = device as AnyDevice;
     const key = device.key.made;
-    const stored = machine.snapshot(storedBooks).map((record) => machine.records.encode(record));
+    const stored = Array.from(machine.snapshot(storedBooks), (record) => machine.records.encode(record));
     this.living = { name, kind, settings, machine, key, domain, stored };
     this.device = device;
     this.device.recorder = this.recorder;

@@ -12,10 +12,14 @@ import { addressOf, journalOf, writeSettings } from '../../hardware/boards/mps2-
 import { toHex } from '../../protocol/bytes.ts';
 import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
 import { amount, channelId, seconds } from '../../protocol/integers.ts';
-import { payerRecords } from '../../protocol/machines/payer/books.ts';
-import { terminalRecords } from '../../protocol/machines/terminal/books.ts';
+import * as payer from '../../protocol/machines/payer/books.ts';
+import * as terminal from '../../protocol/machines/terminal/books.ts';
 import { makeSigning } from '../../protocol/signing/digests.ts';
 import { SCOPE_ANY } from '../../protocol/vouchers.ts';
+import { fullPayer, fullTerminal } from './full.ts';
+
+const { payerRecords } = payer;
+const { terminalRecords } = terminal;
 
 export type BoardRole = 'wearable' | 'car' | 'pos' | 'charger';
 
@@ -30,14 +34,48 @@ const none = (): never[] => [];
 export const now = Math.floor(Date.now() / 1000);
 export const deposit = 400_000_000;
 
+/** Appends records as the device itself would, which begins another bank when one is full. */
+function store(memory: BoardMemory, role: 'wearable' | 'pos', payloads: readonly Uint8Array[]): void {
+  const journal = journalOf(memory);
+  const before = [...journal.replayed];
+  payloads.forEach((payload, index) => {
+    const stored = [...before, ...payloads.slice(0, index)];
+    journal.append(payload, () => snapshotOf(role, stored));
+  });
+  // The next payment begins another bank, which takes a snapshot of everything.
+  const { payerRecords: records } = payer;
+  const oldest = (role === 'wearable' ? records : terminal.terminalRecords).encode({
+    type: 'time',
+    at: seconds(0),
+  });
+  while (journal.bytesFree > NEXT_BYTES) journal.append(oldest, none);
+}
+
+/** Less than what one payment stores. */
+const NEXT_BYTES = 100;
+
+/** The snapshot of the books that these records make. */
+function snapshotOf(role: 'wearable' | 'pos', payloads: readonly Uint8Array[]): Uint8Array[] {
+  if (role === 'wearable') {
+    const books = payloads.reduce(
+      (b, one) => payer.applyRecord(b, payer.payerRecords.decode(one)),
+      payer.EMPTY_PAYER,
+    );
+    return payer.snapshot(books).map(payer.payerRecords.encode);
+  }
+  const { applyRecord, EMPTY_TERMINAL, snapshot } = terminal;
+  const books = payloads.reduce((b, one) => applyRecord(b, terminalRecords.decode(one)), EMPTY_TERMINAL);
+  return snapshot(books).map(terminalRecords.encode);
+}
+
 export class Workbench {
   readonly folder = mkdtempSync(join(tmpdir(), 'sundial-bench-'));
   private readonly running = new Set<Emulator>();
 
-  /** A board with settings and a first journal, switched off. */
+  /** A board with settings and a first journal, switched off. `full`: with everything else that its books may hold. */
   async provision(
     role: BoardRole,
-    { channel = 1, speed = 3600, profile = 'native', tests = false } = {},
+    { channel = 1, speed = 3600, profile = 'native', tests = false, full = false } = {},
   ): Promise<{ memory: BoardMemory; image: string }> {
     const { image } = await buildImage(process.cwd(), role, profile, tests);
     const memory = new BoardMemory(join(this.folder, `${role}-${channel}`));
@@ -75,6 +113,7 @@ export class Workbench {
       journal.append(payerRecords.encode({ type: 'hubKey', ...key }), none);
       const signature = await hub.sign(signing.digest('Lease', fields));
       journal.append(payerRecords.encode({ type: 'lease', ...fields, signature, signer: hub.address }), none);
+      if (full) store(memory, 'wearable', fullPayer(now, channel));
     } else {
       const expiresAt = seconds(now + 1_000_000);
       const signature = await payee.sign(
@@ -92,6 +131,7 @@ export class Workbench {
         speed,
       });
       journalOf(memory).append(terminalRecords.encode({ type: 'hubKey', ...key }), none);
+      if (full) store(memory, 'pos', fullTerminal(now));
     }
     return { memory, image };
   }

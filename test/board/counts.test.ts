@@ -12,6 +12,8 @@ import { BoardMemory, buildImage, Emulator } from '../../hardware/boards/mps2-an
 
 const test = suite('instruction counts');
 const tolerance = 0.03;
+/** Instructions of a tick at any fill of the outbox. */
+const TICK_BUDGET = 100_000;
 const gated = [
   'payer',
   'payeeCold',
@@ -19,6 +21,7 @@ const gated = [
   'tapInstructions',
   'receipt',
   'tick',
+  'tickFull',
   'tickReveal',
   'sync',
   'sign',
@@ -34,6 +37,8 @@ test('a tap, a tick, a sync and the primitives cost what the committed file says
   try {
     const counts = await board.event('bench', { timeoutMs: 240_000 });
     assert.is(counts.ticksMeasured, 16, 'every tick was taken');
+    assert.is(counts.tickFullMeasured, 16, 'and beside a full outbox, too');
+    for (const name of ['tick', 'tickFull']) assert.ok((counts[name] as number) <= TICK_BUDGET, name);
     assert.is(counts.syncLeft, 0, 'every acknowledgement cleared its voucher');
     const off = gated
       .map((name) => ({ name, was: committed[name]!, is: counts[name] as number }))
@@ -50,6 +55,7 @@ test('the images fit the flash that the committed file says, and every role its 
   const committed = JSON.parse(readFileSync('test/board/counts.json', 'utf8')) as {
     flashBytes: Record<string, number>;
     ramBytes: Record<string, number>;
+    ramFull: Record<string, number>;
   };
   for (const [role, was] of Object.entries(committed.flashBytes)) {
     const { flashBytes } = await buildImage(process.cwd(), role);
@@ -60,6 +66,8 @@ test('the images fit the flash that the committed file says, and every role its 
   }
   for (const [role, bytes] of Object.entries(committed.ramBytes))
     assert.ok(bytes <= 128 * 1024, `${role} takes ${bytes} bytes of RAM`);
+  for (const [role, bytes] of Object.entries(committed.ramFull))
+    assert.ok(bytes <= 192 * 1024, `${role} with full books takes ${bytes} bytes of RAM`);
 });
 
 test('an image that outgrows its flash or its RAM is not built, and the error says by how much', async () => {

@@ -18,10 +18,11 @@ async function meet(
   payer: BoardRole,
   profile: string,
   work: (terminal: Emulator, payer: Emulator) => Promise<void>,
+  full = false,
 ): Promise<ByRole> {
-  const path = bench.tapPath(terminal);
-  const there = await bench.provision(terminal, { speed: 6000, profile });
-  const here = await bench.provision(payer, { profile });
+  const path = bench.tapPath(`${terminal}${full}`);
+  const there = await bench.provision(terminal, { speed: 6000, profile, full, channel: full ? 2 : 1 });
+  const here = await bench.provision(payer, { profile, full, channel: full ? 2 : 1 });
   const one = bench.start({ ...there, tap: { path, listen: true } });
   await one.event('ready', { timeoutMs: 120_000 });
   const other = bench.start({ ...here, tap: { path, listen: false } });
@@ -33,16 +34,28 @@ async function meet(
   return ram;
 }
 
+/** The last sale for which there is place at both. Both have all that their books may hold then, and say so by name. */
+export async function sellFull(till: Emulator, band: Emulator): Promise<void> {
+  const timeoutMs = 120_000;
+  till.type('sale 1000');
+  await till.event('approved', { timeoutMs });
+  await band.event('paid', { timeoutMs });
+  const from = till.lines.length;
+  till.type('sale 1000');
+  const { code } = await till.event('refused', { from, timeoutMs });
+  if (code !== 'outbox_full') throw new Error(`a till that is full said ${code}`);
+}
+
 export async function measureRoles(
   root: string,
   profile: string,
-): Promise<{ ramBytes: ByRole; flashBytes: ByRole; boot: number }> {
+): Promise<{ ramBytes: ByRole; ramFull: ByRole; flashBytes: ByRole; boot: number }> {
   const flashBytes: ByRole = {};
   for (const role of ['wearable', 'pos', 'charger'])
     flashBytes[role] = (await buildImage(root, role, profile)).flashBytes;
   const bench = new Workbench();
   try {
-    const timeoutMs = 300_000;
+    const timeoutMs = 120_000;
     const tapped = await meet(bench, 'pos', 'wearable', profile, async (pos) => {
       for (let tap = 1; tap <= 10; tap++) {
         const from = pos.lines.length;
@@ -58,10 +71,11 @@ export async function measureRoles(
             await charger.event('approved', { timeoutMs });
           })
         : {};
+    const ramFull = await meet(bench, 'pos', 'wearable', profile, sellFull, true);
     const wearable = await bench.provision('wearable', { channel: 9, profile });
     const board = bench.start({ ...wearable, icount: true, seed: new Uint8Array(32).fill(1) });
     const { instructions } = await board.event('ready', { timeoutMs });
-    return { ramBytes: { ...tapped, ...charged }, flashBytes, boot: instructions as number };
+    return { ramBytes: { ...tapped, ...charged }, ramFull, flashBytes, boot: instructions as number };
   } finally {
     await bench.close();
   }

@@ -77,6 +77,20 @@ function checkTerminal({ device, from }: Life<Terminal, TerminalBooks>): void {
     undefined,
     'the snapshot',
   );
+  // Sums that are kept, against sums that are made here.
+  const waiting = (of: (channel: number) => boolean): number =>
+    books.outbox.reduce((sum, entry) => sum + (of(entry.channel) ? entry.exposure : 0), 0);
+  assert.is(
+    books.exposure,
+    waiting(() => true),
+    'what the outbox exposes',
+  );
+  for (const { channel, exposure } of books.lanes)
+    assert.is(
+      exposure,
+      waiting((one) => one === channel),
+      'what a channel exposes',
+    );
 }
 
 /** A random life of one payer and three terminals of two payees. Returns what happened, for the coverage check. */

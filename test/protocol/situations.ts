@@ -105,7 +105,7 @@ async function tightenTotal(terminal: Terminal): Promise<void> {
   const { books } = terminal.state;
   const exposure = amount(999_999_500);
   const entry = { kind: 'tick', channel: 99, stream: secret(3), exposure, tickValue: 1, k: 1 } as never;
-  terminal.state = { ...terminal.state, books: { ...books, outbox: [...books.outbox, entry] } };
+  terminal.state = { ...terminal.state, books: { ...books, outbox: [...books.outbox, entry], exposure } };
 }
 
 /** Builds a terminal where all the faults hold at once, and the voucher that meets them. */

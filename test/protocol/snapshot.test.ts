@@ -137,8 +137,14 @@ const payer: Filled<PayerBooks> = {
   time: one<never>(),
 };
 
-const lane = (answer: 'receipt' | 'credit') => ({
-  channel: one<never>(),
+/** What waits in the terminal's outbox: two vouchers on one channel, a tick on the other. */
+const [CHANNEL_A, CHANNEL_B] = [one<number>(), one<number>()];
+const [FIRST, SECOND, THIRD] = [one<number>(), one<number>(), one<number>()];
+
+const lane = (answer: 'receipt' | 'credit', channel: number, exposure: number) => ({
+  channel: channel as never,
+  // A sum over the outbox, which no snapshot keeps.
+  exposure: exposure as never,
   payer: bytes(20),
   base: one<never>(),
   seq: one<never>(),
@@ -156,21 +162,22 @@ const lane = (answer: 'receipt' | 'credit') => ({
 
 const terminal: Filled<TerminalBooks> = {
   counts: { accepted: one(), ticks: one(), voided: one(), acknowledged: one() },
-  lanes: [lane('receipt'), lane('credit')],
+  lanes: [lane('receipt', CHANNEL_A, FIRST + SECOND), lane('credit', CHANNEL_B, THIRD)],
+  exposure: (FIRST + SECOND + THIRD) as never,
   outbox: [
-    ...[plain(), stream()].map((voucher) => ({
+    ...[plain(), stream()].map((voucher, index) => ({
       kind: 'voucher' as const,
-      channel: one<never>(),
+      channel: CHANNEL_A as never,
       entry: bytes(32),
-      exposure: one<never>(),
+      exposure: (index === 0 ? FIRST : SECOND) as never,
       collected: collected(voucher),
     })),
     {
       kind: 'tick',
-      channel: one<never>(),
+      channel: CHANNEL_B as never,
       stream: bytes(32),
       seq: one<never>(),
-      exposure: one<never>(),
+      exposure: THIRD as never,
       tickValue: one<never>(),
       k: one(),
       preimage: bytes(32),
@@ -234,8 +241,8 @@ interface Machine<B, R> {
   replay(records: readonly R[]): B;
 }
 
-/** What a record's type says already: only vouchers are written off. */
-const IMPLIED: ReadonlySet<string> = new Set(['writtenOff.*.kind']);
+/** What a record's type says already: only vouchers are written off. And sums, which the outbox says. */
+const IMPLIED: ReadonlySet<string> = new Set(['writtenOff.*.kind', 'exposure', 'lanes.*.exposure']);
 
 const machines = {
   payer: {

@@ -91,7 +91,7 @@ test('flash that holds something else than what was stored is told with the fiel
   const honest = machine.snapshot;
   Object.assign(machine, {
     snapshot: (books: typeof storedBooks) =>
-      honest(books).map((record) =>
+      Array.from(honest(books), (record) =>
         record.type === 'lane' ? { ...record, confirmedSeq: 0 as typeof record.confirmedSeq } : record,
       ),
   });

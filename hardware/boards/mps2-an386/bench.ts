@@ -7,11 +7,15 @@ import { payerDevice, type TerminalDevice, terminalDevice } from '../../../devic
 import { openJournal } from '../../../device/journal/journal.ts';
 import { Deframer } from '../../../device/links/framing.ts';
 import type { Host, Observer } from '../../../device/runtime.ts';
-import { amount, channelId, position, seconds } from '../../../protocol/integers.ts';
+import { amount, channelId, position, seconds, seq } from '../../../protocol/integers.ts';
 import { DEFAULT_TIMING } from '../../../protocol/limits.ts';
 import type { Notice } from '../../../protocol/machines/effects.ts';
 import { payerRecords } from '../../../protocol/machines/payer/books.ts';
-import { terminalRecords } from '../../../protocol/machines/terminal/books.ts';
+import {
+  type TerminalBooks,
+  type TerminalRecord,
+  terminalRecords,
+} from '../../../protocol/machines/terminal/books.ts';
 import { makeSigning } from '../../../protocol/signing/digests.ts';
 import { SCOPE_ANY, voucherDigest } from '../../../protocol/vouchers.ts';
 import { decodeMessage, encodeMessage, type MessageOf } from '../../../protocol/wire/messages.ts';
@@ -20,12 +24,15 @@ import { onStart } from '../../native/prelude.ts';
 import { crypto } from './crypto.ts';
 import { boardFlash } from './flash.ts';
 import { memoryKey } from './keys.ts';
+import { lanesMax, outboxMax } from './limits.ts';
 import { board } from './natives.ts';
 
 /** The timer of the board counts every 40th instruction under -icount shift=0. */
 const instructionsPerTick = 40;
 const start = seconds(1_790_000_000);
 const syncVouchers = 20;
+/** Ticks that are measured, of a stream alone and of one beside a full outbox. */
+const ticksMeasured = 16;
 /** Turns of the promise queue after which a device that has not answered never will. */
 const patience = 200;
 
@@ -60,6 +67,36 @@ class End implements Link {
 function counter(): Entropy {
   let calls = 0;
   return { certified: false, random: (length) => new Uint8Array(length).fill(++calls & 255) };
+}
+
+/** Vouchers of other customers, one each: as many lanes and waiting entries as there is place for beside one stream. */
+function fullBooks(books: TerminalBooks, payee: Uint8Array, terminal: Uint8Array): TerminalRecord[] {
+  const records: TerminalRecord[] = [];
+  // One place is for the stream, one for the credit of what comes late when the last session is lost.
+  const waiting = outboxMax - 2 - books.outbox.length;
+  const lanes = lanesMax - books.lanes.length;
+  for (let n = 1; n <= lanes; n++) {
+    const digest = new Uint8Array(32).fill(n);
+    const request = { terminal, amount: amount(100_000), at: seconds(start - 1000 + n), detail: digest };
+    const numbers = {
+      channel: channelId(1000 + n),
+      seq: seq(1),
+      spent: amount(100_000),
+      paid: amount(100_000),
+    };
+    const voucher = {
+      kind: 'voucher',
+      ...numbers,
+      payee,
+      lanes: new Uint8Array(16),
+      request: digest,
+    } as const;
+    const [signature, receipt] = [new Uint8Array(64).fill(n), new Uint8Array(64).fill(n)];
+    const payer = new Uint8Array(20).fill(n);
+    records.push({ type: 'answered', digest, payer, voucher, request, signature, receipt });
+    if (n <= lanes - waiting) records.push({ type: 'acknowledged', entry: digest, position: position(n) });
+  }
+  return records;
 }
 
 async function run(): Promise<void> {
@@ -121,30 +158,32 @@ async function run(): Promise<void> {
   const named = { terminal: terminalKey!.address, payee: payee!.address, expiresAt };
   const certificate = { expiresAt, signature: await payee!.sign(signing.digest('Terminal', named)) };
   openJournal(halves[1], { banks: 4 }).append(terminalRecords.encode(hubKey), none);
-  const terminal: TerminalDevice = terminalDevice(
-    signing,
-    {
-      ...site,
-      role: 'charger',
-      scheme: 'secp256k1',
-      payee: payee!.address,
-      certificate,
-      capChannel: amount(200_000_000),
-      capTotal: amount(400_000_000),
-      wideMax: amount(400_000_000),
-      outboxMax: 32,
-      lanesMax: 32,
-      entropyCertified: false,
-    },
-    { key: terminalKey!, clock, entropy: counter() },
-    () => openJournal(halves[1], { banks: 4 }),
-    observer,
-  );
+  const newTerminal = (): TerminalDevice =>
+    terminalDevice(
+      signing,
+      {
+        ...site,
+        role: 'charger',
+        scheme: 'secp256k1',
+        payee: payee!.address,
+        certificate,
+        capChannel: amount(200_000_000),
+        capTotal: amount(400_000_000),
+        wideMax: amount(400_000_000),
+        outboxMax,
+        lanesMax,
+        entropyCertified: false,
+      },
+      { key: terminalKey!, clock, entropy: counter() },
+      () => openJournal(halves[1], { banks: 4 }),
+      observer,
+    );
+  let terminal = newTerminal();
   await payer.start();
   await terminal.start();
 
-  const payerEnd = new End();
-  const terminalEnd = new End();
+  let payerEnd = new End();
+  let terminalEnd = new End();
 
   /** Lets the promise queue run until `done`. */
   const settle = async (done: () => boolean): Promise<void> => {
@@ -254,33 +293,40 @@ async function run(): Promise<void> {
   counts.syncLeft = terminal.state.books.outbox.length;
 
   // A stream: each tick from its frame until it is stored and the charge point may deliver.
-  await terminal.dispatch({
-    type: 'streamSale',
-    tickValue: amount(20_000),
-    ticks: 64,
-    currency: 'TIME',
-    challenge: new Uint8Array(16).fill(77),
-  });
-  await settle(() => false);
-  counts.streamOpen = (await deliver(terminalEnd, payerEnd)) ?? 0;
-  await deliver(payerEnd, terminalEnd);
-  const ticks: number[] = [];
-  const reveals: number[] = [];
   let tickFrame: Uint8Array = new Uint8Array();
-  for (let k = 1; k <= 16; k++) {
-    nowMs += 1000;
-    const reveal = await deliver(terminalEnd, payerEnd);
-    if (reveal !== undefined) reveals.push(reveal);
-    tickFrame = payerEnd.frames[0] ?? tickFrame;
-    const took = await deliver(payerEnd, terminalEnd, 'deliver');
-    if (took === undefined) break;
-    ticks.push(took);
-    await terminal.dispatch({ type: 'delivered', channel, k, challenge: new Uint8Array(16).fill(k) });
+  const stream = async (
+    name: number,
+  ): Promise<{ open: number; tick: number; reveal: number; ticks: number }> => {
+    await terminal.dispatch({
+      type: 'streamSale',
+      tickValue: amount(20_000),
+      ticks: 64,
+      currency: 'TIME',
+      challenge: new Uint8Array(16).fill(name),
+    });
     await settle(() => false);
-  }
-  counts.tick = median(ticks);
-  counts.tickReveal = median(reveals);
-  counts.ticksMeasured = ticks.length;
+    const open = (await deliver(terminalEnd, payerEnd)) ?? 0;
+    await deliver(payerEnd, terminalEnd);
+    const ticks: number[] = [];
+    const reveals: number[] = [];
+    for (let k = 1; k <= ticksMeasured; k++) {
+      nowMs += 1000;
+      const reveal = await deliver(terminalEnd, payerEnd);
+      if (reveal !== undefined) reveals.push(reveal);
+      tickFrame = payerEnd.frames[0] ?? tickFrame;
+      const took = await deliver(payerEnd, terminalEnd, 'deliver');
+      if (took === undefined) break;
+      ticks.push(took);
+      await terminal.dispatch({ type: 'delivered', channel, k, challenge: new Uint8Array(16).fill(k) });
+      await settle(() => false);
+    }
+    return { open, tick: median(ticks), reveal: median(reveals), ticks: ticks.length };
+  };
+  const alone16 = await stream(77);
+  counts.streamOpen = alone16.open;
+  counts.tick = alone16.tick;
+  counts.tickReveal = alone16.reveal;
+  counts.ticksMeasured = alone16.ticks;
 
   // The primitives alone.
   const digest = new Uint8Array(32).fill(7);
@@ -311,6 +357,27 @@ async function run(): Promise<void> {
   counts.recover = alone(() => crypto.recover(digest, signature));
   counts.keccak256 = alone(() => crypto.keccak256(new Uint8Array(64)));
   counts.sha256 = alone(() => board.sha256(new Uint8Array(64), digest));
+  // The same beside an outbox and lanes as full as they get while a stream is taken, after a restart from flash.
+  const others = fullBooks(terminal.state.books, payee!.address, terminalKey!.address);
+  const filling = openJournal(halves[1], { banks: 4 });
+  for (const record of others) filling.append(terminalRecords.encode(record), none);
+  terminal.stop();
+  terminal = newTerminal();
+  await terminal.start();
+  [payerEnd, terminalEnd] = [new End(), new End()];
+  terminal.attachLink(terminalEnd);
+  payer.attachLink(payerEnd);
+  await settle(() => false);
+  for (let turns = 0; turns < patience && payerEnd.frames.length + terminalEnd.frames.length > 0; turns++) {
+    if (payerEnd.frames.length > 0) await deliver(payerEnd, terminalEnd);
+    if (terminalEnd.frames.length > 0) await deliver(terminalEnd, payerEnd);
+  }
+  const full = await stream(78);
+  counts.tickFull = full.tick;
+  counts.tickFullMeasured = full.ticks;
+  counts.outboxFull = terminal.state.books.outbox.length;
+  counts.lanesFull = terminal.state.books.lanes.length;
+
   board.print(
     `${JSON.stringify({ event: 'bench', profile: PROFILE, ...counts, tickParts: { ...parts, rest } })}\n`,
   );

@@ -6,8 +6,8 @@ export const journalFlash = { size: 64 * 4096, blockSize: 4096, wordSize: 4 } as
 export const journalBanks = 4;
 
 /** Entries that wait for the hub: what 192 KiB of RAM hold beside the engine. */
-export const outboxMax = 24;
+export const outboxMax = 20;
 /** Lanes, likewise. */
-export const lanesMax = 48;
+export const lanesMax = 32;
 /** A payer's lanes: what the RAM holds beside everything else that a payer keeps. */
-export const payerLanesMax = 256;
+export const payerLanesMax = 40;

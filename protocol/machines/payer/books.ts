@@ -487,26 +487,26 @@ export function applyRecord(books: PayerBooks, record: PayerRecord): PayerBooks 
   }
 }
 
-/** Records that rebuild the books from EMPTY_PAYER. */
-export function snapshot(books: PayerBooks): PayerRecord[] {
-  const records: PayerRecord[] = [];
-  if (books.channel !== undefined) records.push({ type: 'channelOpened', channel: books.channel });
+/** Records that rebuild the books from EMPTY_PAYER, made one by one: all at once would not fit a chip beside full books. */
+export function* eachRecord(books: PayerBooks): Generator<PayerRecord, void> {
+  if (books.channel !== undefined) yield { type: 'channelOpened', channel: books.channel };
   const { seq, spent, time, counter, hub } = books;
-  records.push({ type: 'head', seq, spent, time, counter, epoch: hub.epoch });
-  for (const key of hub.certified) records.push({ ...key, type: 'hubKey' });
-  for (const key of hub.revoked) records.push({ ...key, type: 'hubKeyRevoked' });
-  if (books.cleared.sum > 0) records.push({ type: 'clearedDay', ...books.cleared });
-  if (books.lease !== undefined) records.push(books.lease);
-  for (const certificate of books.certificates) records.push({ ...certificate, type: 'certificate' });
-  for (const lane of books.lanes) records.push({ ...lane, type: 'lane' });
+  yield { type: 'head', seq, spent, time, counter, epoch: hub.epoch };
+  for (const key of hub.certified) yield { ...key, type: 'hubKey' };
+  for (const key of hub.revoked) yield { ...key, type: 'hubKeyRevoked' };
+  if (books.cleared.sum > 0) yield { type: 'clearedDay', ...books.cleared };
+  if (books.lease !== undefined) yield books.lease;
+  for (const certificate of books.certificates) yield { ...certificate, type: 'certificate' };
+  for (const lane of books.lanes) yield { ...lane, type: 'lane' };
   for (const entry of books.unconfirmed) {
-    if (entry.kind === 'voucher') records.push({ ...entry, type: 'unconfirmedVoucher' });
-    else records.push({ ...entry, type: 'unconfirmedTick' });
+    if (entry.kind === 'voucher') yield { ...entry, type: 'unconfirmedVoucher' };
+    else yield { ...entry, type: 'unconfirmedTick' };
   }
-  for (const entry of books.writtenOff) records.push({ ...entry, type: 'writtenOffVoucher' });
-  if (books.stream !== undefined) records.push({ ...books.stream, type: 'openStream' });
-  for (const { digest, collected } of books.outbox) {
-    records.push({ type: 'copy', digest, ...collected } satisfies { type: 'copy' } & CopyRecord);
-  }
-  return records;
+  for (const entry of books.writtenOff) yield { ...entry, type: 'writtenOffVoucher' };
+  if (books.stream !== undefined) yield { ...books.stream, type: 'openStream' };
+  for (const { digest, collected } of books.outbox)
+    yield { type: 'copy', digest, ...collected } satisfies { type: 'copy' } & CopyRecord;
 }
+
+/** The same as a list. */
+export const snapshot = (books: PayerBooks): PayerRecord[] => [...eachRecord(books)];

@@ -3,7 +3,7 @@
  * refusal table; the first that applies is the answer.
  */
 import { type Bytes32, equalBytes } from '../../bytes.ts';
-import { type Amount, type ChannelId, UINT48_MAX } from '../../integers.ts';
+import { type Amount, UINT48_MAX } from '../../integers.ts';
 import { CHANNEL_CAP_TAPS, TICK_VALUE_DIVISOR, VOIDS_WAITING_MAX } from '../../limits.ts';
 import type { RefusalName } from '../../refusals.ts';
 import type { Request, Voucher } from '../../vouchers.ts';
@@ -97,20 +97,13 @@ export function channelCap({ capChannel }: TerminalSettings, lease: Lease): numb
 /** Why the channel may not owe so much more here until the hub acknowledges, or undefined. */
 export function capRefusal(
   turn: TerminalTurn,
-  channel: ChannelId,
+  lane: TerminalLane | undefined,
   held: HeldLease,
   more: Amount,
 ): RefusalName | undefined {
-  const outbox = turn.books.outbox;
   // Sums that are compared with limits only: far above them a lost low digit changes nothing.
-  let ofChannel: number = more;
-  let ofAll: number = more;
-  for (let i = outbox.length - 1; i >= 0; i--) {
-    const entry = outbox[i]!;
-    ofAll += entry.exposure;
-    if (entry.channel === channel) ofChannel += entry.exposure;
-  }
-  if (ofChannel > held.cap) return 'cap_channel';
+  const ofAll = more + turn.books.exposure;
+  if ((lane === undefined ? more : more + lane.exposure) > held.cap) return 'cap_channel';
   if (ofAll > turn.settings.capTotal) return 'cap_total';
   return held.isWide && ofAll > (turn.settings.wideMax ?? 0) ? 'cap_uncovered' : undefined;
 }
@@ -144,7 +137,7 @@ export function acceptanceRefusal(turn: TerminalTurn, candidate: Candidate): Ref
   if (amount > lease.tapLimit) return 'terminal_over_tap_limit';
   if (voucher.spent > lease.spendLimit || overflows(voucher)) return 'terminal_over_spend_limit';
   // The hub holds the money: nothing is at risk here.
-  return cleared ? undefined : capRefusal(turn, voucher.channel, held, amount);
+  return cleared ? undefined : capRefusal(turn, candidate.lane, held, amount);
 }
 
 /** May it have been answered here on a lane that was evicted since? */
@@ -184,10 +177,10 @@ export function voidRefusal(turn: TerminalTurn, candidate: Candidate): RefusalNa
 /** Why the next tick of a stream would not be taken, or undefined when it would (rule 5, before every tick). */
 export function nextTickRefusal(
   turn: TerminalTurn,
-  channel: ChannelId,
+  lane: TerminalLane,
   stream: LaneStream,
 ): RefusalName | undefined {
-  const held = turn.leaseOf(channel);
+  const held = turn.leaseOf(lane.channel);
   if (held === undefined) return 'lease_missing';
   const lease = held.lease;
   const voucher = stream.voucher;
@@ -197,5 +190,5 @@ export function nextTickRefusal(
   if (ofLease !== undefined) return ofLease;
   if (voucher.spent + voucher.tickValue * (stream.k + 1) > lease.spendLimit)
     return 'terminal_over_spend_limit';
-  return capRefusal(turn, channel, held, voucher.tickValue);
+  return capRefusal(turn, lane, held, voucher.tickValue);
 }

@@ -73,6 +73,8 @@ export interface TerminalLane {
   /** What must be given back: everything refunded, and each late tick on top of it. */
   readonly owed: Amount;
   readonly stream: LaneStream | undefined;
+  /** Sum of what this terminal delivered on the channel and the hub has not acknowledged. Follows from the outbox. */
+  readonly exposure: Amount;
   /** What L2 has settled on the whole lane, as the hub told. */
   readonly settled: Amount;
   /** Highest place in the ledger at which the hub acknowledged a voucher of this lane. */
@@ -127,6 +129,8 @@ export interface TerminalBooks {
   readonly counts: TerminalCounts;
   readonly lanes: readonly TerminalLane[];
   readonly outbox: readonly OutboxEntry[];
+  /** Sum over the whole outbox: kept, so that a tick costs the same at any fill. */
+  readonly exposure: Amount;
   readonly hub: HubTrust;
   /** Of the last registration: it only grows, so that no recorded one counts again. */
   readonly counter: number;
@@ -145,6 +149,7 @@ export interface TerminalBooks {
 export const EMPTY_TERMINAL: TerminalBooks = {
   lanes: [],
   outbox: [],
+  exposure: ZERO_AMOUNT,
   member: undefined,
   revoked: [],
   counts: { accepted: 0, ticks: 0, voided: 0, acknowledged: 0 },
@@ -300,11 +305,10 @@ function counted(books: TerminalBooks, key: keyof TerminalCounts, by = 1): Termi
   return { ...books.counts, [key]: books.counts[key] + by };
 }
 
-/** What this terminal delivered that the hub has not acknowledged. */
-export function exposureOf({ outbox }: TerminalBooks): Amount {
-  let sum: Amount = ZERO_AMOUNT;
-  for (const entry of outbox) sum = addAmounts(sum, entry.exposure);
-  return sum;
+/** The books with what waits on a channel moved up or down, on the whole and on its lane. */
+function exposed(books: TerminalBooks, channel: ChannelId, by: number): TerminalBooks {
+  const moved = { ...books, exposure: amount(books.exposure + by) };
+  return changeLane(moved, channel, (lane) => ({ exposure: amount(lane.exposure + by) }));
 }
 
 /** Voids of a channel that the hub has not acknowledged (rule 15). */
@@ -351,6 +355,7 @@ function applyAnswered(
     answer: accepted ? 'receipt' : 'credit',
     signature: (receipt ?? credit)!,
     credited: accepted ? ZERO_AMOUNT : request.amount,
+    exposure: old?.exposure ?? ZERO_AMOUNT,
     settled: old?.settled ?? ZERO_AMOUNT,
     position: old?.position ?? (0 as Position),
   };
@@ -361,12 +366,13 @@ function applyAnswered(
     exposure: accepted && type === 'answered' ? request.amount : ZERO_AMOUNT,
     collected,
   };
-  return {
+  const answered = {
     ...books,
     counts: counted(books, accepted ? 'accepted' : 'voided'),
     lanes: withLane(books, lane),
     outbox: [...books.outbox, waiting],
   };
+  return exposed(answered, voucher.channel, waiting.exposure);
 }
 
 function applyTick(books: TerminalBooks, record: TerminalRecord & { type: 'tick' }): TerminalBooks {
@@ -389,7 +395,9 @@ function applyTick(books: TerminalBooks, record: TerminalRecord & { type: 'tick'
     exposure = entry.exposure;
     break;
   }
-  if (!record.late) exposure = addAmounts(exposure, tickValue);
+  // What comes late is given back: it was not delivered. Sums stay within capTotal, far below what an amount holds.
+  const delivered = record.late ? ZERO_AMOUNT : tickValue;
+  exposure = (exposure + delivered) as Amount;
   if (at >= 0 && at < outbox.length - 1) {
     outbox.splice(at, 1);
     at = -1;
@@ -400,10 +408,12 @@ function applyTick(books: TerminalBooks, record: TerminalRecord & { type: 'tick'
     ...lane,
     base: addAmounts(voucher.paid, multiplyAmount(tickValue, k)),
     owed: record.late ? addAmounts(lane.owed, tickValue) : lane.owed,
+    exposure: (lane.exposure + delivered) as Amount,
     stream: { voucher, k, late: record.late ? stream.late + 1 : stream.late, preimage },
   };
   const counts = { ...books.counts, ticks: books.counts.ticks + 1 };
-  return { ...books, counts, lanes: withLane(books, changed), outbox };
+  const all = (books.exposure + delivered) as Amount;
+  return { ...books, counts, lanes: withLane(books, changed), outbox, exposure: all };
 }
 
 function applyAcknowledged(books: TerminalBooks, entry: Bytes32, position: Position): TerminalBooks {
@@ -411,19 +421,25 @@ function applyAcknowledged(books: TerminalBooks, entry: Bytes32, position: Posit
   if (found === undefined) return books;
   const outbox = books.outbox.filter((waiting) => waiting !== found);
   const cleared = { ...books, counts: counted(books, 'acknowledged'), outbox };
-  return changeLane(cleared, found.channel, (lane) => ({ position: higher(position, lane.position) }));
+  return changeLane(exposed(cleared, found.channel, -found.exposure), found.channel, (lane) => ({
+    position: higher(position, lane.position),
+  }));
 }
 
 function applyTickAcknowledged(books: TerminalBooks, stream: Bytes32, k: number): TerminalBooks {
   const outbox: OutboxEntry[] = [];
+  let after = books;
   for (const entry of books.outbox) {
-    if (entry.kind !== 'tick' || !equalBytes(entry.stream, stream)) outbox.push(entry);
-    else if (entry.k > k) {
-      const open = multiplyAmount(entry.tickValue, entry.k - k);
-      outbox.push({ ...entry, exposure: amount(Math.min(open, entry.exposure)) });
+    if (entry.kind !== 'tick' || !equalBytes(entry.stream, stream)) {
+      outbox.push(entry);
+      continue;
     }
+    const open = entry.k > k ? multiplyAmount(entry.tickValue, entry.k - k) : ZERO_AMOUNT;
+    const exposure = amount(Math.min(open, entry.exposure));
+    if (entry.k > k) outbox.push({ ...entry, exposure });
+    after = exposed(books, entry.channel, exposure - entry.exposure);
   }
-  return { ...books, outbox };
+  return { ...after, outbox };
 }
 
 function applyCredited(books: TerminalBooks, record: TerminalRecord & { type: 'credited' }): TerminalBooks {
@@ -499,7 +515,12 @@ export function applyRecord(books: TerminalBooks, record: TerminalRecord): Termi
     }
     case 'lane': {
       const { type: _, receipt, ...fields } = record;
-      const lane: TerminalLane = { ...fields, answer: receipt ? 'receipt' : 'credit', stream: undefined };
+      const lane: TerminalLane = {
+        ...fields,
+        answer: receipt ? 'receipt' : 'credit',
+        stream: undefined,
+        exposure: ZERO_AMOUNT,
+      };
       return { ...books, lanes: withLane(books, lane) };
     }
     case 'laneStream': {
@@ -509,14 +530,16 @@ export function applyRecord(books: TerminalBooks, record: TerminalRecord): Termi
     }
     case 'waitingVoucher': {
       const { type: _, channel, entry, exposure, ...collected } = record;
-      return {
-        ...books,
-        outbox: [...books.outbox, { kind: 'voucher', channel, entry, exposure, collected }],
-      };
+      const outbox: OutboxEntry[] = [
+        ...books.outbox,
+        { kind: 'voucher', channel, entry, exposure, collected },
+      ];
+      return exposed({ ...books, outbox }, channel, exposure);
     }
     case 'waitingTick': {
       const { type: _, ...fields } = record;
-      return { ...books, outbox: [...books.outbox, { kind: 'tick', ...fields }] };
+      const outbox: OutboxEntry[] = [...books.outbox, { kind: 'tick', ...fields }];
+      return exposed({ ...books, outbox }, fields.channel, fields.exposure);
     }
     case 'waitingCredit': {
       const { type: _, ...fields } = record;
@@ -527,42 +550,43 @@ export function applyRecord(books: TerminalBooks, record: TerminalRecord): Termi
   }
 }
 
-function laneSnapshot(lane: TerminalLane): TerminalRecord[] {
-  const { stream, answer, ...fields } = lane;
-  const records: TerminalRecord[] = [{ type: 'lane', ...fields, receipt: answer === 'receipt' }];
-  if (stream !== undefined) records.push({ type: 'laneStream', channel: lane.channel, ...stream });
-  return records;
+function* laneRecords(lane: TerminalLane): Generator<TerminalRecord, void> {
+  const { stream, answer, exposure: _, ...fields } = lane;
+  yield { type: 'lane', ...fields, receipt: answer === 'receipt' };
+  if (stream !== undefined) yield { type: 'laneStream', channel: lane.channel, ...stream };
 }
 
-/** Records that rebuild the books from EMPTY_TERMINAL. */
-export function snapshot(books: TerminalBooks): TerminalRecord[] {
-  const records: TerminalRecord[] = [
-    {
-      type: 'head',
-      time: books.time,
-      evictedAt: books.evictedAt,
-      evictedPosition: books.evictedPosition,
-      ...books.counts,
-      counter: books.counter,
-      epoch: books.hub.epoch,
-    },
-  ];
-  for (const key of books.hub.certified) records.push({ ...key, type: 'hubKey' });
-  for (const key of books.hub.revoked) records.push({ ...key, type: 'hubKeyRevoked' });
-  if (books.member !== undefined) records.push({ ...books.member, type: 'member' });
-  if (books.revokedAt > 0) records.push({ type: 'revoked', at: books.revokedAt, channels: books.revoked });
-  for (const lane of books.lanes) records.push(...laneSnapshot(lane));
-  for (const entry of books.outbox) {
-    if (entry.kind === 'voucher') {
-      const { channel, entry: digest, exposure, collected } = entry;
-      records.push({ type: 'waitingVoucher', channel, entry: digest, exposure, ...collected });
-    } else if (entry.kind === 'tick') {
-      const { kind: _, ...fields } = entry;
-      records.push({ type: 'waitingTick', ...fields });
-    } else {
-      const { kind: _, exposure: __, ...fields } = entry;
-      records.push({ type: 'waitingCredit', ...fields });
-    }
+function waitingRecord(entry: OutboxEntry): TerminalRecord {
+  if (entry.kind === 'voucher') {
+    const { channel, entry: digest, exposure, collected } = entry;
+    return { type: 'waitingVoucher', channel, entry: digest, exposure, ...collected };
   }
-  return records;
+  if (entry.kind === 'tick') {
+    const { kind: _, ...fields } = entry;
+    return { type: 'waitingTick', ...fields };
+  }
+  const { kind: _, exposure: __, ...fields } = entry;
+  return { type: 'waitingCredit', ...fields };
 }
+
+/** Records that rebuild the books from EMPTY_TERMINAL, made one by one: all at once would not fit a chip beside full books. */
+export function* eachRecord(books: TerminalBooks): Generator<TerminalRecord, void> {
+  yield {
+    type: 'head',
+    time: books.time,
+    evictedAt: books.evictedAt,
+    evictedPosition: books.evictedPosition,
+    ...books.counts,
+    counter: books.counter,
+    epoch: books.hub.epoch,
+  };
+  for (const key of books.hub.certified) yield { ...key, type: 'hubKey' };
+  for (const key of books.hub.revoked) yield { ...key, type: 'hubKeyRevoked' };
+  if (books.member !== undefined) yield { ...books.member, type: 'member' };
+  if (books.revokedAt > 0) yield { type: 'revoked', at: books.revokedAt, channels: books.revoked };
+  for (const lane of books.lanes) yield* laneRecords(lane);
+  for (const entry of books.outbox) yield waitingRecord(entry);
+}
+
+/** The same as a list. */
+export const snapshot = (books: TerminalBooks): TerminalRecord[] => [...eachRecord(books)];

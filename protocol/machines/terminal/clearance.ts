@@ -12,15 +12,15 @@ import type { MessageOf } from '../../wire/messages.ts';
 import { hubKeyOf, leaseEnd } from '../hub-keys.ts';
 import { hubKeys, notOurs } from '../trusting.ts';
 import { capRefusal } from './acceptance.ts';
-import { clearedWaiting, exposureOf } from './books.ts';
+import { clearedWaiting } from './books.ts';
 import type { ClearanceDesk, HeldLease, OpenRequest, TerminalTurn } from './state.ts';
 
 /** Is it above what this terminal may take from the channel by itself? Of a lease that it has not seen the payer judges. */
 function aboveLimits(turn: TerminalTurn, channel: ChannelId, amount: Amount): boolean {
-  if (exposureOf(turn.books) + amount > turn.settings.capTotal) return true;
+  if (turn.books.exposure + amount > turn.settings.capTotal) return true;
   const held = turn.leaseOf(channel);
   if (held === undefined) return false;
-  return amount > held.lease.tapLimit || capRefusal(turn, channel, held, amount) !== undefined;
+  return amount > held.lease.tapLimit || capRefusal(turn, turn.lane(channel), held, amount) !== undefined;
 }
 
 /** Asks the payer on the link whether it would pay the open request, when it can't be taken offline. True: it was dealt with. */

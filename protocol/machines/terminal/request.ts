@@ -6,7 +6,7 @@ import type { RefusalName } from '../../refusals.ts';
 import { detailHash, requestHash } from '../../vouchers.ts';
 import { type MessageOf, NEED } from '../../wire/messages.ts';
 import { holdsLease } from './answer.ts';
-import { exposureOf, voidsWaiting } from './books.ts';
+import { voidsWaiting } from './books.ts';
 import { customerOf, placeOfVoucher } from './place.ts';
 import type { RequestMessage, TerminalTurn } from './state.ts';
 
@@ -43,7 +43,7 @@ function saleRefusal(turn: TerminalTurn, sale: Sale | StreamSale, closing: boole
   }
   // With the hub at hand it is asked.
   if (settings.clearances !== undefined && turn.volatile.hubConnected) return undefined;
-  return exposureOf(books) + sale.amount > settings.capTotal ? 'cap_total' : undefined;
+  return books.exposure + sale.amount > settings.capTotal ? 'cap_total' : undefined;
 }
 
 /**

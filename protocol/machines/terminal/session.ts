@@ -43,7 +43,7 @@ export function onTick(turn: TerminalTurn, message: MessageOf<'tick'>): void {
   if (k !== stream.k + 1 || k > stream.voucher.ticks) return turn.refuse('tick_order', digest);
   if (!equalBytes(turn.context.signing.suite.keccak256(preimage), stream.preimage))
     return turn.refuse('tick_preimage', digest);
-  if (live && nextTickRefusal(turn, channel, stream) === undefined) {
+  if (live && nextTickRefusal(turn, lane!, stream) === undefined) {
     turn.persist({ type: 'tick', channel, k, preimage, late: false });
     turn.set({ session: { channel, stream: digest, delivering: k } });
     return turn.notify({ type: 'deliver', channel, k, value: stream.voucher.tickValue });
@@ -101,7 +101,7 @@ export function onDelivered(turn: TerminalTurn, channel: ChannelId, k: number, c
   const { stream } = lane;
   if (k === stream.voucher.ticks) over(turn, channel, k, 'used_up');
   else {
-    const refusal = nextTickRefusal(turn, channel, stream);
+    const refusal = nextTickRefusal(turn, lane, stream);
     if (refusal !== undefined) {
       over(turn, channel, k, refusal);
       askClosing(turn, challenge);
