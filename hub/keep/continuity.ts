@@ -51,9 +51,9 @@ export async function contradictedBySettlement(
   recoveredAt: number,
   highest: () => number,
 ): Promise<Held | undefined> {
+  if (recoveredAt > 0 && (await l2.blockAt(height)).at <= recoveredAt) return undefined;
   const nonce = await l2.sentAs(transaction);
   if (nonce === undefined || nonce <= highest()) return undefined;
-  if (recoveredAt > 0 && (await l2.blockAt(height)).at <= recoveredAt) return undefined;
   return {
     code: 'ledger_rolled_back',
     what: `this hub settled ${transaction} on L2 (nonce ${nonce}), and this folder knows nothing of it`,

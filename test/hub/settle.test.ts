@@ -449,6 +449,8 @@ test('another vault at the address is refused by name and nothing is settled the
 test('the status pages answer questions from loopback only', () =>
   inTemporaryFolder(async (folder) => {
     const hub = await site.start(folder);
+    // On a busy machine the start ends before the first look at L2 does.
+    await until('the hub is ready', () => hub.health().ready);
     try {
       const metrics = await (await fetch(`${hub.statusUrl}/metrics`)).text();
       assert.match(metrics, 'sundial_hub_ledger_writing 1');
