@@ -127,6 +127,9 @@ export async function makeServer(setup: ServerSetup): Promise<FastifyInstance> {
     requestTimeout: 120_000,
     keepAliveTimeout: 1_000,
     forceCloseConnections: true,
+    // What it can't even route, such as a broken %-sequence.
+    frameworkErrors: (_error, _request, reply) =>
+      void send(reply, refused('bad_url', 'an address that is none', 'See /openapi.json.')),
   });
   await server.register(cookie);
   await server.register(rateLimit, {

@@ -93,6 +93,11 @@ export class Meeting {
     await this.board(side).kill();
   }
 
+  /** What one case switched on is switched off: emulators that idle cost a machine, too. */
+  async close(): Promise<void> {
+    for (const board of this.boards) await board?.kill();
+  }
+
   /** All that a side said since it was made. */
   said(side: Side): string[] {
     return [...this.past[side], ...this.board(side).lines];
@@ -194,4 +199,15 @@ export async function fault(board: Emulator, name: string, provoke: () => void):
   provoke();
   await board.line(new RegExp(`^restarted after fault: ${name}$`), { from, timeoutMs: 60_000 });
   await board.event('ready', { from, timeoutMs: 60_000 });
+}
+
+/** One case: two boards of this occasion that are switched off at its end, however it ends. */
+export async function met(
+  bench: Workbench,
+  occasion: Occasion,
+  channel: number,
+  run: (meeting: Meeting) => Promise<void>,
+): Promise<void> {
+  const meeting = new Meeting(bench, occasion, channel);
+  await run(meeting).finally(() => meeting.close());
 }

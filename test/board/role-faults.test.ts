@@ -16,7 +16,7 @@ import { seconds } from '../../protocol/integers.ts';
 import { payerRecords } from '../../protocol/machines/payer/books.ts';
 import { terminalRecords } from '../../protocol/machines/terminal/books.ts';
 import { Workbench } from './bench.ts';
-import { fault, Meeting, PAYER, type Side, TERMINAL } from './meeting.ts';
+import { fault, type Meeting, met, PAYER, type Side, TERMINAL } from './meeting.ts';
 import { addShard, type Case } from './shard.ts';
 
 const faults = suite('faults of boards that pay');
@@ -194,9 +194,9 @@ for (const [occasion, side, who] of [
 ] as const) {
   const add = (what: string, run: (meeting: Meeting) => Promise<void>): void => {
     const channel = cases.length + 1;
-    cases.push([`${who} ${what}`, () => run(new Meeting(bench, occasion, channel))]);
+    cases.push([`${who} ${what}`, () => met(bench, occasion, channel, run)]);
   };
-  // Two at a time: the outbox of a board holds 24 entries, and a session leaves three.
+  // Two at a time: the outbox of a board holds 20 entries, and a session leaves three.
   add('that runs out of memory or stack keeps what it took or owes', (meeting) =>
     runsIntoItsLimits(meeting, side, ownFaults.slice(0, 2)),
   );

@@ -15,7 +15,7 @@ import { nobleSuite } from '../../protocol/crypto/noble.ts';
 import { hub, now, signing, Workbench } from './bench.ts';
 import { payerBooks, terminalBooks, untilQuiet } from './books.ts';
 import { HubLink } from './hub-link.ts';
-import { Meeting, PAYER, type Side, TERMINAL } from './meeting.ts';
+import { type Meeting, met, PAYER, type Side, TERMINAL } from './meeting.ts';
 import { addShard, type Case } from './shard.ts';
 
 const uplinks = suite('boards with a broken uplink');
@@ -152,11 +152,11 @@ async function hasFullOutbox(meeting: Meeting): Promise<void> {
 
 const goesOn = 'goes on, and keeps everything until a hub answers';
 const cases: Case[] = [
-  [`a till ${goesOn}`, () => isBroken(new Meeting(bench, 'tap', 1), TERMINAL)],
-  [`a wearable ${goesOn}`, () => isBroken(new Meeting(bench, 'tap', 2), PAYER)],
-  [`a charge point ${goesOn}`, () => isBroken(new Meeting(bench, 'charge', 3), TERMINAL)],
-  [`a car ${goesOn}`, () => isBroken(new Meeting(bench, 'charge', 4), PAYER)],
-  ['a till sends all of a full outbox up at once', () => hasFullOutbox(new Meeting(bench, 'tap', 5))],
+  [`a till ${goesOn}`, () => met(bench, 'tap', 1, (meeting) => isBroken(meeting, TERMINAL))],
+  [`a wearable ${goesOn}`, () => met(bench, 'tap', 2, (meeting) => isBroken(meeting, PAYER))],
+  [`a charge point ${goesOn}`, () => met(bench, 'charge', 3, (meeting) => isBroken(meeting, TERMINAL))],
+  [`a car ${goesOn}`, () => met(bench, 'charge', 4, (meeting) => isBroken(meeting, PAYER))],
+  ['a till sends all of a full outbox up at once', () => met(bench, 'tap', 5, hasFullOutbox)],
 ];
 // Most of it is waiting for the pause between two uploads.
 addShard(uplinks, cases, 3);

@@ -105,6 +105,9 @@ test(
         asked += 1;
       }
     assert.ok(asked >= 10, String(asked));
+    // Not even an address: told as every other refusal.
+    const { status, body } = await ask('GET', '/%');
+    assert.equal([status, body.code], [400, 'bad_url']);
   }),
 );
 
