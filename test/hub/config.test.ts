@@ -18,7 +18,7 @@ const least = {
 };
 
 const DEFAULTS = {
-  mqtt: { host: '127.0.0.1', port: 0 },
+  mqtt: { host: '127.0.0.1', port: 0, login: 'offered' },
   http: { host: '127.0.0.1', port: 0 },
   timing: DEFAULT_TIMING,
   scopes: [],
@@ -49,7 +49,14 @@ test('what is given is kept', () => {
   const given: HubConfigInput = {
     ...least,
     keys: { signing: [KEY, KEY], settlement: KEY, root: VAULT.toLowerCase(), words: ['0x00'] },
-    mqtt: { host: '0.0.0.0', port: 1883, url: 'mqtts://a:1', username: 'u', password: 'p' },
+    mqtt: {
+      host: '0.0.0.0',
+      port: 1883,
+      url: 'mqtts://a:1',
+      username: 'u',
+      password: 'p',
+      login: 'required',
+    },
     http: { host: '::1', port: 8080 },
     chain: {
       ...least.chain,
