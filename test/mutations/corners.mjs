@@ -12,42 +12,44 @@ const REQUEST = 'protocol/machines/terminal/request.ts';
 
 /** Left out of a snapshot, a part of the books is gone after the next bank of flash. */
 const SNAPSHOTS = [
-  [
-    'membership',
-    BOOKS,
-    "  if (books.member !== undefined) records.push({ ...books.member, type: 'member' });\n",
-  ],
+  ['membership', BOOKS, "  if (books.member !== undefined) yield { ...books.member, type: 'member' };\n"],
   [
     'the revocation list',
     BOOKS,
-    "  if (books.revokedAt > 0) records.push({ type: 'revoked', at: books.revokedAt, channels: books.revoked });\n",
+    "  if (books.revokedAt > 0) yield { type: 'revoked', at: books.revokedAt, channels: books.revoked };\n",
   ],
   [
     'certificates',
     PAYER_BOOKS,
-    "  for (const certificate of books.certificates) records.push({ ...certificate, type: 'certificate' });\n",
+    "  for (const certificate of books.certificates) yield { ...certificate, type: 'certificate' };\n",
   ],
-  ['credits that wait', BOOKS, "      records.push({ type: 'waitingCredit', ...fields });\n"],
+  [
+    'credits that wait',
+    BOOKS,
+    "  return { type: 'waitingCredit', ...fields };\n",
+    "  return { type: 'time', at: 0 as Seconds };\n",
+  ],
   [
     "the payer's copies",
     PAYER_BOOKS,
-    "    records.push({ type: 'copy', digest, ...collected } satisfies { type: 'copy' } & CopyRecord);\n",
+    "    yield { type: 'copy', digest, ...collected } satisfies { type: 'copy' } & CopyRecord;\n",
+    '    ;\n',
   ],
   [
     'an open stream',
     PAYER_BOOKS,
-    "  if (books.stream !== undefined) records.push({ ...books.stream, type: 'openStream' });\n",
+    "  if (books.stream !== undefined) yield { ...books.stream, type: 'openStream' };\n",
   ],
   [
     'the stream of a lane',
     BOOKS,
-    "  if (stream !== undefined) records.push({ type: 'laneStream', channel: lane.channel, ...stream });\n",
+    "  if (stream !== undefined) yield { type: 'laneStream', channel: lane.channel, ...stream };\n",
   ],
   [
     'the newest evicted request',
     BOOKS,
-    '      evictedAt: books.evictedAt,\n',
-    '      evictedAt: 0 as Seconds,\n',
+    '    evictedAt: books.evictedAt,\n',
+    '    evictedAt: 0 as Seconds,\n',
   ],
 ].map(([what, file, from, to = '']) => [`a snapshot loses ${what}`, file, from, to, 'protocol/snapshot']);
 

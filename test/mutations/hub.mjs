@@ -216,7 +216,7 @@ export const HUB_MUTATIONS = [
   [
     'a later entry of the lane is not compared',
     FRAUD,
-    'if (overlaps(entry, other)) return evidence(RULES.regression, [entry, other]);',
+    'if (laneAfter !== undefined && overlaps(entry, laneAfter))\n    return evidence(RULES.regression, [entry, laneAfter]);',
     '',
     'hub/intake-corners',
   ],

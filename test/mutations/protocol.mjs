@@ -77,8 +77,8 @@ export const MUTATIONS = [
   [
     'the intent is stored after the signature',
     PAY,
-    "  turn.persist({ type: 'intent', digest, voucher, request, ...(seed && { seed }) });\n  turn.notify({ type: 'signing', seq: voucher.seq, amount: amount(request.amount), payee: voucher.payee });\n  sendVoucher(turn, { kind: 'voucher', digest, voucher, request }, 'voucher');",
-    "  sendVoucher(turn, { kind: 'voucher', digest, voucher, request }, 'voucher');\n  turn.persist({ type: 'intent', digest, voucher, request, ...(seed && { seed }) });",
+    "  else turn.persist({ type: 'intent', digest, voucher, request, ...(seed && { seed }) });\n  turn.set({ clearing: undefined });\n  turn.notify({ type: 'signing', seq: voucher.seq, amount: amount(request.amount), payee: voucher.payee });\n  sendVoucher(turn, { kind: 'voucher', digest, voucher, request }, 'voucher');",
+    "  sendVoucher(turn, { kind: 'voucher', digest, voucher, request }, 'voucher');\n  if (cleared === undefined) turn.persist({ type: 'intent', digest, voucher, request, ...(seed && { seed }) });",
     'protocol/payer-table',
   ],
   [
@@ -302,11 +302,17 @@ export const MUTATIONS = [
   [
     'a revoked channel is accepted',
     ACCEPT,
-    'revoked.includes(lease.channel)',
+    "if (now > held.until) return 'lease_expired';\n  return turn.books.revoked.includes(lease.channel) ? 'revoked' : undefined;",
+    "if (now > held.until) return 'lease_expired';\n  return undefined;",
+    'protocol/acceptance',
+  ],
+  [
+    'the cap of a channel is ignored',
+    ACCEPT,
+    '(lane === undefined ? more : more + lane.exposure) > held.cap',
     'false',
     'protocol/acceptance',
   ],
-  ['the cap of a channel is ignored', ACCEPT, 'ofChannel > held.cap', 'false', 'protocol/acceptance'],
   [
     'any hub key signs leases',
     ANSWER,
@@ -341,7 +347,7 @@ export const MUTATIONS = [
   [
     'ticks are delivered without a lease',
     SESSION,
-    'if (live && nextTickRefusal(turn, channel, stream) === undefined) {',
+    'if (live && nextTickRefusal(turn, lane!, stream) === undefined) {',
     'if (live) {',
     'protocol/edges',
   ],
@@ -564,14 +570,14 @@ export const MUTATIONS = [
   [
     'acknowledging a tick clears the next',
     BOOKS,
-    'else if (entry.k > k) {',
-    'else if (entry.k > k + 1) {',
+    'if (entry.k > k) outbox.push({ ...entry, exposure });',
+    'if (entry.k > k + 1) outbox.push({ ...entry, exposure });',
     'protocol/hub-link',
   ],
   [
     'a new voucher forgets what is owed to the cap',
     BOOKS,
-    'exposure: accepted ? request.amount : ZERO_AMOUNT,',
+    "exposure: accepted && type === 'answered' ? request.amount : ZERO_AMOUNT,",
     'exposure: ZERO_AMOUNT,',
     'protocol/hub-link',
   ],
