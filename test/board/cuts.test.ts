@@ -66,16 +66,21 @@ class Pair {
     return side === 0 ? this.terminal : this.payer;
   }
 
-  /** Both boards as they were at first, freshly started. */
+  /**
+   * Both boards as they were at first, freshly started. They are off meanwhile: one that still runs would write its next
+   * record into a flash that was put back, and find that flash damaged.
+   */
   async reset(): Promise<void> {
-    const marks = [this.terminal, this.payer].map((board) => board.lines.length);
+    await this.terminal.kill();
+    await this.payer.kill();
     for (const [side, memory] of this.memories.entries()) {
       memory.set('cutAfter', 0);
       memory.program(0, this.before[side]!);
-      memory.set('restart', 1);
     }
-    await this.terminal.event('ready', { from: marks[0]! });
-    await this.payer.event('ready', { from: marks[1]! });
+    this.start(0);
+    this.start(1);
+    await this.terminal.event('ready');
+    await this.payer.event('ready');
   }
 
   /** Both journals tell the same story, and every approval or delivery stands in the terminal's. */
