@@ -123,7 +123,9 @@ export function withoutHubKey<B extends TrustBooks>(books: B, gone: RevokedKey):
   const { hub, time } = books;
   if (isRevoked(hub, gone.address)) return books;
   const certified = hub.certified.filter((key) => !equalBytes(key.address, gone.address));
-  const kept = hub.revoked.filter((key) => !forgettable(key, time));
+  // Only for room, as in a snapshot's records time is the newest already: read back, they must forget nothing else.
+  const isFull = hub.revoked.length >= REVOKED_KEYS_MAX;
+  const kept = isFull ? hub.revoked.filter((key) => !forgettable(key, time)) : hub.revoked;
   const revoked = [...kept, gone].sort((a, b) => a.at - b.at).slice(-REVOKED_KEYS_MAX);
   return { ...books, hub: { ...hub, certified, revoked } };
 }

@@ -52,7 +52,12 @@ class DeviceView {
     const terminals = world.terminals.map((table, t) =>
       this.once(`${t}:${row[1 + t]}`, () => {
         const { state, ghost } = table.local(row[1 + t]!);
-        return canonical({ ghost, state: { ...state, books: { ...state.books, outbox: [] } } });
+        // What waits for the hub, and the sums over that, are not the devices' own.
+        const lanes = state.books.lanes.map((lane) => ({ ...lane, exposure: 0 }));
+        return canonical({
+          ghost,
+          state: { ...state, books: { ...state.books, outbox: [], exposure: 0, lanes } },
+        });
       }),
     );
     const { phase, settled } = world.vault.local(row[world.vaultAt]!);
