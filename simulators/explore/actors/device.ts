@@ -46,25 +46,42 @@ export interface Local<S, G> {
   readonly ghost: G;
 }
 
+/** The same, and what goes up to the hub. */
+export type Told<R> = Trail<R> | { readonly type: 'upload'; readonly message: Message };
+
+/** The state after a step, and what it left behind. */
+export interface Ran<S, T> {
+  readonly state: S;
+  readonly trail: readonly T[];
+}
+
 /** Carries out a step with all signatures it asks for; `sign` effects are answered at once, as the runtime does. */
-export function carryOut<S, R, E>(
+export function carryOutAll<S, R, E>(
   step: (state: S, event: E) => { readonly state: S; readonly effects: readonly Effect<R>[] },
   signed: (digest: Uint8Array) => E,
   state: S,
   event: E,
-): { state: S; trail: Trail<R>[] } {
-  const trail: Trail<R>[] = [];
+): Ran<S, Told<R>> {
+  const trail: Told<R>[] = [];
   const { state: after, effects } = step(state, event);
   let current = after;
   for (const effect of effects) {
-    if (effect.type === 'persist' || effect.type === 'send') trail.push(effect);
+    if (effect.type === 'persist' || effect.type === 'send' || effect.type === 'upload') trail.push(effect);
     else if (effect.type === 'sign') {
-      const inner = carryOut(step, signed, current, signed(effect.digest));
+      const inner = carryOutAll(step, signed, current, signed(effect.digest));
       current = inner.state;
       trail.push(...inner.trail);
     }
   }
   return { state: current, trail };
+}
+
+/** The same where the hub listens in another way: without what goes up. */
+export function carryOut<S, R, E>(
+  ...[step, signed, state, event]: Parameters<typeof carryOutAll<S, R, E>>
+): { state: S; trail: Trail<R>[] } {
+  const ran = carryOutAll(step, signed, state, event);
+  return { state: ran.state, trail: ran.trail.flatMap((one) => (one.type === 'upload' ? [] : [one])) };
 }
 
 /** What a machine's module says of its books. */

@@ -6,37 +6,30 @@ import type { PayerState } from '../../../protocol/machines/payer/state.ts';
 import { applyRecord, type TerminalRecord } from '../../../protocol/machines/terminal/books.ts';
 import type { TerminalState } from '../../../protocol/machines/terminal/state.ts';
 import type { TerminalEvent } from '../../../protocol/machines/terminal/terminal.ts';
-import type { Message, MessageOf } from '../../../protocol/wire/messages.ts';
+import type { MessageOf } from '../../../protocol/wire/messages.ts';
+import type { Ran, Told } from '../actors/device.ts';
 import { type Scene, START } from '../scene.ts';
-
-type Trace<R> =
-  | { readonly type: 'persist'; readonly record: R }
-  | { readonly type: 'send' | 'upload'; readonly message: Message };
-interface Ran<S, R> {
-  readonly state: S;
-  readonly trail: readonly Trace<R>[];
-}
 
 export interface GoneDrop {
   readonly payer?: (
-    run: (event: PayerEvent) => Ran<PayerState, PayerRecord>,
+    run: (event: PayerEvent) => Ran<PayerState, Told<PayerRecord>>,
     scene: Scene,
     state: PayerState,
     event: PayerEvent,
-  ) => Ran<PayerState, PayerRecord> | undefined;
+  ) => Ran<PayerState, Told<PayerRecord>> | undefined;
   readonly terminal?: (
-    run: (state: TerminalState) => Ran<TerminalState, TerminalRecord>,
+    run: (state: TerminalState) => Ran<TerminalState, Told<TerminalRecord>>,
     state: TerminalState,
     event: TerminalEvent,
     now: number,
-  ) => Ran<TerminalState, TerminalRecord> | undefined;
+  ) => Ran<TerminalState, Told<TerminalRecord>> | undefined;
 }
 
 const unknownIn = (event: PayerEvent): MessageOf<'unknown'> | undefined =>
   event.type === 'hubMessage' && event.message.type === 'unknown' ? event.message : undefined;
 
 /** Does it end with the terminal's word on how far it has handed in? */
-const says = ({ trail }: Ran<TerminalState, TerminalRecord>): boolean =>
+const says = ({ trail }: Ran<TerminalState, Told<TerminalRecord>>): boolean =>
   trail.some((one) => one.type === 'upload' && one.message.type === 'synced');
 
 const withVolatile = (state: TerminalState, change: Partial<TerminalState['volatile']>): TerminalState => ({

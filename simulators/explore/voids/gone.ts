@@ -8,7 +8,6 @@
  */
 import { type Address, equalBytes, toHex } from '../../../protocol/bytes.ts';
 import { type Seconds, seconds } from '../../../protocol/integers.ts';
-import type { Effect } from '../../../protocol/machines/effects.ts';
 import * as payerBooks from '../../../protocol/machines/payer/books.ts';
 import { payerAfterPowerUp, type PayerEvent, payerStep } from '../../../protocol/machines/payer/payer.ts';
 import type { PayerSettings, PayerState } from '../../../protocol/machines/payer/state.ts';
@@ -21,7 +20,7 @@ import {
   terminalStep,
 } from '../../../protocol/machines/terminal/terminal.ts';
 import { encodeMessage, type Message, type MessageOf } from '../../../protocol/wire/messages.ts';
-import { readBack } from '../actors/device.ts';
+import { carryOutAll, type Ran, readBack, type Told } from '../actors/device.ts';
 import { HubTable } from '../actors/hub.ts';
 import { challenge, settingsOf, withCustomer } from '../actors/terminal.ts';
 import { CHANNEL, Scene, START } from '../scene.ts';
@@ -61,37 +60,6 @@ interface Till {
   readonly lag: number | undefined;
 }
 
-/** One effect that others, or the device after a cut, can see. */
-type Trace<R> =
-  | { readonly type: 'persist'; readonly record: R }
-  | { readonly type: 'send' | 'upload'; readonly message: Message };
-
-interface Ran<S, R> {
-  readonly state: S;
-  readonly trail: readonly Trace<R>[];
-}
-
-/** The step with everything that it signs, signed at once. */
-function carriedOut<S, R, E>(
-  step: (state: S, event: E) => { readonly state: S; readonly effects: readonly Effect<R>[] },
-  signed: (digest: Uint8Array) => E,
-  state: S,
-  event: E,
-): Ran<S, R> {
-  const trail: Trace<R>[] = [];
-  const first = step(state, event);
-  let current = first.state;
-  for (const effect of first.effects) {
-    if (effect.type === 'persist' || effect.type === 'send' || effect.type === 'upload') trail.push(effect);
-    else if (effect.type === 'sign') {
-      const inner = carriedOut(step, signed, current, signed(effect.digest));
-      current = inner.state;
-      trail.push(...inner.trail);
-    }
-  }
-  return { state: current, trail };
-}
-
 const PAYER: Omit<PayerSettings, 'hub' | 'timing'> = {
   role: 'wearable',
   scheme: 'secp256k1',
@@ -120,8 +88,8 @@ export class GoneWorld implements World<State> {
   private readonly tills = new Interner<Till>();
   private readonly messages = new Interner<Message>();
   /** What was computed once, by what it was computed from. */
-  private readonly ran = new Map<string, Ran<TerminalState, terminalBooks.TerminalRecord>>();
-  private readonly paid = new Map<string, Ran<PayerState, payerBooks.PayerRecord>>();
+  private readonly ran = new Map<string, Ran<TerminalState, Told<terminalBooks.TerminalRecord>>>();
+  private readonly paid = new Map<string, Ran<PayerState, Told<payerBooks.PayerRecord>>>();
   private readonly customersLinked = new Map<
     number,
     { readonly payer: number; readonly up: readonly number[] }
@@ -219,7 +187,7 @@ export class GoneWorld implements World<State> {
     return this.tills.number(canonical({ ...till, state }), () => ({ ...till, state }));
   }
 
-  private payerRun(state: PayerState, event: PayerEvent): Ran<PayerState, payerBooks.PayerRecord> {
+  private payerRun(state: PayerState, event: PayerEvent): Ran<PayerState, Told<payerBooks.PayerRecord>> {
     const { scene } = this;
     const context = { signing: scene.signing, self: scene.payer };
     const settings: PayerSettings = { ...scene.site, ...PAYER };
@@ -228,7 +196,7 @@ export class GoneWorld implements World<State> {
       digest,
       signature: standInSignature(scene.payer, digest),
     });
-    return carriedOut(
+    return carryOutAll(
       (current: PayerState, given: PayerEvent) => payerStep(context, settings, current, given, 0),
       signed,
       state,
@@ -246,7 +214,7 @@ export class GoneWorld implements World<State> {
     state: TerminalState,
     event: TerminalEvent,
     now: number,
-  ): Ran<TerminalState, terminalBooks.TerminalRecord> {
+  ): Ran<TerminalState, Told<terminalBooks.TerminalRecord>> {
     const { scene } = this;
     const self = scene.terminals[0]!;
     const settings = settingsOf(scene, 0);
@@ -255,7 +223,7 @@ export class GoneWorld implements World<State> {
       digest,
       signature: standInSignature(self, digest),
     });
-    return carriedOut(
+    return carryOutAll(
       (current: TerminalState, given: TerminalEvent) =>
         terminalStep({ signing: scene.signing, self }, settings, current, given, now * 1000),
       signed,
@@ -387,7 +355,7 @@ export class GoneWorld implements World<State> {
     terminal: number,
     event: TerminalEvent,
     now: number,
-  ): Ran<TerminalState, terminalBooks.TerminalRecord> {
+  ): Ran<TerminalState, Told<terminalBooks.TerminalRecord>> {
     const key = `${terminal} ${canonical(event)} ${now}`;
     let ran = this.ran.get(key);
     if (ran === undefined) {
@@ -462,7 +430,7 @@ export class GoneWorld implements World<State> {
     return { ...state, payer, up, ...this.tillLinked(state.terminal, state.now) };
   }
 
-  private carried<R>({ trail }: Ran<unknown, R>): number[] {
+  private carried<R>({ trail }: Ran<unknown, Told<R>>): number[] {
     return trail.flatMap((one) =>
       one.type === 'send' && CARRIED.has(one.message.type) ? [this.number(one.message)] : [],
     );
