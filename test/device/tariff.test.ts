@@ -11,6 +11,7 @@ import {
   priceOf,
   RATE_MAX,
   type Tariff,
+  type Usage,
 } from '../../device/tariff/tariff.ts';
 import { type Span, unused, use } from '../../device/tariff/usage.ts';
 import { amount } from '../../protocol/integers.ts';
