@@ -7,39 +7,30 @@
 import cookie from '@fastify/cookie';
 import rateLimit from '@fastify/rate-limit';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { z } from 'zod';
-import { SundialError } from '../../protocol/errors.ts';
+import type { z } from 'zod';
+import {
+  check,
+  openApi,
+  problemOf,
+  refusal,
+  Repeats,
+  type Route as Common,
+  routerPath,
+  Text,
+} from '../../hardware/boards/node/http/routes.ts';
 import type { Audit } from '../desk/audit.ts';
 import { ROLES, type Caller, type Role, type Tokens } from '../desk/tokens.ts';
 import { causeText } from '../errors.ts';
 import type { Logger } from '../log.ts';
 
 /** One route: what it takes, who may, and what it does. */
-export interface Route {
-  readonly method: 'GET' | 'POST' | 'DELETE';
-  /** With `{name}` for parameters, as OpenAPI writes it. */
-  readonly path: `/${string}`;
-  readonly summary: string;
+export interface Route extends Common<Caller | undefined> {
   /** Who may; `anyone` for what proves itself. */
   readonly may: readonly Role[] | 'anyone';
-  readonly params?: z.ZodObject;
-  readonly query?: z.ZodObject;
-  readonly body?: z.ZodObject;
-  /** What a good answer holds. */
-  readonly answer: z.ZodType;
   /** Does it show people's payments or devices? Then the reading is logged, too. */
   readonly personal?: boolean;
   /** Asks a minute from one address, when they may be fewer than for all. */
   readonly perMinute?: number;
-  act(ask: Ask): unknown;
-}
-
-/** A checked question. */
-export interface Ask {
-  readonly caller: Caller | undefined;
-  readonly params: Record<string, never>;
-  readonly query: Record<string, never>;
-  readonly body: Record<string, never>;
 }
 
 /** Keeps the types of a route's schemas in its `act`. */
@@ -61,22 +52,6 @@ export const route = <
   },
 ): Route => one as unknown as Route;
 
-/** What an answer other than JSON is. */
-export class Text {
-  constructor(
-    readonly type: string,
-    readonly text: string,
-  ) {}
-}
-
-const problem = z.object({
-  type: z.string(),
-  title: z.string(),
-  status: z.int(),
-  code: z.string(),
-  remedy: z.string(),
-});
-
 /** HTTP status of an error that a caller can do something about. */
 const STATUS: Readonly<Record<string, number>> = {
   not_signed_in: 401,
@@ -95,9 +70,6 @@ const STATUS: Readonly<Record<string, number>> = {
   device_exists: 409,
   token_exists: 409,
 };
-
-const refused = (code: string, message: string, remedy: string): SundialError =>
-  new SundialError(code, message, { severity: 'call', remedy });
 
 /** Asks a minute from one address. */
 const PER_MINUTE = 600;
@@ -129,45 +101,25 @@ export async function makeServer(setup: ServerSetup): Promise<FastifyInstance> {
     forceCloseConnections: true,
     // What it can't even route, such as a broken %-sequence.
     frameworkErrors: (_error, _request, reply) =>
-      void send(reply, refused('bad_url', 'an address that is none', 'See /openapi.json.')),
+      void send(reply, refusal('bad_url', 'an address that is none', 'See /openapi.json.')),
   });
   await server.register(cookie);
   await server.register(rateLimit, {
     max: PER_MINUTE,
     timeWindow: 60_000,
     errorResponseBuilder: () =>
-      refused('too_many_requests', 'too many questions from one address', 'Wait a minute.'),
+      refusal('too_many_requests', 'too many questions from one address', 'Wait a minute.'),
   });
-  const repeats = new Map<string, Promise<unknown>>();
-  /** Two that come at once act once, too; what failed may be tried again. */
-  const once = (key: string, act: () => Promise<unknown>): Promise<unknown> => {
-    const known = repeats.get(key);
-    if (known !== undefined) return known;
-    if (repeats.size >= REPEATS_MAX) repeats.delete(repeats.keys().next().value!);
-    const answer = act();
-    repeats.set(key, answer);
-    answer.catch(() => repeats.delete(key));
-    return answer;
-  };
-
+  const repeats = new Repeats(REPEATS_MAX);
   const send = (reply: FastifyReply, error: unknown): number => {
-    const known = error instanceof SundialError && error.severity === 'call';
-    const status = known
-      ? (STATUS[error.code] ?? 400)
-      : ((error as { statusCode?: number }).statusCode ?? 500);
+    const { status, body } = problemOf(error, STATUS);
     if (status === 500) log.error({ error: causeText(error) }, 'a request could not be answered');
-    const code = error instanceof SundialError ? error.code : status === 500 ? 'defect' : 'bad_request';
-    const remedy = error instanceof SundialError ? error.remedy : 'See the log of the hub.';
-    const words = error instanceof SundialError ? error.message.slice(code.length + 2) : causeText(error);
-    void reply
-      .code(status)
-      .header('content-type', 'application/problem+json')
-      .send(`${JSON.stringify({ type: `urn:sundial:${code}`, title: words, status, code, remedy })}\n`);
+    void reply.code(status).header('content-type', 'application/problem+json').send(body);
     return status;
   };
   server.setErrorHandler((error, _request, reply) => void send(reply, error));
   server.setNotFoundHandler(
-    (_request, reply) => void send(reply, refused('no_such_page', 'no such page', 'See /openapi.json.')),
+    (_request, reply) => void send(reply, refusal('no_such_page', 'no such page', 'See /openapi.json.')),
   );
   server.addHook('onSend', async (_request, reply, payload) => {
     reply.header('x-content-type-options', 'nosniff');
@@ -184,7 +136,7 @@ export async function makeServer(setup: ServerSetup): Promise<FastifyInstance> {
     const session = request.cookies[SESSION];
     if (session === undefined) return undefined;
     if (request.method !== 'GET' && request.headers['x-sundial'] !== 'console')
-      throw refused(
+      throw refusal(
         'not_from_here',
         'a change that no page of this hub asked for',
         'Use the console or a token.',
@@ -195,7 +147,7 @@ export async function makeServer(setup: ServerSetup): Promise<FastifyInstance> {
   for (const one of routes) {
     server.route({
       method: one.method,
-      url: one.path.replace(/\{(\w+)\}/g, ':$1'),
+      url: routerPath(one.path),
       ...(one.perMinute !== undefined && {
         config: { rateLimit: { max: one.perMinute, timeWindow: 60_000 } },
       }),
@@ -216,13 +168,13 @@ export async function makeServer(setup: ServerSetup): Promise<FastifyInstance> {
           caller = callerOf(request);
           if (one.may !== 'anyone') {
             if (caller === undefined)
-              throw refused(
+              throw refusal(
                 'not_signed_in',
                 'nobody known asks',
                 'Send `Authorization: Bearer` with a token.',
               );
             if (!one.may.includes(caller.role))
-              throw refused(
+              throw refusal(
                 'not_allowed',
                 `${caller.role} may not`,
                 `Ask one who is ${one.may.join(' or ')}.`,
@@ -238,9 +190,9 @@ export async function makeServer(setup: ServerSetup): Promise<FastifyInstance> {
               query: check(one.query, request.query, 'query'),
               body: check(one.body, request.body ?? {}, 'body'),
             });
-          const answer = await (repeat === undefined ? act() : once(repeat, act));
+          const answer = await (repeat === undefined ? act() : repeats.once(repeat, act));
           note(200);
-          if (answer instanceof Text) return reply.header('content-type', answer.type).send(answer.text);
+          if (answer instanceof Text) return reply.header('content-type', answer.type).send(answer.content);
           return reply.header('content-type', 'application/json').send(`${JSON.stringify(answer)}\n`);
         } catch (error) {
           note(send(reply, error));
@@ -250,7 +202,14 @@ export async function makeServer(setup: ServerSetup): Promise<FastifyInstance> {
     });
   }
 
-  const description = openApi(routes);
+  const description = openApi(
+    routes,
+    {
+      title: "A Sundial hub's API",
+      description: `Roles: ${ROLES.join(', ')}. Amounts are units of 10^-6 TIME, times seconds since 1970.`,
+    },
+    ({ may }) => (may === 'anyone' ? { security: [] } : { security: [{ token: [] }], 'x-roles': may }),
+  );
   server.get('/openapi.json', async () => description);
   for (const [path, { type, bytes }] of setup.files)
     server.get(path, async (_request, reply) =>
@@ -263,7 +222,7 @@ export async function makeServer(setup: ServerSetup): Promise<FastifyInstance> {
     if (session === undefined)
       return void send(
         reply,
-        refused('not_signed_in', 'this link was used or is over', 'Ask for a new one: `sundial console`.'),
+        refusal('not_signed_in', 'this link was used or is over', 'Ask for a new one: `sundial console`.'),
       );
     return reply
       .setCookie(SESSION, session, { httpOnly: true, sameSite: 'strict', path: '/', maxAge: 12 * 3600 })
@@ -284,68 +243,4 @@ function about(request: FastifyRequest): { about?: string } {
     .join(' ')
     .slice(0, 300);
   return text === '' ? {} : { about: text };
-}
-
-/** Throws `bad_field`, which names the field. */
-function check(schema: z.ZodObject | undefined, value: unknown, where: string): Record<string, never> {
-  if (schema === undefined) return {};
-  const parsed = schema.safeParse(value ?? {});
-  if (parsed.success) return parsed.data as Record<string, never>;
-  const { path, message } = parsed.error.issues[0]!;
-  const field = path.join('.') || where;
-  throw refused('bad_field', `${field}: ${message}`, `Correct ${field}; /openapi.json has all fields.`);
-}
-
-/** The description of all routes, OpenAPI 3.1. */
-function openApi(routes: readonly Route[]): object {
-  const paths: Record<string, Record<string, unknown>> = {};
-  const schemaOf = (schema: z.ZodType, io: 'input' | 'output') => {
-    const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as Record<
-      string,
-      unknown
-    >;
-    return rest;
-  };
-  const parameters = (schema: z.ZodObject | undefined, place: 'path' | 'query') =>
-    Object.entries(schema?.shape ?? {}).map(([name, one]) => ({
-      name,
-      in: place,
-      required: place === 'path' || !(one as z.ZodType).safeParse(undefined).success,
-      schema: schemaOf(one as z.ZodType, 'input'),
-    }));
-  for (const one of routes) {
-    paths[one.path] ??= {};
-    paths[one.path]![one.method.toLowerCase()] = {
-      operationId: `${one.method.toLowerCase()}${one.path.replace(/[^A-Za-z0-9]+(.)?/g, (_, next = '') => next.toUpperCase())}`,
-      summary: one.summary,
-      ...(one.may === 'anyone' ? { security: [] } : { security: [{ token: [] }], 'x-roles': one.may }),
-      parameters: [...parameters(one.params, 'path'), ...parameters(one.query, 'query')],
-      ...(one.body !== undefined && {
-        requestBody: {
-          required: true,
-          content: { 'application/json': { schema: schemaOf(one.body, 'input') } },
-        },
-      }),
-      responses: {
-        200: {
-          description: 'what was asked for',
-          content: { 'application/json': { schema: schemaOf(one.answer, 'output') } },
-        },
-        default: {
-          description: 'why not',
-          content: { 'application/problem+json': { schema: schemaOf(problem, 'output') } },
-        },
-      },
-    };
-  }
-  return {
-    openapi: '3.1.0',
-    info: {
-      title: "A Sundial hub's API",
-      version: '1',
-      description: `Roles: ${ROLES.join(', ')}. Amounts are units of 10^-6 TIME, times seconds since 1970.`,
-    },
-    components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
-    paths,
-  };
 }

@@ -1,5 +1,6 @@
 /** The routes of the hub's API, version 1: what can be asked and done, and by whom. */
 import { z } from 'zod';
+import { Text } from '../../hardware/boards/node/http/routes.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { channelId, UINT32_MAX, UINT48_MAX } from '../../protocol/integers.ts';
@@ -21,7 +22,7 @@ import {
   statementCsv,
   statementOf,
 } from './payments.ts';
-import { type Route, route, Text } from './server.ts';
+import { type Route, route } from './server.ts';
 import { channelViews } from './views.ts';
 
 /** What the routes work on. */

@@ -336,6 +336,41 @@ test('a refund above the voucher, below an earlier one, or on a void is out of r
   await goesOn(terminal);
 });
 
+test('a sale that no longer stands last on its lane is refunded on the word of its host, within its amount', async () => {
+  const terminal = await makeTerminal();
+  const payer = await makePayer();
+  await tap(payer, terminal, 1000, 1);
+  const { digest: voucher, seq } = terminal.state.books.lanes[0]!;
+  await tap(payer, terminal, 50, 2);
+  const refund = async (credited: number, before: number, code?: RefusalName): Promise<void> => {
+    const { books } = terminal.state;
+    const said = terminal.refused.length;
+    const sold = { voucher, seq, amount: amount(1000), credited: amount(before) };
+    await terminal.on({ type: 'refund', channel: CHANNEL, credited: amount(credited), sold });
+    assert.equal(terminal.refused.slice(said), code === undefined ? [] : [code]);
+    assert.is(terminal.state.books === books, code !== undefined);
+  };
+  await refund(1001, 0, 'credit_range');
+  await refund(0, 0, 'credit_range');
+  await refund(400, 0);
+  // A host that forgot is told so while the hub does not have it.
+  await refund(400, 0, 'credit_range');
+  await refund(700, 400);
+  const credits = terminal.state.books.outbox.filter(({ kind }) => kind === 'credit');
+  assert.equal(
+    credits.map((entry) => entry.kind === 'credit' && [entry.voucher, entry.seq, entry.credited]),
+    [[voucher, seq, 700]],
+  );
+  // The newest one is untouched, and judged by what the machine knows of it.
+  assert.is(terminal.state.books.lanes[0]!.credited, 0);
+  const newest = terminal.state.books.lanes[0]!;
+  const sold = { voucher: newest.digest, seq: newest.seq, amount: amount(9999), credited: amount(0) };
+  const said = terminal.refused.length;
+  await terminal.on({ type: 'refund', channel: CHANNEL, credited: amount(51), sold });
+  assert.equal(terminal.refused.slice(said), ['credit_range']);
+  await goesOn(terminal);
+});
+
 test('a frozen terminal says so, and signs and writes nothing', async () => {
   const terminal = await makeTerminal();
   await terminal.on(sale(1000));

@@ -17,6 +17,7 @@ const LAYERS = {
   'hardware/replay': { folders: ['protocol', 'device', 'hardware/interfaces'], packages: [] },
   'hardware/keys': { folders: ['protocol', 'hardware/interfaces'], packages: ['@noble/'] },
   'hardware/boards/node/storage': { folders: ['protocol'], packages: '*' },
+  'hardware/boards/node/http': { folders: ['protocol'], packages: '*' },
   'hardware/boards/node': {
     folders: [
       'protocol',
@@ -27,8 +28,11 @@ const LAYERS = {
     ],
     packages: '*',
   },
-  // A hub runs on Node as well: files and locks are those of the Node board.
-  hub: { folders: ['protocol', 'hardware/interfaces', 'hardware/boards/node/storage'], packages: '*' },
+  // A hub runs on Node as well: files, locks and routes are those of the Node board.
+  hub: {
+    folders: ['protocol', 'hardware/interfaces', 'hardware/boards/node/storage', 'hardware/boards/node/http'],
+    packages: '*',
+  },
   // An operator's commands also look into the folders of devices.
   'hub/cli': {
     folders: ['protocol', 'hub', 'hardware/interfaces', 'hardware/boards/node'],

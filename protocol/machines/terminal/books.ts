@@ -179,6 +179,18 @@ const RECORDS = {
       signature: signatureField,
     }),
   },
+  /** As `credited`, on a voucher of this terminal that no longer stands last on its lane. */
+  creditedEarlier: {
+    number: 15,
+    codec: struct({
+      channel: channelField,
+      seq: seqField,
+      entry: bytes32Field,
+      voucher: bytes32Field,
+      credited: amountField,
+      signature: signatureField,
+    }),
+  },
   acknowledged: { number: 4, codec: struct({ entry: bytes32Field, position: positionField }) },
   tickAcknowledged: { number: 5, codec: struct({ stream: bytes32Field, k: u16 }) },
   evicted: { number: 6, codec: struct({ channel: channelField }) },
@@ -442,17 +454,20 @@ function applyTickAcknowledged(books: TerminalBooks, stream: Bytes32, k: number)
   return { ...after, outbox };
 }
 
+/** The books with a credit that waits. One on one voucher only grows, so the newest replaces the earlier one. */
+function withCredit(books: TerminalBooks, waiting: OutboxEntry & { kind: 'credit' }): TerminalBooks {
+  const others = books.outbox.filter(
+    (entry) => entry.kind !== 'credit' || !equalBytes(entry.voucher, waiting.voucher),
+  );
+  return { ...books, outbox: [...others, waiting] };
+}
+
 function applyCredited(books: TerminalBooks, record: TerminalRecord & { type: 'credited' }): TerminalBooks {
   const { type: _, ...fields } = record;
-  // Only what stands last on its lane is given back.
   const lane = findLane(books, record.channel);
   if (lane === undefined) return books;
-  const waiting: OutboxEntry = { kind: 'credit', exposure: ZERO_AMOUNT, seq: lane.seq, ...fields };
-  // A credit on one voucher only grows, so the newest replaces the earlier one.
-  const others = books.outbox.filter(
-    (entry) => entry.kind !== 'credit' || !equalBytes(entry.voucher, record.voucher),
-  );
-  return changeLane({ ...books, outbox: [...others, waiting] }, record.channel, (lane) =>
+  const after = withCredit(books, { kind: 'credit', exposure: ZERO_AMOUNT, seq: lane.seq, ...fields });
+  return changeLane(after, record.channel, (lane) =>
     equalBytes(lane.digest, record.voucher)
       ? { credited: record.credited, owed: higher(record.credited, lane.owed) }
       : {},
@@ -469,6 +484,10 @@ export function applyRecord(books: TerminalBooks, record: TerminalRecord): Termi
       return applyAnswered(books, record);
     case 'credited':
       return applyCredited(books, record);
+    case 'creditedEarlier': {
+      const { type: _, ...fields } = record;
+      return withCredit(books, { kind: 'credit', exposure: ZERO_AMOUNT, ...fields });
+    }
     case 'acknowledged':
       return applyAcknowledged(books, record.entry, record.position);
     case 'tickAcknowledged':

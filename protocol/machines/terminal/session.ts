@@ -3,7 +3,7 @@
  * when nothing is delivered any more is persisted too and credited.
  */
 import { type Bytes32, equalBytes } from '../../bytes.ts';
-import { type Amount, type ChannelId, multiplyAmount } from '../../integers.ts';
+import { type Amount, type ChannelId, multiplyAmount, type Seq } from '../../integers.ts';
 import { SESSION_LOST_SECONDS } from '../../limits.ts';
 import type { RefusalName } from '../../refusals.ts';
 import { creditEntry } from '../../vouchers.ts';
@@ -60,9 +60,23 @@ export function creditLate(turn: TerminalTurn, channel: ChannelId): void {
   if (lane.owed > lane.credited) askCredit(turn, lane, lane.owed);
 }
 
-/** A credit on the newest voucher of a lane: a refund, or the rest of a hold. It grows, never shrinks. */
-export function refund(turn: TerminalTurn, channel: ChannelId, credited: Amount): void {
+/** A voucher of this terminal that its host remembers: the machine knows the newest of each lane only. */
+export interface Sold {
+  readonly voucher: Bytes32;
+  readonly seq: Seq;
+  readonly amount: Amount;
+  /** Given back so far, on the host's word. */
+  readonly credited: Amount;
+}
+
+/**
+ * A credit: a refund, or the rest of a hold. It grows, never shrinks. Without `sold` on the newest voucher of the lane, with
+ * it on that one, which may be of another day: what it was worth is then the host's word.
+ */
+export function refund(turn: TerminalTurn, channel: ChannelId, credited: Amount, sold?: Sold): void {
   const lane = turn.lane(channel);
+  if (sold !== undefined && !(lane !== undefined && equalBytes(lane.digest, sold.voucher)))
+    return refundEarlier(turn, channel, credited, sold);
   if (lane === undefined || turn.volatile.pendingCredit !== undefined) return turn.refuse('busy');
   const value = lane.stream ? multiplyAmount(lane.stream.voucher.tickValue, lane.stream.k) : lane.amount;
   if (lane.answer === 'credit' || credited > value || credited <= lane.credited)
@@ -73,6 +87,23 @@ export function refund(turn: TerminalTurn, channel: ChannelId, credited: Amount)
   askCredit(turn, lane, credited);
 }
 
+function refundEarlier(turn: TerminalTurn, channel: ChannelId, credited: Amount, sold: Sold): void {
+  const { voucher, seq } = sold;
+  // Who stands at the terminal now has nothing to do with it.
+  const no = (code: RefusalName): void => turn.notify({ type: 'refused', code, by: 'us' });
+  if (turn.volatile.pendingCredit !== undefined) return no('busy');
+  const waits = turn.books.outbox.some(
+    (entry) => entry.kind === 'credit' && equalBytes(entry.voucher, voucher) && entry.credited >= credited,
+  );
+  if (waits || credited > sold.amount || credited <= sold.credited) return no('credit_range');
+  const place = placeOfCredit(turn, channel);
+  if ('refusal' in place) return no(place.refusal);
+  for (const quiet of place.evicted) turn.persist({ type: 'evicted', channel: quiet.channel });
+  const entry = creditEntry(turn.context.signing, voucher, credited);
+  turn.set({ pendingCredit: { channel, voucher, credited, entry, seq } });
+  turn.sign(entry);
+}
+
 function askCredit(turn: TerminalTurn, lane: TerminalLane, credited: Amount): void {
   const entry = creditEntry(turn.context.signing, lane.digest, credited);
   turn.set({ pendingCredit: { channel: lane.channel, voucher: lane.digest, credited, entry } });
@@ -81,9 +112,12 @@ function askCredit(turn: TerminalTurn, lane: TerminalLane, credited: Amount): vo
 
 /** The key answered: the credit is stored, then sent. */
 export function onCreditSigned(turn: TerminalTurn, entry: Bytes32, signature: Uint8Array): void {
-  const { channel, voucher, credited } = turn.volatile.pendingCredit!;
+  const { channel, voucher, credited, seq } = turn.volatile.pendingCredit!;
   turn.set({ pendingCredit: undefined });
-  turn.persist({ type: 'credited', channel, entry, voucher, credited, signature });
+  const fields = { channel, entry, voucher, credited, signature };
+  turn.persist(
+    seq === undefined ? { type: 'credited', ...fields } : { type: 'creditedEarlier', ...fields, seq },
+  );
   turn.send({ type: 'credit', voucher, credited, signature });
 }
 

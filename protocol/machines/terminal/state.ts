@@ -1,7 +1,7 @@
 /** The terminal's state beside its books: what a power cut may forget. And the turn that one step works in. */
 import type { Scheme } from '../../../hardware/interfaces/index.ts';
 import { type Address, type Bytes32, equalBytes, type Signature } from '../../bytes.ts';
-import type { Amount, ChannelId, Seconds } from '../../integers.ts';
+import type { Amount, ChannelId, Seconds, Seq } from '../../integers.ts';
 import { type RefusalName, refusalNumber } from '../../refusals.ts';
 import type { Request } from '../../vouchers.ts';
 import type { MessageOf } from '../../wire/messages.ts';
@@ -115,6 +115,8 @@ export interface PendingCredit {
   readonly voucher: Bytes32;
   readonly credited: Amount;
   readonly entry: Bytes32;
+  /** Of a voucher that does not stand last on its lane. */
+  readonly seq?: Seq;
 }
 
 export type TapVoucherMessage =

@@ -31,6 +31,7 @@ import {
   onDelivered,
   onTick,
   refund,
+  type Sold,
 } from './session.ts';
 import { type TerminalSettings, type TerminalState, TerminalTurn, type TerminalVolatile } from './state.ts';
 import {
@@ -55,8 +56,13 @@ export type TerminalEvent =
       readonly challenge: Bytes16;
     }
   | { readonly type: 'closeSession'; readonly challenge: Bytes16 }
-  /** Gives back `credited` in all on the newest voucher of a channel. */
-  | { readonly type: 'refund'; readonly channel: ChannelId; readonly credited: Amount };
+  /** Gives back `credited` in all on the newest voucher of a channel, or on `sold`. */
+  | {
+      readonly type: 'refund';
+      readonly channel: ChannelId;
+      readonly credited: Amount;
+      readonly sold?: Sold;
+    };
 
 /** What a tick needs comes first, as in the books. */
 const AFTER_POWER_UP: TerminalVolatile = {
@@ -200,7 +206,7 @@ function dispatch(turn: TerminalTurn, event: Exclude<TerminalEvent, { type: 'boo
     case 'closeSession':
       return closeSession(turn, event.challenge);
     case 'refund':
-      return refund(turn, event.channel, event.credited);
+      return refund(turn, event.channel, event.credited, event.sold);
     default:
       return unreachable(event);
   }
