@@ -15,11 +15,13 @@ import { addHubKeyCommand } from '../hub/cli/hub-key-command.ts';
 import { errorLine, fail, wantsJson } from '../hardware/boards/node/cli/output.ts';
 import { addPayeeCommands } from '../hub/cli/payee-command.ts';
 import { addPayerCommands } from '../hardware/boards/node/cli/payer-commands.ts';
+import { addReceiptCommand } from '../hardware/boards/node/cli/receipt-command.ts';
 import { addReconcileCommand } from '../hub/cli/reconcile-command.ts';
 import { addLimitsCommand } from '../simulators/cli/limits-command.ts';
 import { addSimCommand } from '../simulators/cli/sim-command.ts';
 import { projectRoot } from '../hardware/boards/node/cli/paths.ts';
-import { addTerminalCommands } from '../hardware/boards/node/cli/terminal-commands.ts';
+import { addPosCommand } from '../hardware/boards/node/cli/pos-command.ts';
+import { addChargerCommand } from '../hardware/boards/node/cli/terminal-commands.ts';
 
 const { version } = JSON.parse(readFileSync(join(projectRoot(), 'package.json'), 'utf8'));
 const program = new Command('sundial')
@@ -40,7 +42,9 @@ addHubCommand(program);
 addDeployCommand(program);
 addHubKeyCommand(program);
 addPayerCommands(program);
-addTerminalCommands(program);
+addPosCommand(program);
+addReceiptCommand(program);
+addChargerCommand(program);
 addSimCommand(program);
 addLimitsCommand(program);
 addBoardCommand(program);

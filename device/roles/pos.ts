@@ -1,5 +1,6 @@
 /** A till: the merchant types an amount, a customer taps, the display says approved or why not. */
 import type { Entropy } from '../../hardware/interfaces/index.ts';
+import type { Bytes16 } from '../../protocol/bytes.ts';
 import type { Amount } from '../../protocol/integers.ts';
 import type { TerminalDevice } from '../devices.ts';
 
@@ -15,14 +16,12 @@ export class Pos {
     this.currency = currency;
   }
 
-  /** Asks for `amount`; the outcome comes as a notice: approved, or refused with its code. */
-  sale(amount: Amount): Promise<void> | undefined {
-    return this.device.dispatch({
-      type: 'sale',
-      amount,
-      currency: this.currency,
-      challenge: this.entropy.random(16),
-    });
+  /**
+   * Asks for `amount`; the outcome comes as a notice: approved, or refused with its code. `challenge`: 16 fresh random
+   * bytes, for whoever wants to know the request again.
+   */
+  sale(amount: Amount, challenge: Bytes16 = this.entropy.random(16)): Promise<void> | undefined {
+    return this.device.dispatch({ type: 'sale', amount, currency: this.currency, challenge });
   }
 
   /** Drops the open sale; whoever paid it too late gets a full credit. */

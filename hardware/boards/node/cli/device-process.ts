@@ -114,6 +114,8 @@ export class DeviceProcess {
   private haltAt: string | undefined;
   private timeSaid = false;
   private listeners: ((notice: Notice) => void)[] = [];
+  private storedListeners: ((record: never) => void)[] = [];
+  private connect: ((url: unknown) => void) | undefined;
 
   /** Locks the folder. Throws `device_on_board` and `device_in_use`. */
   static async open(folder: DeviceFolder, options: DeviceOptions): Promise<DeviceProcess> {
@@ -134,9 +136,7 @@ export class DeviceProcess {
   /** Effects, notices and faults as lines; and the halt that crash tests ask for. */
   readonly observer = {
     onEffect: (effect: Effect<{ readonly type: string }>): void => {
-      if (this.haltAt === undefined || effectName(effect) !== this.haltAt) return;
-      this.output.say(`halted before ${this.haltAt}`, { event: 'halted', at: this.haltAt });
-      stopDead();
+      if (this.haltAt !== undefined) this.before(effectName(effect));
     },
     onNotice: (notice: Notice): void => {
       const { type, ...facts } = notice;
@@ -145,6 +145,9 @@ export class DeviceProcess {
       this.timeSaid ||= type === 'time';
       if (!again) this.output.say(describe(notice), { event: type, ...facts });
       for (const listener of this.listeners) listener(notice);
+    },
+    onStored: (record: { readonly type: string }): void => {
+      for (const listener of this.storedListeners) listener(record as never);
     },
     onFault: (fault: { code: string; message: string; frozen: boolean }): void => {
       process.stderr.write(`${this.folder.file.name}: ${fault.message}${fault.frozen ? ' (frozen)' : ''}\n`);
@@ -160,6 +163,33 @@ export class DeviceProcess {
 
   onNotice(listener: (notice: Notice) => void): void {
     this.listeners.push(listener);
+  }
+
+  /** Called with each record of the machine as soon as it is durable, before anything is said of it. */
+  onStored<R extends { readonly type: string }>(listener: (record: R) => void): void {
+    this.storedListeners.push(listener);
+  }
+
+  /** Stops dead here when a crash test asked for this very point. */
+  before(point: string): void {
+    if (point !== this.haltAt) return;
+    this.output.say(`halted before ${point}`, { event: 'halted', at: point });
+    stopDead();
+  }
+
+  /** Called when the process ends by itself or is asked to. */
+  onExit(close: () => void): void {
+    this.closers.push(close);
+  }
+
+  /** Meets the hub anew, so that it is asked and told everything at once. Throws `no_hub`. */
+  reconnect(): void {
+    if (this.hubUrl === undefined || this.connect === undefined)
+      throw new SundialError('no_hub', 'this device was given no way to a hub', {
+        severity: 'call',
+        remedy: 'Start it with --hub, or enrol it (`sundial device provision`).',
+      });
+    this.connect(this.hubUrl);
   }
 
   /** Boots the device, puts it on its links, and obeys stdin. `status` gives the line that the command prints. */
@@ -192,6 +222,7 @@ export class DeviceProcess {
       const { file, address } = this.folder;
       runtime.attachUplink(openUplink(String(url), { hub: file.hub, address, fail, login }));
     };
+    this.connect = connect;
     if (this.hubUrl !== undefined) connect(this.hubUrl);
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => this.exit(0));
     this.output.say('ready', { event: 'ready', address: this.folder.address, frozen: runtime.frozen });

@@ -4,6 +4,7 @@ import type { Notice } from '../../../../protocol/machines/effects.ts';
 import { payerRecords } from '../../../../protocol/machines/payer/books.ts';
 import { terminalRecords } from '../../../../protocol/machines/terminal/books.ts';
 import { MESSAGES } from '../../../../protocol/wire/messages.ts';
+import { event as eventSchema } from '../till/schema.ts';
 
 /** Every notice there is; the compiler misses none. */
 const NOTICES: Readonly<Record<Notice['type'], true>> = {
@@ -34,6 +35,8 @@ const POINTS: Readonly<Record<string, readonly string[]>> = {
   send: Object.keys(MESSAGES),
   upload: Object.keys(MESSAGES),
   notify: Object.keys(NOTICES),
+  // The till's own books: before an event of theirs is stored.
+  till: eventSchema.options.map(({ shape }) => shape.type.value),
 };
 
 /** Reads --halt-at: `sign`, `persist:intent`, `send:receipt`, ... Throws `bad_halt`, which lists what there is. */

@@ -1,8 +1,7 @@
-/** `sundial pos` and `sundial charger`: a terminal as a process. */
+/** `sundial charger`: a charge point as a process; and what it shares with a till (pos-command.ts). */
 import type { Command } from 'commander';
 import { terminalDevice } from '../../../../device/devices.ts';
 import { Charger } from '../../../../device/roles/charger.ts';
-import { Pos } from '../../../../device/roles/pos.ts';
 import { terminalStatus } from '../../../../device/status.ts';
 import { CurveMeter, type LoadCurve } from '../meter.ts';
 import { fromHex } from '../../../../protocol/bytes.ts';
@@ -16,15 +15,10 @@ import { readDevice } from './device-folder.ts';
 import { DeviceProcess } from './device-process.ts';
 import { addDeviceOptions, type CommonFlags, deviceOptions, stateFolder } from './flags.ts';
 import { dataFile } from './paths.ts';
-import { type LinkScheme, parseLink } from '../links/address.ts';
 import { readJson } from '../storage/read-json.ts';
-import { formatMoney, parseMoney, parsePrice } from './money.ts';
+import { parseMoney } from './money.ts';
 import { type Line, fail } from './output.ts';
 import { ensureBench } from './workbench.ts';
-
-interface PosFlags extends CommonFlags {
-  readonly amount?: string;
-}
 
 interface ChargerFlags extends CommonFlags {
   readonly curve: string;
@@ -34,23 +28,11 @@ interface ChargerFlags extends CommonFlags {
   readonly start: boolean;
 }
 
-/** How long a single sale waits for the hub's acknowledgement before its process ends. */
-const DRAIN_MS = 10_000;
-
-/** How long a single sale stays so that its receipt gets across: a socket takes it at once, a code has to be read. */
-const LINGER_MS: Readonly<Record<LinkScheme, number>> = {
-  unix: 0,
-  serial: 0,
-  ble: 3_000,
-  pcsc: 3_000,
-  vpcd: 0,
-  qr: 30_000,
-};
-
 /** What a payee risks offline in all: the sum of what its terminal delivered and the hub has not acknowledged. */
 const CAP_TOTAL = amount(2_000_000_000);
 
-async function makeTerminal(role: 'pos' | 'charger', flags: CommonFlags) {
+/** A terminal's process and its device, not started yet. */
+export async function makeTerminal(role: 'pos' | 'charger', flags: CommonFlags) {
   const path = stateFolder(role, flags);
   await ensureBench(role, path, flags);
   const process = await DeviceProcess.open(readDevice(path, role), deviceOptions({ ...flags, role }));
@@ -76,33 +58,7 @@ async function makeTerminal(role: 'pos' | 'charger', flags: CommonFlags) {
   };
   const device = terminalDevice(folder.signing, settings, process.host, folder.storage, process.observer);
   const status = (): Line => terminalStatus(device.state.books);
-  return { process, device, status };
-}
-
-async function runPos(flags: PosFlags): Promise<void> {
-  const wanted = flags.amount === undefined ? undefined : parsePrice(flags.amount);
-  const { process, device, status } = await makeTerminal('pos', flags);
-  const pos = new Pos(device, process.host.entropy);
-  await process.run(
-    device,
-    'terminal',
-    { sale: (value) => pos.sale(parsePrice(String(value))), cancel: () => pos.cancel() },
-    status,
-  );
-  if (wanted === undefined) return;
-  const linger = LINGER_MS[parseLink(deviceOptions({ ...flags, role: 'pos' }).tap).scheme];
-  process.onNotice((notice) => {
-    const { outbox } = device.state.books;
-    // The receipt is on its way when the sale is approved; the link closes behind it.
-    if (notice.type === 'approved' && process.hubUrl === undefined) setTimeout(() => process.exit(0), linger);
-    // With a network it stays until the hub has everything, but not for long: the outbox survives.
-    if (notice.type === 'approved') setTimeout(() => process.exit(0), DRAIN_MS).unref();
-    if (notice.type === 'acknowledged' && outbox.length === 0) setImmediate(() => process.exit(0));
-    if (notice.type === 'refused' && notice.by === 'us' && notice.code === 'no_time_basis') process.exit(1);
-  });
-  await pos.sale(wanted);
-  if (!flags.json)
-    process.output.say(`hold a wearable to it: npx sundial wearable (${formatMoney(wanted)})`, {});
+  return { process, device, settings, status };
 }
 
 /** A flag's number. Throws `bad_number`. */
@@ -164,10 +120,8 @@ async function runCharger(flags: ChargerFlags): Promise<void> {
   );
 }
 
-export function addTerminalCommands(program: Command): void {
-  addDeviceOptions(program.command('pos').description('a till that takes offline payments'))
-    .option('--amount <amount>', 'ask for one payment, for example 4.50, and end when it is approved')
-    .action((flags: PosFlags) => runPos(flags).catch(fail));
+/** Adds `charger`. */
+export function addChargerCommand(program: Command): void {
   addDeviceOptions(program.command('charger').description('a charge point that is paid tick by tick'))
     .option('--curve <file>', 'load curve of the session', dataFile('charge-11kw.json'))
     .option('--speed <times>', 'how many seconds of the session pass in one second', '600')

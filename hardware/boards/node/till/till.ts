@@ -1,0 +1,453 @@
+/**
+ * A till as a business sees it: sales with an idempotency key, holds, refunds, days. It asks the device's machine and
+ * writes down what came of it. Order of what is stored: the wish, before the machine hears of it; the machine's own
+ * record, in which the money is; then the outcome, before the customer's device has its receipt. A process that dies
+ * between the last two finds the record again in the outbox when it starts, before the hub can have acknowledged it.
+ */
+import type { TerminalDevice } from '../../../../device/devices.ts';
+import type { Pos } from '../../../../device/roles/pos.ts';
+import type { Entropy } from '../../../interfaces/index.ts';
+import { equalBytes, fromHex, toHex } from '../../../../protocol/bytes.ts';
+import { nobleSuite } from '../../../../protocol/crypto/noble.ts';
+import { SundialError } from '../../../../protocol/errors.ts';
+import { addAmounts, amount, channelId, seq as seqOf } from '../../../../protocol/integers.ts';
+import type { Notice } from '../../../../protocol/machines/effects.ts';
+import type { Collected } from '../../../../protocol/machines/collected.ts';
+import type { TerminalRecord } from '../../../../protocol/machines/terminal/books.ts';
+import type { TerminalSettings } from '../../../../protocol/machines/terminal/state.ts';
+import { isBased } from '../../../../protocol/machines/time.ts';
+import { REQUEST_OPEN_SECONDS } from '../../../../protocol/limits.ts';
+import { detailHash } from '../../../../protocol/vouchers.ts';
+import { nodeClock } from '../host.ts';
+import { creditedOn, REFUSALS_TOLD_MAX, type TillBooks } from './books.ts';
+import type { TillFile } from './file.ts';
+import type { Credit, Payment, Report, Sale, SaleAsk, Status, TillEvent, TillFact } from './schema.ts';
+
+/** Currency of every request: the vault's token. */
+const CURRENCY = 'TIME';
+
+/** What the till stands on. */
+export interface TillParts {
+  readonly name: string;
+  readonly device: TerminalDevice;
+  readonly pos: Pos;
+  readonly settings: TerminalSettings;
+  readonly address: Uint8Array;
+  readonly file: TillFile;
+  readonly entropy: Entropy;
+  readonly chainId: number;
+  readonly vault: string;
+  /** First lines of every receipt. */
+  readonly head: readonly string[];
+  /** Seconds since 1970, of the machine that it runs on: dates what is told, and decides nothing. */
+  now(): number;
+  /** Called before an event is stored: for crash tests. */
+  before(event: TillEvent): void;
+  /** What was written can't be: the process must end and begin again from what is stored. */
+  broken(error: unknown): never;
+}
+
+const refused = (code: string, message: string, remedy: string): SundialError =>
+  new SundialError(code, message, { severity: 'call', remedy });
+
+/** Whoever asks: its request's name, and the key that makes the act happen once. */
+export interface Wish {
+  readonly requestId: string;
+  readonly key: string;
+}
+
+/** The till's business. */
+export class Till {
+  private readonly parts: TillParts;
+  private readonly listeners = new Set<(event: TillEvent) => void>();
+  /** The newest refusal that nobody asked about yet, for a request that never opened. */
+  private lastRefusal: string | undefined;
+  /** While the machine is being asked: it has not opened the request yet. */
+  private asking = false;
+
+  constructor(parts: TillParts) {
+    this.parts = parts;
+    this.recover();
+  }
+
+  get books(): TillBooks {
+    return this.parts.file.books;
+  }
+
+  /** Events since `after`, oldest first; undefined when some of them are no longer there. */
+  since(after: number): readonly TillEvent[] | undefined {
+    const { events } = this.parts.file;
+    if (after === this.books.lastId) return [];
+    const at = events.findIndex(({ id }) => id === after + 1);
+    return at < 0 ? undefined : events.slice(at);
+  }
+
+  /** Called with each event when it is durable. Returns what ends that. */
+  listen(listener: (event: TillEvent) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  private tell(fact: TillFact, requestId: string): TillEvent {
+    const { file, now, before, broken } = this.parts;
+    const event = { id: file.books.lastId + 1, at: now(), requestId, ...fact } as TillEvent;
+    before(event);
+    try {
+      file.append(event);
+    } catch (error) {
+      broken(error);
+    }
+    for (const listener of this.listeners) listener(event);
+    return event;
+  }
+
+  private tellOf(sale: Sale, fact: object): void {
+    const { id, reference, total, requestId } = sale;
+    const about = { sale: id, ...(reference !== undefined && { reference }), total };
+    this.tell({ ...about, ...fact } as TillFact, requestId);
+  }
+
+  // ---- what the device did ----
+
+  /** Is this the payment of that sale? Its request carries the random part that was drawn for it. */
+  private isOf(sale: Sale, { request }: Collected): boolean {
+    const detail = detailHash(nobleSuite, { currency: CURRENCY, challenge: fromHex(sale.challenge, 16) });
+    return request.amount === sale.total && equalBytes(request.detail, detail);
+  }
+
+  /** What a process that died left undecided: the machine's books say how it ended. */
+  private recover(): void {
+    const { outbox } = this.parts.device.storedBooks;
+    const { open } = this.books;
+    if (open !== undefined) {
+      for (const entry of outbox)
+        if (
+          entry.kind === 'voucher' &&
+          entry.collected.receipt !== undefined &&
+          this.isOf(open, entry.collected)
+        )
+          this.approve(open, entry.entry, entry.collected, entry.exposure === 0);
+      if (this.books.open !== undefined) this.tellOf(open, { type: 'sale.failed', reason: 'interrupted' });
+    }
+    for (const [sale, credit] of this.books.openCredits) {
+      const { voucher } = sale.payment!;
+      const isStored = outbox.some(
+        (entry) =>
+          entry.kind === 'credit' &&
+          (toHex(entry.voucher) as string) === voucher &&
+          entry.credited >= this.creditedWith(sale, credit),
+      );
+      if (isStored) this.creditDone(sale, credit);
+    }
+  }
+
+  private approve(sale: Sale, digest: Uint8Array, collected: Collected, cleared: boolean): void {
+    const { voucher, request, receipt } = collected;
+    if (voucher.kind !== 'voucher') return;
+    const payment: Payment = {
+      voucher: toHex(digest),
+      channel: voucher.channel,
+      seq: voucher.seq,
+      spent: voucher.spent,
+      paid: voucher.paid,
+      lanes: toHex(voucher.lanes),
+      at: request.at,
+      receipt: toHex(receipt!),
+      cleared,
+    };
+    this.tellOf(sale, { type: 'sale.approved', payment });
+  }
+
+  /** A record of the machine is durable. */
+  onStored(record: TerminalRecord): void {
+    if (record.type === 'answered' || record.type === 'cleared') {
+      const { open } = this.books;
+      if (open === undefined || record.receipt === undefined || !this.isOf(open, record)) return;
+      this.approve(open, record.digest, record, record.type === 'cleared');
+    }
+    if (record.type === 'credited' || record.type === 'creditedEarlier')
+      for (const [sale, credit] of this.books.openCredits)
+        if (sale.payment!.voucher === toHex(record.voucher)) this.creditDone(sale, credit);
+  }
+
+  /** What the machine says of a request. */
+  onNotice(notice: Notice): void {
+    if (notice.type !== 'refused') return;
+    this.lastRefusal = notice.code;
+    const { open } = this.books;
+    const isAsked = this.parts.device.state.volatile.open !== undefined;
+    if (open === undefined || open.training || !isAsked || open.refusals >= REFUSALS_TOLD_MAX) return;
+    this.tellOf(open, { type: 'sale.refused', code: notice.code, by: notice.by });
+  }
+
+  /** Looks whether the machine still asks for the open sale: it drops a request that nobody pays for two minutes. */
+  tick(): void {
+    const { open } = this.books;
+    const { volatile } = this.parts.device.state;
+    if (open === undefined || open.training || this.asking) return;
+    if (volatile.open !== undefined || volatile.pending !== undefined) return;
+    const isOld = this.parts.now() - open.openedAt >= REQUEST_OPEN_SECONDS - 2;
+    this.tellOf(open, { type: 'sale.failed', reason: isOld ? 'expired' : 'interrupted' });
+  }
+
+  // ---- what the business wants ----
+
+  /** The sale or credit that this key did before, if it did this very thing. Throws `key_reused`. */
+  private known(key: string, isSame: (sale: Sale) => boolean): Sale | undefined {
+    const sale = this.books.ofKey(key);
+    if (sale === undefined || isSame(sale)) return sale;
+    throw refused('key_reused', `the key ${key} did something else`, 'Give each act a key of its own.');
+  }
+
+  /** Asks a customer for money; with the same key the same sale. Throws `sale_open`, `key_reused`, `till_full`. */
+  async sell(ask: SaleAsk, { requestId, key }: Wish): Promise<Sale> {
+    const { device, pos, entropy } = this.parts;
+    const total = addAmounts(amount(ask.amount), amount(ask.tip));
+    const known = this.known(
+      key,
+      (sale) =>
+        sale.key === key &&
+        sale.amount === ask.amount &&
+        sale.tip === ask.tip &&
+        sale.hold === ask.hold &&
+        sale.reference === ask.reference,
+    );
+    if (known !== undefined) return known;
+    if (this.books.open !== undefined)
+      throw refused(
+        'sale_open',
+        `sale ${this.books.open.id} is asked for now`,
+        'Wait for its end, or cancel it.',
+      );
+    this.books.checkRoom();
+    const { training } = this.books;
+    const challenge = entropy.random(16);
+    const id = String(this.books.nextSale);
+    const { reference, ...money } = ask;
+    this.tell(
+      {
+        type: 'sale.opened',
+        sale: id,
+        ...(reference !== undefined && { reference }),
+        ...money,
+        total,
+        key,
+        training,
+        challenge: toHex(challenge),
+      },
+      requestId,
+    );
+    if (training) {
+      this.tellOf(this.books.sale(id)!, { type: 'sale.approved' });
+      return this.books.sale(id)!;
+    }
+    this.lastRefusal = undefined;
+    this.asking = true;
+    await pos.sale(total, challenge);
+    await device.idle();
+    this.asking = false;
+    const sale = this.books.sale(id)!;
+    const { volatile } = device.state;
+    if (sale.state === 'open' && volatile.open === undefined && volatile.pending === undefined)
+      this.tellOf(sale, {
+        type: 'sale.failed',
+        reason: 'refused',
+        code: this.lastRefusal ?? 'frozen',
+      });
+    return this.books.sale(id)!;
+  }
+
+  private find(id: string): Sale {
+    const sale = this.books.sale(id);
+    if (sale !== undefined) return sale;
+    throw refused('sale_unknown', `this till remembers no sale ${id}`, 'See GET /v1/sales.');
+  }
+
+  /** Drops what is asked for; a sale that is over stays as it is. Throws `sale_unknown`. */
+  async cancel(id: string): Promise<Sale> {
+    const sale = this.find(id);
+    if (sale.state !== 'open') return sale;
+    await this.parts.pos.cancel();
+    // A key that takes its time may have been signing the answer.
+    await this.parts.device.idle();
+    if (this.find(id).state === 'open') this.tellOf(sale, { type: 'sale.failed', reason: 'cancelled' });
+    return this.find(id);
+  }
+
+  private checkApproved(sale: Sale): void {
+    if (sale.state === 'approved') return;
+    throw refused(
+      'sale_not_approved',
+      `sale ${sale.id} is ${sale.state}`,
+      'Only what was sold is given back.',
+    );
+  }
+
+  /**
+   * Gives money back: all that is left, or a part. With the same key once. Throws `sale_unknown`, `sale_not_approved`,
+   * `capture_first`, `refund_too_large`, `key_reused`.
+   */
+  async refund(id: string, wanted: number | undefined, wish: Wish): Promise<Sale> {
+    const sale = this.find(id);
+    const known = this.known(wish.key, (one) =>
+      one.credits.some(
+        ({ key, kind, amount: back }) =>
+          key === wish.key && kind === 'refund' && one.id === id && (wanted === undefined || back === wanted),
+      ),
+    );
+    if (known !== undefined) return this.again(known, wish.key);
+    this.checkApproved(sale);
+    if (sale.hold && sale.captured === undefined)
+      throw refused('capture_first', `sale ${id} is a hold`, 'Capture what it comes to; 0 gives all back.');
+    const left = sale.total - creditedOn(sale);
+    const back = wanted ?? left;
+    if (back > left || left === 0)
+      throw refused(
+        'refund_too_large',
+        `${left} units of sale ${id} are left`,
+        'Give back at most what is left.',
+      );
+    return this.giveBack(sale, 'refund', back, wish);
+  }
+
+  /**
+   * Says what a hold comes to; the rest goes back. Throws `sale_unknown`, `sale_not_approved`, `not_a_hold`,
+   * `capture_too_large`, `key_reused`.
+   */
+  async capture(id: string, wanted: number, wish: Wish): Promise<Sale> {
+    const sale = this.find(id);
+    const known = this.known(wish.key, (one) => one.id === id && one.captured === wanted);
+    if (known !== undefined) return this.again(known, wish.key);
+    this.checkApproved(sale);
+    if (!sale.hold || sale.captured !== undefined)
+      throw refused('not_a_hold', `sale ${id} is no open hold`, 'Refund what is to go back.');
+    if (wanted > sale.total)
+      throw refused('capture_too_large', `${sale.total} units were held`, 'Capture at most what was held.');
+    return this.giveBack(sale, 'capture', sale.total - wanted, wish);
+  }
+
+  /** What the voucher's credit comes to with this one: credits on a voucher only grow. */
+  private creditedWith(sale: Sale, credit: Credit): number {
+    const earlier = sale.credits.slice(0, sale.credits.indexOf(credit));
+    return earlier.reduce((sum, one) => (one.state === 'done' ? sum + one.amount : sum), credit.amount);
+  }
+
+  private async giveBack(
+    sale: Sale,
+    kind: Credit['kind'],
+    back: number,
+    { key, requestId }: Wish,
+  ): Promise<Sale> {
+    if (this.books.openCredits.length > 0)
+      throw refused('credit_open', 'another refund is being signed', 'Ask again in a moment.');
+    const credit = `${sale.id}-${sale.credits.length + 1}`;
+    const { id, reference, total } = sale;
+    const about = { sale: id, ...(reference !== undefined && { reference }), total };
+    this.tell({ type: 'credit.opened', ...about, credit, key, kind, amount: back }, requestId);
+    return this.again(this.find(id), key);
+  }
+
+  /** Goes on with a credit that was decided, wherever it was cut. */
+  private async again(sale: Sale, key: string): Promise<Sale> {
+    const credit = sale.credits.find((one) => one.key === key);
+    if (credit?.state !== 'open') return sale;
+    if (sale.training || credit.amount === 0) {
+      this.creditDone(sale, credit);
+      return this.find(sale.id);
+    }
+    const { voucher, channel, seq } = sale.payment!;
+    const credited = this.creditedWith(sale, credit);
+    this.lastRefusal = undefined;
+    await this.parts.device.dispatch({
+      type: 'refund',
+      channel: channelId(channel),
+      credited: amount(credited),
+      sold: {
+        voucher: fromHex(voucher, 32),
+        seq: seqOf(seq),
+        amount: amount(sale.total),
+        credited: amount(credited - credit.amount),
+      },
+    });
+    await this.parts.device.idle();
+    const after = this.find(sale.id);
+    if (after.credits.find((one) => one.key === key)?.state === 'open')
+      this.tellOf(sale, {
+        type: 'credit.failed',
+        credit: credit.id,
+        amount: credit.amount,
+        code: this.lastRefusal ?? 'frozen',
+      });
+    return this.find(sale.id);
+  }
+
+  /** Goes on with credits that a process which died had decided on. */
+  async resume(): Promise<void> {
+    for (const [sale, credit] of this.books.openCredits) await this.again(sale, credit.key);
+  }
+
+  private creditDone(sale: Sale, credit: Credit): void {
+    this.tellOf(sale, { type: 'credit.done', credit: credit.id, amount: credit.amount });
+  }
+
+  /** Sales from now on are played, and no money moves. Throws `sale_open`. */
+  train(on: boolean, requestId: string): Status {
+    if (this.books.open !== undefined)
+      throw refused('sale_open', 'a sale is asked for now', 'Wait for its end, or cancel it.');
+    if (this.books.training !== on) this.tell({ type: 'training', on }, requestId);
+    return this.status();
+  }
+
+  /** What the hub has not acknowledged: payments, and what they come to. */
+  private waiting(): { count: number; sum: number } {
+    let [count, sum] = [0, 0];
+    for (const entry of this.parts.device.storedBooks.outbox) {
+      if (entry.kind !== 'voucher' || entry.collected.receipt === undefined) continue;
+      count += 1;
+      sum += entry.collected.request.amount;
+    }
+    return { count, sum };
+  }
+
+  /** What the open day came to so far. */
+  report(): Report {
+    return this.books.report(this.waiting());
+  }
+
+  /** Ends the business day: its report is kept, and the next one begins. Throws `sale_open`, `credit_open`. */
+  close(requestId: string): Report {
+    if (this.books.open !== undefined)
+      throw refused('sale_open', 'a sale is asked for now', 'Wait for its end, or cancel it.');
+    if (this.books.openCredits.length > 0)
+      throw refused('credit_open', 'a refund is being signed', 'Ask again in a moment.');
+    const report = { ...this.report(), closedAt: this.parts.now() };
+    this.tell({ type: 'day.closed', report }, requestId);
+    return report;
+  }
+
+  /** What the till is doing. */
+  status(): Status {
+    const { device, settings, name, address, chainId, vault, head } = this.parts;
+    const { volatile, books } = device.state;
+    const { open } = this.books;
+    const timeKnown = isBased(volatile.time, nodeClock.monotonicMs());
+    return {
+      name,
+      address: toHex(address),
+      payee: toHex(settings.payee),
+      currency: CURRENCY,
+      chainId,
+      vault,
+      head: [...head],
+      works: !device.frozen,
+      online: volatile.hubConnected,
+      timeKnown,
+      training: this.books.training,
+      day: this.books.day,
+      offlineLeft: Math.max(0, settings.capTotal - books.exposure),
+      waiting: this.waiting(),
+      ...(open !== undefined && { open }),
+      lastEvent: this.books.lastId,
+    };
+  }
+}
