@@ -2,6 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { amount, seconds } from '../../protocol/integers.ts';
+import { refundEarlier } from '../../protocol/machines/terminal/earlier.ts';
 import type { RefusalName } from '../../protocol/refusals.ts';
 import { makeSigning } from '../../protocol/signing/digests.ts';
 import { requestHash } from '../../protocol/vouchers.ts';
@@ -337,7 +338,7 @@ test('a refund above the voucher, below an earlier one, or on a void is out of r
 });
 
 test('a sale that no longer stands last on its lane is refunded on the word of its host, within its amount', async () => {
-  const terminal = await makeTerminal();
+  const terminal = await makeTerminal({ settings: { refundEarlier } });
   const payer = await makePayer();
   await tap(payer, terminal, 1000, 1);
   const { digest: voucher, seq } = terminal.state.books.lanes[0]!;

@@ -3,7 +3,7 @@
  * when nothing is delivered any more is persisted too and credited.
  */
 import { type Bytes32, equalBytes } from '../../bytes.ts';
-import { type Amount, type ChannelId, multiplyAmount, type Seq } from '../../integers.ts';
+import { type Amount, type ChannelId, multiplyAmount } from '../../integers.ts';
 import { SESSION_LOST_SECONDS } from '../../limits.ts';
 import type { RefusalName } from '../../refusals.ts';
 import { creditEntry } from '../../vouchers.ts';
@@ -12,7 +12,7 @@ import { nextTickRefusal } from './acceptance.ts';
 import { findLane, type LaneStream, type TerminalLane } from './books.ts';
 import { placeOfCredit } from './place.ts';
 import { openRequest } from './request.ts';
-import type { TerminalTurn } from './state.ts';
+import type { Sold, TerminalTurn } from './state.ts';
 
 type StreamLane = TerminalLane & { readonly stream: LaneStream };
 
@@ -60,15 +60,6 @@ export function creditLate(turn: TerminalTurn, channel: ChannelId): void {
   if (lane.owed > lane.credited) askCredit(turn, lane, lane.owed);
 }
 
-/** A voucher of this terminal that its host remembers: the machine knows the newest of each lane only. */
-export interface Sold {
-  readonly voucher: Bytes32;
-  readonly seq: Seq;
-  readonly amount: Amount;
-  /** Given back so far, on the host's word. */
-  readonly credited: Amount;
-}
-
 /**
  * A credit: a refund, or the rest of a hold. It grows, never shrinks. Without `sold` on the newest voucher of the lane, with
  * it on that one, which may be of another day: what it was worth is then the host's word.
@@ -76,7 +67,7 @@ export interface Sold {
 export function refund(turn: TerminalTurn, channel: ChannelId, credited: Amount, sold?: Sold): void {
   const lane = turn.lane(channel);
   if (sold !== undefined && !(lane !== undefined && equalBytes(lane.digest, sold.voucher)))
-    return refundEarlier(turn, channel, credited, sold);
+    return turn.settings.refundEarlier?.(turn, channel, credited, sold);
   if (lane === undefined || turn.volatile.pendingCredit !== undefined) return turn.refuse('busy');
   const value = lane.stream ? multiplyAmount(lane.stream.voucher.tickValue, lane.stream.k) : lane.amount;
   if (lane.answer === 'credit' || credited > value || credited <= lane.credited)
@@ -85,23 +76,6 @@ export function refund(turn: TerminalTurn, channel: ChannelId, credited: Amount,
   if ('refusal' in place) return turn.refuse(place.refusal, lane.digest);
   for (const quiet of place.evicted) turn.persist({ type: 'evicted', channel: quiet.channel });
   askCredit(turn, lane, credited);
-}
-
-function refundEarlier(turn: TerminalTurn, channel: ChannelId, credited: Amount, sold: Sold): void {
-  const { voucher, seq } = sold;
-  // Who stands at the terminal now has nothing to do with it.
-  const no = (code: RefusalName): void => turn.notify({ type: 'refused', code, by: 'us' });
-  if (turn.volatile.pendingCredit !== undefined) return no('busy');
-  const waits = turn.books.outbox.some(
-    (entry) => entry.kind === 'credit' && equalBytes(entry.voucher, voucher) && entry.credited >= credited,
-  );
-  if (waits || credited > sold.amount || credited <= sold.credited) return no('credit_range');
-  const place = placeOfCredit(turn, channel);
-  if ('refusal' in place) return no(place.refusal);
-  for (const quiet of place.evicted) turn.persist({ type: 'evicted', channel: quiet.channel });
-  const entry = creditEntry(turn.context.signing, voucher, credited);
-  turn.set({ pendingCredit: { channel, voucher, credited, entry, seq } });
-  turn.sign(entry);
 }
 
 function askCredit(turn: TerminalTurn, lane: TerminalLane, credited: Amount): void {

@@ -44,6 +44,17 @@ export interface TerminalSettings {
   readonly entropyCertified: boolean;
   /** How it asks the hub about sales above the offline limits (clearance.ts); absent: they are refused. */
   readonly clearances?: ClearanceDesk;
+  /** How it gives back on sales that no longer stand last on their lane (earlier.ts); absent: it does not. */
+  readonly refundEarlier?: (turn: TerminalTurn, channel: ChannelId, credited: Amount, sold: Sold) => void;
+}
+
+/** A voucher of this terminal that its host remembers: the machine knows the newest of each lane only. */
+export interface Sold {
+  readonly voucher: Bytes32;
+  readonly seq: Seq;
+  readonly amount: Amount;
+  /** Given back so far, on the host's word. */
+  readonly credited: Amount;
 }
 
 /** The part of a terminal that asks the hub for clearances: a charge point has no use for its code. */

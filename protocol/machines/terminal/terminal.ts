@@ -31,9 +31,14 @@ import {
   onDelivered,
   onTick,
   refund,
-  type Sold,
 } from './session.ts';
-import { type TerminalSettings, type TerminalState, TerminalTurn, type TerminalVolatile } from './state.ts';
+import {
+  type Sold,
+  type TerminalSettings,
+  type TerminalState,
+  TerminalTurn,
+  type TerminalVolatile,
+} from './state.ts';
 import {
   onClockSync,
   onHubConnected,

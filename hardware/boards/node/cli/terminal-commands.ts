@@ -10,6 +10,7 @@ import { SundialError } from '../../../../protocol/errors.ts';
 import { type Amount, amount, seconds } from '../../../../protocol/integers.ts';
 import { TERMINAL_LANES_MAX, TERMINAL_OUTBOX_MAX } from '../../../../protocol/limits.ts';
 import { CLEARANCES } from '../../../../protocol/machines/terminal/clearance.ts';
+import { refundEarlier } from '../../../../protocol/machines/terminal/earlier.ts';
 import type { TerminalSettings } from '../../../../protocol/machines/terminal/state.ts';
 import { readDevice } from './device-folder.ts';
 import { DeviceProcess } from './device-process.ts';
@@ -54,7 +55,7 @@ export async function makeTerminal(role: 'pos' | 'charger', flags: CommonFlags) 
     outboxMax: TERMINAL_OUTBOX_MAX,
     lanesMax: TERMINAL_LANES_MAX,
     entropyCertified: true,
-    ...(role === 'pos' && { clearances: CLEARANCES }),
+    ...(role === 'pos' && { clearances: CLEARANCES, refundEarlier }),
   };
   const device = terminalDevice(folder.signing, settings, process.host, folder.storage, process.observer);
   const status = (): Line => terminalStatus(device.state.books);
