@@ -1,4 +1,4 @@
-/** `sundial charger`: a charge point as a process; and what it shares with a till (pos-command.ts). */
+/** `sundial charger`: a charge point as a process; and what it shares with a till and a gateway (pos-command.ts, ocpp-command.ts). */
 import type { Command } from 'commander';
 import { terminalDevice } from '../../../../device/devices.ts';
 import { Charger } from '../../../../device/roles/charger.ts';
@@ -32,8 +32,15 @@ interface ChargerFlags extends CommonFlags {
 /** What a payee risks offline in all: the sum of what its terminal delivered and the hub has not acknowledged. */
 const CAP_TOTAL = amount(2_000_000_000);
 
-/** A terminal's process and its device, not started yet. */
-export async function makeTerminal(role: 'pos' | 'charger', flags: CommonFlags) {
+/**
+ * A terminal's process and its device, not started yet. `onEvent` is called with every event of its runtime, links that come
+ * and go among them.
+ */
+export async function makeTerminal(
+  role: 'pos' | 'charger',
+  flags: CommonFlags,
+  onEvent?: (event: { readonly type: string }) => void,
+) {
   const path = stateFolder(role, flags);
   await ensureBench(role, path, flags);
   const process = await DeviceProcess.open(readDevice(path, role), deviceOptions({ ...flags, role }));
@@ -57,7 +64,8 @@ export async function makeTerminal(role: 'pos' | 'charger', flags: CommonFlags) 
     entropyCertified: true,
     ...(role === 'pos' && { clearances: CLEARANCES, refundEarlier }),
   };
-  const device = terminalDevice(folder.signing, settings, process.host, folder.storage, process.observer);
+  const observer = { ...process.observer, ...(onEvent !== undefined && { onEvent }) };
+  const device = terminalDevice(folder.signing, settings, process.host, folder.storage, observer);
   const status = (): Line => terminalStatus(device.state.books);
   return { process, device, settings, status };
 }

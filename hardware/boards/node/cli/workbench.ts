@@ -98,7 +98,22 @@ export async function ensureBench(
   }
 }
 
-async function makeOrRenew(role: DeviceRole, path: string, kind: KeyKind): Promise<void> {
+/** Makes a device of the workbench in a folder that another part of it uses; a payer gets a channel of this number. */
+export async function makeForBench(role: DeviceRole, path: string, channel = 0): Promise<void> {
+  const unlock = await lockDevice(path);
+  try {
+    await makeOrRenew(role, path, 'memory', channel);
+  } finally {
+    await unlock();
+  }
+}
+
+async function makeOrRenew(
+  role: DeviceRole,
+  path: string,
+  kind: KeyKind,
+  number = role === 'wearable' || role === 'car' ? CHANNELS[role][kind] : 0,
+): Promise<void> {
   const keys = benchKeys();
   const now = Math.floor(Date.now() / 1000);
   // Nobody meets a hub here, so nobody ever brings a next certificate: the factory's word has no end.
@@ -115,7 +130,7 @@ async function makeOrRenew(role: DeviceRole, path: string, kind: KeyKind): Promi
     const folder = readDevice(path, role);
     const books = payerBooksOf(folder);
     if ((books.lease?.expiresAt ?? 0) > now) return;
-    const lease = await benchLease(keys, CHANNELS[role][kind], folder.address, books.spent);
+    const lease = await benchLease(keys, number, folder.address, books.spent);
     storeLease(folder, lease, hubKey.address);
     return;
   }
@@ -125,7 +140,7 @@ async function makeOrRenew(role: DeviceRole, path: string, kind: KeyKind): Promi
   const root = toHex(nobleKey(fromHex(keys.hub)).address);
   const shared = { version: 1, role, name: role, ...DOMAIN, hub: 'bench', root } as const;
   if (payer) {
-    const channel = channelId(CHANNELS[role][kind]);
+    const channel = channelId(number);
     const lease = await benchLease(keys, channel, address, 0);
     createDevice(path, { ...shared, channel }, key, { hubKey, channel, lease });
     return;

@@ -1,0 +1,28 @@
+/** What one version of OCPP says in its own words: messages of charge points in, commands to them out. */
+import type { Station } from '../station.ts';
+
+export type Params = Readonly<Record<string, unknown>>;
+
+/** A message to the charge point. */
+export interface Call {
+  readonly method: string;
+  readonly params: Params;
+}
+
+export interface Dialect {
+  /** Messages that are known here. */
+  readonly methods: readonly string[];
+  /** Answers one of them, whose shape was checked. What it reports is durable when the answer is given. */
+  handle(station: Station, method: string, params: Params): Promise<Params>;
+  start(connector: number, token: string): Call;
+  stop(transaction: string): Call;
+  /** Pauses a transaction: a limit of zero. */
+  pause(connector: number, transaction: string): Call;
+  /** What a charge point is set to after it came: readings every so many seconds. */
+  configure(intervalSeconds: number): readonly Call[];
+}
+
+/** How often a charge point says that it is there. */
+export const HEARTBEAT_SECONDS = 60;
+
+export const timeNow = (): string => new Date().toISOString();

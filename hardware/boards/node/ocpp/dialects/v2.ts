@@ -1,0 +1,185 @@
+/** OCPP 2.0.1 and 2.1: the same messages as far as a gateway needs them. */
+import type { PlugStatus } from '../plug.ts';
+import { lastOf, type MeterValue, readingsOf } from '../meter-values.ts';
+import type { Station } from '../station.ts';
+import { type Dialect, HEARTBEAT_SECONDS, type Params, timeNow } from './dialect.ts';
+
+interface Token {
+  readonly idToken: string;
+  readonly type: string;
+}
+
+interface TransactionEvent {
+  readonly eventType: 'Started' | 'Updated' | 'Ended';
+  readonly timestamp: string;
+  readonly offline?: boolean;
+  readonly transactionInfo: {
+    readonly transactionId: string;
+    readonly chargingState?: string;
+    readonly stoppedReason?: string;
+  };
+  readonly evse?: { readonly id: number };
+  readonly idToken?: Token;
+  readonly meterValue?: readonly MeterValue[];
+}
+
+const STATUS: Readonly<Record<string, PlugStatus>> = {
+  Available: 'available',
+  Occupied: 'plugged',
+  Reserved: 'reserved',
+  Unavailable: 'unavailable',
+  Faulted: 'unavailable',
+};
+
+const info = (accepted: boolean) => ({ idTokenInfo: { status: accepted ? 'Accepted' : 'Invalid' } });
+
+/** A token that names nobody asks for nothing. */
+const tokenText = (token: Token | undefined): string | undefined =>
+  token === undefined || token.type === 'NoAuthorization' || token.idToken === '' ? undefined : token.idToken;
+
+async function onEvent(station: Station, event: TransactionEvent): Promise<Params> {
+  const { transactionInfo, eventType, idToken, evse, offline = false } = event;
+  const { transactionId: id, chargingState, stoppedReason } = transactionInfo;
+  const at = station.moment(event.timestamp);
+  const token = tokenText(idToken);
+  const readings = readingsOf(event.meterValue, (text) => station.moment(text));
+  const last = lastOf(readings, at);
+  const charging = chargingState === 'Charging';
+  const state = {
+    ...(chargingState !== undefined && { idle: chargingState === 'SuspendedEV' }),
+    ...((charging || token !== undefined) && { flowing: true }),
+  };
+  let accepted = true;
+  if (eventType === 'Started' || !station.knows(id)) {
+    const start = await station.started({
+      connector: evse?.id ?? 1,
+      id,
+      key: id,
+      ...(token !== undefined && { token }),
+      at,
+      wh: readings.find(({ wh }) => wh !== undefined)?.wh ?? 0,
+      flowing: charging || token !== undefined,
+      late: offline || station.isLate(at),
+    });
+    accepted = start.accepted;
+  }
+  if (eventType === 'Ended')
+    await station.ended(id, {
+      ...last,
+      reason: stoppedReason ?? 'Local',
+      ...(evse !== undefined && { connector: evse.id }),
+      ...(token !== undefined && { token }),
+    });
+  else {
+    for (const reading of readings) station.reading(undefined, id, reading);
+    station.reading(undefined, id, { at, ...state });
+    if (token !== undefined && eventType === 'Updated') accepted = await station.authorize(token);
+  }
+  const cost = station.costOf(id);
+  return {
+    ...(cost !== undefined && { totalCost: cost }),
+    ...(token !== undefined && info(accepted)),
+  };
+}
+
+async function onStatus(
+  station: Station,
+  { evseId, connectorStatus }: { readonly evseId: number; readonly connectorStatus: string },
+): Promise<Params> {
+  if (evseId > 0) await station.status(evseId, STATUS[connectorStatus] ?? 'plugged');
+  return {};
+}
+
+function onMeter(
+  station: Station,
+  { evseId, meterValue }: { readonly evseId: number; readonly meterValue: readonly MeterValue[] },
+): Params {
+  if (evseId > 0)
+    for (const reading of readingsOf(meterValue, (text) => station.moment(text)))
+      station.reading(evseId, undefined, reading);
+  return {};
+}
+
+/** What a charge point tells and nobody here acts on. */
+const HEARD = [
+  'ClearedChargingLimit',
+  'FirmwareStatusNotification',
+  'LogStatusNotification',
+  'NotifyChargingLimit',
+  'NotifyCustomerInformation',
+  'NotifyDisplayMessages',
+  'NotifyEvent',
+  'NotifyMonitoringReport',
+  'NotifyReport',
+  'PublishFirmwareStatusNotification',
+  'ReportChargingProfiles',
+  'ReservationStatusUpdate',
+  'SecurityEventNotification',
+];
+
+const HANDLERS: Readonly<Record<string, (station: Station, params: never) => Promise<Params> | Params>> = {
+  BootNotification: () => ({ currentTime: timeNow(), interval: HEARTBEAT_SECONDS, status: 'Accepted' }),
+  Heartbeat: () => ({ currentTime: timeNow() }),
+  StatusNotification: onStatus,
+  Authorize: async (station, { idToken }: { readonly idToken: Token }) =>
+    info(await station.authorize(idToken.idToken)),
+  TransactionEvent: onEvent,
+  MeterValues: onMeter,
+  DataTransfer: () => ({ status: 'UnknownVendorId' }),
+  SignCertificate: () => ({ status: 'Rejected' }),
+  ...Object.fromEntries(HEARD.map((method) => [method, () => ({})])),
+};
+
+const variable = (component: string, name: string, attributeValue: string) => ({
+  attributeValue,
+  component: { name: component },
+  variable: { name },
+});
+
+let startIds = 0;
+
+export const v2: Dialect = {
+  methods: Object.keys(HANDLERS),
+  handle: async (station, method, params) => HANDLERS[method]!(station, params as never),
+  start: (evseId, token) => {
+    startIds = (startIds % 0x7fff_ffff) + 1;
+    return {
+      method: 'RequestStartTransaction',
+      params: { evseId, remoteStartId: startIds, idToken: { idToken: token, type: 'Central' } },
+    };
+  },
+  stop: (transactionId) => ({ method: 'RequestStopTransaction', params: { transactionId } }),
+  pause: (evseId, transactionId) => ({
+    method: 'SetChargingProfile',
+    params: {
+      evseId,
+      chargingProfile: {
+        id: 1,
+        stackLevel: 0,
+        chargingProfilePurpose: 'TxProfile',
+        chargingProfileKind: 'Absolute',
+        transactionId,
+        chargingSchedule: [
+          {
+            id: 1,
+            chargingRateUnit: 'W',
+            startSchedule: timeNow(),
+            chargingSchedulePeriod: [{ startPeriod: 0, limit: 0 }],
+          },
+        ],
+      },
+    },
+  }),
+  configure: (seconds) => [
+    {
+      method: 'SetVariables',
+      params: {
+        setVariableData: [
+          variable('SampledDataCtrlr', 'TxUpdatedInterval', String(seconds)),
+          variable('SampledDataCtrlr', 'TxUpdatedMeasurands', 'Energy.Active.Import.Register'),
+          variable('TxCtrlr', 'StopTxOnInvalidId', 'true'),
+        ],
+      },
+    },
+  ],
+};
