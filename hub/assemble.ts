@@ -17,7 +17,9 @@ import type { IntakeContext, IntakeEffect } from './intake/state.ts';
 import { Edit } from './intake/trie.ts';
 import { contradictedBy, contradictedBySettlement } from './keep/continuity.ts';
 import { type Held, heldError, hold, refuseHeld } from './keep/hold.ts';
-import { keyWarningSeconds } from './limits.ts';
+import { indexBuildRecords, indexProgressRecords, indexTailRecords, keyWarningSeconds } from './limits.ts';
+import { IndexFollower } from './index/follower.ts';
+import { openIndexOf } from './index/open.ts';
 import { Journal } from './ledger/journal.ts';
 import type { HubRecord } from './ledger/records.ts';
 import type { Logger } from './log.ts';
@@ -89,6 +91,28 @@ export interface AssembledHub {
   stop(): Promise<void>;
 }
 
+/** Reads what the ledger holds into the books: what the index doesn't have, which is all where there is none. */
+async function replay(
+  journal: Journal,
+  intake: IntakeRuntime,
+  settle: SettleLoop,
+  follower: IndexFollower | undefined,
+  log: Logger,
+): Promise<void> {
+  let edit = new Edit();
+  const { size } = journal.ledger;
+  await journal.replay((record, position) => {
+    void intake.handle({ type: 'replayed', record, position, edit });
+    settle.replay(record, position);
+    if (follower === undefined || position >= size - indexTailRecords) return undefined;
+    if (position % indexProgressRecords === 0) log.info({ position, of: size }, 'the index is being built');
+    if (follower.lag < indexBuildRecords) return undefined;
+    // What was written is somebody else's from here on.
+    edit = new Edit();
+    return follower.write();
+  });
+}
+
 /**
  * Opens what the hub keeps, reads its past and connects it to its devices; `begin` then sets it going. Rejects with
  * SundialError: `ledger_corrupt`, `registry_invalid`, ... and has closed what it opened.
@@ -139,7 +163,10 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
   });
   closers.push(() => ledger.close());
   metrics.ledgerWriting.set(1);
-  const journal = new Journal(ledger, signing.suite, observer.stored);
+  const store = await openIndexOf(ports, fatal, ledger, signing.suite, log);
+  if (store !== undefined) closers.push(() => store.close());
+  const restored = store?.restore();
+  const journal = new Journal(ledger, signing.suite, observer.stored, store);
 
   // ---- who decides and who acts ----
 
@@ -185,6 +212,7 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
       void rounds.publishNow();
     },
     fatal,
+    durable: () => follower?.poke(),
   });
   // Only now is the time of L2 known, by which those that have ended make room.
   for (const word of [...setup.rootWords, ...registry.rootWords()]) signer.take(word);
@@ -256,6 +284,9 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     log,
     onBatch: (outcome) => metrics.batches.inc({ outcome }),
   });
+  if (restored?.history !== undefined) settle.history = restored.history;
+  const follower = store && new IndexFollower({ time, store, intake, journal, settle, log });
+  if (follower !== undefined) closers.push(() => follower.close());
   // Before the past is read: an owner who is leaving makes a batch due.
   const rounds = new Rounds({
     time,
@@ -286,11 +317,9 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     await intake.handle({ type: 'device', device: fromHex(device, 20), counter, payee: certified });
   }
   watch.restore();
-  const edit = new Edit();
-  await journal.replay((record, position) => {
-    void intake.handle({ type: 'replayed', record, position, edit });
-    settle.replay(record);
-  });
+  if (store !== undefined && restored !== undefined)
+    await intake.handle({ type: 'restored', books: restored.books, size: store.applied });
+  await replay(journal, intake, settle, follower, log);
   if (fatalError !== undefined) throw fatalError;
   metrics.ledgerSize.set(journal.tree.size);
   intake.watchRoom();

@@ -1,6 +1,5 @@
 /** The hub on this machine: files, MQTT, an RPC of L2, status pages. `startHub` is the whole public face. */
 import { readFileSync } from 'node:fs';
-import { getHeapStatistics } from 'node:v8';
 import { privateKeyToAccount } from 'viem/accounts';
 import { fromHex, toHex } from '../protocol/bytes.ts';
 import { SundialError } from '../protocol/errors.ts';
@@ -29,7 +28,8 @@ import { Logins } from './ingest/logins.ts';
 import { MqttIngest } from './ingest/mqtt.ts';
 import { agreeing } from './l2/agreeing.ts';
 import { ViemL2 } from './l2/viem-l2.ts';
-import { indexedMaxFor } from './limits.ts';
+import { LmdbIndex } from './index/lmdb-index.ts';
+import { indexLagMax } from './limits.ts';
 import { causeText } from './errors.ts';
 import { createLogger, type Logger } from './log.ts';
 import { createMetrics } from './metrics.ts';
@@ -140,6 +140,7 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
           log.warn({ ...ledger.tornTail }, 'cut off the end of an interrupted write');
         return ledger;
       },
+      openIndex: (onDamage) => LmdbIndex.open(`${config.folder}/index`, onDamage),
       openIngest: async (events, store) => {
         let { username, password } = config.mqtt;
         const tls = tlsFrom(config.mqtt.tls);
@@ -177,7 +178,7 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
       hub: pin,
       rootWords: config.keys.words.map(parseRootWord),
       scopes,
-      indexedMax: indexedMaxFor(getHeapStatistics().heap_size_limit),
+      indexedMax: indexLagMax,
       startBlock: config.chain.startBlock,
       lanesMax: config.batch.lanesMax,
       laneMin: config.batch.laneMin,

@@ -69,14 +69,29 @@ export const downInFlightMax = 8_192;
 /** Records handed to the ledger and not yet durable. Below the ledger's own bound, so that its refusals mean faults. */
 export const pendingRecordsMax = 8_192;
 
-/** Memory of one indexed entry, bytes: what `npm run bench:hub` prints for a voucher, and what lies between collections. */
-const indexedEntryBytes = 1_280;
+/** Durable records that are written to the index in one go: some 50 ms of the hub's time, and what they cost in memory. */
+export const indexBatchRecords = 2_048;
+
+/** Milliseconds after which fewer are written too: a start replays little. */
+export const indexRestMs = 1_000;
+
+/** Records of one batch while an index is built: the digests of one batch are put in order, and the larger it is, the nearer they lie. */
+export const indexBuildRecords = 32_768;
 
 /**
- * Entries (vouchers, ticks, credits) that a hub with so large a heap keeps in its index. A heap that overflows ends the
- * process and every start after it, so the bound comes first: half the heap stays for everything else.
+ * Entries in memory that the index doesn't have, beyond which further ones are refused: it is behind by so many only when
+ * its disk fails. A start after a cut replays them, in about a second.
  */
-export const indexedMaxFor = (heapBytes: number): number => Math.floor(heapBytes / 2 / indexedEntryBytes);
+export const indexLagMax = 65_536;
+
+/**
+ * Records at the end of the ledger that a start leaves in memory: a voucher and the evidence that it gave are apart by no
+ * more than what waits for the disk, so whatever has none yet is looked at again.
+ */
+export const indexTailRecords = 2 * pendingRecordsMax;
+
+/** Records between two lines of the log while an index is built. */
+export const indexProgressRecords = 250_000;
 
 /**
  * Entries from which on a hub with room for `indexedMax` signs no lease: the last eighth is for what terminals still

@@ -78,8 +78,11 @@ export function createMetrics(): HubMetrics & { readonly registry: Registry } {
     leases: counter('sundial_hub_leases_total', 'Leases signed'),
     clearances: counter('sundial_hub_clearances_total', 'Requests above the offline limits cleared'),
     ledgerSize: gauge('sundial_hub_ledger_records', 'Durable records in the ledger'),
-    indexed: gauge('sundial_hub_index_entries', 'Vouchers, ticks and credits in memory'),
-    indexedMax: gauge('sundial_hub_index_entries_max', 'How many of them the heap has room for'),
+    indexed: gauge(
+      'sundial_hub_index_entries',
+      'Vouchers, ticks and credits in memory: the index does not have them yet',
+    ),
+    indexedMax: gauge('sundial_hub_index_entries_max', 'Beyond how many of them new ones are refused'),
     ledgerWriting: gauge(
       'sundial_hub_ledger_writing',
       '1 while the ledger takes records, 0 while the disk fails',

@@ -6,10 +6,13 @@
  * What stands behind a port may fail at any call, and be late; what it must not do is said at each.
  */
 import type { SecureKey } from '../hardware/interfaces/index.ts';
-import type { Books } from './intake/state.ts';
+import type { Shift } from './intake/positions.ts';
+import type { Books, Past } from './intake/state.ts';
 import type { BareOutcome, Row, ShownLease } from './l2/rows.ts';
 import type { Rule } from './l2/fraud.ts';
 import type { Ledger, LedgerPhase } from './ledger/ledger.ts';
+import type { Tile, Tiles } from './ledger/merkle.ts';
+import type { BatchHistory } from './settle/batches.ts';
 import type { SundialError } from '../protocol/errors.ts';
 
 export type { Ledger };
@@ -75,10 +78,44 @@ export interface LedgerOptions {
 
 // ---- Index ----
 
-/** What is asked about everything that the ledger holds for certain. One machine keeps it in memory. */
+/** What is asked about everything that the ledger holds for certain: in memory, or there and in an index store. */
 export interface Index {
   /** The durable books. Never ahead of the ledger. */
   books(): Books;
+}
+
+/** What an index is given: the ledger's first `size` records, as the hub understands them. */
+export interface IndexSnapshot {
+  readonly size: number;
+  /** The tree's hash of the last of these records; undefined when there is none. */
+  readonly leaf: Uint8Array | undefined;
+  /** Durable. What they hold in memory is new or changed; whatever is written twice is the same. */
+  readonly books: Books;
+  /** Where records stand that the books name by tokens. */
+  readonly shifts: readonly Shift[];
+  readonly history: BatchHistory;
+  /** Tiles of the tree that changed. */
+  readonly tiles: Iterable<Tile>;
+}
+
+/**
+ * Books on disk, so that memory need not hold them. It follows the ledger and is never the truth: it may be behind, and
+ * whoever opens it makes sure that it is of this ledger. One process uses it.
+ */
+export interface IndexStore extends Past, Tiles {
+  /** Records of the ledger that it holds. */
+  readonly applied: number;
+  /** Of the last of them, as it was given. */
+  readonly leaf: Uint8Array | undefined;
+  /** Why it begins empty although there was one. */
+  readonly trouble: string | undefined;
+  /** What it holds beside channels: books over it, and batches. Throws `index_damaged`. */
+  restore(): { readonly books: Books; readonly history: BatchHistory | undefined };
+  /** Takes a snapshot, whole or not at all; resolves when the books may forget what they hold in memory. One at a time. */
+  write(snapshot: IndexSnapshot): Promise<void>;
+  /** Begins anew, empty. */
+  clear(): Promise<void>;
+  close(): Promise<void>;
 }
 
 // ---- Signer ----
@@ -354,6 +391,11 @@ export interface Ports {
   readonly disk: Disk;
   /** Opens the ledger for this process alone. Rejects with `ledger_corrupt`, `ledger_newer`, `folder_locked`, ... */
   openLedger(options: LedgerOptions): Promise<Ledger>;
+  /**
+   * Opens the index; absent: all books are kept in memory. Rejects with what the disk rejects with. `onDamage`: told when
+   * what it holds can't be right.
+   */
+  openIndex?(onDamage: (error: SundialError) => void): Promise<IndexStore>;
   /** Connects to devices, or goes on trying. Rejects when it never can. `logins`: where the counters of devices are. */
   openIngest(events: IngestEvents, logins: LoginStore): Promise<Ingest>;
 }

@@ -4,7 +4,7 @@ import { SundialError } from '../../protocol/errors.ts';
 import type { ChannelId } from '../../protocol/integers.ts';
 import type { Certificate } from '../crypto/hub-keys.ts';
 import { channelBook } from '../intake/books.ts';
-import type { Entry } from '../intake/state.ts';
+import { type Entry, heldEntries } from '../intake/state.ts';
 import type { Journal } from '../ledger/journal.ts';
 import { pageEntriesMax, unregisteredShownMax } from '../limits.ts';
 import { healthOf } from './health.ts';
@@ -78,7 +78,7 @@ export function statusOf(parts: Parts) {
     crypto: parts.crypto,
     ledger: { size: journal.ledger.size, phase: journal.ledger.phase },
     vouchers: books.vouchers,
-    index: { entries: books.indexed, max: intake.indexedMax },
+    index: { entries: books.indexed, held: heldEntries(books), max: intake.indexedMax },
     revoked: books.revoked,
     counts: { ...intake.counts },
     devices: { online: parts.online.size },

@@ -4,14 +4,15 @@
  * asks. Read from the durable books: what is listed as acknowledged is in the ledger. What a till has not handed in yet
  * is not here, and can not be.
  */
-import { toHex } from '../../protocol/bytes.ts';
+import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import type { ChannelId } from '../../protocol/integers.ts';
 import type { Desk } from '../desk/desk.ts';
-import { channelBook, entryMessage, topOf } from '../intake/books.ts';
+import { channelBook, channelsOf, entryMessage, findEntry, knownFrom, topOf } from '../intake/books.ts';
+import { layersEntries } from '../intake/layers.ts';
 import { positionOf } from '../intake/positions.ts';
 import type { Entry } from '../intake/state.ts';
-import { trieEntries, trieGet } from '../intake/trie.ts';
+import { bytesKey, keyBytes, keyNumber } from '../intake/trie.ts';
 import { amountText } from './amounts.ts';
 import type { Parts } from './parts.ts';
 
@@ -75,18 +76,18 @@ function rowOf(parts: Parts, names: Names, entry: Entry) {
     payee,
     merchant: names.merchants.get(payee),
     ticks: entry.stream?.k ?? 0,
-    position: positionOf(state, trieGet(state.books.known, entry.key)!.token),
+    position: positionOf(state, entry.token),
   };
 }
 export type PaymentRow = ReturnType<typeof rowOf>;
 
-/** All entries, or those of one channel. The books are never changed in place: this goes on over the ones it began with. */
+/** All entries, or those of one channel: of the books that it began with, and of what the index has been given since. */
 function* entriesOf({ intake }: Parts, channel?: number): Generator<Entry> {
   if (channel !== undefined) {
     yield* channelBook(intake.durableBooks, channel as ChannelId).entries;
     return;
   }
-  for (const [, book] of trieEntries(intake.durableBooks.channels)) yield* book.entries;
+  for (const [, book] of channelsOf(intake.durableBooks)) yield* book.entries;
 }
 
 /** Entries that are looked at in one go: some milliseconds. Then vouchers that arrive have their turn. */
@@ -128,47 +129,110 @@ export async function findPayments(
     if (filter.state !== undefined && stateOf(parts, entry).state !== filter.state) return false;
     return true;
   };
-  const found: Entry[] = [];
-  for await (const slice of patiently(parts, filter.channel))
-    for (const entry of slice) if (fits(entry)) found.push(entry);
-  found.sort((a, b) => b.at - a.at || (a.key < b.key ? -1 : 1));
-  const start = after === undefined ? 0 : found.findIndex(({ key }) => `0x${key}` === after) + 1;
-  const page = found.slice(start, start + limit);
+  const last = after === undefined ? undefined : entryOf(parts, after);
+  // No more than a page is held, and one that shows whether there is another page.
+  const page: Entry[] = [];
+  let [total, sum] = [0, 0];
+  for await (const slice of wanted === undefined ? patiently(parts, filter.channel) : [named(parts, wanted)])
+    for (const entry of slice) {
+      if (!fits(entry)) continue;
+      total += 1;
+      sum += entry.voided ? 0 : paidBy(entry);
+      if (last === undefined || isNewer(last, entry)) keepNewest(page, entry, limit + 1);
+    }
+  const shown = page.slice(0, limit);
   return {
-    payments: page.map((entry) => rowOf(parts, names, entry)),
-    total: found.length,
-    sum: found.reduce((sum, entry) => sum + (entry.voided ? 0 : paidBy(entry)), 0),
-    next: start + limit < found.length ? `0x${page.at(-1)!.key}` : undefined,
+    payments: shown.map((entry) => rowOf(parts, names, entry)),
+    total,
+    sum,
+    next: page.length > limit ? `0x${shown.at(-1)!.key}` : undefined,
   };
+}
+
+/** The order of a page: by the time of the request, then by digest. */
+const isNewer = (one: Entry, other: Entry): boolean =>
+  one.at > other.at || (one.at === other.at && one.key < other.key);
+
+/** Puts an entry into a page at its place; what is older than a full page is left out. */
+function keepNewest(page: Entry[], entry: Entry, max: number): void {
+  if (page.length >= max && !isNewer(entry, page.at(-1)!)) return;
+  let at = page.length;
+  while (at > 0 && isNewer(entry, page[at - 1]!)) at -= 1;
+  page.splice(at, 0, entry);
+  if (page.length > max) page.pop();
+}
+
+/** The entry with this digest. */
+function entryOf({ intake }: Parts, id: string): Entry | undefined {
+  return /^0x[0-9a-f]{64}$/.test(id)
+    ? findEntry(intake.durableBooks, fromHex(id as `0x${string}`, 32))
+    : undefined;
+}
+
+/** Entries whose digests begin with these digits. */
+function* named({ intake }: Parts, digits: string): Generator<Entry> {
+  const books = intake.durableBooks;
+  for (const [key, { channel }] of knownFrom(books, digits)) {
+    const entry = channel === undefined ? undefined : findEntry(books, keyBytes(key));
+    if (entry !== undefined) yield entry;
+  }
 }
 
 /** Hours that the rate is shown for. */
 const HOURS = 24;
 
-/** Money on its way as the ledger and L2 have it, units; payments by hour of L2 time, oldest first. One look at each entry. */
+/** Vouchers that are looked at for what is not settled: some 200 ms. A site that settles has far fewer. */
+const UNSETTLED_MAX = 50_000;
+
+/** What L2 has not settled yet. Of more than UNSETTLED_MAX vouchers the number and the oldest of those that were seen. */
+function waitingMoney(parts: Parts) {
+  const { intake, settle } = parts;
+  const books = intake.durableBooks;
+  let [sum, count, seen] = [0, 0, 0];
+  let oldest: number | undefined;
+  for (const key of settle.lanes.open(books)) {
+    const book = channelBook(books, keyNumber(key) as ChannelId);
+    if (settle.lanes.isWhole(keyNumber(key), book)) continue;
+    const open = new Set<string>();
+    for (const [payee, claim] of layersEntries(book.claims)) {
+      const rise = topOf(claim) - settle.lanes.settled(claim.channel, payee);
+      if (rise > 0) open.add(payee);
+      if (rise > 0 && seen >= UNSETTLED_MAX) sum += rise;
+    }
+    // An older voucher of a lane than one that is settled is settled as well.
+    for (const entry of book.entries.before(Number.POSITIVE_INFINITY)) {
+      if (open.size === 0 || seen >= UNSETTLED_MAX) break;
+      seen += 1;
+      if (entry.voided || !open.has(bytesKey(entry.payee))) continue;
+      if (stateOf(parts, entry).state === 'settled') {
+        open.delete(bytesKey(entry.payee));
+        continue;
+      }
+      sum += paidBy(entry);
+      count += 1;
+      if (oldest === undefined || entry.at < oldest) oldest = entry.at;
+    }
+  }
+  return { sum, count, oldest };
+}
+
+/** Money on its way as the ledger and L2 have it, units; payments by hour of L2 time, oldest first. */
 export function moneyNow(parts: Parts) {
-  const sums = { acknowledged: 0, settled: 0, void: 0 };
-  const counts = { acknowledged: 0, settled: 0, void: 0 };
-  let oldestUnsettled: number | undefined;
+  const { vouchers, takings } = parts.intake.durableBooks;
+  const waiting = waitingMoney(parts);
   const now = parts.intake.state.block?.at ?? 0;
   const lastHour = Math.floor(now / 3600);
-  const hours = Array.from({ length: HOURS }, (_, index) => ({
-    at: (lastHour - HOURS + 1 + index) * 3600,
-    payments: 0,
-    amount: 0,
-  }));
-  for (const entry of entriesOf(parts)) {
-    const { state } = stateOf(parts, entry);
-    const amount = paidBy(entry);
-    sums[state] += amount;
-    counts[state] += 1;
-    if (state === 'acknowledged' && (oldestUnsettled === undefined || entry.at < oldestUnsettled))
-      oldestUnsettled = entry.at;
-    const hour = hours[Math.floor(entry.at / 3600) - lastHour + HOURS - 1];
-    if (hour === undefined || state === 'void') continue;
-    hour.payments += 1;
-    hour.amount += amount;
-  }
+  const hours = Array.from({ length: HOURS }, (_, index) => {
+    const at = (lastHour - HOURS + 1 + index) * 3600;
+    return takings.hours.find((hour) => hour.at === at) ?? { at, payments: 0, amount: 0 };
+  });
+  const sums = { acknowledged: waiting.sum, settled: takings.paid - waiting.sum, void: takings.void };
+  const counts = {
+    acknowledged: waiting.count,
+    settled: vouchers - takings.voids - waiting.count,
+    void: takings.voids,
+  };
+  const { oldest: oldestUnsettled } = waiting;
   let [deposits, bonds] = [0, 0];
   for (const head of Object.values(parts.registry.state.heads)) {
     deposits += head.deposit;

@@ -3,6 +3,7 @@ import { toHex } from '../../protocol/bytes.ts';
 import {
   baseOf,
   channelBook,
+  channelsOf,
   emptyChannel,
   entryMessage,
   findEntry,
@@ -10,7 +11,8 @@ import {
   spentTopOf,
   topOf,
 } from '../intake/books.ts';
-import type { Books, ChannelFacts, Entry, IntakeState } from '../intake/state.ts';
+import { layersEntries, layersGet } from '../intake/layers.ts';
+import type { Books, ChannelBook, ChannelFacts, Entry, IntakeState } from '../intake/state.ts';
 import { positionOf } from '../intake/positions.ts';
 import { keyNumber, trieEntries, trieGet } from '../intake/trie.ts';
 import type { RegistryState } from '../registry/registry.ts';
@@ -49,16 +51,16 @@ export interface ChannelView {
 export function channelViews(state: IntakeState, books: Books, registry: RegistryState): ChannelView[] {
   const numbers = new Set<number>();
   for (const [key] of trieEntries(state.channels)) numbers.add(keyNumber(key));
-  for (const [key] of trieEntries(books.channels)) numbers.add(keyNumber(key));
+  const ledger = new Map<number, ChannelBook>();
+  for (const [key, book] of channelsOf(books)) ledger.set(keyNumber(key), book);
+  for (const channel of ledger.keys()) numbers.add(channel);
   const facts = new Map(trieEntries(state.channels).map(([key, value]) => [keyNumber(key), value]));
-  const ledger = new Map(trieEntries(books.channels).map(([key, value]) => [keyNumber(key), value]));
   return [...numbers]
     .sort((a, b) => a - b)
     .map((channel): ChannelView => {
       const l2: ChannelFacts | undefined = facts.get(channel);
       const book = ledger.get(channel) ?? emptyChannel;
       const { seq, spent } = highest(book);
-      const entries = [...book.entries];
       return {
         channel,
         payer: l2 && toHex(l2.payer),
@@ -72,24 +74,24 @@ export function channelViews(state: IntakeState, books: Books, registry: Registr
         },
         seq,
         spent,
-        vouchers: entries.length,
-        ticks: entries.reduce((sum, entry) => sum + (entry.stream?.k ?? 0), 0),
-        lanes: laneViews(entries, registry.heads[String(channel)]?.settled ?? {}),
+        vouchers: book.entries.length,
+        ticks: book.ticks,
+        lanes: laneViews(book, registry.heads[String(channel)]?.settled ?? {}),
       };
     });
 }
 
-function laneViews(entries: readonly Entry[], settled: Record<string, { paid: number }>): LaneView[] {
-  const payees = new Set(entries.map((entry) => toHex(entry.payee) as string));
-  for (const payee of Object.keys(settled)) payees.add(payee);
+function laneViews({ lanes, claims }: ChannelBook, settled: Record<string, { paid: number }>): LaneView[] {
+  const known = new Map([...layersEntries(lanes)].map(([key, lane]) => [`0x${key}`, lane]));
+  const payees = new Set([...known.keys(), ...Object.keys(settled)]);
   return [...payees].sort().map((payee) => {
-    const own = entries.filter((entry) => toHex(entry.payee) === payee);
+    const claim = layersGet(claims, payee.slice(2));
     return {
       payee,
-      top: Math.max(0, ...own.filter((entry) => !entry.voided).map(topOf)),
+      top: claim === undefined ? 0 : topOf(claim),
       settled: settled[payee]?.paid ?? 0,
-      credited: own.reduce((sum, entry) => sum + entry.credited, 0),
-      vouchers: own.length,
+      credited: known.get(payee)?.credited ?? 0,
+      vouchers: known.get(payee)?.vouchers ?? 0,
     };
   });
 }
@@ -98,7 +100,7 @@ function laneViews(entries: readonly Entry[], settled: Record<string, { paid: nu
 export function entryViews(state: IntakeState, entries: readonly Entry[]) {
   return entries.map((entry) => ({
     id: `0x${entry.key}`,
-    position: positionOf(state, trieGet(state.books.known, entry.key)!.token),
+    position: positionOf(state, entry.token),
     seq: entry.seq,
     kind: entry.kind,
     payee: toHex(entry.payee),

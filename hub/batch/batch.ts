@@ -3,14 +3,15 @@
  * A voucher whose list is known settles all lanes of the list with one signature. Pure functions.
  */
 import { equalBytes, ZERO_BYTES16 } from '../../protocol/bytes.ts';
-import type { Amount } from '../../protocol/integers.ts';
+import type { Amount, ChannelId } from '../../protocol/integers.ts';
 import { LISTED_LANES_MAX } from '../../protocol/limits.ts';
 import { type Collected, collectedFrom } from '../../protocol/machines/collected.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
 import { lanesHash, type ListedLane } from '../../protocol/vouchers.ts';
-import { entryId, entryMessage, topOf } from '../intake/books.ts';
+import { channelBook, channelsOf, entryId, entryMessage, topOf } from '../intake/books.ts';
+import { layersEntries, layersGet } from '../intake/layers.ts';
 import type { Books, ChannelBook, Entry } from '../intake/state.ts';
-import { bytesKey, keyNumber, numberKey, trieEntries, trieForEach, trieGet } from '../intake/trie.ts';
+import { bytesKey, keyNumber, numberKey } from '../intake/trie.ts';
 import type { RecordOf } from '../ledger/records.ts';
 import type { Row } from '../l2/rows.ts';
 
@@ -29,6 +30,8 @@ export interface PlannedRow {
 export interface SettledView {
   /** Units that L2 has settled on a lane, by payee key. */
   settled(channel: number, payee: string): number;
+  /** Keys of the channels that may have something to settle or to give back, in order; absent: all. */
+  open?(books: Books): readonly string[];
   /** Are all lanes of the channel settled as high as its book claims? */
   isWhole(channel: number, book: ChannelBook): boolean;
   /** Units by which a lane of the channel must rise to be worth its gas. */
@@ -55,7 +58,7 @@ export function planRows(
 ): PlannedRow[] {
   const rows: PlannedRow[] = [];
   const credits: PlannedRow[] = [];
-  for (const [key, book] of channelsFrom(books, after)) {
+  for (const [key, book] of channelsFrom(books, view, after)) {
     if (rows.length + credits.length >= rowsMax) break;
     const channel = keyNumber(key);
     const settling = view.isWhole(channel, book) ? [] : channelRows(signing, channel, book, view);
@@ -65,13 +68,20 @@ export function planRows(
   return [...rows, ...credits].slice(0, rowsMax);
 }
 
-/** All channels, beginning behind one of them. */
-function channelsFrom(books: Books, after: number | undefined): [string, ChannelBook][] {
-  const channels = trieEntries(books.channels);
-  if (after === undefined) return channels;
-  const last = numberKey(after);
-  const first = channels.findIndex(([key]) => key > last);
-  return first <= 0 ? channels : [...channels.slice(first), ...channels.slice(0, first)];
+/** The channels where something may be left to do, beginning behind one of them. */
+function* channelsFrom(
+  books: Books,
+  view: SettledView,
+  after: number | undefined,
+): Generator<[string, ChannelBook]> {
+  const keys = view.open?.(books) ?? [...channelsOf(books)].map(([key]) => key);
+  const last = after === undefined ? '' : numberKey(after);
+  const first = Math.max(
+    0,
+    keys.findIndex((key) => key > last),
+  );
+  for (const key of [...keys.slice(first), ...keys.slice(0, first)])
+    yield [key, channelBook(books, keyNumber(key) as ChannelId)];
 }
 
 /** The rows of one channel: newest first, since a newer list covers what older vouchers would settle one by one. */
@@ -79,11 +89,11 @@ function channelRows(signing: Signing, channel: number, book: ChannelBook, view:
   const open: [payee: string, claim: Entry][] = [];
   const least = view.least(channel);
   const owing = least > 1 ? owingPayees(book, view) : undefined;
-  trieForEach(book.claims, (claim, payee) => {
+  for (const [payee, claim] of layersEntries(book.claims)) {
     const rise = topOf(claim) - view.settled(channel, payee);
     const isWorth = rise >= least || (rise > 0 && owing?.has(payee));
     if (isWorth && view.registered(payee)) open.push([payee, claim]);
-  });
+  }
   open.sort(([, a], [, b]) => b.seq - a.seq || topOf(b) - topOf(a));
   const covered = new Set<string>();
   const rows: PlannedRow[] = [];
@@ -109,9 +119,8 @@ function channelRows(signing: Signing, channel: number, book: ChannelBook, view:
 /** Payees with a credit that L2 doesn't have yet: it counts only once their lanes are settled. */
 function owingPayees(book: ChannelBook, view: SettledView): ReadonlySet<string> {
   const payees = new Set<string>();
-  trieForEach(book.countersigned, (entry) => {
+  for (const [, entry] of layersEntries(book.countersigned))
     if (entry.payeeCredit!.credited > (view.credited(entry.key) ?? 0)) payees.add(bytesKey(entry.payee));
-  });
   return payees;
 }
 
@@ -149,17 +158,17 @@ function creditRows(
 ): PlannedRow[] {
   const rows: PlannedRow[] = [];
   const reached = (payee: string): number => {
-    const claim = settling.has(payee) ? trieGet(claims, payee) : undefined;
+    const claim = settling.has(payee) ? layersGet(claims, payee) : undefined;
     return Math.max(view.settled(channel, payee), claim === undefined ? 0 : topOf(claim));
   };
-  trieForEach(countersigned, (entry) => {
-    if (reached(bytesKey(entry.payee)) < topOf(entry)) return;
+  for (const [, entry] of layersEntries(countersigned)) {
+    if (reached(bytesKey(entry.payee)) < topOf(entry)) continue;
     const { credited } = entry.payeeCredit!;
     const known = view.credited(entry.key);
-    if (known === undefined || credited <= known || !view.registered(bytesKey(entry.payee))) return;
+    if (known === undefined || credited <= known || !view.registered(bytesKey(entry.payee))) continue;
     const row = { ...reference(entry), credited };
     if (!view.blocked(row)) rows.push({ entry, reference: row, payees: [] });
-  });
+  }
   return rows;
 }
 

@@ -31,5 +31,5 @@ export const alertRules = (): string => `groups:
       - alert: IndexFills
         expr: sundial_hub_index_entries / sundial_hub_index_entries_max > 0.75
         labels: { severity: ticket }
-        annotations: { summary: "Three quarters of the index are used; give the hub a larger heap." }
+        annotations: { summary: "The index falls behind; look at its disk before the hub stops lending." }
 `;

@@ -8,10 +8,23 @@ import { decodeOwn, type Message } from '../../protocol/wire/messages.ts';
 import type { HubRecord, RecordOf } from '../ledger/records.ts';
 import { withEnded, withReservation, withSold } from './clearances.ts';
 import { EntryList } from './entry-list.ts';
+import { layersEntries, layersGet, layersSet, layersWithout } from './layers.ts';
 import { pack, unpack } from './packed.ts';
 import type { CollectedMessage } from './prepare.ts';
-import type { Booking, Books, ChannelBook, Entry, Known, LaneEnd, Member } from './state.ts';
-import { bytesKey, type Edit, keyBytes, numberKey, trieGet, trieSet } from './trie.ts';
+import type { Booking, Books, ChannelBook, Entry, Known, Lane, Member } from './state.ts';
+import { withTicks, withVoucher } from './takings.ts';
+import {
+  bytesKey,
+  type Edit,
+  keyBytes,
+  numberKey,
+  trieEntries,
+  trieForEach,
+  trieGet,
+  trieMinus,
+  trieSet,
+  trieWithout,
+} from './trie.ts';
 
 export const emptyChannel: ChannelBook = {
   entries: EntryList.empty<Entry>(),
@@ -19,6 +32,7 @@ export const emptyChannel: ChannelBook = {
   claims: undefined,
   countersigned: undefined,
   claimed: 0,
+  ticks: 0,
   lease: undefined,
   booked: [],
   released: {},
@@ -27,20 +41,109 @@ export const emptyChannel: ChannelBook = {
 
 /** What the ledger holds of a channel; an empty book when nothing. */
 export function channelBook(books: Books, channel: ChannelId): ChannelBook {
-  return trieGet(books.channels, numberKey(channel)) ?? emptyChannel;
+  return bookAt(books, numberKey(channel)) ?? emptyChannel;
 }
 
-/** The voucher or stream with this digest, or undefined. */
-export function findEntry(books: Books, id: Bytes32): Entry | undefined {
+const bookAt = (books: Books, key: string): ChannelBook | undefined =>
+  trieGet(books.channels, key) ?? books.past?.channel(key);
+
+/** All channels with something in the ledger, in the order of their keys. */
+export function* channelsOf(books: Books): Generator<[key: string, book: ChannelBook]> {
+  if (books.past === undefined) return yield* trieEntries(books.channels);
+  for (const key of inOrder(trieEntries(books.channels), books.past.channels()))
+    yield [key, bookAt(books, key)!];
+}
+
+/** Entries for which a payee signed a credit, channel after channel. */
+export function* countersignedOf(books: Books): Generator<[key: string, entry: Entry]> {
+  const keys = inOrder(trieEntries(books.channels), books.past?.countersigned() ?? []);
+  for (const key of keys) yield* layersEntries(bookAt(books, key)!.countersigned);
+}
+
+/** The keys of both, each once. */
+function* inOrder(
+  held: readonly (readonly [string, unknown])[],
+  others: Iterable<string>,
+): Generator<string> {
+  let next = 0;
+  for (const key of others) {
+    for (; next < held.length && held[next]![0] < key; next += 1) yield held[next]![0];
+    if (held[next]?.[0] !== key) yield key;
+  }
+  for (; next < held.length; next += 1) yield held[next]![0];
+}
+
+/** Where a message says that an entry stands. Whoever asks may say anything. */
+export interface Place {
+  readonly channel: ChannelId;
+  readonly seq: Seq;
+}
+
+/** What is known of a digest, wherever it stands. */
+export function knownEntry({ known, past }: Books, id: Bytes32): Known | undefined {
   const key = bytesKey(id);
-  const { channel, seq } = trieGet(books.known, key) ?? {};
-  if (channel === undefined || seq === undefined) return undefined;
-  const { entries } = channelBook(books, channel);
-  for (const entry of entries.from(seq)) {
+  return trieGet(known, key) ?? past?.known(key);
+}
+
+/** Digests (keys) that begin with these hex digits, and what is known of them. */
+export function* knownFrom({ known, past }: Books, prefix: string): Generator<[string, Known]> {
+  const held = trieEntries(known).filter(([key]) => key.startsWith(prefix));
+  yield* held;
+  const keys = new Set(held.map(([key]) => key));
+  for (const [key, found] of past?.knownFrom(prefix) ?? []) if (!keys.has(key)) yield [key, found];
+}
+
+/** What is known of a voucher's digest. It names its place itself: nothing else is looked through. */
+export function knownVoucher(books: Books, id: Bytes32, place: Place): Known | undefined {
+  const key = bytesKey(id);
+  const found = trieGet(books.known, key);
+  if (found !== undefined || books.past === undefined) return found;
+  const entry = entryAt(books, key, place);
+  return entry && { token: entry.token, ...place };
+}
+
+/** The voucher or stream with this digest, or undefined. `place`: where it is looked for first. */
+export function findEntry(books: Books, id: Bytes32, place?: Place): Entry | undefined {
+  const key = bytesKey(id);
+  const named = place && books.past && entryAt(books, key, place);
+  if (named !== undefined) return named;
+  const { channel, seq } = knownEntry(books, id) ?? {};
+  return channel === undefined || seq === undefined ? undefined : entryAt(books, key, { channel, seq });
+}
+
+function entryAt(books: Books, key: string, { channel, seq }: Place): Entry | undefined {
+  for (const entry of channelBook(books, channel).entries.from(seq)) {
     if (entry.key === key) return entry;
     if (entry.seq > seq) break;
   }
   return undefined;
+}
+
+/** The books when what `written` holds in memory, which was durable, stands in their `past` by now. */
+export function withoutWritten(books: Books, written: Books): Books {
+  let { channels, owed } = books;
+  trieForEach(written.channels, (was, key) => {
+    const book = trieGet(books.channels, key);
+    if (book === was) channels = trieWithout(channels, key);
+    else if (book !== undefined)
+      channels = trieSet(channels, key, lighter(book, was, books.past!.channel(key)!));
+  });
+  // What nobody owes any more need not be remembered as that.
+  trieForEach(written.owed, (credit, key) => {
+    if (credit === undefined && trieGet(owed, key) === undefined) owed = trieWithout(owed, key);
+  });
+  return { ...books, channels, known: trieMinus(books.known, written.known), owed };
+}
+
+/** A book that went on since it was written. */
+function lighter(book: ChannelBook, was: ChannelBook, stored: ChannelBook): ChannelBook {
+  return {
+    ...book,
+    entries: book.entries.without(was.entries, stored.entries),
+    lanes: layersWithout(book.lanes, was.lanes, stored.lanes?.under),
+    claims: layersWithout(book.claims, was.claims, stored.claims?.under),
+    countersigned: layersWithout(book.countersigned, was.countersigned, stored.countersigned?.under),
+  };
 }
 
 /** The digest of an entry. */
@@ -107,7 +210,12 @@ export function applyRecord(books: Books, record: HubRecord, how: Applying = {})
     case 'entry':
       return applyEntry(books, record, token, how.message ?? decodeOwn(record.message), edit);
     case 'evidence':
-      return withChannel(books, record.channel, edit, (book) => ({ ...book, proof: book.proof ?? record }));
+      return withChannel(
+        { ...books, proved: withProved(books.proved, record.channel) },
+        record.channel,
+        edit,
+        (book) => ({ ...book, proof: book.proof ?? record }),
+      );
     case 'lease':
       return withChannel(books, record.channel, edit, (book) => ({
         ...book,
@@ -180,7 +288,9 @@ function applyEntry(
 ): Books {
   // A record whose failure was reported can turn up all the same, and its sender has sent it again.
   const key = bytesKey(record.id);
-  const known = trieGet(books.known, key) !== undefined;
+  const isVoucher = message.type === 'collectedVoucher' || message.type === 'collectedStream';
+  const known =
+    (isVoucher ? knownVoucher(books, record.id, message) : knownEntry(books, record.id)) !== undefined;
   const countersigned = message.type === 'collectedCredit' && message.byPayee === 1;
   if (known && !countersigned) return books;
   switch (message.type) {
@@ -188,24 +298,25 @@ function applyEntry(
     case 'collectedStream':
       return addVoucher(
         { ...books, clearances: withSold(books.clearances, message, record.at, edit) },
-        entryOf(key, record.message, edit === undefined ? message : shared(message, edit)),
+        entryOf(key, token, record.message, edit === undefined ? message : shared(message, edit)),
         record.at,
-        token,
         edit,
       );
     case 'collectedTick': {
-      const entry = findEntry(books, message.stream);
+      const entry = findEntry(books, message.stream, message);
       // Without its voucher it is as if it had never come: it will be sent again behind the voucher.
       if (entry?.stream === undefined) return books;
-      const marked = withKnown(books, key, { token, channel: undefined, seq: undefined }, edit);
+      const marked = withKnown(books, key, { token, channel: undefined, seq: undefined }, !known, edit);
       if (message.k <= entry.stream.k) return marked;
       const { k, preimage } = message;
-      return withEntry(marked, entry, { ...entry, stream: { ...entry.stream, k, preimage } }, edit);
+      const changed = { ...entry, stream: { ...entry.stream, k, preimage } };
+      const takings = withTicks(books.takings, entry, ticksValueOf(changed) - ticksValueOf(entry));
+      return withEntry({ ...marked, takings }, entry, changed, edit);
     }
     case 'collectedCredit': {
-      const entry = findEntry(books, message.voucher);
+      const entry = findEntry(books, message.voucher, message);
       if (entry === undefined) return books;
-      const marked = withKnown(books, key, { token, channel: undefined, seq: undefined }, edit);
+      const marked = withKnown(books, key, { token, channel: undefined, seq: undefined }, !known, edit);
       const { credited, signature } = message;
       const higher = credited > entry.credited ? credited : entry.credited;
       const own = entry.payeeCredit;
@@ -225,11 +336,12 @@ function shared(message: CollectedMessage, edit: Edit): CollectedMessage {
 }
 
 /** The entry that a collected message stands for; `key` is the key of its voucher's digest. */
-export function entryOf(key: string, bytes: Uint8Array, message: CollectedMessage): Entry {
+export function entryOf(key: string, token: number, bytes: Uint8Array, message: CollectedMessage): Entry {
   const voided = message.receipt === undefined;
   const amount = message.type === 'collectedVoucher' ? message.amount : ZERO_AMOUNT;
   return {
     key,
+    token,
     channel: message.channel,
     seq: message.seq,
     kind: message.type === 'collectedVoucher' ? 'voucher' : 'stream',
@@ -254,28 +366,29 @@ function addVoucher(
   books: Books,
   entry: Entry,
   recordedAt: RecordOf<'entry'>['at'],
-  token: number,
   edit: Edit | undefined,
 ): Books {
-  const { channel, seq } = entry;
+  const { channel, seq, token } = entry;
   const added = withChannel(books, channel, edit, (book) => {
     const entries = book.entries.with(entry, edit);
     const payee = bytesKey(entry.payee);
-    const end = laneEnd(trieGet(book.lanes, payee), seq);
-    const lanes = end === undefined ? book.lanes : trieSet(book.lanes, payee, end, edit);
+    const lanes = layersSet(book.lanes, payee, withEnd(layersGet(book.lanes, payee), entry), edit);
     return withClaim({ ...book, entries, lanes }, entry, undefined, edit);
   });
-  const known = withKnown(added, entry.key, { token, channel, seq }, edit);
-  const counted = { ...known, vouchers: known.vouchers + 1 };
+  const known = withKnown(added, entry.key, { token, channel, seq }, true, edit);
+  const takings = withVoucher(books.takings, entry, entry.amount, recordedAt);
+  const counted = { ...known, vouchers: known.vouchers + 1, takings };
   // What was just taken owes something only when it came voided.
   return entry.voided ? withOwed(counted, entry, recordedAt, edit) : counted;
 }
 
-/** Where a lane ends with one more entry; undefined: where it did. */
-function laneEnd(end: LaneEnd | undefined, seq: Seq): LaneEnd | undefined {
-  if (end === undefined) return { seq, before: undefined };
-  if (seq > end.seq) return { seq, before: end.seq };
-  return seq < end.seq && seq > (end.before ?? -1) ? { seq: end.seq, before: seq } : undefined;
+/** A lane with one more entry. */
+function withEnd(lane: Lane | undefined, { seq, credited }: Entry): Lane {
+  if (lane === undefined) return { seq, before: undefined, vouchers: 1, credited };
+  const sums = { vouchers: lane.vouchers + 1, credited: lane.credited + credited };
+  if (seq > lane.seq) return { ...sums, seq, before: lane.seq };
+  const isBetween = seq < lane.seq && seq > (lane.before ?? -1);
+  return { ...sums, seq: lane.seq, before: isBetween ? seq : lane.before };
 }
 
 /** The book with `entry` as its payee's claim when it claims most. `old` is what the entry was before it changed. */
@@ -287,14 +400,14 @@ function withClaim(
 ): ChannelBook {
   if (entry.voided) return book;
   const key = bytesKey(entry.payee);
-  const best = trieGet(book.claims, key);
-  if (best !== undefined && best !== old) {
+  const best = layersGet(book.claims, key);
+  if (best !== undefined && best.key !== old?.key) {
     // Of two with the same top the newer one: it may come with a list that settles more lanes at once.
     if (topOf(best) > topOf(entry)) return book;
     if (topOf(best) === topOf(entry) && best.seq > entry.seq) return book;
   }
   const claimed = book.claimed + topOf(entry) - (best === undefined ? 0 : topOf(best));
-  return { ...book, claims: trieSet(book.claims, key, entry, edit), claimed };
+  return { ...book, claims: layersSet(book.claims, key, entry, edit), claimed };
 }
 
 function withEntry(books: Books, old: Entry, changed: Entry, edit: Edit | undefined): Books {
@@ -303,8 +416,16 @@ function withEntry(books: Books, old: Entry, changed: Entry, edit: Edit | undefi
     const countersigned =
       changed.payeeCredit === undefined
         ? book.countersigned
-        : trieSet(book.countersigned, changed.key, changed, edit);
-    return withClaim({ ...book, entries, countersigned }, changed, old, edit);
+        : layersSet(book.countersigned, changed.key, changed, edit);
+    const payee = bytesKey(old.payee);
+    const lane = layersGet(book.lanes, payee)!;
+    const more = changed.credited - old.credited;
+    const lanes =
+      more === 0
+        ? book.lanes
+        : layersSet(book.lanes, payee, { ...lane, credited: lane.credited + more }, edit);
+    const ticks = book.ticks + (changed.stream?.k ?? 0) - (old.stream?.k ?? 0);
+    return withClaim({ ...book, entries, lanes, countersigned, ticks }, changed, old, edit);
   });
 }
 
@@ -315,12 +436,12 @@ function withChannel(
   change: (book: ChannelBook) => ChannelBook,
 ): Books {
   const key = numberKey(channel);
-  const book = trieGet(books.channels, key) ?? emptyChannel;
+  const book = bookAt(books, key) ?? emptyChannel;
   return { ...books, channels: trieSet(books.channels, key, change(book), edit) };
 }
 
-function withKnown(books: Books, key: string, known: Known, edit: Edit | undefined): Books {
-  const indexed = trieGet(books.known, key) === undefined ? books.indexed + 1 : books.indexed;
+function withKnown(books: Books, key: string, known: Known, isNew: boolean, edit: Edit | undefined): Books {
+  const indexed = isNew ? books.indexed + 1 : books.indexed;
   return { ...books, known: trieSet(books.known, key, known, edit), indexed };
 }
 
@@ -330,6 +451,11 @@ function withMember(books: Books, { scope, terminal, expiresAt }: RecordOf<'memb
   const others = (books.members[key] ?? []).filter((member) => bytesKey(member.terminal) !== own);
   const members: readonly Member[] = [...others, { terminal, expiresAt }];
   return { ...books, members: { ...books.members, [key]: members } };
+}
+
+function withProved(proved: readonly ChannelId[], channel: ChannelId): readonly ChannelId[] {
+  if (proved.includes(channel)) return proved;
+  return [...proved, channel].sort((a, b) => (numberKey(a) < numberKey(b) ? -1 : 1));
 }
 
 function withRevoked(revoked: readonly ChannelId[], record: RecordOf<'revocation'>): readonly ChannelId[] {

@@ -12,7 +12,7 @@ import { leasedEntriesMax } from '../limits.ts';
 import { channelBook, highest } from './books.ts';
 import { isOver, type Reservation, requestAge, reservationOf, reservedOn } from './clearances.ts';
 import { committed } from './leases.ts';
-import { durableBooks, type IntakeContext, type IntakeState } from './state.ts';
+import { durableBooks, heldEntries, type IntakeContext, type IntakeState } from './state.ts';
 import { bytesKey, numberKey, trieGet } from './trie.ts';
 
 export type ClearanceAnswer = { readonly asked: Bytes32 } & (
@@ -57,7 +57,7 @@ export function answerClearanceRequest(
     seq < seen.seq || spent < seen.spent ? 'behind_ledger' : undefined,
     block === undefined || state.doubted || now - block.at > timing.watchLag ? 'chain_stale' : undefined,
     facts.exiting ? 'exit_running' : undefined,
-    books.indexed >= leasedEntriesMax(context.indexedMax) ? 'index_full' : undefined,
+    heldEntries(books) >= leasedEntriesMax(context.indexedMax) ? 'index_full' : undefined,
     lent + sum > facts.spendable ? 'not_free' : undefined,
     same !== undefined || isOver(books.clearances, key) || Math.abs(at - blockAt) > requestAge(timing)
       ? 'clearance_over'

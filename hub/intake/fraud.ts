@@ -9,7 +9,8 @@ import type { RecordOf } from '../ledger/records.ts';
 import { type Rule, RULES } from '../l2/fraud.ts';
 import { baseOf, entryId, highest, spentBaseOf, spentTopOf, topOf } from './books.ts';
 import type { ChannelBook, Entry } from './state.ts';
-import { bytesKey, trieEntries, trieGet } from './trie.ts';
+import { layersEntries, layersGet } from './layers.ts';
+import { bytesKey } from './trie.ts';
 
 /** The first proof of fraud that `entry` gives together with what the book holds, or undefined. */
 export function findProof(book: ChannelBook, entry: Entry): RecordOf<'evidence'> | undefined {
@@ -35,6 +36,7 @@ export function findProof(book: ChannelBook, entry: Entry): RecordOf<'evidence'>
 
 /** The first proof of fraud that the entries of a book give, whichever of them came last; undefined for an honest payer. */
 export function anyProof(book: ChannelBook): RecordOf<'evidence'> | undefined {
+  if (book.entries.isOver) return newProof(book);
   const lanes = new Map<string, Entry>();
   let before: Entry | undefined;
   for (const entry of book.entries) {
@@ -48,6 +50,15 @@ export function anyProof(book: ChannelBook): RecordOf<'evidence'> | undefined {
   return overspent(book);
 }
 
+/** The same over an index: what it has was looked through before it was written. */
+function newProof(book: ChannelBook): RecordOf<'evidence'> | undefined {
+  for (const entry of book.entries.held()) {
+    const proof = findProof(book, entry);
+    if (proof !== undefined) return proof;
+  }
+  return overspent(book);
+}
+
 /**
  * E3: the lanes, each at the most that was signed for it, add up to more than the payer ever said it had spent. An
  * honest payer's newest voucher covers all of them. Shown are the claims that had spent least, as few as suffice: the
@@ -55,7 +66,7 @@ export function anyProof(book: ChannelBook): RecordOf<'evidence'> | undefined {
  */
 function overspent(book: ChannelBook): RecordOf<'evidence'> | undefined {
   if (book.claimed <= highest(book).spent) return undefined;
-  const claims = trieEntries(book.claims).map(([, claim]) => claim);
+  const claims = [...layersEntries(book.claims)].map(([, claim]) => claim);
   claims.sort((a, b) => spentTopOf(a) - spentTopOf(b));
   let lanes = 0;
   for (const [index, claim] of claims.slice(0, shownRowsMax).entries()) {
@@ -71,7 +82,7 @@ function laneNeighbours(
   { seq, payee }: Entry,
 ): [before: Entry | undefined, after: Entry | undefined] {
   const isSame = (other: Entry): boolean => equalBytes(other.payee, payee);
-  const end = trieGet(lanes, bytesKey(payee));
+  const end = layersGet(lanes, bytesKey(payee));
   if (end?.seq !== seq) return [first(entries.before(seq), isSame), first(entries.from(seq + 1), isSame)];
   if (end.before === undefined) return [undefined, undefined];
   // Of several of one seq the one that came last.

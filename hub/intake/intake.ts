@@ -21,7 +21,18 @@ import { lanesHash } from '../../protocol/vouchers.ts';
 import type { Message, MessageOf } from '../../protocol/wire/messages.ts';
 import { pendingRecordsMax, waitersMax } from '../limits.ts';
 import type { HubRecord, RecordOf } from '../ledger/records.ts';
-import { applyRecord, channelBook, commitsTo, entryId, entryMessage, findEntry } from './books.ts';
+import {
+  applyRecord,
+  channelBook,
+  commitsTo,
+  entryId,
+  entryMessage,
+  findEntry,
+  knownEntry,
+  knownVoucher,
+  type Place,
+  withoutWritten,
+} from './books.ts';
 import { isOver } from './clearances.ts';
 import { answerClearanceRequest, endedRefusal } from './clearing.ts';
 import { anyProof, findProof } from './fraud.ts';
@@ -29,14 +40,15 @@ import { answerLeaseRequest } from './leases.ts';
 import { positionOf, withPosition } from './positions.ts';
 import { type Prepared, prepareMessage } from './prepare.ts';
 import { isTerminal, memberships, registrationRefusal } from './registration.ts';
-import type {
-  Answer,
-  Entry,
-  IntakeContext,
-  IntakeEffect,
-  IntakeEvent,
-  IntakeState,
-  Pending,
+import {
+  type Answer,
+  type Entry,
+  heldEntries,
+  type IntakeContext,
+  type IntakeEffect,
+  type IntakeEvent,
+  type IntakeState,
+  type Pending,
 } from './state.ts';
 import { bytesKey, type Edit, keyNumber, numberKey, trieEntries, trieGet, trieSet } from './trie.ts';
 import { type Candidate, creditCandidate, tickCandidate, voucherCandidate } from './verify.ts';
@@ -84,6 +96,12 @@ class IntakeTurn {
         return this.persistFailed(event.token, event.code);
       case 'replayed':
         return this.replayed(event.record, event.position, event.edit);
+      case 'restored': {
+        const { books, size } = event;
+        return this.set({ books, size, nextToken: size, shifts: [{ token: 0, by: 0 }] });
+      }
+      case 'indexed':
+        return this.set({ books: withoutWritten(this.state.books, event.books) });
       case 'block':
         // A node that falls back shows older blocks; time that was signed can't be taken back.
         if (this.state.block !== undefined && event.at < this.state.block.at)
@@ -216,10 +234,12 @@ class IntakeTurn {
     kind: 'voucher' | 'tick' | 'credit',
     candidate: Candidate,
     voucher: Bytes32,
-    message: Message,
+    message: Message & Place,
   ): void {
     const { id } = candidate;
-    const known = candidate.fresh?.() ? undefined : trieGet(this.state.books.known, bytesKey(id));
+    const { books } = this.state;
+    const find = () => (kind === 'voucher' ? knownVoucher(books, id, message) : knownEntry(books, id));
+    const known = candidate.fresh?.() ? undefined : find();
     if (known !== undefined) {
       this.count({ type: 'repeated' });
       return this.acknowledgeKnown(device, id, known.token);
@@ -234,7 +254,7 @@ class IntakeTurn {
       this.withKnownPayee(message),
     );
     // A credit moves nothing that another voucher could contradict.
-    if (kind !== 'credit') this.watchForFraud(voucher);
+    if (kind !== 'credit') this.watchForFraud(voucher, message);
   }
 
   /** The entry is in the books already: answered now when durable, else together with the first copy. */
@@ -265,12 +285,11 @@ class IntakeTurn {
     this.effects.push({ type: 'time', device, nonce });
   }
 
-  private query(
-    device: string,
-    { entry: id, terminal = ZERO_ADDRESS }: Pick<MessageOf<'query'>, 'entry' | 'terminal'>,
-  ): void {
+  private query(device: string, message: MessageOf<'query'>): void {
+    const { entry: id, terminal = ZERO_ADDRESS } = message;
     const { books, size } = this.state;
-    const known = trieGet(books.known, bytesKey(id));
+    // Whatever place the question names: that an entry is unknown is only said when it stands nowhere.
+    const known = knownEntry(books, id);
     if (known === undefined) {
       const synced = trieGet(books.synced, bytesKey(terminal))?.at ?? (0 as Seconds);
       return void this.effects.push({ type: 'unknown', device, entry: id, size, terminal, synced });
@@ -295,9 +314,9 @@ class IntakeTurn {
   }
 
   /** Both vouchers stay in the ledger: the pair is the proof. The channel is revoked with it. */
-  private watchForFraud(voucher: Bytes32): void {
+  private watchForFraud(voucher: Bytes32, place: Place): void {
     const { books } = this.state;
-    const entry = findEntry(books, voucher);
+    const entry = findEntry(books, voucher, place);
     if (entry === undefined) return;
     const book = channelBook(books, entry.channel);
     if (book.proof === undefined) this.proved(findProof(book, entry));
@@ -312,13 +331,16 @@ class IntakeTurn {
 
   /**
    * A voucher, the evidence that it gave and the revocation are three records: the disk or the process may have gone
-   * between them, and the voucher comes as a repeat from then on. So all books are looked through once after that.
+   * between them, and the voucher comes as a repeat from then on. So all books are looked through once after that; what
+   * an index has was written there together with its evidence.
    */
   private recheck(): void {
-    for (const [key, book] of trieEntries(this.state.books.channels)) {
+    const { channels, proved } = this.state.books;
+    for (const [key, book] of trieEntries(channels)) {
       if (book.proof === undefined) this.proved(anyProof(book));
       else this.revoke(keyNumber(key) as ChannelId, true);
     }
+    for (const channel of proved) this.revoke(channel, true);
   }
 
   private statement(message: MessageOf<'statement'>): void {
@@ -416,7 +438,7 @@ class IntakeTurn {
 
   /** Whoever is refused keeps the entry and sends it again: it is taken when the hub has been given more room. */
   private indexRoom(): RefusalName | undefined {
-    return this.state.books.indexed >= this.context.indexedMax ? 'index_full' : undefined;
+    return heldEntries(this.state.books) >= this.context.indexedMax ? 'index_full' : undefined;
   }
 
   /** `message`: what the record's bytes say, where it was read already. */

@@ -27,7 +27,14 @@ import { leasedEntriesMax } from '../limits.ts';
 import type { RecordOf } from '../ledger/records.ts';
 import { channelBook, findEntry, highest } from './books.ts';
 import { reservedOn } from './clearances.ts';
-import type { Booking, ChannelBook, ChannelFacts, IntakeContext, IntakeState } from './state.ts';
+import {
+  type Booking,
+  type ChannelBook,
+  type ChannelFacts,
+  heldEntries,
+  type IntakeContext,
+  type IntakeState,
+} from './state.ts';
 import { bytesKey, numberKey, trieEntries, trieGet } from './trie.ts';
 
 export type LeaseAnswer =
@@ -125,7 +132,7 @@ export function answerLeaseRequest(
       ? 'chain_stale'
       : undefined,
     facts.exiting ? 'exit_running' : undefined,
-    state.books.indexed >= leasedEntriesMax(context.indexedMax) ? 'index_full' : undefined,
+    heldEntries(state.books) >= leasedEntriesMax(context.indexedMax) ? 'index_full' : undefined,
     block === undefined || isCovered(context, book, facts, { scope: request.scope, cap }, block.at)
       ? undefined
       : 'not_covered',

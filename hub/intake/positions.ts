@@ -16,6 +16,12 @@ export function withPosition(shifts: readonly Shift[], token: number, position: 
   return shifts.at(-1)?.by === by ? shifts : [...shifts, { token, by }];
 }
 
+/** Token of the record at this position, which is durable. */
+export function tokenOf(shifts: readonly Shift[], position: number): number {
+  const shift = shifts.findLast(({ token, by }) => token + by <= position);
+  return position - (shift?.by ?? 0);
+}
+
 /** Position of the record with this token; undefined while it is on its way to the disk. */
 export function positionOf(
   {

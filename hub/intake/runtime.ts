@@ -14,6 +14,7 @@ import type { RecoverPool } from '../crypto/recover-pool.ts';
 import type { Journal } from '../ledger/journal.ts';
 import type { Logger } from '../log.ts';
 import type { HubMetrics } from '../metrics.ts';
+import { knownVoucher } from './books.ts';
 import { intakeStep } from './intake.ts';
 import { openQuestions, type Prepared, prepareMessage, withSigners } from './prepare.ts';
 import {
@@ -21,12 +22,12 @@ import {
   type Counted,
   durableBooks,
   emptyIntake,
+  heldEntries,
   type IntakeContext,
   type IntakeEffect,
   type IntakeEvent,
   type IntakeState,
 } from './state.ts';
-import { bytesKey, trieGet } from './trie.ts';
 
 /** What the intake's machine is run over. */
 export interface IntakeHost {
@@ -44,6 +45,8 @@ export interface IntakeHost {
   revocations(): void;
   /** Threads that recover signers ahead of the step; without them the step does it. */
   readonly pool?: RecoverPool | undefined;
+  /** Told of every record that is durable, when the state has it so. */
+  readonly durable?: (() => void) | undefined;
   /** Told of every effect before it is carried out. */
   readonly observe?: ((effect: IntakeEffect) => void) | undefined;
   /** Told when a message broke the intake: a mistake in it, whose state is the old one. */
@@ -68,24 +71,25 @@ export class IntakeRuntime {
     this.host = host;
   }
 
-  /** Entries that the books have room for. */
+  /** Entries that memory has room for. */
   get indexedMax(): number {
     return this.context.indexedMax;
   }
 
   private warned = false;
 
-  /** Shows how full the index is, and says once when it is time to give the hub a larger heap. */
+  /** Shows how many entries memory holds, and says once when the index falls far behind. */
   watchRoom(): void {
     const { metrics, log } = this.host;
-    const { indexed } = this.state.books;
+    const indexed = heldEntries(this.state.books);
     metrics.indexed.set(indexed);
     metrics.indexedMax.set(this.indexedMax);
+    if (indexed < indexWarningFor(this.indexedMax) / 2) this.warned = false;
     if (this.warned || indexed < indexWarningFor(this.indexedMax)) return;
     this.warned = true;
     log.warn(
       { indexed, indexedMax: this.indexedMax },
-      'the index fills up: start the hub with a larger heap (NODE_OPTIONS=--max-old-space-size), or it signs no more leases',
+      'the index falls behind: look at its disk, or the hub signs no more leases',
     );
   }
 
@@ -116,7 +120,8 @@ export class IntakeRuntime {
   private async ask(pool: RecoverPool, prepared: Prepared): Promise<Prepared> {
     // A voucher that is known already is answered without any check.
     const vouchers = openQuestions(prepared);
-    const fresh = vouchers.some(({ id }) => trieGet(this.state.books.known, bytesKey(id)) === undefined);
+    const { books } = this.state;
+    const fresh = vouchers.some(({ id, message }) => knownVoucher(books, id, message) === undefined);
     if (vouchers.length < POOL_VOUCHERS_MIN || !fresh) return prepared;
     const questions = vouchers.flatMap(({ id, collected, answer }) => [
       { digest: id, signature: collected.signature },
@@ -280,7 +285,9 @@ export class IntakeRuntime {
     done();
     metrics.ledgerSize.set(position + 1);
     this.watchRoom();
-    return this.handle({ type: 'persisted', token, position });
+    const handled = this.handle({ type: 'persisted', token, position });
+    this.host.durable?.();
+    return handled;
   }
 
   private send(device: string, message: Message): void {

@@ -1,7 +1,8 @@
 /**
  * What the intake knows. `Books` follow from the ledger alone: replaying its records gives the same books. The rest
  * is what it was told (L2, registered devices) and what is on its way to the disk. Everything is immutable plain
- * data, so a state can be kept, compared, and gone back to when the disk refuses.
+ * data, so a state can be kept, compared, and gone back to when the disk refuses. Over an index the books hold in memory
+ * only what changed since it was written, and look the rest up (`past`).
  */
 import type { Address, Bytes16, Bytes32, Signature } from '../../protocol/bytes.ts';
 import type { Amount, ChannelId, Height, Seconds, Seq } from '../../protocol/integers.ts';
@@ -14,9 +15,11 @@ import type { Message, MessageName, MessageOf } from '../../protocol/wire/messag
 import type { HubRecord, RecordOf } from '../ledger/records.ts';
 import { type Clearances, NO_CLEARANCES } from './clearances.ts';
 import type { EntryList } from './entry-list.ts';
+import type { Layers } from './layers.ts';
 import type { Packed } from './packed.ts';
 import type { Shift } from './positions.ts';
 import type { Prepared } from './prepare.ts';
+import { NO_TAKINGS, type Takings } from './takings.ts';
 import type { Edit, Trie } from './trie.ts';
 
 /**
@@ -27,6 +30,8 @@ import type { Edit, Trie } from './trie.ts';
 export interface Entry {
   /** Key of the digest; `entryId` gives the bytes. */
   readonly key: string;
+  /** Of its record, as in Pending: it rises with arrival. */
+  readonly token: number;
   readonly channel: ChannelId;
   readonly seq: Seq;
   readonly kind: 'voucher' | 'stream';
@@ -64,13 +69,15 @@ export interface ChannelBook {
   /** By seq, then by arrival; several of one seq are a proof of fraud. */
   readonly entries: EntryList<Entry>;
   /** Per payee (key), the seqs of its last entry and of the one before it, void ones too. */
-  readonly lanes: Trie<LaneEnd>;
+  readonly lanes: Layers<Lane>;
   /** Per payee (key), the entry that claims most. */
-  readonly claims: Trie<Entry>;
+  readonly claims: Layers<Entry>;
   /** Entries, by key, for which the payee signed a credit: few, and looked through with every plan. */
-  readonly countersigned: Trie<Entry>;
+  readonly countersigned: Layers<Entry>;
   /** Units that all claims add up to. */
   readonly claimed: number;
+  /** Ticks known of all streams. */
+  readonly ticks: number;
   /** What the payer declared when it last got a lease. */
   readonly lease: RecordOf<'lease'> | undefined;
   /** What was lent in each scope, the widest lease of each (rule 10). */
@@ -81,11 +88,14 @@ export interface ChannelBook {
   readonly proof: RecordOf<'evidence'> | undefined;
 }
 
-/** Where a lane ends: so that its neighbours are found without looking through the channel. */
-export interface LaneEnd {
+/** A lane without its entries: where it ends, so that neighbours are found without looking through the channel, and sums. */
+export interface Lane {
   readonly seq: Seq;
   /** Undefined: there is none before. */
   readonly before: Seq | undefined;
+  readonly vouchers: number;
+  /** Units credited by terminals or the payee, over all vouchers. */
+  readonly credited: number;
 }
 
 /** What a channel may owe at each terminal of a scope. */
@@ -102,15 +112,40 @@ export interface Member {
   readonly expiresAt: Seconds;
 }
 
+/**
+ * What stands in an index on disk and not in memory, as the books ask for it. It answers at once, and holds nothing that the
+ * ledger does not hold for certain. What the books hold in memory is newer than what is found here.
+ */
+export interface Past {
+  /** Vouchers, ticks and credits that it has. */
+  readonly indexed: number;
+  /** The book of a channel by the channel's key (numberKey); undefined: it has none. */
+  channel(key: string): ChannelBook | undefined;
+  /** Keys of all channels, in order. */
+  channels(): Iterable<string>;
+  /** Keys of the channels with a credit that the payee signed, in order. */
+  countersigned(): Iterable<string>;
+  /** By digest, as a key. */
+  known(key: string): Known | undefined;
+  /** Digests (keys) that begin with these hex digits, in order. */
+  knownFrom(prefix: string): Iterable<[string, Known]>;
+}
+
 /** What the ledger says. */
 export interface Books {
+  /** Where the rest stands; undefined: all is in memory. */
+  readonly past: Past | undefined;
+  /** Those that changed since `past` was written: `channelBook` and `channelsOf` find all. */
   readonly channels: Trie<ChannelBook>;
-  /** Every acknowledged entry by its digest; vouchers and streams with where they stand. */
+  /** Acknowledged entries by their digest, as above: `knownEntry` finds all. Vouchers and streams with where they stand. */
   readonly known: Trie<Known>;
   readonly vouchers: number;
-  /** Vouchers, ticks and credits in `known`. */
+  /** Vouchers, ticks and credits, those of `past` too. */
   readonly indexed: number;
+  readonly takings: Takings;
   readonly revoked: readonly ChannelId[];
+  /** Channels with a proof against their payer, by their keys. */
+  readonly proved: readonly ChannelId[];
   /** Members by scope (key). */
   readonly members: Readonly<Record<string, readonly Member[]>>;
   /** How far each terminal (key) said that it has handed everything in. */
@@ -131,6 +166,10 @@ export interface OwedCredit {
    */
   readonly since: Seconds;
 }
+
+/** Entries that memory holds: what `past` has is not counted. */
+export const heldEntries = ({ indexed, past }: Pick<Books, 'indexed' | 'past'>): number =>
+  indexed - (past?.indexed ?? 0);
 
 /** Where an entry stands that is known by its digest. */
 export interface Known {
@@ -212,7 +251,7 @@ export interface IntakeContext {
   /** Payees whose terminals may become members, by scope key. */
   readonly scopes: Readonly<Record<string, readonly string[]>>;
   readonly leaseAnyScope: boolean;
-  /** Entries that the books have room for; what the ledger holds already is taken whatever its number. */
+  /** Entries that memory has room for; what the ledger holds already is taken whatever its number. */
   readonly indexedMax: number;
   /** Records on their way to the disk, beyond which entries are refused `queue_full`; absent: pendingRecordsMax. */
   readonly pendingMax?: number | undefined;
@@ -241,6 +280,10 @@ export type IntakeEvent =
       readonly position: number;
       readonly edit?: Edit;
     }
+  /** The ledger's first `size` records at the start, as an index has them. */
+  | { readonly type: 'restored'; readonly books: Books; readonly size: number }
+  /** What these books, which were durable, hold in memory stands in their `past` by now. */
+  | { readonly type: 'indexed'; readonly books: Books }
   | { readonly type: 'block'; readonly at: Seconds; readonly height: Height }
   /** What L2 shows can't be right. */
   | { readonly type: 'doubt' }
@@ -303,11 +346,14 @@ export type Counted =
   | { readonly type: 'evidence'; readonly evidence: RecordOf<'evidence'> };
 
 export const emptyBooks: Books = {
+  past: undefined,
   channels: undefined,
   known: undefined,
   vouchers: 0,
   indexed: 0,
+  takings: NO_TAKINGS,
   revoked: [],
+  proved: [],
   members: {},
   synced: undefined,
   owed: undefined,

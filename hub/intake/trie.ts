@@ -163,6 +163,72 @@ function burst<V>(bucket: Bucket, depth: number, edit: Edit | undefined): Branch
   return own;
 }
 
+/** The map without a key. Branches stay: what comes again finds its place. */
+export function trieWithout<V>(trie: Trie<V>, key: string): Trie<V> {
+  return removed(trie, key, 0);
+}
+
+function removed<V>(node: Trie<V>, key: string, depth: number): Trie<V> {
+  if (node === undefined) return node;
+  if (isBranch(node)) {
+    const index = digit(key, depth);
+    const child = removed(node[index], key, depth + 1);
+    if (child === node[index]) return node;
+    const own = node.slice() as (Node<V> | undefined)[];
+    own[index] = child;
+    return own.some((one) => one !== undefined) ? own : undefined;
+  }
+  const count = node.length / 3;
+  const index = placeOf(node, key, tagOf(key, depth));
+  if (index >= count || node[count + index] !== key) return node;
+  if (count === 1) return undefined;
+  return node.filter((_, at) => at % count !== index);
+}
+
+/** What `trie` has and `other` has not, or with another value. What the two share is not looked at. */
+export function trieMinus<V>(trie: Trie<V>, other: Trie<V>): Trie<V> {
+  let rest: Trie<V>;
+  forEachBeside(trie, other, 0, (key, value) => {
+    rest = trieSet(rest, key, value);
+  });
+  return rest;
+}
+
+function forEachBeside<V>(
+  node: Trie<V>,
+  other: Trie<V>,
+  depth: number,
+  visit: (key: string, value: V) => void,
+): void {
+  if (node === undefined || node === other) return;
+  if (isBranch(node)) {
+    // Of a bucket, each child is compared with all of it.
+    for (let index = 0; index < CHILDREN; index += 1)
+      forEachBeside(
+        node[index],
+        other !== undefined && isBranch(other) ? other[index] : other,
+        depth + 1,
+        visit,
+      );
+    return;
+  }
+  trieForEach<V>(node, (value, key) => {
+    if (other === undefined || !hasAt(other, key, depth, value)) visit(key, value);
+  });
+}
+
+/** Has the part of a map that lies at `depth` this value for the key? */
+function hasAt<V>(part: Node<V>, key: string, depth: number, value: V): boolean {
+  let node: Node<V> | undefined = part;
+  let at = depth;
+  for (; node !== undefined && isBranch(node); at += 1) node = node[digit(key, at)];
+  if (node === undefined) return false;
+  const count = node.length / 3;
+  for (let index = 0; index < count; index += 1)
+    if (node[count + index] === key) return node[2 * count + index] === value;
+  return false;
+}
+
 /** All entries, in the order of their keys' digits. */
 export function trieEntries<V>(trie: Trie<V>): [string, V][] {
   const found: [string, V][] = [];

@@ -77,7 +77,7 @@ export function tickCandidate(
   return {
     id,
     refusal: () => {
-      const entry = findEntry(state.books, message.stream);
+      const entry = findEntry(state.books, message.stream, message);
       if (entry?.stream === undefined) return 'stream_unknown';
       const { k, ticks, preimage } = entry.stream;
       if (message.k < 1 || message.k > ticks) return 'tick_order';
@@ -100,9 +100,9 @@ export function creditCandidate(
   const id = creditEntry(context.signing, message.voucher, message.credited);
   return {
     id,
-    fresh: () => bringsPayeeSignature(findEntry(state.books, message.voucher), message),
+    fresh: () => bringsPayeeSignature(findEntry(state.books, message.voucher, message), message),
     refusal: () => {
-      const entry = findEntry(state.books, message.voucher);
+      const entry = findEntry(state.books, message.voucher, message);
       if (entry === undefined) return 'voucher_unknown';
       const signer = message.byPayee === 1 ? entry.payee : entryMessage(entry).terminal;
       const { voucher, credited, signature } = message;

@@ -1,7 +1,7 @@
 /** The ledger as the hub uses it: records in, positions out, and the Merkle tree over everything durable beside it. */
 import type { CryptoSuite } from '../../hardware/interfaces/index.ts';
 import type { Ledger } from './ledger.ts';
-import { checkpoint, MerkleTree } from './merkle.ts';
+import { checkpoint, MerkleTree, type Tiles } from './merkle.ts';
 import { decodeRecord, encodeRecord, type HubRecord } from './records.ts';
 
 /** Records of the hub over a ledger of bytes, with the Merkle tree of all that is durable. */
@@ -11,21 +11,33 @@ export class Journal {
   private readonly suite: CryptoSuite;
   private readonly stored: ((record: HubRecord, position: number) => void) | undefined;
 
-  /** `stored` is told of every durable record, also of those that are read at the start. */
-  constructor(ledger: Ledger, suite: CryptoSuite, stored?: (record: HubRecord, position: number) => void) {
+  /**
+   * `stored` is told of every durable record, also of those that are read at the start; `indexed`: where the tree of the
+   * first `applied` records stands.
+   */
+  constructor(
+    ledger: Ledger,
+    suite: CryptoSuite,
+    stored?: (record: HubRecord, position: number) => void,
+    indexed?: Tiles & { readonly applied: number },
+  ) {
     this.ledger = ledger;
     this.suite = suite;
     this.stored = stored;
-    this.tree = new MerkleTree(suite.keccak256);
+    this.tree = new MerkleTree(suite.keccak256, indexed, indexed?.applied);
   }
 
-  /** Reads the whole ledger once, at the start. Throws `ledger_corrupt`, `record_newer` or `record_damaged`. */
-  async replay(take: (record: HubRecord, position: number) => void): Promise<void> {
-    for await (const { position, bytes } of this.ledger.replay()) {
+  /**
+   * Reads the ledger once, at the start: what the tree doesn't have yet. Throws `ledger_corrupt`, `record_newer` or
+   * `record_damaged`.
+   */
+  async replay(take: (record: HubRecord, position: number) => void | Promise<void>): Promise<void> {
+    for await (const { position, bytes } of this.ledger.replay(this.tree.size)) {
       const record = decodeRecord(bytes, position);
       this.stored?.(record, position);
-      take(record, position);
       this.tree.append(bytes);
+      const taken = take(record, position);
+      if (taken !== undefined) await taken;
     }
   }
 

@@ -8,15 +8,67 @@ import { SundialError } from '../../protocol/errors.ts';
 export type Keccak256 = (bytes: Uint8Array) => Uint8Array;
 
 const hashBytes = 32;
+/** Hashes of one tile. */
+const tileHashes = 256;
 
-/** The append-only tree. Keeps all hashes of complete subtrees, 64 bytes a record, for proofs of any size. */
+/** Hashes of one level, 256 side by side, the last tile of a level fewer: where they stand that memory need not hold. */
+export interface Tiles {
+  tile(level: number, index: number): Uint8Array | undefined;
+}
+
+/** A tile to be stored. */
+export interface Tile {
+  readonly level: number;
+  readonly index: number;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * The append-only tree, with all hashes of complete subtrees, 64 bytes a record, for proofs of any size. What was stored
+ * as tiles is read there.
+ */
 export class MerkleTree {
   private readonly keccak: Keccak256;
+  private readonly tiles: Tiles | undefined;
   /** levels[h] holds the hashes of the complete subtrees of 2^h leaves, one after the other. */
   private readonly levels: HashList[] = [];
 
-  constructor(keccak256: Keccak256) {
+  /** `size`: leaves that `tiles` have. */
+  constructor(keccak256: Keccak256, tiles?: Tiles, size = 0) {
     this.keccak = keccak256;
+    this.tiles = tiles;
+    for (let level = 0; size >= 2 ** level; level += 1) {
+      const list = this.list(level);
+      list.begin(Math.floor(size / 2 ** level));
+    }
+  }
+
+  /** The tiles of the first `size` leaves that those of the first `from` don't have, or not whole. */
+  *tilesOf(from: number, size: number): Generator<Tile> {
+    for (let level = 0; size >= 2 ** level; level += 1) {
+      const count = Math.floor(size / 2 ** level);
+      const first = Math.floor(Math.floor(from / 2 ** level) / tileHashes);
+      for (let index = first; index * tileHashes < count; index += 1) {
+        const end = Math.min(count, (index + 1) * tileHashes);
+        yield { level, index, bytes: this.levels[level]!.slice(index * tileHashes, end) };
+      }
+    }
+  }
+
+  /** The tiles of the first `size` leaves are stored: memory need not hold what is whole in them. */
+  stored(size: number): void {
+    for (const [level, list] of this.levels.entries()) list.drop(Math.floor(size / 2 ** level));
+  }
+
+  private list(level: number): HashList {
+    const { tiles } = this;
+    this.levels[level] ??= new HashList(tiles && ((index) => tiles.tile(level, index)));
+    return this.levels[level];
+  }
+
+  /** The hash of one leaf, below `size`. */
+  leaf(index: number): Uint8Array {
+    return this.levels[0]!.at(index).slice();
   }
 
   /** Leaves so far. */
@@ -28,8 +80,7 @@ export class MerkleTree {
   append(record: Uint8Array): void {
     let hash = leafHash(this.keccak, record);
     for (let level = 0; ; level += 1) {
-      const list = this.levels[level] ?? new HashList();
-      this.levels[level] = list;
+      const list = this.list(level);
       list.push(hash);
       if (list.length % 2 === 1) return;
       hash = this.node(list.at(list.length - 2), hash);
@@ -127,7 +178,8 @@ export function checkpoint(keccak256: Keccak256, size: number, root: Uint8Array)
   return keccak256(bytes);
 }
 
-function leafHash(keccak256: Keccak256, record: Uint8Array): Uint8Array {
+/** The hash of a record as a leaf. */
+export function leafHash(keccak256: Keccak256, record: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(1 + record.length);
   bytes.set(record, 1);
   return keccak256(bytes);
@@ -148,22 +200,74 @@ function splitPoint(count: number): number {
   return split;
 }
 
-/** A growing list of hashes in one piece of memory: a million separate arrays would cost several times as much. */
+/**
+ * A growing list of hashes in one piece of memory: a million separate arrays would cost several times as much. Those below
+ * `first`, a whole number of tiles, stand elsewhere.
+ */
 class HashList {
+  private readonly tile: ((index: number) => Uint8Array | undefined) | undefined;
   private bytes = new Uint8Array(hashBytes * 16);
+  private first = 0;
+  /** The tile that was read last: neighbours are asked for together. */
+  private last: { readonly index: number; readonly bytes: Uint8Array } | undefined;
   length = 0;
 
+  constructor(tile?: (index: number) => Uint8Array | undefined) {
+    this.tile = tile;
+  }
+
+  /** A list of so many, which stand in tiles. */
+  begin(length: number): void {
+    this.first = length - (length % tileHashes);
+    this.length = this.first;
+    if (length === this.first) return;
+    // Not remembered: it grows.
+    const bytes = this.tile?.(this.first / tileHashes);
+    if (bytes === undefined) throw new Error('the tree lost its last tile');
+    for (let at = 0; this.length < length; at += 1)
+      this.push(bytes.subarray(at * hashBytes, (at + 1) * hashBytes));
+  }
+
   push(hash: Uint8Array): void {
-    if ((this.length + 1) * hashBytes > this.bytes.length) {
+    const at = (this.length - this.first) * hashBytes;
+    if (at + hashBytes > this.bytes.length) {
       const larger = new Uint8Array(this.bytes.length * 2);
       larger.set(this.bytes);
       this.bytes = larger;
     }
-    this.bytes.set(hash, this.length * hashBytes);
+    this.bytes.set(hash, at);
     this.length += 1;
   }
 
   at(index: number): Uint8Array {
-    return this.bytes.subarray(index * hashBytes, (index + 1) * hashBytes);
+    if (index >= this.first) {
+      const at = (index - this.first) * hashBytes;
+      return this.bytes.subarray(at, at + hashBytes);
+    }
+    const at = (index % tileHashes) * hashBytes;
+    return this.read(Math.floor(index / tileHashes)).subarray(at, at + hashBytes);
+  }
+
+  slice(from: number, to: number): Uint8Array {
+    const bytes = new Uint8Array((to - from) * hashBytes);
+    for (let index = from; index < to; index += 1) bytes.set(this.at(index), (index - from) * hashBytes);
+    return bytes;
+  }
+
+  /** The first `count` stand in tiles by now. */
+  drop(count: number): void {
+    const first = count - (count % tileHashes);
+    if (first <= this.first) return;
+    this.bytes = this.bytes.slice((first - this.first) * hashBytes);
+    this.first = first;
+    if (this.bytes.length === 0) this.bytes = new Uint8Array(hashBytes * 16);
+  }
+
+  private read(index: number): Uint8Array {
+    if (this.last?.index === index) return this.last.bytes;
+    const bytes = this.tile?.(index);
+    if (bytes === undefined) throw new Error(`the tree lost tile ${index}`);
+    this.last = { index, bytes };
+    return bytes;
   }
 }

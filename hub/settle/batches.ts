@@ -8,6 +8,8 @@ export const OUTCOME_STATES = { mined: 1, reverted: 2, replaced: 3 } as const;
 
 /** All batches as the ledger tells them. */
 export interface BatchHistory {
+  /** Records of the ledger up to which it tells: what comes again changes nothing. */
+  readonly size: number;
   readonly nextBatch: number;
   /** The highest nonce that was ever signed for; -1: none. */
   readonly nonce: number;
@@ -31,6 +33,7 @@ export interface FinishedBatch {
 const FINISHED_MAX = 100;
 
 export const emptyHistory: BatchHistory = {
+  size: 0,
   nextBatch: 1,
   nonce: -1,
   open: undefined,
@@ -38,14 +41,20 @@ export const emptyHistory: BatchHistory = {
   finished: [],
 };
 
-/** The history with one more record; other records change nothing. */
-export function applyBatchRecord(history: BatchHistory, record: HubRecord): BatchHistory {
+/** The history with one more record, at this position; other records change nothing. */
+export function applyBatchRecord(
+  history: BatchHistory,
+  record: HubRecord,
+  position: number = history.size,
+): BatchHistory {
+  if (position < history.size) return history;
+  const size = position + 1;
   switch (record.type) {
     case 'batchIntent': {
       const { open } = history;
       const earlier = open?.batch === record.batch ? [...history.earlier, open] : [];
       const nonce = Math.max(history.nonce, record.nonce);
-      return { ...history, open: record, earlier, nonce, nextBatch: record.batch + 1 };
+      return { ...history, size, open: record, earlier, nonce, nextBatch: record.batch + 1 };
     }
     case 'batchOutcome': {
       const { open } = history;
@@ -53,7 +62,7 @@ export function applyBatchRecord(history: BatchHistory, record: HubRecord): Batc
       const { batch, rows } = open;
       const { transaction } = record;
       const finished = [...history.finished, { batch, transaction, rows: rows.length, outcome: record }];
-      return { ...history, open: undefined, earlier: [], finished: finished.slice(-FINISHED_MAX) };
+      return { ...history, size, open: undefined, earlier: [], finished: finished.slice(-FINISHED_MAX) };
     }
     default:
       return history;

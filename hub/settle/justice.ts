@@ -6,9 +6,9 @@
  */
 import type { Signing } from '../../protocol/signing/digests.ts';
 import { openedRowOf } from '../batch/batch.ts';
-import { namedEntry } from '../intake/books.ts';
+import { channelBook, namedEntry } from '../intake/books.ts';
+import { layersEntries } from '../intake/layers.ts';
 import type { ChannelBook, Entry } from '../intake/state.ts';
-import { keyNumber, trieEntries } from '../intake/trie.ts';
 import type { Logger } from '../log.ts';
 import type { Rule } from '../l2/fraud.ts';
 import { shortfallOf } from '../watch/shortfall.ts';
@@ -49,10 +49,10 @@ export class Justice {
 
   /** Does all that can be done now, one transaction after the other. Throws what L2 throws. */
   async step(): Promise<void> {
-    for (const [key, book] of trieEntries(this.options.index.books().channels)) {
-      const channel = keyNumber(key);
-      if (book.proof === undefined || this.closed.has(channel)) continue;
-      await this.bring(channel, book as Proved);
+    const books = this.options.index.books();
+    for (const channel of books.proved) {
+      if (this.closed.has(channel)) continue;
+      await this.bring(channel, channelBook(books, channel) as Proved);
     }
   }
 
@@ -69,7 +69,7 @@ export class Justice {
     if (now < pot.closesAt) return this.register(channel, book);
     // In between nothing is to be done: what settles meanwhile is taken off when the share is collected.
     if (now < pot.collectsAt) return;
-    for (const [, { payee }] of trieEntries(book.claims)) {
+    for (const [, { payee }] of layersEntries(book.claims)) {
       if ((await l2.claim(channel, payee)).top === 0) continue;
       await this.act('share of a bond collected', channel, () => l2.collectShare(channel, payee));
     }
@@ -96,7 +96,7 @@ export class Justice {
 
   private async register(channel: number, book: Proved): Promise<void> {
     const { l2, leases } = this.options;
-    for (const [, { payee }] of trieEntries(book.claims)) {
+    for (const [, { payee }] of layersEntries(book.claims)) {
       if ((await l2.payeeId(payee)) === undefined) continue;
       const shortfall = shortfallOf(book, payee, await l2.lane(channel, payee));
       if (shortfall === undefined) continue;

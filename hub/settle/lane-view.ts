@@ -1,6 +1,8 @@
 /** What waits on lanes: how far L2 has settled them, what is worth its gas, and who has no id to be settled under. */
-import { topOf } from '../intake/books.ts';
-import type { ChannelBook } from '../intake/state.ts';
+import type { ChannelId } from '../../protocol/integers.ts';
+import { channelBook, topOf } from '../intake/books.ts';
+import { layersEntries } from '../intake/layers.ts';
+import type { Books, ChannelBook } from '../intake/state.ts';
 import { keyNumber, trieEntries } from '../intake/trie.ts';
 import type { Index } from '../ports.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -28,11 +30,44 @@ export class LaneView {
   private readonly told = new Set<string>();
   /** Channels whose every lane L2 has settled, by their book and head of then: most of a site, at most times. */
   private readonly whole = new Map<number, { readonly book: ChannelBook; readonly changes: number }>();
+  /**
+   * Keys of channels that went from memory to the index and were not seen whole since: of a history only these are looked
+   * at. Undefined: all that the index has.
+   */
+  private left: Set<string> | undefined;
 
   constructor(registry: Registry, index: Index, laneMin: number) {
     this.registry = registry;
     this.index = index;
     this.laneMin = laneMin;
+  }
+
+  /** These channels (keys) went to the index. */
+  indexed(keys: Iterable<string>): void {
+    for (const key of keys) this.left?.add(key);
+  }
+
+  /** Final blocks were replaced: what was settled may not be. */
+  forget(): void {
+    this.left = undefined;
+  }
+
+  /** Keys of the channels that may have something left to do, in order; `isDone`: whole, and nothing else is open on it. */
+  open(
+    books: Books,
+    isDone: (channel: number, book: ChannelBook) => boolean = () => false,
+  ): readonly string[] {
+    const held = trieEntries(books.channels).map(([key]) => key);
+    if (books.past === undefined) return held;
+    this.left ??= new Set(books.past.channels());
+    for (const key of this.left) {
+      const channel = keyNumber(key);
+      const book = channelBook(books, channel as ChannelId);
+      if (!this.isWhole(channel, book) || !isDone(channel, book)) continue;
+      this.left.delete(key);
+      this.whole.delete(channel);
+    }
+    return [...new Set([...held, ...this.left])].sort();
   }
 
   /** Units that L2 has settled on a lane, as far as the watch has seen. */
@@ -52,7 +87,7 @@ export class LaneView {
     const known = this.whole.get(channel);
     if (known?.book === book && known.changes === changes) return true;
     const settled = this.registry.state.heads[String(channel)]?.settled ?? {};
-    for (const [payee, claim] of trieEntries(book.claims))
+    for (const [payee, claim] of layersEntries(book.claims))
       if (topOf(claim) > (settled[`0x${payee}`]?.paid ?? 0)) return false;
     this.whole.set(channel, { book, changes });
     return true;
@@ -68,10 +103,12 @@ export class LaneView {
     let lanes = 0;
     let small = 0;
     const unregistered = new Map<string, { lanes: number; units: number }>();
-    for (const [key, book] of trieEntries(this.index.books().channels)) {
+    const books = this.index.books();
+    for (const key of this.open(books)) {
       const channel = keyNumber(key);
+      const book = channelBook(books, channel as ChannelId);
       if (this.isWhole(channel, book)) continue;
-      for (const [payee, claim] of trieEntries(book.claims)) {
+      for (const [payee, claim] of layersEntries(book.claims)) {
         const units = topOf(claim) - this.settled(channel, payee);
         if (units <= 0) continue;
         if (!this.isRegistered(payee)) {

@@ -17,9 +17,10 @@ import {
   rowOf,
   type SettledView,
 } from '../batch/batch.ts';
-import { entryId, findEntry, namedEntry } from '../intake/books.ts';
-import type { Books } from '../intake/state.ts';
-import { bytesKey, trieEntries } from '../intake/trie.ts';
+import { countersignedOf, entryId, findEntry, namedEntry } from '../intake/books.ts';
+import { layersEntries } from '../intake/layers.ts';
+import type { Books, ChannelBook } from '../intake/state.ts';
+import { bytesKey } from '../intake/trie.ts';
 import { creditRowsMax, nonceGapBlocks, replacementsMax } from '../limits.ts';
 import { type Bid, nextBid } from './bids.ts';
 import { LaneView } from './lane-view.ts';
@@ -43,8 +44,8 @@ export interface SettleOptions {
   readonly feeMax: bigint;
   /** Only what was fsynced is settled. */
   readonly index: Index;
-  /** Appends to the ledger; resolves when durable. */
-  append(record: HubRecord): Promise<unknown>;
+  /** Appends to the ledger; resolves with the position when durable. */
+  append(record: HubRecord): Promise<number>;
   /** Height up to which the watch has stored L2's events. */
   watchedHeight(): number;
   readonly log: Logger;
@@ -99,6 +100,7 @@ export class SettleLoop {
     this.credited.clear();
     this.refused.clear();
     this.affordable.clear();
+    this.lanes.forget();
   }
 
   /** Is it the open batch's transaction, or one of the newest that came to an end? */
@@ -109,8 +111,8 @@ export class SettleLoop {
   }
 
   /** A record of the ledger at the start. */
-  replay(record: HubRecord): void {
-    this.history = applyBatchRecord(this.history, record);
+  replay(record: HubRecord, position: number): void {
+    this.history = applyBatchRecord(this.history, record, position);
   }
 
   /**
@@ -314,6 +316,7 @@ export class SettleLoop {
         'a payee without an id on L2 is not settled',
       );
     const view: SettledView = {
+      open: (of) => this.lanes.open(of, (_, book) => this.isCredited(book)),
       settled: (channel, payee) => this.lanes.settled(channel, payee),
       isWhole: (channel, book) => this.lanes.isWhole(channel, book),
       least: (channel) => this.lanes.least(channel),
@@ -336,8 +339,7 @@ export class SettleLoop {
   /** Is there anything that only L2 can tell before it is known whether there is something to settle? */
   private hasQuestions(books: Books): boolean {
     for (const { reason } of this.refused.values()) if (reason === 'payee_short') return true;
-    for (const [, book] of trieEntries(books.channels))
-      for (const [key] of trieEntries(book.countersigned)) if (!this.credited.has(key)) return true;
+    for (const [key] of countersignedOf(books)) if (!this.credited.has(key)) return true;
     return false;
   }
 
@@ -347,14 +349,19 @@ export class SettleLoop {
    */
   private async askCredits(books: Books): Promise<boolean> {
     let asked = 0;
-    for (const [, book] of trieEntries(books.channels)) {
-      for (const [key, entry] of trieEntries(book.countersigned)) {
-        if (this.credited.has(key)) continue;
-        if (asked >= creditRowsMax) return false;
-        asked += 1;
-        this.credited.set(key, await this.options.l2.credited(entryId(entry)));
-      }
+    for (const [key, entry] of countersignedOf(books)) {
+      if (this.credited.has(key)) continue;
+      if (asked >= creditRowsMax) return false;
+      asked += 1;
+      this.credited.set(key, await this.options.l2.credited(entryId(entry)));
     }
+    return true;
+  }
+
+  /** Has L2 all credits that the payees of the channel signed? */
+  private isCredited({ countersigned }: ChannelBook): boolean {
+    for (const [key, { payeeCredit }] of layersEntries(countersigned))
+      if (payeeCredit!.credited > (this.credited.get(key) ?? -1)) return false;
     return true;
   }
 
@@ -468,8 +475,8 @@ export class SettleLoop {
   }
 
   private async record(record: HubRecord): Promise<void> {
-    await this.options.append(record);
-    this.history = applyBatchRecord(this.history, record);
+    const position = await this.options.append(record);
+    this.history = applyBatchRecord(this.history, record, position);
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import { openedRowOf } from '../../hub/batch/batch.ts';
 import { channelBook, namedEntry } from '../../hub/intake/books.ts';
-import { trieEntries } from '../../hub/intake/trie.ts';
+import { layersEntries } from '../../hub/intake/layers.ts';
 import type { Entry } from '../../hub/intake/state.ts';
 import type { Rule } from '../../hub/l2/fraud.ts';
 import { shortfallOf } from '../../hub/watch/shortfall.ts';
@@ -59,8 +59,8 @@ export function aftermath(simulation: Run): Aftermath[] {
       const shown = proof.entries.map((id) => row(namedEntry(hub.books, id)));
       vault.proveFraud(proof.proof as Rule, shown, now);
       // What is free the hub settles first: registering moves nothing.
-      for (const [, claim] of trieEntries(book.claims)) vault.settle([row(claim)]);
-      for (const [, { payee }] of trieEntries(book.claims)) {
+      for (const [, claim] of layersEntries(book.claims)) vault.settle([row(claim)]);
+      for (const [, { payee }] of layersEntries(book.claims)) {
         const shortfall = shortfallOf(book, payee, vault.settledOf(channel, toHex(payee).slice(2)));
         if (shortfall !== undefined) vault.registerShortfall(shortfall.entries.map(row), now);
       }

@@ -9,6 +9,7 @@
  * below what its culprit may cost: those are counted, not refused.
  */
 import { channelBook, findEntry, topOf } from '../../hub/intake/books.ts';
+import { layersEntries } from '../../hub/intake/layers.ts';
 import { bytesKey, trieEntries } from '../../hub/intake/trie.ts';
 import type { Merchant, PayerActor } from '../fleet/actors.ts';
 import type { AnyDevice } from '../fleet/device.ts';
@@ -142,7 +143,7 @@ function shortOfCheat(simulation: Run, payer: PayerActor, all: number, overlent:
 function buriedOn({ hub, vault }: Run, channel: number): number {
   if (!hub.l2.buries) return 0;
   let sum = 0;
-  for (const [payee, claim] of trieEntries(channelBook(hub.books, channel as never).claims))
+  for (const [payee, claim] of layersEntries(channelBook(hub.books, channel as never).claims))
     sum += Math.max(0, topOf(claim) - vault.settledOf(channel, payee));
   return sum;
 }

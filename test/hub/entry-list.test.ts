@@ -9,7 +9,8 @@ import { EntryList } from '../../hub/intake/entry-list.ts';
 import type { Entry } from '../../hub/intake/state.ts';
 import { Edit } from '../../hub/intake/trie.ts';
 
-const entry = (seq: number, key: number): Entry => ({ seq, key: String(key) }) as unknown as Entry;
+const entry = (seq: number, key: number): Entry =>
+  ({ seq, token: key, key: String(key) }) as unknown as Entry;
 const keys = (entries: Iterable<Entry>): string[] => [...entries].map(({ key }) => key);
 
 /** By seq, then by arrival: what the list has to be. */

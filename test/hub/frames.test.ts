@@ -268,9 +268,14 @@ test('the hub’s figures are the ones that its README and its devices count on'
     lostRecordsMax: 10_000_000,
     recoverMargin: 1_000_000,
     keyWarningSeconds: 432_000,
+    indexBatchRecords: 2_048,
+    indexRestMs: 1_000,
+    indexBuildRecords: 32_768,
+    indexLagMax: 65_536,
+    indexTailRecords: 16_384,
+    indexProgressRecords: 250_000,
   });
-  // Half of the heap for the index, an eighth of the index kept for what leases bring, a warning at three quarters.
-  assert.is(limits.indexedMaxFor(2 * 1_280 * 1_000 + 1), 1_000);
+  // An eighth of the room is kept for what leases bring, a warning at three quarters.
   assert.is(limits.leasedEntriesMax(1_000), 875);
   assert.is(limits.leasedEntriesMax(1_001), 875);
   assert.is(limits.indexWarningFor(1_000), 750);

@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { channelBook, topOf } from '../../hub/intake/books.ts';
+import { layersGet } from '../../hub/intake/layers.ts';
 import type { IntakeEffect } from '../../hub/intake/state.ts';
 import { bytesKey, trieGet } from '../../hub/intake/trie.ts';
 import { pendingRecordsMax, waitersMax } from '../../hub/limits.ts';
@@ -417,7 +418,7 @@ test('ticks are acknowledged each by itself, and only ticks of the chain are tak
   assert.is(bench.outcome(tick(stream, seed, ticks, 200)), 'acknowledged');
   // An earlier tick comes late: it is true, it is acknowledged, and it takes nothing back.
   assert.is(bench.outcome(eleventh), 'acknowledged');
-  assert.is(topOf(trieGet(book(bench).claims, bytesKey(payee.address))!), 100 + 600);
+  assert.is(topOf(layersGet(book(bench).claims, bytesKey(payee.address))!), 100 + 600);
 });
 
 test("a payer that asks for a voided voucher gets the terminal's credit, not an acknowledgement", async () => {
@@ -485,7 +486,7 @@ test('a voided voucher is kept with its credit and never claimed', async () => {
   assert.is(book(bench).claims, undefined);
   const next = await tap({ seq: 2, amount: 50, spent: 150, paid: 150 });
   assert.is(bench.outcome(next.bytes), 'acknowledged');
-  assert.is(topOf(trieGet(book(bench).claims, bytesKey(payee.address))!), 150);
+  assert.is(topOf(layersGet(book(bench).claims, bytesKey(payee.address))!), 150);
 });
 
 test('credits grow up to the amount; only the payee’s own counts for L2', async () => {
@@ -584,7 +585,7 @@ test('of two vouchers on a lane the higher one is claimed, in whatever order the
   for (const order of [pair, [...pair].reverse()]) {
     const bench = new Bench();
     for (const { bytes } of order) bench.send(bytes);
-    assert.is(trieGet(book(bench).claims, bytesKey(payee.address))?.seq, 2);
+    assert.is(layersGet(book(bench).claims, bytesKey(payee.address))?.seq, 2);
     assert.is(book(bench).claimed, 150);
   }
 });
@@ -594,7 +595,7 @@ test('of two vouchers that claim the same the newer one stands, in whatever orde
   for (const order of [pair, [...pair].reverse()]) {
     const bench = new Bench();
     for (const { bytes } of order) bench.send(bytes);
-    assert.is(trieGet(book(bench).claims, bytesKey(payee.address))?.seq, 2);
+    assert.is(layersGet(book(bench).claims, bytesKey(payee.address))?.seq, 2);
     assert.is(book(bench).claimed, 100);
   }
 });
@@ -806,7 +807,7 @@ test('a statement is kept when its hash is the voucher’s, and only then', asyn
   assert.is(book(bench).entries.at(0)!.list, undefined);
   bench.send({ type: 'statement', channel: channelId(7), seq: 1 as never, lanes: list });
   assert.equal(book(bench).entries.at(0)!.list, list);
-  assert.equal(trieGet(book(bench).claims, bytesKey(payee.address))!.list, list);
+  assert.equal(layersGet(book(bench).claims, bytesKey(payee.address))!.list, list);
 });
 
 test('after a restart the books and all positions are the same', async () => {

@@ -105,15 +105,16 @@ class Bench {
       index: { books: () => this.books() },
       append: async (record) => {
         this.cut(`before ${record.type}`);
-        this.records.push(record);
+        const position = this.records.push(record) - 1;
         this.cut(`after ${record.type}`);
+        return position;
       },
       watchedHeight: () => this.watch.finalHeight,
       log,
       onBatch: () => {},
     });
     for (const [position, record] of this.records.entries()) {
-      loop.replay(decodeRecord(encodeRecord(record), position));
+      loop.replay(decodeRecord(encodeRecord(record), position), position);
     }
     this.loop = loop;
     return loop;

@@ -21,7 +21,7 @@ export const HUB_MUTATIONS = [
   [
     'a credit is planned before its lane is settled',
     BATCH,
-    'if (reached(bytesKey(entry.payee)) < topOf(entry)) return;',
+    'if (reached(bytesKey(entry.payee)) < topOf(entry)) continue;',
     '',
     'hub/batch',
   ],
@@ -43,8 +43,8 @@ export const HUB_MUTATIONS = [
   [
     'a hub without room signs leases',
     LEASES,
-    'state.books.indexed >= leasedEntriesMax(context.indexedMax)',
-    'state.books.indexed >= context.indexedMax',
+    'heldEntries(state.books) >= leasedEntriesMax(context.indexedMax)',
+    'heldEntries(state.books) >= context.indexedMax',
     'hub/intake',
   ],
   [
@@ -360,8 +360,8 @@ export const HUB_MUTATIONS = [
   [
     'busy channels never leave the others their turn',
     BATCH,
-    'return first <= 0 ? channels : [...channels.slice(first), ...channels.slice(0, first)];',
-    'return channels;',
+    'for (const key of [...keys.slice(first), ...keys.slice(0, first)])',
+    'for (const key of keys)',
     'hub/batch',
   ],
   [
@@ -551,6 +551,56 @@ export const HUB_MUTATIONS = [
     "if (!isError(error, 'l2_reverted') && !isError(error, 'l2_refused')) throw error;",
     'throw error;',
     'hub/justice',
+  ],
+  // ---- the index ----
+  [
+    'an entry is called unknown by the place that the question names',
+    INTAKE,
+    'const known = knownEntry(books, id);',
+    'const known = knownVoucher(books, id, message);',
+    'hub/books-index',
+  ],
+  [
+    'vouchers go to the index while their evidence is on its way',
+    'hub/index/follower.ts',
+    'if (size === store.applied || !this.isLookedThrough(books)) return;',
+    'if (size === store.applied) return;',
+    'hub/books-index',
+  ],
+  [
+    'what the index has stays in memory',
+    BOOKS,
+    'if (book === was) channels = trieWithout(channels, key);',
+    'if (book === was) channels = trieSet(channels, key, book);',
+    'hub/books-index',
+  ],
+  [
+    'what came while the index was written is forgotten',
+    'hub/intake/entry-list.ts',
+    'const gone = new Set(written.held());',
+    'const gone = new Set(this.held());',
+    'hub/books-index',
+  ],
+  [
+    'rows of the index are believed without their sum',
+    'hub/index/table.ts',
+    'bytes.readUInt32BE(end) !== sumOf(key, value)',
+    'false',
+    'hub/books-index',
+  ],
+  [
+    'an index that ends too soon is looked at',
+    'hub/index/lmdb-index.ts',
+    'if ((lastPage + 1) * pageBytes > size) throw damaged(FILE);',
+    '',
+    'hub/books-index',
+  ],
+  [
+    'the index of another ledger is taken',
+    'hub/index/open.ts',
+    'return equalBytes(leafHash(keccak256, bytes), leaf);',
+    'return true;',
+    'hub/books-index',
   ],
   // ---- the ledger ----
   [

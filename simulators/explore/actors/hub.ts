@@ -13,7 +13,8 @@ import {
   type IntakeEvent,
   type IntakeState,
 } from '../../../hub/intake/state.ts';
-import { bytesKey, numberKey, trieEntries, trieGet } from '../../../hub/intake/trie.ts';
+import { layersEntries } from '../../../hub/intake/layers.ts';
+import { bytesKey, numberKey, trieGet } from '../../../hub/intake/trie.ts';
 import type { HubRecord } from '../../../hub/ledger/records.ts';
 import { decodeOwn, encodeMessage, type MessageOf } from '../../../protocol/wire/messages.ts';
 import { CHANNEL, type Scene, START } from '../scene.ts';
@@ -122,7 +123,10 @@ export class HubTable {
     const written = this.scene.config.evicts ? parts.written.map(textOf).join() : bytes(parts.written);
     const { entries, claims } = channelBook(parts.intake.books, CHANNEL);
     // Books that came to something else by the order of arrival are another state, and are judged as such.
-    const books = canonical([[...entries], trieEntries(claims).map(([payee, { key }]) => [payee, key])]);
+    const books = canonical([
+      [...entries].map(({ token: _, ...entry }) => entry),
+      [...layersEntries(claims)].map(([payee, { key }]) => [payee, key]),
+    ]);
     const facts = canonical(parts.intake.channels && trieGet(parts.intake.channels, numberKey(CHANNEL)));
     const text = `${facts}|${written}|${bytes(inRam)}|${[...arrived].sort().join()}|${books}`;
     return this.locals.number(text, () => ({ ...parts, arrived, durable, ram, ticks, evidence }));

@@ -69,7 +69,7 @@ export class Desk {
       laneMin: wish.laneMin ?? 1,
       feeMax: wish.feeMax ?? 10n ** 12n,
       index: { books: () => this.books() },
-      append: async (record) => void this.records.push(record),
+      append: async (record) => this.records.push(record) - 1,
       watchedHeight: () => this.watch.finalHeight,
       log: createLogger('silent'),
       onBatch: () => {},
