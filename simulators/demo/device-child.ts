@@ -117,6 +117,11 @@ export class DeviceChild {
     });
   }
 
+  /** Did it print this event, from `mark` on? */
+  has(event: string, mark = 0): boolean {
+    return this.lines.slice(mark).some((line) => line.event === event);
+  }
+
   command(command: Readonly<Record<string, unknown>>): void {
     this.process?.stdin?.write(`${JSON.stringify(command)}\n`);
   }
