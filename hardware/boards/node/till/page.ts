@@ -1,24 +1,18 @@
-/** The till's page: its files, as the server hands them out, and the policy that keeps anything else from running there. */
+/** The till's page: its files, as the server hands them out. */
+import { type PageFiles, type Pages, readPages } from '../http/pages.ts';
 
-/** What a page is made of. */
-export interface Page {
-  readonly files: ReadonlyMap<string, { readonly type: string; readonly bytes: Buffer | string }>;
-  readonly contentPolicy: string;
-}
+const PAGE = 'hardware/boards/node/till/page';
+const FILES: PageFiles = {
+  '/': [`${PAGE}/index.html`, 'html'],
+  '/till/app.js': [`${PAGE}/app.js`, 'js'],
+  '/till/sell.js': [`${PAGE}/sell.js`, 'js'],
+  '/till/payments.js': [`${PAGE}/payments.js`, 'js'],
+  '/till/day.js': [`${PAGE}/day.js`, 'js'],
+  '/till/words.js': [`${PAGE}/words.js`, 'js'],
+  '/till/style.css': [`${PAGE}/style.css`, 'css'],
+  '/till/client.js': ['hardware/boards/node/till/client.js', 'js'],
+  '/till/view.js': ['node_modules/htm/preact/standalone.module.js', 'js'],
+};
 
-/** Scripts and styles of this server only, no inline ones, nobody's frame, no form that leaves. */
-const POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "connect-src 'self'",
-  "img-src 'self' data:",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join('; ');
-
-/** Read once at the start. */
-export function tillPage(): Page {
-  return { files: new Map(), contentPolicy: POLICY };
-}
+/** Files by path, and their policy. */
+export const tillPage = (): Pages => readPages(FILES);

@@ -1,0 +1,173 @@
+// Selling: a keypad and a short basket, then one thing to look at until it is paid or not.
+import { html, useEffect, useRef, useState } from '/till/view.js';
+import { price, t, why } from '/till/words.js';
+
+const CENT = 10_000;
+/** Digits of a price: 9,999,999.99 is more than any till takes. */
+const DIGITS_MAX = 9;
+const TIPS = [0, 5, 10, 15];
+
+/** The sale that this page asked for last: a reload goes on with it. */
+const remember = (wish) =>
+  wish === undefined
+    ? sessionStorage.removeItem('wish')
+    : sessionStorage.setItem('wish', JSON.stringify(wish));
+
+function Keypad({ onKey }) {
+  const keys = ['1', '2', '3', '4', '5', '6', '7', '8', '9', '00', '0', '⌫'];
+  return html`<div class="keypad">
+    ${keys.map(
+      (key) =>
+        html`<button type="button" class="key" aria-label=${key === '⌫' ? t('Delete digit') : key} onClick=${() => onKey(key)}>${key}</button>`,
+    )}
+  </div>`;
+}
+
+/** What is asked for: seen from an arm's length by two people. */
+function Waiting({ sale, news, onCancel }) {
+  const no = news?.type === 'sale.refused' && news.sale === sale.id ? news.code : undefined;
+  return html`<section class="stage waiting" aria-live="polite">
+    <p class="sum">${price(sale.total)}</p>
+    <div class="waves" aria-hidden="true"><span></span><span></span><span></span></div>
+    <p class="call">${t('Hold your device here')}</p>
+    ${no && html`<p class="no">${t('The last device said no')}: ${why(no)}</p>`}
+    <button type="button" class="big plain" onClick=${onCancel}>${t('Cancel')}</button>
+  </section>`;
+}
+
+function Result({ sale, till, onNext }) {
+  const [receipt, setReceipt] = useState();
+  const paid = sale.state === 'approved';
+  const next = useRef();
+  useEffect(() => next.current?.focus(), []);
+  return html`<section class=${`stage ${paid ? 'paid' : 'unpaid'}`} role="alert">
+    <p class="sign" aria-hidden="true">${paid ? '✓' : '✗'}</p>
+    <p class="call">${t(paid ? (sale.hold ? 'Held' : 'Paid') : 'Not paid')}</p>
+    <p class="sum">${price(sale.total)}</p>
+    ${!paid && html`<p class="no">${sale.code ? why(sale.code) : t(sale.reason)}</p>`}
+    ${receipt && html`<pre class="receipt" tabindex="0">${receipt}</pre>`}
+    <div class="row">
+      ${paid && !receipt && html`<button type="button" class="big plain" onClick=${async () => setReceipt(await till.receipt(sale.id))}>${t('Receipt')}</button>`}
+      <button type="button" class="big" ref=${next} onClick=${onNext}>${t('Next sale')}</button>
+    </div>
+  </section>`;
+}
+
+export function Sell({ till, status, news, look }) {
+  const [digits, setDigits] = useState('');
+  const [items, setItems] = useState([]);
+  const [tip, setTip] = useState(0);
+  const [reference, setReference] = useState('');
+  const [hold, setHold] = useState(false);
+  const [asked, setAsked] = useState();
+  const [trouble, setTrouble] = useState();
+
+  const typed = Number(digits || '0') * CENT;
+  const amount = items.reduce((sum, one) => sum + one, typed);
+  const tipUnits = Math.floor((amount * tip) / 100 / CENT) * CENT;
+
+  /** Asks, and waits for the end, whoever goes away meanwhile. */
+  const run = async (wish) => {
+    remember(wish);
+    setTrouble(undefined);
+    setAsked({ state: 'open', total: wish.sale.amount + wish.sale.tip });
+    try {
+      let sale = await till.open(wish.sale, { key: wish.key });
+      setAsked(sale);
+      if (sale.state === 'open') sale = await till.ended(sale.id);
+      setAsked(sale);
+    } catch (error) {
+      setAsked(undefined);
+      setTrouble(`${error.message}. ${error.remedy ?? ''}`);
+    }
+    remember(undefined);
+    look();
+  };
+
+  // A page that was loaded anew goes on with what it asked for, and so does one beside it.
+  useEffect(() => {
+    const wish = sessionStorage.getItem('wish');
+    if (wish !== null) run(JSON.parse(wish));
+  }, []);
+  useEffect(() => {
+    if (asked === undefined && status?.open !== undefined) {
+      const { id } = status.open;
+      setAsked(status.open);
+      till.ended(id).then(setAsked, () => setAsked(undefined));
+    }
+  }, [status?.open?.id]);
+
+  const onKey = (key) => {
+    if (key === '⌫') setDigits((before) => before.slice(0, -1));
+    else setDigits((before) => `${before}${key}`.replace(/^0+/, '').slice(0, DIGITS_MAX));
+  };
+  const take = () => {
+    if (amount === 0) return;
+    const sale = {
+      amount,
+      tip: tipUnits,
+      hold,
+      ...(reference.trim() !== '' && { reference: reference.trim() }),
+    };
+    // Not every browser has randomUUID where there is no TLS.
+    const random = crypto.getRandomValues(new Uint32Array(4));
+    run({ sale, key: `page-${[...random].map((word) => word.toString(36)).join('')}` });
+  };
+  useEffect(() => {
+    const pressed = (event) => {
+      if (asked !== undefined || event.target.matches('input, select, button, a')) return;
+      if (/^\d$/.test(event.key)) onKey(event.key);
+      else if (event.key === 'Backspace') onKey('⌫');
+      else if (event.key === 'Enter') take();
+    };
+    addEventListener('keydown', pressed);
+    return () => removeEventListener('keydown', pressed);
+  });
+  const clear = () => {
+    setDigits('');
+    setItems([]);
+    setTip(0);
+    setReference('');
+    setHold(false);
+  };
+  const next = () => {
+    clear();
+    setAsked(undefined);
+  };
+
+  if (asked?.state === 'open')
+    return html`<${Waiting} sale=${asked} news=${news} onCancel=${() => asked.id !== undefined && till.cancel(asked.id)} />`;
+  if (asked !== undefined) return html`<${Result} sale=${asked} till=${till} onNext=${next} />`;
+  const busy = status !== undefined && !status.works;
+  return html`<section class="sell">
+    <div class="entry">
+      <p class="label" id="amount">${t('Amount')}</p>
+      <p class="sum" aria-labelledby="amount" role="status">${price(typed)}</p>
+      ${
+        items.length > 0 &&
+        html`<ul class="basket">${items.map((one, index) => html`<li><button type="button" class="chip" aria-label=${`${t('Delete digit')} ${price(one)}`} onClick=${() => setItems(items.filter((_, other) => other !== index))}>${price(one)} ×</button></li>`)}</ul>`
+      }
+      ${trouble && html`<p class="trouble" role="alert">${trouble}</p>`}
+    </div>
+    <${Keypad} onKey=${onKey} />
+    <div class="more">
+      <button type="button" class="big take" disabled=${amount === 0 || busy} onClick=${take}>${t('Take')} ${price(amount + tipUnits)}</button>
+      <div class="row">
+        <button type="button" class="plain" disabled=${typed === 0} onClick=${() => {
+          setItems([...items, typed]);
+          setDigits('');
+        }}>${t('Next item')}</button>
+        <button type="button" class="plain" onClick=${clear}>${t('Clear')}</button>
+      </div>
+      <fieldset class="tips"><legend>${t('Tip')}</legend>
+        ${TIPS.map(
+          (percent) =>
+            html`<label class="chip"><input type="radio" name="tip" checked=${tip === percent} onChange=${() => setTip(percent)} />${percent === 0 ? t('none') : `${percent} %`}</label>`,
+        )}
+      </fieldset>
+      <label class="field">${t('Order')} <span class="quiet">(${t('optional')})</span>
+        <input value=${reference} maxlength="64" autocomplete="off" onInput=${(event) => setReference(event.target.value.replace(/[^ -~]/g, ''))} /></label>
+      <label class="check"><input type="checkbox" checked=${hold} onChange=${(event) => setHold(event.target.checked)} />${t('Hold')} <span class="quiet">(${t('take less later')})</span></label>
+    </div>
+  </section>`;
+}
