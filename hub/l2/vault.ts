@@ -8,6 +8,7 @@ import {
   encodeFunctionData,
   type Hex,
   hexToBytes,
+  keccak256,
   type LocalAccount,
   parseEventLogs,
   parseSignature,
@@ -416,6 +417,19 @@ export class Vault {
   /** Shows a batch on L2; anybody may execute it when the slow lane's delay is over. */
   async announce(account: LocalAccount, rows: readonly Row[]): Promise<TransactionReceipt> {
     return this.call(account, { functionName: 'announce', args: [await this.encodeRows(rows)] });
+  }
+
+  /** When these rows may be executed, by the vault's clock; undefined when nobody announced them, or too long ago. */
+  async executableAt(rows: readonly Row[]): Promise<number | undefined> {
+    const read = { address: this.address, abi: vaultAbi } as const;
+    const batch = keccak256(await this.encodeRows(rows));
+    const [at, slowLane, life] = await Promise.all([
+      this.client.readContract({ ...read, functionName: 'announcedAt', args: [batch] }),
+      this.client.readContract({ ...read, functionName: 'slowLane' }),
+      this.client.readContract({ ...read, functionName: 'ANNOUNCEMENT_LIFE' }),
+    ]);
+    const due = at + slowLane;
+    return at === 0 || (await this.readClock()) > due + life ? undefined : due;
   }
 
   /** Settles an announced batch; it needs the very rows. */

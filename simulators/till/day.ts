@@ -230,9 +230,11 @@ export class DayAtTheTills {
     return this.sellOnce(till, drawn, key);
   }
 
+  /** Waits until the till has the hub at hand, and nothing left to hand in. */
   private async online(till: TillAt): Promise<void> {
-    till.device.command({ connect: this.mqttUrl });
-    await till.device.until(({ outbox }) => outbox === 0);
+    const isOnline = ({ online, outbox }: Json): boolean => online === true && outbox === 0;
+    if (!isOnline(await till.device.status())) till.device.command({ connect: this.mqttUrl });
+    await till.device.until(isOnline);
   }
 
   private async sell(till: TillAt, customer: DeviceChild, drawn: DrawnSale, offline: boolean): Promise<void> {

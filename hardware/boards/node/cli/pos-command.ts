@@ -12,7 +12,7 @@ import { SundialError } from '../../../../protocol/errors.ts';
 import type { TerminalRecord } from '../../../../protocol/machines/terminal/books.ts';
 import { type LinkScheme, parseLink } from '../links/address.ts';
 import { tillRoutes } from '../till/api.ts';
-import { TillFile } from '../till/file.ts';
+import { TillFile, tillLog } from '../till/file.ts';
 import { tillPage } from '../till/page.ts';
 import { saleAsk, type TillEvent } from '../till/schema.ts';
 import { listen, makeTillServer, tillToken } from '../till/server.ts';
@@ -56,6 +56,8 @@ function describe(event: TillEvent): string {
       return `sale ${event.sale}: ${formatMoney(event.total)}`;
     case 'sale.approved':
       return `sale ${event.sale} is paid`;
+    case 'sale.acknowledged':
+      return `sale ${event.sale} is in the hub's ledger`;
     case 'sale.failed':
       return `sale ${event.sale} is over: ${event.code ?? event.reason}`;
     case 'sale.refused':
@@ -118,7 +120,7 @@ function openTill(
     pos: new Pos(device, host.entropy),
     settings,
     address: folder.address,
-    file: new TillFile(join(folder.path, 'till.log'), now()),
+    file: new TillFile(tillLog(folder.path), now()),
     entropy: host.entropy,
     chainId: folder.file.chainId,
     vault: folder.file.vault,
@@ -185,9 +187,11 @@ async function sellByHand(till: Till, value: unknown): Promise<void> {
 async function runPos(flags: PosFlags): Promise<void> {
   const wanted = flags.amount === undefined ? undefined : parsePrice(flags.amount);
   const head = headOf(flags.receiptHead);
-  const terminal = await makeTerminal('pos', flags);
+  let heard: ((event: { readonly type: string }) => void) | undefined;
+  const terminal = await makeTerminal('pos', flags, (event) => heard?.(event));
   const { process, device, status } = terminal;
   const till = openTill(terminal, head);
+  heard = (event) => till.onEvent(event);
   if (flags.http !== undefined) httpAddress(flags.http);
   await process.run(
     device,
@@ -198,7 +202,10 @@ async function runPos(flags: PosFlags): Promise<void> {
       sync: () => syncNow(process, device),
       closeDay: () => void till.close(randomUUID()),
     },
-    () => ({ ...status(), day: till.books.day, offlineLeft: till.status().offlineLeft }),
+    () => {
+      const { day, online, offlineLeft } = till.status();
+      return { ...status(), day, online, offlineLeft };
+    },
   );
   await till.resume();
   if (flags.http !== undefined) await serve(flags, till, terminal);

@@ -4,7 +4,7 @@
  * after a crash, the journal is right (till.ts).
  */
 import { SundialError } from '../../../../protocol/errors.ts';
-import type { Credit, Payment, Report, Sale, Standing, TillEvent } from './schema.ts';
+import type { Credit, Report, Sale, Standing, TillEvent } from './schema.ts';
 
 /** Sales that a till remembers: of closed days the oldest go first. */
 export const SALES_MAX = 10_000;
@@ -29,6 +29,7 @@ export const creditedOn = ({ credits }: Sale): number =>
 export class TillBooks {
   private readonly sales = new Map<string, Sale>();
   private readonly byKey = new Map<string, string>();
+  private readonly byVoucher = new Map<string, string>();
   private state: Omit<Standing, 'sales'>;
 
   constructor(standing?: Standing, openedAt = 0) {
@@ -50,6 +51,7 @@ export class TillBooks {
     this.sales.set(sale.id, sale);
     this.byKey.set(sale.key, sale.id);
     for (const { key } of sale.credits) this.byKey.set(key, sale.id);
+    if (sale.payment !== undefined) this.byVoucher.set(sale.payment.voucher, sale.id);
   }
 
   get lastId(): number {
@@ -87,6 +89,12 @@ export class TillBooks {
   /** The sale that an idempotency key belongs to, its own or one of its credits'. */
   ofKey(key: string): Sale | undefined {
     const id = this.byKey.get(key);
+    return id === undefined ? undefined : this.sales.get(id);
+  }
+
+  /** The sale that a voucher paid, by its digest. */
+  ofVoucher(voucher: string): Sale | undefined {
+    const id = this.byVoucher.get(voucher);
     return id === undefined ? undefined : this.sales.get(id);
   }
 
@@ -153,6 +161,8 @@ export class TillBooks {
         const { payment } = event;
         return this.change(event.sale, { state: 'approved', endedAt: at, ...(payment && { payment }) });
       }
+      case 'sale.acknowledged':
+        return this.change(event.sale, { acknowledgement: event.acknowledgement });
       case 'sale.failed': {
         const { reason, code } = event;
         return this.change(event.sale, { state: 'failed', reason, endedAt: at, ...(code && { code }) });
@@ -193,6 +203,7 @@ export class TillBooks {
     if (sale === undefined) return;
     this.sales.delete(sale.id);
     this.byKey.delete(sale.key);
+    if (sale.payment !== undefined) this.byVoucher.delete(sale.payment.voucher);
     for (const { key } of sale.credits) this.byKey.delete(key);
   }
 
@@ -242,5 +253,3 @@ export class TillBooks {
     return { ...this.state, sales: [...this.sales.values()] };
   }
 }
-
-export type { Payment };

@@ -13,14 +13,18 @@ import {
   readFileSync,
   writeSync,
 } from 'node:fs';
+import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { SundialError } from '../../../../protocol/errors.ts';
 import { writeDurably } from '../storage/durable-file.ts';
 import { TillBooks } from './books.ts';
 import { event as eventSchema, standing as standingSchema, type TillEvent } from './schema.ts';
 
-/** Events that a file holds behind what stood: with 10,000 sales it stays below 20 MiB. */
+/** Events that a file holds behind what stood: with 10,000 sales it stays below 48 MiB. */
 export const FILE_EVENTS_MAX = 20_000;
+
+/** Where a till's device keeps it. */
+export const tillLog = (folder: string): string => join(folder, 'till.log');
 
 const lineOf = (value: unknown): string => {
   const text = JSON.stringify(value);
@@ -41,11 +45,39 @@ const damaged = (path: string, line: number, why: string): SundialError =>
       'Restore it from a copy, or move it away: the till then begins an empty book. The money is in flash.img, whole, and none of it is lost.',
   });
 
+/** What a till's file holds. `end`: bytes of it that are whole. Changes nothing. Throws `till_book_damaged`. */
+export function readTill(path: string): {
+  readonly books: TillBooks;
+  readonly events: TillEvent[];
+  readonly end: number;
+} {
+  const bytes = readFileSync(path);
+  const whole = bytes.lastIndexOf(10) + 1;
+  const [first, ...rest] = bytes.subarray(0, whole).toString('utf8').split('\n').slice(0, -1);
+  const stood = standingSchema.safeParse(first === undefined ? undefined : readLine(first));
+  if (!stood.success) throw damaged(path, 1, 'what stood at its beginning does not read');
+  const books = new TillBooks(stood.data);
+  const events: TillEvent[] = [];
+  let end = Buffer.byteLength(first!) + 1;
+  for (const [index, line] of rest.entries()) {
+    const value = readLine(line);
+    // Only the last line was never synced.
+    if (value === undefined && index === rest.length - 1) break;
+    const read = eventSchema.safeParse(value);
+    if (!read.success || read.data.id !== books.lastId + 1)
+      throw damaged(path, index + 2, read.success ? 'events are missing before it' : 'it does not read');
+    books.apply(read.data);
+    events.push(read.data);
+    end += Buffer.byteLength(line) + 1;
+  }
+  return { books, events, end };
+}
+
 /** A till's events on disk, with the books that they come to. One process holds it: the device's folder is locked. */
 export class TillFile {
   readonly books: TillBooks;
   /** Events since the file was begun, oldest first. */
-  readonly events: TillEvent[] = [];
+  readonly events: TillEvent[];
   private readonly path: string;
   private file: number;
   private end: number;
@@ -54,24 +86,7 @@ export class TillFile {
   constructor(path: string, now: number) {
     this.path = path;
     if (!existsSync(path)) writeDurably(path, lineOf(new TillBooks(undefined, now).standing()));
-    const bytes = readFileSync(path);
-    const whole = bytes.lastIndexOf(10) + 1;
-    const lines = bytes.subarray(0, whole).toString('utf8').split('\n').slice(0, -1);
-    const [first, ...rest] = lines;
-    const stood = standingSchema.safeParse(first === undefined ? undefined : readLine(first));
-    if (!stood.success) throw damaged(path, 1, 'what stood at its beginning does not read');
-    this.books = new TillBooks(stood.data);
-    this.end = Buffer.byteLength(first!) + 1;
-    for (const [index, line] of rest.entries()) {
-      const value = readLine(line);
-      // Only the last line was never synced.
-      if (value === undefined && index === rest.length - 1) break;
-      const read = eventSchema.safeParse(value);
-      if (!read.success || read.data.id !== this.books.lastId + 1)
-        throw damaged(path, index + 2, read.success ? 'events are missing before it' : 'it does not read');
-      this.take(read.data);
-      this.end += Buffer.byteLength(line) + 1;
-    }
+    ({ books: this.books, events: this.events, end: this.end } = readTill(path));
     this.file = openSync(path, 'r+');
     if (fstatSync(this.file).size > this.end) {
       ftruncateSync(this.file, this.end);

@@ -54,8 +54,17 @@ export const payment = z.strictObject({
   receipt: hex(64),
   /** It was above the offline limits, and the hub said yes. */
   cleared: z.boolean(),
+  /** The collected voucher (protocol/README.md) in base64url: with it anybody can carry the payment to L2. */
+  proof: z.base64url(),
 });
 export type Payment = z.output<typeof payment>;
+
+/** The hub's signed word that a payment is in its ledger: with it a payment settles at once, whoever carries it to L2. */
+export const acknowledgement = z.strictObject({
+  position: z.int().min(0).max(UINT48_MAX),
+  at: moment,
+  signature: hex(64),
+});
 
 const creditState = z.enum(['open', 'done', 'failed']);
 
@@ -98,6 +107,7 @@ export const sale = z.strictObject({
   /** The business day that it counts for. */
   day: z.int(),
   payment: payment.optional(),
+  acknowledgement: acknowledgement.optional(),
   credits: z.array(credit),
   /** The random part of its request: by it the till finds the payment again after a crash. */
   challenge: hex(16),
@@ -161,6 +171,7 @@ export const event = z.discriminatedUnion('type', [
     by: z.enum(['us', 'peer', 'hub']),
   }),
   z.strictObject({ ...told, type: z.literal('sale.approved'), ...about, payment: payment.optional() }),
+  z.strictObject({ ...told, type: z.literal('sale.acknowledged'), ...about, acknowledgement }),
   z.strictObject({
     ...told,
     type: z.literal('sale.failed'),

@@ -12,7 +12,8 @@ import { nobleSuite } from '../../../../protocol/crypto/noble.ts';
 import { SundialError } from '../../../../protocol/errors.ts';
 import { addAmounts, amount, channelId, seq as seqOf } from '../../../../protocol/integers.ts';
 import type { Notice } from '../../../../protocol/machines/effects.ts';
-import type { Collected } from '../../../../protocol/machines/collected.ts';
+import { type Collected, collectedMessage } from '../../../../protocol/machines/collected.ts';
+import { encodeMessage, type MessageOf } from '../../../../protocol/wire/messages.ts';
 import type { TerminalRecord } from '../../../../protocol/machines/terminal/books.ts';
 import type { TerminalSettings } from '../../../../protocol/machines/terminal/state.ts';
 import { isBased } from '../../../../protocol/machines/time.ts';
@@ -62,6 +63,8 @@ export class Till {
   private readonly listeners = new Set<(event: TillEvent) => void>();
   /** The newest refusal that nobody asked about yet, for a request that never opened. */
   private lastRefusal: string | undefined;
+  /** The hub's newest acknowledgement, checked by the machine or not yet. */
+  private lastWord: MessageOf<'acknowledgement'> | undefined;
   /** While the machine is being asked: it has not opened the request yet. */
   private asking = false;
 
@@ -154,12 +157,32 @@ export class Till {
       at: request.at,
       receipt: toHex(receipt!),
       cleared,
+      proof: Buffer.from(encodeMessage(collectedMessage(collected))).toString('base64url'),
     };
     this.tellOf(sale, { type: 'sale.approved', payment });
   }
 
+  /** An event of the machine, before it is handled: of an acknowledgement the journal keeps less than a claim needs. */
+  onEvent(event: { readonly type: string; readonly message?: { readonly type: string } }): void {
+    if (event.type === 'hubMessage' && event.message?.type === 'acknowledgement')
+      this.lastWord = event.message as MessageOf<'acknowledgement'>;
+  }
+
+  /** The machine found an acknowledgement good. */
+  private acknowledge(entry: Uint8Array): void {
+    const sale = this.books.ofVoucher(toHex(entry));
+    const { lastWord } = this;
+    if (sale === undefined || lastWord === undefined || !equalBytes(lastWord.entry, entry)) return;
+    const { position, at, signature } = lastWord;
+    this.tellOf(sale, {
+      type: 'sale.acknowledged',
+      acknowledgement: { position, at, signature: toHex(signature) },
+    });
+  }
+
   /** A record of the machine is durable. */
   onStored(record: TerminalRecord): void {
+    if (record.type === 'acknowledged') this.acknowledge(record.entry);
     if (record.type === 'answered' || record.type === 'cleared') {
       const { open } = this.books;
       if (open === undefined || record.receipt === undefined || !this.isOf(open, record)) return;
