@@ -21,6 +21,7 @@ import { indexBuildRecords, indexProgressRecords, indexTailRecords, keyWarningSe
 import { IndexFollower } from './index/follower.ts';
 import { openIndexOf } from './index/open.ts';
 import { Journal } from './ledger/journal.ts';
+import { Scrub } from './ledger/scrub.ts';
 import type { HubRecord } from './ledger/records.ts';
 import type { Logger } from './log.ts';
 import type { HubMetrics } from './metrics.ts';
@@ -166,6 +167,9 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
   const store = await openIndexOf(ports, fatal, ledger, signing.suite, log);
   if (store !== undefined) closers.push(() => store.close());
   const restored = store?.restore();
+  // Without an index the start reads all of it.
+  const scrub = store && new Scrub(ledger, time, fatal);
+  closers.push(async () => scrub?.stop());
   const journal = new Journal(ledger, signing.suite, observer.stored, store);
 
   // ---- who decides and who acts ----
@@ -395,6 +399,7 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
       void intake.handle({ type: 'recheck' });
       await rounds.start();
       if (fatalError !== undefined) throw fatalError;
+      scrub?.start();
       open();
     },
     stop: () => {

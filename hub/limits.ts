@@ -33,6 +33,9 @@ export const registryLogBytesMin = 1_048_576;
 /** Milliseconds between attempts to write again after the disk failed; doubles from the first to the second. */
 export const ledgerRetryMs = { first: 50, last: 5_000 } as const;
 
+/** Milliseconds between two segments that are read again while the hub runs: a minute's disk time an hour, a year of a site in days. */
+export const scrubPauseMs = 30_000;
+
 /** Positions that a recovery passes over at most: each costs a record of some 30 bytes. */
 export const lostRecordsMax = 10_000_000;
 

@@ -46,6 +46,7 @@ import {
   encodePlace,
   entryKey,
   entryPlace,
+  type Head,
   historyFrom,
   historyRow,
   underChannel,
@@ -53,7 +54,7 @@ import {
 import { damaged, Table } from './table.ts';
 
 /** Of the rows: another one is built anew. */
-const VERSION = 1;
+const VERSION = 2;
 const TABLES = [
   'about',
   'heads',
@@ -93,6 +94,8 @@ export class LmdbIndex implements IndexStore {
   private shifts: readonly Shift[] = [];
   private written: Pick<Books, 'synced' | 'owed'> = emptyBooks;
   private about: AboutRow | undefined;
+  /** The book that was asked for last: a step asks for one several times. */
+  private lastBook: { readonly key: string; readonly book: ChannelBook } | undefined;
 
   private readonly onDamage: (error: SundialError) => void;
 
@@ -139,6 +142,7 @@ export class LmdbIndex implements IndexStore {
     this.indexed = this.about?.indexed ?? 0;
     this.shifts = [];
     this.written = emptyBooks;
+    this.lastBook = undefined;
   }
 
   async clear(): Promise<void> {
@@ -220,6 +224,7 @@ export class LmdbIndex implements IndexStore {
       this.tables.about.put(ABOUT, encode(about));
     });
     this.about = about;
+    this.lastBook = undefined;
     this.applied = size;
     this.indexed = books.indexed;
     // What is read from here on is read behind it.
@@ -230,7 +235,8 @@ export class LmdbIndex implements IndexStore {
   private putBook(channel: string, book: ChannelBook, position: (token: number) => number): void {
     const { heads, entries, lanes, claims, countersigned } = this.tables;
     const place = ({ seq, token }: Entry): Uint8Array => encodePlace(seq, position(token));
-    heads.put(hex(channel), encodeHead(book));
+    const { last } = book.entries;
+    heads.put(hex(channel), encodeHead(book, last && { seq: last.seq, position: position(last.token) }));
     for (const entry of book.entries.held())
       entries.put(entryKey(channel, entry.seq, position(entry.token)), encodeEntry(entry));
     trieForEach(book.lanes?.over, (lane, key) => lanes.put(underChannel(channel, key), encodeLane(lane)));
@@ -250,20 +256,36 @@ export class LmdbIndex implements IndexStore {
   // ---- what the books ask ----
 
   channel(key: string): ChannelBook | undefined {
+    if (this.lastBook?.key === key) return this.lastBook.book;
     const bytes = this.tables.heads.get(hex(key));
     if (bytes === undefined) return undefined;
-    const { vouchers, ...head } = decodeHead(bytes);
+    const book = this.bookFrom(key, decodeHead(bytes));
+    this.lastBook = { key, book };
+    return book;
+  }
+
+  private bookFrom(key: string, { vouchers, last, ...head }: Head): ChannelBook {
     return {
       ...head,
       entries: EntryList.over({
         length: vouchers,
+        lastSeq: last?.seq ?? -1,
         from: (seq) => this.entries(key, seq, false),
-        before: (seq) => this.entries(key, seq, true),
+        before: (seq) => this.entriesBefore(key, seq, last),
       }),
       lanes: this.under<Lane>('lanes', key, decodeLane),
       claims: this.under<Entry>('claims', key, (bytes) => this.entryAt(key, bytes)),
       countersigned: this.under<Entry>('countersigned', key, (bytes) => this.entryAt(key, bytes)),
     };
+  }
+
+  /** The last one, as it usually is, without looking for it. */
+  private *entriesBefore(channel: string, seq: number, last: Head['last']): Generator<Entry> {
+    if (last === undefined) return;
+    if (last.seq >= seq) return yield* this.entries(channel, seq, true);
+    yield this.entryOf(channel, last.seq, last.position);
+    for (const entry of this.entries(channel, last.seq + 1, true))
+      if (entry.token !== tokenOf(this.shifts, last.position)) yield entry;
   }
 
   private *entries(channel: string, seq: number, isBackward: boolean): Generator<Entry> {
@@ -294,7 +316,10 @@ export class LmdbIndex implements IndexStore {
   }
 
   private entryAt(channel: string, place: Buffer): Entry {
-    const [seq, position] = decodePlace(place);
+    return this.entryOf(channel, ...decodePlace(place));
+  }
+
+  private entryOf(channel: string, seq: number, position: number): Entry {
     const bytes = this.tables.entries.get(entryKey(channel, seq, position));
     if (bytes === undefined) throw this.tables.entries.damage();
     return decodeEntry(channel, seq, tokenOf(this.shifts, position), bytes);
@@ -335,7 +360,8 @@ export class LmdbIndex implements IndexStore {
   }
 
   tile(level: number, index: number): Uint8Array | undefined {
-    return this.tables.tiles.get(tileKey(level, index));
+    const bytes = this.tables.tiles.get(tileKey(level, index));
+    return bytes && new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
   }
 
   async close(): Promise<void> {

@@ -151,11 +151,14 @@ export function decodeKnown(bytes: Uint8Array): { position: number } & Omit<Know
 /** What a channel's row has: all that is neither an entry nor under a payee. */
 export type Head = Pick<ChannelBook, 'claimed' | 'ticks' | 'lease' | 'booked' | 'released' | 'proof'> & {
   readonly vouchers: EntryList<Entry>['length'];
+  /** Place of the last entry by seq; undefined: there is none. */
+  readonly last: { readonly seq: number; readonly position: number } | undefined;
 };
 
 /** The head of a book. */
-export const encodeHead = (book: ChannelBook): Uint8Array =>
+export const encodeHead = (book: ChannelBook, last: Head['last']): Uint8Array =>
   encode([
+    last === undefined ? null : [last.seq, last.position],
     book.claimed,
     book.ticks,
     book.entries.length,
@@ -167,7 +170,8 @@ export const encodeHead = (book: ChannelBook): Uint8Array =>
 
 /** The head of such a row. What it holds of the bytes is a copy. */
 export function decodeHead(bytes: Uint8Array): Head {
-  const [claimed, ticks, vouchers, lease, booked, released, proof] = decode(bytes) as [
+  const [last, claimed, ticks, vouchers, lease, booked, released, proof] = decode(bytes) as [
+    [number, number] | null,
     number,
     number,
     number,
@@ -177,6 +181,7 @@ export function decodeHead(bytes: Uint8Array): Head {
     Uint8Array | null,
   ];
   return {
+    last: last === null ? undefined : { seq: last[0], position: last[1] },
     claimed,
     ticks,
     vouchers,

@@ -139,7 +139,7 @@ export function withoutWritten(books: Books, written: Books): Books {
 function lighter(book: ChannelBook, was: ChannelBook, stored: ChannelBook): ChannelBook {
   return {
     ...book,
-    entries: book.entries.without(was.entries, stored.entries),
+    entries: book.entries.without(was.entries, stored.entries.under),
     lanes: layersWithout(book.lanes, was.lanes, stored.lanes?.under),
     claims: layersWithout(book.claims, was.claims, stored.claims?.under),
     countersigned: layersWithout(book.countersigned, was.countersigned, stored.countersigned?.under),

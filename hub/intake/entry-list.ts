@@ -14,6 +14,8 @@ interface HasPlace {
 /** The part of a list that stands elsewhere. What has the same place here is newer. */
 export interface EntrySource<E> {
   readonly length: number;
+  /** Seq of its last one. */
+  readonly lastSeq: number;
   /** Those whose seq is not below `seq`, in order. */
   from(seq: number): Iterable<E>;
   /** Those whose seq is below `seq`, the last one first. */
@@ -30,7 +32,8 @@ export class EntryList<E extends HasPlace> implements Iterable<E> {
   /** No chunk is empty. */
   private readonly chunks: readonly Chunk<E>[];
   readonly length: number;
-  private readonly under: EntrySource<E> | undefined;
+  /** The part that stands elsewhere; undefined: there is none. */
+  readonly under: EntrySource<E> | undefined;
 
   private constructor(chunks: readonly Chunk<E>[], length: number, under?: EntrySource<E>) {
     this.chunks = chunks;
@@ -66,15 +69,12 @@ export class EntryList<E extends HasPlace> implements Iterable<E> {
     for (const chunk of this.chunks) yield* chunk;
   }
 
-  /** Is there a part that stands elsewhere? */
-  get isOver(): boolean {
-    return this.under !== undefined;
-  }
-
   /** Those whose seq is not below `seq`, in order. */
   from(seq: number): Generator<E> {
     const own = this.heldFrom(seq);
-    return this.under === undefined ? own : merged(own, this.under.from(seq), isBehind);
+    // What is newer than all of it needs no look there.
+    if (this.under === undefined || seq > this.under.lastSeq) return own;
+    return merged(own, this.under.from(seq), isBehind);
   }
 
   /** Those whose seq is below `seq`, the last one first. */

@@ -36,7 +36,7 @@ export function findProof(book: ChannelBook, entry: Entry): RecordOf<'evidence'>
 
 /** The first proof of fraud that the entries of a book give, whichever of them came last; undefined for an honest payer. */
 export function anyProof(book: ChannelBook): RecordOf<'evidence'> | undefined {
-  if (book.entries.isOver) return newProof(book);
+  if (book.entries.under !== undefined) return newProof(book);
   const lanes = new Map<string, Entry>();
   let before: Entry | undefined;
   for (const entry of book.entries) {

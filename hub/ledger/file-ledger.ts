@@ -23,6 +23,7 @@ import type { Disk, DiskFile, LedgerOptions, Time } from '../ports.ts';
 import { encodeGroup, encodeHeader, headerBytes, recordOverheadBytes } from './frame.ts';
 import type { Ledger, LedgerPhase, LedgerRecord, TornTail } from './ledger.ts';
 import {
+  corrupt,
   type Opened,
   openSegments,
   replaySegments,
@@ -163,6 +164,23 @@ export class FileLedger implements Ledger {
 
   async *replay(from = 0): AsyncGenerator<LedgerRecord> {
     yield* replaySegments(this.files, this.segments.slice(), from, this.durableSize);
+  }
+
+  async verify(from: number): Promise<number | undefined> {
+    const segments = this.segments.slice();
+    const size = this.durableSize;
+    const order = segments.findLastIndex(({ first }) => first <= from);
+    const segment = segments[order];
+    if (segment === undefined) return undefined;
+    const end = segments[order + 1]?.first ?? size;
+    const file = await this.files.open(segment.name);
+    try {
+      if (!(await verifySegment(file, segment, end)))
+        throw corrupt(segment.name, segment.start, segment.first, 'its records are damaged');
+    } finally {
+      await file.close();
+    }
+    return end < size ? end : undefined;
   }
 
   /** Starts `work` unless work is under way; afterwards drains whatever was queued while it was ending. */

@@ -32,6 +32,11 @@ export interface Ledger {
    * position when a record that was durable can't be read back.
    */
   replay(from?: number): AsyncIterable<LedgerRecord>;
+  /**
+   * Reads the records of one file again, the one that has position `from`; resolves with the first position behind them, or
+   * undefined when nothing durable follows. Throws `ledger_corrupt` as `replay` does.
+   */
+  verify(from: number): Promise<number | undefined>;
   /** Writes what is queued, then releases the files and the lock. Safe to call twice. */
   close(): Promise<void>;
 }

@@ -23,6 +23,7 @@ import { amount, channelId } from '../../protocol/integers.ts';
 import { PACK_ENTRIES_MAX } from '../../protocol/limits.ts';
 import { encodeMessage, type MessageOf } from '../../protocol/wire/messages.ts';
 import { context, key, NOW, preparedState, suite, tap } from '../hub/fleet.ts';
+import { historyCosts } from './history.ts';
 import { oneChannel } from './one-channel.ts';
 import { replayRates } from './replay.ts';
 
@@ -34,6 +35,9 @@ const CHANNELS = 50;
 const IN_FLIGHT = 16;
 /** Records of the ledger that is read back: a few days of a site. */
 const REPLAYED = 200_000;
+
+/** Vouchers behind the hub: a day of a site, ten days, and two months of it. */
+const HISTORY = [1e5, 1e6, 5e6];
 
 /** A hundred vouchers a day on one channel. */
 const YEAR = 36_500;
@@ -198,6 +202,7 @@ await pool?.close();
 const replayed = replayRates(REPLAYED);
 say(`a channel with ${YEAR} vouchers ...`);
 const channel = await oneChannel(YEAR);
+const past = await historyCosts(HISTORY, { payer: payers[0]!, terminal, hub: hubKey }, say);
 
 const median = (values: number[]) => values.slice().sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 const perSecond = (what: 'raw' | 'all' | 'alone' | 'durable') =>
@@ -228,6 +233,8 @@ const result = {
   replay: replayed,
   /** Processor time of a voucher in us, by the vouchers that its channel has. */
   oneChannel: channel,
+  /** By the vouchers in the ledger: processor time of one more in us, MB in memory, and seconds to start. */
+  ...past,
 };
 if (json) process.stdout.write(`${JSON.stringify(result)}\n`);
 else {
@@ -241,6 +248,10 @@ else {
       `  without signing acknowledgements       ${verifiedAndDurable.vouchersPerSecond}/s, ${verifiedAndDurable.voucherMicros} us, ${percent(verifiedAndDurable.ratio)}`,
       `books from ${replayed.records} records           ${replayed.perSecond}/s, ${replayed.micros} us; copied at each record ${replayed.copiedMicros} us, ratio ${replayed.ratio}`,
       `  memory of an indexed voucher           ${replayed.voucherBytes} bytes`,
+      ...HISTORY.map((size) => size.toExponential().replace('+', '')).map(
+        (size) =>
+          `a voucher with ${size} in the ledger          ${past.history[size]} us; ${past.heapMB[size]} MB in memory${past.startSeconds[size] === undefined ? '' : `; start in ${past.startSeconds[size]} s`}`,
+      ),
       `a channel's first voucher                ${channel[0]} us; with ${YEAR} behind it ${channel[YEAR]} us`,
       '',
     ].join('\n'),

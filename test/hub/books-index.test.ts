@@ -144,6 +144,31 @@ function textOf(state: Bench['state'], digests: readonly Uint8Array[], books: Bo
     return Object.fromEntries(Object.entries(value).sort(([one], [two]) => (one < two ? -1 : 1)));
   });
 }
+/** The running sums are what a look at every entry finds. */
+function sumsFit(books: Books): void {
+  let [paid, lost, voids, vouchers] = [0, 0, 0, 0];
+  for (const [, book] of channelsOf(books)) {
+    let ticks = 0;
+    const lanes = new Map<string, { vouchers: number; credited: number }>();
+    for (const { payee: to, amount: sum, stream, voided, credited } of book.entries) {
+      const moved = sum + (stream === undefined ? 0 : stream.k * stream.tickValue);
+      vouchers += 1;
+      ticks += stream?.k ?? 0;
+      if (voided) [lost, voids] = [lost + moved, voids + 1];
+      else paid += moved;
+      const lane = lanes.get(hexOf(to)) ?? { vouchers: 0, credited: 0 };
+      lanes.set(hexOf(to), { vouchers: lane.vouchers + 1, credited: lane.credited + credited });
+    }
+    assert.is(book.ticks, ticks);
+    for (const [to, lane] of layersEntries(book.lanes))
+      assert.equal({ vouchers: lane.vouchers, credited: lane.credited }, lanes.get(to));
+  }
+  const { takings } = books;
+  assert.equal([takings.paid, takings.void, takings.voids, books.vouchers], [paid, lost, voids, vouchers]);
+  const counted = takings.hours.reduce((all, hour) => all + hour.payments, 0);
+  assert.is(counted, vouchers - voids, 'all of them are of this hour');
+}
+
 /** The first place where two texts differ, so that a failure can be read. */
 function same(one: string, two: string): void {
   if (one === two) return;
@@ -300,6 +325,7 @@ test('an intake over an index does what one in memory does, whenever the index i
         if (indexed.store.applied === indexed.records.length)
           assert.is(heldEntries(indexed.state.books), 0, 'memory holds nothing that the index has');
         same(textOf(indexed.state, digests), textOf(plain.state, digests));
+        sumsFit(indexed.state.books);
         const whole = new MerkleTree(suite.keccak256);
         for (const record of plain.records) whole.append(encodeRecord(record));
         assert.equal(indexed.tree.root(), whole.root());

@@ -266,6 +266,7 @@ test('the hub’s figures are the ones that its README and its devices count on'
     stateBytesMax: 16,
     keptSizesMax: 65_536,
     lostRecordsMax: 10_000_000,
+    scrubPauseMs: 30_000,
     recoverMargin: 1_000_000,
     keyWarningSeconds: 432_000,
     indexBatchRecords: 2_048,

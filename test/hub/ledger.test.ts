@@ -9,6 +9,7 @@ import { encodeGroup, encodeHeader, headerBytes } from '../../hub/ledger/frame.t
 import type { FileLedger } from '../../hub/ledger/file-ledger.ts';
 import { openFileLedger } from '../../hub/node/open.ts';
 import type { Ledger } from '../../hub/ledger/ledger.ts';
+import { Scrub } from '../../hub/ledger/scrub.ts';
 import { groupRecordsMax, ledgerQueueRecordsMax, recordBytesMax } from '../../hub/limits.ts';
 import { FaultyDisk, openLedger } from './faulty-disk.ts';
 import { rounds, seededRandom } from './random.ts';
@@ -152,6 +153,38 @@ test('damage in an earlier segment stops the replay at its position', async () =
   const error = await rejection(contents(again));
   assert.is(error.code, 'ledger_corrupt');
   assert.is(error.facts.file, name);
+});
+
+test('segments are read again one after the other while the ledger runs, and damage in one is told', async () => {
+  const disk = freshDisk();
+  await fillSegments(disk);
+  const ledger = await openLedger({ disk: disk.files() });
+  const looks: (() => void)[] = [];
+  const time = {
+    nowMs: () => 0,
+    schedule: (_: number, action: () => void) => {
+      looks.push(action);
+      return () => undefined;
+    },
+  };
+  const told: unknown[] = [];
+  const scrub = new Scrub(ledger, time, (error) => told.push(error));
+  const files = segments(disk);
+  scrub.start();
+  const look = async (): Promise<void> => {
+    looks.shift()!();
+    for (let wait = 0; wait < 50; wait += 1) await new Promise((resolve) => setImmediate(resolve));
+  };
+  for (let round = 0; round < 2 * files.length; round += 1) await look();
+  assert.equal(told, [], 'nothing is wrong with any of them');
+  const [, second] = files;
+  const bytes = disk.contents(second!);
+  bytes[bytes.length - 1]! ^= 1;
+  for (let round = 0; round < files.length && told.length === 0; round += 1) await look();
+  assert.is((told[0] as SundialError).code, 'ledger_corrupt');
+  assert.is((told[0] as SundialError).facts.file, second);
+  assert.is(looks.length, 0, 'and it is over');
+  await ledger.close();
 });
 
 test('a missing segment stops the ledger, and is the one that is named', async () => {

@@ -4,6 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { isError } from '../../hub/errors.ts';
 import { checkpoint, type Keccak256, MerkleTree, rootFromProof } from '../../hub/ledger/merkle.ts';
+import { seededRandom } from './random.ts';
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 const leaf = (index: number) => Buffer.from(`record ${index}`);
@@ -85,6 +86,34 @@ test('a checkpoint binds size and root', () => {
   const root = keccak_256(Buffer.from('root'));
   const expected = keccak_256(Buffer.concat([Buffer.from('000000010203', 'hex'), root]));
   assert.is(hex(checkpoint(keccak_256, 0x010203, root)), hex(expected));
+});
+
+test('a tree whose whole tiles stand elsewhere has the roots and proofs of one in memory, also when it is opened again', () => {
+  const random = seededRandom(3);
+  const stored = new Map<string, Uint8Array>();
+  const tiles = { tile: (level: number, index: number) => stored.get(`${level}/${index}`) };
+  const whole = new MerkleTree(keccak_256);
+  let tree = new MerkleTree(keccak_256, tiles);
+  let written = 0;
+  for (let size = 0; size < 3_000; size += 1) {
+    whole.append(leaf(size));
+    tree.append(leaf(size));
+    if (random.chance(0.01)) {
+      for (const { level, index, bytes } of tree.tilesOf(written, tree.size))
+        stored.set(`${level}/${index}`, bytes);
+      written = tree.size;
+      tree.stored(written);
+      // A kill: what was appended since is appended again.
+      if (random.chance(0.3)) tree = new MerkleTree(keccak_256, tiles, written);
+    }
+    if (!random.chance(0.02)) continue;
+    const of = 1 + random.below(tree.size);
+    const index = random.below(of);
+    assert.is(hex(tree.root(of)), hex(whole.root(of)));
+    assert.equal(tree.proof(index, of).map(hex), whole.proof(index, of).map(hex));
+    assert.is(hex(tree.leaf(index)), hex(whole.leaf(index)));
+  }
+  assert.is(Math.max(...[...stored.values()].map(({ length }) => length)), 256 * 32);
 });
 
 test.run();

@@ -602,7 +602,28 @@ export const HUB_MUTATIONS = [
     'return true;',
     'hub/books-index',
   ],
+  [
+    'a tile that grew is not written again',
+    'hub/ledger/merkle.ts',
+    'const first = Math.floor(Math.floor(from / 2 ** level) / tileHashes);',
+    'const first = Math.ceil(Math.floor(from / 2 ** level) / tileHashes);',
+    'hub/merkle',
+  ],
+  [
+    'running sums forget ticks',
+    BOOKS,
+    'const takings = withTicks(books.takings, entry, ticksValueOf(changed) - ticksValueOf(entry));',
+    'const { takings } = books;',
+    'hub/books-index',
+  ],
   // ---- the ledger ----
+  [
+    'damage in an old segment is kept quiet',
+    'hub/ledger/scrub.ts',
+    'this.onDamage(error);',
+    '',
+    'hub/ledger',
+  ],
   [
     'a record is told durable before the disk has it',
     LEDGER,
