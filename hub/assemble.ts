@@ -110,7 +110,10 @@ async function replay(
     if (follower.lag < indexBuildRecords) return undefined;
     // What was written is somebody else's from here on.
     edit = new Edit();
-    return follower.write();
+    return follower.write().then(() => {
+      // All of a history in memory is what an index is there to avoid.
+      if (follower.trouble !== undefined) throw follower.trouble;
+    });
   });
 }
 

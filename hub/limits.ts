@@ -78,6 +78,9 @@ export const indexBatchRecords = 2_048;
 /** Milliseconds after which fewer are written too: a start replays little. */
 export const indexRestMs = 1_000;
 
+/** Milliseconds until the index is tried again after its disk refused it. */
+export const indexRetryMs = 10_000;
+
 /** Records of one batch while an index is built: the digests of one batch are put in order, and the larger it is, the nearer they lie. */
 export const indexBuildRecords = 32_768;
 

@@ -8,7 +8,7 @@ import type { IntakeRuntime } from '../intake/runtime.ts';
 import { type Books, durableBooks } from '../intake/state.ts';
 import { trieEntries } from '../intake/trie.ts';
 import type { Journal } from '../ledger/journal.ts';
-import { indexBatchRecords, indexRestMs } from '../limits.ts';
+import { indexBatchRecords, indexRestMs, indexRetryMs } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import type { IndexStore, Time } from '../ports.ts';
 import type { SettleLoop } from '../settle/loop.ts';
@@ -27,7 +27,8 @@ export interface FollowerParts {
 export class IndexFollower {
   private readonly parts: FollowerParts;
   private running: Promise<void> | undefined;
-  private isTroubled = false;
+  /** Why it could not be written, while it can't. */
+  trouble: unknown;
   private isClosed = false;
   private timer: (() => void) | undefined;
 
@@ -43,9 +44,9 @@ export class IndexFollower {
   /** A record became durable: writes when there are enough, or after a while. */
   poke(): void {
     if (this.running !== undefined || this.isClosed) return;
-    if (this.lag >= indexBatchRecords) void this.write();
+    if (this.lag >= indexBatchRecords && this.trouble === undefined) void this.write();
     else
-      this.timer ??= this.parts.time.schedule(indexRestMs, () => {
+      this.timer ??= this.parts.time.schedule(this.trouble === undefined ? indexRestMs : indexRetryMs, () => {
         this.timer = undefined;
         void this.write();
       });
@@ -60,12 +61,13 @@ export class IndexFollower {
 
   /** Writes what is durable; resolves when that is done, or can't be now. Never rejects. */
   async write(): Promise<void> {
-    await this.running;
+    while (this.running !== undefined) await this.running;
     this.running = this.writeNow()
       .catch((error: unknown) => {
         // What is not written stays in memory, which has a bound; the next batch tries again.
-        if (!this.isTroubled) this.parts.log.error(errorFields(error), 'the index can not be written');
-        this.isTroubled = true;
+        if (this.trouble === undefined)
+          this.parts.log.error(errorFields(error), 'the index can not be written');
+        this.trouble = error;
       })
       .finally(() => {
         this.running = undefined;
@@ -93,8 +95,8 @@ export class IndexFollower {
     tree.stored(size);
     settle.lanes.indexed(trieEntries(books.channels).map(([key]) => key));
     await intake.handle({ type: 'indexed', books });
-    if (this.isTroubled) log.info({ records: size }, 'the index is written again');
-    this.isTroubled = false;
+    if (this.trouble !== undefined) log.info({ records: size }, 'the index is written again');
+    this.trouble = undefined;
   }
 
   /** Is no evidence on its way? While the disk fails there is some that nobody has written. */

@@ -8,9 +8,10 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { mkdir, open as openFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
-import type { SundialError } from '../../protocol/errors.ts';
+import { SundialError } from '../../protocol/errors.ts';
 import type { ChannelId } from '../../protocol/integers.ts';
 import type { Clearances, Reservation } from '../intake/clearances.ts';
+import { causeText } from '../errors.ts';
 import { NO_CLEARANCES, withReservation } from '../intake/clearances.ts';
 import { EntryList } from '../intake/entry-list.ts';
 import type { Layers, Under } from '../intake/layers.ts';
@@ -109,7 +110,7 @@ export class LmdbIndex implements IndexStore {
   }
 
   /**
-   * Opens what is in the folder, or begins an empty index. Rejects with what the disk rejects with. `onDamage`: told when
+   * Opens what is in the folder, or begins an empty index. Rejects with `index_unavailable`. `onDamage`: told when
    * a row turns out to be damaged later; whoever goes on then answers wrongly.
    */
   static async open(folder: string, onDamage: (error: SundialError) => void): Promise<LmdbIndex> {
@@ -120,7 +121,7 @@ export class LmdbIndex implements IndexStore {
       await refuseCut(join(folder, 'data.mdb'));
       index.begin();
     } catch (error) {
-      if (isOfDisk(error)) throw error;
+      if (isOfDisk(error)) throw unavailable(error, 'process');
       index.trouble = 'damaged';
       await index.clear();
     }
@@ -132,7 +133,9 @@ export class LmdbIndex implements IndexStore {
   }
 
   private begin(): void {
-    this.env = open({ path: join(this.folder, 'data.mdb'), maxDbs: TABLES.length, compression: false });
+    // Batches of its own for each turn of the event loop would reject where nobody can catch it.
+    const options = { maxDbs: TABLES.length, compression: false, eventTurnBatching: false };
+    this.env = open({ path: join(this.folder, 'data.mdb'), ...options });
     const table = (name: TableName) =>
       new Table(this.env.openDB({ name, keyEncoding: 'binary', encoding: 'binary' }), name, this.onDamage);
     this.tables = Object.fromEntries(TABLES.map((name) => [name, table(name)])) as Record<TableName, Table>;
@@ -212,7 +215,7 @@ export class LmdbIndex implements IndexStore {
     // Valid for all rows before: it only ever grows at its end.
     this.shifts = shifts;
     // Everything of one batch counts, or nothing does.
-    await this.env.batch(() => {
+    const committed = this.env.batch(() => {
       for (const [channel, book] of trieEntries(books.channels)) this.putBook(channel, book, position);
       for (const [digest, known] of trieEntries(books.known))
         this.tables.known.put(hex(digest), encodeKnown(known, position(known.token)));
@@ -223,6 +226,7 @@ export class LmdbIndex implements IndexStore {
       for (const { level, index, bytes } of tiles) this.tables.tiles.put(tileKey(level, index), bytes);
       this.tables.about.put(ABOUT, encode(about));
     });
+    await committed.catch(refuse);
     this.about = about;
     this.lastBook = undefined;
     this.applied = size;
@@ -365,7 +369,8 @@ export class LmdbIndex implements IndexStore {
   }
 
   async close(): Promise<void> {
-    await this.env.flushed;
+    // What could not be written is in the ledger.
+    await Promise.resolve(this.env.flushed).catch(() => undefined);
     await this.env.close();
   }
 }
@@ -419,11 +424,27 @@ function tileKey(level: number, index: number): Buffer {
   return key;
 }
 
-/** The disk itself fails: nothing is said about the index. */
-const isOfDisk = (error: unknown): boolean =>
-  ['ENOSPC', 'EACCES', 'EIO', 'EROFS', 'EMFILE', 'EDQUOT', 'EPERM'].includes(
-    (error as { code?: string }).code ?? '',
+/** The index can't be used for now; its rows are as they were. */
+const unavailable = (cause: unknown, severity: 'call' | 'process'): SundialError =>
+  new SundialError('index_unavailable', `the index can't be used: ${causeText(cause)}`, {
+    severity,
+    remedy:
+      'Nothing is lost. Free space or repair the disk of the folder `index`; a hub that runs catches up by itself.',
+    cause,
+  });
+
+/** Throws what LMDB refused a batch with; nothing of it counts. */
+async function refuse(error: Error & { readonly commitError?: Promise<never> }): Promise<never> {
+  throw unavailable((await error.commitError?.catch((why: unknown) => why)) ?? error, 'call');
+}
+
+/** The disk itself fails, by the system's words or numbers: nothing is said about the index. LMDB's own are negative. */
+function isOfDisk(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return (
+    !(error instanceof SundialError) && (typeof code === 'string' || (typeof code === 'number' && code > 0))
   );
+}
 
 /** Where LMDB's two meta pages have what is looked at, bytes from their beginning. */
 const META = {

@@ -68,16 +68,17 @@ class Indexed extends Bench {
   }
 
   /** Writes what is durable into the index, as the hub does it. */
-  async index(): Promise<void> {
+  async index(): Promise<IndexFollower> {
     const follower = new IndexFollower({
       time: { nowMs: () => 0, schedule: () => () => undefined },
       store: this.store,
       intake: this as never,
       journal: { ledger: { phase: this.phase }, tree: this.tree } as never,
       settle: { history: this.history, lanes: { indexed: () => undefined } } as never,
-      log: createLogger('error'),
+      log: createLogger('silent'),
     });
     await follower.write();
+    return follower;
   }
 
   async handle(event: IntakeEvent): Promise<void> {
@@ -338,6 +339,28 @@ test('an intake over an index does what one in memory does, whenever the index i
   }
   assert.ok(written > 20, `${written} times written`);
 });
+
+test('while the index can not be written memory keeps everything, and nothing is lost', () =>
+  inTemporaryFolder(async (folder) => {
+    const bench = await start(join(folder, 'index'), []);
+    told(bench);
+    const { store } = bench;
+    const write = store.write.bind(store);
+    const full = new Error('no space left');
+    for (let seq = 1; seq <= 30; seq += 1) {
+      bench.send((await tap({ seq, amount: 1, spent: seq, paid: seq })).bytes);
+      if (seq % 10 !== 0) continue;
+      store.write = seq === 20 ? () => Promise.reject(full) : write;
+      const { trouble } = await bench.index();
+      assert.is(trouble, seq === 20 ? full : undefined);
+      assert.is(heldEntries(bench.state.books), seq === 20 ? 10 : 0);
+    }
+    await store.close();
+    const again = await start(join(folder, 'index'), []);
+    assert.is(again.state.books.vouchers, 30);
+    assert.is([...channelsOf(again.state.books)][0]![1].entries.length, 30);
+    await again.store.close();
+  }));
 
 test('a question that names another place for a digest that the index has is answered by the digest', () =>
   inTemporaryFolder(async (folder) => {

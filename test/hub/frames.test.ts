@@ -271,6 +271,7 @@ test('the hub’s figures are the ones that its README and its devices count on'
     keyWarningSeconds: 432_000,
     indexBatchRecords: 2_048,
     indexRestMs: 1_000,
+    indexRetryMs: 10_000,
     indexBuildRecords: 32_768,
     indexLagMax: 65_536,
     indexTailRecords: 16_384,

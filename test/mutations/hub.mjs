@@ -568,6 +568,13 @@ export const HUB_MUTATIONS = [
     'hub/books-index',
   ],
   [
+    'what the index refused is forgotten',
+    'hub/index/follower.ts',
+    'await store.write({',
+    'void store.write({',
+    'hub/books-index',
+  ],
+  [
     'what the index has stays in memory',
     BOOKS,
     'if (book === was) channels = trieWithout(channels, key);',
