@@ -28,8 +28,8 @@ const MERCHANT = 'Corner shop';
 const DEPOSIT = '600';
 /** What owners are given: the deposit and more. */
 const MONEY = '700';
-const TILLS = 2;
-const CUSTOMERS = 4;
+const TILLS = 3;
+const CUSTOMERS = 6;
 /** How long a sale may stay open before its cashier cancels it, milliseconds: a busy machine takes seconds. */
 const PATIENCE_MS = 20_000;
 /** How often an order is asked for, at most. */
@@ -108,19 +108,22 @@ export class DayAtTheTills {
       const token = (): string => readFileSync(join(state, 'till.token'), 'utf8');
       this.tills.push({ index, device, url, token, client: connectTill({ url, token: token() }) });
     }
-    for (let index = 0; index < CUSTOMERS; index++)
-      this.customers.push(await shop.customer(index + 1, DEPOSIT, anvil.url));
+    this.customers = await Promise.all(
+      Array.from({ length: CUSTOMERS }, (_, index) => shop.customer(index + 1, DEPOSIT, anvil.url)),
+    );
     for (const state of this.customers)
       this.channels.push(JSON.parse(readFileSync(join(state, 'device.json'), 'utf8')).channel);
     await shop.untilKnown(CUSTOMERS);
     for (const { device } of this.tills) await device.until((status) => status.scope !== undefined);
     // Every customer has a lease before the first visit.
-    for (const index of this.customers.keys()) {
-      const customer = this.wearable(index, 0);
-      await customer.start();
-      await customer.next('lease');
-      await customer.stop();
-    }
+    await Promise.all(
+      this.customers.map(async (_, index) => {
+        const customer = this.wearable(index, index % TILLS);
+        await customer.start();
+        await customer.next('lease');
+        await customer.stop();
+      }),
+    );
   }
 
   /** A customer's device, held to a till. Its person says yes to whatever is asked. */
@@ -311,7 +314,7 @@ export class DayAtTheTills {
   /** Lives the day that the seed draws. */
   async live(seed: number, sales: number, kills: number): Promise<TillDay> {
     const halves = drawDay(seed, { sales, kills, tills: TILLS, customers: CUSTOMERS });
-    this.say('a hub, two tills, four customers');
+    this.say(`a hub, ${TILLS} tills, ${CUSTOMERS} customers`);
     await this.open();
     for (const [half, byTill] of halves.entries()) {
       this.say(half === 0 ? 'the morning' : 'the afternoon; customers changed the till');
@@ -344,25 +347,7 @@ export class DayAtTheTills {
 
   private async judged(): Promise<TillDay> {
     for (const till of this.tills) await this.online(till);
-    const books: CustomerBooks[] = [];
-    for (const index of this.customers.keys()) {
-      // Whatever is undecided is decided at the till where it was: both are visited.
-      let status: Json = {};
-      for (const till of this.tills) {
-        const customer = this.wearable(index, till.index);
-        await customer.start();
-        const isLast = till.index === TILLS - 1;
-        status = isLast
-          ? await customer.until(({ unconfirmed, outbox }) => unconfirmed === 0 && outbox === 0)
-          : await customer.status();
-        await customer.stop();
-      }
-      books.push({
-        channel: this.channels[index]!,
-        spent: Number(status.spent),
-        unconfirmed: Number(status.unconfirmed),
-      });
-    }
+    const books = await Promise.all(this.customers.map((_, index) => this.decided(index)));
     for (const till of this.tills) await this.online(till);
     for (const { drawn, till, sale } of this.orders)
       this.told.push({
@@ -410,6 +395,25 @@ export class DayAtTheTills {
       doubled,
       zReportEqualsHub,
     };
+  }
+
+  /** A customer's books, once nothing of them is undecided: what is, is decided at the till where it was. */
+  private async decided(index: number): Promise<CustomerBooks> {
+    const isDecided = ({ unconfirmed, outbox }: Json): boolean => unconfirmed === 0 && outbox === 0;
+    let status: Json = {};
+    for (let visit = 0; visit < TILLS; visit++) {
+      const customer = this.wearable(index, (index + visit) % TILLS);
+      await customer.start();
+      const deadline = Date.now() + PATIENCE_MS;
+      do {
+        status = await customer.status();
+        if (!isDecided(status)) await new Promise((resolve) => setTimeout(resolve, 200));
+      } while (!isDecided(status) && Date.now() < deadline);
+      await customer.stop();
+      if (isDecided(status)) break;
+    }
+    const { spent, unconfirmed } = status;
+    return { channel: this.channels[index]!, spent: Number(spent), unconfirmed: Number(unconfirmed) };
   }
 
   /** All payments that the hub has, page by page. */

@@ -17,7 +17,7 @@ const CUSTOMER_POINTS = ['persist:intent', 'send:voucher', 'persist:confirmed', 
 const REFUND_POINTS = [
   'till:credit.opened',
   'persist:credited',
-  'persist:creditedEarlier',
+  'persist:waitingCredit',
   'till:credit.done',
 ] as const;
 

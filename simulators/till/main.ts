@@ -13,7 +13,7 @@ const HELP = `npm run till -- [--seed N] [--sales N] [--kills N] [--json]
   --sales N   orders that are paid in the end (200)
   --kills N   processes that are killed with SIGKILL on the way (20)
   --json      one JSON object on stdout; the steps go to stderr either way
-Two tills of a merchant, four customers, their hub and shops' software: sales, tips, refunds, holds, clearances, training,
+Three tills of a merchant, six customers, their hub and shops' software: sales, tips, refunds, holds, clearances, training,
 two business days. What software was told is compared with the hub's payments and the customers' own books.
 `;
 

@@ -342,7 +342,7 @@ test('cut anywhere in a refund, it goes on with it and gives back once', async (
   await own.wearable.start();
   const { id } = await till.sell({ amount: units('5') }, { key: 'sold' });
   await till.sell({ amount: units('1') }, { key: 'later' });
-  const points = ['till:credit.opened', 'persist:creditedEarlier', 'till:credit.done'];
+  const points = ['till:credit.opened', 'persist:waitingCredit', 'till:credit.done'];
   for (const [index, point] of points.entries()) {
     own.till.tell({ haltAt: point });
     const from = own.till.lines.length;

@@ -140,7 +140,6 @@ const TERMINAL: readonly unknown[] = [
   { type: 'tick', channel: 7, k: 1, preimage: digest, late: false },
   { type: 'tick', channel: 7, k: 256, preimage: digest, late: true },
   { type: 'credited', channel: 7, entry: digest, voucher: digest, credited: 10, signature },
-  { type: 'creditedEarlier', channel: 7, seq: 3, entry: digest, voucher: digest, credited: 10, signature },
   { type: 'acknowledged', entry: digest, position: 281_474_976_710_655 },
   { type: 'tickAcknowledged', stream: digest, k: 3 },
   { type: 'evicted', channel: 4_294_967_295 },

@@ -179,18 +179,6 @@ const RECORDS = {
       signature: signatureField,
     }),
   },
-  /** As `credited`, on a voucher of this terminal that no longer stands last on its lane. */
-  creditedEarlier: {
-    number: 15,
-    codec: struct({
-      channel: channelField,
-      seq: seqField,
-      entry: bytes32Field,
-      voucher: bytes32Field,
-      credited: amountField,
-      signature: signatureField,
-    }),
-  },
   acknowledged: { number: 4, codec: struct({ entry: bytes32Field, position: positionField }) },
   tickAcknowledged: { number: 5, codec: struct({ stream: bytes32Field, k: u16 }) },
   evicted: { number: 6, codec: struct({ channel: channelField }) },
@@ -203,7 +191,7 @@ const RECORDS = {
   revoked: { number: 9, codec: struct({ at: secondsField, channels: list(u32, REVOCATIONS_MAX) }) },
   time: { number: 10, codec: struct({ at: secondsField }) },
   settled: { number: 11, codec: struct({ channel: channelField, paid: amountField }) },
-  // ---- only in snapshots ----
+  // ---- only in snapshots; a waiting credit also where its voucher no longer stands on its lane ----
   head: {
     number: 20,
     codec: struct({
@@ -484,10 +472,6 @@ export function applyRecord(books: TerminalBooks, record: TerminalRecord): Termi
       return applyAnswered(books, record);
     case 'credited':
       return applyCredited(books, record);
-    case 'creditedEarlier': {
-      const { type: _, ...fields } = record;
-      return withCredit(books, { kind: 'credit', exposure: ZERO_AMOUNT, ...fields });
-    }
     case 'acknowledged':
       return applyAcknowledged(books, record.entry, record.position);
     case 'tickAcknowledged':
@@ -562,7 +546,7 @@ export function applyRecord(books: TerminalBooks, record: TerminalRecord): Termi
     }
     case 'waitingCredit': {
       const { type: _, ...fields } = record;
-      return { ...books, outbox: [...books.outbox, { kind: 'credit', exposure: ZERO_AMOUNT, ...fields }] };
+      return withCredit(books, { kind: 'credit', exposure: ZERO_AMOUNT, ...fields });
     }
     default:
       return unreachable(record);

@@ -90,7 +90,7 @@ export function onCreditSigned(turn: TerminalTurn, entry: Bytes32, signature: Ui
   turn.set({ pendingCredit: undefined });
   const fields = { channel, entry, voucher, credited, signature };
   turn.persist(
-    seq === undefined ? { type: 'credited', ...fields } : { type: 'creditedEarlier', ...fields, seq },
+    seq === undefined ? { type: 'credited', ...fields } : { type: 'waitingCredit', ...fields, seq },
   );
   turn.send({ type: 'credit', voucher, credited, signature });
 }

@@ -188,7 +188,7 @@ export class Till {
       if (open === undefined || record.receipt === undefined || !this.isOf(open, record)) return;
       this.approve(open, record.digest, record, record.type === 'cleared');
     }
-    if (record.type === 'credited' || record.type === 'creditedEarlier')
+    if (record.type === 'credited' || record.type === 'waitingCredit')
       for (const [sale, credit] of this.books.openCredits)
         if (sale.payment!.voucher === toHex(record.voucher)) this.creditDone(sale, credit);
   }
