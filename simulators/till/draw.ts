@@ -4,6 +4,9 @@ import { Random } from '../stage/world/random.ts';
 /** Of TIME, in cents; the API takes units. */
 const CENT = 10_000;
 
+/** A visit above this is not made offline: with 600 deposited a till takes 23.64 until the hub acknowledges. */
+const OFFLINE_MAX = 2300 * CENT;
+
 /** Points at which a device or the till's books stop dead before they are killed. */
 const TILL_POINTS = [
   'till:sale.opened',
@@ -108,7 +111,9 @@ export function drawDay(
       const own = Array.from({ length: customers }, (_, index) => index).filter(
         (index) => (index + half) % tills === till,
       );
-      const offline = !bought.some(({ clears: above }) => above) && chance(60);
+      // Within what a till takes from one customer with no network.
+      const sum = bought.reduce((all, { amount, tip }) => all + amount + tip, 0);
+      const offline = sum <= OFFLINE_MAX && chance(70);
       byTill[till]!.push({ till, customer: oneOf(own), offline, sales: bought, training: chance(8) });
     }
     return byTill;
