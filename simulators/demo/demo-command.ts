@@ -11,10 +11,8 @@ import { askHub, type HubAddress } from '../../hub/cli/ask-hub.ts';
 import { HubStatus } from '../../hub/cli/hub-status.ts';
 import { operatorTokenPath } from '../../hub/desk/tokens.ts';
 import { reconcile, reconciliationTable } from '../../hub/cli/reconcile.ts';
-import { certificateOf, type Site, writeSite } from '../../hub/cli/site.ts';
-import { fromHex, toHex } from '../../protocol/bytes.ts';
-import { nobleKey } from '../../protocol/crypto/noble.ts';
-import { encodeMessage } from '../../protocol/wire/messages.ts';
+import { type Site, writeSite } from '../../hub/cli/site.ts';
+import { hubConfig } from './hub-config.ts';
 import { makeSite } from './site.ts';
 import { Story, type Timeline } from './story.ts';
 import { projectRoot, STATE_ROOT } from '../../hardware/boards/node/cli/paths.ts';
@@ -41,35 +39,6 @@ function makeTimeline(json: boolean): Timeline {
   return {
     say: (who, text) => out?.write(`${new Date().toISOString().slice(11, 23)}  ${who.padEnd(9)} ${text}\n`),
     heading: (text) => out?.write(`\n== ${text}\n`),
-  };
-}
-
-async function hubConfig(site: Site, folder: string, development: boolean): Promise<unknown> {
-  const certificate = await certificateOf(site, Math.floor(Date.now() / 1000));
-  return {
-    name: site.hubName,
-    // Keys of emulated boards come from no certified source: only a hub in development takes them.
-    development,
-    folder: join(folder, 'hub'),
-    chain: {
-      rpcUrl: site.rpcUrl,
-      chainId: site.chainId,
-      vault: site.vault,
-      startBlock: site.startBlock,
-      finalityBlocks: 1,
-      pollMs: 200,
-    },
-    keys: {
-      signing: site.keys.hubSigning,
-      settlement: site.keys.hubSettlement,
-      root: toHex(nobleKey(fromHex(site.keys.hubRoot)).address),
-      words: [toHex(encodeMessage(certificate))],
-    },
-    // One group of two payees, and no lease beyond it: so the bond covers what a duplicated device could do.
-    scopes: [{ id: site.scope, payees: site.devices.flatMap((device) => device.payee ?? []) }],
-    leaseAnyScope: false,
-    batch: { everyMs: 0 },
-    beaconMs: 1000,
   };
 }
 

@@ -19,8 +19,20 @@ import { channelId, seconds } from '../../protocol/integers.ts';
 import { hubKeyIn } from '../../protocol/machines/hub-keys.ts';
 import { makeSigning } from '../../protocol/signing/digests.ts';
 
-/** Deposits: a tap limit is 1.75 % of it, and a channel may owe two tap limits at one terminal while offline. */
-const DEPOSITS = { wearable: '300', car: '600' } as const;
+/** A device of a site; payers have a deposit: a tap limit is 1.75 % of it, and a channel may owe two of them at one terminal. */
+export type PlannedDevice =
+  | { readonly role: 'wearable' | 'car'; readonly name: string; readonly deposit: string }
+  | { readonly role: 'pos' | 'charger'; readonly name: string };
+
+/** Those of the demonstration. */
+const STORY: readonly PlannedDevice[] = [
+  { role: 'wearable', name: 'wearable', deposit: '300' },
+  { role: 'car', name: 'car', deposit: '600' },
+  { role: 'pos', name: 'pos' },
+  { role: 'charger', name: 'charger' },
+];
+/** What the owner of all channels has. */
+const OWNER_FUNDS = '20000';
 /** How long a terminal's certificate lives. */
 const YEAR = 365 * 86_400;
 
@@ -42,6 +54,7 @@ export async function makeSite(
   rpcUrl: string,
   chainKeys: readonly `0x${string}`[],
   progress: SiteProgress,
+  plan: readonly PlannedDevice[] = STORY,
 ): Promise<Site> {
   const [deployer, hubSettlement, owner, merchant, operator] = chainKeys as [
     `0x${string}`,
@@ -61,7 +74,7 @@ export async function makeSite(
     settler: addressOf(hubSettlement),
   });
   progress.say(`TIME and vault deployed at ${deployment.vault}`);
-  await fund(rpcUrl, deployerAccount, deployment.token, ownerAccount.address, parseMoney('2000'));
+  await fund(rpcUrl, deployerAccount, deployment.token, ownerAccount.address, parseMoney(OWNER_FUNDS));
   const vault = await Vault.connect(rpcUrl, deployment.vault);
 
   const vaultHex = deployment.vault.toLowerCase() as `0x${string}`;
@@ -75,47 +88,32 @@ export async function makeSite(
   const scope = toHex(randomBytes(32));
   const devices: Site['devices'] = [];
 
-  for (const role of ['wearable', 'car'] as const) {
-    const state = join(folder, role);
+  const accredited = new Set<string>();
+  for (const planned of plan) {
+    const { role, name } = planned;
+    const state = join(folder, name);
     const key = keyForNew(state);
     const { address } = key;
-    const deposit = parseMoney(DEPOSITS[role]);
-    const { channel } = await vault.openChannel(ownerAccount, { payer: toHex(address), amount: deposit });
-    progress.say(`channel ${channel} opened for the ${role}: ${DEPOSITS[role]} TIME`);
-    createDevice(state, { ...base(role), ...domain, hub: hubName, root, scope, channel }, key, {
-      hubKey,
-      channel: channelId(channel),
-    });
-    devices.push({ role, name: role, state, address: toHex(address), channel });
-  }
-  for (const [role, payeeKey] of [
-    ['pos', merchant],
-    ['charger', operator],
-  ] as const) {
-    const state = join(folder, role);
-    const key = keyForNew(state);
-    const { address } = key;
-    const payee = nobleKey(fromHex(payeeKey));
+    const shared = { ...base(role), name, ...domain, hub: hubName, root };
+    if (planned.role === 'wearable' || planned.role === 'car') {
+      const deposit = parseMoney(planned.deposit);
+      const { channel } = await vault.openChannel(ownerAccount, { payer: toHex(address), amount: deposit });
+      progress.say(`channel ${channel} opened for the ${name}: ${planned.deposit} TIME`);
+      createDevice(state, { ...shared, scope, channel }, key, { hubKey, channel: channelId(channel) });
+      devices.push({ role, name, state, address: toHex(address), channel });
+      continue;
+    }
+    const payee = nobleKey(fromHex(role === 'pos' ? merchant : operator));
+    const payeeText = toHex(payee.address);
     // Accredited, so that a bond that is lost makes good what they gave to a copied payer.
-    await vault.accredit(deployerAccount, payee.address);
+    if (!accredited.has(payeeText)) await vault.accredit(deployerAccount, payee.address);
+    accredited.add(payeeText);
     const expiresAt = seconds(now + YEAR);
     const fields = { terminal: address, payee: payee.address, expiresAt };
     const certificate = { expiresAt, signature: toHex(await payee.sign(signing.digest('Terminal', fields))) };
-    createDevice(
-      state,
-      {
-        ...base(role),
-        ...domain,
-        hub: hubName,
-        root,
-        payee: toHex(payee.address),
-        certificate,
-      },
-      key,
-      { hubKey },
-    );
-    progress.say(`payee of the ${role} registered: ${toHex(payee.address)}`);
-    devices.push({ role, name: role, state, address: toHex(address), payee: toHex(payee.address) });
+    createDevice(state, { ...shared, payee: payeeText, certificate }, key, { hubKey });
+    progress.say(`payee of the ${name} registered: ${payeeText}`);
+    devices.push({ role, name, state, address: toHex(address), payee: payeeText });
   }
   const site: Site = {
     rpcUrl,

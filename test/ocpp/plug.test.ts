@@ -9,7 +9,9 @@ import {
   FREE_WAIT,
   OFFER_WAIT,
   SHOWN_WAIT,
+  START_QUIET,
   START_WAIT,
+  TRIES_MAX,
 } from '../../hardware/boards/node/ocpp/plug.ts';
 import { paidOf } from '../../hardware/boards/node/ocpp/session.ts';
 import { amount } from '../../protocol/integers.ts';
@@ -78,6 +80,21 @@ test('a token that is shown is for the charge point to start with; without one i
   late.now += SHOWN_WAIT;
   late.tell({ type: 'payerHere' });
   assert.equal(late.did, ['offer', 'start']);
+});
+
+test('a charge point that was away when it was told to start is told again', () => {
+  const world = new World();
+  world.tell({ type: 'online' }, { type: 'payerHere' }, { type: 'offline' });
+  // Its stream was opened when the charge point was gone.
+  world.pass(40);
+  assert.equal(world.did, ['offer']);
+  world.tell({ type: 'online' });
+  assert.equal(world.did, ['offer', 'start']);
+  world.pass(40);
+  assert.equal(world.did, ['offer', 'start', 'start']);
+  world.start();
+  world.pass(40);
+  assert.is(world.did.length, 3);
 });
 
 test('when ticks stop the charge point is asked to stop, again and again', () => {
@@ -165,10 +182,17 @@ test('a payer who does not want to is not asked again and again', () => {
   const world = new World();
   world.willing = false;
   world.tell({ type: 'online' }, { type: 'payerHere' });
-  world.tell({ type: 'refused', code: 'lease_missing' });
-  world.pass(200);
-  assert.is(world.did.filter((type) => type === 'offer').length, 1);
+  for (let second = 0; second < 200; second++) {
+    if (world.did.at(-1) === 'offer') world.tell({ type: 'refused', code: 'lease_missing' });
+    world.pass(1);
+  }
+  assert.is(world.did.filter((type) => type === 'offer').length, TRIES_MAX);
   assert.is(world.state.session, undefined);
+  assert.equal(world.closed.length, TRIES_MAX);
+  // Its lease came meanwhile.
+  world.willing = true;
+  world.tell({ type: 'authorize' });
+  assert.ok(world.state.live);
 });
 
 test('a gateway that is killed goes on with the car that is still there', () => {
@@ -186,6 +210,38 @@ test('a gateway that is killed goes on with the car that is still there', () => 
   assert.ok(before > 0);
   assert.is(paidOf(world.closed[0]!), plainPrice(400));
   assert.is(world.closed[0]!.streams.length, 2);
+});
+
+test('a car that stayed after its session is not asked again because the gateway was killed', () => {
+  const world = charging();
+  world.tell({ type: 'ended', at: world.now, wh: 100, reason: 'Local' });
+  world.restart();
+  world.effects.length = 0;
+  world.tell({ type: 'payerHere' }, { type: 'online' }, { type: 'status', status: 'plugged' });
+  world.pass(300);
+  assert.equal(world.did, []);
+  world.tell({ type: 'status', status: 'available' }, { type: 'status', status: 'plugged' });
+  assert.equal(world.did, ['offer', 'start']);
+});
+
+test('what ended while the gateway was away is collected from the car that comes back', () => {
+  const world = charging();
+  world.tell({ type: 'reading', at: world.now, wh: 150 });
+  world.restart();
+  world.tell({ type: 'online' }, { type: 'ended', at: world.now, wh: 610, reason: 'EVDisconnected' });
+  world.pass(5);
+  assert.is(world.closed.length, 0);
+  world.tell({ type: 'payerHere' });
+  world.pass(5);
+  assert.is(paidOf(world.closed[0]!), plainPrice(610));
+  const left = charging();
+  left.tell({ type: 'reading', at: left.now, wh: 150 });
+  left.restart();
+  left.tell({ type: 'online' }, { type: 'ended', at: left.now, wh: 610, reason: 'EVDisconnected' });
+  left.pass(START_QUIET);
+  assert.is(paidOf(left.closed[0]!), 2 * TICK);
+  left.tell({ type: 'payerHere' });
+  assert.is(left.state.session?.transaction, undefined, 'nobody else pays for it');
 });
 
 test('killed anywhere, what was used is what is paid while the payer stays', () => {
@@ -254,6 +310,30 @@ test('a terminal that can give no credit now gives it later', () => {
   world.takesCredit = true;
   world.pass(1);
   assert.is(paidOf(world.closed[0]!), plainPrice(130));
+});
+
+test('what is said during a session begins no other one', () => {
+  const world = charging();
+  world.tell(
+    { type: 'status', status: 'available' },
+    { type: 'status', status: 'plugged' },
+    { type: 'authorize' },
+  );
+  world.tell({ type: 'payerGone' }, { type: 'payerHere' });
+  world.tell({ type: 'ended', at: world.now, wh: 130, reason: 'Local' }, { type: 'streamClosed' });
+  world.pass(60);
+  assert.is(world.closed.length, 1);
+  assert.is(world.did.filter((type) => type === 'offer').length, 1);
+});
+
+test('the next stream is asked for when the last one is closed', () => {
+  const world = charging();
+  world.tell({ type: 'ended', at: world.now, wh: 130, reason: 'Local' });
+  world.effects.length = 0;
+  world.tell({ type: 'status', status: 'available' }, { type: 'status', status: 'plugged' });
+  assert.equal(world.did, []);
+  world.tell({ type: 'streamClosed' });
+  assert.equal(world.did, ['offer', 'start']);
 });
 
 test('a chain that is used up is followed by another', () => {

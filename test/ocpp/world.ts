@@ -10,6 +10,7 @@ import {
   type PlugEvent,
   type PlugState,
   plugStep,
+  START_QUIET,
 } from '../../hardware/boards/node/ocpp/plug.ts';
 import type { Session } from '../../hardware/boards/node/ocpp/session.ts';
 import { amount } from '../../protocol/integers.ts';
@@ -53,13 +54,17 @@ export class World {
       unpaid: false,
       ...change,
     };
-    this.state = plugAtStart(undefined);
+    this.state = plugAtStart(undefined, this.now - START_QUIET);
   }
 
   /** Events that follow at once are handled, too. */
   tell(...events: PlugEvent[]): void {
     this.waiting.push(...events);
+    let steps = 0;
     for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift()) {
+      steps += 1;
+      if (steps > 10_000)
+        throw new Error(`never done: ${JSON.stringify(next)} ${JSON.stringify(this.state)}`);
       const { state, effects } = plugStep(this.context, this.state, next, this.now);
       this.state = state;
       for (const effect of effects) this.carryOut(effect);
@@ -123,7 +128,7 @@ export class World {
         : { ...this.stored, streams: [...this.stored.streams.slice(0, -1), { ...last, k, credited }] };
     this.stream.live = false;
     this.waiting.length = 0;
-    this.state = plugAtStart(session);
+    this.state = plugAtStart(session, this.now);
   }
 
   pass(seconds: number): void {

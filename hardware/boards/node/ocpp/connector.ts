@@ -56,7 +56,7 @@ export class Connector {
   /** `stored`: the session that goes on, from before this process. */
   constructor(parts: ConnectorParts, stored: Session | undefined) {
     this.parts = parts;
-    this.state = plugAtStart(stored === undefined ? undefined : this.found(stored));
+    this.state = plugAtStart(stored === undefined ? undefined : this.found(stored), parts.now());
     if (this.state.session !== undefined && this.state.session !== stored)
       parts.store.save(this.state.session);
   }
@@ -146,10 +146,12 @@ export class Connector {
       case 'endWanted':
         return this.tell({ type: 'endWanted' });
       case 'refused':
-        // Refusals of old vouchers and of the hub are nothing that a session hangs on.
-        if (this.state.offeredUntil === 0 || notice.by === 'hub') return;
+        // What we refuse before a request is out, or the payer after it; anything else is about earlier vouchers.
+        if (notice.by !== (this.asking ? 'us' : 'peer') || this.state.offeredUntil === 0) return;
         this.asking = false;
         return this.tell({ type: 'refused', code: notice.code });
+      case 'approved':
+        return this.tell({ type: 'streamClosed' });
       default:
     }
   }
@@ -254,6 +256,9 @@ export class Connector {
       channel: channel as ChannelId,
       credited: amount(credited),
     });
+    // A device that was busy has only queued it.
+    await new Promise((resolve) => setImmediate(resolve));
+    await this.parts.terminal?.device.idle();
     this.tellBooks();
     const now = lane();
     // Another voucher of this payer stands on the lane: none but the newest can be credited here.

@@ -2,6 +2,7 @@
  * What a charge point's meter values say, in all versions: the register of imported energy in watt-hours, and signed records.
  * Everything else that a meter samples is passed over.
  */
+import { checkOcmf } from './ocmf.ts';
 import type { SignedRecord } from './session.ts';
 import type { Reading } from './station.ts';
 
@@ -52,8 +53,25 @@ function decoded(text: string): string {
   return text;
 }
 
-/** The signed record of a value, if it has one. In 1.6 it is the value itself, alone or within JSON. */
+/** Is it what its meter's key signed? Undefined: nobody can tell here. */
+function isVerified({ format, data, publicKey }: SignedRecord): boolean | undefined {
+  if (publicKey === undefined || !format.toUpperCase().startsWith('OCMF')) return undefined;
+  try {
+    return checkOcmf(data, publicKey).verified;
+  } catch {
+    return false;
+  }
+}
+
+/** The signed record of a value, if it has one, and whether it is verified. */
 function signedOf(sample: SampledValue, at: number): SignedRecord | undefined {
+  const record = recordOf(sample, at);
+  const verified = record && isVerified(record);
+  return record && { ...record, ...(verified !== undefined && { verified }) };
+}
+
+/** In 1.6 the record is the value itself, alone or within JSON. */
+function recordOf(sample: SampledValue, at: number): SignedRecord | undefined {
   const { signedMeterValue, format, value } = sample;
   if (signedMeterValue !== undefined) {
     const { signedMeterData, encodingMethod, publicKey } = signedMeterValue;

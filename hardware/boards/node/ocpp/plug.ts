@@ -25,7 +25,7 @@ import {
 } from './session.ts';
 
 /** What a connector is doing, in the words of all versions of OCPP that matter here. */
-export type PlugStatus = 'available' | 'plugged' | 'reserved' | 'unavailable';
+export type PlugStatus = 'unknown' | 'available' | 'plugged' | 'reserved' | 'unavailable';
 
 export type PlugEvent =
   // ---- of the terminal ----
@@ -39,6 +39,8 @@ export type PlugEvent =
   /** A tick was paid and waits to be used up. */
   | { readonly type: 'tick'; readonly k: number }
   | { readonly type: 'sessionOver'; readonly reason: string }
+  /** The closing voucher is here. */
+  | { readonly type: 'streamClosed' }
   | { readonly type: 'endWanted' }
   /** Nothing came of the request, or of the credit. */
   | { readonly type: 'refused'; readonly code: string }
@@ -101,6 +103,8 @@ export interface PlugContext {
 }
 
 export interface PlugState {
+  /** Unix seconds. */
+  readonly startedAt: number;
   readonly session: Session | undefined;
   readonly online: boolean;
   readonly status: PlugStatus;
@@ -114,6 +118,8 @@ export interface PlugState {
   readonly offeredUntil: number;
   /** One stream a visit: whoever stays after a session is asked again when they come anew, plug in or show a token. */
   readonly mayOffer: boolean;
+  /** How often this visitor was asked. */
+  readonly tries: number;
   readonly flowing: boolean;
   /** When a token was shown at the charge point, which then starts by itself. */
   readonly shownAt: number;
@@ -127,25 +133,36 @@ export interface PlugState {
 
 /** Seconds. */
 export const OFFER_WAIT = 30;
+/** A payer that refuses may have no lease yet: it is asked so often, with such pauses. */
+export const TRIES_MAX = 3;
+export const TRY_AGAIN = 5;
+/** How long the tick after an answered one is waited for at the end. */
+export const TICK_WAIT = 3;
+/** How long a closing voucher is waited for before the next stream is asked for: one request at a time. */
+export const CLOSE_WAIT = 5;
 export const ASK_AGAIN = 30;
 /** How long a payer that is here may leave what is due unpaid. */
 export const ARREARS_WAIT = 30;
 /** How long a charge point that was shown a token is left to start by itself. */
-export const SHOWN_WAIT = 60;
+export const SHOWN_WAIT = 20;
+/** Whoever comes so soon after a start may have been there before, with a session that is over: nothing begins by itself. */
+export const START_QUIET = 20;
 /** How long a paid start may take: the driver walks to the plug. */
 export const START_WAIT = 180;
 /** A connector that is free this long has no transaction any more, whatever was not said. */
 export const FREE_WAIT = 300;
 
-export const plugAtStart = (session: Session | undefined): PlugState => ({
+export const plugAtStart = (session: Session | undefined, now: number): PlugState => ({
+  startedAt: now,
   session,
   online: false,
-  status: 'available',
+  status: 'unknown',
   here: false,
   live: false,
   open: 0,
   offeredUntil: 0,
-  mayOffer: true,
+  mayOffer: false,
+  tries: 0,
   flowing: false,
   shownAt: 0,
   askedAt: 0,
@@ -197,16 +214,27 @@ const freshSession = ({ context, now }: Turn): Session =>
 const runs = (session: Session | undefined): boolean =>
   session?.transaction !== undefined && session.ended === undefined;
 
+/**
+ * Is something due for a session that ended while this gateway was starting? Its payer, whose stream went with the process
+ * before, is asked for the rest.
+ */
+const collects = ({ state, now }: Turn, session: Session): boolean =>
+  session.ended !== undefined &&
+  session.stopWanted === undefined &&
+  session.streams.length > 0 &&
+  now < state.startedAt + START_QUIET &&
+  dueOf(session) > paidOf(session);
+
 /** Asks whoever is here for a stream: for a new session, or for one that runs and has none. */
 function offer(turn: Turn): void {
   const { session, online, here, live, status, offeredUntil, mayOffer, crediting } = turn.state;
   if (!here || live || crediting || turn.now < offeredUntil) return;
   if (session === undefined) {
     if (!mayOffer || !online || status === 'reserved' || status === 'unavailable') return;
-  } else if (!runs(session) || session.stopWanted !== undefined) return;
+  } else if (!(runs(session) || collects(turn, session)) || session.stopWanted !== undefined) return;
   else if (giveBack(turn, session)) return;
   const { tickValue } = turn.context;
-  turn.set({ offeredUntil: turn.now + OFFER_WAIT, mayOffer: false });
+  turn.set({ offeredUntil: turn.now + OFFER_WAIT, mayOffer: false, tries: turn.state.tries + 1 });
   if (session === undefined) turn.save(freshSession(turn));
   turn.do({ type: 'offer', tickValue });
 }
@@ -265,9 +293,16 @@ function finish(turn: Turn, reason: string): void {
   }
   const { live, here, paidAt, crediting, offeredUntil } = turn.state;
   if (crediting) return;
-  useTicks(turn);
   const owes = dueOf(session) > paidOf(session);
-  if (owes && live && here && turn.now < paidAt + ARREARS_WAIT) return;
+  if (!live && collects(turn, session)) return offer(turn);
+  // What covers all that is due stays open: said to be delivered it would bring the next tick.
+  if (owes) useTicks(turn);
+  // Whoever ended it at the car pays nothing more.
+  const pays = live && here && session.stopWanted !== 'payer';
+  if (owes && pays && turn.now < paidAt + ARREARS_WAIT) return;
+  // A tick that was answered is followed by the next: it comes now, or is credited as a late one.
+  const { open } = turn.state;
+  if (pays && open === 0 && session.streams.at(-1)!.k > 0 && turn.now < paidAt + TICK_WAIT) return;
   // A stream may still be opened on the request that is out.
   if (
     !live &&
@@ -282,7 +317,8 @@ function finish(turn: Turn, reason: string): void {
 }
 
 function close(turn: Turn, session: Session): void {
-  const { live, offeredUntil } = turn.state;
+  const { live, offeredUntil, here } = turn.state;
+  const closing = live && here;
   if (live) turn.do({ type: 'closeStream' });
   else if (offeredUntil > 0) turn.do({ type: 'cancelOffer' });
   turn.set({
@@ -292,7 +328,8 @@ function close(turn: Turn, session: Session): void {
     flowing: false,
     askedAt: 0,
     freeSince: 0,
-    offeredUntil: 0,
+    offeredUntil: closing ? turn.now + CLOSE_WAIT : 0,
+    crediting: false,
   });
   turn.do({ type: 'close', session: { ...session, closedAt: turn.now } });
 }
@@ -345,10 +382,29 @@ function onStreamOpened(
   const stream = { request: '', tickValue: turn.context.tickValue, k: 0, credited: 0 };
   const streams = asked ? session.streams : [...session.streams, stream];
   const opened = turn.save(withLast({ ...session, streams }, { voucher, channel }));
-  turn.set({ live: true, open: 0, offeredUntil: 0, paidAt: turn.now });
+  turn.set({ live: true, open: 0, offeredUntil: 0, askedAt: 0, paidAt: turn.now });
   if (opened.ended !== undefined) return finish(turn, opened.ended.reason);
   if (opened.transaction !== undefined || turn.now < turn.state.shownAt + SHOWN_WAIT) return useTicks(turn);
-  turn.do({ type: 'start', token: tokenOf(opened) });
+  start(turn, opened);
+}
+
+/** Tells the charge point to start; again when it did not, or was away. */
+function start(turn: Turn, session: Session): void {
+  const { online, askedAt } = turn.state;
+  if (!online || turn.now < askedAt + ASK_AGAIN) return;
+  turn.set({ askedAt: turn.now });
+  turn.do({ type: 'start', token: tokenOf(session) });
+}
+
+function onRefused(turn: Turn, code: string): void {
+  const { session, live, tries, flowing } = turn.state;
+  if (live || session === undefined) return turn.set({ offeredUntil: 0 });
+  turn.set({ offeredUntil: 0 });
+  turn.do({ type: 'cancelOffer' });
+  if (session.transaction === undefined) finish(turn, code);
+  const again = tries < TRIES_MAX;
+  turn.set({ offeredUntil: again ? turn.now + TRY_AGAIN : 0, mayOffer: again });
+  if (!again && runs(session) && flowing && !turn.context.unpaid) stop(turn, code);
 }
 
 function onSessionOver(turn: Turn, reason: string): void {
@@ -361,10 +417,11 @@ function onSessionOver(turn: Turn, reason: string): void {
 }
 
 function onClock(turn: Turn): void {
-  const { session, live, here, paidAt, offeredUntil, freeSince, open } = turn.state;
+  const { session, live, here, paidAt, offeredUntil, freeSince, open, shownAt } = turn.state;
   if (session === undefined) return offer(turn);
   if (session.ended !== undefined) return finish(turn, session.ended.reason);
   if (session.transaction === undefined) {
+    if (live && turn.now >= shownAt + SHOWN_WAIT) start(turn, session);
     if (live ? turn.now >= session.openedAt + START_WAIT : turn.now >= offeredUntil)
       finish(turn, 'not started');
     return;
@@ -377,11 +434,21 @@ function onClock(turn: Turn): void {
   if (!live && (!here || turn.now >= offeredUntil)) refuseUnpaid(turn);
 }
 
+/** Somebody begins anew; what is said during a session belongs to that. */
+function mayAsk(turn: Turn): void {
+  const { session } = turn.state;
+  turn.set({ tries: 0, mayOffer: session === undefined || session.ended !== undefined });
+}
+
 function dispatch(turn: Turn, event: PlugEvent): void {
   const { session } = turn.state;
   switch (event.type) {
     case 'payerHere':
-      turn.set({ here: true, mayOffer: true });
+      turn.set({
+        here: true,
+        tries: 0,
+        mayOffer: session === undefined && turn.now >= turn.state.startedAt + START_QUIET,
+      });
       return offer(turn);
     case 'payerGone':
       return turn.set({ here: false, offeredUntil: 0 });
@@ -411,19 +478,17 @@ function dispatch(turn: Turn, event: PlugEvent): void {
     }
     case 'tick':
       turn.set({ open: event.k, paidAt: turn.now });
-      useTicks(turn);
-      if (session?.ended !== undefined) finish(turn, session.ended.reason);
-      return;
+      return session?.ended === undefined ? useTicks(turn) : finish(turn, session.ended.reason);
     case 'sessionOver':
       return onSessionOver(turn, event.reason);
     case 'endWanted':
       return stop(turn, 'payer');
     case 'refused':
+      return onRefused(turn, event.code);
+    case 'streamClosed':
+      if (session !== undefined) return;
       turn.set({ offeredUntil: 0 });
-      if (session === undefined || turn.state.live) return;
-      if (session.transaction === undefined) finish(turn, event.code);
-      else if (runs(session) && turn.state.flowing && !turn.context.unpaid) stop(turn, event.code);
-      return;
+      return offer(turn);
     case 'creditFailed':
       turn.set({ crediting: false });
       if (session?.ended !== undefined && event.forGood) close(turn, session);
@@ -431,19 +496,21 @@ function dispatch(turn: Turn, event: PlugEvent): void {
     case 'online':
       turn.set({ online: true, askedAt: 0 });
       askStop(turn);
+      if (session !== undefined && turn.state.live && session.transaction === undefined) start(turn, session);
       return offer(turn);
     case 'offline':
       return turn.set({ online: false });
     case 'status':
       // Whoever unplugs and plugs in again begins anew.
-      if (event.status === 'plugged' && turn.state.status === 'available') turn.set({ mayOffer: true });
+      if (event.status === 'plugged' && turn.state.status === 'available') mayAsk(turn);
       turn.set({
         status: event.status,
         freeSince: event.status === 'available' ? turn.state.freeSince || turn.now : 0,
       });
       return event.status === 'plugged' ? offer(turn) : undefined;
     case 'authorize':
-      turn.set({ mayOffer: true, shownAt: turn.now });
+      mayAsk(turn);
+      turn.set({ shownAt: turn.now });
       return offer(turn);
     case 'started':
       return onStarted(turn, event.transaction, event.flowing);

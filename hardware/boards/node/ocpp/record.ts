@@ -63,7 +63,13 @@ export function sundialPart(session: Session) {
     vouchers: streams.flatMap(({ voucher, channel, k, tickValue, credited }) =>
       voucher === undefined ? [] : [{ voucher, channel, ticks: k, tick_value: tickValue, credited }],
     ),
-    signed_records: signed.length,
+    signed_records: signed.map(({ at, format, data, publicKey, verified }) => ({
+      at,
+      format,
+      verified,
+      public_key: publicKey,
+      data,
+    })),
   };
 }
 

@@ -37,6 +37,8 @@ export interface SignedRecord {
   readonly format: string;
   readonly data: string;
   readonly publicKey?: string;
+  /** Its signature is of the key that came with it. */
+  readonly verified?: boolean;
 }
 
 export interface Session {

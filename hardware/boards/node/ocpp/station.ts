@@ -98,12 +98,23 @@ export class Station {
     const connectors = this.parts.connectors();
     if (this.parts.unpaid || connectors.some(({ session }) => session?.transaction?.token === token))
       return true;
-    for (const connector of connectors) connector.tell({ type: 'authorize' });
+    if (connectors.some(({ isPaid, session }) => isPaid && session?.transaction === undefined)) return true;
+    // A token does not say for which connector: one where a vehicle is plugged in, or somebody to pay is.
     const free = connectors.filter(({ session }) => session === undefined);
-    const first = free.find(({ isPlugged }) => isPlugged) ?? free[0];
-    if (first !== undefined && !connectors.some(({ isPaid }) => isPaid)) await this.parts.summon(first);
-    const paid = await Promise.all(connectors.map((connector) => connector.paid(AUTHORIZE_MS)));
-    return paid.includes(true);
+    const first = free.find(({ isPlugged }) => isPlugged) ?? free.find(({ isHere }) => isHere) ?? free[0];
+    if (first === undefined) return false;
+    first.tell({ type: 'authorize' });
+    if (!first.isPaid) await this.parts.summon(first);
+    return first.paid(AUTHORIZE_MS);
+  }
+
+  /** May a transaction that runs go on with the token that was shown for it? */
+  async authorizeFor(id: string): Promise<boolean> {
+    const connector = this.holder(undefined, id);
+    if (this.parts.unpaid || connector === undefined) return this.parts.unpaid;
+    connector.tell({ type: 'authorize' });
+    if (!connector.isPaid) await this.parts.summon(connector);
+    return connector.paid(AUTHORIZE_MS);
   }
 
   status(number: number, status: PlugStatus): Promise<void> {

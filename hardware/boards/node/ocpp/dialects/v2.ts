@@ -73,7 +73,7 @@ async function onEvent(station: Station, event: TransactionEvent): Promise<Param
   else {
     for (const reading of readings) station.reading(undefined, id, reading);
     station.reading(undefined, id, { at, ...state });
-    if (token !== undefined && eventType === 'Updated') accepted = await station.authorize(token);
+    if (token !== undefined && eventType === 'Updated') accepted = await station.authorizeFor(id);
   }
   const cost = station.costOf(id);
   return {
