@@ -6,12 +6,21 @@
  */
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
-import type { ChannelId } from '../../protocol/integers.ts';
+import type { ChannelId, Seconds } from '../../protocol/integers.ts';
 import type { Desk } from '../desk/desk.ts';
-import { channelBook, channelsOf, entryMessage, findEntry, knownFrom, topOf } from '../intake/books.ts';
-import { layersEntries } from '../intake/layers.ts';
+import {
+  channelBook,
+  channelsOf,
+  entryMessage,
+  findEntry,
+  isNewer,
+  knownFrom,
+  newestFirst,
+  topOf,
+} from '../intake/books.ts';
+import { layersEntries, layersGet } from '../intake/layers.ts';
 import { positionOf } from '../intake/positions.ts';
-import type { Entry } from '../intake/state.ts';
+import type { Books, Entry, Moment } from '../intake/state.ts';
 import { bytesKey, keyBytes, keyNumber } from '../intake/trie.ts';
 import { amountText } from './amounts.ts';
 import type { Parts } from './parts.ts';
@@ -81,29 +90,60 @@ function rowOf(parts: Parts, names: Names, entry: Entry) {
 }
 export type PaymentRow = ReturnType<typeof rowOf>;
 
-/** All entries, or those of one channel: of the books that it began with, and of what the index has been given since. */
-function* entriesOf({ intake }: Parts, channel?: number): Generator<Entry> {
-  if (channel !== undefined) {
-    yield* channelBook(intake.durableBooks, channel as ChannelId).entries;
-    return;
-  }
-  for (const [, book] of channelsOf(intake.durableBooks)) yield* book.entries;
-}
-
 /** Entries that are looked at in one go: some milliseconds. Then vouchers that arrive have their turn. */
 const SLICE = 1_000;
+/** Entries that one question looks at in all, the newest first: a second or two of turns. */
+export const LOOKED_MAX = 100_000;
 
-/** The same, with pauses: a search through many payments must not hold up their acknowledgements. */
-async function* patiently(parts: Parts, channel?: number): AsyncGenerator<Iterable<Entry>> {
-  let slice: Entry[] = [];
-  for (const entry of entriesOf(parts, channel)) {
-    slice.push(entry);
-    if (slice.length < SLICE) continue;
-    yield slice;
-    slice = [];
-    await new Promise((resolve) => setImmediate(resolve));
+/** A search must not hold up acknowledgements: pauses after each slice. */
+async function* patiently(entries: Iterable<Entry>): AsyncGenerator<Entry> {
+  let seen = 0;
+  for (const entry of entries) {
+    yield entry;
+    seen += 1;
+    if (seen % SLICE === 0) await new Promise((resolve) => setImmediate(resolve));
   }
-  yield slice;
+}
+
+/** Entries among which those that fit a filter are, newest first, those before a moment when one is given. */
+function candidates(parts: Parts, { id, channel, to }: PaymentFilter, before?: Moment): Iterable<Entry> {
+  const books = parts.intake.durableBooks;
+  const end = to === undefined ? undefined : { at: to as Seconds, token: -1 };
+  const from = end !== undefined && (before === undefined || isNewer(before, end)) ? end : before;
+  if (id === undefined && channel === undefined) return newestFirst(books, from);
+  const found = id === undefined ? ofChannel(books, channel as ChannelId) : named(books, digitsOf(id));
+  const some = first(found, LOOKED_MAX).filter((entry) => from === undefined || isNewer(from, entry));
+  return some.sort((one, other) => (isNewer(one, other) ? -1 : 1));
+}
+
+const ofChannel = (books: Books, channel: ChannelId): Iterable<Entry> =>
+  channelBook(books, channel).entries.before(Number.POSITIVE_INFINITY);
+
+const digitsOf = (id: string): string => id.replace(/^0x/, '').toLowerCase();
+
+/** Entries whose digests begin with these digits. */
+function* named(books: Books, digits: string): Generator<Entry> {
+  for (const [key, { channel }] of knownFrom(books, digits)) {
+    const entry = channel === undefined ? undefined : findEntry(books, keyBytes(key));
+    if (entry !== undefined) yield entry;
+  }
+}
+
+function first<T>(items: Iterable<T>, count: number): T[] {
+  const found: T[] = [];
+  for (const item of items) if (found.push(item) >= count) break;
+  return found;
+}
+
+/** One page of payments. */
+export interface PaymentPage {
+  readonly payments: PaymentRow[];
+  /** Payments that fit, and their units: of all, or, when not `complete`, of the newest LOOKED_MAX that were looked at. */
+  readonly total: number;
+  readonly sum: number;
+  readonly complete: boolean;
+  /** Where the next page begins; undefined: this is the last one. */
+  readonly next: string | undefined;
 }
 
 /** Payments that fit, newest first, from the one after `after` (an id) on. */
@@ -112,54 +152,63 @@ export async function findPayments(
   desk: Desk,
   filter: PaymentFilter,
   { limit, after }: { readonly limit: number; readonly after?: string | undefined },
-): Promise<{ payments: PaymentRow[]; total: number; sum: number; next: string | undefined }> {
+): Promise<PaymentPage> {
   const names = namesOf(desk);
-  const wanted = filter.id?.replace(/^0x/, '').toLowerCase();
-  const terminal =
-    filter.terminal === undefined
-      ? undefined
-      : (desk.devices.find(({ name }) => name === filter.terminal)?.address ?? filter.terminal.toLowerCase());
-  const fits = (entry: Entry): boolean => {
-    if (filter.amount !== undefined && paidBy(entry) !== filter.amount) return false;
-    if (filter.from !== undefined && entry.at < filter.from) return false;
-    if (filter.to !== undefined && entry.at >= filter.to) return false;
-    if (wanted !== undefined && !entry.key.startsWith(wanted)) return false;
-    if (filter.payee !== undefined && toHex(entry.payee) !== filter.payee) return false;
-    if (terminal !== undefined && toHex(entryMessage(entry).terminal) !== terminal) return false;
-    if (filter.state !== undefined && stateOf(parts, entry).state !== filter.state) return false;
-    return true;
-  };
+  const fits = fitting(parts, desk, filter);
+  const isOver = ({ at }: Entry): boolean => filter.from !== undefined && at < filter.from;
   const last = after === undefined ? undefined : entryOf(parts, after);
-  // No more than a page is held, and one that shows whether there is another page.
   const page: Entry[] = [];
-  let [total, sum] = [0, 0];
-  for await (const slice of wanted === undefined ? patiently(parts, filter.channel) : [named(parts, wanted)])
-    for (const entry of slice) {
-      if (!fits(entry)) continue;
-      total += 1;
-      sum += entry.voided ? 0 : paidBy(entry);
-      if (last === undefined || isNewer(last, entry)) keepNewest(page, entry, limit + 1);
+  let [total, sum, seen] = [0, 0, 0];
+  let looked: Entry | undefined;
+  for await (const entry of patiently(candidates(parts, filter))) {
+    if (isOver(entry) || seen >= LOOKED_MAX) break;
+    seen += 1;
+    looked = entry;
+    if (!fits(entry)) continue;
+    total += 1;
+    sum += entry.voided ? 0 : paidBy(entry);
+    if (page.length <= limit && (last === undefined || isNewer(last, entry))) page.push(entry);
+  }
+  const complete = seen < LOOKED_MAX;
+  if (!complete && page.length <= limit) {
+    // The page begins, or goes on, behind what was counted.
+    const before = last !== undefined && isNewer(looked!, last) ? last : looked!;
+    seen = 0;
+    for await (const entry of patiently(candidates(parts, filter, before))) {
+      if (isOver(entry) || page.length > limit || seen >= LOOKED_MAX) break;
+      seen += 1;
+      looked = entry;
+      if (fits(entry)) page.push(entry);
     }
+  }
+  const isFull = page.length > limit;
   const shown = page.slice(0, limit);
+  // What fits may lie far back: whoever asks goes on from what was looked at.
+  const next = isFull ? shown.at(-1) : complete || seen < LOOKED_MAX ? undefined : looked;
   return {
     payments: shown.map((entry) => rowOf(parts, names, entry)),
     total,
     sum,
-    next: page.length > limit ? `0x${shown.at(-1)!.key}` : undefined,
+    complete,
+    next: next && `0x${next.key}`,
   };
 }
 
-/** The order of a page: by the time of the request, then by digest. */
-const isNewer = (one: Entry, other: Entry): boolean =>
-  one.at > other.at || (one.at === other.at && one.key < other.key);
-
-/** Puts an entry into a page at its place; what is older than a full page is left out. */
-function keepNewest(page: Entry[], entry: Entry, max: number): void {
-  if (page.length >= max && !isNewer(entry, page.at(-1)!)) return;
-  let at = page.length;
-  while (at > 0 && isNewer(entry, page[at - 1]!)) at -= 1;
-  page.splice(at, 0, entry);
-  if (page.length > max) page.pop();
+/** Whether an entry fits a filter. */
+function fitting(parts: Parts, desk: Desk, filter: PaymentFilter): (entry: Entry) => boolean {
+  const terminal =
+    filter.terminal === undefined
+      ? undefined
+      : (desk.devices.find(({ name }) => name === filter.terminal)?.address ?? filter.terminal.toLowerCase());
+  return (entry) => {
+    if (filter.amount !== undefined && paidBy(entry) !== filter.amount) return false;
+    if (filter.channel !== undefined && entry.channel !== filter.channel) return false;
+    if (filter.from !== undefined && entry.at < filter.from) return false;
+    if (filter.to !== undefined && entry.at >= filter.to) return false;
+    if (filter.payee !== undefined && toHex(entry.payee) !== filter.payee) return false;
+    if (terminal !== undefined && toHex(entryMessage(entry).terminal) !== terminal) return false;
+    return filter.state === undefined || stateOf(parts, entry).state === filter.state;
+  };
 }
 
 /** The entry with this digest. */
@@ -167,15 +216,6 @@ function entryOf({ intake }: Parts, id: string): Entry | undefined {
   return /^0x[0-9a-f]{64}$/.test(id)
     ? findEntry(intake.durableBooks, fromHex(id as `0x${string}`, 32))
     : undefined;
-}
-
-/** Entries whose digests begin with these digits. */
-function* named({ intake }: Parts, digits: string): Generator<Entry> {
-  const books = intake.durableBooks;
-  for (const [key, { channel }] of knownFrom(books, digits)) {
-    const entry = channel === undefined ? undefined : findEntry(books, keyBytes(key));
-    if (entry !== undefined) yield entry;
-  }
 }
 
 /** Hours that the rate is shown for. */
@@ -276,6 +316,12 @@ export async function paymentLife(parts: Parts, desk: Desk, id: string) {
   return { payment, steps, sentence };
 }
 
+/** Entries of the channels that have a lane of the payee. */
+function* ofPayee({ intake }: Parts, payee: string): Generator<Entry> {
+  for (const [, { entries, lanes }] of channelsOf(intake.durableBooks))
+    if (layersGet(lanes, payee.slice(2)) !== undefined) yield* entries;
+}
+
 /** Money of one merchant between two moments (L2 time of the taps), units. Opening and closing are what it had earned. */
 export async function statementOf(parts: Parts, desk: Desk, payee: string, from: number, to: number) {
   let [opening, sales, refunds, count] = [0, 0, 0, 0];
@@ -293,7 +339,7 @@ export async function statementOf(parts: Parts, desk: Desk, payee: string, from:
       count += entry.voided ? 0 : 1;
     }
   };
-  for await (const slice of patiently(parts)) for (const entry of slice) add(entry);
+  for await (const entry of patiently(ofPayee(parts, payee))) add(entry);
   let settled = 0;
   for (const head of Object.values(parts.registry.state.heads)) settled += head.settled[payee]?.paid ?? 0;
   return {

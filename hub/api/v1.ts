@@ -205,6 +205,7 @@ export function v1Routes(api: ApiParts): Route[] {
         payments: z.array(paymentSchema),
         total: z.number(),
         sum: z.number(),
+        complete: z.boolean(),
         next: z.string().optional(),
       }),
       act: ({ caller, query: { limit, after, ...filter } }) =>

@@ -191,7 +191,7 @@ export function Payments() {
     ${
       answer !== undefined &&
       html`
-        <p class="quiet" role="status">${number(answer.total)} ${t('payments')}, ${money(answer.sum)} ${t('in all')}</p>
+        <p class="quiet" role="status">${answer.complete ? '' : `${t('of the newest')}: `}${number(answer.total)} ${t('payments')}, ${money(answer.sum)} ${t('in all')}</p>
         <${PaymentTable} payments=${[answer, ...more].flatMap(({ payments }) => payments)} />
         ${last.next !== undefined && html`<button onClick=${next}>${t('More')}</button>`}
         <p class="quiet"><strong>${t('Something is missing?')}</strong> ${t('What a till has not handed in yet is only there: look at Devices when it was last in contact.')}</p>

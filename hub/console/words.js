@@ -52,6 +52,7 @@ const CHINESE = {
   Channel: '通道',
   More: '更多',
   'in all': '合计',
+  'of the newest': '最近的记录中',
   'Nothing fits.': '没有符合条件的支付。',
   'What a till has not handed in yet is only there: look at Devices when it was last in contact.':
     '收款机尚未上交的支付只存在于收款机中：请在“设备”页查看其最近联系时间。',

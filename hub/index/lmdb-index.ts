@@ -23,6 +23,7 @@ import {
   type Entry,
   type Known,
   type Lane,
+  type Moment,
 } from '../intake/state.ts';
 import type { Takings } from '../intake/takings.ts';
 import { bytesKey, type Trie, trieEntries, trieForEach, trieMinus, trieSet } from '../intake/trie.ts';
@@ -50,12 +51,14 @@ import {
   type Head,
   historyFrom,
   historyRow,
+  timeKey,
+  timePosition,
   underChannel,
 } from './rows.ts';
 import { damaged, Table } from './table.ts';
 
 /** Of the rows: another one is built anew. */
-const VERSION = 2;
+const VERSION = 3;
 const TABLES = [
   'about',
   'heads',
@@ -63,6 +66,7 @@ const TABLES = [
   'lanes',
   'claims',
   'countersigned',
+  'times',
   'known',
   'synced',
   'owed',
@@ -75,6 +79,8 @@ const DAMAGED = 'damaged';
 /** Named where no table is to blame. */
 const FILE = 'file';
 const ABOUT = Buffer.from('about');
+/** Of a run that has just begun: tokens are positions. */
+const NO_SHIFTS: readonly Shift[] = [{ token: 0, by: 0 }];
 const LOWEST = Buffer.alloc(0);
 const HIGHEST = Buffer.alloc(40, 0xff);
 const hex = (text: string): Buffer => Buffer.from(text, 'hex');
@@ -92,7 +98,7 @@ export class LmdbIndex implements IndexStore {
   private env!: RootDatabase;
   private tables!: Record<TableName, Table>;
   /** Where records stand that are named by tokens of this run. */
-  private shifts: readonly Shift[] = [];
+  private shifts: readonly Shift[] = NO_SHIFTS;
   private written: Pick<Books, 'synced' | 'owed'> = emptyBooks;
   private about: AboutRow | undefined;
   /** The book that was asked for last: a step asks for one several times. */
@@ -143,7 +149,7 @@ export class LmdbIndex implements IndexStore {
     this.about = bytes && (decode(bytes) as AboutRow);
     this.applied = this.about?.size ?? 0;
     this.indexed = this.about?.indexed ?? 0;
-    this.shifts = [];
+    this.shifts = NO_SHIFTS;
     this.written = emptyBooks;
     this.lastBook = undefined;
   }
@@ -237,12 +243,15 @@ export class LmdbIndex implements IndexStore {
   }
 
   private putBook(channel: string, book: ChannelBook, position: (token: number) => number): void {
-    const { heads, entries, lanes, claims, countersigned } = this.tables;
+    const { heads, entries, lanes, claims, countersigned, times } = this.tables;
     const place = ({ seq, token }: Entry): Uint8Array => encodePlace(seq, position(token));
     const { last } = book.entries;
     heads.put(hex(channel), encodeHead(book, last && { seq: last.seq, position: position(last.token) }));
-    for (const entry of book.entries.held())
-      entries.put(entryKey(channel, entry.seq, position(entry.token)), encodeEntry(entry));
+    for (const entry of book.entries.held()) {
+      const at = position(entry.token);
+      entries.put(entryKey(channel, entry.seq, at), encodeEntry(entry));
+      times.put(timeKey(entry.at, at), encode([channel, entry.seq]));
+    }
     trieForEach(book.lanes?.over, (lane, key) => lanes.put(underChannel(channel, key), encodeLane(lane)));
     trieForEach(book.claims?.over, (entry, key) => claims.put(underChannel(channel, key), place(entry)));
     trieForEach(book.countersigned?.over, (entry, key) =>
@@ -341,6 +350,16 @@ export class LmdbIndex implements IndexStore {
       const channel = first[0].subarray(0, CHANNEL_BYTES);
       yield bytesKey(channel);
       start = Buffer.concat([channel, HIGHEST]);
+    }
+  }
+
+  *newest(before?: Moment): Generator<Entry> {
+    const { shifts } = this;
+    const position = before && (positionOf({ pending: [], shifts }, before.token) ?? 0);
+    const end = before === undefined ? HIGHEST : timeKey(before.at, position!);
+    for (const [key, bytes] of this.tables.times.range(end, LOWEST, true)) {
+      const [channel, seq] = decode(bytes) as [string, number];
+      yield this.entryOf(channel, seq, timePosition(key));
     }
   }
 

@@ -23,6 +23,7 @@ export const decode = (bytes: Uint8Array): unknown => decoder.decode(bytes);
 export const CHANNEL_BYTES = 4;
 const SEQ_BYTES = 6;
 const POSITION_BYTES = 6;
+const AT_BYTES = 5;
 
 /** Key of what a channel has under a payee or a digest; both as hex. */
 export const underChannel = (channel: string, key: string): Buffer => Buffer.from(channel + key, 'hex');
@@ -41,6 +42,17 @@ export const entryPlace = (key: Buffer): { seq: number; position: number } => ({
   seq: key.readUIntBE(CHANNEL_BYTES, SEQ_BYTES),
   position: key.readUIntBE(CHANNEL_BYTES + SEQ_BYTES, POSITION_BYTES),
 });
+
+/** Key of an entry in the order of time: of its request, then of arrival. */
+export function timeKey(at: number, position: number): Buffer {
+  const key = Buffer.alloc(AT_BYTES + POSITION_BYTES);
+  key.writeUIntBE(at, 0, AT_BYTES);
+  key.writeUIntBE(position, AT_BYTES, POSITION_BYTES);
+  return key;
+}
+
+/** Position in such a key. */
+export const timePosition = (key: Buffer): number => key.readUIntBE(AT_BYTES, POSITION_BYTES);
 
 const own = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes);
 

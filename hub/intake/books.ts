@@ -11,7 +11,7 @@ import { EntryList } from './entry-list.ts';
 import { layersEntries, layersGet, layersSet, layersWithout } from './layers.ts';
 import { pack, unpack } from './packed.ts';
 import type { CollectedMessage } from './prepare.ts';
-import type { Booking, Books, ChannelBook, Entry, Known, Lane, Member } from './state.ts';
+import type { Booking, Books, ChannelBook, Entry, Known, Lane, Member, Moment } from './state.ts';
 import { withTicks, withVoucher } from './takings.ts';
 import {
   bytesKey,
@@ -91,6 +91,26 @@ export function* knownFrom({ known, past }: Books, prefix: string): Generator<[s
   yield* held;
   const keys = new Set(held.map(([key]) => key));
   for (const [key, found] of past?.knownFrom(prefix) ?? []) if (!keys.has(key)) yield [key, found];
+}
+
+/** Is the first one's request newer, or of the same time and come later? */
+export const isNewer = (one: Moment, other: Moment): boolean =>
+  one.at > other.at || (one.at === other.at && one.token > other.token);
+
+/** Vouchers and streams by the time of their request, the newest first; those before a moment, when one is given. */
+export function* newestFirst(books: Books, before?: Moment): Generator<Entry> {
+  const held: Entry[] = [];
+  for (const [, book] of trieEntries(books.channels))
+    for (const entry of book.entries.held())
+      if (before === undefined || isNewer(before, entry)) held.push(entry);
+  held.sort((one, other) => (isNewer(one, other) ? -1 : 1));
+  let next = 0;
+  for (const entry of books.past?.newest(before) ?? []) {
+    for (; next < held.length && isNewer(held[next]!, entry); next += 1) yield held[next]!;
+    // What is held is the same one, changed since.
+    if (held[next]?.token !== entry.token) yield entry;
+  }
+  for (; next < held.length; next += 1) yield held[next]!;
 }
 
 /** What is known of a voucher's digest. It names its place itself: nothing else is looked through. */

@@ -127,9 +127,14 @@ export interface Past {
   countersigned(): Iterable<string>;
   /** By digest, as a key. */
   known(key: string): Known | undefined;
+  /** Entries by the time of their request, then by arrival, the newest first; those before a moment, when one is given. */
+  newest(before?: Moment): Iterable<Entry>;
   /** Digests (keys) that begin with these hex digits, in order. */
   knownFrom(prefix: string): Iterable<[string, Known]>;
 }
+
+/** A place in the order of time: L2 time of a request, and which entry of that time. */
+export type Moment = Pick<Entry, 'at' | 'token'>;
 
 /** What the ledger says. */
 export interface Books {

@@ -12,7 +12,7 @@ import * as assert from 'uvu/assert';
 import { IndexFollower } from '../../hub/index/follower.ts';
 import { LmdbIndex } from '../../hub/index/lmdb-index.ts';
 import { openIndexOf } from '../../hub/index/open.ts';
-import { channelsOf, countersignedOf, findEntry, knownEntry } from '../../hub/intake/books.ts';
+import { channelsOf, countersignedOf, findEntry, knownEntry, newestFirst } from '../../hub/intake/books.ts';
 import { layersEntries, layersGet } from '../../hub/intake/layers.ts';
 import { positionOf } from '../../hub/intake/positions.ts';
 import { type Books, heldEntries, type IntakeEvent } from '../../hub/intake/state.ts';
@@ -124,11 +124,14 @@ function textOf(state: Bench['state'], digests: readonly Uint8Array[], books: Bo
     ]),
     countersigned: [...layersEntries(book.countersigned)].map(([id, one]) => [id, entry(one)]),
   }));
+  const newest = [...newestFirst(books)];
   const { past: _past, channels: _channels, known: _known, owed, clearances, synced, ...rest } = books;
   const all = {
     ...rest,
     channels,
     countersigned: [...countersignedOf(books)].map(([id, one]) => [id, entry(one)]),
+    newest: newest.map(entry),
+    older: [...newestFirst(books, newest[newest.length >> 1])].map(entry),
     owed: trieEntries(owed).filter(([, one]) => one !== undefined),
     synced: trieEntries(synced),
     held: trieEntries(clearances.held).filter(([, one]) => one.length > 0),

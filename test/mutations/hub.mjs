@@ -617,6 +617,20 @@ export const HUB_MUTATIONS = [
     'hub/merkle',
   ],
   [
+    'a page ends where counting ends',
+    'hub/api/payments.ts',
+    'const before = last !== undefined && isNewer(looked!, last) ? last : looked!;',
+    'const before = looked!;',
+    'hub/payments',
+  ],
+  [
+    'what is held and in the index is listed twice',
+    BOOKS,
+    'if (held[next]?.token !== entry.token) yield entry;',
+    'yield entry;',
+    'hub/books-index',
+  ],
+  [
     'running sums forget ticks',
     BOOKS,
     'const takings = withTicks(books.takings, entry, ticksValueOf(changed) - ticksValueOf(entry));',
