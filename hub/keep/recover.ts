@@ -111,7 +111,7 @@ async function repairChain(path: string, disk: Disk) {
   let seen = 0;
   let isBroken = false;
   let epoch = 0;
-  let before = 0;
+  const chain = new Set([0]);
   const salvage: Salvage[] = [];
   let aside: string | undefined;
   const asideFolder = async (): Promise<string> => {
@@ -133,7 +133,7 @@ async function repairChain(path: string, disk: Disk) {
       header.kind === 'header' &&
       !isBroken &&
       header.first <= kept &&
-      (named === undefined || named === before);
+      (named === undefined || chain.has(named));
     if (!follows) {
       isBroken = true;
       // Without its header nobody knows the salt of its groups.
@@ -157,7 +157,9 @@ async function repairChain(path: string, disk: Disk) {
     kept = position;
     seen = Math.max(seen, kept);
     epoch = header.epoch;
-    before = index;
+    // What lies between it and the one that it continues was begun in vain (reader.ts).
+    if (named !== undefined) for (const earlier of chain) if (earlier > named) chain.delete(earlier);
+    chain.add(index);
     if (offset === bytes.length) continue;
     const rest = findGroup(header.salt, bytes, offset);
     if (rest !== undefined) {

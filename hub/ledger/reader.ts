@@ -90,12 +90,12 @@ export async function findChain(
 ): Promise<{ readonly segments: Segment[]; readonly torn: TornTail | undefined }> {
   const segments: Segment[] = [];
   let torn: TornTail | undefined;
-  let sizeBefore = 0;
+  const sizes = new Map<Segment, number>();
   for (const index of await segmentIndices(files)) {
     const name = segmentName(index);
     const { size, header } = await readHeader(files, name);
-    const before = segments.at(-1);
-    const position = before?.first ?? 0;
+    let before = segments.at(-1);
+    let position = before?.first ?? 0;
     if (header.kind === 'newer') {
       throw new SundialError('ledger_newer', `The ledger file ${name} was written by a newer version.`, {
         severity: 'process',
@@ -112,17 +112,30 @@ export async function findChain(
     // Of a writer that had lost the folder: nothing in it was acknowledged.
     if (before !== undefined && header.epoch < before.epoch) continue;
     const named = header.before;
-    if (named !== undefined && named.index !== (before?.index ?? 0)) {
-      const gone = named.index > (before?.index ?? 0) ? segmentName(named.index) : name;
-      throw corrupt(gone, 0, position, `${name} continues it, and it is missing`);
+    if (named !== undefined) {
+      // Files behind the one that it continues were begun in vain: their writer's disk failed before a record was
+      // durable there, and would not let them be removed.
+      while (before !== undefined && before.index > named.index) {
+        segments.pop();
+        before = segments.at(-1);
+      }
+      position = before?.first ?? 0;
+      if (named.index !== (before?.index ?? 0))
+        throw corrupt(segmentName(named.index), 0, position, `${name} continues it, and it is missing`);
+      if (before !== undefined && sizes.get(before)! < named.bytes)
+        throw corrupt(
+          before.name,
+          sizes.get(before)!,
+          position,
+          `it had ${named.bytes} bytes, and is cut short`,
+        );
     }
-    if (named !== undefined && before !== undefined && sizeBefore < named.bytes)
-      throw corrupt(before.name, sizeBefore, position, `it had ${named.bytes} bytes, and is cut short`);
     if (header.first < position || (before === undefined && header.first !== 0))
       throw corrupt(name, 0, position, 'an earlier file is missing or the files are out of order');
     const { first, salt, epoch, bytes: start } = header;
-    segments.push({ name, index, first, salt, epoch, start });
-    sizeBefore = size;
+    const segment = { name, index, first, salt, epoch, start };
+    segments.push(segment);
+    sizes.set(segment, size);
   }
   return { segments, torn };
 }

@@ -35,8 +35,8 @@ function diskError(code: string): Error {
 }
 
 export class FaultyDisk {
-  /** Chance that a write hits a full disk, that a sync fails, that creating a file fails. */
-  faults = { write: 0, sync: 0, create: 0 };
+  /** Chance that a write hits a full disk, that a sync fails, that creating or removing a file fails. */
+  faults = { write: 0, sync: 0, create: 0, remove: 0 };
   private readonly random: Random;
   private named = new Map<string, Stored>();
   private durableNames = new Map<string, Stored>();
@@ -168,6 +168,7 @@ export class FaultyDisk {
       },
       remove: async (name) => {
         alive();
+        if (this.random.chance(this.faults.remove)) throw diskError('EIO');
         this.named.delete(name);
       },
       syncFolder: async () => {

@@ -14,8 +14,10 @@ import { contradictedBy, contradictedBySettlement } from '../../hub/keep/continu
 import { refuseHeld } from '../../hub/keep/hold.ts';
 import { recover } from '../../hub/keep/recover.ts';
 import { verifyLedger } from '../../hub/keep/verify.ts';
+import { headerBytes } from '../../hub/ledger/frame.ts';
 import { Journal } from '../../hub/ledger/journal.ts';
 import { encodeRecord, type HubRecord } from '../../hub/ledger/records.ts';
+import { segmentName } from '../../hub/ledger/reader.ts';
 import { recoverMargin } from '../../hub/limits.ts';
 import { nodeDisk } from '../../hub/node/disk.ts';
 import { openFileLedger, openRegistry } from '../../hub/node/open.ts';
@@ -178,6 +180,20 @@ test('whatever file is missing or damaged: it is named, and recovery keeps all t
       }
     }
     assert.ok(salvagedAll > 24, 'what stood behind the damage came back');
+  }));
+
+test('a segment that was begun in vain and not removed holds nothing up', () =>
+  inTemporaryFolder(async (folder) => {
+    await fill(folder, 0, 12);
+    const path = join(folder, 'ledger');
+    const last = (await readdir(path)).filter((name) => name.startsWith('segment-')).length;
+    const bytes = await readFile(join(path, segmentName(last)));
+    await writeFile(join(path, segmentName(last + 1)), bytes);
+    await writeFile(join(path, segmentName(last)), bytes.subarray(0, headerBytes));
+    assert.is((await verify(folder)).records, 12);
+    assert.equal(await records(folder), numbers(0, 12));
+    const { kept, aside } = await recover(folder, { positions: 12, progress: still });
+    assert.equal([kept, aside], [12, undefined]);
   }));
 
 test('a beacon that covers more than the folder has shows an earlier state; one that fits, or of another key, does not', async () => {

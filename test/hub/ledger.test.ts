@@ -441,7 +441,7 @@ test('every acknowledged record survives any mix of faults, kills and power cuts
     const acknowledged = new Map<number, string>();
     let serial = 0;
     for (let life = 0; life < 4; life += 1) {
-      disk.faults = { write: 0, sync: 0, create: 0 };
+      disk.faults = { write: 0, sync: 0, create: 0, remove: 0 };
       let ledger: FileLedger;
       try {
         ledger = await openLedger({
@@ -459,7 +459,7 @@ test('every acknowledged record survives any mix of faults, kills and power cuts
       } catch (error) {
         throw new Error(`seed ${seed}, life ${life}: ${(error as Error).message}`, { cause: error });
       }
-      if (random.chance(0.7)) disk.faults = { write: 0.1, sync: 0.1, create: 0.1 };
+      if (random.chance(0.7)) disk.faults = { write: 0.1, sync: 0.1, create: 0.1, remove: 0.5 };
       const pending: Promise<void>[] = [];
       for (let step = random.below(12); step >= 0; step -= 1) {
         for (let burst = random.below(5); burst >= 0; burst -= 1) {

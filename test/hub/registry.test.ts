@@ -144,7 +144,7 @@ test('after power cuts at any write, with a disk that fails, all that was told d
       }
       if (random.chance(0.5)) await Promise.all(asked);
       disk.powerCut();
-      disk.faults = { write: 0, sync: 0, create: 0 };
+      disk.faults = { write: 0, sync: 0, create: 0, remove: 0 };
       // The dead process's promises end, one way or the other; what they say counts no more.
       const candidates = possible.map((state) => JSON.stringify(sorted(state)));
       await Promise.all(asked);
@@ -187,9 +187,9 @@ test('a write that fails is told to its callers, and the next one brings what it
   const disk = new FaultyDisk(seededRandom(7));
   const registry = await Registry.open(disk.files());
   await registry.update({ ledgerSize: 1 });
-  disk.faults = { write: 1, sync: 0, create: 1 };
+  disk.faults = { write: 1, sync: 0, create: 1, remove: 0 };
   assert.is((await failure(registry.update({ ledgerSize: 2 }))).code, 'ENOSPC');
-  disk.faults = { write: 0, sync: 0, create: 0 };
+  disk.faults = { write: 0, sync: 0, create: 0, remove: 0 };
   await registry.update({ watched: { height: 9 } });
   disk.powerCut();
   const { ledgerSize, watched } = (await Registry.open(disk.files())).state;
