@@ -151,30 +151,48 @@ export function planDrain(simulation: Run): void {
   fleet.drained = true;
   for (const device of fleet.devices) world.after(own.between(SECOND, 5 * MINUTE), () => device.goOnline());
   const until = world.nowMs + drainMsOf(simulation.options.scenario);
+  /** When somebody was last at a till, ms by payer and terminal. */
+  const visits = new Map<string, number>();
   const round = (): void => {
     world.after(5 * MINUTE, () => {
       hub.settle();
-      // Each time somebody else comes first: a cheat who is refused for ever must not keep a till from the others.
       const first = own.below(fleet.payers.length);
-      for (const payer of [...fleet.payers.slice(first), ...fleet.payers.slice(0, first)])
-        comeBack(simulation, own, payer);
+      const errands = [...fleet.payers.slice(first), ...fleet.payers.slice(0, first)]
+        .flatMap((payer) => errandsOf(simulation, payer))
+        .map((errand) => ({ ...errand, atMs: visits.get(keyOf(errand)) ?? -1 }));
+      // Who waits longest comes first: neither a cheat who is refused for ever keeps a till from the others, nor a till that
+      // answers nothing a customer from the next one.
+      for (const errand of errands.sort((a, b) => a.atMs - b.atMs)) {
+        const { payer, terminal } = errand;
+        if (payer.busy || terminal.busy || terminal.device.isLinked) continue;
+        visits.set(keyOf(errand), world.nowMs);
+        visit(simulation, own, payer, terminal);
+      }
       if (world.nowMs + 10 * MINUTE < until) round();
     });
   };
   round();
 }
 
-function comeBack(simulation: Run, own: Random, payer: PayerActor): void {
+/** A payer that wants an answer, and the terminal that owes it. */
+interface Errand {
+  readonly payer: PayerActor;
+  readonly terminal: TerminalActor;
+}
+
+const keyOf = ({ payer, terminal }: Errand): string => `${payer.channel} ${terminal.device.name}`;
+
+function errandsOf(simulation: Run, payer: PayerActor): Errand[] {
   // Who carries a device that signs nothing has nothing to gain at the till, and keeps others from it.
-  if (payer.busy || payer.device.frozen || payer.device.key.dead) return;
-  // Nobody goes back to a till that answers nothing any more.
+  if (payer.device.frozen || payer.device.key.dead) return [];
   const { unconfirmed, writtenOff } = payer.device.books;
   // What was written off holds nothing up; the money comes back all the same when the till is met.
-  const waiting = [...unconfirmed, ...writtenOff]
-    .map((open) => (open.kind === 'tick' ? open.terminal : open.request.terminal))
-    .filter((address) => !simulation.isFrozenTerminal(address));
-  if (waiting.length === 0) return;
-  const terminal = simulation.fleet.terminalOf(own.pick(waiting));
-  if (terminal !== undefined && !terminal.busy && !terminal.device.isLinked)
-    visit(simulation, own, payer, terminal);
+  const terminals = new Set<TerminalActor>();
+  for (const open of [...unconfirmed, ...writtenOff]) {
+    const address = open.kind === 'tick' ? open.terminal : open.request.terminal;
+    const terminal = simulation.fleet.terminalOf(address);
+    // Nobody goes back to a till that answers nothing any more.
+    if (terminal !== undefined && !simulation.isFrozenTerminal(address)) terminals.add(terminal);
+  }
+  return [...terminals].map((terminal) => ({ payer, terminal }));
 }

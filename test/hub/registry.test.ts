@@ -123,7 +123,9 @@ test('after power cuts at any write, with a disk that fails, all that was told d
     let registry = await Registry.open(disk.files());
     for (let life = 0; life < 6; life += 1) {
       disk.faults =
-        life % 2 === 0 ? { write: 0, sync: 0, create: 0 } : { write: 0.1, sync: 0.1, create: 0.1 };
+        life % 2 === 0
+          ? { write: 0, sync: 0, create: 0, remove: 0 }
+          : { write: 0.1, sync: 0.1, create: 0.1, remove: 0 };
       /** Every state that the registry had since the last one that was told durable, that one first. */
       let possible = [seen(registry)];
       const asked: Promise<unknown>[] = [];
