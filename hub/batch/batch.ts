@@ -129,9 +129,13 @@ function usable(list: readonly ListedLane[], view: SettledView): readonly Listed
   return list.every((lane) => view.registered(bytesKey(lane.payee))) ? list : [];
 }
 
+/** Lists that were rebuilt. What a hash fits stays right whatever else arrives. */
+const rebuilt = new WeakMap<Entry, readonly ListedLane[]>();
+
 /** The list behind a voucher's `lanes`: what the payer handed in, or rebuilt from the ledger when that fits. */
 export function listOf(signing: Signing, book: ChannelBook, entry: Entry): readonly ListedLane[] {
-  if (entry.list !== undefined) return entry.list;
+  const known = entry.list ?? rebuilt.get(entry);
+  if (known !== undefined) return known;
   const message = entryMessage(entry);
   if (message.type === 'collectedStream' || equalBytes(message.lanes, ZERO_BYTES16)) return [];
   const newest = new Map<string, ListedLane>();
@@ -143,7 +147,9 @@ export function listOf(signing: Signing, book: ChannelBook, entry: Entry): reado
     newest.set(key, { payee: other.payee, paid: topOf(other) as Amount });
   }
   const lanes = [...newest.values()];
-  return equalBytes(lanesHash(signing.suite, lanes), message.lanes) ? lanes : [];
+  if (!equalBytes(lanesHash(signing.suite, lanes), message.lanes)) return [];
+  rebuilt.set(entry, lanes);
+  return lanes;
 }
 
 /**

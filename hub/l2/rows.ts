@@ -167,7 +167,7 @@ const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0)
 
 /** Key of a payee in a map: its address in lower-case hex, without 0x. */
 export const payeeKey = (payee: Uint8Array): string =>
-  Array.from(payee, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  Buffer.from(payee.buffer, payee.byteOffset, payee.length).toString('hex');
 
 function kindOf(row: Row): number {
   if (row.voucher.kind === 'stream') {
