@@ -13,7 +13,10 @@ const wanted = [
   ['contracts/src/Registry.sol', 'Registry'],
   ['contracts/src/Vault.sol', 'Vault'],
   ['contracts/src/Pots.sol', 'Pots'],
+  ['contracts/src/Mandates.sol', 'Mandates'],
   ['contracts/src/Reserve.sol', 'Reserve'],
+  ['contracts/src/Split.sol', 'Split'],
+  ['contracts/src/Splits.sol', 'Splits'],
   ['contracts/src/Timelock.sol', 'Timelock'],
 ];
 

@@ -1,4 +1,4 @@
-// npm run mutate:contracts [-- --shard i/n] [--sample N] [--operator NAME] [--list]: breaks the contracts one place at a
+// npm run mutate:contracts [-- --shard i/n] [--sample N] [--operator NAME] [--file PART] [--list]: breaks the contracts one place at a
 // time (a condition, a comparison, an operator, a statement, a modifier, a width, an index) and runs forge's tests on each. Every
 // mutant must be caught, or stand in contracts/test/survivors.json with the reason why it can't be. Results are kept in
 // build/mutants, so that an interrupted run goes on where it stopped.
@@ -18,12 +18,13 @@ const { values: options } = parseArgs({
     shard: { type: 'string', default: '1/1' },
     sample: { type: 'string' },
     operator: { type: 'string' },
+    file: { type: 'string', default: '' },
     list: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
 if (options.help) {
-  process.stdout.write('npm run mutate:contracts -- [--shard i/n] [--sample N] [--operator NAME] [--list]\n');
+  process.stdout.write('npm run mutate:contracts -- [--shard i/n] [--sample N] [--operator NAME] [--file PART] [--list]\n');
   process.exit(0);
 }
 const [shard, shards] = options.shard.split('/').map(Number);
@@ -31,7 +32,7 @@ const folder = join(root, 'build', 'mutants');
 mkdirSync(folder, { recursive: true });
 
 /** What is deployed, and with which of their sources each is made; the reserve's code stands in that of the pots. */
-const TARGETS = ['Vault', 'Pots', 'Registry'].map((name) => {
+const TARGETS = ['Vault', 'Pots', 'Registry', 'Mandates'].map((name) => {
   const file = `contracts/src/${name}.sol`;
   const own = {};
   collectSources(file, own);
@@ -149,6 +150,7 @@ const code = hashOf(
 
 const all = [...mutants()]
   .filter(({ operator }) => operator === (options.operator ?? operator))
+  .filter(({ file }) => file.includes(options.file))
   .map((mutant) => ({
     ...mutant,
     id: createHash('sha256')

@@ -11,8 +11,8 @@ import {Settlers} from "./registry/Settlers.sol";
 
 /// @title What L2 knows of a hub
 /// @notice Its root, its hot keys, the accounts that settle for it, the payees it vouches for, and its log. No money.
-/// @dev One registry stands for one vault and its pots, whose code it fixed at its own creation: so the three name each
-/// other without a role that ties them together, and all addresses are known before any exists.
+/// @dev One registry stands for one vault, its pots and its mandates, whose code it fixed at its own creation: so they name
+/// each other without a role that ties them together, and all addresses are known before any exists.
 contract Registry is HubKeys, Settlers, Accreditation, Anchors {
     /// @notice Who speaks for the hub at the start.
     struct Start {
@@ -29,9 +29,14 @@ contract Registry is HubKeys, Settlers, Accreditation, Anchors {
     /// @param timelock_ replaces root and operator, and takes back anchors that run ahead
     /// @param vaultCode_ keccak256 of the creation code of the vault with its parameters
     /// @param potsCode_ the same of the pots
-    constructor(TimelockController timelock_, bytes32 vaultCode_, bytes32 potsCode_, Start memory start)
-        RegistryBase(timelock_, vaultCode_, potsCode_)
-    {
+    /// @param mandatesCode_ the same of the mandates
+    constructor(
+        TimelockController timelock_,
+        bytes32 vaultCode_,
+        bytes32 potsCode_,
+        bytes32 mandatesCode_,
+        Start memory start
+    ) RegistryBase(timelock_, vaultCode_, potsCode_, mandatesCode_) {
         _setRoot(start.root);
         _setOperator(start.operator);
         _addFirstSettler(start.settler);

@@ -5,8 +5,8 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
 import {Timelock} from "./Timelock.sol";
 import {Announcements} from "./vault/Announcements.sol";
-import {Channels} from "./vault/Channels.sol";
 import {Guardian} from "./vault/Guardian.sol";
+import {MandatesDoor} from "./vault/MandatesDoor.sol";
 import {PotsDoor} from "./vault/PotsDoor.sol";
 import {VaultBase} from "./vault/VaultBase.sol";
 
@@ -15,7 +15,7 @@ import {VaultBase} from "./vault/VaultBase.sol";
 /// @dev No upgrade, and no role that can move a deposit: the timelock sets the bond's share within bounds and the
 /// guardian, and lifts a freeze. The guardian freezes. What the hub may do stands in the registry, what becomes of a
 /// lost bond in the pots.
-contract Vault is Channels, Announcements, PotsDoor, Guardian {
+contract Vault is Announcements, PotsDoor, MandatesDoor, Guardian {
     /// @dev The registry creates it: see Registry.deployVault.
     /// @param token_ an ERC-20 with at most 9 decimals and no transfer fee
     /// @param timelock_ the only account that changes parameters; gives at least two days' notice

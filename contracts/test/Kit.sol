@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
+import {Mandates} from "../src/Mandates.sol";
 import {Pots} from "../src/Pots.sol";
 import {Registry} from "../src/Registry.sol";
 import {Reserve} from "../src/Reserve.sol";
@@ -44,12 +45,14 @@ abstract contract Kit is Check {
     Registry internal registry;
     Vault internal vault;
     Pots internal pots;
+    Mandates internal mandates;
     Reserve internal reserve;
     bytes32 internal separator;
     // Creation code of the contracts: the compiled one, or a mutant's, which needs no new compilation of the tests.
     bytes private registryCode;
     bytes private vaultCode;
     bytes private potsCode;
+    bytes private mandatesCode;
 
     struct Entry {
         uint16 payee;
@@ -99,14 +102,14 @@ abstract contract Kit is Check {
         });
     }
 
-    /// A registry for a vault and pots with these parameters, and their creation code.
+    /// A registry for a vault with these parameters, its pots and mandates, and the creation code of the first two.
     function prepare(IERC20 token_, Timelock timelock_, VaultBase.Timing memory timing_, uint16 bondShare)
         internal
         returns (Registry made, bytes memory ofVault, bytes memory ofPots)
     {
         ofVault = bytes.concat(vaultCode, abi.encode(token_, timelock_, timing_, bondShare, GUARDIAN));
         ofPots = bytes.concat(potsCode, abi.encode(token_, timing_));
-        bytes memory arguments = abi.encode(timelock_, keccak256(ofVault), keccak256(ofPots), start());
+        bytes memory arguments = abi.encode(timelock_, keccak256(ofVault), keccak256(ofPots), keccak256(mandatesCode), start());
         made = Registry(create(bytes.concat(registryCode, arguments)));
     }
 
@@ -117,6 +120,7 @@ abstract contract Kit is Check {
         vault = Vault(registry.deployVault(ofVault));
         pots = Pots(registry.deployPots(ofPots));
         reserve = pots.reserve();
+        mandates = Mandates(registry.deployMandates(mandatesCode));
         separator = Digests.separator(block.chainid, address(vault));
         token_.approve(address(vault), type(uint256).max);
     }
@@ -160,6 +164,7 @@ abstract contract Kit is Check {
         registryCode = codeOf("REGISTRY", type(Registry).creationCode);
         vaultCode = codeOf("VAULT", type(Vault).creationCode);
         potsCode = codeOf("POTS", type(Pots).creationCode);
+        mandatesCode = codeOf("MANDATES", type(Mandates).creationCode);
     }
 
     function build() internal {

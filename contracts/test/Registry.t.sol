@@ -337,6 +337,10 @@ contract RegistryTest is Kit {
         same(made.deployPots(ofPots), made.pots(), "where the vault looks for them");
         vm.expectPartialRevert(RegistryBase.NotCreated.selector);
         made.deployPots(ofPots);
+        vm.expectPartialRevert(RegistryBase.OtherCode.selector);
+        made.deployMandates(ofPots);
+        same(registry.mandates(), address(mandates), "where the vault looks for its mandates");
+        same(vault.mandates(), address(mandates), "and finds them");
     }
 
     function test_theOperatorIsReplacedByTheTimelockOnly() public {

@@ -30,11 +30,7 @@ contract RolesTest is Kit {
         vm.expectPartialRevert(frozen);
         vault.open(OWNER, vm.addr(5), 1000, 200);
         vm.expectPartialRevert(frozen);
-        vault.openWithPermit(OWNER, vm.addr(5), 1000, 200, 0, 27, 0, 0);
-        vm.expectPartialRevert(frozen);
         vault.topUp(channel, 1000, 200);
-        vm.expectPartialRevert(frozen);
-        vault.topUpWithPermit(channel, 1000, 200, 0, 27, 0, 0);
         vm.expectPartialRevert(frozen);
         vault.finishExit(channel);
         vm.expectPartialRevert(frozen);

@@ -109,11 +109,13 @@ contract TokensTest is Kit {
 
     function test_nothingCanBeCalledFromWithinATransfer() public {
         vault.open(OWNER, vm.addr(PAYER), 1000, 200);
-        bytes[9] memory calls = [
+        bytes[11] memory calls = [
             abi.encodeCall(vault.open, (OWNER, vm.addr(5), 10, 2)),
             abi.encodeCall(vault.topUp, (1, 10, 2)),
-            abi.encodeCall(vault.openWithPermit, (OWNER, vm.addr(5), 10, 2, 0, 27, 0, 0)),
-            abi.encodeCall(vault.topUpWithPermit, (1, 10, 2, 0, 27, 0, 0)),
+            abi.encodeCall(vault.setOwner, (1, OWNER)),
+            abi.encodeCall(vault.startExitFor, (1)),
+            abi.encodeCall(vault.withdrawFor, (1, OWNER, 1)),
+            abi.encodeCall(vault.rescue, (IERC20(address(odd)), OWNER)),
             abi.encodeCall(vault.finishExit, (1)),
             abi.encodeCall(vault.startExit, (1, address(0))),
             abi.encodeCall(vault.settle, (hex"010000")),

@@ -43,6 +43,9 @@ interface Vm {
     function parseBytes(string calldata text) external pure returns (bytes memory);
     function toString(uint256 value) external pure returns (string memory);
     function skip(bool) external;
+    function mockCall(address callee, bytes calldata data, bytes calldata answer) external;
+    function mockCallRevert(address callee, bytes calldata data, bytes calldata answer) external;
+    function clearMockedCalls() external;
     function snapshotState() external returns (uint256);
     function revertToState(uint256) external returns (bool);
 }

@@ -1,7 +1,11 @@
-/** `sundial channel open|top-up|show|exit`: an owner's acts on L2; `revoke|allow`: what the operator does for it. */
+/**
+ * `sundial channel open|top-up|show|give|accept|recovery|exit`: an owner's acts on L2; `revoke|allow`: what the operator
+ * does for it. Chain and vault are those of the operator's folder at hand, or of a trial's site.
+ */
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { isAddress } from 'viem';
+import { type Address, isAddress } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { Vault } from '../l2/vault.ts';
 import { SundialError } from '../../protocol/errors.ts';
@@ -10,28 +14,58 @@ import { addWearable, readSite, type Site } from './site.ts';
 import { STATE_ROOT } from '../../hardware/boards/node/cli/paths.ts';
 import { formatMoney, parseMoney } from '../../hardware/boards/node/cli/money.ts';
 import { keyKind } from '../../hardware/boards/node/cli/flags.ts';
-import { askHub } from './ask-hub.ts';
+import { askHub, type HubAddress } from './ask-hub.ts';
+import { hubJson, keyFile, openHubFolder, readKeyFile } from './hub-folder.ts';
 import { namedForL2 } from './l2-errors.ts';
 import { requireFunds } from './owner-funds.ts';
 import { fail } from '../../hardware/boards/node/cli/output.ts';
 
 interface Flags {
-  readonly site: string;
+  readonly site?: string;
+  readonly folder: string;
+  readonly ownerKey?: string;
   readonly json: boolean;
   readonly channel?: string;
   readonly amount?: string;
   readonly payer?: string;
   readonly device?: string;
   readonly key: string;
+  readonly to?: string;
   readonly finish?: boolean;
 }
 
+/** Where an owner acts. */
+interface Place {
+  readonly rpcUrl: string;
+  readonly vault: Address;
+  readonly secret: `0x${string}`;
+  readonly hub: HubAddress;
+  /** Of a trial: it can make devices, too. */
+  readonly site: { readonly path: string; readonly facts: Site } | undefined;
+}
+
 interface Act {
-  readonly site: Site;
+  readonly place: Place;
   readonly vault: Vault;
   readonly owner: ReturnType<typeof privateKeyToAccount>;
   readonly flags: Flags;
 }
+
+/** The operator's folder when there is one and no site was named. Throws as the readers of both do. */
+function placeOf({ site, folder, ownerKey }: Flags): Place {
+  const given = ownerKey === undefined ? undefined : readKeyFile(resolve(ownerKey));
+  if (site === undefined && existsSync(hubJson(folder))) {
+    const { path, config, hub } = openHubFolder(folder);
+    const secret = given ?? readKeyFile(keyFile(path, 'owner'));
+    return { rpcUrl: config.chain.rpcUrl[0]!, vault: config.chain.vault, secret, hub, site: undefined };
+  }
+  const path = site ?? DEMO_SITE;
+  const facts = readSite(path);
+  const { rpcUrl, vault, keys, statusUrl, tokenFile } = facts;
+  const hub = { url: statusUrl, tokenFile };
+  return { rpcUrl, vault, secret: given ?? keys.owner, hub, site: { path, facts } };
+}
+const DEMO_SITE = resolve(STATE_ROOT, 'demo');
 
 function print(flags: Flags, facts: Readonly<Record<string, unknown>>): void {
   if (flags.json) process.stdout.write(`${JSON.stringify(facts)}\n`);
@@ -57,9 +91,25 @@ function channelOf(flags: Flags): number {
   });
 }
 
+/** The account after --to. Throws `missing_flag` or `address`. */
+function recipientOf(flags: Flags): Address {
+  return addressOf(need(flags.to, '--to', '0x<account on L2>'), '--to');
+}
+
+function addressOf(text: string, flag: string): Address {
+  if (isAddress(text)) return text;
+  throw new SundialError('address', `${text} is no address on L2`, {
+    severity: 'call',
+    remedy: `Give ${flag} 0x and 40 hex digits; a mixed-case one must have the right checksum.`,
+  });
+}
+
+const clockText = (at: number): string => new Date(at * 1000).toISOString();
+
 async function show({ vault, flags }: Act): Promise<void> {
   const channel = channelOf(flags);
   const state = await vault.readChannel(channel);
+  const offer = await vault.mandates.offerOf(channel);
   print(flags, {
     channel,
     owner: state.owner,
@@ -68,33 +118,31 @@ async function show({ vault, flags }: Act): Promise<void> {
     credited: flags.json ? state.credited : formatMoney(state.credited),
     free: flags.json ? state.free : formatMoney(state.free),
     bond: flags.json ? state.bond : formatMoney(state.bond),
-    exit: state.exitReady === 0 ? 'none' : `ready at ${new Date(state.exitReady * 1000).toISOString()}`,
+    exit: state.exitReady === 0 ? 'none' : `ready at ${clockText(state.exitReady)}`,
+    ...(offer && { offered: `${offer.next} from ${clockText(offer.readyAt)}` }),
   });
 }
 
 async function open(act: Act): Promise<void> {
-  const { site, vault, owner, flags } = act;
+  const { place, vault, owner, flags } = act;
   const deposit = parseMoney(need(flags.amount, '--amount', '300'));
   await requireFunds(vault, owner.address, deposit);
   const facts = { deposited: flags.json ? deposit : formatMoney(deposit) };
   if (flags.device === undefined) {
-    const payer = need(flags.payer, '--payer', '0x<address of the device>').toLowerCase();
-    if (!isAddress(payer))
-      throw new SundialError('address', `${flags.payer} is no address on L2`, {
-        severity: 'call',
-        remedy: 'Give --payer 0x and 40 hex digits.',
-      });
+    const payer = addressOf(
+      need(flags.payer, '--payer', '0x<address of the device>').toLowerCase(),
+      '--payer',
+    );
     const { channel } = await vault.openChannel(owner, { payer, amount: deposit });
     return print(flags, { channel, ...facts });
   }
-  const device = await addWearable(
-    flags.site,
-    site,
-    vault,
-    resolve(flags.device),
-    keyKind(flags.key),
-    deposit,
-  );
+  if (place.site === undefined)
+    throw new SundialError('no_site', '--device makes wearables for a trial only', {
+      severity: 'call',
+      remedy: 'Enrol the device (`sundial device enrol`), or name its address with --payer.',
+    });
+  const { path, facts: site } = place.site;
+  const device = await addWearable(path, site, vault, resolve(flags.device), keyKind(flags.key), deposit);
   print(flags, { channel: device.channel, payer: device.address, ...facts, device: device.state });
 }
 
@@ -107,9 +155,8 @@ async function topUp(act: Act): Promise<void> {
 }
 
 /** The operator's word to the running hub. */
-async function tellHub({ site, flags }: Act, word: 'revoke' | 'allow'): Promise<void> {
-  const hub = { url: site.statusUrl, tokenFile: site.tokenFile };
-  const answer = await askHub(hub, `/v1/channels/${channelOf(flags)}/${word}`, 'POST');
+async function tellHub({ place, flags }: Act, word: 'revoke' | 'allow'): Promise<void> {
+  const answer = await askHub(place.hub, `/v1/channels/${channelOf(flags)}/${word}`, 'POST');
   print(flags, answer as Record<string, unknown>);
 }
 
@@ -120,29 +167,55 @@ async function exit(act: Act): Promise<void> {
   const { vault, owner, flags } = act;
   const channel = channelOf(flags);
   if (!flags.finish) {
-    await vault.startExit(owner, channel);
+    if (flags.to === undefined) await vault.startExit(owner, channel);
+    else await vault.mandates.startExitTo(owner, channel, recipientOf(flags));
     return show(act);
   }
   const { returned } = await vault.finishExit(owner, channel);
   print(flags, { channel, returned: flags.json ? returned : formatMoney(returned) });
 }
 
+const NOBODY = `0x${'0'.repeat(40)}` as const;
+
+async function give(act: Act): Promise<void> {
+  const next = act.flags.to === 'nobody' ? NOBODY : recipientOf(act.flags);
+  await act.vault.mandates.offer(act.owner, channelOf(act.flags), next);
+  await show(act);
+}
+
+async function accept(act: Act): Promise<void> {
+  await act.vault.mandates.accept(act.owner, channelOf(act.flags));
+  await show(act);
+}
+
+async function recovery({ vault, owner, flags }: Act): Promise<void> {
+  const account = flags.to === 'nobody' ? NOBODY : recipientOf(flags);
+  const channel = channelOf(flags);
+  await vault.mandates.nameRecovery(owner, channel, account);
+  print(flags, { channel, recovery: account === NOBODY ? 'nobody' : account });
+}
+
 /** Adds `sundial channel` and what is below it. */
 export function addChannelCommand(program: Command): void {
   const channel = program
     .command('channel')
-    .description("an owner's channel on L2: open, top-up, show, exit");
+    .description("an owner's channel on L2: open, top-up, show, hand on, exit");
   const sub = (name: string, words: string, act: (act: Act) => Promise<void>) =>
     channel
       .command(name)
       .description(words)
-      .option('--site <folder>', 'folder of a site that `npm start` made', resolve(STATE_ROOT, 'demo'))
+      .option('--folder <path>', 'folder that `sundial init` made', '.')
+      .option(
+        '--site <folder>',
+        'of a trial: folder that `npm start` made; the last one when no folder is at hand',
+      )
+      .option('--owner-key <file>', "the owner's key; keys/owner.key of the folder when absent")
       .option('--json', 'one JSON object on stdout', false)
       .action(async (flags: Flags) => {
         try {
-          const site = readSite(flags.site);
-          const vault = await Vault.connect(site.rpcUrl, site.vault);
-          await act({ site, vault, owner: privateKeyToAccount(site.keys.owner), flags });
+          const place = placeOf(flags);
+          const vault = await Vault.connect(place.rpcUrl, place.vault);
+          await act({ place, vault, owner: privateKeyToAccount(place.secret), flags });
         } catch (error) {
           fail(namedForL2(error));
         }
@@ -161,7 +234,22 @@ export function addChannelCommand(program: Command): void {
     'which channel',
   );
   sub('allow', 'takes a revocation back', allow).option('--channel <number>', 'which channel');
+  sub('give', 'offers the channel to another account, which accepts; the recovery account may, slowly', give)
+    .option('--channel <number>', 'which channel')
+    .option('--to <address>', 'who may accept; nobody takes an offer back');
+  sub('accept', 'takes over a channel that was offered to the account of --owner-key', accept).option(
+    '--channel <number>',
+    'which channel',
+  );
+  sub(
+    'recovery',
+    'names who may offer the channel, with 30 days of notice, should this key be lost',
+    recovery,
+  )
+    .option('--channel <number>', 'which channel')
+    .option('--to <address>', 'the account, or nobody');
   sub('exit', 'starts leaving; with --finish takes the rest home once the delay is over', exit)
     .option('--channel <number>', 'which channel')
+    .option('--to <address>', 'who gets the rest instead of the owner')
     .option('--finish', 'finish an exit whose delay is over', false);
 }

@@ -54,6 +54,8 @@ const addressFileSchema = z.object({
   registry: address,
   vault: address,
   pots: address,
+  mandates: address,
+  splits: address,
   reserve: address,
   block: z.number(),
 });

@@ -1,6 +1,7 @@
 /** What L2 answers, as errors for people: which rule of the vault said no, or who is not there. */
 import { BaseError, decodeErrorResult, type Hex } from 'viem';
 import { vaultAbi } from '../l2/abi.ts';
+import { mandatesAbi } from '../l2/mandates-abi.ts';
 import { SundialError } from '../../protocol/errors.ts';
 
 /** What helps against the refusals that an owner or a payee can meet. */
@@ -11,17 +12,30 @@ const REMEDIES: Readonly<Record<string, string>> = {
     'Its exit was started before, or its payer was proved dishonest: nothing can be added or changed.',
   NoExit: 'Start the exit first: the same command without --finish.',
   ExitNotReady: 'Wait: the delay lets every payee settle first. `channel show` says when it is over.',
-  NotAllowed: 'Only the owner of the channel may.',
+  NotAllowed:
+    'Only the account that the vault names for it may: the owner of a channel, or whom it was offered to.',
+  OfferNotReady: 'Wait: an offer of the recovery account leaves the owner 30 days to say no.',
+  VaultFull: 'The vault counts in 48 bits (281,474,976.710655 TIME in all): deposit less.',
+  PayoutIsSealed: 'Its payout is fixed: anybody sends it there with `sundial withdraw`.',
+  PayoutIsFixed: 'Its money goes to one account only, and this is another one.',
+  NotThePayees: 'It was carried before, or signed for another nonce: sign it anew.',
+  WithdrawalOver: 'Its deadline is over: sign it anew.',
+  FeeTooLarge: 'Give a --fee of at most the amount.',
+  P256Missing:
+    'This chain pays no devices with P-256 keys: take a chain with P256VERIFY, or a device with another key.',
   Frozen: 'The guardian froze the vault; try again when the freeze is over.',
   BalanceTooSmall: 'Give a smaller --amount.',
 };
+
+/** Of the vault, and of the mandates where they say no themselves. */
+const ERRORS = [...vaultAbi, ...mandatesAbi];
 
 /** The error that people are shown for one of viem's: `vault_refused`, `chain_away` or `chain_refused`; others as they are. */
 export function namedForL2(error: unknown): unknown {
   if (!(error instanceof BaseError)) return error;
   const data = revertOf(error);
   if (data !== undefined) {
-    const { errorName, args = [] } = decodeErrorResult({ abi: vaultAbi, data });
+    const { errorName, args = [] } = decodeErrorResult({ abi: ERRORS, data });
     return new SundialError('vault_refused', `${errorName}(${args.join(', ')})`, {
       severity: 'call',
       remedy: REMEDIES[errorName] ?? 'contracts/README.md says when the vault answers so.',
@@ -60,15 +74,19 @@ export function namedForL2(error: unknown): unknown {
 }
 
 /** The bytes of a custom error of the vault, wherever viem keeps them. */
+/** The bytes of a refusal: as data of an RPC error, or in its words where a node shows them only there. */
 function revertOf(error: BaseError): Hex | undefined {
-  const holder = error.walk((cause) => isVaultError((cause as { data?: unknown }).data));
-  return (holder as { data?: Hex } | null)?.data;
+  const holder = error.walk((cause) => isOurs((cause as { data?: unknown }).data));
+  if (holder !== null) return (holder as unknown as { data: Hex }).data;
+  const shown = /custom error (0x[0-9a-f]{8})(?:: ([0-9a-f]*))?/.exec(error.details ?? '');
+  const data = shown === null ? undefined : (`${shown[1]}${shown[2] ?? ''}` as Hex);
+  return isOurs(data) ? data : undefined;
 }
 
-function isVaultError(data: unknown): boolean {
+function isOurs(data: unknown): data is Hex {
   if (typeof data !== 'string' || !data.startsWith('0x') || data.length < 10) return false;
   try {
-    decodeErrorResult({ abi: vaultAbi, data: data as Hex });
+    decodeErrorResult({ abi: ERRORS, data: data as Hex });
     return true;
   } catch {
     // Bytes of somebody else's error.

@@ -7,8 +7,8 @@ export interface Artifact {
   readonly bytecode: Hex;
 }
 
-/** The contracts that are deployed by name; Reserve comes with Pots. */
-const NAMES = ['Time', 'Timelock', 'Registry', 'Vault', 'Pots'] as const;
+/** The contracts that are deployed by name; Reserve comes with Pots, a split with Splits. */
+const NAMES = ['Time', 'Timelock', 'Registry', 'Vault', 'Pots', 'Mandates', 'Splits'] as const;
 
 export type Artifacts = Readonly<Record<(typeof NAMES)[number], Artifact>>;
 

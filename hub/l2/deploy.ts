@@ -1,5 +1,5 @@
 /**
- * Puts TIME, timelock, registry, vault and pots on a chain, by CREATE2 through the deterministic deployer that nearly
+ * Puts TIME, timelock, registry, vault, pots, mandates and the maker of splits on a chain, by CREATE2 through the deterministic deployer that nearly
  * every chain has: the same parameters give the same addresses everywhere, and what stands already is found and left as
  * it is.
  */
@@ -21,6 +21,7 @@ import { DEFAULT_TIMING, type Timing } from '../../protocol/limits.ts';
 import { timeAbi, timelockAbi, vaultAbi } from './abi.ts';
 import type { Artifacts } from './artifacts.ts';
 import { connect, send } from './chain.ts';
+import { mandatesAbi } from './mandates-abi.ts';
 import { potsAbi } from './pots-abi.ts';
 import { registryAbi } from './registry-abi.ts';
 
@@ -64,6 +65,8 @@ export interface Addresses {
   readonly registry: Address;
   readonly vault: Address;
   readonly pots: Address;
+  readonly mandates: Address;
+  readonly splits: Address;
 }
 
 export interface Deployment extends Addresses {
@@ -116,6 +119,7 @@ export function planDeployment(
     guardian,
   ]);
   const ofPots = code(potsAbi, artifacts.Pots.bytecode, [token, timing]);
+  const ofMandates = code(mandatesAbi, artifacts.Mandates.bytecode, []);
   const start = {
     root: options.root ?? deployer,
     operator: options.operator ?? deployer,
@@ -124,9 +128,16 @@ export function planDeployment(
   };
   const registry = step(
     'registry',
-    code(registryAbi, artifacts.Registry.bytecode, [timelock, keccak256(ofVault), keccak256(ofPots), start]),
+    code(registryAbi, artifacts.Registry.bytecode, [
+      timelock,
+      keccak256(ofVault),
+      keccak256(ofPots),
+      keccak256(ofMandates),
+      start,
+    ]),
   );
-  const byRegistry = (name: string, functionName: 'deployVault' | 'deployPots', bytecode: Hex): Address => {
+  type Deploys = 'deployVault' | 'deployPots' | 'deployMandates';
+  const byRegistry = (name: string, functionName: Deploys, bytecode: Hex): Address => {
     const address = getCreate2Address({ from: registry, salt: `0x${'00'.repeat(32)}`, bytecode });
     const data = encodeFunctionData({ abi: registryAbi, functionName, args: [bytecode] });
     steps.push({ name, address, to: registry, data });
@@ -134,7 +145,9 @@ export function planDeployment(
   };
   const vault = byRegistry('vault', 'deployVault', ofVault);
   const pots = byRegistry('pots', 'deployPots', ofPots);
-  return { addresses: { token, timelock, registry, vault, pots }, steps };
+  const mandates = byRegistry('mandates', 'deployMandates', ofMandates);
+  const splits = step('splits', artifacts.Splits.bytecode);
+  return { addresses: { token, timelock, registry, vault, pots, mandates, splits }, steps };
 }
 
 /**

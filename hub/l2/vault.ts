@@ -11,7 +11,6 @@ import {
   keccak256,
   type LocalAccount,
   parseEventLogs,
-  parseSignature,
   type PublicClient,
   type TransactionReceipt,
 } from 'viem';
@@ -19,6 +18,7 @@ import type { ChannelState, ClaimState, PotState } from '../ports.ts';
 import { timeAbi, vaultAbi } from './abi.ts';
 import type { Rule } from './fraud.ts';
 import { connect, type FeesMin, type PreparedTransaction, prepare, send } from './chain.ts';
+import { Mandates } from './mandates.ts';
 import { potsAbi } from './pots-abi.ts';
 import { registryAbi } from './registry-abi.ts';
 import {
@@ -71,17 +71,20 @@ export class Vault {
     readonly token: Address,
     readonly registry: Address,
     readonly pots: Address,
+    readonly mandates: Mandates,
   ) {}
 
   /** Connects to a deployed vault. Throws when there is none at the address. */
   static async connect(url: string, address: Address, client = connect(url)): Promise<Vault> {
-    const [chainId, token, registry, pots] = await Promise.all([
+    const [chainId, token, registry, pots, mandates] = await Promise.all([
       client.getChainId(),
       client.readContract({ address, abi: vaultAbi, functionName: 'token' }),
       client.readContract({ address, abi: vaultAbi, functionName: 'registry' }),
       client.readContract({ address, abi: vaultAbi, functionName: 'pots' }),
+      client.readContract({ address, abi: vaultAbi, functionName: 'mandates' }),
     ]);
-    return new Vault(client, address, chainId, token, registry, pots);
+    const own = new Mandates(client, mandates, address, token, chainId);
+    return new Vault(client, address, chainId, token, registry, pots, own);
   }
 
   // ---- reads ----
@@ -224,8 +227,8 @@ export class Vault {
 
   // ---- deposits ----
 
-  /** Lets the vault take `amount` units from the account. */
-  async approve(account: LocalAccount, amount: number): Promise<TransactionReceipt> {
+  /** Lets the vault take `amount` units from the account; 2^256 - 1 for as many as it likes. */
+  async approve(account: LocalAccount, amount: number | bigint): Promise<TransactionReceipt> {
     const data = encodeFunctionData({
       abi: timeAbi,
       functionName: 'approve',
@@ -253,19 +256,11 @@ export class Vault {
       const [opened] = parseEventLogs({ abi: vaultAbi, eventName: 'ChannelOpened', logs: receipt.logs });
       return { channel: opened!.args.channel, receipt };
     }
-    const { deadline, v, r, s } = await this.permit(account, amount);
-    const receipt = await this.call(account, {
-      functionName: 'openWithPermit',
-      args: [
-        owner ?? account.address,
-        payer,
-        amount,
-        bond ?? (await this.bondNeeded(amount)),
-        deadline,
-        v,
-        r,
-        s,
-      ],
+    const receipt = await this.mandates.open(account, {
+      owner: owner ?? account.address,
+      payer,
+      amount,
+      bond: bond ?? (await this.bondNeeded(amount)),
     });
     const [opened] = parseEventLogs({ abi: vaultAbi, eventName: 'ChannelOpened', logs: receipt.logs });
     return { channel: opened!.args.channel, receipt };
@@ -278,12 +273,7 @@ export class Vault {
     amount: number,
     bond?: number,
   ): Promise<TransactionReceipt> {
-    const { deadline, v, r, s } = await this.permit(account, amount);
-    const joined = bond ?? (await this.bondNeeded(amount));
-    return this.call(account, {
-      functionName: 'topUpWithPermit',
-      args: [channel, amount, joined, deadline, v, r, s],
-    });
+    return this.mandates.topUp(account, { channel, amount, bond: bond ?? (await this.bondNeeded(amount)) });
   }
 
   /** Starts an exit; with `nextPayer` the money moves to a new channel of that key instead of the owner. */
@@ -593,42 +583,7 @@ export class Vault {
     >[0]);
     return send(this.client, account, { to: this.registry, data });
   }
-
-  /** ERC-2612 permit of the account for the vault, good for an hour of chain time. */
-  private async permit(account: LocalAccount, amount: number) {
-    const read = { address: this.token, abi: timeAbi } as const;
-    const [name, nonce, block] = await Promise.all([
-      this.client.readContract({ ...read, functionName: 'name' }),
-      this.client.readContract({ ...read, functionName: 'nonces', args: [account.address] }),
-      this.client.getBlock(),
-    ]);
-    const deadline = block.timestamp + PERMIT_SECONDS;
-    const signature = await account.signTypedData({
-      domain: { name, version: '1', chainId: this.chainId, verifyingContract: this.token },
-      primaryType: 'Permit',
-      types: {
-        Permit: [
-          { name: 'owner', type: 'address' },
-          { name: 'spender', type: 'address' },
-          { name: 'value', type: 'uint256' },
-          { name: 'nonce', type: 'uint256' },
-          { name: 'deadline', type: 'uint256' },
-        ],
-      },
-      message: {
-        owner: account.address,
-        spender: this.address,
-        value: BigInt(amount),
-        nonce,
-        deadline,
-      },
-    });
-    const { r, s, yParity } = parseSignature(signature);
-    return { deadline, v: 27 + yParity, r, s };
-  }
 }
-
-const PERMIT_SECONDS = 3600n;
 
 const EVENTS = [...vaultAbi, ...potsAbi, ...registryAbi].filter(({ type }) => type === 'event') as Extract<
   (typeof vaultAbi | typeof potsAbi | typeof registryAbi)[number],

@@ -4,10 +4,11 @@
  */
 import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { keccak_256 } from '@noble/hashes/sha3.js';
-import { bytesToHex, encodeFunctionData, type Hex, hexToBytes } from 'viem';
+import { bytesToHex, encodeFunctionData, type Hex, hexToBytes, maxUint256 } from 'viem';
 import { deflateRawSync } from 'node:zlib';
 import { timeAbi, vaultAbi } from '../../hub/l2/abi.ts';
 import { prepare, send, submit } from '../../hub/l2/chain.ts';
+import { mandatesAbi, splitAbi, splitsAbi } from '../../hub/l2/mandates-abi.ts';
 import { potsAbi, reserveAbi } from '../../hub/l2/pots-abi.ts';
 import { registryAbi } from '../../hub/l2/registry-abi.ts';
 import { encodeLeases, encodeMembers, type Listed, type Row, type SignedVoucher } from '../../hub/l2/rows.ts';
@@ -78,7 +79,8 @@ class Bench {
   static async start(network?: 'optimism'): Promise<Bench> {
     const world = await startWorld({}, { extra: ['--gas-limit', '60000000'], ...(network && { network }) });
     const bench = new Bench(world);
-    await world.vault.approve(world.rich, 2 ** 47);
+    // Approved once and for all, as wallets do: an allowance that shrinks costs 3,000 more at each deposit.
+    await world.vault.approve(world.rich, maxUint256);
     bench.nonce = await world.vault.client.getTransactionCount({ address: world.rich.address });
     for (let i = 0; i < PAYEES; i++) bench.payees.push(named(`payee ${i}`).slice(0, 20));
     await bench.many(
@@ -174,23 +176,24 @@ class Bench {
   }
 
   /** Calls the vault, or another of its contracts. */
-  async call(functionName: string, args: readonly unknown[], of: 'vault' | 'pots' | 'registry' = 'vault') {
+  async call(
+    functionName: string,
+    args: readonly unknown[],
+    of: 'vault' | 'pots' | 'registry' | 'mandates' = 'vault',
+  ) {
     const { vault, rich } = this.world;
-    const to = of === 'vault' ? vault.address : vault[of];
-    const abi = { vault: vaultAbi, pots: potsAbi, registry: registryAbi }[of];
+    const to = { ...vault, vault: vault.address, mandates: vault.mandates.address }[of];
+    const abi = { vault: vaultAbi, pots: potsAbi, registry: registryAbi, mandates: mandatesAbi }[of];
     const data = encodeFunctionData({ abi, functionName, args } as Parameters<typeof encodeFunctionData>[0]);
     const receipt = await send(vault.client, rich, { to, data }, { nonce: this.nonce++, gas: 8_000_000n });
     return { gas: Number(receipt.gasUsed), bytes: (data.length - 2) / 2 };
   }
 
   /** Any other call. */
-  async send(to: Hex, data: Hex): Promise<void> {
-    await send(
-      this.world.vault.client,
-      this.world.rich,
-      { to, data },
-      { nonce: this.nonce++, gas: 8_000_000n },
-    );
+  async send(to: Hex, data: Hex): Promise<Once> {
+    const { vault, rich } = this.world;
+    const receipt = await send(vault.client, rich, { to, data }, { nonce: this.nonce++, gas: 8_000_000n });
+    return { gas: Number(receipt.gasUsed), bytes: (data.length - 2) / 2 };
   }
 
   payee(index: number): Uint8Array {
@@ -328,6 +331,8 @@ async function operations(bench: Bench): Promise<Record<string, Once>> {
   await bench.settle([row]);
   result.credit = once(await bench.settle([await creditOf(domain, merchant, row, 200)]));
 
+  Object.assign(result, await payouts(bench, channel));
+
   const secure = p256Signer('secure element');
   await bench.call('open', [rich.address, secure.address, DEPOSIT, DEPOSIT / 5]);
   const second: Channel = { payer: secure, id: id + 1, seq: 0, paid: new Map() };
@@ -432,6 +437,40 @@ async function claims(
   return result;
 }
 
+/** Money that leaves: carried for a payee that signed, and divided by a split. */
+async function payouts(bench: Bench, channel: Channel): Promise<Record<string, Once>> {
+  const { vault, rich } = bench.world;
+  const { client, mandates } = vault;
+  const result: Record<string, Once> = {};
+  const merchant = secpSigner('a merchant without gas');
+  await bench.call('registerPayee', [merchant.address]);
+  await bench.settle([await bench.pay(channel, hexToBytes(merchant.address), 500)]);
+  const payee = (await vault.payeeId(hexToBytes(merchant.address)))!;
+  const { timestamp } = await client.getBlock();
+  const terms = { payee, to: rich.address, amount: 100, fee: 10, deadline: Number(timestamp) + 3600 };
+  for (const name of ['withdrawForFirst', 'withdrawFor']) {
+    const { nonce: _nonce, signature, ...signed } = await mandates.signWithdrawal(merchant.account, terms);
+    const args = [signed.payee, signed.to, signed.amount, signed.fee, signed.deadline, signature];
+    result[name] = await bench.call('withdrawFor', args, 'mandates');
+  }
+  // A site's share and its operator's, of a payee whose payout is fixed.
+  await bench.call('registerPayee', [rich.address]);
+  const own = (await vault.payeeId(hexToBytes(rich.address)))!;
+  const shares = ['site', 'operator'].map((name) => ({ account: secpSigner(name).address, parts: 5_000 }));
+  const { splits } = bench.world.deployment;
+  const at = { address: splits, abi: splitsAbi } as const;
+  const args = [vault.token, shares, `0x${'00'.repeat(32)}`] as const;
+  const split = await client.readContract({ ...at, functionName: 'addressOf', args });
+  await bench.send(splits, encodeFunctionData({ abi: splitsAbi, functionName: 'make', args }));
+  result.fixPayout = await bench.call('fixPayout', [own, split], 'mandates');
+  for (const name of ['splitFirst', 'split']) {
+    await bench.settle([await bench.pay(channel, hexToBytes(rich.address), 100)]);
+    const release = { abi: splitAbi, functionName: 'releaseAll', args: [mandates.address, own] } as const;
+    result[name] = await bench.send(split, encodeFunctionData(release));
+  }
+  return result;
+}
+
 async function run(network?: 'optimism') {
   const bench = await Bench.start(network);
   try {
@@ -513,8 +552,11 @@ const deflated = Object.fromEntries(
     (osaka as unknown as Record<string, Record<string, Cost>>)[name]![n]?.deflatedPerLane,
   ]),
 );
-if (json) process.stdout.write(`${JSON.stringify({ ...osaka, floors, deflated, optimism })}\n`);
-else {
+const { reserveDraw, split, withdrawFor } = osaka.operations;
+if (json) {
+  const more = { deflated, reserveDraw, split, withdrawFor };
+  process.stdout.write(`${JSON.stringify({ ...osaka, floors, ...more, optimism })}\n`);
+} else {
   for (const [name, result] of Object.entries({ osaka, optimism })) {
     process.stdout.write(`\n${name}\n`);
     for (const [key, value] of Object.entries(result)) {

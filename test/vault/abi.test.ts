@@ -4,6 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Abi } from 'viem';
 import { timeAbi, timelockAbi, vaultAbi } from '../../hub/l2/abi.ts';
+import { mandatesAbi, splitAbi, splitsAbi } from '../../hub/l2/mandates-abi.ts';
 import { potsAbi, reserveAbi } from '../../hub/l2/pots-abi.ts';
 import { registryAbi } from '../../hub/l2/registry-abi.ts';
 
@@ -44,6 +45,9 @@ for (const [name, abi] of [
   ['Vault', vaultAbi],
   ['Pots', potsAbi],
   ['Reserve', reserveAbi],
+  ['Mandates', mandatesAbi],
+  ['Split', splitAbi],
+  ['Splits', splitsAbi],
 ] as const) {
   abis(`every typed entry of ${name} is in the compiled interface`, () => {
     const real = new Set(compiled(name));
@@ -69,7 +73,7 @@ for (const [name, abi] of [
 /** What EIP-170 allows, less the room that each contract keeps for what comes. */
 const CODE_BYTES_MAX = 24_576 - 4096;
 
-for (const name of ['Registry', 'Vault', 'Pots', 'Reserve']) {
+for (const name of ['Registry', 'Vault', 'Pots', 'Mandates', 'Reserve', 'Split', 'Splits']) {
   abis(`${name} has 4 KiB of room`, () => {
     const { deployedBytecode } = JSON.parse(readFileSync(`build/contracts/${name}.json`, 'utf8')) as {
       deployedBytecode: string;

@@ -48,14 +48,14 @@ deploys('the same addresses on every chain, and a second run changes nothing', a
         const to = ['--rpc', anvil.url, '--key', anvil.keys[0]!];
         const first = await sundial(...to, '--out', file);
         assert.is(first.code, 0, first.error);
-        assert.is(first.out.made, 5);
+        assert.is(first.out.made, 7);
         const height = await connect(anvil.url).getBlockNumber();
         const again = await sundial(...to);
         assert.is(again.out.made, 0);
         assert.is(await connect(anvil.url).getBlockNumber(), height, 'nothing was sent');
-        const { vault, pots, registry, reserve, token, timelock } = first.out;
+        const { vault, pots, registry, reserve, token, timelock, mandates, splits } = first.out;
         assert.equal([again.out.vault, again.out.pots, again.out.registry], [vault, pots, registry]);
-        seen.push({ vault, pots, registry, reserve, token, timelock });
+        seen.push({ vault, pots, registry, reserve, token, timelock, mandates, splits });
         const verified = await sundial('verify', '--rpc', anvil.url, '--addresses', file);
         assert.is(verified.out.verified, true, verified.error);
         const altered = { ...JSON.parse(readFileSync(file, 'utf8')), pots: anvil.keys[0]!.slice(0, 42) };

@@ -27,18 +27,20 @@ abstract contract RegistryBase {
 
     /// @notice The only account that replaces root and operator; gives notice.
     TimelockController public immutable timelock;
-    /// @notice keccak256 of the creation code, with parameters, of the vault and of its pots.
+    /// @notice keccak256 of the creation code, with parameters, of the vault, of its pots and of its mandates.
     bytes32 public immutable vaultCode;
     bytes32 public immutable potsCode;
+    bytes32 public immutable mandatesCode;
     /// @notice The vault; zero before it was deployed.
     address public vault;
     /// @notice Accredits payees, names settlers, anchors the log.
     address public operator;
 
-    constructor(TimelockController timelock_, bytes32 vaultCode_, bytes32 potsCode_) {
+    constructor(TimelockController timelock_, bytes32 vaultCode_, bytes32 potsCode_, bytes32 mandatesCode_) {
         timelock = timelock_;
         vaultCode = vaultCode_;
         potsCode = potsCode_;
+        mandatesCode = mandatesCode_;
     }
 
     modifier onlyTimelock() {
@@ -67,14 +69,30 @@ abstract contract RegistryBase {
         return _create(code, potsCode);
     }
 
+    /// @notice Creates the mandates of the vault, which the vault knows by their code. Anyone may.
+    /// @param code creation code
+    function deployMandates(bytes calldata code) external returns (address created) {
+        if (vault == address(0)) revert NoVault();
+        return _create(code, mandatesCode);
+    }
+
     /// @notice Where the pots stand, or will.
     function pots() public view returns (address) {
-        return address(uint160(uint256(keccak256(abi.encodePacked(bytes1(0xff), this, bytes32(0), potsCode)))));
+        return _addressOf(potsCode);
+    }
+
+    /// @notice Where the mandates stand, or will.
+    function mandates() external view returns (address) {
+        return _addressOf(mandatesCode);
     }
 
     /// @notice Replaces the operator; only the timelock may.
     function setOperator(address next) external onlyTimelock {
         _setOperator(next);
+    }
+
+    function _addressOf(bytes32 code) private view returns (address) {
+        return address(uint160(uint256(keccak256(abi.encodePacked(bytes1(0xff), this, bytes32(0), code)))));
     }
 
     function _create(bytes memory code, bytes32 expected) private returns (address created) {

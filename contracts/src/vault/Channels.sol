@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
-
 import {Lanes} from "./Lanes.sol";
 import {VaultBase} from "./VaultBase.sol";
 
@@ -59,12 +57,9 @@ abstract contract Channels is VaultBase {
     error OutOfBounds(uint256 value, uint256 min, uint256 max);
 
     /// @notice Bounds of bondShare, in ten-thousandths: never a deposit without bond, never more bond than money.
-    uint16 public constant BOND_SHARE_MIN = 500;
-    uint16 public constant BOND_SHARE_MAX = 5000;
+    uint16 internal constant BOND_SHARE_MIN = 500;
+    uint16 internal constant BOND_SHARE_MAX = 5000;
     uint256 private constant SHARES = 10_000;
-
-    /// @notice The smallest share of a new deposit that is bond, in ten-thousandths.
-    uint16 public bondShare;
 
     /// @notice Opens a channel with tokens that the caller approved.
     /// @param owner account that may leave with what is not spent; may differ from the caller, who pays
@@ -82,43 +77,10 @@ abstract contract Channels is VaultBase {
         return _open(owner, payer, amount, bond);
     }
 
-    /// @notice Opens a channel with an ERC-2612 permit of the caller for exactly `amount`.
-    /// @dev The permit is the caller's own: with anybody else's, its carrier could choose the payer and rob the signer.
-    /// A permit that somebody already carried to the token fails, and the allowance it left is used.
-    function openWithPermit(
-        address owner,
-        address payer,
-        uint48 amount,
-        uint48 bond,
-        uint256 deadline,
-        uint8 v,
-        bytes32 r,
-        bytes32 s
-    ) external nonReentrant whenNotFrozen returns (uint32 channel) {
-        _permit(amount, deadline, v, r, s);
-        _receive(amount);
-        return _open(owner, payer, amount, bond);
-    }
-
     /// @notice Adds approved tokens to a channel. Anyone may; only the owner ever gets them back.
     /// @param amount units of the token
     /// @param bond units of `amount` that join the bond; at least the bond's share
     function topUp(uint32 channel, uint48 amount, uint48 bond) external nonReentrant whenNotFrozen {
-        _receive(amount);
-        _topUp(channel, amount, bond);
-    }
-
-    /// @notice Adds tokens to a channel with an ERC-2612 permit of the caller.
-    function topUpWithPermit(
-        uint32 channel,
-        uint48 amount,
-        uint48 bond,
-        uint256 deadline,
-        uint8 v,
-        bytes32 r,
-        bytes32 s
-    ) external nonReentrant whenNotFrozen {
-        _permit(amount, deadline, v, r, s);
         _receive(amount);
         _topUp(channel, amount, bond);
     }
@@ -128,13 +90,9 @@ abstract contract Channels is VaultBase {
     /// changed, so a lost device's finder gains nothing by waiting.
     /// @param nextPayer zero to leave; else the key of the device that replaces a lost one
     function startExit(uint32 channel, address nextPayer) external nonReentrant {
-        Channel storage found = _channel(channel);
-        if (msg.sender != found.owner) revert NotAllowed(msg.sender, found.owner);
-        if (found.exitReady != 0) revert ChannelLeaving(channel);
-        uint40 readyAt = clock() + exitDelay;
-        found.exitReady = readyAt;
-        if (nextPayer != address(0)) _replacements[channel] = nextPayer;
-        emit ExitStarted(channel, readyAt, nextPayer);
+        address owner = _channel(channel).owner;
+        if (msg.sender != owner) revert NotAllowed(msg.sender, owner);
+        _startExit(channel, nextPayer);
     }
 
     /// @notice Ends an exit: the owner gets what is free and the bond, or a new channel for the next key gets both.
@@ -162,7 +120,7 @@ abstract contract Channels is VaultBase {
         } else {
             delete _replacements[channel];
             uint256 needed = bondNeeded(returned);
-            emit ExitFinished(channel, returned, bond, _channelCount + 1);
+            emit ExitFinished(channel, returned, bond, _state.channels + 1);
             _open(owner, nextPayer, returned, bond > needed ? bond : uint48(needed));
         }
     }
@@ -172,9 +130,14 @@ abstract contract Channels is VaultBase {
         _setBondShare(share);
     }
 
+    /// @notice The smallest share of a new deposit that is bond, in ten-thousandths.
+    function bondShare() external view returns (uint16) {
+        return _state.bondShare;
+    }
+
     /// @notice The smallest bond for a deposit, in units, rounded up.
     function bondNeeded(uint256 amount) public view returns (uint256) {
-        return (amount * bondShare + SHARES - 1) / SHARES;
+        return (amount * _state.bondShare + SHARES - 1) / SHARES;
     }
 
     /// @notice What is known of a channel. A hub may lease up to deposited + credited - bond, which is what is free
@@ -194,21 +157,31 @@ abstract contract Channels is VaultBase {
         });
     }
 
+    /// @notice Who may leave with what is left.
+    function ownerOf(uint32 channel) external view returns (address) {
+        return _channel(channel).owner;
+    }
+
     /// @notice Number of the newest channel; numbers rise from 1.
     function channelCount() external view returns (uint32) {
-        return _channelCount;
+        return _state.channels;
     }
 
     function _setBondShare(uint16 share) internal {
         if (share < BOND_SHARE_MIN || share > BOND_SHARE_MAX) {
             revert OutOfBounds(share, BOND_SHARE_MIN, BOND_SHARE_MAX);
         }
-        bondShare = share;
+        _state.bondShare = share;
         emit BondShareChanged(share);
     }
 
-    function _permit(uint256 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s) private {
-        try IERC20Permit(address(token)).permit(msg.sender, address(this), amount, deadline, v, r, s) {} catch {}
+    function _startExit(uint32 channel, address nextPayer) internal {
+        Channel storage found = _channel(channel);
+        if (found.exitReady != 0) revert ChannelLeaving(channel);
+        uint40 readyAt = clock() + exitDelay;
+        found.exitReady = readyAt;
+        if (nextPayer != address(0)) _replacements[channel] = nextPayer;
+        emit ExitStarted(channel, readyAt, nextPayer);
     }
 
     function _checkBond(uint48 amount, uint48 bond) private view {
@@ -220,12 +193,16 @@ abstract contract Channels is VaultBase {
     function _open(address owner, address payer, uint48 amount, uint48 bond) private returns (uint32 id) {
         if (owner == address(0) || payer == address(0)) revert ZeroAddress();
         _checkBond(amount, bond);
-        id = ++_channelCount;
-        Channel storage opened = _channels[id];
-        opened.owner = owner;
-        opened.bond = bond;
-        opened.payer = payer;
-        opened.deposited = amount;
+        id = ++_state.channels;
+        _channels[id] = Channel({
+            owner: owner,
+            bond: bond,
+            exitReady: 0,
+            slashed: false,
+            payer: payer,
+            deposited: amount,
+            credited: 0
+        });
         _purses[Lanes.key(payer, id)][0] = Lanes.OPEN_FLAG | (uint256(amount - bond) << Lanes.FREE_SHIFT);
         emit ChannelOpened(id, owner, payer, msg.sender, amount, bond);
     }

@@ -31,6 +31,9 @@ library Digests {
     bytes32 internal constant CREDIT_TYPEHASH = keccak256("Credit(bytes32 voucher,uint48 credited)");
     bytes32 internal constant RELEASED_TYPEHASH =
         keccak256("Released(uint32 channel,address payee,uint40 until)");
+    bytes32 internal constant WITHDRAWAL_TYPEHASH = keccak256(
+        "Withdrawal(uint32 payee,address to,uint48 amount,uint48 fee,uint32 nonce,uint40 deadline)"
+    );
     bytes32 internal constant BEACON_TYPEHASH =
         keccak256("Beacon(uint40 at,uint48 height,bytes32 revocations,bytes32 checkpoint,bytes16 nonce)");
 
@@ -157,6 +160,15 @@ library Digests {
     /// @notice Struct hash of a payee's statement that it holds nothing more under leases that ended until then.
     function released(uint32 channel, address payee, uint40 until) internal pure returns (bytes32) {
         return keccak256(abi.encode(RELEASED_TYPEHASH, channel, payee, until));
+    }
+
+    /// @notice Struct hash of a withdrawal that anybody may carry.
+    function withdrawal(uint32 payee, address to, uint48 amount, uint48 fee, uint32 nonce, uint40 deadline)
+        internal
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(WITHDRAWAL_TYPEHASH, payee, to, amount, fee, nonce, deadline));
     }
 
     /// @notice Struct hash of a credit.

@@ -34,17 +34,20 @@ abstract contract Guardian is VaultBase {
     function freeze(uint40 duration) external {
         if (msg.sender != guardian) revert NotAllowed(msg.sender, guardian);
         if (duration == 0 || duration > FREEZE_MAX) revert WrongDuration(duration);
-        Freeze memory last = _freeze;
+        Freeze memory last = readFreeze();
         uint40 now_ = uint40(block.timestamp);
         if (last.until != 0 && now_ < last.until + FREEZE_GAP) revert TooSoon(last.until + FREEZE_GAP);
-        _freeze = Freeze({since: now_, until: now_ + duration, earlier: last.earlier + (last.until - last.since)});
+        State storage state = _state;
+        state.frozenSince = now_;
+        state.frozenUntil = now_ + duration;
+        state.frozenEarlier = last.earlier + (last.until - last.since);
         emit FreezeStarted(now_ + duration);
     }
 
     /// @notice Ends a running freeze; only the timelock may.
     function liftFreeze() external onlyTimelock {
-        if (block.timestamp >= _freeze.until) revert NotFrozen();
-        _freeze.until = uint40(block.timestamp);
+        if (block.timestamp >= _state.frozenUntil) revert NotFrozen();
+        _state.frozenUntil = uint40(block.timestamp);
         emit FreezeLifted(uint40(block.timestamp));
     }
 
@@ -54,8 +57,9 @@ abstract contract Guardian is VaultBase {
     }
 
     /// @notice Start and end of the latest freeze and the length of all before it, in seconds.
-    function readFreeze() external view returns (Freeze memory) {
-        return _freeze;
+    function readFreeze() public view returns (Freeze memory) {
+        State storage state = _state;
+        return Freeze(state.frozenSince, state.frozenUntil, state.frozenEarlier);
     }
 
     function _setGuardian(address next) internal {

@@ -5,6 +5,7 @@ pragma solidity 0.8.37;
 interface IRegistry {
     function vault() external view returns (address);
     function pots() external view returns (address);
+    function mandates() external view returns (address);
     function settlerFrom(address account) external view returns (uint40);
     function hubKey(address key)
         external

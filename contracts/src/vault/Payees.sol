@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 import {VaultBase} from "./VaultBase.sol";
 
 /// @notice Payees, their small ids and their balances.
-/// @dev A payee is one storage word: account 160 bits, balance 48, 48 unused.
+/// @dev A payee is one storage word: account 160 bits, balance 48, SEALED, the rest unused.
 abstract contract Payees is VaultBase {
     /// @notice `payee` is the id of `account` from now on.
     event PayeeRegistered(uint32 indexed payee, address indexed account);
@@ -13,15 +13,19 @@ abstract contract Payees is VaultBase {
 
     /// @notice The balance is smaller than that.
     error BalanceTooSmall(uint48 balance, uint48 amount);
+    /// @notice The payee fixed where its money goes: it is taken out by the mandates.
+    error PayoutIsSealed(uint32 payee);
 
     uint256 internal constant BALANCE_SHIFT = 160;
+    /// Set once the payee's money goes out by its mandates only.
+    uint256 internal constant SEALED = 1 << 208;
 
     /// @notice Gives an account its small id. Anyone may do that for any account; a second call answers the same id.
     function registerPayee(address account) external returns (uint32 payee) {
         if (account == address(0)) revert ZeroAddress();
         payee = _payeeOf[account];
         if (payee != 0) return payee;
-        payee = ++_payeeCount;
+        payee = ++_state.payees;
         _payeeOf[account] = payee;
         _payees[payee] = uint160(account);
         emit PayeeRegistered(payee, account);
@@ -35,13 +39,8 @@ abstract contract Payees is VaultBase {
         uint256 word = _payees[payee];
         address account = address(uint160(word));
         if (msg.sender != account) revert NotAllowed(msg.sender, account);
-        if (to == address(0)) revert ZeroAddress();
-        uint48 balance = uint48(word >> BALANCE_SHIFT);
-        if (amount > balance) revert BalanceTooSmall(balance, amount);
-        // amount <= balance, so no borrow reaches a neighbour.
-        _payees[payee] = word - (uint256(amount) << BALANCE_SHIFT);
-        emit Withdrawn(payee, to, amount);
-        _send(to, amount);
+        if (word & SEALED != 0) revert PayoutIsSealed(payee);
+        _withdraw(payee, word, to, amount);
     }
 
     /// @notice Account, and balance in units.
@@ -67,7 +66,17 @@ abstract contract Payees is VaultBase {
 
     /// @notice Id of the newest payee; ids rise from 1.
     function payeeCount() external view returns (uint32) {
-        return _payeeCount;
+        return _state.payees;
+    }
+
+    function _withdraw(uint32 payee, uint256 word, address to, uint48 amount) internal {
+        if (to == address(0)) revert ZeroAddress();
+        uint48 balance = uint48(word >> BALANCE_SHIFT);
+        if (amount > balance) revert BalanceTooSmall(balance, amount);
+        // amount <= balance, so no borrow reaches a neighbour.
+        _payees[payee] = word - (uint256(amount) << BALANCE_SHIFT);
+        emit Withdrawn(payee, to, amount);
+        _send(to, amount);
     }
 
     /// Adds to a payee's balance. The sum of all balances is within what the vault holds, so 48 bits suffice.

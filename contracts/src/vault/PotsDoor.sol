@@ -43,7 +43,7 @@ abstract contract PotsDoor is Payees {
         whenNotFrozen
         onlyPots
     {
-        _held += amount;
+        _state.held += amount;
         if (raised != 0) Lanes.raiseFrom(_baseOf(channel, _channel(channel).payer), payee, raised);
         _pay(payee, amount);
         emit PotPaid(channel, payee, amount, raised);

@@ -45,11 +45,26 @@ abstract contract VaultBase is ReentrancyGuardTransient {
         uint48 credited;
     }
 
-    /// @dev One slot. Seconds of chain time; `earlier` adds up all freezes before the latest.
+    /// @notice Seconds of chain time; `earlier` adds up all freezes before the latest.
     struct Freeze {
         uint40 since;
         uint40 until;
         uint40 earlier;
+    }
+
+    /// @dev One slot, which nearly every call reads.
+    struct State {
+        /// As in Freeze.
+        uint40 frozenSince;
+        uint40 frozenUntil;
+        uint40 frozenEarlier;
+        /// Number of the newest channel, and of the newest payee.
+        uint32 channels;
+        uint32 payees;
+        /// Units that the vault owes.
+        uint48 held;
+        /// Smallest share of a deposit that is bond, in ten-thousandths.
+        uint16 bondShare;
     }
 
     /// @notice Only this account may do that.
@@ -64,8 +79,10 @@ abstract contract VaultBase is ReentrancyGuardTransient {
     error TooManyDecimals(uint256 decimals);
     /// @notice The vault's timelock gives less notice than users were promised.
     error TimelockTooShort(uint256 delay, uint256 needed);
-    /// @notice The token moved less (or more) than asked: a fee token can't be kept in books.
+    /// @notice The token moved less than asked: a fee token can't be kept in books.
     error WrongAmountReceived(uint256 received, uint256 expected);
+    /// @notice The vault counts in 48 bits: this deposit would be more than it can hold. Units.
+    error VaultFull(uint256 held, uint256 amount, uint256 most);
     /// @notice No such channel.
     error UnknownChannel(uint32 channel);
     /// @notice No such payee id.
@@ -76,9 +93,9 @@ abstract contract VaultBase is ReentrancyGuardTransient {
     /// @notice A purse can't be larger than this: all amounts are 48 bits wide, so sums over the vault fit too.
     uint256 internal constant HELD_MAX = type(uint48).max;
     /// @notice Notice that users get before a parameter changes, in seconds.
-    uint256 public constant TIMELOCK_DELAY_MIN = 2 days;
+    uint256 internal constant TIMELOCK_DELAY_MIN = 2 days;
     /// @notice Longest exit delay, in seconds: what an owner can wait for.
-    uint256 public constant EXIT_MAX = 365 days;
+    uint256 internal constant EXIT_MAX = 365 days;
     /// @dev More decimals would leave too few whole tokens in 48 bits: 9 leave 281,474.
     uint256 private constant DECIMALS_MAX = 9;
     uint256 internal constant MASK48 = 0xffffffffffff;
@@ -119,10 +136,7 @@ abstract contract VaultBase is ReentrancyGuardTransient {
     mapping(uint256 purse => mapping(uint256 payee => uint256 credited)) internal _laneCredited;
 
     /// @dev slot 7
-    Freeze internal _freeze;
-    uint32 internal _channelCount;
-    uint32 internal _payeeCount;
-    uint48 internal _held;
+    State internal _state;
 
     constructor(IERC20 token_, Timelock timelock_, Timing memory timing) {
         uint256 decimals = IERC20Metadata(address(token_)).decimals();
@@ -165,9 +179,9 @@ abstract contract VaultBase is ReentrancyGuardTransient {
     /// stops them as long as it stops everyone else, and eats nobody's time.
     function clock() public view returns (uint40) {
         // In storage: settling counts on how much memory was taken before it.
-        Freeze storage freeze = _freeze;
-        uint256 end = block.timestamp < freeze.until ? block.timestamp : freeze.until;
-        return uint40(block.timestamp - freeze.earlier - (end - freeze.since));
+        State storage state = _state;
+        uint256 end = block.timestamp < state.frozenUntil ? block.timestamp : state.frozenUntil;
+        return uint40(block.timestamp - state.frozenEarlier - (end - state.frozenSince));
     }
 
     /// @notice EIP-712 domain separator. It follows the chain's id: after a fork each side has its own.
@@ -175,9 +189,33 @@ abstract contract VaultBase is ReentrancyGuardTransient {
         return block.chainid == _chainId ? _separator : Digests.separator(block.chainid, address(this));
     }
 
+    /// @notice The domain of everything that is signed for this vault, as ERC-5267 shows it to wallets.
+    function eip712Domain()
+        external
+        view
+        returns (
+            bytes1 fields,
+            string memory name,
+            string memory version,
+            uint256 chainId,
+            address verifyingContract,
+            bytes32 salt,
+            uint256[] memory extensions
+        )
+    {
+        return (0x0f, "Sundial", "1", block.chainid, address(this), 0, new uint256[](0));
+    }
+
+    /// @notice Sends away what came here by mistake: another token, or what of the vault's own token is above what it
+    /// owes. Deposits, bonds and balances are never in reach.
+    function rescue(IERC20 stray, address to) external nonReentrant onlyTimelock {
+        uint256 there = stray.balanceOf(address(this));
+        stray.safeTransfer(to, address(stray) == address(token) ? there - _state.held : there);
+    }
+
     /// @notice Units of the token that the vault owes: free amounts, bonds and balances together.
     function held() external view returns (uint48) {
-        return _held;
+        return _state.held;
     }
 
     // Functions, because a modifier's own code is copied into every function that has it.
@@ -186,7 +224,7 @@ abstract contract VaultBase is ReentrancyGuardTransient {
     }
 
     function _checkFrozen() private view {
-        uint40 until = _freeze.until;
+        uint40 until = _state.frozenUntil;
         if (block.timestamp < until) revert Frozen(until);
     }
 
@@ -214,20 +252,20 @@ abstract contract VaultBase is ReentrancyGuardTransient {
         return (_purses[Lanes.key(payer, channel)][0] >> Lanes.FREE_SHIFT) & MASK48;
     }
 
-    /// Takes tokens from the caller. Measures what came, because a fee would make the books wrong for everybody.
+    /// Takes tokens from the caller. Afterwards the vault holds what it owes: a token that takes a fee is found out.
     function _receive(uint256 amount) internal {
-        uint256 before = token.balanceOf(address(this));
+        uint256 held_ = _state.held;
+        if (held_ + amount > HELD_MAX) revert VaultFull(held_, amount, HELD_MAX);
         token.safeTransferFrom(msg.sender, address(this), amount);
-        uint256 received = token.balanceOf(address(this)) - before;
-        if (received != amount) revert WrongAmountReceived(received, amount);
-        // Checked: the vault refuses a deposit that its 48-bit sums couldn't hold.
-        _held += uint48(amount);
+        uint256 above = token.balanceOf(address(this)) - held_;
+        if (above < amount) revert WrongAmountReceived(above, amount);
+        _state.held = uint48(held_ + amount);
     }
 
     /// Sends tokens out. The books are already written when the token is called.
     function _send(address to, uint256 amount) internal {
         if (amount == 0) return;
-        _held -= uint48(amount);
+        _state.held -= uint48(amount);
         token.safeTransfer(to, amount);
     }
 }

@@ -1,0 +1,68 @@
+/** Which payee a command acts for, and where its hub and its vault are. */
+import { join } from 'node:path';
+import { type Command, Option } from 'commander';
+import { STATE_ROOT } from '../../hardware/boards/node/cli/paths.ts';
+import { SundialError } from '../../protocol/errors.ts';
+import { askHub } from './ask-hub.ts';
+import { openHubFolder, readKeyFile, readRunning } from './hub-folder.ts';
+import { readSite } from './site.ts';
+
+/** Which payee a command is about. */
+export interface PayeeFlags {
+  readonly site: string;
+  readonly as: 'merchant' | 'operator';
+  readonly payee?: string;
+  readonly folder: string;
+  readonly json: boolean;
+}
+
+/** A payee that acts, and where its hub and its vault are. */
+export interface Office {
+  readonly secret: `0x${string}`;
+  readonly chainId: number;
+  readonly vault: `0x${string}`;
+  readonly rpcUrl: string;
+  readonly hubName: string;
+  readonly mqttUrl: string | undefined;
+  readonly statusUrl: string | undefined;
+}
+
+/** Of the operator's folder when a payee is named, of the demonstration's site otherwise. */
+export async function officeOf(flags: PayeeFlags): Promise<Office> {
+  if (flags.payee === undefined) {
+    const { keys, mqttUrl, statusUrl, ...site } = readSite(flags.site);
+    return { ...site, mqttUrl, statusUrl, secret: keys[flags.as] };
+  }
+  const { config, hub } = openHubFolder(flags.folder);
+  const { payees } = (await askHub(hub, '/v1/payees')) as { payees: { name: string; address: string }[] };
+  const found = payees.find(({ name, address: own }) => name === flags.payee || own === flags.payee);
+  if (found === undefined)
+    throw new SundialError('merchant_unknown', `no merchant "${flags.payee}"`, {
+      severity: 'call',
+      remedy: 'See `sundial payee list`.',
+    });
+  return {
+    secret: readKeyFile(join(config.folder, 'payees', `${found.address}.key`)),
+    chainId: config.chain.chainId,
+    vault: config.chain.vault,
+    rpcUrl: config.chain.rpcUrl[0]!,
+    hubName: config.name,
+    mqttUrl: readRunning(config.folder)?.mqttUrl,
+    statusUrl: hub.url,
+  };
+}
+
+/** A command with the flags that name a payee. */
+export const ofPayee = (under: Command, name: string, words: string): Command =>
+  under
+    .command(name)
+    .description(words)
+    .option('--payee <name>', 'a merchant of the hub in --folder')
+    .option('--folder <path>', 'folder that `sundial init` made', '.')
+    .option('--site <folder>', 'of a trial: folder that `npm start` made', join(STATE_ROOT, 'demo'))
+    .addOption(
+      new Option('--as <payee>', 'merchant (the till) or operator (the charger)')
+        .choices(['merchant', 'operator'])
+        .default('merchant'),
+    )
+    .option('--json', 'one JSON object on stdout', false);

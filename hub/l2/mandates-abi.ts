@@ -1,0 +1,63 @@
+/** Interface of the mandates and of splits, typed for viem. A test holds it to what the compiler says. */
+import { parseAbi } from 'viem';
+
+export const mandatesAbi = parseAbi([
+  'struct Opening { address owner; address payer; uint48 amount; uint48 bond; }',
+  'struct TopUp { uint32 channel; uint48 amount; uint48 bond; }',
+  'struct Authorization { address from; uint256 validAfter; uint256 validBefore; bytes32 salt; uint8 v; bytes32 r; bytes32 s; }',
+  'function RECOVERY_DELAY() view returns (uint40)',
+  'function acceptChannel(uint32 channel)',
+  'function fixPayout(uint32 payee, address recipient)',
+  'function hasP256() view returns (bool)',
+  'function nameRecovery(uint32 channel, address recovery)',
+  'function nonceOf(uint32 payee) view returns (uint32 nonce)',
+  'function nonceOf(Opening opening, bytes32 salt) pure returns (bytes32)',
+  'function nonceOf(TopUp more, bytes32 salt) pure returns (bytes32)',
+  'function offerChannel(uint32 channel, address next)',
+  'function offerOf(uint32 channel) view returns (address next, uint40 readyAt)',
+  'function openP256(address owner, bytes32 x, bytes32 y, uint48 amount, uint48 bond) returns (uint32 channel)',
+  'function openWithAuthorization(Opening opening, Authorization by) returns (uint32 channel)',
+  'function openWithPermit(Opening opening, uint256 deadline, uint8 v, bytes32 r, bytes32 s) returns (uint32 channel)',
+  'function payOut(uint32 payee) returns (uint48 amount)',
+  'function payoutOf(uint32 payee) view returns (address recipient)',
+  'function recoveryOf(uint32 channel) view returns (address recovery)',
+  'function startExitTo(uint32 channel, address recipient)',
+  'function token() view returns (address)',
+  'function topUpWithAuthorization(TopUp more, Authorization by)',
+  'function topUpWithPermit(TopUp more, uint256 deadline, uint8 v, bytes32 r, bytes32 s)',
+  'function vault() view returns (address)',
+  'function withdrawFor(uint32 payee, address to, uint48 amount, uint48 fee, uint40 deadline, bytes signature)',
+  'event ChannelOffered(uint32 indexed channel, address indexed next, uint40 readyAt)',
+  'event PayoutFixed(uint32 indexed payee, address indexed recipient)',
+  'event RecoveryNamed(uint32 indexed channel, address indexed recovery)',
+  'error FeeTooLarge(uint48 fee, uint48 amount)',
+  'error NotAllowed(address caller, address allowed)',
+  'error NotThePayees(uint32 nonce)',
+  'error OfferNotReady(uint40 readyAt, uint40 clock)',
+  'error P256Missing()',
+  'error PayoutIsFixed(address recipient)',
+  'error WithdrawalOver(uint40 deadline)',
+  'error ZeroAddress()',
+]);
+
+export const splitAbi = parseAbi([
+  'struct Share { address account; uint16 parts; }',
+  'function SHARES_MAX() view returns (uint256)',
+  'function WHOLE() view returns (uint16)',
+  'function owed(address account) view returns (uint256 amount)',
+  'function owedInAll() view returns (uint256)',
+  'function release(address account) returns (uint256 amount)',
+  'function releaseAll(address payouts, uint32 payee) returns (uint256 sent)',
+  'function shares() view returns (Share[])',
+  'function token() view returns (address)',
+  'event Divided(uint256 amount)',
+  'event Released(address indexed account, uint256 amount)',
+  'error WrongShares()',
+]);
+
+export const splitsAbi = parseAbi([
+  'struct Share { address account; uint16 parts; }',
+  'function addressOf(address token, Share[] shares, bytes32 salt) view returns (address)',
+  'function make(address token, Share[] shares, bytes32 salt) returns (address split)',
+  'event SplitMade(address indexed split, address indexed token)',
+]);

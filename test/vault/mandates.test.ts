@@ -1,0 +1,180 @@
+/**
+ * The mandates on a real node, through the hub's own client: deposits on a signature, channels that change hands, signed
+ * withdrawals and splits. Not checked here: what each of them refuses (contracts/test/Mandates.t.sol, Split.t.sol).
+ */
+import { encodeFunctionData, type Hex, hexToBytes, parseEventLogs } from 'viem';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { namedForL2 } from '../../hub/cli/l2-errors.ts';
+import { timeAbi, vaultAbi } from '../../hub/l2/abi.ts';
+import { send } from '../../hub/l2/chain.ts';
+import { p256Signer, rowOf, secpSigner, startWorld, type World, ZERO16, ZERO32 } from './kit.ts';
+
+const mandates = suite('mandates');
+const DAY = 86_400;
+let world: World;
+const owner = secpSigner('an owner');
+const heir = secpSigner('the next owner');
+const notary = secpSigner('a recovery account');
+const site = secpSigner('the site');
+const bytes = (address: Hex) => hexToBytes(address);
+const balanceOf = (account: Hex): Promise<bigint> =>
+  world.vault.client.readContract({
+    address: world.vault.token,
+    abi: timeAbi,
+    functionName: 'balanceOf',
+    args: [account],
+  });
+const transfer = (to: Hex, amount: number) =>
+  send(world.vault.client, world.rich, {
+    to: world.vault.token,
+    data: encodeFunctionData({ abi: timeAbi, functionName: 'transfer', args: [to, BigInt(amount)] }),
+  });
+
+mandates.before(async () => {
+  world = await startWorld();
+  for (const { address } of [owner, heir, notary, site])
+    await world.vault.client.request({
+      method: 'anvil_setBalance' as never,
+      params: [address, '0xde0b6b3a7640000'] as never,
+    });
+  await transfer(owner.address, 10_000_000);
+});
+mandates.after(() => world.stop());
+
+/** The vault, or its mandates, say no with this error. */
+async function refuses(name: string, act: Promise<unknown>): Promise<void> {
+  const error = await act.then(
+    () => assert.unreachable(`expected ${name}`) as never,
+    (cause: unknown) => namedForL2(cause) as Error,
+  );
+  assert.match(error.message, name);
+}
+
+let payers = 0;
+async function openOne(): Promise<number> {
+  payers += 1;
+  const payer = secpSigner(`payer ${payers}`).address;
+  return (await world.vault.openChannel(owner.account, { payer, amount: 1_000_000 })).channel;
+}
+
+mandates('an owner opens and tops up with one transaction each, on a permit', async () => {
+  const channel = await openOne();
+  await world.vault.topUp(owner.account, channel, 500_000);
+  const state = await world.vault.readChannel(channel);
+  assert.equal([state.owner, state.deposited, state.free], [owner.address, 1_500_000, 1_200_000]);
+  assert.is(await balanceOf(world.vault.mandates.address), 0n);
+});
+
+mandates('a channel is given, recovered when its key is lost, and left to another account', async () => {
+  const { vault } = world;
+  const channel = await openOne();
+  await vault.mandates.offer(owner.account, channel, heir.address);
+  assert.is((await vault.mandates.offerOf(channel))?.next, heir.address);
+  await vault.mandates.accept(heir.account, channel);
+  assert.is(await vault.mandates.offerOf(channel), undefined);
+  assert.is((await vault.readChannel(channel)).owner, heir.address);
+  await vault.mandates.nameRecovery(heir.account, channel, notary.address);
+  await vault.mandates.offer(notary.account, channel, owner.address);
+  await refuses('OfferNotReady', vault.mandates.accept(owner.account, channel));
+  await world.warp(30 * DAY);
+  await vault.mandates.accept(owner.account, channel);
+  await vault.mandates.startExitTo(owner.account, channel, site.address);
+  await world.warp(15 * DAY);
+  const { returned } = await vault.finishExit(heir.account, channel);
+  assert.is(returned, 1_000_000);
+  assert.is(await balanceOf(site.address), 1_000_000n);
+});
+
+async function earned(name: string, amount: number) {
+  const payee = secpSigner(name);
+  const payer = secpSigner(`customer of ${name}`);
+  const id = await world.vault.registerPayee(world.rich, bytes(payee.address));
+  const { channel } = await world.vault.openChannel(owner.account, {
+    payer: payer.address,
+    amount: 1_000_000,
+  });
+  const voucher = {
+    kind: 'voucher',
+    channel,
+    seq: 1,
+    spent: amount,
+    payee: bytes(payee.address),
+    paid: amount,
+    lanes: ZERO16,
+    request: ZERO32,
+  } as const;
+  await world.vault.settleBatch(world.rich, [await rowOf(world.domain, payer, voucher)]);
+  return { payee, id };
+}
+
+mandates('a payee without gas money signs, and somebody carries it for the fee, once', async () => {
+  const { payee, id } = await earned('a merchant without gas', 7_000);
+  const { timestamp } = await world.vault.client.getBlock();
+  const terms = { payee: id, to: site.address, amount: 5_000, fee: 30, deadline: Number(timestamp) + 3_600 };
+  const signed = await world.vault.mandates.signWithdrawal(payee.account, terms);
+  const before = await Promise.all([site.address, notary.address].map(balanceOf));
+  await world.vault.mandates.carry(notary.account, signed);
+  const after = await Promise.all([site.address, notary.address].map(balanceOf));
+  assert.equal([after[0]! - before[0]!, after[1]! - before[1]!], [4_970n, 30n]);
+  assert.is(await world.vault.readPayeeBalance(bytes(payee.address)), 2_000);
+  await refuses('NotThePayees', world.vault.mandates.carry(notary.account, signed));
+  const second = await world.vault.mandates.signWithdrawal(payee.account, { ...terms, amount: 2_000 });
+  assert.is(second.nonce, signed.nonce + 1);
+  await world.vault.mandates.carry(notary.account, second);
+});
+
+mandates('a payout that is fixed to a split pays everybody with one call', async () => {
+  const { payee, id } = await earned('a shared site', 9_001);
+  const shares = [
+    { account: owner.address, parts: 6_000 },
+    { account: heir.address, parts: 4_000 },
+  ];
+  await world.vault.client.request({
+    method: 'anvil_setBalance' as never,
+    params: [payee.address, '0xde0b6b3a7640000'] as never,
+  });
+  const { splits } = world.deployment;
+  const split = await world.vault.mandates.makeSplit(payee.account, splits, shares);
+  assert.is(await world.vault.mandates.makeSplit(payee.account, splits, shares), split, 'the same one again');
+  await world.vault.mandates.fixPayout(payee.account, id, split);
+  assert.is(await world.vault.mandates.payoutOf(id), split);
+  const sent = await world.vault.mandates.releaseAll(notary.account, split, id);
+  assert.equal(sent, [
+    { account: owner.address, amount: 5_400 },
+    { account: heir.address, amount: 3_600 },
+  ]);
+  await refuses('PayoutIsSealed', world.vault.withdraw(payee.account, 1, payee.address));
+});
+
+const openP256 = async ({ vault, rich }: World) => {
+  const { key, address } = p256Signer('a secure element');
+  const opening = { owner: rich.address, key: key!, amount: 1_000, bond: 200 };
+  const data = encodeFunctionData({
+    abi: timeAbi,
+    functionName: 'approve',
+    args: [vault.mandates.address, 1_000n],
+  });
+  await send(vault.client, rich, { to: vault.token, data });
+  const { logs } = await vault.mandates.openP256(rich, opening);
+  const [opened] = parseEventLogs({ abi: vaultAbi, eventName: 'ChannelOpened', logs });
+  return { payer: opened!.args.payer.toLowerCase(), address };
+};
+
+mandates(
+  'a payer with a P-256 key opens where the chain checks its signatures, and nowhere else',
+  async () => {
+    assert.is(await world.vault.mandates.hasP256(), true);
+    const { payer, address } = await openP256(world);
+    assert.is(payer, address);
+    const old = await startWorld({}, { hardfork: 'prague', extra: ['--gas-limit', '30000000'] });
+    try {
+      assert.is(await old.vault.mandates.hasP256(), false);
+      await refuses('P256Missing', openP256(old));
+    } finally {
+      await old.stop();
+    }
+  },
+);
+
+mandates.run();
