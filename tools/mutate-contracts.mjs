@@ -24,7 +24,9 @@ const { values: options } = parseArgs({
   },
 });
 if (options.help) {
-  process.stdout.write('npm run mutate:contracts -- [--shard i/n] [--sample N] [--operator NAME] [--file PART] [--list]\n');
+  process.stdout.write(
+    'npm run mutate:contracts -- [--shard i/n] [--sample N] [--operator NAME] [--file PART] [--list]\n',
+  );
   process.exit(0);
 }
 const [shard, shards] = options.shard.split('/').map(Number);

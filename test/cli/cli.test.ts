@@ -70,10 +70,11 @@ test.after(async () => {
   rmSync(home, { recursive: true, force: true });
 });
 
-function sundial(...args: string[]): Promise<{ code: number; stderr: string }> {
+function sundial(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const how = { timeout: WAIT_MS, cwd: process.cwd() };
   return new Promise((resolve) => {
-    execFile(process.execPath, [CLI, ...args], { timeout: WAIT_MS, cwd: process.cwd() }, (error, _, stderr) =>
-      resolve({ code: error === null ? 0 : Number(error.code ?? 1), stderr }),
+    execFile(process.execPath, [CLI, ...args], how, (error, stdout, stderr) =>
+      resolve({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr }),
     );
   });
 }
@@ -97,7 +98,13 @@ const wrong: readonly (readonly [code: string, ...args: string[]])[] = [
   ['bad_channel', 'channel', 'show', '--channel', '1.5'],
   ['bad_channel', 'channel', 'show', '--channel', '99999999999'],
   ['address', 'channel', 'open', '--payer', '0x12', '--amount', '1'],
+  ['vault_refused: NotAllowed', 'channel', 'accept', '--channel', '1'],
+  ['vault_refused: UnknownChannel', 'channel', 'give', '--channel', '99', '--to', nobody],
+  ['missing_flag', 'channel', 'give', '--channel', '1'],
+  ['address', 'channel', 'recovery', '--channel', '1', '--to', '0x12'],
   ['payee_funds', 'withdraw'],
+  ['bad_share', 'payout', 'fix', '--split', `${nobody}=99`],
+  ['no_split', 'payout', 'release'],
   ['error: option .--as', 'withdraw', '--as', 'nobody'],
   ['hub_away', 'payee'],
   ['hub_away', 'channel', 'revoke', '--channel', '1'],
@@ -121,6 +128,31 @@ test('an exit that runs is refused a second start and an early end by name', asy
   assert.is((await sundial('channel', 'exit', ...at)).code, 0);
   await fails('vault_refused: ChannelLeaving', 'channel', 'exit', ...at);
   await fails('vault_refused: ExitNotReady', 'channel', 'exit', ...at, '--finish');
+});
+
+test('a channel is offered, shown so, taken back, and named a recovery account', async () => {
+  const at = ['--site', folder, '--channel', String(channelOfPayer()), '--json'];
+  const given = await sundial('channel', 'give', ...at, '--to', nobody);
+  assert.match(JSON.parse(given.stdout).offered, new RegExp(`^${nobody} from `, 'i'));
+  const back = await sundial('channel', 'give', ...at, '--to', 'nobody');
+  assert.is(JSON.parse(back.stdout).offered, undefined);
+  const named = await sundial('channel', 'recovery', ...at, '--to', nobody);
+  assert.is(JSON.parse(named.stdout).recovery.toLowerCase(), nobody.toLowerCase());
+});
+
+test('a withdrawal that nobody signed is not carried', async () => {
+  const key = join(home, 'carrier.key');
+  writeFileSync(key, `${site.keys.owner}\n`, { mode: 0o600 });
+  const word = join(home, 'word.json');
+  const by = ['--rpc', site.rpcUrl, '--key-file', key];
+  await fails('bad_withdrawal', 'carry', word, ...by);
+  writeFileSync(word, '{"payee": 1}');
+  await fails('bad_withdrawal', 'carry', word, ...by);
+  const terms = { payee: 1, to: nobody, amount: 1, fee: 0, nonce: 0, deadline: 2 ** 33, signature: '0x' };
+  writeFileSync(word, JSON.stringify({ ...terms, vault: site.vault, chainId: 1 }));
+  await fails('other_chain', 'carry', word, ...by);
+  writeFileSync(word, JSON.stringify({ ...terms, vault: site.vault, chainId: site.chainId }));
+  await fails('vault_refused: NotThePayees', 'carry', word, ...by);
 });
 
 test('without a chain the commands say so', async () => {

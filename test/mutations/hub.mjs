@@ -367,8 +367,8 @@ export const HUB_MUTATIONS = [
   [
     'a list that is not the signed one settles',
     BATCH,
-    'return equalBytes(lanesHash(signing.suite, lanes), message.lanes) ? lanes : [];',
-    'return lanes;',
+    'if (!equalBytes(lanesHash(signing.suite, lanes), message.lanes)) return [];',
+    '',
     'hub/batch',
   ],
   ['a refused row is sent again and again', BATCH, 'if (view.blocked(chosen)) continue;', '', 'hub/batch'],
