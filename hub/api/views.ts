@@ -11,7 +11,7 @@ import {
   spentTopOf,
   topOf,
 } from '../intake/books.ts';
-import { layersEntries, layersGet } from '../intake/layers.ts';
+import { layersEntries } from '../intake/layers.ts';
 import type { Books, ChannelBook, ChannelFacts, Entry, IntakeState } from '../intake/state.ts';
 import { positionOf } from '../intake/positions.ts';
 import { keyNumber, trieEntries, trieGet } from '../intake/trie.ts';
@@ -81,17 +81,17 @@ export function channelViews(state: IntakeState, books: Books, registry: Registr
     });
 }
 
-function laneViews({ lanes, claims }: ChannelBook, settled: Record<string, { paid: number }>): LaneView[] {
+function laneViews({ lanes }: ChannelBook, settled: Record<string, { paid: number }>): LaneView[] {
   const known = new Map([...layersEntries(lanes)].map(([key, lane]) => [`0x${key}`, lane]));
   const payees = new Set([...known.keys(), ...Object.keys(settled)]);
   return [...payees].sort().map((payee) => {
-    const claim = layersGet(claims, payee.slice(2));
+    const lane = known.get(payee);
     return {
       payee,
-      top: claim === undefined ? 0 : topOf(claim),
+      top: lane?.top ?? 0,
       settled: settled[payee]?.paid ?? 0,
-      credited: known.get(payee)?.credited ?? 0,
-      vouchers: known.get(payee)?.vouchers ?? 0,
+      credited: lane?.credited ?? 0,
+      vouchers: lane?.vouchers ?? 0,
     };
   });
 }

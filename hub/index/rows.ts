@@ -135,13 +135,14 @@ export function decodeEntry(channel: string, seq: number, token: number, bytes: 
 }
 
 /** A lane. */
-export const encodeLane = ({ seq, before, vouchers, credited }: Lane): Uint8Array =>
-  encode([seq, before ?? null, vouchers, credited]);
+export const encodeLane = ({ seq, before, vouchers, credited, top }: Lane): Uint8Array =>
+  encode([seq, before ?? null, vouchers, credited, top]);
 
 /** The lane of such a row. */
 export function decodeLane(bytes: Uint8Array): Lane {
-  const [seq, before, vouchers, credited] = decode(bytes) as [number, number | null, number, number];
-  return { seq, before: before ?? undefined, vouchers, credited } as Lane;
+  const row = decode(bytes) as [number, number | null, number, number, number];
+  const [seq, before, vouchers, credited, top] = row;
+  return { seq, before: before ?? undefined, vouchers, credited, top } as Lane;
 }
 
 /** Where an entry stands in its channel. */

@@ -404,8 +404,9 @@ function addVoucher(
 
 /** A lane with one more entry. */
 function withEnd(lane: Lane | undefined, { seq, credited }: Entry): Lane {
-  if (lane === undefined) return { seq, before: undefined, vouchers: 1, credited };
-  const sums = { vouchers: lane.vouchers + 1, credited: lane.credited + credited };
+  if (lane === undefined) return { seq, before: undefined, vouchers: 1, credited, top: 0 };
+  const { top } = lane;
+  const sums = { vouchers: lane.vouchers + 1, credited: lane.credited + credited, top };
   if (seq > lane.seq) return { ...sums, seq, before: lane.seq };
   const isBetween = seq < lane.seq && seq > (lane.before ?? -1);
   return { ...sums, seq: lane.seq, before: isBetween ? seq : lane.before };
@@ -427,7 +428,9 @@ function withClaim(
     if (topOf(best) === topOf(entry) && best.seq > entry.seq) return book;
   }
   const claimed = book.claimed + topOf(entry) - (best === undefined ? 0 : topOf(best));
-  return { ...book, claims: layersSet(book.claims, key, entry, edit), claimed };
+  const lane = { ...layersGet(book.lanes, key)!, top: topOf(entry) };
+  const lanes = layersSet(book.lanes, key, lane, edit);
+  return { ...book, claims: layersSet(book.claims, key, entry, edit), lanes, claimed };
 }
 
 function withEntry(books: Books, old: Entry, changed: Entry, edit: Edit | undefined): Books {

@@ -96,6 +96,8 @@ export interface Lane {
   readonly vouchers: number;
   /** Units credited by terminals or the payee, over all vouchers. */
   readonly credited: number;
+  /** Units that its claim reaches; 0 while there is none. */
+  readonly top: number;
 }
 
 /** What a channel may owe at each terminal of a scope. */

@@ -87,8 +87,9 @@ export class LaneView {
     const known = this.whole.get(channel);
     if (known?.book === book && known.changes === changes) return true;
     const settled = this.registry.state.heads[String(channel)]?.settled ?? {};
-    for (const [payee, claim] of layersEntries(book.claims))
-      if (topOf(claim) > (settled[`0x${payee}`]?.paid ?? 0)) return false;
+    // Without a look at the entries that claim it: at a start this is asked of every channel.
+    for (const [payee, { top }] of layersEntries(book.lanes))
+      if (top > (settled[`0x${payee}`]?.paid ?? 0)) return false;
     this.whole.set(channel, { book, changes });
     return true;
   }

@@ -153,19 +153,23 @@ function sumsFit(books: Books): void {
   let [paid, lost, voids, vouchers] = [0, 0, 0, 0];
   for (const [, book] of channelsOf(books)) {
     let ticks = 0;
-    const lanes = new Map<string, { vouchers: number; credited: number }>();
-    for (const { payee: to, amount: sum, stream, voided, credited } of book.entries) {
+    const lanes = new Map<string, { vouchers: number; credited: number; top: number }>();
+    for (const { payee: to, amount: sum, paid: reached, stream, voided, credited } of book.entries) {
       const moved = sum + (stream === undefined ? 0 : stream.k * stream.tickValue);
       vouchers += 1;
       ticks += stream?.k ?? 0;
       if (voided) [lost, voids] = [lost + moved, voids + 1];
       else paid += moved;
-      const lane = lanes.get(hexOf(to)) ?? { vouchers: 0, credited: 0 };
-      lanes.set(hexOf(to), { vouchers: lane.vouchers + 1, credited: lane.credited + credited });
+      const lane = lanes.get(hexOf(to)) ?? { vouchers: 0, credited: 0, top: 0 };
+      lanes.set(hexOf(to), {
+        vouchers: lane.vouchers + 1,
+        credited: lane.credited + credited,
+        top: voided ? lane.top : Math.max(lane.top, reached + moved - sum),
+      });
     }
     assert.is(book.ticks, ticks);
     for (const [to, lane] of layersEntries(book.lanes))
-      assert.equal({ vouchers: lane.vouchers, credited: lane.credited }, lanes.get(to));
+      assert.equal({ vouchers: lane.vouchers, credited: lane.credited, top: lane.top }, lanes.get(to));
   }
   const { takings } = books;
   assert.equal([takings.paid, takings.void, takings.voids, books.vouchers], [paid, lost, voids, vouchers]);

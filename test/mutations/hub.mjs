@@ -631,6 +631,13 @@ export const HUB_MUTATIONS = [
     'hub/books-index',
   ],
   [
+    'a channel counts as settled whatever its lanes claim',
+    BOOKS,
+    'const lane = { ...layersGet(book.lanes, key)!, top: topOf(entry) };',
+    'const lane = { ...layersGet(book.lanes, key)!, top: 0 };',
+    'hub/lane-view',
+  ],
+  [
     'running sums forget ticks',
     BOOKS,
     'const takings = withTicks(books.takings, entry, ticksValueOf(changed) - ticksValueOf(entry));',
