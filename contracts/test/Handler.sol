@@ -25,6 +25,10 @@ contract Handler is Kit {
     mapping(uint32 => uint256) public shares;
     mapping(uint32 => uint256) public settled;
     mapping(uint16 => uint256) public withdrawn;
+    // What carriers got, all of them the stranger.
+    uint256 public fees;
+    // What of it went to somebody else: to carriers, and where a payout is fixed.
+    mapping(uint16 => uint256) public elsewhere;
     mapping(uint16 => uint256) public gained;
     uint256 public clock;
     uint256 public frozenLeft;
@@ -62,6 +66,8 @@ contract Handler is Kit {
         warp(2 hours);
         clock = vault.clock();
     }
+
+    address private constant HEIR = address(0x4e1);
 
     function key(uint32 channel) private pure returns (uint256) {
         return 0x1000 + channel;
@@ -222,13 +228,83 @@ contract Handler is Kit {
         } catch {}
     }
 
+    /// Somebody carries what the payee signed.
+    function carry(uint16 payee, uint48 amount, uint48 fee) external {
+        payee %= PAYEES;
+        uint48 has = balance(payee);
+        if (has == 0) return;
+        amount = amount % has + 1;
+        fee = fee % (amount + 1);
+        uint40 deadline = uint40(block.timestamp);
+        bytes32 structHash = keccak256(
+            abi.encode(
+                keccak256("Withdrawal(uint32 payee,address to,uint48 amount,uint48 fee,uint32 nonce,uint40 deadline)"),
+                id(payee),
+                payeeAt(payee),
+                amount,
+                fee,
+                mandates.nonceOf(id(payee)),
+                deadline
+            )
+        );
+        (uint8 v, bytes32 r, bytes32 s) =
+            vm.sign(payeeKey(payee), keccak256(abi.encodePacked(hex"1901", separator, structHash)));
+        uint256 before = token.balanceOf(STRANGER);
+        vm.prank(STRANGER);
+        try mandates.withdrawFor(id(payee), payeeAt(payee), amount, fee, deadline, abi.encodePacked(r, s, v)) {
+            same(token.balanceOf(STRANGER) - before, fee, "the fee and nothing more");
+            withdrawn[payee] += amount;
+            elsewhere[payee] += fee;
+            fees += fee;
+            ++calls["carry"];
+        } catch {}
+    }
+
+    /// The last payee's money goes to one place from some time on; anybody sends it there.
+    function payOut(bool fix) external {
+        uint16 payee = PAYEES - 1;
+        if (fix && mandates.payoutOf(id(payee)) == address(0)) {
+            vm.prank(payeeAt(payee));
+            mandates.fixPayout(id(payee), HEIR);
+        }
+        uint48 has = balance(payee);
+        uint256 before = token.balanceOf(HEIR);
+        vm.prank(STRANGER);
+        try mandates.payOut(id(payee)) {
+            same(token.balanceOf(HEIR) - before, has, "all of it, to whom the payee said");
+            withdrawn[payee] += has;
+            elsewhere[payee] += has;
+            ++calls["payOut"];
+        } catch {}
+    }
+
+    /// A channel changes hands.
+    function give(uint256 seed) external {
+        uint32 channel = pick(seed);
+        address owner = vault.ownerOf(channel);
+        address next = owner == OWNER ? HEIR : OWNER;
+        vm.prank(owner);
+        mandates.offerChannel(channel, next);
+        vm.prank(next);
+        mandates.acceptChannel(channel);
+        same(vault.ownerOf(channel), next, "handed on");
+        ++calls["give"];
+    }
+
     function startExit(uint256 seed, bool replace) external {
         // Channels rarely leave, so that the rest of the game goes on.
         if ((seed >> 128) % 4 != 0) return;
         uint32 channel = pick(seed);
         if (replace && vault.channelCount() >= CHANNELS_MAX) return;
         address next = replace ? vm.addr(key(vault.channelCount() + 1)) : address(0);
-        vm.prank(OWNER);
+        vm.prank(vault.ownerOf(channel));
+        if (!replace && (seed >> 64) % 4 != 0) {
+            try mandates.startExitTo(channel, HEIR) {
+                exitAt[channel] = clock + 15 days;
+                ++calls["startExitTo"];
+            } catch {}
+            return;
+        }
         try vault.startExit(channel, next) {
             exitAt[channel] = clock + 15 days;
             ++calls["startExit"];
@@ -237,7 +313,8 @@ contract Handler is Kit {
 
     function finishExit(uint256 seed) external {
         uint32 channel = pick(seed);
-        uint256 before = token.balanceOf(OWNER);
+        address owner = vault.ownerOf(channel);
+        uint256 before = token.balanceOf(owner);
         uint32 count = vault.channelCount();
         if (channel <= HONEST) settleAllOf(channel);
         uint48 bond = vault.readChannel(channel).bond;
@@ -246,7 +323,7 @@ contract Handler is Kit {
         try vault.finishExit(channel) {
             holds(exitAt[channel] != 0 && clock >= exitAt[channel], "left before the delay was over");
             holds(frozenLeft == 0, "left while frozen");
-            uint256 got = token.balanceOf(OWNER) - before;
+            uint256 got = token.balanceOf(owner) - before;
             if (vault.channelCount() > count) {
                 same(got, 0, "a replaced key pays nobody");
                 got = vault.readChannel(count + 1).deposited;
@@ -456,7 +533,6 @@ contract Handler is Kit {
         }
     }
 
-
     function check() external {
         conserved();
         same(vault.clock(), clock, "the clock runs only while the vault does");
@@ -465,9 +541,9 @@ contract Handler is Kit {
         }
         for (uint16 payee = 0; payee < PAYEES; ++payee) {
             same(balance(payee) + withdrawn[payee], gained[payee], "a payee has what its vouchers brought");
-            same(token.balanceOf(payeeAt(payee)), withdrawn[payee], "and took no more");
+            same(token.balanceOf(payeeAt(payee)), withdrawn[payee] - elsewhere[payee], "and took no more");
         }
-        same(token.balanceOf(STRANGER), 0, "nobody else gains");
+        same(token.balanceOf(STRANGER), fees, "nobody else gains");
         same(token.balanceOf(GUARDIAN), 0, "the guardian gains nothing");
         same(token.balanceOf(OPERATOR), 0, "the hub gains nothing");
         same(token.balanceOf(address(timelock)), 0, "the timelock gains nothing");

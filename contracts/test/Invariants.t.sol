@@ -19,7 +19,7 @@ contract InvariantsTest is Check {
 
     /// The actions; what is asked for most stands there more than once.
     function targetSelectors() public view returns (FuzzSelector[] memory targets) {
-        bytes4[26] memory actions = [
+        bytes4[29] memory actions = [
             handler.open.selector,
             handler.topUp.selector,
             handler.pay.selector,
@@ -45,15 +45,18 @@ contract InvariantsTest is Check {
             handler.closePot.selector,
             handler.provide.selector,
             handler.leave.selector,
-            handler.execute.selector
+            handler.execute.selector,
+            handler.carry.selector,
+            handler.payOut.selector,
+            handler.give.selector
         ];
         targets = new FuzzSelector[](1);
         targets[0].addr = address(handler);
-        targets[0].selectors = new bytes4[](27);
-        for (uint256 i = 0; i < 26; ++i) {
+        targets[0].selectors = new bytes4[](30);
+        for (uint256 i = 0; i < 29; ++i) {
             targets[0].selectors[i] = actions[i];
         }
-        targets[0].selectors[26] = handler.accredit.selector;
+        targets[0].selectors[29] = handler.accredit.selector;
     }
 
     function targetContracts() public view returns (address[] memory targets) {
@@ -81,7 +84,7 @@ contract InvariantsTest is Check {
         uint256 seed = 1;
         for (uint256 i = 0; i < 1500; ++i) {
             seed = uint256(keccak256(abi.encode(seed)));
-            uint256 action = seed % 23;
+            uint256 action = seed % 26;
             uint256 r = seed >> 8;
             if (action == 0) handler.open(r, uint48(r));
             else if (action == 1) handler.topUp(r, uint48(r >> 8));
@@ -100,11 +103,14 @@ contract InvariantsTest is Check {
             else if (action == 19) handler.closePot(r);
             else if (action == 20) handler.provide(uint48(r));
             else if (action == 21) handler.leave(r);
-            else handler.execute(r);
+            else if (action == 22) handler.execute(r);
+            else if (action == 23) handler.carry(uint16(r), uint48(r >> 16), uint48(r >> 64));
+            else if (action == 24) handler.payOut(i > 700);
+            else handler.give(r);
             if (i % 30 == 0) handler.liftFreeze();
             handler.check();
         }
-        bytes32[20] memory names = [
+        bytes32[24] memory names = [
             bytes32("open"),
             "topUp",
             "pay",
@@ -124,7 +130,11 @@ contract InvariantsTest is Check {
             "provide",
             "leave",
             "announce",
-            "execute"
+            "execute",
+            "carry",
+            "payOut",
+            "give",
+            "startExitTo"
         ];
         for (uint256 i = 0; i < names.length; ++i) {
             holds(handler.calls(names[i]) != 0, string(abi.encodePacked("never happened: ", names[i])));
