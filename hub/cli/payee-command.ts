@@ -6,7 +6,7 @@ import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { amount, channelId, seconds, seq } from '../../protocol/integers.ts';
 import { DEFAULT_TIMING } from '../../protocol/limits.ts';
-import { type CountersignAnswer, countersign, syncedAt } from '../../protocol/machines/payee.ts';
+import { type CountersignAnswer, countersign, terminalsSynced } from '../../protocol/machines/payee.ts';
 import { makeSigning } from '../../protocol/signing/digests.ts';
 import { creditEntry } from '../../protocol/vouchers.ts';
 import { decodeMessage, encodeMessage, type Message } from '../../protocol/wire/messages.ts';
@@ -82,13 +82,14 @@ async function run(flags: PayeeFlags): Promise<void> {
   const signing = makeSigning(nobleSuite, { chainId: site.chainId, vault: fromHex(site.vault) });
   const answer = await askHub({ url: site.statusUrl }, `/credits?payee=${payee}`);
   const { now, terminals, credits } = creditsSchema.parse(answer);
-  const terminalsSyncedAt = terminals.map(({ terminal, syncedAt: at, signature }) =>
-    syncedAt(
-      signing,
-      fromHex(terminal, 20),
-      seconds(at),
-      signature === undefined ? undefined : fromHex(signature, 64),
-    ),
+  const terminalsSyncedAt = terminalsSynced(
+    signing,
+    site.terminals.map((terminal) => fromHex(terminal as `0x${string}`, 20)),
+    terminals.map(({ terminal, syncedAt, signature }) => ({
+      terminal: fromHex(terminal, 20),
+      at: seconds(syncedAt),
+      signature: signature === undefined ? undefined : fromHex(signature, 64),
+    })),
   );
   const answers: { voucher: string; credited: number; answer: CountersignAnswer }[] = [];
   for (const credit of credits) {

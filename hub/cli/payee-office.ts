@@ -2,7 +2,9 @@
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { STATE_ROOT } from '../../hardware/boards/node/cli/paths.ts';
+import { privateKeyToAccount } from 'viem/accounts';
 import { SundialError } from '../../protocol/errors.ts';
+import { Desk } from '../desk/desk.ts';
 import { askHub } from './ask-hub.ts';
 import { openHubFolder, readKeyFile, readRunning } from './hub-folder.ts';
 import { readSite } from './site.ts';
@@ -25,13 +27,18 @@ export interface Office {
   readonly hubName: string;
   readonly mqttUrl: string | undefined;
   readonly statusUrl: string | undefined;
+  /** Addresses of all terminals that it ever certified, as this machine knows them, whatever the hub says. */
+  readonly terminals: readonly string[];
 }
 
 /** Of the operator's folder when a payee is named, of the demonstration's site otherwise. */
 export async function officeOf(flags: PayeeFlags): Promise<Office> {
   if (flags.payee === undefined) {
-    const { keys, mqttUrl, statusUrl, ...site } = readSite(flags.site);
-    return { ...site, mqttUrl, statusUrl, secret: keys[flags.as] };
+    const { keys, mqttUrl, statusUrl, devices, ...site } = readSite(flags.site);
+    const secret = keys[flags.as];
+    const own = privateKeyToAccount(secret).address.toLowerCase();
+    const terminals = devices.filter(({ payee }) => payee === own).map(({ address }) => address);
+    return { ...site, mqttUrl, statusUrl, secret, terminals };
   }
   const { config, hub } = openHubFolder(flags.folder);
   const { payees } = (await askHub(hub, '/v1/payees')) as { payees: { name: string; address: string }[] };
@@ -49,6 +56,9 @@ export async function officeOf(flags: PayeeFlags): Promise<Office> {
     hubName: config.name,
     mqttUrl: readRunning(config.folder)?.mqttUrl,
     statusUrl: hub.url,
+    terminals: new Desk(config.folder, () => 0).devices
+      .filter(({ payee }) => payee === found.address)
+      .map(({ address }) => address),
   };
 }
 

@@ -3,7 +3,7 @@
  * signature. It follows when nothing can contradict the credit any more: a dishonest payer can invent a closed request
  * at one terminal while its real vouchers still wait in another terminal's outbox.
  */
-import type { Address, Signature } from '../bytes.ts';
+import { type Address, type Signature, toHex } from '../bytes.ts';
 import { type Amount, type Seconds, seconds } from '../integers.ts';
 import type { Timing } from '../limits.ts';
 import type { Signing } from '../signing/digests.ts';
@@ -29,19 +29,30 @@ export type CountersignAnswer =
   /** A terminal may still hold a voucher that contradicts the credit. */
   | 'wait';
 
+/** What somebody says of a terminal: until when everything is in the ledger, with the terminal's own signature. */
+export interface SyncedWord {
+  readonly terminal: Address;
+  readonly at: Seconds;
+  readonly signature: Signature | undefined;
+}
+
 /**
- * When a terminal said that everything before is in the ledger; 0 when it never did. Only its own signature counts, not
- * the hub's word.
+ * When each of a payee's terminals said that everything before is in the ledger; 0 for one that never did. `own` is the
+ * payee's own list, which a hub that leaves a terminal out doesn't shorten; a terminal that the hub alone names counts as
+ * well. Of what it says of them only the terminal's own signature counts.
  */
-export function syncedAt(
+export function terminalsSynced(
   signing: Signing,
-  terminal: Address,
-  at: Seconds,
-  signature: Signature | undefined,
-): Seconds {
-  const isItsOwn =
-    signature !== undefined && signing.signedBy('Synced', { terminal, at }, signature, terminal);
-  return isItsOwn ? at : seconds(0);
+  own: readonly Address[],
+  said: readonly SyncedWord[],
+): Seconds[] {
+  const times = new Map(own.map((terminal) => [toHex(terminal), seconds(0)]));
+  for (const { terminal, at, signature } of said) {
+    const isItsOwn =
+      signature !== undefined && signing.signedBy('Synced', { terminal, at }, signature, terminal);
+    times.set(toHex(terminal), isItsOwn ? at : seconds(0));
+  }
+  return [...times.values()];
 }
 
 /** May the payee sign now? `now` is L2 time. */

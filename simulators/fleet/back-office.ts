@@ -6,7 +6,7 @@ import { creditViews } from '../../hub/api/views.ts';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { amount, seconds } from '../../protocol/integers.ts';
 import type { Timing } from '../../protocol/limits.ts';
-import { countersign, syncedAt } from '../../protocol/machines/payee.ts';
+import { countersign, terminalsSynced } from '../../protocol/machines/payee.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
 import { encodeMessage } from '../../protocol/wire/messages.ts';
 import type { Broker, UplinkEnd } from '../stage/network/broker.ts';
@@ -33,13 +33,14 @@ export class BackOffice implements UplinkEnd {
     broker.connect(this);
     const { key } = this.merchant;
     const { now, terminals, credits } = creditViews(hub.state, hub.books, toHex(key.address));
-    const terminalsSyncedAt = terminals.map(({ terminal, syncedAt: at, signature }) =>
-      syncedAt(
-        this.signing,
-        fromHex(terminal as `0x${string}`, 20),
-        seconds(at),
-        signature && fromHex(signature, 64),
-      ),
+    const terminalsSyncedAt = terminalsSynced(
+      this.signing,
+      this.merchant.terminals.map(({ device }) => device.key.address),
+      terminals.map(({ terminal, syncedAt, signature }) => ({
+        terminal: fromHex(terminal as `0x${string}`, 20),
+        at: seconds(syncedAt),
+        signature: signature && fromHex(signature, 64),
+      })),
     );
     for (const { voucher, channel, seq, requestAt, promised, countersigned, proved } of credits) {
       const credit = { requestAt: seconds(requestAt), promised: amount(promised) };

@@ -2,7 +2,12 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { amount, seconds } from '../../protocol/integers.ts';
 import { DEFAULT_TIMING } from '../../protocol/limits.ts';
-import { countersign, type PromisedCredit } from '../../protocol/machines/payee.ts';
+import {
+  countersign,
+  type PromisedCredit,
+  type SyncedWord,
+  terminalsSynced,
+} from '../../protocol/machines/payee.ts';
 import { challenge, keys, link, makePayer, makeTerminal, restartTerminal, signing, START } from './bench.ts';
 import { acknowledgement, answerTime, beacon as beaconOf } from './forge.ts';
 
@@ -25,6 +30,36 @@ test('a payee countersigns when every terminal has handed in what could contradi
     'sign',
     'nobody waits for a terminal longer than it may stay away',
   );
+});
+
+test('a hub that leaves a terminal out, or speaks for one, makes no payee sign early', async () => {
+  const [mine, stranger] = [keys.terminal, keys.stranger];
+  const at = seconds(START + 1);
+  const word = async (key: typeof mine, of = key) => ({
+    terminal: of.address,
+    at,
+    signature: await key.sign(signing.digest('Synced', { terminal: of.address, at })),
+  });
+  const own = [mine.address];
+  const times = (said: readonly SyncedWord[]) => terminalsSynced(signing, own, said);
+  const decide = (said: readonly SyncedWord[]) =>
+    countersign({ ...credit, terminalsSyncedAt: times(said) }, now, DEFAULT_TIMING);
+  assert.is(decide([await word(mine)]), 'sign');
+  assert.is(decide([]), 'wait', 'its own list counts, whatever the hub shows');
+  assert.is(decide([await word(stranger)]), 'wait', "a stranger's word stands for no other terminal");
+  assert.is(decide([await word(stranger, mine)]), 'wait', 'only its own signature counts');
+  assert.is(
+    decide([{ terminal: mine.address, at, signature: undefined }]),
+    'wait',
+    'nor the word of the hub',
+  );
+  const third = { ...(await word(stranger)), signature: undefined };
+  assert.is(
+    decide([await word(mine), third]),
+    'wait',
+    'a terminal that the hub alone names is waited for, too',
+  );
+  assert.equal(times([await word(mine)]), [at]);
 });
 
 test('a payee never countersigns for a payer that is proved dishonest, nor twice', () => {
