@@ -28,7 +28,13 @@ export type Notice =
   | { readonly type: 'deliver'; readonly channel: ChannelId; readonly k: number; readonly value: Amount }
   | { readonly type: 'voided'; readonly voucher: Bytes32; readonly amount: Amount }
   | { readonly type: 'writtenOff'; readonly voucher: Bytes32; readonly amount: Amount }
-  | { readonly type: 'refused'; readonly code: RefusalName; readonly by: 'us' | 'peer' | 'hub' }
+  | {
+      readonly type: 'refused';
+      readonly code: RefusalName;
+      readonly by: 'us' | 'peer' | 'hub';
+      /** What the other device would pay instead. */
+      readonly bound?: Amount;
+    }
   /** The person is to say whether the device may pay this: above its limits, and the hub is asked to cover it. */
   | {
       readonly type: 'confirmWanted';

@@ -103,6 +103,7 @@ test('a refusal is told in words, and the cashier cancels', async () => {
   await page.getByRole('button', { name: 'Take 9.00' }).click();
   await page.getByText('above what this device pays with no network').waitFor();
   await judged(page, 'refused-phone');
+  await page.getByRole('button', { name: 'Take only 7.00' }).waitFor();
   await page.getByRole('button', { name: 'Cancel' }).click();
   await page.getByText('Not paid').waitFor();
   await page.getByText('cancelled').waitFor();

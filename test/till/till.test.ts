@@ -291,6 +291,28 @@ test('nobody gets in without the token, and a page that is none is named', async
   assert.ok(Object.keys(description.paths).includes('/v1/sales/{id}/refunds'));
 });
 
+test('a customer who has less pays a part, and the receipt says what is left', async () => {
+  const own = bench();
+  const client = await own.client();
+  await own.wearable.start();
+  const { lastEvent } = await client.status();
+  const open = await client.open({ amount: units('8'), tip: units('1') }, { key: 'too much' });
+  for await (const event of client.events({ after: lastEvent }))
+    if (event.type === 'sale.refused') {
+      assert.equal([event.code, event.most], ['over_tap_limit', 7_000_000]);
+      break;
+    }
+  assert.is(await refusedWith(client.part(open.id, units('9.01'))), 'part_too_large');
+  const part = await client.part(open.id, (await client.sale(open.id)).most!);
+  assert.is(part.total, 7_000_000);
+  const paid = await client.ended(open.id);
+  assert.equal([paid.state, paid.total], ['approved', 7_000_000]);
+  assert.match(await client.receipt(open.id), /Asked +9\.00 TIME\n(.*\n)*Not paid here +2\.00 TIME/);
+  assert.is(await refusedWith(client.part(open.id, units('1'))), 'sale_over');
+  checkReceipt((await client.receipt(open.id, 'code')).trim());
+  assert.equal((await client.report()).tips, 0);
+});
+
 /** Where the till is cut, and what the sale then is. */
 const CUTS = [
   ['till:sale.opened', undefined],

@@ -3,7 +3,7 @@
  * signature. The order of the effects is rule 2: persist the intent, then sign, then send.
  */
 import { type Address, type Bytes32, equalBytes } from '../../bytes.ts';
-import { addAmounts, amount, nextSeq, ZERO_AMOUNT } from '../../integers.ts';
+import { type Amount, addAmounts, amount, nextSeq, ZERO_AMOUNT } from '../../integers.ts';
 import { LANES_MAX, SYNC_RETRY_MS, TICK_VALUE_DIVISOR, TICKS_MAX, UNCONFIRMED_MAX } from '../../limits.ts';
 import { firstRefusal, type RefusalName } from '../../refusals.ts';
 import {
@@ -156,6 +156,22 @@ function refusalOf(
   return firstRefusal(found);
 }
 
+/**
+ * What it would pay instead of a request above its limits; undefined when that is nothing. A terminal learns nothing that
+ * lease and voucher of a smaller payment don't tell it.
+ */
+function lessInstead(
+  turn: PayerTurn,
+  message: PendingRequest['message'],
+  refusal: RefusalName,
+): Amount | undefined {
+  const { lease, spent } = turn.books;
+  if (message.type !== 'request' || lease === undefined) return undefined;
+  if (refusal !== 'over_tap_limit' && refusal !== 'over_spend_limit') return undefined;
+  const most = Math.min(lease.tapLimit, turn.settings.tapMax, lease.spendLimit - spent);
+  return most > 0 ? amount(most) : undefined;
+}
+
 /** The terminal asks. Pays, or resolves first, or says why not. */
 export function onRequest(turn: PayerTurn, pending: PendingRequest): void {
   const { message } = pending;
@@ -182,7 +198,7 @@ export function onRequest(turn: PayerTurn, pending: PendingRequest): void {
   const most = message.type === 'streamRequest' ? message.tickValue * message.ticks : message.amount;
   const cleared = clearedFor(turn, hash);
   const refusal = refusalOf(turn, message, most, cleared);
-  if (refusal !== undefined) return turn.refuse(refusal);
+  if (refusal !== undefined) return turn.refuse(refusal, lessInstead(turn, message, refusal));
   if (message.type === 'clearanceQuestion') askClearance(turn, message, hash);
   else intend(turn, { ...pending, message }, request, hash, cleared?.lease);
 }

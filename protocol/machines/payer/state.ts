@@ -140,9 +140,9 @@ export class PayerTurn extends Turn<PayerBooks, PayerRecord> {
   }
 
   /** Tells the other device and the display why not; forgets the request that waited. */
-  refuse(code: RefusalName): void {
+  refuse(code: RefusalName, bound?: Amount): void {
     this.set({ pending: undefined });
-    this.send({ type: 'refusal', code: refusalNumber(code) });
+    this.send({ type: 'refusal', code: refusalNumber(code), ...(bound !== undefined && { bound }) });
     this.notify({ type: 'refused', code, by: 'us' });
   }
 

@@ -5,7 +5,7 @@
  */
 import { type Bytes16, equalBytes } from '../../bytes.ts';
 import { SundialError, unreachable } from '../../errors.ts';
-import type { Amount, ChannelId, Seconds } from '../../integers.ts';
+import { type Amount, amount, type ChannelId, type Seconds } from '../../integers.ts';
 import { refusalName } from '../../refusals.ts';
 import type { Message } from '../../wire/messages.ts';
 import type { Context, DeviceEvent, Step } from '../effects.ts';
@@ -144,7 +144,13 @@ function onTapMessage(turn: TerminalTurn, message: Message): void {
     case 'refusal': {
       const code = refusalName(message.code);
       if (turn.settings.clearances?.onOverLimits(turn, code)) return;
-      return turn.notify({ type: 'refused', code: code ?? 'unexpected_message', by: 'peer' });
+      const bound = message.bound === undefined ? undefined : amount(message.bound);
+      return turn.notify({
+        type: 'refused',
+        code: code ?? 'unexpected_message',
+        by: 'peer',
+        ...(bound !== undefined && { bound }),
+      });
     }
     case 'end':
       return turn.notify({ type: 'endWanted', channel: message.channel });

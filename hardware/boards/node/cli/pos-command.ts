@@ -54,6 +54,8 @@ function describe(event: TillEvent): string {
   switch (event.type) {
     case 'sale.opened':
       return `sale ${event.sale}: ${formatMoney(event.total)}`;
+    case 'sale.reduced':
+      return `sale ${event.sale}: ${formatMoney(event.total)} instead`;
     case 'sale.approved':
       return `sale ${event.sale} is paid`;
     case 'sale.acknowledged':

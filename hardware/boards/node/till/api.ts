@@ -5,6 +5,7 @@ import { receiptOf, RECEIPT_FORMS } from './receipts.ts';
 import {
   captureAsk,
   keyText,
+  partAsk,
   referenceText,
   refundAsk,
   report,
@@ -144,6 +145,15 @@ export const tillRoutes = ({ till, sync }: ApiParts): readonly Route<Asker>[] =>
     params: byId,
     answer: sale,
     act: ({ params: { id } }) => till.cancel(id),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/sales/{id}/part',
+    summary: 'Ask for a part of an open sale instead, such as what the customer has left',
+    params: byId,
+    body: partAsk,
+    answer: sale,
+    act: ({ params: { id }, body }) => till.part(id, body.total),
   }),
   route({
     method: 'POST',

@@ -21,6 +21,9 @@ const sumOf = (amounts: readonly number[]): { count: number; sum: number } => ({
   sum: amounts.reduce((all, one) => all + one, 0),
 });
 
+/** What of the tip was paid: where a part was taken, what is left of it above the amount. */
+export const tipOf = ({ amount, tip, total }: Sale): number => Math.min(tip, Math.max(0, total - amount));
+
 /** What went back on a sale, or is on its way back. */
 export const creditedOn = ({ credits }: Sale): number =>
   credits.reduce((all, { amount, state }) => (state === 'failed' ? all : all + amount), 0);
@@ -155,8 +158,14 @@ export class TillBooks {
       case 'sale.refused': {
         const { refusals } = this.state;
         refusals[event.code] = (refusals[event.code] ?? 0) + 1;
-        return this.change(event.sale, { refusals: (this.sales.get(event.sale)?.refusals ?? 0) + 1 });
+        const { most } = event;
+        return this.change(event.sale, {
+          refusals: (this.sales.get(event.sale)?.refusals ?? 0) + 1,
+          ...(most !== undefined && { most }),
+        });
       }
+      case 'sale.reduced':
+        return this.change(event.sale, { total: event.total, challenge: event.challenge });
       case 'sale.approved': {
         const { payment } = event;
         return this.change(event.sale, { state: 'approved', endedAt: at, ...(payment && { payment }) });
@@ -233,7 +242,7 @@ export class TillBooks {
       day,
       openedAt: dayOpenedAt,
       sales,
-      tips: approved.reduce((sum, { tip }) => sum + tip, 0),
+      tips: approved.reduce((sum, sale) => sum + tipOf(sale), 0),
       cleared: sumOf(approved.filter(({ payment }) => payment?.cleared).map(({ total }) => total)),
       refunds,
       released,

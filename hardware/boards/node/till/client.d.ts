@@ -20,6 +20,7 @@ export interface TillClient {
   sale(id: string, options?: Options): Promise<Sale>;
   sales(query?: Readonly<Record<string, string>>, options?: Options): Promise<Sale[]>;
   cancel(id: string, options?: Options): Promise<Sale>;
+  part(id: string, total: number, options?: Options): Promise<Sale>;
   refund(id: string, amount: number | undefined, options: Act): Promise<Sale>;
   capture(id: string, amount: number, options: Act): Promise<Sale>;
   receipt(

@@ -123,6 +123,8 @@ export function connectTill({ url, token, patienceMs = PATIENCE_MS }) {
     sales: async (query = {}, options) =>
       (await ask(`/v1/sales?${new URLSearchParams(query)}`, options)).sales,
     cancel: (id, options) => post(`/v1/sales/${id}/cancel`, {}, options),
+    /** Asks for a part of an open sale instead: `most` of a refusal says what the customer has left. */
+    part: (id, total, options) => post(`/v1/sales/${id}/part`, { total }, options),
     /** Gives back `amount`, or all that is left. `options.key` is needed. */
     refund: (id, amount, options) =>
       post(`/v1/sales/${id}/refunds`, amount === undefined ? {} : { amount }, options),

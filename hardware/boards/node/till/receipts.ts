@@ -36,6 +36,7 @@ function rowsOf(sale: Sale, { name, address, currency }: Status): Row[] {
   const money = (units: number): string => `${formatMoney(units)} ${currency}`;
   const { payment } = sale;
   const back = creditedOn(sale);
+  const asked = sale.amount + sale.tip;
   return [
     ['Sale', sale.id],
     ['Time', time(payment?.at ?? sale.endedAt ?? sale.openedAt)],
@@ -46,6 +47,12 @@ function rowsOf(sale: Sale, { name, address, currency }: Status): Row[] {
       ? ([
           ['Amount', money(sale.amount)],
           ['Tip', money(sale.tip)],
+        ] as const)
+      : []),
+    ...(sale.total < asked
+      ? ([
+          ['Asked', money(asked)],
+          ['Not paid here', money(asked - sale.total)],
         ] as const)
       : []),
     [sale.hold && sale.captured === undefined ? 'HELD' : 'TOTAL', money(sale.total)],

@@ -30,6 +30,8 @@ export const saleAsk = z.strictObject({
 });
 export type SaleAsk = z.output<typeof saleAsk>;
 
+/** The part that is asked for instead, tip included. */
+export const partAsk = z.strictObject({ total: units.min(1) });
 /** What is asked for a refund; without an amount all that is left. */
 export const refundAsk = z.strictObject({ amount: units.min(1).optional() });
 /** What a hold comes to. 0 gives all of it back. */
@@ -91,7 +93,7 @@ export const sale = z.strictObject({
   reference: referenceText.optional(),
   amount: units,
   tip: units,
-  /** What the customer is asked for: amount and tip. */
+  /** What the customer is asked for: amount and tip, or the part of them that was asked for in the end. */
   total: units,
   hold: z.boolean(),
   /** What a hold came to, once that is known. */
@@ -113,6 +115,8 @@ export const sale = z.strictObject({
   challenge: hex(16),
   /** How often devices or the hub said no while it was open. */
   refusals: z.int(),
+  /** What the last device that said no would pay instead: a part of it may be asked for. */
+  most: units.optional(),
 });
 export type Sale = z.output<typeof sale>;
 
@@ -169,7 +173,10 @@ export const event = z.discriminatedUnion('type', [
     ...about,
     code: z.string(),
     by: z.enum(['us', 'peer', 'hub']),
+    most: units.optional(),
   }),
+  /** Less is asked for, in place of what stood: `total`. */
+  z.strictObject({ ...told, type: z.literal('sale.reduced'), ...about, challenge: hex(16) }),
   z.strictObject({ ...told, type: z.literal('sale.approved'), ...about, payment: payment.optional() }),
   z.strictObject({ ...told, type: z.literal('sale.acknowledged'), ...about, acknowledgement }),
   z.strictObject({

@@ -30,6 +30,8 @@ const STATUS: Readonly<Record<string, number>> = {
   sale_unknown: 404,
   day_unknown: 404,
   sale_open: 409,
+  sale_over: 409,
+  busy: 409,
   credit_open: 409,
   key_reused: 409,
   capture_first: 409,

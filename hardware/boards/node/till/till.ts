@@ -26,6 +26,8 @@ import type { Credit, Payment, Report, Sale, SaleAsk, Status, TillEvent, TillFac
 
 /** Currency of every request: the vault's token. */
 const CURRENCY = 'TIME';
+/** The least step of a price, in units. */
+const CENT = 10_000;
 
 /** What the till stands on. */
 export interface TillParts {
@@ -200,7 +202,14 @@ export class Till {
     const { open } = this.books;
     const isAsked = this.parts.device.state.volatile.open !== undefined;
     if (open === undefined || open.training || !isAsked || open.refusals >= REFUSALS_TOLD_MAX) return;
-    this.tellOf(open, { type: 'sale.refused', code: notice.code, by: notice.by });
+    // As prices are: with two decimals.
+    const most = Math.floor((notice.bound ?? 0) / CENT) * CENT;
+    this.tellOf(open, {
+      type: 'sale.refused',
+      code: notice.code,
+      by: notice.by,
+      ...(most > 0 && most < open.total && { most }),
+    });
   }
 
   /** Looks whether the machine still asks for the open sale: it drops a request that nobody pays for two minutes. */
@@ -294,6 +303,30 @@ export class Till {
     // A key that takes its time may have been signing the answer.
     await this.parts.device.idle();
     if (this.find(id).state === 'open') this.tellOf(sale, { type: 'sale.failed', reason: 'cancelled' });
+    return this.find(id);
+  }
+
+  /**
+   * Asks for a part of an open sale instead, such as what the customer has left; once it is paid, the rest is another sale's.
+   * Throws `sale_unknown`, `sale_over`, `part_too_large`, `busy`.
+   */
+  async part(id: string, total: number): Promise<Sale> {
+    const sale = this.find(id);
+    const { device, pos, entropy } = this.parts;
+    if (sale.total === total) return sale;
+    if (sale.state !== 'open' || sale.training)
+      throw refused('sale_over', `sale ${id} is not asked for now`, 'Begin another one.');
+    if (total > sale.total)
+      throw refused('part_too_large', `${sale.total} units are asked for`, 'Ask for less than that.');
+    // The answer to what stood until now is being signed: it decides.
+    if (device.state.volatile.pending !== undefined)
+      throw refused('busy', 'a payment is being signed', 'Ask again in a moment.');
+    const challenge = entropy.random(16);
+    this.asking = true;
+    this.tellOf({ ...sale, total }, { type: 'sale.reduced', challenge: toHex(challenge) });
+    await pos.sale(amount(total), challenge);
+    await device.idle();
+    this.asking = false;
     return this.find(id);
   }
 

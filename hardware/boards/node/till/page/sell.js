@@ -24,14 +24,18 @@ function Keypad({ onKey }) {
 }
 
 /** What is asked for: seen from an arm's length by two people. */
-function Waiting({ sale, news, onCancel }) {
-  const no = news?.type === 'sale.refused' && news.sale === sale.id ? news.code : undefined;
+function Waiting({ sale, news, onCancel, onPart }) {
+  const said = news?.type === 'sale.refused' && news.sale === sale.id ? news : undefined;
+  const no = said?.code;
   return html`<section class="stage waiting" aria-live="polite">
     <p class="sum">${price(sale.total)}</p>
     <div class="waves" aria-hidden="true"><span></span><span></span><span></span></div>
     <p class="call">${t('Hold your device here')}</p>
     ${no && html`<p class="no">${t('The last device said no')}: ${why(no)}</p>`}
-    <button type="button" class="big plain" onClick=${onCancel}>${t('Cancel')}</button>
+    <div class="row">
+      ${said?.most && html`<button type="button" class="big" onClick=${() => onPart(said.most)}>${t('Take only')} ${price(said.most)}</button>`}
+      <button type="button" class="big plain" onClick=${onCancel}>${t('Cancel')}</button>
+    </div>
   </section>`;
 }
 
@@ -44,6 +48,7 @@ function Result({ sale, till, onNext }) {
     <p class="sign" aria-hidden="true">${paid ? '✓' : '✗'}</p>
     <p class="call">${t(paid ? (sale.hold ? 'Held' : 'Paid') : 'Not paid')}</p>
     <p class="sum">${price(sale.total)}</p>
+    ${paid && sale.total < sale.amount + sale.tip && html`<p class="no">${t('Still to pay')}: ${price(sale.amount + sale.tip - sale.total)}</p>`}
     ${!paid && html`<p class="no">${sale.code ? why(sale.code) : t(sale.reason)}</p>`}
     ${receipt && html`<pre class="receipt" tabindex="0">${receipt}</pre>`}
     <div class="row">
@@ -97,6 +102,13 @@ export function Sell({ till, status, news, look }) {
     }
   }, [status?.open?.id]);
 
+  /** The customer has less: that is taken, and the rest is another sale. */
+  const part = (total) =>
+    till.part(asked.id, total).then(
+      (sale) => setAsked((before) => (before?.state === 'open' ? sale : before)),
+      (error) => setTrouble(error.message),
+    );
+
   const onKey = (key) => {
     if (key === '⌫') setDigits((before) => before.slice(0, -1));
     else setDigits((before) => `${before}${key}`.replace(/^0+/, '').slice(0, DIGITS_MAX));
@@ -136,7 +148,7 @@ export function Sell({ till, status, news, look }) {
   };
 
   if (asked?.state === 'open')
-    return html`<${Waiting} sale=${asked} news=${news} onCancel=${() => asked.id !== undefined && till.cancel(asked.id)} />`;
+    return html`<${Waiting} sale=${asked} news=${news} onCancel=${() => asked.id !== undefined && till.cancel(asked.id)} onPart=${part} />`;
   if (asked !== undefined) return html`<${Result} sale=${asked} till=${till} onNext=${next} />`;
   const busy = status !== undefined && !status.works;
   return html`<section class="sell">

@@ -28,6 +28,8 @@ const CHINESE = {
   Clear: '清空',
   Take: '收取',
   Cancel: '取消',
+  'Take only': '只收',
+  'Still to pay': '尚欠',
   'Hold your device here': '请将设备靠近此处',
   Paid: '已支付',
   Held: '已预授权',
