@@ -140,6 +140,22 @@ for (const [code, sentence, change] of FAULTS) {
   });
 }
 
+test('above its limits it says what it would pay instead, the least of lease, owner and what is left', async () => {
+  const bound = async (change: Parameters<typeof metPayer>[0], asked: Message = request()) => {
+    const payer = await metPayer(change);
+    const before = payer.sent.length;
+    await payer.on({ type: 'message', message: asked });
+    const said = payer.sent.slice(before).find(({ type }) => type === 'refusal');
+    return (said as MessageOf<'refusal'>).bound;
+  };
+  assert.is(await bound({ lease: { tapLimit: amount(999) } }), 999);
+  assert.is(await bound({ lease: { spendLimit: amount(400) } }), 400);
+  assert.is(await bound({ lease: { tapLimit: amount(999), spendLimit: amount(400) } }), 400);
+  assert.is(await bound({ lease: { spendLimit: amount(0) } }), undefined, 'nothing is left');
+  assert.is(await bound({ books: full }), undefined, 'less would not help');
+  assert.is(await bound({ lease: { tapLimit: amount(999) } }, streamRequest(500, 5)), undefined);
+});
+
 test('where two faults meet, the one that stands first in the refusal table is named', async () => {
   const place = new Map(REFUSALS.map(([name], index) => [name as string, index]));
   let pairs = 0;
