@@ -167,9 +167,8 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
   });
   closers.push(() => ledger.close());
   metrics.ledgerWriting.set(1);
-  const store = await openIndexOf(ports, fatal, ledger, signing.suite, log);
+  const { store, restored } = (await openIndexOf(ports, fatal, ledger, signing.suite, log)) ?? {};
   if (store !== undefined) closers.push(() => store.close());
-  const restored = store?.restore();
   // Without an index the start reads all of it.
   const scrub = store && new Scrub(ledger, time, fatal);
   closers.push(async () => scrub?.stop());

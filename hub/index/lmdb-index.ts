@@ -105,13 +105,15 @@ export class LmdbIndex implements IndexStore {
   private lastBook: { readonly key: string; readonly book: ChannelBook } | undefined;
 
   private readonly onDamage: (error: SundialError) => void;
+  /** Has somebody taken what it holds? Until then damage is no reason to stop: it begins anew. */
+  private isTaken = false;
 
   private constructor(folder: string, onDamage: (error: SundialError) => void) {
     this.folder = folder;
     this.onDamage = (error) => {
       // Whoever opens it next begins anew, however this process ends.
       writeFileSync(join(folder, DAMAGED), '');
-      onDamage(error);
+      if (this.isTaken) onDamage(error);
     };
   }
 
@@ -167,7 +169,10 @@ export class LmdbIndex implements IndexStore {
 
   restore(): { readonly books: Books; readonly history: BatchHistory | undefined } {
     const { about } = this;
-    if (about === undefined) return { books: { ...emptyBooks, past: this }, history: undefined };
+    if (about === undefined) {
+      this.isTaken = true;
+      return { books: { ...emptyBooks, past: this }, history: undefined };
+    }
     let synced: Trie<RecordOf<'synced'>>;
     for (const [key, bytes] of this.tables.synced.range(LOWEST, HIGHEST))
       synced = trieSet(synced, bytesKey(key), decodeOne<RecordOf<'synced'>>(bytes));
@@ -178,6 +183,7 @@ export class LmdbIndex implements IndexStore {
       owed = trieSet(owed, bytesKey(key), credit);
     }
     this.written = { synced, owed };
+    this.isTaken = true;
     const books: Books = {
       past: this,
       channels: undefined,

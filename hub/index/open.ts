@@ -2,9 +2,12 @@
 import type { CryptoSuite } from '../../hardware/interfaces/index.ts';
 import { equalBytes } from '../../protocol/bytes.ts';
 import type { SundialError } from '../../protocol/errors.ts';
+import { isError } from '../errors.ts';
 import { leafHash } from '../ledger/merkle.ts';
 import type { Logger } from '../log.ts';
 import type { IndexStore, Ledger, Ports } from '../ports.ts';
+
+type Restored = ReturnType<IndexStore['restore']>;
 
 /** Opens it; undefined where the hub has none. What can't be used is told, and gone. */
 export async function openIndexOf(
@@ -13,15 +16,24 @@ export async function openIndexOf(
   ledger: Ledger,
   suite: CryptoSuite,
   log: Logger,
-): Promise<IndexStore | undefined> {
+): Promise<{ readonly store: IndexStore; readonly restored: Restored } | undefined> {
   const store = await openIndex?.(onDamage);
   if (store === undefined) return undefined;
   const isOfLedger = await follows(store, ledger, suite);
   if (!isOfLedger) await store.clear();
-  const { trouble = isOfLedger ? 'missing' : 'of_another_ledger' } = store;
+  let { trouble = isOfLedger ? 'missing' : 'of_another_ledger' } = store;
+  let restored: Restored;
+  try {
+    restored = store.restore();
+  } catch (error) {
+    if (!isError(error, 'index_damaged')) throw error;
+    trouble = 'damaged';
+    await store.clear();
+    restored = store.restore();
+  }
   if (store.applied === 0 && ledger.size > 0)
     log.warn({ reason: trouble, records: ledger.size }, 'the index is built anew from the ledger');
-  return store;
+  return { store, restored };
 }
 
 /** Is the last record that the index has the one that the ledger has there? */

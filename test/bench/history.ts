@@ -65,7 +65,7 @@ export interface HistoryCosts {
   readonly startSeconds: Record<string, number>;
 }
 
-/** Measures at each size, rising, and starts the hub at the last one. */
+/** Measures at each size, by turns, so that a busy machine slows all alike; starts the hub at the last one. */
 export async function historyCosts(
   sizes: readonly number[],
   signers: Signers,
@@ -74,17 +74,28 @@ export async function historyCosts(
   const folder = await mkdtemp(join(tmpdir(), 'sundial-history-'));
   const costs: HistoryCosts = { history: {}, heapMB: {}, startSeconds: {} };
   try {
-    const past = new Past(folder, signers);
+    const pasts: { name: string; past: Past; micros: number[] }[] = [];
     for (const size of sizes) {
-      say(`${size} vouchers ...`);
-      await past.grow(size);
+      say(`${size} vouchers behind a hub ...`);
       const name = size.toExponential().replace('+', '');
-      const { micros, heapMB } = await past.measure();
-      costs.history[name] = Math.round(micros);
-      costs.heapMB[name] = Math.round(heapMB);
-      say(`  ${Math.round(micros)} us a voucher, ${Math.round(heapMB)} MB`);
-      if (size === sizes.at(-1)) costs.startSeconds[name] = Number((await past.start()).toFixed(2));
+      const past = new Past(join(folder, name), signers);
+      await past.grow(size);
+      pasts.push({ name, past, micros: [] });
     }
+    for (let round = 0; round < ROUNDS; round += 1) {
+      for (const { name, past, micros } of pasts) {
+        const measured = await past.measure();
+        micros.push(measured.micros);
+        costs.heapMB[name] = Math.round(measured.heapMB);
+        say(`  ${name}: ${Math.round(measured.micros)} us a voucher, ${Math.round(measured.heapMB)} MB`);
+      }
+    }
+    for (const { name, micros } of pasts) {
+      micros.sort((a, b) => a - b);
+      costs.history[name] = Math.round(micros[Math.floor(ROUNDS / 2)]!);
+    }
+    const { name, past } = pasts.at(-1)!;
+    costs.startSeconds[name] = Number((await past.start()).toFixed(2));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -212,29 +223,25 @@ class Past {
     runtime.state = withChannels(this.signers);
     const { books } = store.restore();
     await runtime.handle({ type: 'restored', books, size: store.applied });
-    const rounds: number[] = [];
-    for (let round = 0; round < ROUNDS; round += 1) {
-      const queue = await this.packs();
-      const before = process.cpuUsage();
-      const worker = async () => {
-        for (let pack = queue.shift(); pack !== undefined; pack = queue.shift())
-          await runtime.message('terminal', pack, NOW);
-      };
-      await Promise.all(Array.from({ length: IN_FLIGHT }, worker));
-      await follower.write();
-      const { user, system } = process.cpuUsage(before);
-      rounds.push((user + system) / MEASURED);
-      if (acknowledged !== MEASURED * (round + 1)) throw new Error(`${acknowledged} acknowledged`);
-      if (heldEntries(runtime.state.books) !== 0) throw new Error('memory holds what the index has');
-    }
+    const queue = await this.packs();
+    global.gc!();
+    const before = process.cpuUsage();
+    const worker = async () => {
+      for (let pack = queue.shift(); pack !== undefined; pack = queue.shift())
+        await runtime.message('terminal', pack, NOW);
+    };
+    await Promise.all(Array.from({ length: IN_FLIGHT }, worker));
+    await follower.write();
+    const { user, system } = process.cpuUsage(before);
+    if (acknowledged !== MEASURED) throw new Error(`${acknowledged} of ${MEASURED} acknowledged`);
+    if (heldEntries(runtime.state.books) !== 0) throw new Error('memory holds what the index has');
     this.size = ledger.size;
     global.gc!();
     const { heapUsed, arrayBuffers } = process.memoryUsage();
     await follower.close();
     await ledger.close();
     await store.close();
-    rounds.sort((a, b) => a - b);
-    return { micros: rounds[Math.floor(ROUNDS / 2)]!, heapMB: (heapUsed + arrayBuffers) / 1e6 };
+    return { micros: (user + system) / MEASURED, heapMB: (heapUsed + arrayBuffers) / 1e6 };
   }
 
   /** Seconds until the hub that ships has its books, with its last batch not in the index. */

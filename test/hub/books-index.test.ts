@@ -426,8 +426,10 @@ test('a voucher whose evidence was never written is looked at again', () =>
 async function written(folder: string): Promise<HubRecord[]> {
   const bench = await start(folder, []);
   told(bench);
-  for (let seq = 1; seq <= 300; seq += 1)
+  for (let seq = 1; seq <= 299; seq += 1)
     bench.send((await tap({ seq, amount: 1, spent: seq, paid: seq })).bytes);
+  // The last one is void: its payee owes a credit.
+  bench.send((await tap({ seq: 300, amount: 1, spent: 300, paid: 300, answer: 'credit' })).bytes);
   await bench.index();
   assert.is(bench.store.applied, 300);
   await bench.store.close();
@@ -476,9 +478,9 @@ test('an index is used with the ledger that it was written from, and with no oth
       const reasons: unknown[] = [];
       const log = { warn: (fields: { reason: string }) => reasons.push(fields.reason) } as unknown as Logger;
       const ports = { openIndex: () => LmdbIndex.open(path, () => undefined) };
-      const store = await openIndexOf(ports, () => undefined, ledger, suite, log);
-      const { applied } = store!;
-      await store!.close();
+      const { store } = (await openIndexOf(ports, () => assert.unreachable(), ledger, suite, log))!;
+      const { applied } = store;
+      await store.close();
       return { applied, reasons };
     };
     assert.equal(await opened(records), { applied: 300, reasons: [] });
@@ -493,6 +495,16 @@ test('an index is used with the ledger that it was written from, and with no oth
     assert.equal(await opened(others), { applied: 0, reasons: ['of_another_ledger'] });
     assert.equal(await opened(records), { applied: 0, reasons: ['missing'] });
     assert.equal(await opened([]), { applied: 0, reasons: [] }, 'a new hub has nothing to say');
+    // Rows that a start looks at, changed by the disk: what the hub owes, and what the index says of itself.
+    for (const part of [Buffer.from('payments'), payee.address]) {
+      await rm(path, { recursive: true });
+      await written(path);
+      const file = join(path, 'data.mdb');
+      const bytes = await readFile(file);
+      for (let at = bytes.indexOf(part); at !== -1; at = bytes.indexOf(part, at + 1)) bytes[at]! ^= 1;
+      await writeFile(file, bytes);
+      assert.equal(await opened(records), { applied: 0, reasons: ['damaged'] }, 'built anew at once');
+    }
   }));
 
 test('a row that the disk changed is found, and the index is not used again', () =>
