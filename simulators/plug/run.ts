@@ -66,6 +66,7 @@ const TARIFF = { id: 'run', start: '0.25', vat: 19, bands: [{ perKwh: '0.50' }] 
 const WATTS = 11_000;
 const SPEED = 600;
 const WAIT_MS = 120_000;
+const AGAIN_MS = 40_000;
 const SETTLE_MS = 60_000;
 const UNITS = 1_000_000;
 
@@ -291,6 +292,27 @@ export class PlugRun {
     }
   }
 
+  /** A session that does not begin is begun anew, as a driver would, who plugs in once more. */
+  private async untilBegun(
+    kind: Kind,
+    point: string,
+    plug: (report: Report) => { readonly running?: string },
+    again: () => void,
+  ): Promise<Report> {
+    for (let tries = 1; tries < 3; tries++) {
+      const deadline = Date.now() + AGAIN_MS;
+      while (Date.now() < deadline) {
+        await this.killing;
+        const report = await this.report(point);
+        if (plug(report).running !== undefined) return report;
+        await sleep(150);
+      }
+      this.say(`${point}: ${kind} does not begin; plugged in once more`);
+      again();
+    }
+    return this.until(`${kind} to begin`, point, (report) => plug(report).running !== undefined);
+  }
+
   /** SIGKILL and a new start of a process, one at a time. */
   private killAndStart(name: string): Promise<void> {
     this.killing = this.killing.then(async () => {
@@ -329,7 +351,10 @@ export class PlugRun {
       await this.child(point).next('the token', (line) => line.event === 'did' && line.wish === 'show');
       tell('plugIn', wants);
     } else tell('plugIn', wants);
-    const begun = await this.until(`${kind} to begin`, point, (report) => plug(report).running !== undefined);
+    const begun = await this.untilBegun(kind, point, plug, () => {
+      tell('unplug');
+      tell('plugIn', wants);
+    });
     const id = plug(begun).running!;
     const over = (report: Report): boolean => report.done.some((done) => done.id === id);
     const flowed = (share: number) => (report: Report) =>
@@ -398,7 +423,8 @@ export class PlugRun {
   /** All that goes on is over: streams that nothing was started for are given back. */
   private async untilOver(): Promise<void> {
     const deadline = Date.now() + 2 * WAIT_MS;
-    const open = (): string[] => readdirSync(join(this.folder, 'gateway', 'open'));
+    const open = (): string[] =>
+      readdirSync(join(this.folder, 'gateway', 'open')).filter((name) => name.endsWith('.json'));
     while (open().length > 0) {
       if (Date.now() > deadline) throw new Error(`sessions never end: ${open().join(', ')}`);
       await sleep(500);
@@ -482,6 +508,8 @@ export class PlugRun {
     // Payees sign what was given back when each of their terminals has said that all before is handed in. With nothing new
     // terminals say so every ten minutes, and after a start: the hub's time has to be past the last request by then.
     await sleep(3000);
+    // Whoever is still there would be asked anew.
+    for (const { payer } of PLACES) await this.child(payer).stop();
     await this.child('gateway').stop();
     await this.child('gateway').start();
     const deadline = Date.now() + SETTLE_MS;

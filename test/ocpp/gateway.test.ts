@@ -2,7 +2,7 @@
  * The gateway over real sockets, with nobody to pay: what charge points of three versions report is kept, told again it is
  * the same, and what breaks a schema is refused. Not checked here: payers and kills (plug.test.ts, npm run plug).
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RPCClient } from 'ocpp-rpc';
@@ -184,6 +184,15 @@ test('a session goes on after the gateway is gone, and one that was offline is r
   assert.is([...site.store.records()].length, 4);
   await client.close();
   site.stop();
+});
+
+test('what was half written when the gateway was killed is no session', async () => {
+  const site = await run();
+  const aside = join(site.folder, 'open', 'CP1%20x-1.json.4711');
+  writeFileSync(aside, '{"id":');
+  const again = await site.again();
+  assert.not.ok(existsSync(aside));
+  again.stop();
 });
 
 test('a late session is open across a restart', async () => {

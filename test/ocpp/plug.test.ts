@@ -224,6 +224,22 @@ test('a car that stayed after its session is not asked again because the gateway
   assert.equal(world.did, ['offer', 'start']);
 });
 
+test('whoever plugged in just before the gateway was killed is asked when it is back', () => {
+  for (const first of ['payerHere', 'plugged'] as const) {
+    const world = new World();
+    world.tell(
+      { type: 'online' },
+      { type: 'status', status: 'available' },
+      { type: 'status', status: 'plugged' },
+    );
+    world.restart();
+    const here = { type: 'payerHere' } as const;
+    const plugged = { type: 'status', status: 'plugged' } as const;
+    world.tell({ type: 'online' }, ...(first === 'payerHere' ? [here, plugged] : [plugged, here]));
+    assert.equal(world.did, ['offer', 'start'], first);
+  }
+});
+
 test('what ended while the gateway was away is collected from the car that comes back', () => {
   const world = charging();
   world.tell({ type: 'reading', at: world.now, wh: 150 });

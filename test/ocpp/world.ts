@@ -41,6 +41,7 @@ export class World {
   /** The terminal's books of the stream that is last. */
   stream = { n: 0, k: 0, credited: 0, live: false };
   takesCredit = true;
+  served = false;
   private readonly waiting: PlugEvent[] = [];
 
   constructor(change: Partial<PlugContext> = {}) {
@@ -54,7 +55,7 @@ export class World {
       unpaid: false,
       ...change,
     };
-    this.state = plugAtStart(undefined, this.now - START_QUIET);
+    this.state = plugAtStart(undefined, false, this.now - START_QUIET);
   }
 
   /** Events that follow at once are handled, too. */
@@ -88,6 +89,9 @@ export class World {
     switch (effect.type) {
       case 'save':
         this.stored = effect.session;
+        return;
+      case 'served':
+        this.served = effect.served;
         return;
       case 'close':
         this.stored = undefined;
@@ -128,7 +132,7 @@ export class World {
         : { ...this.stored, streams: [...this.stored.streams.slice(0, -1), { ...last, k, credited }] };
     this.stream.live = false;
     this.waiting.length = 0;
-    this.state = plugAtStart(session, this.now);
+    this.state = plugAtStart(session, this.served, this.now);
   }
 
   pass(seconds: number): void {
@@ -140,7 +144,7 @@ export class World {
 
   /** The names of the effects, without those that only store. */
   get did(): string[] {
-    return this.effects.map(({ type }) => type).filter((type) => type !== 'save');
+    return this.effects.map(({ type }) => type).filter((type) => type !== 'save' && type !== 'served');
   }
 
   start(wh = 0, change: { readonly key?: string; readonly flowing?: boolean } = {}): void {

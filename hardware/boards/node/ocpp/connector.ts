@@ -56,13 +56,22 @@ export class Connector {
   /** `stored`: the session that goes on, from before this process. */
   constructor(parts: ConnectorParts, stored: Session | undefined) {
     this.parts = parts;
-    this.state = plugAtStart(stored === undefined ? undefined : this.found(stored), parts.now());
+    this.state = plugAtStart(
+      stored === undefined ? undefined : this.found(stored),
+      parts.store.served(this.plug),
+      parts.now(),
+    );
     if (this.state.session !== undefined && this.state.session !== stored)
       parts.store.save(this.state.session);
   }
 
   get session(): Session | undefined {
     return this.state.session;
+  }
+
+  private get plug(): string {
+    const { chargePoint, connector } = this.parts.context;
+    return `${chargePoint}/${connector}`;
   }
 
   get number(): number {
@@ -192,6 +201,8 @@ export class Connector {
       case 'save':
         store.save(effect.session);
         return this.show(effect.session);
+      case 'served':
+        return store.serve(this.plug, effect.served);
       case 'close':
         store.close(effect.session);
         return this.parts.closed(effect.session);

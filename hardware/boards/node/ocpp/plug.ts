@@ -74,6 +74,8 @@ export type PlugEvent =
 export type PlugEffect =
   /** The session, or that there is none any more: durable before the next effect. */
   | { readonly type: 'save'; readonly session: Session }
+  /** Whoever is plugged in here has had a session; or nobody is any more. Durable before the next effect. */
+  | { readonly type: 'served'; readonly served: boolean }
   /** The session is closed: it goes to the records. */
   | { readonly type: 'close'; readonly session: Session }
   /** Asks whoever is at the terminal for a stream. */
@@ -118,6 +120,8 @@ export interface PlugState {
   readonly offeredUntil: number;
   /** One stream a visit: whoever stays after a session is asked again when they come anew, plug in or show a token. */
   readonly mayOffer: boolean;
+  /** Who is plugged in had a session, as far as is known: after a restart nothing begins by itself for them. */
+  readonly served: boolean;
   /** How often this visitor was asked. */
   readonly tries: number;
   readonly flowing: boolean;
@@ -129,6 +133,8 @@ export interface PlugState {
   /** When the connector was said to be free while a transaction ran. */
   readonly freeSince: number;
   readonly crediting: boolean;
+  /** What was left of the stream before was given back, before another is asked for. */
+  readonly returned: boolean;
 }
 
 /** Seconds. */
@@ -152,7 +158,7 @@ export const START_WAIT = 180;
 /** A connector that is free this long has no transaction any more, whatever was not said. */
 export const FREE_WAIT = 300;
 
-export const plugAtStart = (session: Session | undefined, now: number): PlugState => ({
+export const plugAtStart = (session: Session | undefined, served: boolean, now: number): PlugState => ({
   startedAt: now,
   session,
   online: false,
@@ -162,6 +168,7 @@ export const plugAtStart = (session: Session | undefined, now: number): PlugStat
   open: 0,
   offeredUntil: 0,
   mayOffer: false,
+  served,
   tries: 0,
   flowing: false,
   shownAt: 0,
@@ -169,6 +176,7 @@ export const plugAtStart = (session: Session | undefined, now: number): PlugStat
   paidAt: 0,
   freeSince: 0,
   crediting: false,
+  returned: false,
 });
 
 /** Is there a payer whose stream is open, so that energy may flow? */
@@ -232,7 +240,8 @@ function offer(turn: Turn): void {
   if (session === undefined) {
     if (!mayOffer || !online || status === 'reserved' || status === 'unavailable') return;
   } else if (!(runs(session) || collects(turn, session)) || session.stopWanted !== undefined) return;
-  else if (giveBack(turn, session)) return;
+  // Once: ticks that the payer goes on to reveal meanwhile are late, and the terminal credits those itself.
+  else if (!turn.state.returned && giveBack(turn, session)) return turn.set({ returned: true });
   const { tickValue } = turn.context;
   turn.set({ offeredUntil: turn.now + OFFER_WAIT, mayOffer: false, tries: turn.state.tries + 1 });
   if (session === undefined) turn.save(freshSession(turn));
@@ -319,6 +328,7 @@ function finish(turn: Turn, reason: string): void {
 function close(turn: Turn, session: Session): void {
   const { live, offeredUntil, here } = turn.state;
   const closing = live && here;
+  if (session.transaction !== undefined && turn.state.status !== 'available') serve(turn, true);
   if (live) turn.do({ type: 'closeStream' });
   else if (offeredUntil > 0) turn.do({ type: 'cancelOffer' });
   turn.set({
@@ -382,7 +392,7 @@ function onStreamOpened(
   const stream = { request: '', tickValue: turn.context.tickValue, k: 0, credited: 0 };
   const streams = asked ? session.streams : [...session.streams, stream];
   const opened = turn.save(withLast({ ...session, streams }, { voucher, channel }));
-  turn.set({ live: true, open: 0, offeredUntil: 0, askedAt: 0, paidAt: turn.now });
+  turn.set({ live: true, open: 0, offeredUntil: 0, askedAt: 0, paidAt: turn.now, returned: false });
   if (opened.ended !== undefined) return finish(turn, opened.ended.reason);
   if (opened.transaction !== undefined || turn.now < turn.state.shownAt + SHOWN_WAIT) return useTicks(turn);
   start(turn, opened);
@@ -434,6 +444,16 @@ function onClock(turn: Turn): void {
   if (!live && (!here || turn.now >= offeredUntil)) refuseUnpaid(turn);
 }
 
+/** Remembers whether whoever is plugged in has had a session. */
+function serve(turn: Turn, served: boolean): void {
+  if (turn.state.served === served) return;
+  turn.set({ served });
+  turn.do({ type: 'served', served });
+}
+
+/** After a restart: has nobody who is plugged in had a session yet? */
+const isNew = ({ status, served }: PlugState): boolean => status === 'unknown' && !served;
+
 /** Somebody begins anew; what is said during a session belongs to that. */
 function mayAsk(turn: Turn): void {
   const { session } = turn.state;
@@ -447,7 +467,8 @@ function dispatch(turn: Turn, event: PlugEvent): void {
       turn.set({
         here: true,
         tries: 0,
-        mayOffer: session === undefined && turn.now >= turn.state.startedAt + START_QUIET,
+        mayOffer:
+          session === undefined && (!turn.state.served || turn.now >= turn.state.startedAt + START_QUIET),
       });
       return offer(turn);
     case 'payerGone':
@@ -491,8 +512,8 @@ function dispatch(turn: Turn, event: PlugEvent): void {
       return offer(turn);
     case 'creditFailed':
       turn.set({ crediting: false });
-      if (session?.ended !== undefined && event.forGood) close(turn, session);
-      return;
+      if (session?.ended === undefined) return offer(turn);
+      return event.forGood ? close(turn, session) : undefined;
     case 'online':
       turn.set({ online: true, askedAt: 0 });
       askStop(turn);
@@ -502,7 +523,9 @@ function dispatch(turn: Turn, event: PlugEvent): void {
       return turn.set({ online: false });
     case 'status':
       // Whoever unplugs and plugs in again begins anew.
-      if (event.status === 'plugged' && turn.state.status === 'available') mayAsk(turn);
+      if (event.status === 'available') serve(turn, false);
+      if (event.status === 'plugged' && (turn.state.status === 'available' || isNew(turn.state)))
+        mayAsk(turn);
       turn.set({
         status: event.status,
         freeSince: event.status === 'available' ? turn.state.freeSince || turn.now : 0,

@@ -25,7 +25,7 @@ export class SessionStore {
 
   constructor(folder: string) {
     this.folder = folder;
-    for (const name of ['open', 'closed']) mkdirSync(join(folder, name), { recursive: true });
+    for (const name of ['open', 'closed', 'served']) mkdirSync(join(folder, name), { recursive: true });
     syncFolder(folder);
   }
 
@@ -62,9 +62,12 @@ export class SessionStore {
     writeDurably(this.closedPath(session.chargePoint, this.nameOf(session)), JSON.stringify(session));
   }
 
-  /** All that go on. Throws `bad_session`. */
+  /** All that go on: for the one process that writes them. Throws `bad_session`. */
   open(): Session[] {
     const folder = join(this.folder, 'open');
+    // What was being written when a process was killed counts for nothing.
+    for (const name of readdirSync(folder))
+      if (!name.endsWith('.json')) rmSync(join(folder, name), { force: true });
     const sessions = readdirSync(folder)
       .filter((name) => name.endsWith('.json'))
       .map((name) => readJson(join(folder, name), 'bad_session', READ) as Session);
@@ -91,6 +94,23 @@ export class SessionStore {
       for (const name of readdirSync(join(root, chargePoint)).sort())
         if (name.endsWith('.json'))
           yield readJson(join(root, chargePoint, name), 'bad_session', READ) as Session;
+  }
+
+  private servedPath(plug: string): string {
+    return join(this.folder, 'served', fileName(plug));
+  }
+
+  /** Has whoever is plugged in there had a session? */
+  served(plug: string): boolean {
+    return existsSync(this.servedPath(plug));
+  }
+
+  /** Durable when it returns. */
+  serve(plug: string, served: boolean): void {
+    const path = this.servedPath(plug);
+    if (served) return writeDurably(path, '{}');
+    rmSync(path, { force: true });
+    syncFolder(join(this.folder, 'served'));
   }
 
   /** Which terminal's folder each connector has, by `charge point/connector`. Throws `bad_plugs`. */
