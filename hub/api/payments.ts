@@ -361,14 +361,15 @@ export async function statementOf(parts: Parts, desk: Desk, payee: string, from:
 }
 export type Statement = Awaited<ReturnType<typeof statementOf>>;
 
-/** A statement as CSV: one line a field, amounts in the token's units of 10^-6 and written out. */
-export function statementCsv(statement: Statement): string {
-  const money = ['opening', 'sales', 'refunds', 'fees', 'closing', 'earned', 'settled', 'inFlight'];
-  const lines = Object.entries(statement).map(([name, value]) => {
-    const text = money.includes(name) ? amountText(value as number) : String(value ?? '');
-    // A spreadsheet would take a name that begins so for a formula.
-    const safe = /^[=+\-@\t]/.test(text) && !/^-?\d/.test(text) ? `'${text}` : text;
-    return `${name},"${safe.replaceAll('"', '""')}"`;
+/** Payments of one notification; more are told to ask for shorter periods. */
+const NOTIFIED_MAX = 10_000;
+
+/** All payments that fit, newest first. Throws `period_too_long` beyond NOTIFIED_MAX. */
+export async function allPayments(parts: Parts, desk: Desk, filter: PaymentFilter): Promise<PaymentRow[]> {
+  const { payments, next } = await findPayments(parts, desk, filter, { limit: NOTIFIED_MAX });
+  if (next === undefined) return payments;
+  throw new SundialError('period_too_long', `there are more than ${NOTIFIED_MAX} payments in this period`, {
+    severity: 'call',
+    remedy: 'Ask for a shorter period, for example a day.',
   });
-  return `field,value\r\n${lines.join('\r\n')}\r\n`;
 }

@@ -192,7 +192,14 @@ export async function makeServer(setup: ServerSetup): Promise<FastifyInstance> {
             });
           const answer = await (repeat === undefined ? act() : repeats.once(repeat, act));
           note(200);
-          if (answer instanceof Text) return reply.header('content-type', answer.type).send(answer.content);
+          if (answer instanceof Text)
+            return (
+              reply
+                .header('content-type', answer.type)
+                // A page for people holds what devices and merchants said: it runs nothing and fetches nothing.
+                .header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'")
+                .send(answer.content)
+            );
           return reply.header('content-type', 'application/json').send(`${JSON.stringify(answer)}\n`);
         } catch (error) {
           note(send(reply, error));

@@ -19,9 +19,10 @@ import {
   moneyNow,
   type PaymentFilter,
   paymentLife,
-  statementCsv,
+  allPayments,
   statementOf,
 } from './payments.ts';
+import { camt053, camt054, statementCsv, statementHtml } from './statement-forms.ts';
 import { type Route, route } from './server.ts';
 import { channelViews } from './views.ts';
 
@@ -244,15 +245,30 @@ export function v1Routes(api: ApiParts): Route[] {
         payee: z.string().max(64).optional(),
         from: moment.default(0),
         to: moment.default(2 ** 40 - 1),
-        format: z.enum(['json', 'csv']).default('json'),
+        format: z.enum(['json', 'csv', 'html', 'camt053', 'camt054']).default('json'),
       }),
       answer: anything,
       act: async ({ caller, query }) => {
         const payee = caller!.role === 'merchant' ? caller!.payee! : payeeOf(desk, query.payee ?? '');
-        const statement = await statementOf(parts, desk, desk.merchant(payee).address, query.from, query.to);
-        return query.format === 'csv'
-          ? new Text('text/csv; charset=utf-8', statementCsv(statement))
-          : statement;
+        const { address } = desk.merchant(payee);
+        const statement = await statementOf(parts, desk, address, query.from, query.to);
+        const at = Math.floor(Date.now() / 1000);
+        const period = { payee: address, from: query.from, to: query.to };
+        switch (query.format) {
+          case 'csv':
+            return new Text('text/csv; charset=utf-8', statementCsv(statement));
+          case 'html':
+            return new Text('text/html; charset=utf-8', statementHtml(statement, at));
+          case 'camt053':
+            return new Text('application/xml', camt053(statement, at));
+          case 'camt054':
+            return new Text(
+              'application/xml',
+              camt054(statement, await allPayments(parts, desk, period), at),
+            );
+          default:
+            return statement;
+        }
       },
     }),
     route({

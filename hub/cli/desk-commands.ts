@@ -2,7 +2,7 @@
  * What an operator does from day to day, in the folder that `sundial init` made: merchants, terminals, devices, finding a
  * payment, statements, settling, tokens, a link to the console. All of it asks the running hub.
  */
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { privateKeyToAccount } from 'viem/accounts';
 import { keyKind } from '../../hardware/boards/node/cli/flags.ts';
@@ -17,6 +17,16 @@ import { askHub } from './ask-hub.ts';
 import { ensureKey, type HubFolder, keyFile, openHubFolder, readKeyFile } from './hub-folder.ts';
 import { namedForL2 } from './l2-errors.ts';
 import { provisionDevice, readInvitation } from './provision.ts';
+
+/** Forms of a statement besides JSON, each with a flag of its name. */
+const FORMS = ['csv', 'html', 'camt053', 'camt054'] as const;
+type Form = (typeof FORMS)[number];
+
+/** Throws `file_exists`: nothing that is there is written over. */
+function writeNew(path: string, text: string): void {
+  if (existsSync(path)) throw wrong('file_exists', `${path} is there already`, 'Name a new file.');
+  writeFileSync(path, text, { flag: 'wx' });
+}
 
 interface Common {
   readonly folder: string;
@@ -337,11 +347,14 @@ export function addDeskCommands(program: Command, payee: Command): void {
     .option('--from <time>', 'from this day on; the beginning when absent')
     .option('--to <time>', 'before this day; now when absent')
     .option('--csv <file>', 'writes it there as CSV')
+    .option('--html <file>', 'as a page to print')
+    .option('--camt053 <file>', "as a bank's statement for accounting programs (ISO 20022)")
+    .option('--camt054 <file>', "as a bank's notification of every payment")
     .action(
       act(
         async (
           { config, hub },
-          flags: Common & { payee: string; from?: string; to?: string; csv?: string },
+          flags: Common & { payee: string; from?: string; to?: string } & Partial<Record<Form, string>>,
         ) => {
           const query = new URLSearchParams({ payee: flags.payee });
           if (flags.from !== undefined) query.set('from', String(moment(flags.from, '--from')));
@@ -349,10 +362,11 @@ export function addDeskCommands(program: Command, payee: Command): void {
           const statement = (await askHub(hub, `/v1/statements?${query}`)) as Record<string, number> & {
             payee: string;
           };
-          if (flags.csv !== undefined)
-            writeFileSync(flags.csv, (await askHub(hub, `/v1/statements?${query}&format=csv`)) as string, {
-              flag: 'wx',
-            });
+          for (const form of FORMS) {
+            const file = flags[form];
+            if (file === undefined) continue;
+            writeNew(file, (await askHub(hub, `/v1/statements?${query}&format=${form}`)) as string);
+          }
           // The ledger's word beside L2's.
           const vault = await Vault.connect(config.chain.rpcUrl[0]!, config.chain.vault);
           const onL2 = await vault.readPayeeBalance(fromHex(statement.payee, 20));
