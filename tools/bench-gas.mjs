@@ -1,14 +1,13 @@
-// npm run bench:gas [-- --json] [-- --quick]: bundles and runs the gas bench.
-import { spawnSync } from 'node:child_process';
-import { ensureInstalled, root } from './ensure.mjs';
+// npm run bench:gas: what everything costs on a real chain node, against the budget.
+import { runProgram } from './program.mjs';
 
-ensureInstalled();
-const { bundle } = await import('./bundle.mjs');
-const { compileContracts } = await import('./contracts.mjs');
-compileContracts();
-await bundle({ gas: 'test/bench/gas.ts' }, 'build/bench');
-const { status } = spawnSync(process.execPath, ['build/bench/gas.mjs', ...process.argv.slice(2)], {
-  cwd: root,
-  stdio: 'inherit',
+await runProgram({
+  folder: 'bench',
+  entries: { gas: 'test/bench/gas.ts' },
+  contracts: true,
+  flags: [],
+  help: `npm run bench:gas -- [options]
+  --quick  batches of 1, 10 and 100 only
+  --json   one JSON object: gas, bytes and deflated bytes a lane, and single calls
+`,
 });
-process.exit(status ?? 1);

@@ -1,15 +1,13 @@
-// npm run crash:hub [-- --rounds N --seed S --json]: a hub and its chain, killed under load, and what became of the books.
-import { spawnSync } from 'node:child_process';
-import { compileContracts } from './contracts.mjs';
-import { ensureInstalled, root } from './ensure.mjs';
+// npm run crash:hub: a hub and its chain, killed under load, and what became of the books.
+import { runProgram } from './program.mjs';
 
-ensureInstalled();
-compileContracts();
-const { bundle } = await import('./bundle.mjs');
-await bundle({ crash: 'test/crash/main.ts' }, 'build/crash');
-const { status } = spawnSync(
-  process.execPath,
-  ['--enable-source-maps', 'build/crash/crash.mjs', ...process.argv.slice(2)],
-  { cwd: root, stdio: 'inherit' },
-);
-process.exit(status ?? 1);
+await runProgram({
+  folder: 'crash',
+  entries: { crash: 'test/crash/main.ts' },
+  contracts: true,
+  help: `npm run crash:hub -- [options]
+  --rounds N  kills (default 30)
+  --seed S    draws who is killed and when (default 1)
+  --json      {"rounds","acknowledged","missing","doubled","signedTwice","settledTwice","by"}
+`,
+});

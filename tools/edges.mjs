@@ -1,16 +1,13 @@
-// npm run edges [-- --json] [--section NAME ...] [--deep]: what devices do at their limits and with damaged parts, and
-// what the hub does with an L2 that lies.
-import { spawnSync } from 'node:child_process';
-import { ensureInstalled, root } from './ensure.mjs';
+// npm run edges: what devices do at their limits and with damaged parts, and what the hub does with an L2 that lies.
+import { runProgram } from './program.mjs';
 
-ensureInstalled();
-const { bundle } = await import('./bundle.mjs');
-const { compileContracts } = await import('./contracts.mjs');
-compileContracts();
-await bundle({ edges: 'test/edges/main.ts' }, 'build/edges');
-const { status } = spawnSync(
-  process.execPath,
-  ['--enable-source-maps', 'build/edges/edges.mjs', ...process.argv.slice(2)],
-  { cwd: root, stdio: 'inherit' },
-);
-process.exit(status ?? 1);
+await runProgram({
+  folder: 'edges',
+  entries: { edges: 'test/edges/main.ts' },
+  contracts: true,
+  help: `npm run edges -- [options]
+  --section NAME  journal, poison, keys, l2 or time; may be given several times (default: all)
+  --deep          damages more places
+  --json          one JSON object; the table of boards and the lines go to stderr otherwise
+`,
+});

@@ -101,7 +101,12 @@ function chosen(args: readonly string[]): readonly string[] {
   const found = Object.entries(SECTIONS).flatMap(([name, { under }]) =>
     wanted.includes(name) || (under !== undefined && wanted.includes(under)) ? [name] : [],
   );
-  if (found.length === 0) throw new Error(`no section ${wanted}; there are ${Object.keys(SECTIONS)}`);
+  if (found.length === 0) {
+    process.stderr.write(
+      `error: no section ${wanted.join(', ')}. Give journal, ${Object.keys(SECTIONS).join(', ')}.\n`,
+    );
+    process.exit(2);
+  }
   return found;
 }
 
