@@ -2,6 +2,10 @@
  * keccak256 as Ethereum uses it: domain byte 0x01, not SHA-3's 0x06. The permutation is the Keccak team's for 32-bit
  * processors, whose sources come with the npm package `keccak`; it is included here as it comes.
  */
+/* Cores without unaligned loads fault on input at an odd address: there it is copied first. */
+#if defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__) || defined(__riscv) || defined(__XTENSA__)
+#define NO_MISALIGNED_ACCESSES
+#endif
 #include "KeccakP-1600-inplace32BI.c"
 
 #include "crypto.h"

@@ -70,12 +70,30 @@ export function committed(
   return Math.max(spent, Math.max(highest(book).spent, book.claimed) + reserved);
 }
 
-/** Is a lease in a scope still booked? Until its claims are over, or all payees of the scope said that none comes. */
-function isBooked(context: IntakeContext, book: ChannelBook, booking: Booking, now: Seconds): boolean {
-  const { payeeOfflineMax, claimMargin } = context.timing;
+/**
+ * Is a lease in a scope still booked? Until its claims are over, or all payees of the scope said that none comes: those of
+ * now, and those whose terminals were members while it was good. Who was taken out of the scope since holds vouchers all
+ * the same.
+ */
+function isBooked(
+  context: IntakeContext,
+  { books, terminals }: IntakeState,
+  book: ChannelBook,
+  booking: Booking,
+  now: Seconds,
+): boolean {
+  const { payeeOfflineMax, claimMargin, leaseLifetime } = context.timing;
   if (booking.expiresAt + payeeOfflineMax + claimMargin < now) return false;
-  const payees = context.scopes[bytesKey(booking.scope)];
-  return payees === undefined || !payees.every((payee) => (book.released[payee] ?? 0) >= booking.expiresAt);
+  const key = bytesKey(booking.scope);
+  const payees = new Set(context.scopes[key]);
+  for (const { terminal, expiresAt } of books.members[key] ?? []) {
+    if (expiresAt + leaseLifetime < booking.expiresAt) continue;
+    const payee = trieGet(terminals, bytesKey(terminal));
+    if (payee === undefined) return true;
+    payees.add(bytesKey(payee));
+  }
+  if (payees.size === 0) return true;
+  return [...payees].some((payee) => (book.released[payee] ?? 0) < booking.expiresAt);
 }
 
 /**
@@ -84,6 +102,7 @@ function isBooked(context: IntakeContext, book: ChannelBook, booking: Booking, n
  */
 function isCovered(
   context: IntakeContext,
+  state: IntakeState,
   book: ChannelBook,
   facts: ChannelFacts,
   lease: Pick<RecordOf<'lease'>, 'scope' | 'cap'>,
@@ -92,7 +111,7 @@ function isCovered(
   if (equalBytes(lease.scope, SCOPE_ANY)) return true;
   let each: number = lease.cap;
   for (const booking of book.booked) {
-    if (equalBytes(booking.scope, SCOPE_ANY) || !isBooked(context, book, booking, now)) continue;
+    if (equalBytes(booking.scope, SCOPE_ANY) || !isBooked(context, state, book, booking, now)) continue;
     if (equalBytes(booking.scope, lease.scope)) each += Math.max(0, booking.cap - lease.cap);
     else each += booking.cap;
   }
@@ -133,7 +152,7 @@ export function answerLeaseRequest(
       : undefined,
     facts.exiting ? 'exit_running' : undefined,
     heldEntries(state.books) >= leasedEntriesMax(context.indexedMax) ? 'index_full' : undefined,
-    block === undefined || isCovered(context, book, facts, { scope: request.scope, cap }, block.at)
+    block === undefined || isCovered(context, state, book, facts, { scope: request.scope, cap }, block.at)
       ? undefined
       : 'not_covered',
   ]);

@@ -1,7 +1,7 @@
 /**
  * Devices that introduce themselves, each with its own signature and a counter that only grows, so that nobody else can.
- * A terminal names its payee in what it signs and shows that payee's certificate; the hub believes nothing else about it. Terminals of a scope become members, at most SCOPE_TERMINALS_MAX that are live at once: they are the H of the
- * loss bound.
+ * A terminal names its payee in what it signs and shows that payee's certificate; the hub believes nothing else about it.
+ * Terminals of a scope become members, at most SCOPE_TERMINALS_MAX under any lease: they are the H of the loss bound.
  */
 import { equalBytes, fromHex, ZERO_ADDRESS } from '../../protocol/bytes.ts';
 import { type Seconds, seconds, UINT40_MAX } from '../../protocol/integers.ts';
@@ -54,12 +54,17 @@ export function memberships(
   return Object.entries(context.scopes)
     .filter(([, payees]) => payees.includes(bytesKey(payee)))
     .map(([scope]) => {
-      const live = (state.books.members[scope] ?? []).filter((member) => member.expiresAt >= at);
-      const own = live.find((member) => equalBytes(member.terminal, device));
+      // A lease from before a membership ended counts at its terminal, and at whoever comes in its place: that is free only
+      // when no such lease is good any more, or two sets of H terminals would share one lease.
+      const { leaseLifetime, clockError } = context.timing;
+      const held = (state.books.members[scope] ?? []).filter(
+        (member) => member.expiresAt + leaseLifetime + clockError >= at,
+      );
+      const own = held.find((member) => equalBytes(member.terminal, device));
       if (own !== undefined && isFresh(context, own.expiresAt, at)) {
         return { known: true, member: { type: 'member', scope: fromHex(scope), ...own } };
       }
-      if (own === undefined && live.length >= SCOPE_TERMINALS_MAX) return { refusal: 'scope_full' };
+      if (own === undefined && held.length >= SCOPE_TERMINALS_MAX) return { refusal: 'scope_full' };
       return { known: false, member: { type: 'member', scope: fromHex(scope), terminal: device, expiresAt } };
     });
 }

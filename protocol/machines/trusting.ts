@@ -195,6 +195,9 @@ export function meetHub(turn: TrustingTurn, seed: Bytes32 | undefined): void {
   askTime(turn);
 }
 
+/** The hub is gone, and what it was asked with it: an answer held back until later would be taken for one of then. */
+export const dropTimeQuestion = (turn: TrustingTurn): void => setTrust(turn, { timeQuestion: undefined });
+
 /**
  * Asks for the time: the answer is a basis, as nobody can have recorded it before. Each question has a nonce of its own,
  * or the answer to the first could be played again for a basis that wore out.

@@ -31,8 +31,14 @@ const STORY: readonly PlannedDevice[] = [
   { role: 'pos', name: 'pos' },
   { role: 'charger', name: 'charger' },
 ];
-/** What the owner of all channels has. */
-const OWNER_FUNDS = '20000';
+/** What the owner of all channels has at least, whole TIME. */
+const OWNER_FUNDS = 2_000;
+/** Enough for all deposits twice. Units. */
+const fundsOf = (plan: readonly PlannedDevice[]): number =>
+  Math.max(
+    parseMoney(String(OWNER_FUNDS)),
+    2 * plan.reduce((sum, device) => sum + ('deposit' in device ? parseMoney(device.deposit) : 0), 0),
+  );
 /** How long a terminal's certificate lives. */
 const YEAR = 365 * 86_400;
 
@@ -74,7 +80,7 @@ export async function makeSite(
     settler: addressOf(hubSettlement),
   });
   progress.say(`TIME and vault deployed at ${deployment.vault}`);
-  await fund(rpcUrl, deployerAccount, deployment.token, ownerAccount.address, parseMoney(OWNER_FUNDS));
+  await fund(rpcUrl, deployerAccount, deployment.token, ownerAccount.address, fundsOf(plan));
   const vault = await Vault.connect(rpcUrl, deployment.vault);
 
   const vaultHex = deployment.vault.toLowerCase() as `0x${string}`;

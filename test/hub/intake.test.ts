@@ -1,3 +1,4 @@
+import { DEFAULT_TIMING } from '../../protocol/limits.ts';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { channelBook, topOf } from '../../hub/intake/books.ts';
@@ -7,7 +8,7 @@ import { bytesKey, trieGet } from '../../hub/intake/trie.ts';
 import { pendingRecordsMax, waitersMax } from '../../hub/limits.ts';
 import { decodeRecord, encodeRecord } from '../../hub/ledger/records.ts';
 import { ZERO_ADDRESS } from '../../protocol/bytes.ts';
-import { amount, channelId, seconds, seq } from '../../protocol/integers.ts';
+import { amount, channelId, height, seconds, seq } from '../../protocol/integers.ts';
 import { creditEntry, SCOPE_ANY, tickEntry } from '../../protocol/vouchers.ts';
 import {
   decodeMessage,
@@ -735,6 +736,24 @@ test('a scope has at most five live terminals, also after a restart', async () =
     again.send(await register({ device: key(40) })).map((effect) => effect.type),
     ['registered', 'member'],
   );
+});
+
+test('a place in a scope is free only when no lease of the one before is good any more, to the second', async () => {
+  const scope = suite.keccak256(Uint8Array.of(9));
+  const own = { ...context, scopes: { [bytesKey(scope)]: [bytesKey(payee.address)] } };
+  const bench = new Bench(undefined, own);
+  for (let n = 40; n < 45; n += 1) bench.send(await register({ device: key(n) }));
+  const { payeeOfflineMax, leaseLifetime, clockError } = DEFAULT_TIMING;
+  const joins = async (at: number, n: number): Promise<boolean> => {
+    bench.step({ type: 'block', at: seconds(at), height: height(at) });
+    const effects = bench.send(await register({ device: key(n), expiresAt: at + 86_400 }), 'd', at);
+    return effects.some(({ type }) => type === 'member');
+  };
+  const end = NOW + payeeOfflineMax;
+  assert.not(await joins(end + 1, 50), 'the membership is over, its leases are not');
+  assert.ok(await joins(end + 2, 40), 'the terminal itself comes back to its own place');
+  assert.not(await joins(end + leaseLifetime + clockError, 50));
+  assert.ok(await joins(end + leaseLifetime + clockError + 1, 50));
 });
 
 test('a payer is registered when L2 knows it, and a stranger takes no place in the registry', async () => {

@@ -18,11 +18,12 @@ import { decodeOwn, type Message, ROLES } from '../../protocol/wire/messages.ts'
 import {
   Bench,
   context,
-  NOW,
   key,
+  NOW,
   otherPayee,
   payee,
   payer,
+  pin,
   preparedState,
   signing,
   suite,
@@ -197,6 +198,40 @@ test('or until all payees of its scope said that none of their terminals holds a
   made.send(await released(payee, END));
   assert.is(typeof (await asks(second)), 'object');
   assert.is(await asks(first), 'not_covered', 'now the second is booked');
+});
+
+test('a merchant that was taken out of its scope frees nothing by that, as long as its terminals were members', async () => {
+  const scopes: Record<string, string[]> = Object.fromEntries(
+    Object.entries(inScopes.scopes).map(([scope, payees]) => [scope, [...payees]]),
+  );
+  const made = bench({}, { ...inScopes, scopes });
+  const own = key(60);
+  const certificateExpiresAt = seconds(NOW + 100 * 86_400);
+  const certified = { terminal: own.address, payee: payee.address, expiresAt: certificateExpiresAt };
+  const signed = { hub: pin.id, device: own.address, payee: payee.address, counter: 1 };
+  const registered = made.send({
+    type: 'register',
+    device: own.address,
+    role: ROLES.pos,
+    payee: payee.address,
+    certificateExpiresAt,
+    certificate: await payee.sign(signing.digest('Terminal', certified)),
+    entropyCertified: 1,
+    counter: 1,
+    signature: await own.sign(signing.digest('Register', signed)),
+  });
+  assert.ok(registered.some(({ type }) => type === 'member'));
+  await answer(made, { scope: first });
+  made.step({ type: 'block', at: seconds(END), height: height(11) });
+  made.send(await released(otherPayee, END));
+  // As the operator does with a running hub.
+  scopes[bytesKey(first)] = [bytesKey(otherPayee.address)];
+  assert.is(await answer(made, { scope: second }, END), 'not_covered');
+  scopes[bytesKey(first)] = [];
+  assert.is(await answer(made, { scope: second }, END), 'not_covered', 'nor with the last one');
+  scopes[bytesKey(second)] = [bytesKey(payee.address)];
+  made.send(await released(payee, END));
+  assert.is(typeof (await answer(made, { scope: second }, END)), 'object', 'its own word frees it');
 });
 
 test('a payee that no scope names frees nothing and takes no place in the ledger', async () => {

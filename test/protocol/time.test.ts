@@ -155,6 +155,20 @@ test('the answer to an earlier question renews no basis', async () => {
   assert.is(await asks(terminal), 'no_time_basis');
 });
 
+test('an answer that was held back until the hub was gone is no basis', async () => {
+  for (const back of [false, true]) {
+    const terminal = await makeTerminal({ realTime: undefined });
+    await terminal.on({ type: 'hubConnected' });
+    const [asked] = terminal.uploads.filter(({ type }) => type === 'timeQuestion') as { nonce: Uint8Array }[];
+    const answer = await beacon(later(0), secret(0), keys.hub, asked!.nonce);
+    await terminal.on({ type: 'hubLost' });
+    terminal.nowMs = 5 * 86_400_000;
+    if (back) await terminal.on({ type: 'hubConnected' });
+    await terminal.on({ type: 'hubMessage', message: answer });
+    assert.is(await asks(terminal), 'no_time_basis', back ? 'connected again' : 'before it is');
+  }
+});
+
 test('a question without an answer is asked again after a minute, and not before', async () => {
   const terminal = await makeTerminal({ realTime: undefined });
   await terminal.on({ type: 'hubConnected' });

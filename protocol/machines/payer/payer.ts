@@ -8,7 +8,7 @@ import { unreachable } from '../../errors.ts';
 import { SYNC_RETRY_MS } from '../../limits.ts';
 import type { Context, DeviceEvent, Step } from '../effects.ts';
 import { timeAtBoot } from '../time.ts';
-import { onClockTime, startTime, TRUST_AFTER_POWER_UP } from '../trusting.ts';
+import { dropTimeQuestion, onClockTime, startTime, TRUST_AFTER_POWER_UP } from '../trusting.ts';
 import { onTapMessage, sendHello } from './answers.ts';
 import type { PayerBooks, PayerRecord } from './books.ts';
 import { onConfirm } from './clearance.ts';
@@ -106,7 +106,8 @@ function dispatch(turn: PayerTurn, event: PayerEvent): void {
     case 'hubConnected':
       return onHubConnected(turn, event.seed);
     case 'hubLost':
-      return turn.set({ hubConnected: false });
+      turn.set({ hubConnected: false });
+      return dropTimeQuestion(turn);
     case 'hubMessage':
       return onHubMessage(turn, event.message);
     case 'stop': {

@@ -10,7 +10,7 @@ import { refusalName } from '../../refusals.ts';
 import type { Message } from '../../wire/messages.ts';
 import type { Context, DeviceEvent, Step } from '../effects.ts';
 import { timeAtBoot } from '../time.ts';
-import { onClockTime, startTime, TRUST_AFTER_POWER_UP } from '../trusting.ts';
+import { dropTimeQuestion, onClockTime, startTime, TRUST_AFTER_POWER_UP } from '../trusting.ts';
 import { onAnswerSigned, onLease, onVoucher } from './answer.ts';
 import type { TerminalBooks, TerminalRecord } from './books.ts';
 import {
@@ -204,7 +204,8 @@ function dispatch(turn: TerminalTurn, event: Exclude<TerminalEvent, { type: 'boo
     case 'hubConnected':
       return onHubConnected(turn, event.seed);
     case 'hubLost':
-      return turn.set({ hubConnected: false });
+      turn.set({ hubConnected: false });
+      return dropTimeQuestion(turn);
     case 'hubMessage':
       return onHubMessage(turn, event.message);
     case 'sale':
