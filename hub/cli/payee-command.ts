@@ -4,8 +4,8 @@ import { mqttUplink } from '../../hardware/boards/node/mqtt.ts';
 import { equalBytes, fromHex, toHex } from '../../protocol/bytes.ts';
 import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
 import { SundialError } from '../../protocol/errors.ts';
-import { amount, channelId, seconds, seq } from '../../protocol/integers.ts';
-import { DEFAULT_TIMING } from '../../protocol/limits.ts';
+import { amount, channelId, type Seconds, seconds, seq } from '../../protocol/integers.ts';
+import { DEFAULT_TIMING, type Timing } from '../../protocol/limits.ts';
 import { type CountersignAnswer, countersign, terminalsSynced } from '../../protocol/machines/payee.ts';
 import { makeSigning } from '../../protocol/signing/digests.ts';
 import { creditEntry } from '../../protocol/vouchers.ts';
@@ -13,11 +13,12 @@ import { decodeMessage, encodeMessage, type Message } from '../../protocol/wire/
 import { formatMoney } from '../../hardware/boards/node/cli/money.ts';
 import { askHub } from './ask-hub.ts';
 import { namedForL2 } from './l2-errors.ts';
-import { ofPayee, officeOf, type PayeeFlags } from './payee-office.ts';
+import { type Office, ofPayee, officeOf, type PayeeFlags } from './payee-office.ts';
+import { vaultAbi } from '../l2/abi.ts';
+import { Vault } from '../l2/vault.ts';
 import { fail } from '../../hardware/boards/node/cli/output.ts';
 
 const creditsSchema = z.object({
-  now: z.number(),
   terminals: z.array(
     z.object({ terminal: z.string(), syncedAt: z.number(), signature: z.string().optional() }),
   ),
@@ -75,13 +76,25 @@ function sendUntilAcknowledged(
   });
 }
 
+/** L2 time, and the clocks that its vault was made with. */
+async function clockOf({ rpcUrl, vault }: Office): Promise<{ now: Seconds; timing: Timing }> {
+  const { client, address } = await Vault.connect(rpcUrl, vault);
+  const [block, payeeOfflineMax] = await Promise.all([
+    client.getBlock(),
+    client.readContract({ address, abi: vaultAbi, functionName: 'payeeOfflineMax' }),
+  ]);
+  return { now: seconds(Number(block.timestamp)), timing: { ...DEFAULT_TIMING, payeeOfflineMax } };
+}
+
 async function run(flags: PayeeFlags): Promise<void> {
   const site = await officeOf(flags);
   const key = nobleKey(fromHex(site.secret));
   const payee = toHex(key.address);
   const signing = makeSigning(nobleSuite, { chainId: site.chainId, vault: fromHex(site.vault) });
   const answer = await askHub({ url: site.statusUrl }, `/credits?payee=${payee}`);
-  const { now, terminals, credits } = creditsSchema.parse(answer);
+  const { terminals, credits } = creditsSchema.parse(answer);
+  // How long a terminal may stay away, and whether that is over, is L2's to say and not the hub's.
+  const { now, timing } = await clockOf(site);
   const terminalsSyncedAt = terminalsSynced(
     signing,
     site.terminals.map((terminal) => fromHex(terminal as `0x${string}`, 20)),
@@ -102,8 +115,8 @@ async function run(flags: PayeeFlags): Promise<void> {
         proved: credit.proved,
         terminalsSyncedAt,
       },
-      seconds(now),
-      DEFAULT_TIMING,
+      now,
+      timing,
     );
     if (answer === 'sign') {
       const voucher = fromHex(credit.voucher, 32);
