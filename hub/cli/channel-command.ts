@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { type Address, isAddress } from 'viem';
+import type { Address } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { Vault } from '../l2/vault.ts';
 import { SundialError } from '../../protocol/errors.ts';
@@ -16,6 +16,7 @@ import { formatMoney, parseMoney } from '../../hardware/boards/node/cli/money.ts
 import { keyKind } from '../../hardware/boards/node/cli/flags.ts';
 import { askHub, type HubAddress } from './ask-hub.ts';
 import { hubJson, keyFile, openHubFolder, readKeyFile } from './hub-folder.ts';
+import { addressOf } from './l2-address.ts';
 import { namedForL2 } from './l2-errors.ts';
 import { requireFunds } from './owner-funds.ts';
 import { fail } from '../../hardware/boards/node/cli/output.ts';
@@ -94,14 +95,6 @@ function channelOf(flags: Flags): number {
 /** The account after --to. Throws `missing_flag` or `address`. */
 function recipientOf(flags: Flags): Address {
   return addressOf(need(flags.to, '--to', '0x<account on L2>'), '--to');
-}
-
-function addressOf(text: string, flag: string): Address {
-  if (isAddress(text)) return text;
-  throw new SundialError('address', `${text} is no address on L2`, {
-    severity: 'call',
-    remedy: `Give ${flag} 0x and 40 hex digits; a mixed-case one must have the right checksum.`,
-  });
 }
 
 const clockText = (at: number): string => new Date(at * 1000).toISOString();

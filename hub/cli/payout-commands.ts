@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { type Address, isAddress } from 'viem';
+import type { Address } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { z } from 'zod';
 import { fail } from '../../hardware/boards/node/cli/output.ts';
@@ -18,6 +18,7 @@ import type { Share } from '../l2/mandates.ts';
 import { Vault } from '../l2/vault.ts';
 import { readAddresses } from './deploy-command.ts';
 import { readKeyFile } from './hub-folder.ts';
+import { addressOf } from './l2-address.ts';
 import { namedForL2 } from './l2-errors.ts';
 import { type Office, ofPayee, officeOf, type PayeeFlags } from './payee-office.ts';
 
@@ -34,15 +35,6 @@ const refused = (code: string, message: string, remedy: string): SundialError =>
 
 function print(json: boolean, facts: object, words: string): void {
   process.stdout.write(json ? `${JSON.stringify(facts)}\n` : `${words}\n`);
-}
-
-function account(text: string, flag: string): Address {
-  if (isAddress(text)) return text;
-  throw refused(
-    'address',
-    `${text} is no address on L2`,
-    `Give ${flag} 0x and 40 hex digits; a mixed-case one must have the right checksum.`,
-  );
 }
 
 /** A payee in its vault. */
@@ -73,7 +65,7 @@ async function withdraw(flags: WithdrawFlags): Promise<void> {
       `Give an --amount of at most ${formatMoney(balance)}; what is not settled yet comes with the hub's next batch.`,
     );
   const fixed = await vault.mandates.payoutOf(id);
-  const to = account(flags.to ?? fixed ?? payee.address, '--to');
+  const to = addressOf(flags.to ?? fixed ?? payee.address, '--to');
   if (flags.sign !== undefined) {
     const fee = parseMoney(flags.fee);
     if (fee > units) throw refused('bad_fee', 'the fee is more than the amount', 'Give a smaller --fee.');
@@ -174,7 +166,7 @@ function shareOf(text: string): Share {
   const match = /^(0x[0-9a-fA-F]{40})=(\d{1,3}(?:\.\d{1,2})?)$/.exec(text);
   if (match === null)
     throw refused('bad_share', `"${text}" is no share`, 'Write account=percent, for example 0x12…ef=70.');
-  return { account: account(match[1]!, '--split'), parts: Math.round(Number(match[2]) * 100) };
+  return { account: addressOf(match[1]!, '--split'), parts: Math.round(Number(match[2]) * 100) };
 }
 
 /** Fixes where a payee's money goes, or sends a split everybody's part. */
@@ -192,7 +184,7 @@ async function splitOrAccount(
   payee: ReturnType<typeof privateKeyToAccount>,
   flags: PayoutFlags,
 ): Promise<Address> {
-  if (flags.to !== undefined) return account(flags.to, '--to');
+  if (flags.to !== undefined) return addressOf(flags.to, '--to');
   const shares = (flags.split ?? []).map(shareOf);
   if (shares.reduce((sum, { parts }) => sum + parts, 0) !== 10_000)
     throw refused(
