@@ -1,5 +1,6 @@
 // The test command: every folder of test/ is a suite. A folder with a suite.mjs runs that; any other runs its
-// *.test.ts files, bundled by esbuild, each in a process of its own. Options: see --help.
+// *.test.ts files, bundled by esbuild, each in a process of its own. Suites overlap, so that a core is busy while a test
+// of another suite waits for its broker, browser or board. Options: see --help.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -35,8 +36,41 @@ if (!(Number.isInteger(shard) && Number.isInteger(shards) && shard >= 1 && shard
 ensureInstalled();
 const { bundle } = await import('../tools/bundle.mjs');
 
-/** Runs a program, echoes its output, and returns its exit code and stdout. */
-export function execute(command, args, { env = {}, cwd = root, quiet = false } = {}) {
+/** Hands out so many places; who comes too late waits for the first that is given back. */
+class Places {
+  #free;
+  #waiting = [];
+  constructor(count) {
+    this.#free = count;
+  }
+  async take() {
+    if (this.#free > 0) this.#free -= 1;
+    else await new Promise((resolve) => this.#waiting.push(resolve));
+  }
+  give() {
+    const next = this.#waiting.shift();
+    if (next) next();
+    else this.#free += 1;
+  }
+}
+
+const cores = Math.max(2, availableParallelism());
+/** Processes at a time, of all suites together: one more than there are cores, as many a test waits most of its time. */
+const processes = new Places(cores + 1);
+/** Suites at a time. More would only hold finished bundles. */
+const suitesAtOnce = cores;
+
+/** Runs a program in its turn, then echoes its output below `title`, and returns its exit code and output. */
+export async function execute(command, args, options = {}) {
+  await processes.take();
+  try {
+    return await executeNow(command, args, options);
+  } finally {
+    processes.give();
+  }
+}
+
+function executeNow(command, args, { env = {}, cwd = root, quiet = false, title = '' }) {
   return new Promise((resolve) => {
     const child = spawn(command, args, {
       cwd,
@@ -55,7 +89,7 @@ export function execute(command, args, { env = {}, cwd = root, quiet = false } =
       resolve({ code: 127, output });
     });
     child.on('close', (code, signal) => {
-      if (!quiet || code !== 0) process.stdout.write(output);
+      if (!quiet || code !== 0) process.stdout.write(title + output);
       resolve({ code: code ?? (signal ? 128 : 1), output });
     });
   });
@@ -77,7 +111,7 @@ function countUvu({ code, output }) {
 }
 
 /** Bundles and runs the *.test.ts files of one folder, at most so many processes at a time. */
-async function runUvuFolder(folder, atOnce = Math.min(2, availableParallelism())) {
+async function runUvuFolder(folder, atOnce = cores) {
   const files = readdirSync(join(root, 'test', folder)).filter((name) => name.endsWith('.test.ts'));
   const sum = { passed: 0, failed: 0, skipped: 0 };
   if (files.length === 0) return sum;
@@ -88,11 +122,11 @@ async function runUvuFolder(folder, atOnce = Math.min(2, availableParallelism())
   const queue = Object.keys(entries).sort();
   const worker = async () => {
     for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
-      process.stdout.write(`--- ${folder}/${name}\n`);
-      const result = await execute(process.execPath, [
-        '--enable-source-maps',
-        `build/test/${folder}/${name}.mjs`,
-      ]);
+      const result = await execute(
+        process.execPath,
+        ['--enable-source-maps', `build/test/${folder}/${name}.mjs`],
+        { title: `--- ${folder}/${name}\n` },
+      );
       const counts = countUvu(result);
       for (const key of Object.keys(sum)) sum[key] += counts[key];
     }
@@ -137,16 +171,8 @@ if (options.resume && clean && existsSync(progressFile)) {
   if (stored.commit === commit) progress.passed = stored.passed;
 }
 
-const total = { passed: 0, failed: 0, skipped: 0 };
-for (const folder of folders) {
-  const started = Date.now();
-  process.stdout.write(`\n=== ${folder}\n`);
-  let counts = progress.passed[folder];
-  if (counts !== undefined) {
-    process.stdout.write(`passed before: ${counts.passed}\n`);
-    for (const key of Object.keys(total)) total[key] += counts[key];
-    continue;
-  }
+/** Runs one suite, with what it needs there, and returns its counts. */
+async function runSuite(folder) {
   const suiteFile = join(root, 'test', folder, 'suite.mjs');
   if (existsSync(suiteFile)) {
     const suite = (await import(suiteFile)).default;
@@ -154,30 +180,41 @@ for (const folder of folders) {
     if (missing.length > 0) {
       const reason = missing.map(({ program, apt }) => `${program} (apt-get install ${apt})`).join(', ');
       process.stdout.write(`${ci ? 'FAILED' : 'skipped'}: ${folder} needs ${reason}\n`);
-      counts = { passed: 0, failed: ci ? 1 : 0, skipped: ci ? 0 : 1 };
-    } else {
-      counts = await suite.run({
-        root,
-        deep: options.deep,
-        shard,
-        shards,
-        execute,
-        bundle,
-        runUvuFolder: (atOnce) => runUvuFolder(folder, atOnce),
-      });
+      return { passed: 0, failed: ci ? 1 : 0, skipped: ci ? 0 : 1 };
     }
-  } else {
-    counts = await runUvuFolder(folder);
+    return suite.run({
+      root,
+      deep: options.deep,
+      shard,
+      shards,
+      execute,
+      bundle,
+      runUvuFolder: (atOnce) => runUvuFolder(folder, atOnce),
+    });
   }
-  for (const key of Object.keys(total)) total[key] += counts[key];
-  if (counts.failed === 0) {
-    progress.passed[folder] = counts;
-    writeFileSync(progressFile, JSON.stringify(progress));
-  }
-  const seconds = ((Date.now() - started) / 1000).toFixed(1);
-  process.stdout.write(
-    `=== ${folder}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped (${seconds} s)\n`,
-  );
+  return runUvuFolder(folder);
 }
+
+const total = { passed: 0, failed: 0, skipped: 0 };
+const queue = [...folders];
+async function runSuites() {
+  for (let folder = queue.shift(); folder !== undefined; folder = queue.shift()) {
+    const started = Date.now();
+    const before = progress.passed[folder];
+    process.stdout.write(`\n=== ${folder} ${before ? 'passed before' : 'begins'}\n`);
+    const counts = before ?? (await runSuite(folder));
+    for (const key of Object.keys(total)) total[key] += counts[key];
+    if (before !== undefined) continue;
+    if (counts.failed === 0) {
+      progress.passed[folder] = counts;
+      writeFileSync(progressFile, JSON.stringify(progress));
+    }
+    const seconds = ((Date.now() - started) / 1000).toFixed(1);
+    process.stdout.write(
+      `=== ${folder}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped (${seconds} s)\n`,
+    );
+  }
+}
+await Promise.all(Array.from({ length: suitesAtOnce }, runSuites));
 process.stdout.write(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
 process.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);
