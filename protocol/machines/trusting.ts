@@ -3,7 +3,7 @@
  * asking for one that nobody recorded. Payer and terminal call it with their turns.
  */
 import { type Bytes16, type Bytes32, concatBytes, equalBytes, uintBytes } from '../bytes.ts';
-import type { Seconds } from '../integers.ts';
+import { isSeconds, type Seconds } from '../integers.ts';
 import { TIME_STORE_SECONDS, type Timing } from '../limits.ts';
 import type { StructMessage } from '../signing/structs.ts';
 import type { MessageOf } from '../wire/messages.ts';
@@ -221,10 +221,34 @@ function timeQuestionDue(
   return timeQuestion === undefined ? basisFrom(time, timing) : timeQuestion.askedAtMs + ASK_TIME_MS;
 }
 
+/** A device's clocks: its timer, milliseconds since power-up, and one that kept running, if it has one, unix seconds. */
+export interface Clocks {
+  monotonicMs(): number;
+  realTimeSeconds(): number | undefined;
+}
+
 /** When the device's clock has something to do about the time: read the own clock, or ask the hub. */
-export function timeDue(volatile: TrustingTurn['volatile'], timing: Timing): number | undefined {
-  const reading = volatile.trust.hasClock ? basisFrom(volatile.time, timing) : undefined;
-  return earlier(reading, timeQuestionDue(volatile, timing));
+export function timeDue(
+  volatile: TrustingTurn['volatile'],
+  timing: Timing,
+  clocks: Clocks,
+): number | undefined {
+  return earlier(readingDue(volatile, timing, clocks), timeQuestionDue(volatile, timing));
+}
+
+/** A clock that is behind is looked at again and again: only a reading that is taken is something to do. */
+function readingDue(
+  { time, trust }: TrustingTurn['volatile'],
+  timing: Timing,
+  clocks: Clocks,
+): number | undefined {
+  if (!trust.hasClock) return undefined;
+  const due = basisFrom(time, timing);
+  const nowMs = clocks.monotonicMs();
+  if (nowMs < due) return due;
+  const reading = clocks.realTimeSeconds();
+  const isTaken = isSeconds(reading) && timeFromClock(time, reading, timing, nowMs) !== time;
+  return isTaken ? due : nowMs + 1;
 }
 
 /** Power is on: what was stored, and what an own clock says. */

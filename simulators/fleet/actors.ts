@@ -105,7 +105,7 @@ export function makePayer(
     payerMachine(contextOf(signing, options), settings),
     options,
     surroundings,
-    (state) => payerClockDue(state, surroundings.timing),
+    (state, clocks) => payerClockDue(state, surroundings.timing, clocks),
   );
   device.provision({ type: 'channelOpened', channel: channel as never });
   device.provision({ type: 'hubKey', ...hub.key });
@@ -147,10 +147,10 @@ export function makeTerminal(
     terminalMachine(contextOf(signing, options), settings),
     options,
     surroundings,
-    (state) =>
+    (state, clocks) =>
       role === 'charger'
-        ? terminalClockDue(state, surroundings.timing)
-        : posClockDue(state, surroundings.timing),
+        ? terminalClockDue(state, surroundings.timing, clocks)
+        : posClockDue(state, surroundings.timing, clocks),
   );
   device.provision({ type: 'hubKey', ...hub.key });
   const actor: TerminalActor = {

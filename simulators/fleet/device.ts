@@ -9,6 +9,7 @@ import type { Clock, Entropy, Uplink } from '../../hardware/interfaces/index.ts'
 import { toHex } from '../../protocol/bytes.ts';
 import type { Timing } from '../../protocol/limits.ts';
 import type { DeviceEvent, Effect, Notice } from '../../protocol/machines/effects.ts';
+import type { Clocks } from '../../protocol/machines/trusting.ts';
 import type { Message } from '../../protocol/wire/messages.ts';
 import { sameBooks } from '../stage/compare.ts';
 import { PowerCut, type RamFlash } from '../stage/flash/ram-flash.ts';
@@ -105,7 +106,7 @@ export class Device<
   private readonly random: Random;
   private readonly part: RamFlash | SoundFlash;
   private readonly clock: DeviceClock;
-  private readonly clockDue: (state: S) => number | undefined;
+  private readonly clockDue: (state: S, clocks: Clocks) => number | undefined;
   /** Absent while the power is off. */
   private runtime: Runtime<B, S, E, R> | undefined;
   /** The fold of every record that became durable, made by nobody else; over several starts. */
@@ -131,7 +132,7 @@ export class Device<
     machine: Machine<B, S, E | DeviceEvent, R>,
     options: DeviceOptions,
     surroundings: Surroundings,
-    clockDue: (state: S) => number | undefined,
+    clockDue: (state: S, clocks: Clocks) => number | undefined,
   ) {
     this.machine = machine;
     this.index = options.index;
@@ -353,7 +354,7 @@ export class Device<
     const runtime = this.runtime!;
     // What waits for a key is handled at the tick's own time: none of them may be missing.
     if (this.surroundings.allTicks || this.answer !== undefined) return 0;
-    const due = this.clockDue(runtime.state);
+    const due = this.clockDue(runtime.state, this.clock);
     const own = runtime.dueMs;
     return due === undefined || (own !== undefined && own < due) ? own : due;
   }

@@ -2,7 +2,7 @@
 import { equalBytes } from '../../bytes.ts';
 import { SYNC_RETRY_MS, type Timing } from '../../limits.ts';
 import { earlier } from '../time.ts';
-import { timeDue } from '../trusting.ts';
+import { type Clocks, timeDue } from '../trusting.ts';
 import { RESEND_MS } from './payer.ts';
 import { type PayerState, terminalOf } from './state.ts';
 
@@ -10,13 +10,17 @@ import { type PayerState, terminalOf } from './state.ts';
  * From when on, in the device's own milliseconds, the event `clock` could do anything in this state; undefined: never.
  * The first tick after power-up is not told of here: it always has to come.
  */
-export function payerClockDue({ books, volatile }: PayerState, timing: Timing): number | undefined {
+export function payerClockDue(
+  { books, volatile }: PayerState,
+  timing: Timing,
+  clocks: Clocks,
+): number | undefined {
   if (volatile.frozen) return undefined;
   const resend = volatile.linkUp && waitsForTerminal(books, volatile);
   const upload = volatile.hubConnected && books.outbox.length > 0;
   const ask = volatile.hubConnected && books.unconfirmed.length > 0;
   return earlier(
-    earlier(timeDue(volatile, timing), resend ? volatile.sentAtMs + RESEND_MS : undefined),
+    earlier(timeDue(volatile, timing, clocks), resend ? volatile.sentAtMs + RESEND_MS : undefined),
     earlier(
       upload ? volatile.uploadedAtMs + SYNC_RETRY_MS : undefined,
       ask ? volatile.askedAtMs + volatile.askPauseMs : undefined,
