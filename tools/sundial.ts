@@ -22,6 +22,7 @@ import { addPayerCommands } from '../hardware/boards/node/cli/payer-commands.ts'
 import { addReceiptCommand } from '../hardware/boards/node/cli/receipt-command.ts';
 import { addReconcileCommand } from '../hub/cli/reconcile-command.ts';
 import { addLimitsCommand } from '../simulators/cli/limits-command.ts';
+import { addProxyCommand } from '../simulators/cli/proxy-command.ts';
 import { addSimCommand } from '../simulators/cli/sim-command.ts';
 import { projectRoot } from '../hardware/boards/node/cli/paths.ts';
 import { addPosCommand } from '../hardware/boards/node/cli/pos-command.ts';
@@ -52,6 +53,7 @@ addClaimCommand(program);
 addChargerCommand(program);
 addSimCommand(program);
 addLimitsCommand(program);
+addProxyCommand(program);
 addBoardCommand(program);
 addGatewayCommand(program);
 addOcppCommand(program);

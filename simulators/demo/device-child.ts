@@ -22,6 +22,8 @@ export interface ChildOptions {
   readonly extra?: readonly string[];
   /** Run it as firmware on an emulated board. */
   readonly board?: boolean;
+  /** Folder that it runs in: its workbench lies below. */
+  readonly cwd?: string;
 }
 
 /** Longest wait for one event. A key takes milliseconds; a loaded machine may take seconds to start a process. */
@@ -51,7 +53,7 @@ export class DeviceChild {
 
   /** Starts the process and waits until it is ready. */
   async start(): Promise<void> {
-    const { role, state, tap, extra = [], board = false } = this.options;
+    const { role, state, tap, extra = [], board = false, cwd } = this.options;
     const args = [
       this.program,
       ...(board ? ['board'] : []),
@@ -64,7 +66,7 @@ export class DeviceChild {
       '--control',
       ...extra,
     ];
-    const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 2] });
+    const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 2], cwd });
     this.process = child;
     this.lines = [];
     // Writing to a process that was just killed is part of the story.
