@@ -15,7 +15,7 @@ import {
   terminalStep,
 } from '../protocol/machines/terminal/terminal.ts';
 import type { Storage } from './journal/capacity.ts';
-import type { Journal } from './journal/journal.ts';
+import type { Journal, JournalSource } from './journal/journal.ts';
 import { type Host, type Machine, type Observer, Runtime } from './runtime.ts';
 
 type PayerMachine = Machine<
@@ -58,6 +58,7 @@ export function terminalMachine(context: Context, settings: TerminalSettings): T
     emptyBooks: terminalBooks.EMPTY_TERMINAL,
     records: terminalBooks.terminalRecords,
     apply: terminalBooks.applyRecord,
+    follows: (books, record) => terminalBooks.follows(context.signing.suite, books, record),
     snapshot: terminalBooks.eachRecord,
     afterPowerUp: terminalAfterPowerUp,
     step: (state, event, nowMs) => terminalStep(context, settings, state, event, nowMs),
@@ -65,14 +66,13 @@ export function terminalMachine(context: Context, settings: TerminalSettings): T
 }
 
 /** Where a device's journal is. Only what is not bounded by flash, a test or a tool, gives how to open it alone. */
-export type JournalPlace = Storage | (() => Journal);
+export type JournalPlace = JournalSource | Storage | (() => Journal);
 
-const opened = (place: JournalPlace): (() => Journal) =>
-  typeof place === 'function' ? place : () => place.open();
+const sourceOf = (place: JournalPlace): JournalSource => ('open' in place ? place : { open: place });
 
 function contextOf(signing: Context['signing'], host: Host, place: JournalPlace): Context {
   const context = { signing, self: host.key.address };
-  return typeof place === 'function' ? context : { ...context, room: place.room };
+  return 'room' in place ? { ...context, room: place.room } : context;
 }
 
 /** A payer's device (wearable, car). Not started yet. Throws `flash_too_small`. */
@@ -85,7 +85,7 @@ export function payerDevice(
 ): PayerDevice {
   const context = contextOf(signing, host, place);
   if (context.room !== undefined) checkPayerRoom(context.room, settings.lanesMax ?? LANES_MAX);
-  return new Runtime(payerMachine(context, settings), host, opened(place), observer);
+  return new Runtime(payerMachine(context, settings), host, sourceOf(place), observer);
 }
 
 /** A payee's terminal (POS, charger). Not started yet. Throws `terminal_settings` and `flash_too_small`. */
@@ -98,5 +98,5 @@ export function terminalDevice(
 ): TerminalDevice {
   const context = contextOf(signing, host, place);
   if (context.room !== undefined) checkTerminalRoom(context.room, checkTerminalSettings(settings));
-  return new Runtime(terminalMachine(context, settings), host, opened(place), observer);
+  return new Runtime(terminalMachine(context, settings), host, sourceOf(place), observer);
 }

@@ -14,7 +14,7 @@ import { TAP_MESSAGE_BYTES_MAX } from '../protocol/limits.ts';
 import type { DeviceEvent, Effect, Notice, Step } from '../protocol/machines/effects.ts';
 import { decodeMessage, encodeMessage } from '../protocol/wire/messages.ts';
 import type { RecordTable } from '../protocol/wire/records.ts';
-import type { Journal } from './journal/journal.ts';
+import type { Journal, JournalSource } from './journal/journal.ts';
 import { Deframer, encodeFrame } from './links/framing.ts';
 
 /** A machine as the runtime sees it. */
@@ -23,6 +23,8 @@ export interface Machine<B, S extends { readonly books: B }, E, R extends { read
   readonly records: RecordTable<R>;
   /** The books after one more record. Pure. */
   apply(books: B, record: R): B;
+  /** False for a record that does not go on from these books: others that stood between them are gone. */
+  follows?(books: B, record: R): boolean;
   /** Records that rebuild these books. */
   snapshot(books: B): Iterable<R>;
   /** The state in which a power-up begins. */
@@ -123,11 +125,14 @@ export class Runtime<
   private written: R[] = [];
   private stopClock: (() => void) | undefined;
 
-  /** `openJournal` throws when the journal can't be trusted; the device then starts frozen and says so. */
+  /**
+   * When the journal can't be opened the device starts frozen and says so: of a damaged one with what still checks, so that
+   * the hub gets it.
+   */
   constructor(
     machine: Machine<B, S, E | DeviceEvent, R>,
     host: Host,
-    openJournal: () => Journal,
+    source: JournalSource,
     observer: Observer<R> = {},
   ) {
     this.machine = machine;
@@ -139,7 +144,7 @@ export class Runtime<
     let books = machine.emptyBooks;
     let frozen = false;
     try {
-      this.journal = openJournal();
+      this.journal = source.open();
       for (const payload of this.journal.replayed)
         books = machine.apply(books, machine.records.decode(payload));
     } catch (error) {
@@ -147,9 +152,24 @@ export class Runtime<
       this.journal = undefined;
       frozen = true;
       observer.onFault?.({ code: error.code, message: error.message, frozen });
+      if (FLASH_FAULTS.has(error.code)) books = this.salvaged(source.salvage?.() ?? []);
     }
     this.before = books;
     this.state = machine.afterPowerUp(books, frozen);
+  }
+
+  /** The books of what is left of a damaged journal. */
+  private salvaged(payloads: Iterable<Uint8Array>): B {
+    const { machine } = this;
+    let books = machine.emptyBooks;
+    for (const payload of payloads)
+      try {
+        const record = machine.records.decode(payload);
+        if (machine.follows?.(books, record) !== false) books = machine.apply(books, record);
+      } catch (error) {
+        if (!(error instanceof SundialError)) throw error;
+      }
+    return books;
   }
 
   /** True when the journal can't be trusted: nothing is signed or stored. */
@@ -328,7 +348,8 @@ export class Runtime<
   /** Steps and executes; an error that a device may meet ends in a restart of the machine. */
   private handle(event: E | DeviceEvent): Promise<void> | undefined {
     this.onEvent?.(event);
-    this.before = this.state.books;
+    // What can't be stored changes nothing of what is.
+    if (this.journal !== undefined && !this.resting) this.before = this.state.books;
     if (this.written.length > 0) this.written.length = 0;
     // Nearly all events are messages, and a tick is counted in instructions.
     if (event.type !== 'message' || this.own > 0 || this.handlesOwn) this.noteEvent(event);
@@ -471,6 +492,8 @@ export class Runtime<
     const events: (E | DeviceEvent)[] = [this.bootEvent()];
     const up: LinkUp = { type: 'linkUp', link: this.link };
     if (this.link !== undefined) events.push(up);
+    // It hands in what it holds.
+    if (frozen && this.uplinkUp) events.push({ type: 'hubConnected', seed: this.host.entropy.random(32) });
     this.own = events.length;
     return events;
   }

@@ -45,6 +45,10 @@ function refused(error: unknown): false {
   throw error;
 }
 
+/** The sum in a record's head. */
+const storedSum = (head: Uint8Array): number =>
+  new DataView(head.buffer, head.byteOffset, RECORD_HEAD_BYTES).getUint32(4, true);
+
 /** A record that was read and checked. */
 export interface Found {
   readonly payload: Uint8Array;
@@ -148,6 +152,12 @@ export class Bank {
     return first;
   }
 
+  /** A head from either place, whatever the other one says. */
+  anyHead(): BankHead | undefined {
+    const [first, second] = this.headsAt;
+    return this.headAt(first) ?? this.headAt(second);
+  }
+
   private headAt(at: number): BankHead | undefined {
     for (let reads = 0; reads < READS; reads++) {
       const head = decodeHead(this.read(at, HEAD_BYTES));
@@ -212,10 +222,53 @@ export class Bank {
       if (next > this.marks) continue;
       const payload = this.read(at + RECORD_HEAD_BYTES, length);
       const sum = bodySum(head, payload, chain);
-      const stored = new DataView(head.buffer, head.byteOffset, RECORD_HEAD_BYTES).getUint32(4, true);
-      if (sum === stored) return { payload, sum, next };
+      if (sum === storedSum(head)) return { payload, sum, next };
     }
     return undefined;
+  }
+
+  /**
+   * Payloads of all records that still check in a damaged bank, whatever stands between them: for a device that signs
+   * nothing more. A record goes on from the sum that stands in the one before, whether that one is whole or not.
+   */
+  *salvage(): Generator<Uint8Array, void> {
+    const head = this.anyHead();
+    if (head !== undefined) this.enter(head);
+    let chain = head && this.chain;
+    let lost = false;
+    for (let at = this.records; at + RECORD_HEAD_BYTES <= this.marks; ) {
+      const found = this.findDamaged(at, chain);
+      if (found !== undefined) {
+        if (found.payload !== undefined) yield found.payload;
+        at = found.next;
+        chain = found.sum;
+      } else {
+        // Where this one ends is lost: the next one stands somewhere behind, and goes on from this one's sum.
+        if (!lost) chain = storedSum(this.read(at, RECORD_HEAD_BYTES));
+        at += this.unit;
+      }
+      lost = found === undefined;
+    }
+  }
+
+  /** As `find`; of a record that does not check, but that the one behind it goes on from, what is sure. */
+  private findDamaged(
+    at: number,
+    chain: number | undefined,
+  ): (Pick<Found, 'sum' | 'next'> & Partial<Found>) | undefined {
+    const found = chain === undefined ? undefined : this.find(at, chain);
+    if (found !== undefined) return found;
+    const head = this.read(at, RECORD_HEAD_BYTES);
+    const length = bodyLength(head);
+    if (length === undefined) return undefined;
+    const next = at + padded(RECORD_HEAD_BYTES + length, this.unit);
+    const stored = storedSum(head);
+    if (this.find(next, stored) !== undefined) return { sum: stored, next };
+    if (chain === undefined || next > this.marks) return undefined;
+    // Its own sum may be what is damaged: the next one shows what it was.
+    const payload = this.read(at + RECORD_HEAD_BYTES, length);
+    const sum = bodySum(head, payload, chain);
+    return this.find(next, sum) === undefined ? undefined : { payload, sum, next };
   }
 
   /** The sum that the first record goes on from. */

@@ -1,7 +1,7 @@
 /** What a journal holds, from the bytes of its banks: where the limits of a device come from. */
 import type { Flash } from '../../hardware/interfaces/index.ts';
 import type { Room } from '../../protocol/machines/room.ts';
-import { type Journal, type JournalOptions, openJournal } from './journal.ts';
+import { type JournalOptions, type JournalSource, openJournal, salvageJournal } from './journal.ts';
 import { bankBytesOf, edgeOf, guardOf, recordCost, unitOf } from './layout.ts';
 
 /** What the bounds follow from: bytes of the flash, of a block of it, and of the smallest write. */
@@ -18,14 +18,13 @@ export function journalRoom(geometry: Geometry, banks: number): Room {
 }
 
 /** Where a device keeps its journal. */
-export interface Storage {
+export interface Storage extends JournalSource {
   readonly room: Room;
-  /** Throws what opening a journal throws: `journal_corrupt`, `journal_missing`, `journal_newer`, ... */
-  open(): Journal;
 }
 
 /** A journal in a flash, which is opened when the device starts, and again whenever `open` is called. */
 export const journalIn = (flash: Flash, options: JournalOptions): Storage => ({
   room: journalRoom(flash, options.banks),
   open: () => openJournal(flash, options),
+  salvage: () => salvageJournal(flash, options),
 });

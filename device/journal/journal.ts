@@ -128,6 +128,23 @@ class BankedJournal implements Journal {
     this.replayed = this.stored();
   }
 
+  /** Of the bank that is the newest by what can be read of all. */
+  salvage(): Iterable<Uint8Array> {
+    let best: Bank | undefined;
+    let most = -1;
+    for (const bank of this.banks) {
+      const head = bank.anyHead();
+      if (head !== undefined && (head.minReader > this.version || head.banks !== this.banks.length))
+        return [];
+      // A replaced bank counts least; one that replaced it and lost its heads less than one that has them.
+      const rank = (bank.superseded ? 0 : 0x200000000) + (head === undefined ? 0 : 1 + head.generation);
+      if (rank <= most) continue;
+      most = rank;
+      best = bank;
+    }
+    return best?.salvage() ?? [];
+  }
+
   /** The newest head of all banks. Throws when the heads can't all be of this journal. */
   private newest(): BankHead | undefined {
     let newest: BankHead | undefined;
@@ -257,4 +274,20 @@ export function openJournal(flash: Flash, options: JournalOptions): Journal {
   const journal = new BankedJournal(flash, options);
   journal.open(options.begun ?? false);
   return journal;
+}
+
+/**
+ * What still checks in a journal that `openJournal` refuses as damaged, in the order in which it was written; reads only.
+ * Nothing may be signed on it: what is missing is not known. For the hub it is good all the same, which judges every entry
+ * by its signatures.
+ */
+export const salvageJournal = (flash: Flash, options: JournalOptions): Iterable<Uint8Array> =>
+  new BankedJournal(flash, options).salvage();
+
+/** Where a journal is. */
+export interface JournalSource {
+  /** Throws what opening a journal throws: `journal_corrupt`, `journal_missing`, `journal_newer`, ... */
+  open(): Journal;
+  /** What still checks in one that `open` refuses as damaged: see salvageJournal. */
+  salvage?(): Iterable<Uint8Array>;
 }

@@ -148,3 +148,7 @@ export class Turn<B, R> {
     this.effects.push({ type: 'notify', notice });
   }
 }
+
+/** Effects of a device that must store and sign nothing: what it tells the hub of what it holds, and its display. */
+export const withoutPromises = <R>(effects: readonly Effect<R>[]): Effect<R>[] =>
+  effects.filter(({ type }) => type !== 'persist' && type !== 'sign');

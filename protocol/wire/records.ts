@@ -32,7 +32,7 @@ const OLDEST_VERSION = 2;
 
 /** What is left to do with a device whose storage can't be trusted. */
 export const DAMAGED_REMEDY =
-  'The device signs nothing more. Read the journal out, settle what it holds, replace the device.';
+  'The device signs nothing more. Let it meet its hub, which takes what still checks; then replace the device.';
 
 const common = {
   channel: channelField,

@@ -31,6 +31,8 @@ export interface Checker {
   /** A device has started from what its flash holds, and is not frozen. */
   terminalStarted?(terminal: TerminalActor): void;
   payerStarted?(payer: PayerActor): void;
+  /** A terminal has started frozen. */
+  terminalFroze?(terminal: TerminalActor): void;
   hubStarted?(): void;
   evidence?(evidence: RecordOf<'evidence'>): void;
   /** The vault changed; `vault.touched` names the channels. */

@@ -7,6 +7,7 @@ import { conservation } from './conservation.ts';
 import { drains } from './drains.ts';
 import { equivocationProved } from './equivocation-proved.ts';
 import { followsL2 } from './follows-l2.ts';
+import { frozenHandsIn } from './frozen-hands-in.ts';
 import { lateIsVoid } from './late-is-void.ts';
 import { linksAreQuiet } from './links-are-quiet.ts';
 import { nothingForgotten } from './nothing-forgotten.ts';
@@ -30,4 +31,5 @@ export const CHECKERS: readonly MakeChecker[] = [
   followsL2,
   paidOrAttributed,
   drains,
+  frozenHandsIn,
 ];

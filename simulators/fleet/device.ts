@@ -3,7 +3,12 @@
  * left out while they would change nothing, a port on the tap link, an uplink, and what observers want to know. Power may
  * go before any effect and inside any flash operation; a new runtime then starts over what the flash holds.
  */
-import { type Journal, openJournal } from '../../device/journal/journal.ts';
+import {
+  type Journal,
+  type JournalSource,
+  openJournal,
+  salvageJournal,
+} from '../../device/journal/journal.ts';
 import { type Fault, type Machine, type Observer, Runtime } from '../../device/runtime.ts';
 import type { Clock, Entropy, Uplink } from '../../hardware/interfaces/index.ts';
 import { toHex } from '../../protocol/bytes.ts';
@@ -226,7 +231,11 @@ export class Device<
       },
       onCrash: (error) => this.onCrash(error),
     };
-    return new Runtime(this.machine, { key: this.key, clock, entropy }, () => this.openJournal(), observer);
+    const source: JournalSource = {
+      open: () => this.openJournal(),
+      salvage: () => salvageJournal(this.part, BANKS),
+    };
+    return new Runtime(this.machine, { key: this.key, clock, entropy }, source, observer);
   }
 
   private makeUplink(): Uplink {

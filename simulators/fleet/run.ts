@@ -64,6 +64,8 @@ export interface Run extends Place {
   /** The device's storage was damaged: it may freeze, and has all that it had if it does not. */
   markDamaged(device: AnyDevice): void;
   isDamaged(device: AnyDevice): boolean;
+  /** How often that was. */
+  damagesOf(device: AnyDevice): number;
   /** Whether a terminal is frozen: it answers nobody any more. */
   isFrozenTerminal(address: Address): boolean;
   /** Rule 10 for one channel: before the bond is taken off, and after. */

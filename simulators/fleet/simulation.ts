@@ -115,7 +115,7 @@ export class Simulation implements Run {
   private readonly listeners: ((device: AnyDevice, notice: Notice) => void)[] = [];
   private readonly overhearers: ((device: AnyDevice, message: Message) => void)[] = [];
   private readonly checkers: Checker[] = [];
-  private readonly damaged = new Set<AnyDevice>();
+  private readonly damages = new Map<AnyDevice, number>();
 
   constructor(options: SimulationOptions) {
     this.options = options;
@@ -291,11 +291,15 @@ export class Simulation implements Run {
   }
 
   markDamaged(device: AnyDevice): void {
-    this.damaged.add(device);
+    this.damages.set(device, this.damagesOf(device) + 1);
   }
 
   isDamaged(device: AnyDevice): boolean {
-    return this.damaged.has(device);
+    return this.damages.has(device);
+  }
+
+  damagesOf(device: AnyDevice): number {
+    return this.damages.get(device) ?? 0;
   }
 
   isFrozenTerminal(address: Address): boolean {
@@ -331,7 +335,8 @@ export class Simulation implements Run {
         this.report('journal', `${device.name} reads back what it never stored: ${difference}`),
       booted: (device, frozen) => {
         this.note(device, frozen ? 'frozen' : 'boot');
-        if (!frozen) this.onStarted(device);
+        if (frozen) this.onFroze(device);
+        else this.onStarted(device);
       },
       fault: (device, fault: RuntimeFault) => {
         this.note(device, 'fault', fault.frozen ? 1 : 0, 0, undefined, fault.message);
@@ -362,6 +367,11 @@ export class Simulation implements Run {
       if (actor?.kind === 'payer') checker.payerStarted?.(actor);
       else if (actor !== undefined) checker.terminalStarted?.(actor);
     }
+  }
+
+  private onFroze(device: AnyDevice): void {
+    const actor = this.fleet.actorOf(device);
+    if (actor?.kind === 'terminal') for (const checker of this.checkers) checker.terminalFroze?.(actor);
   }
 
   private onSent(device: AnyDevice, message: Message): void {

@@ -196,7 +196,7 @@ export class NodeEngine implements Engine {
     const journal = open();
     for (const payload of stored) journal.append(payload, () => []);
     this.device = new ReplayedDevice(
-      (host, observer) => new Runtime(machine, host, open, observer),
+      (host, observer) => new Runtime(machine, host, { open }, observer),
       {
         scheme: key.scheme,
         address: key.address,

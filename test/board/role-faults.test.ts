@@ -10,18 +10,23 @@ import * as assert from 'uvu/assert';
 import { edgeOf } from '../../device/journal/layout.ts';
 import { beatOf } from '../../device/links/line.ts';
 import { addressOf, journalOf, storedBy } from '../../hardware/boards/mps2-an386/host/factory.ts';
-import { BoardMemory, buildImage } from '../../hardware/boards/mps2-an386/host/emulator.ts';
+import { BoardMemory, buildImage, type Emulator } from '../../hardware/boards/mps2-an386/host/emulator.ts';
 import { journalBanks } from '../../hardware/boards/mps2-an386/limits.ts';
 import { seconds } from '../../protocol/integers.ts';
 import { payerRecords } from '../../protocol/machines/payer/books.ts';
 import { terminalRecords } from '../../protocol/machines/terminal/books.ts';
+import { decodeMessage, type MessageOf } from '../../protocol/wire/messages.ts';
 import { Workbench } from './bench.ts';
+import { HubLink } from './hub-link.ts';
 import { fault, type Meeting, met, PAYER, type Side, TERMINAL } from './meeting.ts';
 import { addShard, type Case } from './shard.ts';
 
 const faults = suite('faults of boards that pay');
 const bench = new Workbench();
-faults.after(() => bench.close());
+faults.after(async () => {
+  await HubLink.closeAll();
+  await bench.close();
+});
 
 const cases: Case[] = [];
 const BLOCKS = 64;
@@ -53,9 +58,33 @@ async function runsIntoItsLimits(
   await meeting.check();
 }
 
+/** What a board that signs nothing may say to a hub. */
+const UNSIGNED: ReadonlySet<string> = new Set(['pack', 'timeQuestion', 'query']);
+
+/** A frozen board hands in what still checks, and nothing that it would have to sign. */
+async function handsInFrozen(board: Emulator): Promise<void> {
+  const link = new HubLink(await board.uplinkPath(), 1);
+  await link.sent('pack', 1);
+  const pack = link.messages.find((message) => message.type === 'pack') as MessageOf<'pack'>;
+  const kinds = pack.entries.map((bytes) => {
+    const decoded = decodeMessage(bytes, 'sync');
+    return decoded.ok ? decoded.message?.type : undefined;
+  });
+  assert.ok(
+    kinds.some((kind) => kind === 'collectedVoucher' || kind === 'collectedStream'),
+    kinds.join(),
+  );
+  assert.equal(
+    link.messages.filter(({ type }) => !UNSIGNED.has(type)),
+    [],
+  );
+  await link.close();
+}
+
 /** A committed record is damaged: the board freezes, until somebody reads the flash out and repairs the byte. */
 async function hasDamagedFlash(meeting: Meeting, side: Side): Promise<void> {
-  await meeting.open();
+  await meeting.open(undefined, true);
+  await meeting.pay(399);
   await meeting.pay(400);
   await meeting.check();
   const { spent } = meeting;
@@ -64,6 +93,7 @@ async function hasDamagedFlash(meeting: Meeting, side: Side): Promise<void> {
   const flash = Buffer.from(meeting.memory(side).flash(0, BLOCKS * BLOCK));
   const at = flash.lastIndexOf(Buffer.from(stored)) + 40;
   meeting.memory(side).program(at, Uint8Array.of(flash[at]! ^ 0x10));
+  const damaged = Buffer.from(meeting.memory(side).flash(0, BLOCKS * BLOCK));
   const other = meeting.board((1 - side) as Side);
   const from = other.lines.length;
   const frozen = meeting.switchOn(side);
@@ -73,6 +103,8 @@ async function hasDamagedFlash(meeting: Meeting, side: Side): Promise<void> {
   await other.line(/"event":"refused","code":"frozen","by":"peer"/, { from, timeoutMs: 30_000 });
   frozen.type('status');
   assert.is((await frozen.event('status')).frozen, true);
+  await handsInFrozen(frozen);
+  assert.equal(Buffer.from(meeting.memory(side).flash(0, BLOCKS * BLOCK)).equals(damaged), true);
   assert.not(frozen.lines.some((line) => /"event":"(approved|requested|signing|deliver)"/.test(line)));
   meeting.board(TERMINAL).type('cancel');
   await meeting.switchOff(side);
@@ -203,8 +235,9 @@ for (const [occasion, side, who] of [
   add('that runs into a defect or a loop keeps what it took or owes', (meeting) =>
     runsIntoItsLimits(meeting, side, ownFaults.slice(2)),
   );
-  add('with a damaged page of flash freezes: it signs nothing, and loses nothing', (meeting) =>
-    hasDamagedFlash(meeting, side),
+  add(
+    'with a damaged page of flash freezes: it signs nothing, hands in what checks, and loses nothing',
+    (meeting) => hasDamagedFlash(meeting, side),
   );
   add('goes on in another bank when a block of its flash is worn out', (meeting) =>
     hasWornFlash(meeting, side),

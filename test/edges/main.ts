@@ -7,6 +7,7 @@ import { damageCounts } from './damage-run.ts';
 import { poison } from './poison.ts';
 import { keyCounts } from './keys-run.ts';
 import { l2Counts } from './l2-run.ts';
+import { salvageCounts } from './salvage-run.ts';
 import { timeCounts } from './time-run.ts';
 
 interface Section {
@@ -49,6 +50,13 @@ async function damage(deep: boolean): Promise<Section> {
   return { ok, facts: { damage: counts }, lines: [`damage: ${line.join(', ')}`, ...wrong] };
 }
 
+async function salvage(deep: boolean): Promise<Section> {
+  const { wrong, ...counts } = await salvageCounts(deep ? 1 : 17);
+  const ok = wrong.length === 0 && counts.held === counts.handedIn && counts.frozen > 0;
+  const line = Object.entries(counts).map(([name, count]) => `${name} ${count}`);
+  return { ok, facts: { salvage: counts }, lines: [`damaged tills: ${line.join(', ')}`, ...wrong] };
+}
+
 async function poisoned(deep: boolean): Promise<Section> {
   const counts = await poison(deep ? 3000 : 600);
   const ok = counts.stuck === 0 && counts.taken > 0 && counts.sold === counts.offered;
@@ -87,6 +95,7 @@ const SECTIONS: Readonly<Record<string, { readonly under?: string; run(deep: boo
   {
     boards: { under: 'journal', run: boards },
     damage: { under: 'journal', run: damage },
+    salvage: { under: 'journal', run: salvage },
     poison: { run: poisoned },
     keys: { run: keys },
     time: { run: time },

@@ -4,7 +4,7 @@
  */
 import { type JournalPlace, type TerminalDevice, terminalDevice } from '../../device/devices.ts';
 import { journalRoom } from '../../device/journal/capacity.ts';
-import { openJournal } from '../../device/journal/journal.ts';
+import { openJournal, salvageJournal } from '../../device/journal/journal.ts';
 import type { Fault } from '../../device/runtime.ts';
 import type { Uplink } from '../../hardware/interfaces/index.ts';
 import { concatBytes, equalBytes, toHex, uintBytes, ZERO_BYTES16 } from '../../protocol/bytes.ts';
@@ -63,6 +63,8 @@ export class Till {
   readonly flash: RamFlash;
   readonly promised: Promised = { open: new Map(), approved: 0, handedIn: 0 };
   readonly faults: Fault[] = [];
+  /** Digests that its key signed. */
+  signatures = 0;
   refused: string | undefined;
   private readonly banks: number;
   private readonly limits: { outboxMax: number; lanesMax: number };
@@ -103,6 +105,14 @@ export class Till {
     return till;
   }
 
+  /** Another till over a copy of the flash, off, which promised the same. */
+  copied(): Till {
+    const other = new Till(this.flash.copy(), this.banks, this.limits, this.role);
+    for (const [name, digest] of this.promised.open) other.promised.open.set(name, digest);
+    other.customers = this.customers;
+    return other;
+  }
+
   /** Starts the device from what its flash holds. */
   async switchOn(): Promise<void> {
     this.flash.cutAt = undefined;
@@ -114,6 +124,7 @@ export class Till {
     const place: JournalPlace = {
       room: journalRoom(flash, banks),
       open: () => openJournal(flash, { banks }),
+      salvage: () => salvageJournal(flash, { banks }),
     };
     this.device = terminalDevice(
       signing,
@@ -138,7 +149,10 @@ export class Till {
         key: {
           scheme: 'secp256k1',
           address: terminalKey.address,
-          sign: async (digest) => terminalKey.sign(digest),
+          sign: async (digest) => {
+            this.signatures += 1;
+            return terminalKey.sign(digest);
+          },
         },
         clock: {
           monotonicMs: () => this.nowMs,

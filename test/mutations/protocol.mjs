@@ -635,7 +635,7 @@ export const MUTATIONS = [
   [
     'a damaged committed record is read',
     BANK,
-    'if (sum === stored) return',
+    'if (sum === storedSum(head)) return',
     'if (sum !== undefined) return',
     'device/journal',
   ],

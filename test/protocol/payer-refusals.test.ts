@@ -375,7 +375,7 @@ test('a need for a lease that is not there is refused', async () => {
   assert.equal(payer.refused, ['lease_missing', 'unexpected_message']);
 });
 
-test('a frozen payer says so, and signs and writes nothing', async () => {
+test('a frozen payer says so, signs and writes nothing, and asks the hub for no more than the time', async () => {
   const payer = await makePayer();
   payer.state = { ...payer.state, volatile: { ...payer.state.volatile, frozen: true } };
   const from = payer.order.length;
@@ -387,7 +387,7 @@ test('a frozen payer says so, and signs and writes nothing', async () => {
   await payer.on({ type: 'hubConnected' });
   await payer.on({ type: 'renew' });
   assert.equal(payer.refused, ['frozen', 'frozen']);
-  assert.equal(payer.order.slice(from), ['send', 'notify', 'send', 'notify']);
+  assert.equal(payer.order.slice(from), ['send', 'notify', 'send', 'notify', 'upload']);
 });
 
 test.run();

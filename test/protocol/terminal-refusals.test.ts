@@ -372,7 +372,7 @@ test('a sale that no longer stands last on its lane is refunded on the word of i
   await goesOn(terminal);
 });
 
-test('a frozen terminal says so, and signs and writes nothing', async () => {
+test('a frozen terminal says so, signs and writes nothing, and asks the hub for no more than the time', async () => {
   const terminal = await makeTerminal();
   await terminal.on(sale(1000));
   await greet(terminal);
@@ -391,7 +391,7 @@ test('a frozen terminal says so, and signs and writes nothing', async () => {
     { type: 'signed', digest: secret(1), signature: new Uint8Array(64) },
   ] as const)
     await terminal.on(event);
-  assert.equal(terminal.order.slice(before), ['send', 'notify']);
+  assert.equal(terminal.order.slice(before), ['send', 'notify', 'upload']);
 });
 
 test('a limit as high as amounts go does not stop the machine', async () => {

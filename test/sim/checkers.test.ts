@@ -11,6 +11,7 @@ import { approvedIsStored } from '../../simulators/checkers/approved-is-stored.t
 import type { Checker, MakeChecker } from '../../simulators/checkers/checker.ts';
 import { conservation } from '../../simulators/checkers/conservation.ts';
 import { drains } from '../../simulators/checkers/drains.ts';
+import { frozenHandsIn } from '../../simulators/checkers/frozen-hands-in.ts';
 import { followsL2 } from '../../simulators/checkers/follows-l2.ts';
 import { equivocationProved } from '../../simulators/checkers/equivocation-proved.ts';
 import { CHECKERS } from '../../simulators/checkers/index.ts';
@@ -19,6 +20,7 @@ import { linksAreQuiet } from '../../simulators/checkers/links-are-quiet.ts';
 import { scopeIsSmall } from '../../simulators/checkers/scope-is-small.ts';
 import { uniqueSeq } from '../../simulators/checkers/unique-seq.ts';
 import { withinTheLease } from '../../simulators/checkers/within-the-lease.ts';
+import { bytesKey, trieSet } from '../../hub/intake/trie.ts';
 import { Bench, otherPayee, otherTerminal, tap } from '../hub/fleet.ts';
 
 /** A checker over what stands in for a run, and what it reported. */
@@ -37,7 +39,7 @@ function once(said: string[], words: string): void {
 
 test('all checkers are asked, each once', () => {
   const names = CHECKERS.map((make) => make({} as never, () => undefined).name);
-  assert.is(new Set(names).size, 14);
+  assert.is(new Set(names).size, 15);
 });
 
 test('conservation: every unit is somewhere', () => {
@@ -255,6 +257,51 @@ test('acknowledged is kept: durable before it is said, and ever after', () => {
   hub.durable = new Map([['entry 4999', 4999]]);
   checker.finished();
   once(said, 'lost acknowledged');
+});
+
+test('frozen hands in: each damaged place costs one voucher at most', () => {
+  const address = id(9).subarray(0, 20);
+  const run = (change: object, damages: number, known = true) => {
+    const device = { name: 'pos-1', frozen: true, key: { dead: false, address }, ...change };
+    const terminal = { honest: true, device } as never;
+    const terminals = known ? trieSet(undefined, bytesKey(address), address) : undefined;
+    const { checker, said } = watch(frozenHandsIn, {
+      hub: { state: { terminals } },
+      damagesOf: () => damages,
+    });
+    for (const n of [1, 2, 3])
+      checker.terminalNotice(terminal, {
+        type: 'approved',
+        voucher: id(n),
+        channel: 1 as never,
+        amount: 5 as never,
+      });
+    checker.terminalNotice(terminal, { type: 'endWanted', channel: 1 as never });
+    checker.acknowledged(bytesKey(id(1)), 0);
+    checker.acknowledged(bytesKey(id(8)), 1);
+    checker.finished();
+    return said;
+  };
+  assert.equal(run({}, 2), []);
+  once(run({}, 1), 'damaged in 1 places, kept 2 vouchers');
+  once(run({ frozen: false, key: { dead: true, address } }, 0), 'kept 2');
+  assert.equal(run({ frozen: false }, 0), [], 'what waits at others is not asked here');
+  assert.equal(run({}, 0, false), [], 'the hub never heard of it');
+});
+
+test('frozen hands in: a till that starts frozen has all vouchers but one for each damaged place', () => {
+  const holding = (...numbers: number[]) => ({
+    outbox: [...numbers.map((n) => ({ kind: 'voucher', entry: id(n) })), { kind: 'tick', stream: id(7) }],
+  });
+  const froze = (damages: number, honest = true) => {
+    const { checker, said } = watch(frozenHandsIn, { damagesOf: () => damages });
+    const device = { name: 'pos-1', books: holding(1), storedBooks: holding(1, 2, 3) };
+    checker.terminalFroze({ honest, device } as never);
+    return said;
+  };
+  assert.equal(froze(2), []);
+  once(froze(1), 'without 2 of its vouchers');
+  assert.equal(froze(1, false), []);
 });
 
 test('drains: nothing waits in the end, but on what was damaged', () => {

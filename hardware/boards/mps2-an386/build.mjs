@@ -99,6 +99,16 @@ const nativeLeftOut = {
     'fxBigUint64Setter',
   ],
 };
+/** The records of the other side, whose table runs nothing but itself: what no role of an image uses stays out of it. */
+const oneSide = {
+  name: 'one side',
+  setup(build) {
+    build.onResolve({ filter: /\/books\.ts$/ }, ({ path, resolveDir }) => ({
+      path: join(resolveDir, path),
+      sideEffects: false,
+    }));
+  },
+};
 const replaceSymbols = (table) =>
   Object.entries(table).flatMap(([by, names]) =>
     names.flatMap((name) => [`-Wl,--wrap=${name}`, `-Wl,--defsym=__wrap_${name}=${by}`]),
@@ -353,7 +363,7 @@ export async function buildImage(role, profile = 'native', options = {}) {
     // Shorter names of locals and no white space; property names stay, as they are the wire and the journal.
     minify: true,
     define: { PROFILE: JSON.stringify(profile), ROLE: JSON.stringify(role), TESTS: String(tests) },
-    plugins: profile === 'noble' ? [nobleProfile] : [nativeModules],
+    plugins: [oneSide, profile === 'noble' ? nobleProfile : nativeModules],
   });
   if (profile === 'native') checkUnused(readFileSync(bundle, 'utf8'));
   const host = await buildHost();

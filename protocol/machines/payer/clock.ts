@@ -15,7 +15,6 @@ export function payerClockDue(
   timing: Timing,
   clocks: Clocks,
 ): number | undefined {
-  if (volatile.frozen) return undefined;
   const resend = volatile.linkUp && waitsForTerminal(books, volatile);
   const upload = volatile.hubConnected && books.outbox.length > 0;
   const ask = volatile.hubConnected && books.unconfirmed.length > 0;

@@ -6,7 +6,7 @@
 import { type Bytes32, equalBytes } from '../../bytes.ts';
 import { unreachable } from '../../errors.ts';
 import { SYNC_RETRY_MS } from '../../limits.ts';
-import type { Context, DeviceEvent, Step } from '../effects.ts';
+import { type Context, type DeviceEvent, type Step, withoutPromises } from '../effects.ts';
 import { timeAtBoot } from '../time.ts';
 import { dropTimeQuestion, onClockTime, startTime, TRUST_AFTER_POWER_UP } from '../trusting.ts';
 import { onTapMessage, sendHello } from './answers.ts';
@@ -65,14 +65,30 @@ export function payerAfterPowerUp(books: PayerBooks, frozen = false): PayerState
   return { books, volatile: { ...AFTER_POWER_UP, frozen } };
 }
 
-function dispatch(turn: PayerTurn, event: PayerEvent): void {
-  if (turn.volatile.frozen) {
-    // A damaged or newer journal: say so to whoever asks, write and sign nothing.
-    // Not to a refusal: two frozen devices would tell each other for ever.
-    if (event.type === 'linkUp' || (event.type === 'message' && event.message.type !== 'refusal'))
-      turn.refuse('frozen');
-    return;
+/**
+ * A damaged or newer journal: it writes and signs nothing, says so to whoever asks, and hands in its second copies. What the
+ * hub says to that changes the books in RAM alone.
+ */
+function onFrozen(turn: PayerTurn, event: PayerEvent): void {
+  switch (event.type) {
+    case 'boot':
+      return startTime(turn, event.realTime);
+    case 'linkUp':
+      return turn.refuse('frozen');
+    case 'message':
+      // Not to a refusal: two frozen devices would tell each other for ever.
+      return event.message.type === 'refusal' ? undefined : turn.refuse('frozen');
+    case 'clock':
+    case 'hubConnected':
+    case 'hubLost':
+    case 'hubMessage':
+      return dispatch(turn, event);
+    default:
+      return undefined;
   }
+}
+
+function dispatch(turn: PayerTurn, event: PayerEvent): void {
   switch (event.type) {
     case 'boot':
       startTime(turn, event.realTime);
@@ -135,6 +151,9 @@ export function payerStep(
   nowMs: number,
 ): Step<PayerState, PayerRecord> {
   const turn = new PayerTurn(context, settings, state, nowMs);
-  dispatch(turn, event);
-  return { state: { books: turn.books, volatile: turn.volatile }, effects: turn.effects };
+  const { frozen } = state.volatile;
+  if (frozen) onFrozen(turn, event);
+  else dispatch(turn, event);
+  const effects = frozen ? withoutPromises(turn.effects) : turn.effects;
+  return { state: { books: turn.books, volatile: turn.volatile }, effects };
 }

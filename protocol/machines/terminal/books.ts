@@ -2,6 +2,7 @@
  * What a terminal remembers: a lane a channel, the outbox, and what the hub told it. The books are the fold of the
  * records. Start with TerminalBooks, then `applyRecord`.
  */
+import type { CryptoSuite } from '../../../hardware/interfaces/index.ts';
 import { type Address, type Bytes32, equalBytes, type Signature } from '../../bytes.ts';
 import { unreachable } from '../../errors.ts';
 import {
@@ -17,7 +18,7 @@ import {
   ZERO_AMOUNT,
 } from '../../integers.ts';
 import { REVOCATIONS_MAX } from '../../limits.ts';
-import type { StreamVoucher } from '../../vouchers.ts';
+import { hashChain, type StreamVoucher } from '../../vouchers.ts';
 import { flag, recordTable, voucherField } from '../../wire/records.ts';
 import {
   addressField,
@@ -551,6 +552,17 @@ export function applyRecord(books: TerminalBooks, record: TerminalRecord): Termi
     default:
       return unreachable(record);
   }
+}
+
+/**
+ * Whether a record goes on from books that may lack others: a tick names no stream, and the one that it belongs to may be
+ * what is gone. All else says itself what it is about.
+ */
+export function follows(suite: CryptoSuite, books: TerminalBooks, record: TerminalRecord): boolean {
+  const stream = record.type === 'tick' ? findLane(books, record.channel)?.stream : undefined;
+  if (record.type !== 'tick' || stream === undefined) return true;
+  const { k, preimage } = record;
+  return k > stream.k && equalBytes(hashChain(suite, preimage, k - stream.k), stream.preimage);
 }
 
 function* laneRecords(lane: TerminalLane): Generator<TerminalRecord, void> {

@@ -13,7 +13,6 @@ export function posClockDue(
   timing: Timing,
   clocks: Clocks,
 ): number | undefined {
-  if (volatile.frozen) return undefined;
   const { open, session, linkUp, hubConnected } = volatile;
   const drop = open === undefined ? undefined : open.openedAtMs + OPEN_MS;
   const lost = session === undefined || linkUp ? undefined : volatile.linkLostAtMs + SESSION_LOST_MS;

@@ -8,7 +8,7 @@ import { SundialError, unreachable } from '../../errors.ts';
 import { type Amount, amount, type ChannelId, type Seconds } from '../../integers.ts';
 import { refusalName } from '../../refusals.ts';
 import type { Message } from '../../wire/messages.ts';
-import type { Context, DeviceEvent, Step } from '../effects.ts';
+import { type Context, type DeviceEvent, type Step, withoutPromises } from '../effects.ts';
 import { timeAtBoot } from '../time.ts';
 import { dropTimeQuestion, onClockTime, startTime, TRUST_AFTER_POWER_UP } from '../trusting.ts';
 import { onAnswerSigned, onLease, onVoucher } from './answer.ts';
@@ -224,6 +224,31 @@ function dispatch(turn: TerminalTurn, event: Exclude<TerminalEvent, { type: 'boo
   }
 }
 
+/**
+ * A damaged or newer journal: it writes and signs nothing, says so to whoever asks, and hands in what it holds. What the hub
+ * says to that changes the books in RAM alone.
+ */
+function onFrozen(turn: TerminalTurn, event: TerminalEvent): void {
+  switch (event.type) {
+    case 'boot':
+      return startTime(turn, event.realTime);
+    case 'linkUp':
+      return turn.refuse('frozen');
+    case 'message':
+      // Not to a refusal: two frozen devices would tell each other for ever.
+      return event.message.type === 'refusal' ? undefined : turn.refuse('frozen');
+    case 'clock':
+      onClockTime(turn, event.realTime);
+      return onClockSync(turn);
+    case 'hubConnected':
+    case 'hubLost':
+    case 'hubMessage':
+      return dispatch(turn, event);
+    default:
+      return undefined;
+  }
+}
+
 /** One step of a terminal. Pure: the same arguments give the same result. */
 export function terminalStep(
   context: Context,
@@ -234,11 +259,10 @@ export function terminalStep(
 ): Step<TerminalState, TerminalRecord> {
   const turn = new TerminalTurn(context, settings, state, nowMs);
   if (state.volatile.frozen) {
-    // A damaged or newer journal: say so to whoever asks, write and sign nothing.
-    // Not to a refusal: two frozen devices would tell each other for ever.
-    if (event.type === 'linkUp' || (event.type === 'message' && event.message.type !== 'refusal'))
-      turn.refuse('frozen');
-  } else if (event.type === 'boot') {
+    onFrozen(turn, event);
+    return { state: { books: turn.books, volatile: turn.volatile }, effects: withoutPromises(turn.effects) };
+  }
+  if (event.type === 'boot') {
     startTime(turn, event.realTime);
     // The power was cut between a late tick and its credit: the next voucher on the lane would hide what is owed.
     creditAllLate(turn);

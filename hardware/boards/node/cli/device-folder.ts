@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } fr
 import { join } from 'node:path';
 import { z } from 'zod';
 import { journalRoom, type Storage } from '../../../../device/journal/capacity.ts';
-import { type Journal, openJournal } from '../../../../device/journal/journal.ts';
+import { type Journal, openJournal, salvageJournal } from '../../../../device/journal/journal.ts';
 import { DEFAULT_GEOMETRY, FileFlash, WORD_BYTES } from '../flash.ts';
 import { makeElement, openElement, readElement } from '../secure-element.ts';
 import { BoardMemory } from '../../mps2-an386/host/emulator.ts';
@@ -139,7 +139,12 @@ export class DeviceFolder {
 
   /** The journal, for the device that runs from it. */
   get storage(): Storage {
-    return { room: JOURNAL_ROOM, open: () => this.openJournal() };
+    return {
+      room: JOURNAL_ROOM,
+      open: () => this.openJournal(),
+      salvage: () =>
+        salvageJournal(new FileFlash(flashPath(this.path), DEFAULT_GEOMETRY, true), { banks: JOURNAL_BANKS }),
+    };
   }
 
   /** Throws `device_on_board` when the device went on on a board: from this older journal it would be a duplicate. */
