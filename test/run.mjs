@@ -57,6 +57,8 @@ class Places {
 const cores = Math.max(2, availableParallelism());
 /** Processes at a time, of all suites together: one more than there are cores, as many a test waits most of its time. */
 const processes = new Places(cores + 1);
+/** A test that failed and left a server open would hold up the run for ever; in a deep run one may take hours. */
+const LONGEST_MS = (options.deep ? 24 * 60 : 30) * 60_000;
 /** Suites at a time. More would only hold finished bundles. */
 const suitesAtOnce = cores;
 
@@ -84,11 +86,16 @@ function executeNow(command, args, { env = {}, cwd = root, quiet = false, title 
     child.stderr.on('data', (data) => {
       output += data;
     });
+    const timer = setTimeout(() => {
+      output += `FAILED: still running after ${LONGEST_MS / 60_000} minutes, and stopped\n`;
+      child.kill('SIGKILL');
+    }, LONGEST_MS);
     child.on('error', (error) => {
       output += `${error.message}\n`;
       resolve({ code: 127, output });
     });
     child.on('close', (code, signal) => {
+      clearTimeout(timer);
       if (!quiet || code !== 0) process.stdout.write(title + output);
       resolve({ code: code ?? (signal ? 128 : 1), output });
     });

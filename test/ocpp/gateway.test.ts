@@ -233,6 +233,48 @@ test('a token alone starts nothing', async () => {
   site.stop();
 });
 
+test('a start is answered when whoever was called is here or not, and stopped only after the answer', async () => {
+  let here: (() => void) | undefined;
+  const called = new Promise<void>((begun) => {
+    here = begun;
+  });
+  let arrive: (() => void) | undefined;
+  const arrival = new Promise<void>((done) => {
+    arrive = done;
+  });
+  const site = await run({
+    unpaid: false,
+    summon: () => {
+      here?.();
+      return arrival;
+    },
+  });
+  const client = await point(site.url, 'ocpp1.6', { callConcurrency: 2 });
+  const heard: string[] = [];
+  const stopped = new Promise<void>((resolve) =>
+    client.handle('RemoteStopTransaction', (async () => {
+      resolve();
+      return { status: 'Accepted' };
+    }) as never),
+  );
+  await call(client, 'Heartbeat', {});
+  client.on('message', (({ message, outbound }: { message: Buffer; outbound: boolean }) => {
+    const [kind, , method] = JSON.parse(String(message));
+    if (!outbound) heard.push(kind === 2 ? method : 'answer');
+  }) as never);
+  const answer = call(client, 'StartTransaction', { ...START, timestamp: at() });
+  await called;
+  // Over the same socket, in order: what was sent before this answer comes before it.
+  await call(client, 'Heartbeat', {});
+  assert.equal(heard.splice(0), ['answer'], 'only the heartbeat: nothing while somebody is on the way');
+  arrive?.();
+  assert.equal((await answer).idTagInfo, { status: 'Invalid' });
+  await stopped;
+  assert.equal(heard, ['answer', 'RemoteStopTransaction']);
+  await client.close();
+  site.stop();
+});
+
 test('what breaks a schema, or is not known, is refused by name and changes nothing', async () => {
   const site = await run();
   const client = await point(site.url, 'ocpp1.6');

@@ -6,6 +6,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
   ARREARS_WAIT,
+  AWAITED_MAX,
   FREE_WAIT,
   OFFER_WAIT,
   SHOWN_WAIT,
@@ -166,6 +167,32 @@ test('whoever starts with nobody to pay is stopped, unless that is allowed', () 
   assert.equal(free.did, ['close']);
   assert.is(priceUsed(free.closed[0]!), plainPrice(700));
   assert.is(paidOf(free.closed[0]!), 0);
+});
+
+test('who was called to pay is waited for, not longer', () => {
+  const begin = (): World => {
+    const world = new World();
+    world.tell({ type: 'online' });
+    world.start(0, { awaited: true });
+    world.pass(5);
+    world.tell({ type: 'reading', at: world.now, wh: 20, flowing: true });
+    assert.equal(world.did, [], 'it flows, and somebody is on the way');
+    return world;
+  };
+  const comes = begin();
+  comes.tell({ type: 'payerHere' });
+  comes.tell({ type: 'reading', at: comes.now, wh: 400 });
+  comes.tell({ type: 'nobodyCame' });
+  assert.not.ok(comes.did.includes('stop'));
+  assert.ok(paidOf(comes.state.session!) >= plainPrice(400), 'and pays from the first watt-hour on');
+
+  const nobody = begin();
+  nobody.tell({ type: 'nobodyCame' });
+  assert.equal(nobody.did, ['stop']);
+
+  const never = begin();
+  never.pass(AWAITED_MAX);
+  assert.equal(never.did, ['stop'], 'it was never said that nobody came');
 });
 
 test('plugged in and nothing flowing: a payer may still come', () => {

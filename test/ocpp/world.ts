@@ -147,12 +147,16 @@ export class World {
     return this.effects.map(({ type }) => type).filter((type) => type !== 'save' && type !== 'served');
   }
 
-  start(wh = 0, change: { readonly key?: string; readonly flowing?: boolean } = {}): void {
-    const { key = 'a', flowing = true } = change;
+  start(
+    wh = 0,
+    change: { readonly key?: string; readonly flowing?: boolean; readonly awaited?: boolean } = {},
+  ): void {
+    const { key = 'a', flowing = true, awaited = false } = change;
     this.tell({
       type: 'started',
       transaction: { id: key, key, startedAt: this.now, startWh: wh },
       flowing,
+      awaited,
     });
   }
 }

@@ -192,6 +192,8 @@ class Drivers {
   private readonly terminals: Terminals;
   private readonly output: Output;
   private readonly cars = new Map<string, ChildProcess>();
+  /** Those on their way: a token that is shown and a start that follows at once bring one car. */
+  private readonly coming = new Map<string, Promise<void>>();
 
   constructor(folder: string, terminals: Terminals, output: Output) {
     this.folder = folder;
@@ -199,7 +201,13 @@ class Drivers {
     this.output = output;
   }
 
-  async summon(connector: Connector, plug: string): Promise<void> {
+  summon(connector: Connector, plug: string): Promise<void> {
+    const comes = this.coming.get(plug) ?? this.come(connector, plug);
+    this.coming.set(plug, comes);
+    return comes.finally(() => this.coming.delete(plug));
+  }
+
+  private async come(connector: Connector, plug: string): Promise<void> {
     const tap = this.terminals.taps.get(plug);
     if (tap === undefined || this.cars.has(plug) || connector.session?.ended !== undefined) return;
     const number = Date.now() % 2 ** 31;

@@ -51,7 +51,15 @@ export type PlugEvent =
   | { readonly type: 'status'; readonly status: PlugStatus }
   /** Somebody showed a token: a payer that is here is asked. */
   | { readonly type: 'authorize' }
-  | { readonly type: 'started'; readonly transaction: Transaction; readonly flowing: boolean }
+  | {
+      readonly type: 'started';
+      readonly transaction: Transaction;
+      readonly flowing: boolean;
+      /** Somebody was called to pay: what flows until they are here, or nobody comes, is theirs to pay. */
+      readonly awaited: boolean;
+    }
+  /** Whoever was called to pay did not come. */
+  | { readonly type: 'nobodyCame' }
   | {
       readonly type: 'reading';
       readonly at: number;
@@ -125,6 +133,8 @@ export interface PlugState {
   /** How often this visitor was asked. */
   readonly tries: number;
   readonly flowing: boolean;
+  /** Until when somebody who was called may still come to pay; 0: nobody is on the way. */
+  readonly awaitedUntil: number;
   /** When a token was shown at the charge point, which then starts by itself. */
   readonly shownAt: number;
   /** When the charge point was asked last, and when the payer paid last. */
@@ -153,6 +163,8 @@ export const ARREARS_WAIT = 30;
 export const SHOWN_WAIT = 20;
 /** Whoever comes so soon after a start may have been there before, with a session that is over: nothing begins by itself. */
 export const START_QUIET = 20;
+/** How long whoever is called to pay may take, if it is never said whether they came. */
+export const AWAITED_MAX = 60;
 /** How long a paid start may take: the driver walks to the plug. */
 export const START_WAIT = 180;
 /** A connector that is free this long has no transaction any more, whatever was not said. */
@@ -171,6 +183,7 @@ export const plugAtStart = (session: Session | undefined, served: boolean, now: 
   served,
   tries: 0,
   flowing: false,
+  awaitedUntil: 0,
   shownAt: 0,
   askedAt: 0,
   paidAt: 0,
@@ -336,6 +349,7 @@ function close(turn: Turn, session: Session): void {
     live: false,
     open: 0,
     flowing: false,
+    awaitedUntil: 0,
     askedAt: 0,
     freeSince: 0,
     offeredUntil: closing ? turn.now + CLOSE_WAIT : 0,
@@ -351,11 +365,16 @@ function refuseUnpaid(turn: Turn): void {
   offer(turn);
   const asked = turn.state.here && (turn.now < turn.state.offeredUntil || turn.state.crediting);
   if (here && (asked || turn.now < offeredUntil)) return;
+  if (turn.now < turn.state.awaitedUntil) return;
   stop(turn, 'nobody pays');
 }
 
-function onStarted(turn: Turn, transaction: Transaction, flowing: boolean): void {
+function onStarted(
+  turn: Turn,
+  { transaction, flowing, awaited }: Extract<PlugEvent, { type: 'started' }>,
+): void {
   const { session } = turn.state;
+  if (awaited) turn.set({ awaitedUntil: turn.now + AWAITED_MAX });
   if (session?.transaction?.key === transaction.key)
     return turn.set({ flowing: turn.state.flowing || flowing });
   // A charge point that begins another one has lost the one before.
@@ -392,7 +411,15 @@ function onStreamOpened(
   const stream = { request: '', tickValue: turn.context.tickValue, k: 0, credited: 0 };
   const streams = asked ? session.streams : [...session.streams, stream];
   const opened = turn.save(withLast({ ...session, streams }, { voucher, channel }));
-  turn.set({ live: true, open: 0, offeredUntil: 0, askedAt: 0, paidAt: turn.now, returned: false });
+  turn.set({
+    live: true,
+    open: 0,
+    offeredUntil: 0,
+    awaitedUntil: 0,
+    askedAt: 0,
+    paidAt: turn.now,
+    returned: false,
+  });
   if (opened.ended !== undefined) return finish(turn, opened.ended.reason);
   if (opened.transaction !== undefined || turn.now < turn.state.shownAt + SHOWN_WAIT) return useTicks(turn);
   start(turn, opened);
@@ -536,7 +563,10 @@ function dispatch(turn: Turn, event: PlugEvent): void {
       turn.set({ shownAt: turn.now });
       return offer(turn);
     case 'started':
-      return onStarted(turn, event.transaction, event.flowing);
+      return onStarted(turn, event);
+    case 'nobodyCame':
+      turn.set({ awaitedUntil: 0 });
+      return refuseUnpaid(turn);
     case 'reading':
       onReading(turn, event);
       if (event.flowing) turn.set({ flowing: true });

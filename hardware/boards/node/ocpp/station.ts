@@ -142,9 +142,12 @@ export class Station {
       this.keep(withTransaction(this.fresh(start.connector, id), transaction));
       return { id, accepted: this.parts.unpaid };
     }
-    connector.tell({ type: 'started', transaction, flowing: start.flowing });
-    if (start.flowing && !this.parts.unpaid && !connector.isPaid) await this.parts.summon(connector);
+    const awaited = start.flowing && !this.parts.unpaid && !connector.isPaid;
+    connector.tell({ type: 'started', transaction, flowing: start.flowing, awaited });
+    if (awaited) await this.parts.summon(connector);
     const accepted = this.parts.unpaid || (await connector.paid(AUTHORIZE_MS));
+    // After the answer: until then the charge point knows no transaction that it could stop.
+    if (awaited && !accepted) setImmediate(() => connector.tell({ type: 'nobodyCame' }));
     return { id, accepted };
   }
 
