@@ -11,6 +11,7 @@ import {
   spentTopOf,
   topOf,
 } from '../intake/books.ts';
+import { unpack } from '../intake/packed.ts';
 import { layersEntries } from '../intake/layers.ts';
 import type { Books, ChannelBook, ChannelFacts, Entry, IntakeState } from '../intake/state.ts';
 import { positionOf } from '../intake/positions.ts';
@@ -144,6 +145,9 @@ export function creditViews(state: IntakeState, books: Books, payee: string) {
       promised: credited,
       countersigned: payeeCredit?.credited ?? 0,
       proved: book.proof !== undefined,
+      // For a payee that believes none of this: the voucher with its opened request, and the terminal's word on the credit.
+      collected: toHex(unpack(entry.message)),
+      signature: toHex(owed.signature),
     };
   });
   return { now: state.block?.at ?? 0, terminals, credits };

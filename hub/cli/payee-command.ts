@@ -6,7 +6,12 @@ import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { amount, channelId, type Seconds, seconds, seq } from '../../protocol/integers.ts';
 import { DEFAULT_TIMING, type Timing } from '../../protocol/limits.ts';
-import { type CountersignAnswer, countersign, terminalsSynced } from '../../protocol/machines/payee.ts';
+import {
+  type CountersignAnswer,
+  countersign,
+  isPromised,
+  terminalsSynced,
+} from '../../protocol/machines/payee.ts';
 import { makeSigning } from '../../protocol/signing/digests.ts';
 import { creditEntry } from '../../protocol/vouchers.ts';
 import { decodeMessage, encodeMessage, type Message } from '../../protocol/wire/messages.ts';
@@ -31,6 +36,8 @@ const creditsSchema = z.object({
       promised: z.number(),
       countersigned: z.number(),
       proved: z.boolean(),
+      collected: z.string(),
+      signature: z.string(),
     }),
   ),
 });
@@ -95,9 +102,10 @@ async function run(flags: PayeeFlags): Promise<void> {
   const { terminals, credits } = creditsSchema.parse(answer);
   // How long a terminal may stay away, and whether that is over, is L2's to say and not the hub's.
   const { now, timing } = await clockOf(site);
+  const own = site.terminals.map((terminal) => fromHex(terminal as `0x${string}`, 20));
   const terminalsSyncedAt = terminalsSynced(
     signing,
-    site.terminals.map((terminal) => fromHex(terminal as `0x${string}`, 20)),
+    own,
     terminals.map(({ terminal, syncedAt, signature }) => ({
       terminal: fromHex(terminal, 20),
       at: seconds(syncedAt),
@@ -107,19 +115,24 @@ async function run(flags: PayeeFlags): Promise<void> {
   const answers: { voucher: string; credited: number; answer: CountersignAnswer }[] = [];
   for (const credit of credits) {
     const promised = amount(credit.promised);
-    const answer = countersign(
-      {
-        requestAt: seconds(credit.requestAt),
-        promised,
-        countersigned: amount(credit.countersigned),
-        proved: credit.proved,
-        terminalsSyncedAt,
-      },
-      now,
-      timing,
-    );
+    const requestAt = seconds(credit.requestAt);
+    const voucher = fromHex(credit.voucher, 32);
+    const told = {
+      voucher,
+      requestAt,
+      promised,
+      collected: fromHex(credit.collected),
+      signature: fromHex(credit.signature, 64),
+    };
+    const facts = {
+      requestAt,
+      promised,
+      countersigned: amount(credit.countersigned),
+      proved: credit.proved,
+      terminalsSyncedAt,
+    };
+    const answer = isPromised(signing, key.address, own, told) ? countersign(facts, now, timing) : 'unproved';
     if (answer === 'sign') {
-      const voucher = fromHex(credit.voucher, 32);
       const entry = creditEntry(signing, voucher, promised);
       const signature = await key.sign(entry);
       const message: Message = {

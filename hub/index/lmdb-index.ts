@@ -58,7 +58,7 @@ import {
 import { damaged, Table } from './table.ts';
 
 /** Of the rows: another one is built anew. */
-const VERSION = 4;
+const VERSION = 5;
 const TABLES = [
   'about',
   'heads',
@@ -178,8 +178,13 @@ export class LmdbIndex implements IndexStore {
       synced = trieSet(synced, bytesKey(key), decodeOne<RecordOf<'synced'>>(bytes));
     let owed: Books['owed'];
     for (const [key, bytes] of this.tables.owed.range(LOWEST, HIGHEST)) {
-      const [payee, since] = decode(bytes) as [Uint8Array, number];
-      const credit = { voucher: new Uint8Array(key), payee: new Uint8Array(payee), since: since as never };
+      const [payee, since, signature] = decode(bytes) as [Uint8Array, number, Uint8Array];
+      const credit = {
+        voucher: new Uint8Array(key),
+        payee: new Uint8Array(payee),
+        since: since as never,
+        signature: new Uint8Array(signature),
+      };
       owed = trieSet(owed, bytesKey(key), credit);
     }
     this.written = { synced, owed };
@@ -268,7 +273,7 @@ export class LmdbIndex implements IndexStore {
   private putOwed(owed: Books['owed']): void {
     trieForEach(trieMinus(owed, this.written.owed), (credit, key) => {
       if (credit === undefined) this.tables.owed.remove(hex(key));
-      else this.tables.owed.put(hex(key), encode([credit.payee, credit.since]));
+      else this.tables.owed.put(hex(key), encode([credit.payee, credit.since, credit.signature]));
     });
   }
 

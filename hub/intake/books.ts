@@ -2,7 +2,7 @@
  * From records to books. The same function serves live records and replay, so a restart can't see anything else than
  * what was there. Records in the ledger were verified before they were written; nothing is verified here.
  */
-import { type Bytes16, type Bytes32, equalBytes, toHex } from '../../protocol/bytes.ts';
+import { type Bytes16, type Bytes32, equalBytes, type Signature, toHex } from '../../protocol/bytes.ts';
 import { type ChannelId, type Seq, UINT48_MAX, ZERO_AMOUNT } from '../../protocol/integers.ts';
 import { decodeOwn, type Message } from '../../protocol/wire/messages.ts';
 import type { HubRecord, RecordOf } from '../ledger/records.ts';
@@ -283,11 +283,12 @@ function withReleased(book: ChannelBook, { payee, until }: RecordOf<'released'>)
   return { ...book, released: { ...book.released, [key]: until } };
 }
 
-/** The books with the voucher among the credits that are owed, or no longer. */
+/** The books with the voucher among the credits that are owed, or no longer. `promise`: a terminal's signature over it. */
 function withOwed(
   books: Books,
   entry: Entry,
   recordedAt: RecordOf<'entry'>['at'],
+  promise: Signature | undefined,
   edit: Edit | undefined,
 ): Books {
   const { key, payee, at, credited, payeeCredit } = entry;
@@ -295,7 +296,9 @@ function withOwed(
   const before = trieGet(books.owed, key);
   if (!isOwed && before === undefined) return books;
   const since = before?.since ?? (recordedAt > at ? recordedAt : at);
-  const owed = isOwed ? { voucher: entryId(entry), payee, since } : undefined;
+  const signature = promise ?? before?.signature;
+  const owed =
+    isOwed && signature !== undefined ? { voucher: entryId(entry), payee, since, signature } : undefined;
   return { ...books, owed: trieSet(books.owed, key, owed, edit) };
 }
 
@@ -320,6 +323,7 @@ function applyEntry(
         { ...books, clearances: withSold(books.clearances, message, record.at, edit) },
         entryOf(key, token, record.message, edit === undefined ? message : shared(message, edit)),
         record.at,
+        message.credit,
         edit,
       );
     case 'collectedTick': {
@@ -343,7 +347,8 @@ function applyEntry(
       const payeeCredit =
         message.byPayee === 1 && credited > (own?.credited ?? -1) ? { credited, signature } : own;
       const changed = { ...entry, credited: higher, payeeCredit };
-      return withOwed(withEntry(marked, entry, changed, edit), changed, record.at, edit);
+      const promise = message.byPayee === 1 ? undefined : signature;
+      return withOwed(withEntry(marked, entry, changed, edit), changed, record.at, promise, edit);
     }
     default:
       return books;
@@ -386,6 +391,7 @@ function addVoucher(
   books: Books,
   entry: Entry,
   recordedAt: RecordOf<'entry'>['at'],
+  credit: Signature | undefined,
   edit: Edit | undefined,
 ): Books {
   const { channel, seq, token } = entry;
@@ -399,7 +405,7 @@ function addVoucher(
   const takings = withVoucher(books.takings, entry, entry.amount, recordedAt);
   const counted = { ...known, vouchers: known.vouchers + 1, takings };
   // What was just taken owes something only when it came voided.
-  return entry.voided ? withOwed(counted, entry, recordedAt, edit) : counted;
+  return entry.voided ? withOwed(counted, entry, recordedAt, credit, edit) : counted;
 }
 
 /** A lane with one more entry. */

@@ -172,6 +172,8 @@ export interface OwedCredit {
    * from the request, which is long ago for a refund, and which a payer dates as it likes for what is void.
    */
   readonly since: Seconds;
+  /** The terminal's over the credit: the payee believes nothing else. */
+  readonly signature: Signature;
 }
 
 /** Entries that memory holds: what `past` has is not counted. */

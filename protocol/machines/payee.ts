@@ -3,10 +3,13 @@
  * signature. It follows when nothing can contradict the credit any more: a dishonest payer can invent a closed request
  * at one terminal while its real vouchers still wait in another terminal's outbox.
  */
-import { type Address, type Signature, toHex } from '../bytes.ts';
+import { type Address, type Bytes32, equalBytes, type Signature, toHex } from '../bytes.ts';
 import { type Amount, type Seconds, seconds } from '../integers.ts';
 import type { Timing } from '../limits.ts';
 import type { Signing } from '../signing/digests.ts';
+import { voucherDigest } from '../vouchers.ts';
+import { decodeMessage } from '../wire/messages.ts';
+import { collectedFrom } from './collected.ts';
 
 /** A credit of one of the payee's terminals, and what is known around it. */
 export interface PromisedCredit {
@@ -22,6 +25,8 @@ export interface PromisedCredit {
 
 export type CountersignAnswer =
   | 'sign'
+  /** What is told of it doesn't check: another voucher, time or amount than somebody signed, or no terminal of the payee's. */
+  | 'unproved'
   /** Nothing is promised beyond what was signed. */
   | 'nothing'
   /** Vouchers of this channel contradict each other: the bond answers, not the payee. */
@@ -53,6 +58,42 @@ export function terminalsSynced(
     times.set(toHex(terminal), isItsOwn ? at : seconds(0));
   }
   return [...times.values()];
+}
+
+/** What somebody tells of a credit that a terminal promised. */
+export interface ToldCredit {
+  readonly voucher: Bytes32;
+  readonly requestAt: Seconds;
+  readonly promised: Amount;
+  /** The message that carried the voucher to the hub. */
+  readonly collected: Uint8Array;
+  /** The terminal's, over voucher and amount. */
+  readonly signature: Signature;
+}
+
+/**
+ * Whether a credit is one that a terminal of the payee's own list promised, on a voucher to this payee, of a request of this
+ * time: the voucher's digest holds the request, and the terminal's signature digest and amount. A request that is dated
+ * earlier than it was would be countersigned before all terminals have said that nothing contradicts it.
+ */
+export function isPromised(
+  signing: Signing,
+  payee: Address,
+  terminals: readonly Address[],
+  { voucher, requestAt, promised, collected, signature }: ToldCredit,
+): boolean {
+  const decoded = decodeMessage(collected, 'sync');
+  const message = decoded.ok ? decoded.message : undefined;
+  if (message?.type !== 'collectedVoucher' && message?.type !== 'collectedStream') return false;
+  const own = collectedFrom(signing, message);
+  const { terminal, at } = own.request;
+  return (
+    equalBytes(voucherDigest(signing, own.voucher), voucher) &&
+    equalBytes(own.voucher.payee, payee) &&
+    at === requestAt &&
+    terminals.some((known) => equalBytes(known, terminal)) &&
+    signing.signedBy('Credit', { voucher, credited: promised }, signature, terminal)
+  );
 }
 
 /** May the payee sign now? `now` is L2 time. */

@@ -6,7 +6,7 @@ import { creditViews } from '../../hub/api/views.ts';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { amount, seconds } from '../../protocol/integers.ts';
 import type { Timing } from '../../protocol/limits.ts';
-import { countersign, terminalsSynced } from '../../protocol/machines/payee.ts';
+import { countersign, isPromised, terminalsSynced } from '../../protocol/machines/payee.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
 import { encodeMessage } from '../../protocol/wire/messages.ts';
 import type { Broker, UplinkEnd } from '../stage/network/broker.ts';
@@ -33,20 +33,28 @@ export class BackOffice implements UplinkEnd {
     broker.connect(this);
     const { key } = this.merchant;
     const { now, terminals, credits } = creditViews(hub.state, hub.books, toHex(key.address));
+    const own = this.merchant.terminals.map(({ device }) => device.key.address);
     const terminalsSyncedAt = terminalsSynced(
       this.signing,
-      this.merchant.terminals.map(({ device }) => device.key.address),
+      own,
       terminals.map(({ terminal, syncedAt, signature }) => ({
         terminal: fromHex(terminal as `0x${string}`, 20),
         at: seconds(syncedAt),
         signature: signature && fromHex(signature, 64),
       })),
     );
-    for (const { voucher, channel, seq, requestAt, promised, countersigned, proved } of credits) {
-      const credit = { requestAt: seconds(requestAt), promised: amount(promised) };
+    for (const { channel, seq, requestAt, countersigned, proved, ...told } of credits) {
+      const credit = { requestAt: seconds(requestAt), promised: amount(told.promised) };
+      const voucher = fromHex(told.voucher, 32);
+      const evidence = {
+        voucher,
+        collected: fromHex(told.collected),
+        signature: fromHex(told.signature, 64),
+      };
+      if (!isPromised(this.signing, key.address, own, { ...credit, ...evidence })) continue;
       const known = { countersigned: amount(countersigned), proved, terminalsSyncedAt };
       if (countersign({ ...credit, ...known }, seconds(now), this.timing) !== 'sign') continue;
-      const fields = { voucher: fromHex(voucher as `0x${string}`, 32), credited: credit.promised };
+      const fields = { voucher, credited: credit.promised };
       const signature = key.sign(this.signing.digest('Credit', fields));
       const message = { type: 'collectedCredit', channel, seq, ...fields, signature, byPayee: 1 } as const;
       broker.up(this.id, encodeMessage(message));

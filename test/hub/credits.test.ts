@@ -2,8 +2,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { creditViews } from '../../hub/api/views.ts';
-import { toHex } from '../../protocol/bytes.ts';
+import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { amount, height, seconds } from '../../protocol/integers.ts';
+import { isPromised } from '../../protocol/machines/payee.ts';
 import { encodeMessage, type Message } from '../../protocol/wire/messages.ts';
 import {
   Bench,
@@ -44,7 +45,8 @@ test('a voided voucher waits for the payee, until the payee signed for all of it
   const bench = new Bench();
   const late = await voided();
   bench.send(late.bytes);
-  assert.equal(view(bench).credits, [
+  const proof = view(bench).credits.map(({ collected, signature, ...rest }) => rest);
+  assert.equal(proof, [
     {
       voucher: toHex(late.id),
       channel: 7,
@@ -60,6 +62,44 @@ test('a voided voucher waits for the payee, until the payee signed for all of it
   bench.send(await credit(late, 100, payee, true));
   assert.equal(view(bench).credits, []);
   assert.equal(view(bench.restart()).credits, [], 'and so it is after a restart');
+});
+
+test('a payee signs no credit that a hub made up: another time, amount, voucher or terminal than somebody signed', async () => {
+  const bench = new Bench();
+  const late = await voided();
+  const sold = await tap({ seq: 2, amount: 50, spent: 150, paid: 150 });
+  for (const one of [late, sold]) bench.send(one.bytes);
+  bench.send(await credit(sold, 20, terminal, false));
+  bench.send(await credit(sold, 30, terminal, false));
+  bench.send(await credit(sold, 10, payee, true));
+  const own = [terminal.address];
+  const told = view(bench.restart()).credits.map(
+    ({ voucher, requestAt, promised, collected, signature }) => ({
+      voucher: fromHex(voucher, 32),
+      requestAt: seconds(requestAt),
+      promised: amount(promised),
+      collected: fromHex(collected),
+      signature: fromHex(signature, 64),
+    }),
+  );
+  assert.equal(
+    told.map(({ promised }) => promised),
+    [100, 30],
+  );
+  for (const [i, one] of told.entries()) {
+    const other = told[1 - i]!;
+    const holds = (change: Partial<typeof one>, terminals = own, by = payee) =>
+      isPromised(signing, by.address, terminals, { ...one, ...change });
+    assert.ok(holds({}));
+    assert.not(holds({ requestAt: seconds(one.requestAt - 1) }), 'dated before it was');
+    assert.not(holds({ promised: amount(one.promised + 1) }), 'more than the terminal promised');
+    assert.not(holds({ voucher: other.voucher }));
+    assert.not(holds({ collected: other.collected }));
+    assert.not(holds({ signature: other.signature }));
+    assert.not(holds({ collected: new Uint8Array(3) }));
+    assert.not(holds({}, [otherTerminal.address]), 'no terminal of its own');
+    assert.not(holds({}, own, otherPayee), "another payee's");
+  }
 });
 
 test('a countersignature that comes twice is acknowledged when it is durable, not by the place of the terminal’s credit', async () => {
