@@ -318,9 +318,12 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
 
   // ---- the past ----
 
-  for (const [device, { payee, counter }] of Object.entries(registry.state.devices)) {
-    const certified = payee === undefined ? undefined : fromHex(payee, 20);
-    await intake.handle({ type: 'device', device: fromHex(device, 20), counter, payee: certified });
+  for (const [address, { payee, earlierPayees = [], counter }] of Object.entries(registry.state.devices)) {
+    const device = fromHex(address, 20);
+    for (const known of [...earlierPayees, payee]) {
+      const certified = known === undefined ? undefined : fromHex(known, 20);
+      await intake.handle({ type: 'device', device, counter, payee: certified });
+    }
   }
   watch.restore();
   if (store !== undefined && restored !== undefined)

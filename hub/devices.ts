@@ -5,6 +5,7 @@ import { encodeMessage, type MessageOf, ROLES } from '../protocol/wire/messages.
 import { isTerminal } from './intake/registration.ts';
 import { errorFields } from './errors.ts';
 import type { Logger } from './log.ts';
+import { terminalPayeesMax } from './limits.ts';
 import type { LoginStore } from './ports.ts';
 import type { RegisteredDevice, Registry } from './registry/registry.ts';
 import type { SettledLane } from './watch/heads.ts';
@@ -32,8 +33,8 @@ export class Devices {
 
   /** Stores a device whose registration the intake has checked, and tells a terminal what it missed. */
   registered(device: string, message: MessageOf<'register'>): void {
-    const entry = deviceEntry(message);
     const id = toHex(message.device);
+    const entry = deviceEntry(message, this.registry.state.devices[id]);
     if (JSON.stringify(this.registry.state.devices[id]) !== JSON.stringify(entry)) {
       this.registry
         .register(id, entry)
@@ -65,15 +66,26 @@ export class Devices {
 
 const ROLE_NAMES = Object.fromEntries(Object.entries(ROLES).map(([name, number]) => [number, name]));
 
-function deviceEntry(message: MessageOf<'register'>): RegisteredDevice {
+function deviceEntry(message: MessageOf<'register'>, before?: RegisteredDevice): RegisteredDevice {
   const { role, channel, payee, certificateExpiresAt, entropyCertified, counter } = message;
   return {
     role: ROLE_NAMES[role] as RegisteredDevice['role'],
     ...(channel !== undefined && { channel }),
     // A payee counts only with its certificate, which the intake has checked for terminals.
     ...(isTerminal(message) && payee !== undefined && { payee: toHex(payee) }),
+    ...earlierPayees(before, payee && toHex(payee)),
     ...(isTerminal(message) && certificateExpiresAt !== undefined && { certificateExpiresAt }),
     entropyCertified: entropyCertified === 1,
     counter,
   };
+}
+
+/** Whom a terminal sold for before it was certified for `payee`, the last one last. */
+function earlierPayees(
+  before: RegisteredDevice | undefined,
+  payee: string | undefined,
+): Pick<RegisteredDevice, 'earlierPayees'> {
+  const all = [...(before?.earlierPayees ?? []), ...(before?.payee === undefined ? [] : [before.payee])];
+  const others = all.filter((known) => known !== payee).slice(-(terminalPayeesMax - 1));
+  return others.length === 0 ? {} : { earlierPayees: others };
 }

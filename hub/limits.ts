@@ -185,3 +185,6 @@ export const tokensMax = 1_000;
 export const auditFileBytesMax = 16 * 1024 * 1024;
 /** Items of one page of an answer. */
 export const pageMax = 500;
+
+/** Payees that a terminal may have had, the present one too: who moves more often hands in what it sold for the first before. */
+export const terminalPayeesMax = 16;

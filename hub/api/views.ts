@@ -121,8 +121,8 @@ export function entryViews(state: IntakeState, entries: readonly Entry[]) {
 
 /** What a payee needs to decide about its credits: those it has not countersigned, and how far its terminals are. */
 export function creditViews(state: IntakeState, books: Books, payee: string) {
-  const terminals = trieEntries(state.terminals)
-    .filter(([, owner]) => toHex(owner) === payee)
+  const terminals = trieEntries(state.payeesOf)
+    .filter(([, payees]) => payees.some((own) => toHex(own) === payee))
     .map(([key]) => {
       const synced = trieGet(books.synced, key);
       return {

@@ -19,7 +19,7 @@ import { type ChannelId, type Seconds, ZERO_AMOUNT } from '../../protocol/intege
 import type { RefusalName } from '../../protocol/refusals.ts';
 import { lanesHash } from '../../protocol/vouchers.ts';
 import type { Message, MessageOf } from '../../protocol/wire/messages.ts';
-import { pendingRecordsMax, waitersMax } from '../limits.ts';
+import { pendingRecordsMax, terminalPayeesMax, waitersMax } from '../limits.ts';
 import type { HubRecord, RecordOf } from '../ledger/records.ts';
 import {
   applyRecord,
@@ -411,9 +411,12 @@ class IntakeTurn {
 
   private device(device: Address, counter: number, payee: Address | undefined): void {
     const key = bytesKey(device);
-    const { counters, terminals } = this.state;
+    const { counters, terminals, payeesOf } = this.state;
     this.set({ counters: trieSet(counters, key, counter) });
-    if (payee !== undefined) this.set({ terminals: trieSet(terminals, key, payee) });
+    if (payee === undefined) return;
+    const others = (trieGet(payeesOf, key) ?? []).filter((known) => !equalBytes(known, payee));
+    const payees = [...others, payee].slice(-terminalPayeesMax);
+    this.set({ terminals: trieSet(terminals, key, payee), payeesOf: trieSet(payeesOf, key, payees) });
   }
 
   private revoke(channel: ChannelId, revoked: boolean): void {

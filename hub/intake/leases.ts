@@ -77,7 +77,7 @@ export function committed(
  */
 function isBooked(
   context: IntakeContext,
-  { books, terminals }: IntakeState,
+  { books, payeesOf }: IntakeState,
   book: ChannelBook,
   booking: Booking,
   now: Seconds,
@@ -88,9 +88,9 @@ function isBooked(
   const payees = new Set(context.scopes[key]);
   for (const { terminal, expiresAt } of books.members[key] ?? []) {
     if (expiresAt + leaseLifetime < booking.expiresAt) continue;
-    const payee = trieGet(terminals, bytesKey(terminal));
-    if (payee === undefined) return true;
-    payees.add(bytesKey(payee));
+    const certified = trieGet(payeesOf, bytesKey(terminal));
+    if (certified === undefined) return true;
+    for (const payee of certified) payees.add(bytesKey(payee));
   }
   if (payees.size === 0) return true;
   return [...payees].some((payee) => (book.released[payee] ?? 0) < booking.expiresAt);

@@ -243,6 +243,8 @@ export interface IntakeState {
   readonly payees: Trie<Address>;
   /** Terminals with the payee that certified them, by address key. */
   readonly terminals: Trie<Address>;
+  /** All payees that it registered for, by address key: what it sold for one of them is taken after it moved on. */
+  readonly payeesOf: Trie<readonly Address[]>;
   /** The highest counter of each device's registrations, by address key. */
   readonly counters: Trie<number>;
 }
@@ -298,7 +300,7 @@ export type IntakeEvent =
   | { readonly type: 'doubt' }
   | { readonly type: 'channel'; readonly channel: ChannelId; readonly facts: ChannelFacts }
   | { readonly type: 'payee'; readonly payee: Address }
-  /** A device known from an earlier run; a terminal with its payee. */
+  /** A device known from an earlier run; a terminal with its payee, and once before for each that it had. */
   | {
       readonly type: 'device';
       readonly device: Address;
@@ -380,5 +382,6 @@ export const emptyIntake: IntakeState = {
   channels: undefined,
   payees: undefined,
   terminals: undefined,
+  payeesOf: undefined,
   counters: undefined,
 };

@@ -47,12 +47,12 @@ function voucherRefusal(
   }
   const numbers = numbersRefusal(voucher, request);
   if (numbers !== undefined) return numbers;
-  const certified = trieGet(state.terminals, bytesKey(request.terminal));
+  const payees = trieGet(state.payeesOf, bytesKey(request.terminal)) ?? [];
   return firstRefusal([
     answered(suite, prepared) ? undefined : 'no_receipt',
     facts === undefined ? 'channel_unknown' : undefined,
     trieGet(state.payees, bytesKey(voucher.payee)) ? undefined : 'payee_unknown',
-    certified !== undefined && equalBytes(certified, voucher.payee) ? undefined : 'terminal_unknown',
+    payees.some((payee) => equalBytes(payee, voucher.payee)) ? undefined : 'terminal_unknown',
   ]);
 }
 

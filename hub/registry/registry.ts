@@ -8,6 +8,7 @@ import { UINT32_MAX, UINT40_MAX, UINT48_MAX } from '../../protocol/integers.ts';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { decodeOwn, encodeMessage } from '../../protocol/wire/messages.ts';
 import type { Certificate, Revocation } from '../crypto/hub-keys.ts';
+import { terminalPayeesMax } from '../limits.ts';
 import type { Disk } from '../ports.ts';
 import { merge, type Patch, PatchLog } from './patch-log.ts';
 
@@ -20,6 +21,11 @@ const deviceSchema = z.strictObject({
   role: z.enum(['wearable', 'pos', 'charger', 'car']),
   channel: z.int().min(0).max(UINT32_MAX).optional(),
   payee: addressText.optional(),
+  /** Payees that it registered for before: what it sold for them may still wait in its outbox. */
+  earlierPayees: z
+    .array(addressText)
+    .max(terminalPayeesMax - 1)
+    .optional(),
   certificateExpiresAt: z.int().min(0).max(UINT40_MAX).optional(),
   entropyCertified: z.boolean(),
   /** Of its newest registration. */
@@ -49,9 +55,9 @@ export type ChannelHead = z.infer<typeof headSchema>;
 
 /**
  * 2: a snapshot may have a log beside it, without which it is old. 3: counters of devices, words of the root; the chain is
- * pinned, with hashes of final blocks.
+ * pinned, with hashes of final blocks. 4: earlier payees of a terminal.
  */
-const VERSION = 3;
+const VERSION = 4;
 const stateSchema = z.strictObject({
   version: z.int(),
   minReader: z.int().max(VERSION),

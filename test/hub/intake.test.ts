@@ -1,13 +1,14 @@
 import { DEFAULT_TIMING } from '../../protocol/limits.ts';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { creditViews } from '../../hub/api/views.ts';
 import { channelBook, topOf } from '../../hub/intake/books.ts';
 import { layersGet } from '../../hub/intake/layers.ts';
 import type { IntakeEffect } from '../../hub/intake/state.ts';
 import { bytesKey, trieGet } from '../../hub/intake/trie.ts';
-import { pendingRecordsMax, waitersMax } from '../../hub/limits.ts';
+import { pendingRecordsMax, terminalPayeesMax, waitersMax } from '../../hub/limits.ts';
 import { decodeRecord, encodeRecord } from '../../hub/ledger/records.ts';
-import { ZERO_ADDRESS } from '../../protocol/bytes.ts';
+import { toHex, ZERO_ADDRESS } from '../../protocol/bytes.ts';
 import { amount, channelId, height, seconds, seq } from '../../protocol/integers.ts';
 import { creditEntry, SCOPE_ANY, tickEntry } from '../../protocol/vouchers.ts';
 import {
@@ -786,6 +787,36 @@ test('nobody registers another one’s device, and no recorded registration coun
   assert.equal(refused(taken), [], 'the terminal itself may change its payee');
   assert.equal(terminalsPayee(), otherPayee.address);
   assert.equal(refused(second), ['register_stale'], 'and nobody turns that back');
+});
+
+test('a terminal that moved to another payee hands in what it sold for the one before', async () => {
+  const bench = new Bench();
+  const elsewhere = { payee: otherPayee };
+  bench.send(await register({ counter: 1 }));
+  const third = await tap({ ...sample, seq: 3, spent: 300, paid: 100, ...elsewhere });
+  assert.is(bench.outcome(third.bytes), 'terminal_unknown', 'not for whom it never sold');
+  bench.send(await register({ payee: otherPayee, signer: otherPayee, counter: 2 }));
+  assert.equal(trieGet(bench.state.terminals, bytesKey(terminal.address)), otherPayee.address);
+  const before = await tap(sample);
+  assert.is(bench.outcome(before.bytes), 'acknowledged');
+  assert.is(bench.outcome(third.bytes), 'acknowledged');
+  // Its payees of before still wait for its word on what they may countersign.
+  const waitedFor = (by: typeof payee) =>
+    creditViews(bench.state, bench.state.books, toHex(by.address)).terminals.length;
+  assert.equal([waitedFor(payee), waitedFor(otherPayee)], [1, 2]);
+});
+
+test('a terminal may have had so many payees, and the first ones go first', async () => {
+  const bench = new Bench();
+  const device = terminal.address;
+  for (let n = 1; n <= terminalPayeesMax; n++)
+    bench.step({ type: 'device', device, counter: n, payee: key(200 + n).address });
+  const known = () => trieGet(bench.state.payeesOf, bytesKey(device))!.map(toHex);
+  assert.is(known().length, terminalPayeesMax);
+  assert.not(known().includes(toHex(payee.address)), 'the first of all is gone');
+  bench.step({ type: 'device', device, counter: 99, payee: key(202).address });
+  assert.is(known().at(-1), toHex(key(202).address), 'who comes again is the newest');
+  assert.is(known().length, terminalPayeesMax);
 });
 
 test('a device that asks for the time is told that of a block that is not old, or nothing', async () => {

@@ -6,6 +6,10 @@ import { parseConfig } from '../../hub/config.ts';
 import { isError } from '../../hub/errors.ts';
 import { openRegistry } from '../../hub/node/open.ts';
 import { merge } from '../../hub/registry/patch-log.ts';
+import { Devices } from '../../hub/devices.ts';
+import { toHex } from '../../protocol/bytes.ts';
+import { seconds } from '../../protocol/integers.ts';
+import { ROLES } from '../../protocol/wire/messages.ts';
 import { Registry, type RegistryPatch } from '../../hub/registry/registry.ts';
 import type { SundialError } from '../../protocol/errors.ts';
 import { FaultyDisk } from './faulty-disk.ts';
@@ -66,7 +70,7 @@ test('a registry of the version before, one file, goes on', () =>
     await writeFile(join(folder, 'registry.json'), JSON.stringify(before));
     const registry = await openRegistry(folder);
     const added = { rootWords: {}, finals: {}, logins: {}, publishedAt: 0, recoveredAt: 0 };
-    const now = { ...before, ...added, version: 3, minReader: 3 };
+    const now = { ...before, ...added, version: 4, minReader: 4 };
     assert.equal(registry.state, now);
     await registry.update({ ledgerSize: 4 });
     await registry.close();
@@ -196,6 +200,37 @@ test('a write that fails is told to its callers, and the next one brings what it
   disk.powerCut();
   const { ledgerSize, watched } = (await Registry.open(disk.files())).state;
   assert.equal([ledgerSize, watched.height], [2, 9]);
+});
+
+test('a terminal that registers for another payee is remembered for those before, after a restart as well', async () => {
+  const disk = new FaultyDisk(seededRandom(9));
+  const registry = await Registry.open(disk.files());
+  const devices = new Devices(registry, () => undefined, { error: assert.unreachable } as never);
+  const key = new Uint8Array(20).fill(0xab);
+  const registers = (payee: number, counter: number) =>
+    devices.registered('till', {
+      type: 'register',
+      device: key,
+      role: ROLES.pos,
+      payee: new Uint8Array(20).fill(payee),
+      certificateExpiresAt: seconds(5),
+      entropyCertified: 1,
+      counter,
+      signature: new Uint8Array(64),
+    });
+  const address = (byte: number) => toHex(new Uint8Array(20).fill(byte));
+  const known = ({ state }: Registry) => {
+    const { payee, earlierPayees } = state.devices[toHex(key)]!;
+    return [...(earlierPayees ?? []), payee];
+  };
+  registers(1, 1);
+  assert.equal(known(registry), [address(1)]);
+  assert.not('earlierPayees' in registry.state.devices[toHex(key)]!);
+  registers(2, 2);
+  registers(3, 3);
+  registers(1, 4);
+  await registry.close();
+  assert.equal(known(await Registry.open(disk.files())), [2, 3, 1].map(address));
 });
 
 test('terminals and settled channels of a payee are found, and a device that changed its payee only once', async () => {
