@@ -79,8 +79,8 @@ export const HUB_MUTATIONS = [
   [
     'a terminal of another payee hands in',
     VERIFY,
-    'certified !== undefined && equalBytes(certified, voucher.payee)',
-    'certified !== undefined',
+    'payees.some((payee) => equalBytes(payee, voucher.payee))',
+    'payees.length > 0',
     'hub/intake',
   ],
   [
