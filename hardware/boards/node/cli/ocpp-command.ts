@@ -10,7 +10,7 @@ import { SundialError } from '../../../../protocol/errors.ts';
 import type { Connector } from '../ocpp/connector.ts';
 import { CONNECTORS_MAX, Gateway, type OpenTerminal } from '../ocpp/gateway.ts';
 import { cdrOf, NO_PARTY, type Party } from '../ocpp/record.ts';
-import { SessionStore } from '../ocpp/store.ts';
+import { folderName, SessionStore } from '../ocpp/store.ts';
 import { readTariff, type SiteTariff, tariffOf } from '../ocpp/tariff-file.ts';
 import { lockFolder } from '../storage/lock.ts';
 import { readJson } from '../storage/read-json.ts';
@@ -37,6 +37,8 @@ interface Flags {
   readonly cert?: string;
   readonly key?: string;
   readonly ca?: string;
+  readonly upstream?: string;
+  readonly upstreamPasswords?: string;
   readonly party?: string;
   readonly currency: string;
   readonly records: boolean;
@@ -100,6 +102,25 @@ function securityOf({ passwords, cert, key, ca }: Flags) {
           ...(ca !== undefined && { ca: fileOf(ca, '--ca'), requestCert: true, rejectUnauthorized: true }),
         },
       }),
+  };
+}
+
+/** A central system above. Throws `bad_upstream`. */
+function upstreamOf({ upstream: url, upstreamPasswords: passwords }: Flags, folder: string) {
+  if (url === undefined && passwords === undefined) return {};
+  const protocol = url !== undefined && URL.canParse(url) ? new URL(url).protocol : undefined;
+  if (url === undefined || (protocol !== 'ws:' && protocol !== 'wss:'))
+    throw wrong(
+      'bad_upstream',
+      url === undefined ? 'passwords for no central system' : `"${url}" is no address`,
+      'Give --upstream ws://host:port/path or wss://…, to which each identity is added.',
+    );
+  return {
+    upstream: {
+      url: url.replace(/\/+$/, ''),
+      folderOf: (identity: string) => join(folder, 'upstream', folderName(identity)),
+      ...(passwords !== undefined && { passwords: passwordsOf(passwords) }),
+    },
   };
 }
 
@@ -278,6 +299,7 @@ async function run(flags: Flags): Promise<void> {
   const gateway = new Gateway({
     ...site,
     ...security,
+    ...upstreamOf(flags, folder),
     store,
     tickValue,
     intervalSeconds,
@@ -359,6 +381,11 @@ export function addOcppCommand(program: Command): void {
     .option('--cert <file>', 'certificate of this side, PEM')
     .option('--key <file>', 'its key, PEM')
     .option('--ca <file>', 'who signed the certificates of charge points, PEM')
+    .option(
+      '--upstream <url>',
+      'ws:// or wss:// address of a central system above, which sees every charge point',
+    )
+    .option('--upstream-passwords <file>', 'JSON: what each identity gives there as its password')
     .option('--party <name>', 'country and party in the records, such as DE-ABC')
     .option(
       '--currency <letters>',

@@ -7,7 +7,7 @@ import { createServer, type Server } from 'node:http';
 import { createServer as createSecureServer, type ServerOptions } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { type RPCClient, RPCServer } from 'ocpp-rpc';
+import { createRPCError, type RPCClient, RPCServer } from 'ocpp-rpc';
 import type { TerminalDevice } from '../../../../device/devices.ts';
 import { nobleSuite } from '../../../../protocol/crypto/noble.ts';
 import type { Notice } from '../../../../protocol/machines/effects.ts';
@@ -21,6 +21,8 @@ import type { Session } from './session.ts';
 import { Station } from './station.ts';
 import type { SessionStore } from './store.ts';
 import type { SiteTariff } from './tariff-file.ts';
+import { Copies } from './upstream/copies.ts';
+import { Upstream } from './upstream/upstream.ts';
 
 /** Charge points that may be connected or remembered at once, and connectors of each. */
 export const STATIONS_MAX = 64;
@@ -59,6 +61,13 @@ export interface GatewayOptions extends SiteTariff {
   readonly summon: (connector: Connector, plug: string) => Promise<void>;
   readonly say: (words: string, facts: Readonly<Record<string, unknown>>) => void;
   readonly closed: (session: Session) => void;
+  /** A central system above this one; see Upstream. */
+  readonly upstream?: {
+    readonly url: string;
+    readonly passwords?: Readonly<Record<string, string>>;
+    /** Where what it is still to be told is kept, by identity. */
+    readonly folderOf: (identity: string) => string;
+  };
   /** Passwords by identity (security profiles 1 and 2); undefined: none is asked for. */
   readonly passwords?: Readonly<Record<string, string>>;
   /** Certificates of this side (profile 2), and with `requestCert` those of charge points (profile 3). */
@@ -77,6 +86,7 @@ interface Site {
   readonly ready: Connector[];
   client: Client | undefined;
   dialect: Dialect;
+  upstream: Upstream | undefined;
 }
 
 const dialectOf = (protocol: string): Dialect => (protocol === 'ocpp1.6' ? v16 : v2);
@@ -138,7 +148,10 @@ export class Gateway {
   close(): void {
     clearInterval(this.clock);
     this.server?.close();
-    for (const { client } of this.sites.values()) void client?.close({ code: 1001 });
+    for (const { client, upstream } of this.sites.values()) {
+      void client?.close({ code: 1001 });
+      upstream?.close();
+    }
   }
 
   private refusalOf(handshake: {
@@ -198,6 +211,7 @@ export class Gateway {
       ready,
       client: undefined,
       dialect: dialectOf(protocol),
+      upstream: undefined,
     };
     this.sites.set(identity, site);
     return site;
@@ -292,12 +306,23 @@ export class Gateway {
       if (site.client !== client) return;
       site.client = undefined;
       say(`${identity} is gone`, { event: 'offline', chargePoint: identity });
+      site.upstream?.present(false);
       for (const connector of site.ready) connector.tell({ type: 'offline' });
     });
     const { dialect, station } = site;
+    this.meetUpstream(site, client);
+    if (this.options.upstream !== undefined)
+      client.handle(async ({ method = '', params }) => {
+        const answer = await site.upstream?.pass(method, params as Params);
+        if (answer === undefined) throw createRPCError('NotImplemented', `${method} is not known here`, {});
+        return answer;
+      });
     for (const method of dialect.methods)
       client.handle(method, async ({ params }) => {
-        const answer = await dialect.handle(station, method, params as Params);
+        const passes = dialect.tells(method) === undefined;
+        const above = passes ? await site.upstream?.pass(method, params as Params) : undefined;
+        const answer = above ?? (await dialect.handle(station, method, params as Params));
+        site.upstream?.copy(method, params as Params, answer);
         if (method === 'BootNotification')
           setImmediate(() => {
             for (const call of dialect.configure(intervalSeconds)) void this.call(site, identity, () => call);
@@ -306,6 +331,30 @@ export class Gateway {
       });
     void this.connector(site, identity, 1);
     for (const connector of site.ready) connector.tell({ type: 'online' });
+  }
+
+  /** A charge point stands above as it stands here, in its own version of OCPP. */
+  private meetUpstream(site: Site, client: Client): void {
+    const { upstream, say } = this.options;
+    if (upstream === undefined) return;
+    const { identity, protocol } = client;
+    const password = upstream.passwords?.[identity];
+    if (site.upstream?.protocol !== protocol) site.upstream?.close();
+    else return site.upstream.present(true);
+    site.upstream = new Upstream({
+      url: upstream.url,
+      identity,
+      protocol,
+      ...(password !== undefined && { password }),
+      dialect: site.dialect,
+      copies: new Copies(upstream.folderOf(identity)),
+      toPoint: ({ method, params }) => {
+        if (site.client === undefined) throw new Error('the charge point is not connected');
+        return site.client.call(method, params) as Promise<Params>;
+      },
+      say,
+    });
+    site.upstream.present(true);
   }
 
   /** Sends a message to the charge point. What it answers is said; nothing hangs on it but what it reports later. */

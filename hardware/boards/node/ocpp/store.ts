@@ -13,7 +13,9 @@ import type { Session } from './session.ts';
 /** A name that no folder takes apart. */
 const fileName = (text: string): string =>
   `${encodeURIComponent(text).replaceAll('.', '%2E').slice(0, 200)}.json`;
-const folderName = (text: string): string => encodeURIComponent(text).replaceAll('.', '%2E').slice(0, 200);
+/** The same for a folder. */
+export const folderName = (text: string): string =>
+  encodeURIComponent(text).replaceAll('.', '%2E').slice(0, 200);
 
 const READ = {
   severity: 'process',

@@ -18,6 +18,22 @@ export interface Dialect {
   stop(transaction: string): Call;
   /** Pauses a transaction: a limit of zero. */
   pause(connector: number, transaction: string): Call;
+  /**
+   * What becomes of a message towards a central system above this one: `boot` and `standing` are told anew whenever it is
+   * met, `told` while it is there, `kept` until it took them; `decided` is for this gateway alone. Undefined: it passes
+   * through, and is answered above.
+   */
+  tells(method: string): 'boot' | 'standing' | 'told' | 'kept' | 'decided' | undefined;
+  /** The transaction that a message is about, as its sender calls it, and whether it begins or ends it. */
+  transactionOf(
+    method: string,
+    params: Params,
+    answer: Params,
+  ): { readonly id?: string; readonly begins?: boolean; readonly ends?: boolean };
+  /** The message with another name for its transaction. */
+  renamed(method: string, params: Params, rename: (id: string) => string): Params;
+  /** The answer to a message from above that would change what this gateway set: sessions are paid by it. */
+  keeps(method: string, params: Params): Params | undefined;
   /** What a charge point is set to after it came: readings every so many seconds. */
   configure(intervalSeconds: number): readonly Call[];
 }

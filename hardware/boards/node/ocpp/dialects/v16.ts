@@ -110,6 +110,30 @@ const HANDLERS: Readonly<Record<string, (station: Station, params: never) => Pro
   SignCertificate: () => ({ status: 'Rejected' }),
 };
 
+/** What is set at the charge point, by key. */
+const SETTINGS: Readonly<Record<string, (seconds: number) => string>> = {
+  MeterValuesSampledData: () => 'Energy.Active.Import.Register',
+  MeterValueSampleInterval: String,
+  // A token that is refused ends what was started with it.
+  StopTransactionOnInvalidId: () => 'true',
+};
+
+const TELLS: Readonly<Record<string, ReturnType<Dialect['tells']>>> = {
+  BootNotification: 'boot',
+  StatusNotification: 'standing',
+  Heartbeat: 'told',
+  Authorize: 'decided',
+  StartTransaction: 'kept',
+  StopTransaction: 'kept',
+  MeterValues: 'kept',
+};
+
+interface WithTransaction {
+  readonly transactionId?: number;
+}
+const renamedIn = <T extends WithTransaction>(it: T, rename: (id: string) => string): T =>
+  it.transactionId === undefined ? it : { ...it, transactionId: Number(rename(String(it.transactionId))) };
+
 const set = (key: string, value: string) => ({ method: 'ChangeConfiguration', params: { key, value } });
 
 export const v16: Dialect = {
@@ -138,10 +162,25 @@ export const v16: Dialect = {
       },
     },
   }),
-  configure: (seconds) => [
-    set('MeterValuesSampledData', 'Energy.Active.Import.Register'),
-    set('MeterValueSampleInterval', String(seconds)),
-    // A token that is refused ends what was started with it.
-    set('StopTransactionOnInvalidId', 'true'),
-  ],
+  configure: (seconds) => Object.entries(SETTINGS).map(([key, value]) => set(key, value(seconds))),
+  tells: (method) => TELLS[method],
+  transactionOf: (method, params, answer) => {
+    const { transactionId: id } = (method === 'StartTransaction' ? answer : params) as WithTransaction;
+    return {
+      ...(id !== undefined && { id: String(id) }),
+      begins: method === 'StartTransaction',
+      ends: method === 'StopTransaction',
+    };
+  },
+  renamed: (_method, params, rename) => {
+    const { csChargingProfiles: profile } = params as { readonly csChargingProfiles?: WithTransaction };
+    return {
+      ...renamedIn(params as WithTransaction & Params, rename),
+      ...(profile !== undefined && { csChargingProfiles: renamedIn(profile, rename) }),
+    };
+  },
+  keeps: (method, { key }) =>
+    method === 'ChangeConfiguration' && Object.hasOwn(SETTINGS, String(key))
+      ? { status: 'Rejected' }
+      : undefined,
 };

@@ -136,6 +136,40 @@ const variable = (component: string, name: string, attributeValue: string) => ({
   variable: { name },
 });
 
+/** What is set at the charge point: component, variable, value. */
+const SETTINGS: readonly (readonly [string, string, (seconds: number) => string])[] = [
+  ['SampledDataCtrlr', 'TxUpdatedInterval', String],
+  ['SampledDataCtrlr', 'TxUpdatedMeasurands', () => 'Energy.Active.Import.Register'],
+  ['TxCtrlr', 'StopTxOnInvalidId', () => 'true'],
+];
+
+const TELLS: Readonly<Record<string, ReturnType<Dialect['tells']>>> = {
+  BootNotification: 'boot',
+  StatusNotification: 'standing',
+  Heartbeat: 'told',
+  Authorize: 'decided',
+  TransactionEvent: 'kept',
+  MeterValues: 'kept',
+};
+
+type Setting = ReturnType<typeof variable>;
+
+/** One setting of ours among them refuses them all: half a change is nobody's wish. */
+function keeps(method: string, params: Params): Params | undefined {
+  if (method !== 'SetVariables') return undefined;
+  const { setVariableData } = params as { readonly setVariableData: readonly Setting[] };
+  const isOurs = ({ component, variable: { name } }: Setting) =>
+    SETTINGS.some(([ours, its]) => ours === component.name && its === name);
+  if (!setVariableData.some(isOurs)) return undefined;
+  return {
+    setVariableResult: setVariableData.map(({ component, variable: named }) => ({
+      attributeStatus: 'Rejected',
+      component,
+      variable: named,
+    })),
+  };
+}
+
 let startIds = 0;
 
 export const v2: Dialect = {
@@ -175,11 +209,22 @@ export const v2: Dialect = {
       method: 'SetVariables',
       params: {
         setVariableData: [
-          variable('SampledDataCtrlr', 'TxUpdatedInterval', String(seconds)),
-          variable('SampledDataCtrlr', 'TxUpdatedMeasurands', 'Energy.Active.Import.Register'),
-          variable('TxCtrlr', 'StopTxOnInvalidId', 'true'),
+          ...SETTINGS.map(([component, name, value]) => variable(component, name, value(seconds))),
         ],
       },
     },
   ],
+  tells: (method) => TELLS[method],
+  transactionOf: (method, params) => {
+    if (method !== 'TransactionEvent') return {};
+    const { eventType, transactionInfo } = params as unknown as TransactionEvent;
+    return {
+      id: transactionInfo.transactionId,
+      begins: eventType === 'Started',
+      ends: eventType === 'Ended',
+    };
+  },
+  // The charge point names its transactions itself.
+  renamed: (_method, params) => params,
+  keeps,
 };
