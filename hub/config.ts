@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { SundialError } from '../protocol/errors.ts';
 import { UINT48_MAX } from '../protocol/integers.ts';
 import { checkTiming, DEFAULT_TIMING } from '../protocol/limits.ts';
-import { nodesMax } from './limits.ts';
+import { clockErrorMax, nodesMax, watchLagMax } from './limits.ts';
 
 const address = z
   .string()
@@ -103,8 +103,8 @@ const configSchema = z.strictObject({
     .strictObject({
       leaseLifetime: span(60, 30 * 86_400).default(DEFAULT_TIMING.leaseLifetime),
       payeeOfflineMax: span(60, 90 * 86_400).default(DEFAULT_TIMING.payeeOfflineMax),
-      watchLag: span(1, 7 * 86_400).default(DEFAULT_TIMING.watchLag),
-      clockError: span(0, 86_400).default(DEFAULT_TIMING.clockError),
+      watchLag: span(1, watchLagMax).default(DEFAULT_TIMING.watchLag),
+      clockError: span(0, clockErrorMax).default(DEFAULT_TIMING.clockError),
       claimMargin: span(60, 30 * 86_400).default(DEFAULT_TIMING.claimMargin),
       slowLane: span(60, 30 * 86_400).default(DEFAULT_TIMING.slowLane),
       exitDelay: span(60, 365 * 86_400).default(DEFAULT_TIMING.exitDelay),

@@ -188,3 +188,7 @@ export const pageMax = 500;
 
 /** Payees that a terminal may have had, the present one too: who moves more often hands in what it sold for the first before. */
 export const terminalPayeesMax = 16;
+
+/** Seconds that a site's `watchLag` and `clockError` may be at most: what is kept for as long as either asks follows from them. */
+export const watchLagMax = 7 * 86_400;
+export const clockErrorMax = 86_400;

@@ -17,11 +17,10 @@ import { makeSigning, type Signing } from '../../protocol/signing/digests.ts';
 import { encodeMessage, type Message } from '../../protocol/wire/messages.ts';
 import { askHub } from './ask-hub.ts';
 import { causeText } from '../errors.ts';
+import { watchLagMax } from '../limits.ts';
 import { parseRootWord } from '../crypto/hub-keys.ts';
 
 const DAY = 86_400;
-/** How old a block may be by which the hub still leases: a key that begins now counts at once. */
-const BLOCK_AGE_MAX = DEFAULT_TIMING.watchLag;
 
 interface DomainFlags {
   readonly root: string;
@@ -35,6 +34,7 @@ interface CertifyFlags extends DomainFlags {
   readonly in: string;
   readonly days: string;
   readonly epoch: string;
+  readonly watchLag: string;
 }
 
 function wrong(what: string, remedy: string): SundialError {
@@ -95,8 +95,9 @@ function print(word: Message, facts: Record<string, unknown>, json: boolean): vo
 
 async function certify(flags: CertifyFlags): Promise<void> {
   const now = Math.floor(Date.now() / 1000);
-  // The hub's time is that of its newest block, which is older than now.
-  const from = seconds(now - BLOCK_AGE_MAX + numberOf(flags.in, 0, 10, '--in') * DAY);
+  // The hub's time is that of its newest block, which may be so old: a key that begins now counts at once.
+  const watchLag = numberOf(flags.watchLag, 1, watchLagMax, '--watch-lag');
+  const from = seconds(now - watchLag + numberOf(flags.in, 0, 10, '--in') * DAY);
   const until = seconds(from + numberOf(flags.days, 1, 30, '--days') * DAY);
   const epoch = numberOf(flags.epoch, 0, 2 ** 32 - 1, '--epoch');
   const times = { from, until, epoch, signedAt: seconds(now) };
@@ -154,6 +155,11 @@ export function addHubKeyCommand(program: Command): void {
     .option('--in <days>', 'days until it begins, 10 at most: overlap keys by a third', '0')
     .option('--days <days>', 'days that it is good for', '30')
     .option('--epoch <number>', 'raise it only after a theft or a defect that moved time', '0')
+    .option(
+      '--watch-lag <seconds>',
+      "timing.watchLag of the hub's hub.json, when it is another than the default",
+      String(DEFAULT_TIMING.watchLag),
+    )
     .action((flags: CertifyFlags) => certify(flags).catch(fail));
   signed('revoke', 'takes a key back, for ever').action((flags: DomainFlags) => revoke(flags).catch(fail));
   command

@@ -5,7 +5,7 @@ import { equalBytes, fromHex, toHex } from '../../protocol/bytes.ts';
 import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { amount, channelId, type Seconds, seconds, seq } from '../../protocol/integers.ts';
-import { DEFAULT_TIMING, type Timing } from '../../protocol/limits.ts';
+import type { Timing } from '../../protocol/limits.ts';
 import {
   type CountersignAnswer,
   countersign,
@@ -84,13 +84,16 @@ function sendUntilAcknowledged(
 }
 
 /** L2 time, and the clocks that its vault was made with. */
-async function clockOf({ rpcUrl, vault }: Office): Promise<{ now: Seconds; timing: Timing }> {
+async function clockOf({
+  rpcUrl,
+  vault,
+}: Office): Promise<{ now: Seconds; timing: Pick<Timing, 'payeeOfflineMax'> }> {
   const { client, address } = await Vault.connect(rpcUrl, vault);
   const [block, payeeOfflineMax] = await Promise.all([
     client.getBlock(),
     client.readContract({ address, abi: vaultAbi, functionName: 'payeeOfflineMax' }),
   ]);
-  return { now: seconds(Number(block.timestamp)), timing: { ...DEFAULT_TIMING, payeeOfflineMax } };
+  return { now: seconds(Number(block.timestamp)), timing: { payeeOfflineMax } };
 }
 
 async function run(flags: PayeeFlags): Promise<void> {

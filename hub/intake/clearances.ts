@@ -5,8 +5,9 @@
  */
 import { equalBytes } from '../../protocol/bytes.ts';
 import type { ChannelId } from '../../protocol/integers.ts';
-import { DEFAULT_TIMING, type Timing } from '../../protocol/limits.ts';
+import type { Timing } from '../../protocol/limits.ts';
 import type { Message } from '../../protocol/wire/messages.ts';
+import { clockErrorMax, watchLagMax } from '../limits.ts';
 import type { RecordOf } from '../ledger/records.ts';
 import { bytesKey, type Edit, numberKey, type Trie, trieGet, trieSet } from './trie.ts';
 
@@ -33,10 +34,14 @@ export const NO_CLEARANCES: Clearances = {
 };
 
 /** Seconds by which the time of a request may differ from the newest block's when it is asked about. */
-export const requestAge = ({ watchLag, clockError }: Timing): number => watchLag + clockError;
+export const requestAge = ({ watchLag, clockError }: Pick<Timing, 'watchLag' | 'clockError'>): number =>
+  watchLag + clockError;
 
-/** Seconds after which a request that is over can't be asked about any more, at the longest timing that there is. */
-const overFor = (timing: Timing): number => 2 * requestAge(timing);
+/**
+ * Seconds after which a request that is over can't be asked about any more. The books know no timing of a site, so at the
+ * longest that a configuration may have.
+ */
+const OVER_SECONDS = 2 * requestAge({ watchLag: watchLagMax, clockError: clockErrorMax });
 
 /** What is reserved on a channel at this L2 time. */
 export function reservedOn(
@@ -127,6 +132,3 @@ export function withSold(
   );
   return sold === undefined ? clearances : withEnded(clearances, bytesKey(sold.request), at, edit);
 }
-
-/** The books know no timing of a site: so long at the default one, and a week where a site's is longer. */
-const OVER_SECONDS = Math.max(7 * 86_400, overFor(DEFAULT_TIMING));

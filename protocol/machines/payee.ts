@@ -97,7 +97,11 @@ export function isPromised(
 }
 
 /** May the payee sign now? `now` is L2 time. */
-export function countersign(credit: PromisedCredit, now: Seconds, timing: Timing): CountersignAnswer {
+export function countersign(
+  credit: PromisedCredit,
+  now: Seconds,
+  timing: Pick<Timing, 'payeeOfflineMax'>,
+): CountersignAnswer {
   if (credit.promised <= credit.countersigned) return 'nothing';
   if (credit.proved) return 'proved';
   const synced = credit.terminalsSyncedAt.every((at) => at >= credit.requestAt);

@@ -10,7 +10,6 @@ import type { Entry } from '../../hub/intake/state.ts';
 import type { Rule } from '../../hub/l2/fraud.ts';
 import { shortfallOf } from '../../hub/watch/shortfall.ts';
 import { toHex } from '../../protocol/bytes.ts';
-import { DEFAULT_TIMING } from '../../protocol/limits.ts';
 import type { Run } from '../fleet/run.ts';
 
 export interface Aftermath {
@@ -43,8 +42,8 @@ export function aftermath(simulation: Run): Aftermath[] {
   const { vault, hub, world } = simulation;
   const results: Aftermath[] = [];
   const now = world.nowSeconds;
-  const later =
-    now + DEFAULT_TIMING.payeeOfflineMax + DEFAULT_TIMING.claimMargin + DEFAULT_TIMING.slowLane + 1;
+  const { payeeOfflineMax, claimMargin, slowLane } = simulation.timing;
+  const later = now + payeeOfflineMax + claimMargin + slowLane + 1;
   const proofs = hub.proofs();
   for (const { channel, honest } of simulation.fleet.payers) {
     if (honest) continue;

@@ -9,7 +9,7 @@
  */
 import type { RecordOf } from '../../hub/ledger/records.ts';
 import { equalBytes } from '../../protocol/bytes.ts';
-import { CHANNEL_CAP_TAPS, DEFAULT_TIMING } from '../../protocol/limits.ts';
+import { CHANNEL_CAP_TAPS } from '../../protocol/limits.ts';
 import type { TerminalBooks } from '../../protocol/machines/terminal/books.ts';
 import { spentTop } from '../../protocol/vouchers.ts';
 import type { TerminalActor } from '../fleet/actors.ts';
@@ -36,7 +36,7 @@ export const withinTheLease: MakeChecker = (simulation, report) => {
     if (!device.clockRuns || device.clockOffset !== 0) tampered.add(device);
     // What was decided in time is said when the key has signed the receipt.
     const signing = Math.ceil(device.key.lateMs / 1000);
-    return STEADY_SECONDS + signing + (tampered.has(device) ? DEFAULT_TIMING.clockError : 0);
+    return STEADY_SECONDS + signing + (tampered.has(device) ? simulation.timing.clockError : 0);
   };
 
   const check = (terminal: TerminalActor, { channel, from, to, tap }: Taken): void => {
@@ -56,7 +56,7 @@ export const withinTheLease: MakeChecker = (simulation, report) => {
       return report(`${name} took ${from} to ${to} on channel ${channel}, which no lease allows`);
     const alive = bounded.filter(
       ({ issuedAt, expiresAt }) =>
-        now <= expiresAt + error && now >= issuedAt - DEFAULT_TIMING.clockError - error,
+        now <= expiresAt + error && now >= issuedAt - simulation.timing.clockError - error,
     );
     if (alive.length === 0) {
       const last = Math.max(...bounded.map(({ expiresAt }) => expiresAt));

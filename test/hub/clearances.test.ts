@@ -8,12 +8,24 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { IntakeEffect } from '../../hub/intake/state.ts';
 import type { RecordOf } from '../../hub/ledger/records.ts';
+import { clockErrorMax, watchLagMax } from '../../hub/limits.ts';
 import { amount, channelId, height, seconds, seq } from '../../protocol/integers.ts';
 import { clearanceLife, DEFAULT_TIMING } from '../../protocol/limits.ts';
 import { collectedMessage } from '../../protocol/machines/collected.ts';
 import { requestHash, SCOPE_ANY, type Voucher, voucherDigest } from '../../protocol/vouchers.ts';
 import { encodeMessage as bytesOf, type Message } from '../../protocol/wire/messages.ts';
-import { Bench, key, NOW, otherTerminal, payee, payer, preparedState, signing, terminal } from './fleet.ts';
+import {
+  Bench,
+  context,
+  key,
+  NOW,
+  otherTerminal,
+  payee,
+  payer,
+  preparedState,
+  signing,
+  terminal,
+} from './fleet.ts';
 
 const CHANNEL = channelId(7);
 const FREE = 80_000_000;
@@ -272,6 +284,29 @@ test('a start from the ledger knows the same', async () => {
   for (const [position, record] of bench.records.entries())
     again.step({ type: 'replayed', record, position });
   assert.equal(again.state.books.clearances, bench.state.books.clearances);
+});
+
+test('what is over is not cleared again at a site that lets its view of L2 be as old as any configuration does', async () => {
+  const timing = { ...DEFAULT_TIMING, watchLag: watchLagMax, clockError: clockErrorMax };
+  const bench = new Bench(undefined, { ...context, timing });
+  const DAY = 86_400;
+  const later = (days: number): number => {
+    const at = seconds(NOW + days * (DAY + 1));
+    bench.step({ type: 'block', at, height: height(9 + days) });
+    return at;
+  };
+  const first = { n: 1, amount: 5, at: NOW + watchLagMax };
+  const over = async (change: Ask, now: number): Promise<void> => {
+    assert.is(await ask(bench, change, now), 'cleared');
+    bench.send(await ended(change), 'd', now);
+  };
+  await over(first, NOW);
+  // Others are over, each so long after the one before that what is remembered turns.
+  for (const days of [7, 14]) {
+    const now = later(days);
+    await over({ n: days, amount: 5, at: now }, now);
+  }
+  assert.is.not(await ask(bench, first, later(14)), 'cleared');
 });
 
 test.run();

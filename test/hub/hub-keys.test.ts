@@ -194,6 +194,10 @@ test('from the offline root to the device: new, certify, install, revoke', () =>
       const till = await startTerminal(site, running);
       assert.equal(toHex((await till.next('hubKey')).key), first!.address);
       const { word } = await certify(next!.address!);
+      // A site whose blocks may be older: the key counts from the oldest one on.
+      const lag = ['--watch-lag', '60'];
+      const early = await cli('hub-key', 'certify', '--key', next!.address!, ...lag, ...domain);
+      assert.is(Number(early.signedAt) - Number(early.from), 60);
       await cli('hub-key', 'install', word!, '--hub', running.statusUrl);
       await till.next('hubKey', ({ key: told }) => toHex(told) === next!.address);
       const gone = await cli('hub-key', 'revoke', '--key', first!.address!, ...domain);

@@ -412,7 +412,7 @@ function acceptance(change: {
 }) {
   const world = { nowSeconds: change.now ?? 1000 };
   const fleet = { scopeOf: () => change.scope };
-  const { checker, said } = watch(withinTheLease, { world, fleet });
+  const { checker, said } = watch(withinTheLease, { world, fleet, timing: DEFAULT_TIMING });
   const lease = {
     scope: id(0),
     channel: 7,

@@ -69,6 +69,13 @@ function settingsText(): Uint8Array | undefined {
   return crc32(text) === head.getUint32(8, true) ? text : board.fault('settings_damaged');
 }
 
+/** The site's, as far as the factory wrote it. */
+function timingOf(found: Record<string, string | number | undefined>): Timing {
+  const timing: Record<string, number> = {};
+  for (const [name, value] of Object.entries(DEFAULT_TIMING)) timing[name] = Number(found[name] ?? value);
+  return timing as unknown as Timing;
+}
+
 /** Undefined when the factory has not been here. */
 export function readSettings(): BoardSettings | undefined {
   const bytes = settingsText();
@@ -84,11 +91,7 @@ export function readSettings(): BoardSettings | undefined {
     chainId: number('chainId'),
     vault: bytesOf('vault', 20),
     hub: { id: bytesOf('hub', 32), root: bytesOf('root', 20) },
-    timing: {
-      ...DEFAULT_TIMING,
-      ...(found.leaseLifetime !== undefined && { leaseLifetime: number('leaseLifetime') }),
-      ...(found.clockError !== undefined && { clockError: number('clockError') }),
-    },
+    timing: timingOf(found),
     tapMax: amount(number('tapMax')),
     scope: found.scope === undefined ? undefined : bytesOf('scope', 32),
     payee: bytesOf('payee', 20),

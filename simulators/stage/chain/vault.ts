@@ -74,7 +74,7 @@ export class VaultModel {
   readonly touched = new Set<number>();
   private undoing: (() => void)[] = [];
   private readonly signing: Signing;
-  private readonly timing: Timing;
+  readonly timing: Timing;
 
   constructor(signing: Signing, timing: Timing = DEFAULT_TIMING) {
     this.signing = signing;

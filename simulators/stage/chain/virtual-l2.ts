@@ -22,7 +22,6 @@ import type {
   Prepared,
 } from '../../../hub/ports.ts';
 import { toHex } from '../../../protocol/bytes.ts';
-import { DEFAULT_TIMING } from '../../../protocol/limits.ts';
 import { SundialError } from '../../../protocol/errors.ts';
 import type { CryptoSuite } from '../../../hardware/interfaces/index.ts';
 import { START_SECONDS, type World } from '../world/world.ts';
@@ -299,7 +298,7 @@ export class VirtualL2 {
 
   private potOf(channel: number): PotState {
     const { potOpened, pot, potClosesAt, shortfalls } = this.model.channel(channel);
-    const collectsAt = potClosesAt === 0 ? 0 : potClosesAt + DEFAULT_TIMING.slowLane;
+    const collectsAt = potClosesAt === 0 ? 0 : potClosesAt + this.model.timing.slowLane;
     const claims = pot === 0 ? 0 : shortfalls.size;
     return { amount: potOpened, left: pot, closesAt: potClosesAt, collectsAt, claims };
   }
