@@ -1,9 +1,9 @@
 // Compiles the contracts with npm's solc into build/contracts/*.json (abi and bytecode). A hash of everything that goes
 // in keeps it from compiling twice. Run it, or import compileContracts().
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join, posix } from 'node:path';
+import { dirname, join, posix } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { root } from './ensure.mjs';
 
@@ -37,10 +37,18 @@ export function compileInput(sources, contracts) {
   return JSON.stringify({ language: 'Solidity', sources, settings: { ...settings, outputSelection } });
 }
 
+/** A file of a dependency: npm may have put it into a folder above, as it does beside a package. */
+function inModules(name) {
+  for (let folder = root; ; folder = dirname(folder)) {
+    const path = join(folder, 'node_modules', name);
+    if (existsSync(path) || folder === dirname(folder)) return path;
+  }
+}
+
 /** Reads a source and everything it imports into `sources`, by the names that the compiler uses. */
 export function collectSources(name, sources) {
   if (sources[name]) return;
-  const file = name.startsWith('@') ? join(root, 'node_modules', name) : join(root, name);
+  const file = name.startsWith('@') ? inModules(name) : join(root, name);
   const content = readFileSync(file, 'utf8');
   sources[name] = { content };
   for (const [, path] of content.matchAll(/^import\s[^;]*?["']([^"']+)["'];/gms)) {

@@ -1,4 +1,5 @@
-// Makes sure the dependencies named by package-lock.json are installed, and installs them when not.
+// Makes sure the dependencies named by package-lock.json are installed, and installs them when not. In a package that npm
+// unpacked (npm pack) they are: npm put them where Node finds them, perhaps in a folder above.
 // Imports nothing outside Node, because it runs before anything is installed.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -39,7 +40,8 @@ export function ensureInstalled() {
     process.stderr.write(`Sundial needs Node 20.19 or newer; this is ${process.version}.\n`);
     process.exit(1);
   }
-  if (installed()) return;
+  const isPackage = !existsSync(join(root, 'package-lock.json'));
+  if (isPackage || installed()) return;
   process.stderr.write('Installing dependencies (npm ci --ignore-scripts), once ...\n');
   // Without a network npm would try for minutes; what its cache holds needs none.
   const offline = networkIsAway() ? ['--offline'] : [];

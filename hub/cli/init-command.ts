@@ -5,7 +5,7 @@
 import { createInterface } from 'node:readline/promises';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
-import { join, relative, resolve } from 'node:path';
+import { join, relative, resolve, sep } from 'node:path';
 import type { Command } from 'commander';
 import { privateKeyToAccount } from 'viem/accounts';
 import { parseMoney } from '../../hardware/boards/node/cli/money.ts';
@@ -243,6 +243,9 @@ async function run(path: string, flags: Flags): Promise<void> {
     words(
       `move ${keyFile(folder, 'root')} to a machine without a network, and send gas money to ${address('settlement')} and ${address('operator')}`,
     );
+  // npx runs a package file from a cache that it may clear; a service, and the next command, want it installed.
+  if (projectRoot().split(sep).includes('_npx'))
+    words('first, in this folder: npm install FILE, with the package file that you ran this from');
   say({ ready: true, vault: addresses.vault, leases }, `npx sundial hub ${at}`);
 }
 

@@ -1,6 +1,6 @@
 /** Pages that our servers hand out as they are, and the policy that keeps anything else from running there. */
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 /** Where each file lies in the project, and its kind, by the path that it is served at. */
 export type PageFiles = Readonly<Record<string, readonly [file: string, kind: keyof typeof TYPES]>>;
@@ -29,12 +29,20 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
+/** A file of the project; one of a dependency may lie in a folder above, where npm put it beside a package. */
+function pathOf(root: string, file: string): string {
+  let folder = root;
+  while (file.startsWith('node_modules/') && !existsSync(join(folder, file)) && folder !== dirname(folder))
+    folder = dirname(folder);
+  return join(folder, file);
+}
+
 /** Read once at the start. A program without the project's files beside it has an API and no page. */
 export function readPages(list: PageFiles): Pages {
   const root = process.env.SUNDIAL_ROOT ?? process.cwd();
   const files = new Map<string, { readonly type: string; readonly bytes: Buffer }>();
   if (existsSync(join(root, list['/']![0])))
     for (const [path, [file, kind]] of Object.entries(list))
-      files.set(path, { type: TYPES[kind], bytes: readFileSync(join(root, file)) });
+      files.set(path, { type: TYPES[kind], bytes: readFileSync(pathOf(root, file)) });
   return { files, contentPolicy: POLICY };
 }
