@@ -7,7 +7,7 @@
  */
 import { ApduCard } from '../../device/links/apdu.ts';
 import { virtualCard } from '../../hardware/boards/node/links/nfc/virtual-card.ts';
-import { CARD_PORT, startPcscd } from '../stage/card/pcscd.ts';
+import { CARD_PORT, readersTurn, startPcscd } from '../stage/card/pcscd.ts';
 import { Random } from '../stage/world/random.ts';
 import { dayOf, type DayResult } from './day.ts';
 import { handIn } from './hand-in.ts';
@@ -128,6 +128,7 @@ async function run(options: NfcOptions, closers: (() => unknown)[]): Promise<Nfc
   );
   const meeting = new NfcMeeting(shop);
   const idle = new ApduCard({ refusal: () => 'not_pressed', onLink: () => undefined });
+  closers.push(await readersTurn((text) => options.say(`nfc: ${text}`)));
   const cards = [await virtualCard(CARD_PORT, meeting), await virtualCard(CARD_PORT + 1, idle)];
   for (const card of cards) closers.push(() => card.close());
   closers.push(await startPcscd());

@@ -100,6 +100,10 @@ export async function purchase<Cut>(
     await meeting.end(!happened);
     const full = shop.dead === undefined && shop.till.state.books.outbox.length > OUTBOX_CALM;
     if (full || (!happened && shop.dead === undefined)) await relieve();
+    // A till that refuses goes on asking until somebody gives up: a wearable that met the hub in between may have a lease
+    // that begins behind the voucher which it still owes. Cancelled, the till voids that one and is asked anew.
+    if (!happened && shop.dead === undefined && shop.actors.till.notices.at(-1)?.type === 'refused')
+      await shop.till.dispatch({ type: 'cancel' });
     const { dead } = shop;
     story.push(tell(shop, broken, dead, meeting.cutHappened()));
     if (dead !== undefined) {
@@ -122,7 +126,7 @@ function tell<Cut>(
   const said = (side: 'payer' | 'till') =>
     shop.actors[side].notices
       .slice(-3)
-      .map((notice) => notice.type)
+      .map((notice) => (notice.type === 'refused' ? `refused ${notice.code} (${notice.by})` : notice.type))
       .join(' ');
   const what = dead !== undefined ? `${dead} lost its power` : cut ? 'the link broke' : 'nothing broke';
   return `planned ${JSON.stringify(broken ?? 'nothing')}; ${what}; payer: ${said('payer')}; till: ${said('till')}`;

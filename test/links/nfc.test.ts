@@ -11,7 +11,7 @@ import { virtualCard } from '../../hardware/boards/node/links/nfc/virtual-card.t
 import { SundialError } from '../../protocol/errors.ts';
 import { runNfc } from '../../simulators/links/nfc.ts';
 import { startReader } from '../../simulators/links/reader-process.ts';
-import { CARD_PORT, pcscdMissing, startPcscd } from '../../simulators/stage/card/pcscd.ts';
+import { CARD_PORT, pcscdMissing, readersTurn, startPcscd } from '../../simulators/stage/card/pcscd.ts';
 
 const missing = pcscdMissing();
 const real = (name: string, run: () => Promise<void>): void => {
@@ -21,6 +21,7 @@ const real = (name: string, run: () => Promise<void>): void => {
 };
 
 real('two readers: each serves its own card at the same time', async () => {
+  const endTurn = await readersTurn(() => undefined);
   const heard: [number[], number[]] = [[], []];
   const cards = await Promise.all(
     heard.map((bytes, slot) =>
@@ -70,6 +71,7 @@ real('two readers: each serves its own card at the same time', async () => {
     for (const close of closers) await close();
     await stop();
     for (const card of cards) await card.close();
+    await endTurn();
   }
 });
 

@@ -59,7 +59,7 @@ const LAYERS = {
   },
   // Beside the parts of a run: what stands in for a radio or a reader, for real hosts on a real bus.
   'simulators/stage/bluez': { folders: ['protocol', 'hardware/boards/node'], packages: '*' },
-  'simulators/stage/card': { folders: ['protocol'], packages: '*' },
+  'simulators/stage/card': { folders: ['protocol', 'hardware/boards/node/storage'], packages: '*' },
   simulators: {
     folders: ['protocol', 'device', 'hub', 'hardware', 'contracts', 'tools'],
     packages: '*',

@@ -6,7 +6,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { lockFolder } from '../../../hardware/boards/node/storage/lock.ts';
 import { SundialError } from '../../../protocol/errors.ts';
 
 /** The first slot's card listens here, the second's at the next port. */
@@ -35,6 +37,41 @@ function otherRuns(): boolean {
   } catch {
     return false;
   }
+}
+
+/** How long somebody else may use the readers, milliseconds: a full run takes a quarter of an hour. */
+const TURN_MS = 40 * 60_000;
+const TURN_LOOK_MS = 500;
+
+/**
+ * This process's turn: a machine has one pcscd, and vpcd one pair of ports. Waits for whoever has them, and says so once.
+ * Call it before any card listens; the answer ends the turn. Rejects with `no_pcscd` when it does not come.
+ */
+export async function readersTurn(say: (text: string) => void): Promise<() => Promise<void>> {
+  const deadline = Date.now() + TURN_MS;
+  let said = false;
+  for (;;) {
+    const lock = await lockFolder(join(tmpdir(), 'sundial-readers'), 'readers').catch((error: unknown) => {
+      if ((error as SundialError).code !== 'folder_locked') throw error;
+      return undefined;
+    });
+    if (lock !== undefined && !otherRuns() && (await portFree(CARD_PORT))) return () => lock.release();
+    await lock?.release();
+    if (Date.now() > deadline)
+      throw unusable('a pcscd runs already', 'Stop it: two of them take the readers from each other.');
+    if (!said) say('another process uses the readers; waiting for it');
+    said = true;
+    await new Promise((resolve) => setTimeout(resolve, TURN_LOOK_MS));
+  }
+}
+
+/** Can a card listen there? */
+function portFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', () => resolve(false));
+    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
+  });
 }
 
 /** Starts it; both cards must listen by now. Rejects with `no_pcscd`. The answer stops it. */
