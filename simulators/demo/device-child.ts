@@ -15,6 +15,12 @@ export interface DeviceLine {
   readonly [fact: string]: unknown;
 }
 
+/** How a process of Node is started otherwise than by its program alone. */
+export interface Launch {
+  readonly flags: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+}
+
 export interface ChildOptions {
   readonly role: 'wearable' | 'pos' | 'charger' | 'car';
   readonly state: string;
@@ -24,6 +30,7 @@ export interface ChildOptions {
   readonly board?: boolean;
   /** Folder that it runs in: its workbench lies below. */
   readonly cwd?: string;
+  readonly launch?: Launch;
 }
 
 /** Longest wait for one event. A key takes milliseconds; a loaded machine may take seconds to start a process. */
@@ -53,8 +60,9 @@ export class DeviceChild {
 
   /** Starts the process and waits until it is ready. */
   async start(): Promise<void> {
-    const { role, state, tap, extra = [], board = false, cwd } = this.options;
+    const { role, state, tap, extra = [], board = false, cwd, launch } = this.options;
     const args = [
+      ...(launch?.flags ?? []),
       this.program,
       ...(board ? ['board'] : []),
       role,
@@ -66,7 +74,7 @@ export class DeviceChild {
       '--control',
       ...extra,
     ];
-    const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 2], cwd });
+    const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 2], cwd, env: launch?.env });
     this.process = child;
     this.lines = [];
     // Writing to a process that was just killed is part of the story.

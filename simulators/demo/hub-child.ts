@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
+import type { Launch } from './device-child.ts';
 import { projectRoot } from '../../hardware/boards/node/cli/paths.ts';
 import { SundialError } from '../../protocol/errors.ts';
 
@@ -27,9 +28,14 @@ export class HubChild {
   }
 
   /** Starts `sundial hub --config <file> --json` and waits until it listens. Throws `hub_start`. */
-  static async start(program: string, config: string): Promise<HubChild> {
-    const hub = [process.execPath, program, 'hub', '--config', config, '--json'];
-    const child = spawn(process.execPath, [TIED, ...hub], { stdio: ['pipe', 'pipe', 2] });
+  static async start(program: string, config: string, launch?: Launch): Promise<HubChild> {
+    const hub = [program, 'hub', '--config', config, '--json'];
+    // Whoever launches it otherwise ends it, too.
+    const child = spawn(
+      process.execPath,
+      launch === undefined ? [TIED, process.execPath, ...hub] : [...launch.flags, ...hub],
+      { stdio: ['pipe', 'pipe', 2], env: launch?.env },
+    );
     const ready = await new Promise<HubReady>((resolve, reject) => {
       const failed = (why: string): void => {
         clearTimeout(timer);
@@ -56,10 +62,10 @@ export class HubChild {
     return this.process.pid!;
   }
 
-  async stop(): Promise<void> {
+  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
     if (this.process.exitCode !== null || this.process.signalCode !== null) return;
     const gone = once(this.process, 'exit');
-    this.process.kill('SIGTERM');
+    this.process.kill(signal);
     await gone;
   }
 }

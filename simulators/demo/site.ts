@@ -54,6 +54,21 @@ export interface SiteProgress {
   say(text: string): void;
 }
 
+/** What a terminal's file says of its payee: who that is, and the payee's word for the terminal's key, for a year. */
+export async function terminalOf(
+  domain: Pick<Site, 'chainId' | 'vault'>,
+  terminal: Uint8Array,
+  payeeSecret: `0x${string}`,
+  nowSeconds: number,
+) {
+  const signing = makeSigning(nobleSuite, { chainId: domain.chainId, vault: fromHex(domain.vault) });
+  const payee = nobleKey(fromHex(payeeSecret));
+  const expiresAt = seconds(nowSeconds + YEAR);
+  const fields = { terminal, payee: payee.address, expiresAt };
+  const signature = toHex(await payee.sign(signing.digest('Terminal', fields)));
+  return { payee: toHex(payee.address), certificate: { expiresAt, signature } };
+}
+
 /** Deploys, funds, registers, opens channels, and makes a folder for each device. `chainKeys`: funded accounts. */
 export async function makeSite(
   folder: string,
@@ -84,7 +99,6 @@ export async function makeSite(
   const vault = await Vault.connect(rpcUrl, deployment.vault);
 
   const vaultHex = deployment.vault.toLowerCase() as `0x${string}`;
-  const signing = makeSigning(nobleSuite, { chainId: deployment.chainId, vault: fromHex(vaultHex) });
   const now = Math.floor(Date.now() / 1000);
   const keys = { deployer, hubSigning, hubRoot, hubSettlement, owner, merchant, operator };
   const domain = { chainId: deployment.chainId, vault: vaultHex };
@@ -109,15 +123,12 @@ export async function makeSite(
       devices.push({ role, name, state, address: toHex(address), channel });
       continue;
     }
-    const payee = nobleKey(fromHex(role === 'pos' ? merchant : operator));
-    const payeeText = toHex(payee.address);
+    const payee = role === 'pos' ? merchant : operator;
+    const payeeText = addressOf(payee).toLowerCase() as `0x${string}`;
     // Accredited, so that a bond that is lost makes good what they gave to a copied payer.
-    if (!accredited.has(payeeText)) await vault.accredit(deployerAccount, payee.address);
+    if (!accredited.has(payeeText)) await vault.accredit(deployerAccount, fromHex(payeeText));
     accredited.add(payeeText);
-    const expiresAt = seconds(now + YEAR);
-    const fields = { terminal: address, payee: payee.address, expiresAt };
-    const certificate = { expiresAt, signature: toHex(await payee.sign(signing.digest('Terminal', fields))) };
-    createDevice(state, { ...shared, payee: payeeText, certificate }, key, { hubKey });
+    createDevice(state, { ...shared, ...(await terminalOf(domain, address, payee, now)) }, key, { hubKey });
     progress.say(`payee of the ${name} registered: ${payeeText}`);
     devices.push({ role, name, state, address: toHex(address), payee: payeeText });
   }
