@@ -231,9 +231,10 @@ export async function makeServer(setup: ServerSetup): Promise<FastifyInstance> {
         reply,
         refusal('not_signed_in', 'this link was used or is over', 'Ask for a new one: `sundial console`.'),
       );
-    return reply
-      .setCookie(SESSION, session, { httpOnly: true, sameSite: 'strict', path: '/', maxAge: 12 * 3600 })
-      .redirect('/');
+    // Behind a proxy that speaks TLS the cookie stays within it. Anybody may claim to be one: that only narrows it.
+    const secure = request.headers['x-forwarded-proto'] === 'https';
+    const cookie = { httpOnly: true, sameSite: 'strict', path: '/', maxAge: 12 * 3600, secure } as const;
+    return reply.setCookie(SESSION, session, cookie).redirect('/');
   });
   server.post('/signout', async (request, reply) => {
     if (request.headers['x-sundial'] === 'console') tokens.signOut(request.cookies[SESSION] ?? '');

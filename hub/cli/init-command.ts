@@ -239,6 +239,10 @@ async function run(path: string, flags: Flags): Promise<void> {
   writeUnlessThere(join(folder, 'alerts.yml'), alertRules());
   words(`${folder} is ready: hub.json (no secrets), keys/, addresses.json, sundial-hub.service, alerts.yml`);
   words(`leases: ${LEASES[leases]}`);
+  if (existsSync(keyFile(folder, 'owner')))
+    words(
+      `${keyFile(at, 'owner')} owns 10,000.00 of the local token: deposits for customers come from it (--owner-key)`,
+    );
   if (existsSync(keyFile(folder, 'root')) && !existsSync(join(folder, DEV_CHAIN)))
     words(
       `move ${keyFile(folder, 'root')} to a machine without a network, and send gas money to ${address('settlement')} and ${address('operator')}`,

@@ -287,6 +287,9 @@ test(
     const cookie = first.headers.get('set-cookie')!;
     assert.match(cookie, /HttpOnly/);
     assert.match(cookie, /SameSite=Strict/);
+    assert.not.match(cookie, /Secure/, 'a browser would not send it back over plain HTTP');
+    const proxied = { redirect: 'manual', headers: { 'x-forwarded-proto': 'https' } } as const;
+    assert.match((await fetch(hub.consoleLink(), proxied)).headers.get('set-cookie')!, /; Secure/);
     const session = cookie.split(';')[0]!;
     const ask = (method: string, path: string, headers: Record<string, string> = {}) =>
       fetch(`${hub.statusUrl}${path}`, { method, headers: { cookie: session, ...headers } });

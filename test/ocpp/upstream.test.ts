@@ -2,7 +2,7 @@
  * A central system above the gateway: a second gateway, over real sockets. What is decided here is told there in order,
  * once, also after it was away or the gateway was killed; all else passes, both ways. Not checked here: payers, TLS.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RPCClient } from 'ocpp-rpc';
@@ -308,6 +308,30 @@ test('what waits has a bound, with room left for what begins and ends', () => {
   while (copies.add({ method: 'StopTransaction', params: {} }, true)) ends += 1;
   assert.ok(ends > 0 && readings + ends === COPIES_MAX);
   assert.is(copies.length, COPIES_MAX);
+});
+
+test('what can not be read is named, and holds up neither the rest nor whoever charges', async () => {
+  const above = await run({ folder: folder() });
+  const home = { folder: folder(), above: above.url };
+  const kept = join(home.folder, 'upstream', 'CP1');
+  new Copies(kept).saveBoot(BOOT);
+  writeFileSync(join(kept, '000000000001.json'), '{');
+  const site = await run(home);
+  const { client } = await point(site.url);
+  await session(client, 300);
+  await site.heard('upstreamBad');
+  await closedAs(above, 1);
+  await client.close();
+  site.gateway.close();
+  writeFileSync(join(kept, 'numbers.json'), '{');
+  const again = await run(home);
+  const back = await point(again.url);
+  await again.heard('upstreamBad');
+  await session(back.client, 400, 'U');
+  assert.equal(energies(again), [400]);
+  await back.client.close();
+  again.gateway.close();
+  above.gateway.close();
 });
 
 test('a file that is none of ours is named', () => {

@@ -341,13 +341,24 @@ export class Gateway {
     const password = upstream.passwords?.[identity];
     if (site.upstream?.protocol !== protocol) site.upstream?.close();
     else return site.upstream.present(true);
+    site.upstream = undefined;
+    let copies: Copies;
+    try {
+      copies = new Copies(upstream.folderOf(identity));
+    } catch (error) {
+      // Who charges here does not wait for it.
+      return say(`${identity} does not stand above: ${(error as Error).message}`, {
+        event: 'upstreamBad',
+        chargePoint: identity,
+      });
+    }
     site.upstream = new Upstream({
       url: upstream.url,
       identity,
       protocol,
       ...(password !== undefined && { password }),
       dialect: site.dialect,
-      copies: new Copies(upstream.folderOf(identity)),
+      copies,
       toPoint: ({ method, params }) => {
         if (site.client === undefined) throw new Error('the charge point is not connected');
         return site.client.call(method, params) as Promise<Params>;

@@ -37,7 +37,7 @@ type Numbers = z.infer<typeof numbersSchema>;
 
 const READ = {
   severity: 'process',
-  remedy: 'Remove the file: a message for the central system above is lost with it, no payment is.',
+  remedy: 'Remove it: what the central system above was to be told is lost with it, no payment is.',
 } as const;
 
 /** Throws `bad_copy` when a file is none of ours. */
@@ -90,7 +90,7 @@ export class Copies {
     return true;
   }
 
-  /** The oldest. Throws `bad_copy`. */
+  /** The oldest. Throws `bad_copy`; `drop` passes over it. */
   first(): Copy | undefined {
     const number = this.waiting[0];
     return number === undefined ? undefined : read(this.pathOf(number), copySchema);

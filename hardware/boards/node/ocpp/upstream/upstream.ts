@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { createRPCError, RPCClient } from 'ocpp-rpc';
 import type { Call, Dialect, Params } from '../dialects/dialect.ts';
 import { strict } from '../schemas.ts';
-import type { Copies } from './copies.ts';
+import type { Copies, Copy } from './copies.ts';
 
 /** How long after a failure it is tried again, milliseconds. */
 const AGAIN_MS = { least: 1_000, most: 60_000 };
@@ -195,7 +195,7 @@ export class Upstream {
     const { dialect, copies, identity, say } = this.parts;
     try {
       while (this.accepted && this.client !== undefined) {
-        const copy = copies.first();
+        const copy = this.first();
         if (copy === undefined) return;
         const { method, id } = copy;
         const params = dialect.renamed(method, copy.params, (it) => copies.theirs(it));
@@ -219,6 +219,18 @@ export class Upstream {
     } finally {
       this.sending = false;
     }
+  }
+
+  /** The oldest that waits. One that can't be read is named and passed over: all the others wait behind it. */
+  private first(): Copy | undefined {
+    const { copies, identity, say } = this.parts;
+    for (;;)
+      try {
+        return copies.first();
+      } catch (error) {
+        say(`${identity}: ${(error as Error).message}`, { event: 'upstreamBad', chargePoint: identity });
+        copies.drop();
+      }
   }
 
   /** No answer came: the connection may be half open. */
