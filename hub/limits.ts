@@ -192,3 +192,21 @@ export const terminalPayeesMax = 16;
 /** Seconds that a site's `watchLag` and `clockError` may be at most: what is kept for as long as either asks follows from them. */
 export const watchLagMax = 7 * 86_400;
 export const clockErrorMax = 86_400;
+
+/** Records that are read from a shared store at once: some 2 MB, one question a few milliseconds. */
+export const sharedReadRecords = 4_096;
+
+/** Messages that a worker decides in one turn, and appends with one call. */
+export const turnMessagesMax = 256;
+
+/** Messages that wait for a turn: what comes further is refused `queue_full`, and sent again. */
+export const turnQueueMax = 4_096;
+
+/** Milliseconds between two looks of a worker at what the others did. */
+export const sharedLookMs = 100;
+
+/**
+ * Milliseconds for which a worker is elected. It prolongs that three times as often; another one takes over when it was
+ * silent for so long.
+ */
+export const electedMs = 6_000;

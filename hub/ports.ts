@@ -10,7 +10,7 @@ import type { Shift } from './intake/positions.ts';
 import type { Books, Past } from './intake/state.ts';
 import type { BareOutcome, Row, ShownLease } from './l2/rows.ts';
 import type { Rule } from './l2/fraud.ts';
-import type { Ledger, LedgerPhase } from './ledger/ledger.ts';
+import type { Ledger, LedgerPhase, LedgerRecord } from './ledger/ledger.ts';
 import type { Tile, Tiles } from './ledger/merkle.ts';
 import type { BatchHistory } from './settle/batches.ts';
 import type { SundialError } from '../protocol/errors.ts';
@@ -74,6 +74,63 @@ export interface LedgerOptions {
   readonly sizeKnown: number;
   /** Called when the ledger changes between writing and waiting, with the reason while it waits. */
   onPhase(phase: LedgerPhase, reason?: SundialError): void;
+}
+
+// ---- A store that several processes share ----
+
+/** The logs of a hub whose workers share a store: what the ledger holds, and patches of the registry. */
+export type LogName = 'ledger' | 'registry';
+
+/** A lease as its holder has it: what it writes counts only while nobody else has taken the lease since. */
+export interface Fence {
+  readonly name: string;
+  readonly epoch: number;
+}
+
+/** Records that one worker wants to append, all or none. */
+export interface Proposal {
+  /** 1 to recordBytesMax bytes each, at least one. */
+  readonly records: readonly Uint8Array[];
+  /** Subjects that they were decided by and change, each once: numbers of channels, or those below 0 (subjects.ts). */
+  readonly subjects: readonly number[];
+  /** Records of the log that the decision knew. */
+  readonly size: number;
+  readonly fence?: Fence | undefined;
+}
+
+/**
+ * `first`: position of the first of them, all durable by now. Otherwise nothing was written. `moved`: somebody changed one
+ * of the subjects since `size`: read on, and decide again. `fenced`: the lease is somebody else's by now.
+ */
+export type Verdict = { readonly first: number } | 'moved' | 'fenced';
+
+/** What a look shows: how long the logs are, and the word that the holder of a lease left, if it has one. */
+export interface SharedLook {
+  readonly sizes: Readonly<Record<LogName, number>>;
+  readonly word: string | undefined;
+}
+
+/**
+ * The logs of one hub, shared by any number of processes. Positions of a log follow each other without gaps, and what
+ * has become visible stays. Each call rejects with `ledger_unavailable` (severity call) while the store is away; what was
+ * being appended then may or may not be there. `ledger_fenced` (process): somebody took the whole hub over.
+ */
+export interface SharedStore {
+  /** Appends as the proposal says, or says why not. */
+  append(log: LogName, proposal: Proposal): Promise<Verdict>;
+  /** Records from a position on, in order, some at least when there are any. */
+  read(log: LogName, from: number): Promise<readonly LedgerRecord[]>;
+  look(lease: string): Promise<SharedLook>;
+  /**
+   * Takes a lease for so long, or prolongs one's own; resolves with its epoch, which is another one whenever the lease has
+   * changed hands, or undefined while somebody else has it. `word`: what others are told.
+   */
+  hold(lease: string, holder: string, forMs: number, word?: string): Promise<number | undefined>;
+  /** Gives a lease back, if it is still one's own. */
+  release(fence: Fence): Promise<void>;
+  /** Takes the whole hub over: whoever opened the store before can't write any more. */
+  takeOver(): Promise<void>;
+  close(): Promise<void>;
 }
 
 // ---- Index ----
