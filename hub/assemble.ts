@@ -3,7 +3,7 @@
  * hub runs this: a machine with files, MQTT and an RPC (hub.ts), and the simulator. Order of start: ledger and registry
  * first (they may refuse), then the books from replay, then what talks to others.
  */
-import { fromHex, toHex } from '../protocol/bytes.ts';
+import { toHex } from '../protocol/bytes.ts';
 import { channelId, type Seconds, seconds, UINT40_MAX } from '../protocol/integers.ts';
 import { encodeMessage } from '../protocol/wire/messages.ts';
 import { signBeacon } from './beacon.ts';
@@ -12,7 +12,7 @@ import { type Certificate, HubKeys, type Revocation } from './crypto/hub-keys.ts
 import type { RecoverPool } from './crypto/recover-pool.ts';
 import { Devices } from './devices.ts';
 import { errorFields } from './errors.ts';
-import { IntakeRuntime } from './intake/runtime.ts';
+import { type IntakeHost, IntakeRuntime } from './intake/runtime.ts';
 import type { IntakeContext, IntakeEffect } from './intake/state.ts';
 import { Edit } from './intake/trie.ts';
 import { contradictedBy, contradictedBySettlement } from './keep/continuity.ts';
@@ -25,13 +25,18 @@ import { Scrub } from './ledger/scrub.ts';
 import type { HubRecord } from './ledger/records.ts';
 import type { Logger } from './log.ts';
 import type { HubMetrics } from './metrics.ts';
-import type { Index, Ingest, Ports } from './ports.ts';
+import type { Index, Ingest, LedgerOptions, Ports } from './ports.ts';
 import { Registry } from './registry/registry.ts';
 import { setRevoked } from './revocations.ts';
 import { type Pace, Rounds } from './rounds.ts';
 import { Justice } from './settle/justice.ts';
 import { promisedLeases } from './settle/promised.ts';
 import { SettleLoop } from './settle/loop.ts';
+import { deviceEvents, patchEvents } from './shared/events.ts';
+import { notElected, SharedIntake } from './shared/intake.ts';
+import { SharedLedger } from './shared/ledger.ts';
+import { SharedPatchLog } from './shared/registry-log.ts';
+import { Worker } from './shared/worker.ts';
 import { Watch } from './watch/watch.ts';
 
 /** What a hub is told besides its ports. */
@@ -151,9 +156,15 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
   // ---- what is kept ----
 
   await refuseHeld(ports.disk);
-  const registry = await Registry.open(ports.disk);
+  const { shared } = ports;
+  let worker: Worker | undefined;
+  const patches = shared && new SharedPatchLog(shared.store, shared.name, () => worker?.fence);
+  const registry =
+    patches === undefined
+      ? await Registry.open(ports.disk)
+      : Registry.over(await patches.readAll(), patches);
   closers.push(() => registry.close());
-  const ledger = await ports.openLedger({
+  const wishes: LedgerOptions = {
     sizeKnown: registry.state.ledgerSize,
     onPhase: (phase, reason) => {
       metrics.ledgerWriting.set(phase === 'writing' ? 1 : 0);
@@ -164,13 +175,15 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
       }
       if (phase === 'closed' && reason !== undefined) fatal(reason);
     },
-  });
+  };
+  const sharedLedger = shared && (await SharedLedger.open(shared.store, wishes));
+  const ledger = sharedLedger ?? (await ports.openLedger(wishes));
   closers.push(() => ledger.close());
   metrics.ledgerWriting.set(1);
   const { store, restored } = (await openIndexOf(ports, fatal, ledger, signing.suite, log)) ?? {};
   if (store !== undefined) closers.push(() => store.close());
-  // Without an index the start reads all of it.
-  const scrub = store && new Scrub(ledger, time, fatal);
+  // Without an index the start reads all of it; a database looks after its own disk.
+  const scrub = shared === undefined && store !== undefined ? new Scrub(ledger, time, fatal) : undefined;
   closers.push(async () => scrub?.stop());
   const journal = new Journal(ledger, signing.suite, observer.stored, store);
 
@@ -195,7 +208,7 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
   };
 
   const devices = new Devices(registry, send, log);
-  const intake = new IntakeRuntime(setup, {
+  const host: IntakeHost = {
     journal,
     key: signer,
     metrics,
@@ -219,7 +232,26 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     },
     fatal,
     durable: () => follower?.poke(),
-  });
+  };
+  const sharedIntake =
+    shared === undefined || patches === undefined || sharedLedger === undefined
+      ? undefined
+      : new SharedIntake(setup, {
+          ...host,
+          store: shared.store,
+          ledger: sharedLedger,
+          followRegistry: (take) =>
+            patches.follow((patch) => {
+              registry.note(patch);
+              for (const event of patchEvents(registry.state, patch)) take(event);
+              for (const word of patch.rootWords === undefined ? [] : registry.rootWords()) signer.take(word);
+            }),
+          followed: (record, position) => {
+            settle.replay(record, position);
+            if (record.type === 'evidence' || record.type === 'revocation') host.revocations();
+          },
+        });
+  const intake = sharedIntake ?? new IntakeRuntime(setup, host);
   // Only now is the time of L2 known, by which those that have ended make room.
   for (const word of [...setup.rootWords, ...registry.rootWords()]) signer.take(word);
   const index: Index = { books: () => intake.durableBooks };
@@ -234,6 +266,7 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
       block: (at, height) => {
         doubted = undefined;
         void intake.handle({ type: 'block', at, height });
+        worker?.say({ at, height, registry: patches!.known });
       },
       doubt: (error) => {
         // Once, not with every look.
@@ -241,6 +274,8 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
           log.error(errorFields(error), 'what L2 shows can not be right; nothing is leased');
         doubted = error.code;
         void intake.handle({ type: 'doubt' });
+        const { at = 0, height = 0 } = watch.newest ?? {};
+        worker?.say({ at, height, registry: patches!.known, doubt: error.code });
       },
       replaced: () => {
         settle.forget();
@@ -285,7 +320,11 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     laneMin: setup.laneMin,
     feeMax: setup.feeMax,
     index,
-    append: (record) => journal.append(record),
+    append: async (record) => {
+      if (sharedIntake === undefined) return journal.append(record);
+      if (worker?.fence === undefined) throw notElected();
+      return sharedIntake.append(record, worker.fence);
+    },
     watchedHeight: () => watch.finalHeight,
     log,
     onBatch: (outcome) => metrics.batches.inc({ outcome }),
@@ -301,6 +340,7 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     settle,
     justice,
     log,
+    ...(shared !== undefined && { isElected: () => worker?.isElected === true }),
     publish: async () => {
       watchKeys();
       const signed = await signBeacon(signing, signer, intake.state, journal, setup.timing);
@@ -318,20 +358,45 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
 
   // ---- the past ----
 
-  for (const [address, { payee, earlierPayees = [], counter }] of Object.entries(registry.state.devices)) {
-    const device = fromHex(address, 20);
-    for (const known of [...earlierPayees, payee]) {
-      const certified = known === undefined ? undefined : fromHex(known, 20);
-      await intake.handle({ type: 'device', device, counter, payee: certified });
-    }
-  }
-  watch.restore();
+  const restoreRegistry = async (): Promise<void> => {
+    for (const event of deviceEvents(registry.state.devices)) await intake.handle(event);
+    watch.restore();
+  };
+  await restoreRegistry();
   if (store !== undefined && restored !== undefined)
     await intake.handle({ type: 'restored', books: restored.books, size: store.applied });
   await replay(journal, intake, settle, follower, log);
   if (fatalError !== undefined) throw fatalError;
   metrics.ledgerSize.set(journal.tree.size);
   intake.watchRoom();
+
+  if (shared !== undefined && sharedIntake !== undefined && patches !== undefined) {
+    worker = new Worker({
+      ...shared,
+      time,
+      log,
+      follow: () => sharedIntake.follow(),
+      sizes: () => ({ ledger: intake.state.size, registry: patches.size }),
+      block: (at, height) => {
+        watch.told({ at, height });
+        void intake.handle({ type: 'block', at, height });
+      },
+      doubt: () => void intake.handle({ type: 'doubt' }),
+      elected: async () => {
+        // What this worker wrote when it was elected before may not have come into the log.
+        registry.restart(await patches.readAll());
+        await restoreRegistry();
+        watch.takeOver();
+        settle.forget();
+        justice.forget();
+        rounds.batchDue();
+      },
+      fatal,
+    });
+    const joined = worker;
+    closers.push(() => joined.stop());
+    await joined.start();
+  }
 
   // ---- the others ----
 

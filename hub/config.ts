@@ -32,6 +32,11 @@ const configSchema = z.strictObject({
   name: z.string().regex(/^[a-z0-9-]{1,32}$/, 'want 1 to 32 of a-z, 0-9 and -'),
   /** Folder for ledger and registry; only this hub may use it. */
   folder: z.string().min(1, 'want a folder path'),
+  /**
+   * A PostgreSQL database of the hub's own, which holds ledger and registry in the folder's place, so that any number of
+   * workers can serve the hub; they need a broker of their own kind, too (`mqtt.url`).
+   */
+  database: z.strictObject({ url: url(['postgres', 'postgresql']) }).optional(),
   /** An own broker on `host` and `port`, or with `url` an existing one. */
   mqtt: z
     .strictObject({
@@ -157,6 +162,13 @@ export function parseConfig(input: unknown): HubConfig {
       facts: { field },
     });
   }
+  const { database, mqtt } = checked.data;
+  if (database !== undefined && mqtt.url === undefined)
+    throw new SundialError('config', 'mqtt.url: want a broker that all workers reach, since database is set', {
+      severity: 'process',
+      remedy: 'Name an MQTT broker with shared subscriptions in mqtt.url, such as mosquitto.',
+      facts: { field: 'mqtt.url' },
+    });
   checkTiming(checked.data.timing);
   return checked.data;
 }

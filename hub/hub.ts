@@ -1,4 +1,5 @@
 /** The hub on this machine: files, MQTT, an RPC of L2, status pages. `startHub` is the whole public face. */
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { privateKeyToAccount } from 'viem/accounts';
 import { fromHex, toHex } from '../protocol/bytes.ts';
@@ -36,6 +37,8 @@ import { createMetrics } from './metrics.ts';
 import { nodeDisk } from './node/disk.ts';
 import { openFileLedger } from './node/open.ts';
 import { systemTime } from './node/time.ts';
+import type { SharedPort } from './ports.ts';
+import { PostgresStore } from './postgres/store.ts';
 import { lockFolder } from '../hardware/boards/node/storage/lock.ts';
 
 const GWEI = 10n ** 9n;
@@ -91,6 +94,11 @@ function tlsFrom(files: HubConfig['mqtt']['tls']): { cert: Buffer; key: Buffer }
   }
 }
 
+/** The database, and a name in it that no other process has. */
+async function openDatabase(url: string, hub: string): Promise<SharedPort> {
+  return { store: await PostgresStore.open({ url, hub }), name: randomBytes(8).toString('hex') };
+}
+
 async function start(config: HubConfig, options: HubOptions, log: Logger, closers: Closers): Promise<Hub> {
   const crypto = loadCrypto();
   if (crypto.kind === 'noble')
@@ -126,6 +134,8 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
     config.chain.rpcUrl.map((rpcUrl) => new ViemL2({ ...config.chain, rpcUrl }, signing.separator, account)),
   );
   let mqttUrl = config.mqtt.url;
+  const shared = config.database && (await openDatabase(config.database.url, config.name));
+  if (shared !== undefined) closers.push(() => shared.store.close());
   const pin = hubPin(crypto.suite, config.name, fromHex(config.keys.root, 20));
 
   const hub = await assembleHub(
@@ -140,6 +150,7 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
           log.warn({ ...ledger.tornTail }, 'cut off the end of an interrupted write');
         return ledger;
       },
+      shared,
       openIndex: (onDamage) => LmdbIndex.open(`${config.folder}/index`, onDamage),
       openIngest: async (events, store) => {
         let { username, password } = config.mqtt;
@@ -162,6 +173,7 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
           username,
           password,
           own: config.mqtt.url === undefined ? tls?.cert : undefined,
+          worker: shared?.name,
           log,
           events: turnsAway(desk, events, log),
         });

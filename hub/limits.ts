@@ -199,8 +199,8 @@ export const sharedReadRecords = 4_096;
 /** Messages that a worker decides in one turn, and appends with one call. */
 export const turnMessagesMax = 256;
 
-/** Messages that wait for a turn: what comes further is refused `queue_full`, and sent again. */
-export const turnQueueMax = 4_096;
+/** Times that a worker decides a turn anew because others were faster, before it tells the devices to send again. */
+export const turnAttemptsMax = 16;
 
 /** Milliseconds between two looks of a worker at what the others did. */
 export const sharedLookMs = 100;

@@ -438,6 +438,13 @@ export interface NodeState {
 
 // ---- all of them ----
 
+/** A shared store, as one of its workers has it. */
+export interface SharedPort {
+  readonly store: SharedStore;
+  /** A name that no other process has, not even the same one after a start. */
+  readonly name: string;
+}
+
 /** What a hub is put together over. */
 export interface Ports {
   readonly time: Time;
@@ -448,6 +455,8 @@ export interface Ports {
   readonly disk: Disk;
   /** Opens the ledger for this process alone. Rejects with `ledger_corrupt`, `ledger_newer`, `folder_locked`, ... */
   openLedger(options: LedgerOptions): Promise<Ledger>;
+  /** The store that holds ledger and registry in their place where the hub has several workers. */
+  readonly shared?: SharedPort | undefined;
   /**
    * Opens the index; absent: all books are kept in memory. Rejects with what the disk rejects with. `onDamage`: told when
    * what it holds can't be right.

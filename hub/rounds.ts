@@ -10,6 +10,7 @@ import { pause, type Time } from './ports.ts';
 import { Repeat } from './repeat.ts';
 import type { Justice } from './settle/justice.ts';
 import type { SettleLoop } from './settle/loop.ts';
+import { notElected } from './shared/intake.ts';
 import type { Watch } from './watch/watch.ts';
 
 /** How long the start waits for L2. */
@@ -33,6 +34,8 @@ export interface RoundsOptions {
   readonly justice: Justice;
   /** Signs and publishes beacon and revocations. */
   publish(): Promise<void>;
+  /** Is it this worker that watches and settles? Absent: there is no other. */
+  isElected?(): boolean;
   readonly log: Logger;
 }
 
@@ -56,11 +59,14 @@ export class Rounds {
       onTrouble: (error: unknown) => log.warn(errorFields(error), failed),
       onRecovered: (attempts: number) => log.info({ attempts }, well),
     });
-    this.watching = new Repeat(() => watch.look(), {
+    const mine = (work: () => Promise<void>) => async (): Promise<void> => {
+      if (options.isElected?.() ?? true) await work();
+    };
+    this.watching = new Repeat(mine(() => watch.look()), {
       everyMs: config.chain.pollMs,
       ...patient('L2 is out of reach; vouchers are taken all the same', 'L2 is in reach again'),
     });
-    this.settling = new Repeat(() => this.settle(), {
+    this.settling = new Repeat(mine(() => this.settle()), {
       everyMs: config.chain.pollMs,
       ...patient('settling is interrupted and tried again', 'settling goes on'),
     });
@@ -69,7 +75,7 @@ export class Rounds {
       everyMs: config.batch.everyMs,
       failureMsMax: chainRetryMsMax,
     });
-    this.beaconing = new Repeat(() => options.publish(), {
+    this.beaconing = new Repeat(mine(() => options.publish()), {
       time,
       everyMs: config.beaconMs,
       failureMsMax: config.beaconMs,
@@ -129,8 +135,9 @@ export class Rounds {
     this.due += 1;
   }
 
-  /** Settles what can be settled; resolves when it is final, L2 is away, or after a minute. */
+  /** Settles what can be settled; resolves when it is final, L2 is away, or after a minute. Rejects with `not_elected`. */
   async settleNow(): Promise<void> {
+    if (!(this.options.isElected?.() ?? true)) throw notElected();
     const { time, config } = this.options;
     const end = time.nowMs() + settleNowMsMax;
     await this.watching.now();

@@ -1,7 +1,9 @@
 /** `sundial hub`: collects vouchers, acknowledges them when they are durable, settles them in batches. */
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Command, Option } from 'commander';
+import type { HubConfig } from '../config.ts';
 import { startHub } from '../hub.ts';
+import { SundialError } from '../../protocol/errors.ts';
 import { createLogger, LOG_LEVELS, type LogLevel } from '../log.ts';
 import { writeDurably } from '../../hardware/boards/node/storage/durable-file.ts';
 import { startDevChain } from './dev-chain.ts';
@@ -11,6 +13,7 @@ import { addKeepCommands } from './hub-keep-command.ts';
 
 interface Flags {
   readonly config?: string;
+  readonly worker?: string;
   readonly json: boolean;
   readonly log: LogLevel;
 }
@@ -20,7 +23,7 @@ const READY_POLL_MS = 100;
 
 async function run(folder: string, flags: Flags): Promise<void> {
   const path = flags.config ?? hubJson(folder);
-  const config = readHubConfig(path);
+  const config = configOf(readHubConfig(path), flags.worker);
   const chain = await startDevChain(dirname(path));
   const hub = await startHub(config, { log: createLogger(flags.log), onFatal: fail });
   const facts = { address: hub.address, mqttUrl: hub.mqttUrl, statusUrl: hub.statusUrl };
@@ -46,6 +49,23 @@ async function run(folder: string, flags: Flags): Promise<void> {
   say({ event: 'ready' }, '  ready\n');
 }
 
+/** A worker has a folder of its own, for what the database need not hold: its index, its operator's token. */
+function configOf(config: HubConfig, worker: string | undefined): HubConfig {
+  if (worker === undefined) return config;
+  if (!/^[a-z0-9-]{1,32}$/.test(worker))
+    throw new SundialError('worker_name', '--worker wants a name of 1 to 32 of a-z, 0-9 and -', {
+      severity: 'call',
+      remedy: 'Give each worker on this machine a name of its own, such as --worker 2.',
+    });
+  if (config.database === undefined)
+    throw new SundialError('worker_database', 'workers share a database, and the configuration names none', {
+      severity: 'call',
+      remedy: 'Put database.url and mqtt.url into the configuration, or start the hub without --worker.',
+    });
+  const folder = join(config.folder, 'workers', worker);
+  return { ...config, folder, http: { ...config.http, port: 0 } };
+}
+
 /** Adds `sundial hub`. */
 export function addHubCommand(program: Command): void {
   const hub = program
@@ -53,6 +73,7 @@ export function addHubCommand(program: Command): void {
     .description('collects vouchers, acknowledges them when they are durable, settles them in batches')
     .argument('[folder]', 'folder that `sundial init` made', '.')
     .option('--config <file>', 'JSON configuration instead; an error names the field and the fix')
+    .option('--worker <name>', 'one more worker of the hub, beside those that run: it needs a database')
     .option('--json', 'JSON lines on stdout: `waiting` with its reasons, and `ready`', false)
     .addOption(
       new Option('--log <level>', 'how much is logged, on stderr').choices(LOG_LEVELS).default('warn'),

@@ -20,6 +20,8 @@ export interface MqttIngestOptions {
   readonly password?: string | undefined;
   /** Certificate of a broker in this very process, whatever name it is for; absent: as the machine trusts. */
   readonly own?: Buffer | undefined;
+  /** Of several workers at one broker, which hands each message to one of them: a name that no other has. */
+  readonly worker?: string | undefined;
   readonly events: IngestEvents;
   readonly log: Logger;
 }
@@ -30,6 +32,9 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const FIRST_MS = 3_000;
 const RECONNECT_MS = 500;
 const CLOSE_MS = 1_000;
+
+const clientIdOf = ({ hub, worker }: MqttIngestOptions): string =>
+  worker === undefined ? hubClientId(hub) : `${hubClientId(hub)}-${worker}`;
 
 /** The port to devices over MQTT: one client, subscribed to what all devices of the hub say. */
 export class MqttIngest implements Ingest {
@@ -77,7 +82,7 @@ export class MqttIngest implements Ingest {
    */
   static async connect(options: MqttIngestOptions): Promise<MqttIngest> {
     const settings: IClientOptions = {
-      clientId: hubClientId(options.hub),
+      clientId: clientIdOf(options),
       protocolVersion: 4,
       clean: true,
       keepalive: 30,
@@ -118,11 +123,14 @@ export class MqttIngest implements Ingest {
   }
 
   private subscribe(): void {
-    const any = deviceTopics(this.options.hub, '+');
+    const { hub, worker } = this.options;
+    const any = deviceTopics(hub, '+');
+    // What devices say one worker hears; who is there, all do.
+    const up = worker === undefined ? any.up : `$share/${hub}/${any.up}`;
     // First what an earlier life published: what devices say now is not looked at before.
     const { beacon } = hubTopics(this.options.hub);
     if (this.retained.size === 0) this.client.subscribe({ [beacon]: { qos: 1 } });
-    this.client.subscribe({ [any.up]: { qos: 1 }, [any.state]: { qos: 1 } }, (error) => {
+    this.client.subscribe({ [up]: { qos: 1 }, [any.state]: { qos: 1 } }, (error) => {
       if (error) {
         this.trouble = causeText(error);
         this.options.log.warn({ err: this.trouble }, 'subscription failed');

@@ -42,6 +42,7 @@ import { type Prepared, prepareMessage } from './prepare.ts';
 import { isTerminal, memberships, registrationRefusal } from './registration.ts';
 import {
   type Answer,
+  durableBooks,
   type Entry,
   heldEntries,
   type IntakeContext,
@@ -94,6 +95,8 @@ class IntakeTurn {
         return this.persisted(event.token, event.position);
       case 'persistFailed':
         return this.persistFailed(event.token, event.code);
+      case 'landed':
+        return this.landed(event.others, event.own, event.first);
       case 'replayed':
         return this.replayed(event.record, event.position, event.edit);
       case 'restored': {
@@ -480,6 +483,21 @@ class IntakeTurn {
         this.reject(answer.device, subjectOf(answer), code);
       }
     }
+  }
+
+  private landed(others: readonly HubRecord[], own: readonly HubRecord[], first: number): void {
+    const { pending, size: before } = this.state;
+    // Where nobody came between, tokens are positions already.
+    let { books } = this.state;
+    if (others.length > 0) {
+      books = durableBooks(this.state);
+      for (const [index, record] of [...others, ...own].entries())
+        books = applyRecord(books, record, { token: before + index });
+    }
+    const size = first + own.length;
+    this.set({ books, pending: [], size, nextToken: size, shifts: [{ token: 0, by: 0 }] });
+    for (const [index, { answers }] of pending.entries())
+      for (const answer of answers) this.answer(answer, first + index);
   }
 
   private replayed(record: HubRecord, position: number, edit: Edit | undefined): void {

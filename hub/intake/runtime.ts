@@ -15,7 +15,7 @@ import type { Journal } from '../ledger/journal.ts';
 import type { Logger } from '../log.ts';
 import type { HubMetrics } from '../metrics.ts';
 import { knownVoucher } from './books.ts';
-import { intakeStep } from './intake.ts';
+import { type IntakeStep, intakeStep } from './intake.ts';
 import { openQuestions, type Prepared, prepareMessage, withSigners } from './prepare.ts';
 import {
   type Books,
@@ -61,8 +61,8 @@ const POOL_VOUCHERS_MIN = 2;
 /** Runs the machine of the intake: carries out its effects, and answers only what is durable. */
 export class IntakeRuntime {
   state: IntakeState = emptyIntake;
-  private readonly context: IntakeContext;
-  private readonly host: IntakeHost;
+  protected readonly context: IntakeContext;
+  protected readonly host: IntakeHost;
   /** Sums for the status page, this run only. */
   readonly counts = { accepted: 0, acknowledged: 0, refused: 0, repeated: 0 };
 
@@ -138,19 +138,29 @@ export class IntakeRuntime {
 
   /** Handles one event. Resolves when all its effects are done, records durable and answers on their way. */
   async handle(event: IntakeEvent): Promise<void> {
-    let effects: readonly IntakeEffect[];
+    const step = this.stepped(this.state, event);
+    this.state = step.state;
+    await this.carryOut(step.effects);
+  }
+
+  /** One step; an event that breaks the machine leaves the state as it was. */
+  protected stepped(state: IntakeState, event: IntakeEvent): IntakeStep {
     try {
-      const step = intakeStep(this.context, this.state, event);
-      this.state = step.state;
-      effects = step.effects;
+      return intakeStep(this.context, state, event);
     } catch (error) {
       // The machine refuses bad input by name, so this is a mistake in it. The state is the old one: after a message
       // nothing has happened, but the answer of a disk can't be ignored.
-      if (event.type !== 'message') return this.host.fatal(error);
-      this.host.log.error({ device: event.device, err: causeText(error) }, 'a message broke the intake');
-      this.host.defect?.(error);
-      return;
+      if (event.type !== 'message') this.host.fatal(error);
+      else {
+        this.host.log.error({ device: event.device, err: causeText(error) }, 'a message broke the intake');
+        this.host.defect?.(error);
+      }
+      return { state, effects: [] };
     }
+  }
+
+  /** Does effects, each begun in order; resolves when all are done. */
+  protected async carryOut(effects: readonly IntakeEffect[]): Promise<void> {
     const work: Promise<void>[] = [];
     for (const effect of effects) {
       this.host.observe?.(effect);

@@ -282,6 +282,16 @@ export type IntakeEvent =
   | { readonly type: 'persisted'; readonly token: number; readonly position: number }
   | { readonly type: 'persistFailed'; readonly token: number; readonly code: 'queue_full' | 'storage_failed' }
   /**
+   * All that is pending is durable, from position `first` on, behind records of other workers that came to stand before it
+   * and are about something else. The books are then what a replay gives.
+   */
+  | {
+      readonly type: 'landed';
+      readonly others: readonly HubRecord[];
+      readonly own: readonly HubRecord[];
+      readonly first: number;
+    }
+  /**
    * A record of the ledger at the start, in order. With an `edit`, the same for all of them, the books grow in place:
    * nobody may hold a state from in between.
    */

@@ -34,8 +34,7 @@ export class Journal {
   async replay(take: (record: HubRecord, position: number) => void | Promise<void>): Promise<void> {
     for await (const { position, bytes } of this.ledger.replay(this.tree.size)) {
       const record = decodeRecord(bytes, position);
-      this.stored?.(record, position);
-      this.tree.append(bytes);
+      this.took(record, bytes, position);
       const taken = take(record, position);
       if (taken !== undefined) await taken;
     }
@@ -46,9 +45,14 @@ export class Journal {
     const bytes = encodeRecord(record);
     const position = await this.ledger.append(bytes);
     // Appends resolve in order, so leaves stand at their positions.
+    this.took(record, bytes, position);
+    return position;
+  }
+
+  /** Takes a record that is durable at the next position, whoever appended it. */
+  took(record: HubRecord, bytes: Uint8Array, position: number): void {
     this.tree.append(bytes);
     this.stored?.(record, position);
-    return position;
   }
 
   /** What a beacon says about the log: keccak256 over the size and the root of the first `size` durable records. */

@@ -106,15 +106,26 @@ const emptyState = (): RegistryState => ({
 /** Devices: some 200 bytes each in one snapshot that is read whole; beyond this a database has to take over. */
 export const devicesMax = 10_000;
 
+/** Where a wrong field stands when several workers share the registry. */
+const IN_DATABASE = 'the registry in the database';
+
 /** What is changed of the state; `null` takes a key away. */
 export type RegistryPatch = Patch<RegistryState>;
 
 type Json = { [key: string]: unknown };
 
+/** Where changes become durable. */
+export interface PatchSink {
+  /** Resolves when the change is durable. */
+  write(patch: Json): Promise<void>;
+  /** Writes what is pending, and gives back what it holds. */
+  close(): Promise<void>;
+}
+
 /** The registry in memory, and its way to the disk. */
 export class Registry {
   private readonly stored: RegistryState;
-  private readonly log: PatchLog;
+  private readonly log: PatchSink;
   private readonly released: () => Promise<void>;
   /** Lanes that L2 settled, by payee: the channels of each. */
   private readonly channelsOf = new Map<string, Set<string>>();
@@ -122,7 +133,7 @@ export class Registry {
   /** How often each channel's head has changed since the start. */
   private readonly changes = new Map<number, number>();
 
-  private constructor(stored: RegistryState, log: PatchLog, released: () => Promise<void>) {
+  private constructor(stored: RegistryState, log: PatchSink, released: () => Promise<void>) {
     this.stored = stored;
     this.log = log;
     this.released = released;
@@ -136,19 +147,28 @@ export class Registry {
   static async open(disk: Disk, released: () => Promise<void> = async () => {}): Promise<Registry> {
     const opened: { registry?: Registry } = {};
     const { stored, log } = await PatchLog.open(disk, 'registry', () => opened.registry!.stored as Json);
-    const checked = stateSchema.safeParse(stored ?? emptyState());
-    if (!checked.success) {
+    try {
+      opened.registry = new Registry(checkedState(stored ?? emptyState(), 'registry.json'), log, released);
+    } catch (error) {
       await log.abandon();
-      const issue = checked.error.issues[0]!;
-      throw new SundialError('registry_invalid', `registry.json: ${issue.path.join('.')}: ${issue.message}`, {
-        severity: 'process',
-        remedy: 'Correct the field by hand, restore a copy, or start the version that wrote the file.',
-        facts: { file: 'registry.json', field: issue.path.join('.') },
-      });
+      throw error;
     }
-    const state = { ...checked.data, version: VERSION, minReader: VERSION };
-    opened.registry = new Registry(state, log, released);
     return opened.registry;
+  }
+
+  /** The registry whose changes several processes write to one log; `stored`: what the log says until now. */
+  static over(stored: Json | undefined, log: PatchSink): Registry {
+    return new Registry(checkedState({ ...emptyState(), ...stored }, IN_DATABASE), log, async () => {});
+  }
+
+  /** Begins again with what the log says, whatever was changed here and is not in it. */
+  restart(stored: Json | undefined): void {
+    const state = checkedState({ ...emptyState(), ...stored }, IN_DATABASE);
+    for (const key of Object.keys(this.stored)) delete (this.stored as Json)[key];
+    Object.assign(this.stored, state);
+    this.channelsOf.clear();
+    this.terminals.clear();
+    this.noteKeys(state as RegistryPatch);
   }
 
   /** The state as it is now. Change it only through `note` and `update`. */
@@ -238,6 +258,18 @@ export class Registry {
     await this.log.close();
     await this.released();
   }
+}
+
+/** Throws `registry_invalid`, naming the field. */
+function checkedState(stored: unknown, name: string): RegistryState {
+  const checked = stateSchema.safeParse(stored);
+  if (checked.success) return { ...checked.data, version: VERSION, minReader: VERSION };
+  const issue = checked.error.issues[0]!;
+  throw new SundialError('registry_invalid', `${name}: ${issue.path.join('.')}: ${issue.message}`, {
+    severity: 'process',
+    remedy: 'Correct the field by hand, restore a copy, or start the version that wrote the file.',
+    facts: { file: name, field: issue.path.join('.') },
+  });
 }
 
 function addTo(map: Map<string, Set<string>>, key: string, value: string): void {

@@ -164,14 +164,15 @@ export class SharedLedger implements Ledger {
 }
 
 /** Why a record of so many bytes is not taken. */
-export const recordSize = (bytes: number): SundialError =>
+const recordSize = (bytes: number): SundialError =>
   new SundialError('record_size', `A record has 1 to ${recordBytesMax} bytes.`, {
     severity: 'call',
     facts: { bytes, bytesMax: recordBytesMax },
     remedy: 'Split the record.',
   });
 
-const lostRecord = (position: number): SundialError =>
+/** A position that the store should have. */
+export const lostRecord = (position: number): SundialError =>
   new SundialError('ledger_corrupt', `The database has lost the record at position ${position}.`, {
     severity: 'process',
     facts: { position },

@@ -92,6 +92,17 @@ export class Watch {
       events.channel(channelId(Number(channel)), factsOf(head));
   }
 
+  /** Another worker of the hub, which watches in this one's place, has seen this block. */
+  told(newest: { readonly height: number; readonly at: number }): void {
+    this.newest = newest;
+  }
+
+  /** This worker watches from now on, with what the registry says. */
+  takeOver(): void {
+    this.storedHeight = this.options.registry.state.watched.height;
+    this.isPinned = false;
+  }
+
   /**
    * Reads the newest block and all final events since the last look. Throws what L2 throws while it is away, and
    * `chain_behind` while the node shows less than was final already: leases end with the time that it then doesn't tell.
