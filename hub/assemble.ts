@@ -160,9 +160,7 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
   let worker: Worker | undefined;
   const patches = shared && new SharedPatchLog(shared.store, shared.name, () => worker?.fence);
   const registry =
-    patches === undefined
-      ? await Registry.open(ports.disk)
-      : Registry.over(await patches.readAll(), patches);
+    patches === undefined ? await Registry.open(ports.disk) : Registry.over(await patches.readAll(), patches);
   closers.push(() => registry.close());
   const wishes: LedgerOptions = {
     sizeKnown: registry.state.ledgerSize,

@@ -164,11 +164,15 @@ export function parseConfig(input: unknown): HubConfig {
   }
   const { database, mqtt } = checked.data;
   if (database !== undefined && mqtt.url === undefined)
-    throw new SundialError('config', 'mqtt.url: want a broker that all workers reach, since database is set', {
-      severity: 'process',
-      remedy: 'Name an MQTT broker with shared subscriptions in mqtt.url, such as mosquitto.',
-      facts: { field: 'mqtt.url' },
-    });
+    throw new SundialError(
+      'config',
+      'mqtt.url: want a broker that all workers reach, since database is set',
+      {
+        severity: 'process',
+        remedy: 'Name an MQTT broker with shared subscriptions in mqtt.url, such as mosquitto.',
+        facts: { field: 'mqtt.url' },
+      },
+    );
   checkTiming(checked.data.timing);
   return checked.data;
 }

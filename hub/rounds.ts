@@ -62,25 +62,34 @@ export class Rounds {
     const mine = (work: () => Promise<void>) => async (): Promise<void> => {
       if (options.isElected?.() ?? true) await work();
     };
-    this.watching = new Repeat(mine(() => watch.look()), {
-      everyMs: config.chain.pollMs,
-      ...patient('L2 is out of reach; vouchers are taken all the same', 'L2 is in reach again'),
-    });
-    this.settling = new Repeat(mine(() => this.settle()), {
-      everyMs: config.chain.pollMs,
-      ...patient('settling is interrupted and tried again', 'settling goes on'),
-    });
+    this.watching = new Repeat(
+      mine(() => watch.look()),
+      {
+        everyMs: config.chain.pollMs,
+        ...patient('L2 is out of reach; vouchers are taken all the same', 'L2 is in reach again'),
+      },
+    );
+    this.settling = new Repeat(
+      mine(() => this.settle()),
+      {
+        everyMs: config.chain.pollMs,
+        ...patient('settling is interrupted and tried again', 'settling goes on'),
+      },
+    );
     this.batching = new Repeat(() => this.settleSoon(), {
       time,
       everyMs: config.batch.everyMs,
       failureMsMax: chainRetryMsMax,
     });
-    this.beaconing = new Repeat(mine(() => options.publish()), {
-      time,
-      everyMs: config.beaconMs,
-      failureMsMax: config.beaconMs,
-      onTrouble: (error) => log.error(errorFields(error), 'no beacon'),
-    });
+    this.beaconing = new Repeat(
+      mine(() => options.publish()),
+      {
+        time,
+        everyMs: config.beaconMs,
+        failureMsMax: config.beaconMs,
+        onTrouble: (error) => log.error(errorFields(error), 'no beacon'),
+      },
+    );
   }
 
   /** What is wrong with the watch: what it failed with, or that a look takes for ever. Undefined: nothing. */

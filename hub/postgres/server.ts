@@ -81,7 +81,8 @@ export class PostgresServer {
     const more = ['-c', 'unix_socket_directories=', '-c', 'max_connections=60'];
     const { command, words } = asUser(join(this.programs, 'postgres'), [...options, ...more]);
     const { tiedBy } = this.options;
-    const [program, ...rest] = tiedBy === undefined ? [command, ...words] : [process.execPath, tiedBy, command, ...words];
+    const [program, ...rest] =
+      tiedBy === undefined ? [command, ...words] : [process.execPath, tiedBy, command, ...words];
     const child = spawn(program!, rest, { stdio: ['pipe', 'ignore', 'pipe'], cwd: '/' });
     this.child = child;
     child.stderr!.on('data', (data: Buffer) => {
@@ -126,7 +127,8 @@ export class PostgresServer {
   private async answers(child: ChildProcess): Promise<void> {
     const end = Date.now() + START_MS;
     for (;;) {
-      if (!isRunning(child) || Date.now() > end) throw failed(`it did not start: ${this.said}`, 'What it said stands above.');
+      if (!isRunning(child) || Date.now() > end)
+        throw failed(`it did not start: ${this.said}`, 'What it said stands above.');
       try {
         return await withClient(this.url, (client) => client.query('select 1'));
       } catch {
@@ -136,7 +138,8 @@ export class PostgresServer {
   }
 }
 
-const isRunning = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode === null && signalCode === null;
+const isRunning = ({ exitCode, signalCode }: ChildProcess): boolean =>
+  exitCode === null && signalCode === null;
 
 /** The user that starts it where we are root, which it refuses to be; undefined: we are not. */
 function userOf(): { uid: number; gid: number } | undefined {

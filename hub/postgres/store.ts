@@ -174,7 +174,10 @@ export class PostgresStore implements SharedStore {
   }
 
   async takeOver(): Promise<void> {
-    const { rows } = await this.ask<{ epoch: string }>('update logs set epoch = epoch + 1 returning epoch', []);
+    const { rows } = await this.ask<{ epoch: string }>(
+      'update logs set epoch = epoch + 1 returning epoch',
+      [],
+    );
     this.epoch = Number(rows[0]!.epoch);
   }
 
@@ -255,7 +258,8 @@ const away = (cause: unknown): SundialError =>
   new SundialError('ledger_unavailable', `The database does not answer: ${causeText(cause)}.`, {
     severity: 'call',
     facts: { cause: causeText(cause) },
-    remedy: 'Nothing acknowledged is lost. Start the database, or correct database.url; the hub goes on by itself.',
+    remedy:
+      'Nothing acknowledged is lost. Start the database, or correct database.url; the hub goes on by itself.',
     cause,
   });
 

@@ -126,7 +126,8 @@ export class SharedIntake extends IntakeRuntime {
   private async takeOne(waiting: Waiting): Promise<void> {
     try {
       if (waiting.type === 'look') await this.readOn();
-      else if (waiting.type === 'record') waiting.appended(await this.appendOne(waiting.record, waiting.fence));
+      else if (waiting.type === 'record')
+        waiting.appended(await this.appendOne(waiting.record, waiting.fence));
       waiting.done();
     } catch (error) {
       waiting.done(error);
@@ -183,7 +184,13 @@ export class SharedIntake extends IntakeRuntime {
         if (others !== undefined)
           return [...effects, ...this.land(state, others, placed(records, bytes, verdict.first))];
       } else if (verdict === 'moved' && attempt < turnAttemptsMax) {
-        if (await this.readOn().then(() => true, () => false)) continue;
+        if (
+          await this.readOn().then(
+            () => true,
+            () => false,
+          )
+        )
+          continue;
       }
       return [...effects, ...this.failed(state, base)];
     }
@@ -209,7 +216,8 @@ export class SharedIntake extends IntakeRuntime {
     const others: Placed[] = [];
     try {
       while (from + others.length < to)
-        for (const placed of await this.read(from + others.length)) if (placed.position < to) others.push(placed);
+        for (const placed of await this.read(from + others.length))
+          if (placed.position < to) others.push(placed);
       return others;
     } catch {
       return undefined;
@@ -217,7 +225,11 @@ export class SharedIntake extends IntakeRuntime {
   }
 
   /** What a turn decided is durable. */
-  private land(state: IntakeState, others: readonly Placed[], own: readonly Placed[]): readonly IntakeEffect[] {
+  private land(
+    state: IntakeState,
+    others: readonly Placed[],
+    own: readonly Placed[],
+  ): readonly IntakeEffect[] {
     const first = own[0]!.position;
     const step = this.stepped(state, {
       type: 'landed',
@@ -248,7 +260,12 @@ export class SharedIntake extends IntakeRuntime {
     const { store, ledger } = this.shared;
     let verdict: Verdict;
     try {
-      verdict = await store.append('ledger', { records: [bytes], subjects: [SETTLING], size: base.size, fence });
+      verdict = await store.append('ledger', {
+        records: [bytes],
+        subjects: [SETTLING],
+        size: base.size,
+        fence,
+      });
     } catch (error) {
       ledger.failed(error);
       throw error;
@@ -336,4 +353,3 @@ export const notElected = (): SundialError =>
     severity: 'call',
     remedy: 'Ask that one, or stop it: another worker is elected within seconds.',
   });
-

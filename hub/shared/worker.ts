@@ -92,7 +92,8 @@ export class Worker {
         },
         (error: unknown) => {
           if (isError(error, 'ledger_fenced')) this.options.fatal(error);
-          if (this.trouble === undefined) this.options.log.warn({ err: causeText(error) }, 'the database is away');
+          if (this.trouble === undefined)
+            this.options.log.warn({ err: causeText(error) }, 'the database is away');
           this.trouble = causeText(error);
         },
       )

@@ -25,8 +25,20 @@ import { SundialError } from '../../protocol/errors.ts';
 import { channelId } from '../../protocol/integers.ts';
 import { refusalName } from '../../protocol/refusals.ts';
 import { decodeOwn, encodeMessage, type Message } from '../../protocol/wire/messages.ts';
-import { context, key, NOW, preparedState, query, type SignedTap, signing, tap, tick } from './fleet.ts';
 import { intakeStep } from '../../hub/intake/intake.ts';
+import { subjectsOf } from '../../hub/shared/subjects.ts';
+import {
+  context,
+  key,
+  NOW,
+  preparedState,
+  query,
+  type SignedTap,
+  signing,
+  suite,
+  tap,
+  tick,
+} from './fleet.ts';
 import { rounds, seededRandom } from './random.ts';
 
 const server = await PostgresServer.start();
@@ -224,19 +236,19 @@ for (const [name, stores] of Object.entries({ 'in memory': inMemory, 'in Postgre
         const fails = () =>
           isFailing && random.chance(0.08) ? (random.chance(0.5) ? 'before' : 'after') : undefined;
         const plain = await open();
-        const workers = await Promise.all(
-          [0, 1, 2].map(async () => workerOf(failing(await open(), fails))),
-        );
+        const workers = await Promise.all([0, 1, 2].map(async () => workerOf(failing(await open(), fails))));
         // What an earlier round left in the same database.
         isFailing = false;
         for (const { intake } of workers) await intake.follow();
         isFailing = true;
         const base = 1_000 * round;
-        const waiting = new Map<string, Uint8Array>();
+        const waiting = new Map<string, { readonly bytes: Uint8Array; readonly channel: number }>();
         for (let seq = base + 1; seq <= base + 12; seq += 1)
           for (const channel of CHANNELS)
-            for (const one of random.chance(0.1) ? await twins(channel, seq) : (await twins(channel, seq)).slice(0, 1))
-              waiting.set(hex(one.id), one.bytes);
+            for (const one of random.chance(0.1)
+              ? await twins(channel, seq)
+              : (await twins(channel, seq)).slice(0, 1))
+              waiting.set(hex(one.id), { bytes: one.bytes, channel });
         const seed = new Uint8Array(32).fill(round);
         const stream = await tap({
           channel: 7,
@@ -252,14 +264,21 @@ for (const [name, stores] of Object.entries({ 'in memory': inMemory, 'in Postgre
         while (waiting.size > 0) {
           const all = [...waiting.values()];
           const said: Promise<void>[] = [];
-          while (all.length > 0) {
-            const entries = all.splice(0, 1 + random.below(5));
+          // Few at a time: a worker takes all that waits in one turn.
+          for (let pack = random.below(8); pack >= 0 && all.length > 0; pack -= 1) {
+            // Of one channel, so that others can be taken beside it, or of all.
+            const { channel } = all[0]!;
+            const isOne = random.chance(0.8);
+            const some = all.filter((one) => !isOne || one.channel === channel).slice(0, 1 + random.below(5));
+            for (const one of some) all.splice(all.indexOf(one), 1);
+            const entries = some.map(({ bytes }) => bytes);
             const worker = workers[random.below(3)]!;
             said.push(worker.say(encodeMessage({ type: 'pack', entries })));
             const extra = packs[random.below(packs.length)]!;
-            said.push(workers[random.below(3)]!.say(extra));
+            if (random.chance(0.2)) said.push(workers[random.below(3)]!.say(extra));
             // The same ones at another worker at the same time.
-            if (random.chance(0.3)) said.push(workers[random.below(3)]!.say(encodeMessage({ type: 'pack', entries })));
+            if (random.chance(0.3))
+              said.push(workers[random.below(3)]!.say(encodeMessage({ type: 'pack', entries })));
           }
           await Promise.all(said);
           for (const { sent } of workers)
@@ -277,7 +296,10 @@ for (const [name, stores] of Object.entries({ 'in memory': inMemory, 'in Postgre
       const voucher = await tap({ channel: 7, payer: payerOf(7), seq: 1, amount: 5, spent: 5, paid: 5 });
       await one.say(voucher.bytes);
       await other.say(query(voucher.id));
-      assert.equal(other.sent.map(({ type }) => type), ['acknowledgement']);
+      assert.equal(
+        other.sent.map(({ type }) => type),
+        ['acknowledgement'],
+      );
       const unknown = await tap({ channel: 7, payer: payerOf(7), seq: 2, amount: 5, spent: 10, paid: 10 });
       await other.say(query(unknown.id));
       const answer = other.sent[1]!;
@@ -285,22 +307,45 @@ for (const [name, stores] of Object.entries({ 'in memory': inMemory, 'in Postgre
       assert.is(answer.size, 1);
     }));
 
-  test(`${name}: a worker whose store is away says so, and what came into the log all the same is found there`, () =>
-    stores(async (open) => {
-      let how: 'before' | 'after' | undefined = 'after';
-      const worker = await workerOf(failing(await open(), () => how));
-      const voucher = await tap({ channel: 7, payer: payerOf(7), seq: 1, amount: 5, spent: 5, paid: 5 });
-      await worker.say(voucher.bytes);
-      const [refused] = worker.sent;
-      assert.ok(refused?.type === 'rejection' && refusalName(refused.code) === 'storage_failed');
-      assert.is(worker.intake.state.size, 0);
-      how = undefined;
-      await worker.say(voucher.bytes);
-      const answer = worker.sent[1];
-      assert.ok(answer?.type === 'acknowledgement' && answer.position === 0);
-      assert.is((await judge(await open(), [worker])).length, 1);
-    }));
+  for (const fault of ['before', 'after'] as const)
+    test(`${name}: a store that fails ${fault} it wrote: the device is told, and what it sends again is there once`, () =>
+      stores(async (open) => {
+        let how: typeof fault | undefined = fault;
+        const worker = await workerOf(failing(await open(), () => how));
+        const voucher = await tap({ channel: 7, payer: payerOf(7), seq: 1, amount: 5, spent: 5, paid: 5 });
+        await worker.say(voucher.bytes);
+        const [refused] = worker.sent;
+        assert.ok(refused?.type === 'rejection' && refusalName(refused.code) === 'storage_failed');
+        assert.is(worker.intake.state.size, 0);
+        how = undefined;
+        await worker.say(voucher.bytes);
+        const answer = worker.sent[1];
+        assert.ok(answer?.type === 'acknowledgement' && answer.position === 0);
+        await worker.say(voucher.bytes);
+        const again = worker.sent[2];
+        assert.ok(again?.type === 'acknowledgement' && again.position === 0);
+        assert.is((await judge(await open(), [worker])).length, 1);
+      }));
 }
+
+test('a tick is about the channel of its stream, whatever place it names', async () => {
+  const worker = await workerOf(new MemoryStore({ nowMs: () => 0 }).worker());
+  const seed = new Uint8Array(32).fill(1);
+  const stream = await tap({
+    channel: 7,
+    payer: payerOf(7),
+    seq: 1,
+    amount: 0,
+    spent: 0,
+    paid: 0,
+    stream: { tickValue: 1, ticks: 40, seed },
+  });
+  await worker.say(stream.bytes);
+  const misplaced = { ...tick(stream, seed, 40, 3), channel: channelId(9) } as Message;
+  const message = encodeMessage(misplaced);
+  const id = suite.keccak256(message);
+  assert.equal(subjectsOf(worker.intake.state.books, [{ type: 'entry', id, at: NOW, message }]), [7]);
+});
 
 test.after(() => server.stop());
 test.run();

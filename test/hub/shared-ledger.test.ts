@@ -45,7 +45,10 @@ function everyLedger(name: string, withLedger: (work: (open: Open) => Promise<vo
       const first = await open();
       const all = Array.from({ length: 300 }, (_, n) => `record ${n}`);
       const positions = await Promise.all(all.map((text) => first.append(record(text))));
-      assert.equal(positions, all.map((_, n) => n));
+      assert.equal(
+        positions,
+        all.map((_, n) => n),
+      );
       assert.is(first.size, 300);
       await first.close();
       const second = await open({ sizeKnown: 300 });
@@ -90,7 +93,6 @@ function everyLedger(name: string, withLedger: (work: (open: Open) => Promise<vo
       await ledger.close();
       await rejects(open({ sizeKnown: 2 }), 'ledger_corrupt');
     }));
-
 }
 
 everyLedger('in files', (work) =>
@@ -98,7 +100,10 @@ everyLedger('in files', (work) =>
     work((wishes) => openFileLedger(folder, { sizeKnown: 0, onPhase: () => undefined, ...wishes })),
   ),
 );
-const shared = (store: SharedStore): Open => (wishes) => SharedLedger.open(store, wishes);
+const shared =
+  (store: SharedStore): Open =>
+  (wishes) =>
+    SharedLedger.open(store, wishes);
 everyLedger('in memory', (work) => work(shared(new MemoryStore({ nowMs: () => 0 }).worker())));
 
 // ---- every shared store ----
@@ -106,7 +111,10 @@ everyLedger('in memory', (work) => work(shared(new MemoryStore({ nowMs: () => 0 
 /** Gives the store as another worker opens it. */
 type Worker = () => Promise<SharedStore>;
 
-function everyStore(name: string, withStore: (work: (worker: Worker) => Promise<void>) => Promise<void>): void {
+function everyStore(
+  name: string,
+  withStore: (work: (worker: Worker) => Promise<void>) => Promise<void>,
+): void {
   const one = (text: string) => [record(text)];
   const read = async (store: SharedStore): Promise<string[]> =>
     (await store.read('ledger', 0)).map(({ bytes }) => new TextDecoder().decode(bytes));
@@ -134,13 +142,23 @@ function everyStore(name: string, withStore: (work: (worker: Worker) => Promise<
       const workers = [await worker(), await worker()];
       const verdicts = await Promise.all(
         Array.from({ length: 60 }, (_, n) =>
-          workers[n % 2]!.append('ledger', { records: [...one(`${n}a`), ...one(`${n}b`)], subjects: [n], size: 0 }),
+          workers[n % 2]!.append('ledger', {
+            records: [...one(`${n}a`), ...one(`${n}b`)],
+            subjects: [n],
+            size: 0,
+          }),
         ),
       );
       const firsts = verdicts.map((verdict) => (verdict as { first: number }).first).sort((a, b) => a - b);
-      assert.equal(firsts, firsts.map((_, n) => 2 * n));
+      assert.equal(
+        firsts,
+        firsts.map((_, n) => 2 * n),
+      );
       const all = await workers[0]!.read('ledger', 0);
-      assert.equal(all.map(({ position }) => position), Array.from({ length: 120 }, (_, n) => n));
+      assert.equal(
+        all.map(({ position }) => position),
+        Array.from({ length: 120 }, (_, n) => n),
+      );
     }));
 
   test(`shared store ${name}: what was decided before a subject moved is taken as a whole or not at all`, () =>
@@ -151,7 +169,9 @@ function everyStore(name: string, withStore: (work: (worker: Worker) => Promise<
       assert.is(await store.append('ledger', late), 'moved');
       assert.equal(await read(store), ['first']);
       // The other subject was not touched by it.
-      assert.equal(await store.append('ledger', { records: one('second'), subjects: [2], size: 0 }), { first: 1 });
+      assert.equal(await store.append('ledger', { records: one('second'), subjects: [2], size: 0 }), {
+        first: 1,
+      });
       assert.equal(await store.append('ledger', { ...late, size: 2 }), { first: 2 });
     }));
 
@@ -183,10 +203,11 @@ function everyStore(name: string, withStore: (work: (worker: Worker) => Promise<
       await old.append('ledger', { records: one('before'), subjects: [], size: 0 });
       await other.takeOver();
       await rejects(old.append('ledger', { records: one('after'), subjects: [], size: 1 }), 'ledger_fenced');
-      assert.equal(await other.append('ledger', { records: one('mine'), subjects: [], size: 1 }), { first: 1 });
+      assert.equal(await other.append('ledger', { records: one('mine'), subjects: [], size: 1 }), {
+        first: 1,
+      });
       assert.equal(await read(await worker()), ['before', 'mine']);
     }));
-
 }
 
 everyStore('in memory', async (work) => {
@@ -264,8 +285,13 @@ test('a server killed in the middle of groups has whole groups, and all that wer
   for (const [position, text] of confirmed) assert.is(all[position], text);
   assert.is(all.length % 3, 0);
   for (let at = 0; at < all.length; at += 3)
-    assert.equal(all.slice(at, at + 3).map((text) => text.slice(-1)), ['0', '1', '2']);
-  assert.equal(await store.append('ledger', { records: [record('x')], subjects: [], size: 0 }), { first: all.length });
+    assert.equal(
+      all.slice(at, at + 3).map((text) => text.slice(-1)),
+      ['0', '1', '2'],
+    );
+  assert.equal(await store.append('ledger', { records: [record('x')], subjects: [], size: 0 }), {
+    first: all.length,
+  });
   await store.close();
 });
 
