@@ -1,0 +1,94 @@
+/**
+ * mosquitto of one's own, for tests and for trying out: on loopback, without logins, and keeping nothing on disk. What a
+ * site runs wants a configuration with TLS and users.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { SundialError } from '../../protocol/errors.ts';
+
+/** A broker that may be killed and begun again at the same address. */
+export class Mosquitto {
+  readonly url: string;
+  private readonly folder: string;
+  private readonly tiedBy: string | undefined;
+  private child: ChildProcess | undefined;
+
+  private constructor(folder: string, port: number, tiedBy: string | undefined) {
+    this.folder = folder;
+    this.url = `mqtt://127.0.0.1:${port}`;
+    this.tiedBy = tiedBy;
+  }
+
+  /** `tiedBy`: the program (tools/tied.mjs) that ends it when this process ends in any way. Throws `mosquitto_start`. */
+  static async start({ tiedBy }: { readonly tiedBy?: string } = {}): Promise<Mosquitto> {
+    const folder = mkdtempSync(join(tmpdir(), 'sundial-mosquitto-'));
+    const port = await freePort();
+    const lines = [`listener ${port} 127.0.0.1`, 'allow_anonymous true', 'persistence false', 'log_dest stderr'];
+    writeFileSync(join(folder, 'mosquitto.conf'), `${lines.join('\n')}\n`);
+    const broker = new Mosquitto(folder, port, tiedBy);
+    await broker.begin();
+    return broker;
+  }
+
+  /** Starts it; resolves when it takes connections. */
+  async begin(): Promise<void> {
+    const command = ['mosquitto', '-c', join(this.folder, 'mosquitto.conf')];
+    const [program, ...words] = this.tiedBy === undefined ? command : [process.execPath, this.tiedBy, ...command];
+    const child = spawn(program!, words, { stdio: ['pipe', 'ignore', 'pipe'] });
+    this.child = child;
+    let isUp = false;
+    let said = '';
+    const failed = once(child, 'error').then(([error]) => {
+      said = String(error);
+    });
+    const told = (async () => {
+      for await (const line of createInterface({ input: child.stderr! })) {
+        said = line;
+        isUp = /running$/.test(line);
+        if (isUp) return;
+      }
+    })();
+    await Promise.race([told, failed]);
+    if (!isUp)
+      throw new SundialError('mosquitto_start', `mosquitto did not start: ${said}`, {
+        severity: 'process',
+        remedy: 'apt-get install mosquitto',
+      });
+    child.stderr!.resume();
+  }
+
+  /** Ends it at once; whatever it held is gone. */
+  async kill(): Promise<void> {
+    await this.end('SIGKILL');
+  }
+
+  /** Ends it, and removes its files. */
+  async stop(): Promise<void> {
+    await this.end('SIGTERM');
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  private async end(how: NodeJS.Signals): Promise<void> {
+    const { child } = this;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = once(child, 'exit');
+    child.kill(how);
+    await gone;
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}

@@ -1,0 +1,232 @@
+/**
+ * A hub of two worker processes over PostgreSQL and mosquitto: what one of them was told both know, one of them watches
+ * and settles, the other goes on when that one sleeps, and who slept through its lease writes nothing more. Not checked:
+ * kills at random moments (npm run crash:hub), brokers other than mosquitto.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type HubConfigInput, parseConfig } from '../../hub/config.ts';
+import { startHub } from '../../hub/hub.ts';
+import { Mosquitto } from '../../hub/ingest/mosquitto.ts';
+import { createLogger } from '../../hub/log.ts';
+import { decodeRecord } from '../../hub/ledger/records.ts';
+import { PostgresServer } from '../../hub/postgres/server.ts';
+import { PostgresStore } from '../../hub/postgres/store.ts';
+import { payee, tap, terminal } from './fleet.ts';
+import { Connected, registration, type Site, startSite } from './site.ts';
+import { inTemporaryFolder, until } from './temporary.ts';
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+if (process.argv[2] === 'hub') {
+  const hub = await startHub(parseConfig(JSON.parse(process.argv[3]!)), {
+    log: createLogger(process.env.SUNDIAL_LOG === undefined ? 'error' : 'info'),
+    onFatal: () => process.exit(3),
+  });
+  process.stdout.write(`${hub.statusUrl}\n`);
+  createInterface({ input: process.stdin }).on('line', () => {
+    const done = hub.settleNow().then(
+      () => 'settled',
+      (error: unknown) => (error as { code?: string }).code ?? String(error),
+    );
+    void done.then((answer) => process.stdout.write(`${answer}\n`));
+  });
+  process.once('SIGTERM', () => void hub.stop().then(() => process.exit(0)));
+} else {
+  test('two workers are one hub', () =>
+    inTemporaryFolder(async (folder) => {
+      const site = await startSite();
+      const server = await PostgresServer.start();
+      const broker = await Mosquitto.start();
+      const url = await server.create('hub');
+      const change = { database: { url }, mqtt: { url: broker.url } };
+      const worker = (name: string) => WorkerProcess.start(site.config(join(folder, name), change));
+      const [a, b] = [await worker('a'), await worker('b')];
+      try {
+        await live(site, broker, url, a, b);
+      } finally {
+        for (const one of [a, b]) await one.stop();
+        await broker.stop();
+        await server.stop();
+        await site.close();
+      }
+    }));
+  test.run();
+}
+
+async function live(site: Site, broker: Mosquitto, url: string, a: WorkerProcess, b: WorkerProcess) {
+  const load = new Load(site, await connect(site, broker.url));
+  await load.acknowledge(60);
+  for (const worker of [a, b]) assert.ok((await worker.accepted()) > 0, 'each worker took some');
+  // Sent again, by whichever worker it comes to, it stands where it stood.
+  await load.again();
+  assert.is(await a.settle(), 'settled');
+  assert.is(await site.vault.readLane(site.channel, payee.address), load.paid);
+  assert.is(await b.settle(), 'not_elected');
+
+  // The one that settles sleeps. What it was handed meanwhile devices send again.
+  a.pause();
+  await until('the other one is elected', async () => (await b.settle()) === 'settled');
+  await load.acknowledge(40);
+  await b.settle();
+  await until('the other one has settled', async () => {
+    await b.settle();
+    return (await site.vault.readLane(site.channel, payee.address)) === load.paid;
+  });
+  const store = await PostgresStore.open({ url, hub: 'test' });
+  const before = (await registryLines(store)).length;
+  a.resume();
+  await until('the one that slept knows', async () => (await a.settle()) === 'not_elected');
+  await load.acknowledge(40);
+  await b.settle();
+  const lines = (await registryLines(store)).slice(before);
+  const elected = new Set(lines.filter((line) => line.elected).map((line) => line.by));
+  assert.is(elected.size, 1, 'only the one that is elected has written as such');
+
+  const found = new Map<string, number[]>();
+  for (let at = 0; ; ) {
+    const records = await store.read('ledger', at);
+    if (records.length === 0) break;
+    at += records.length;
+    for (const { bytes, position } of records) {
+      const record = decodeRecord(bytes, position);
+      if (record.type === 'entry') found.set(hex(record.id), [...(found.get(hex(record.id)) ?? []), position]);
+    }
+  }
+  assert.is(found.size, load.acknowledged.size);
+  for (const [id, position] of load.acknowledged) assert.equal(found.get(id), [position]);
+  await store.close();
+  load.device.close();
+}
+
+async function registryLines(store: PostgresStore): Promise<{ by: string; elected: boolean }[]> {
+  const lines: { by: string; elected: boolean }[] = [];
+  for (;;) {
+    const records = await store.read('registry', lines.length);
+    if (records.length === 0) return lines;
+    for (const { bytes } of records) lines.push(JSON.parse(new TextDecoder().decode(bytes)));
+  }
+}
+
+async function connect(site: Site, mqttUrl: string): Promise<Connected> {
+  const device = new Connected({ mqttUrl }, terminal.address);
+  await device.ready();
+  device.send(await registration(site.signing, terminal, payee, 1));
+  return device;
+}
+
+/** Vouchers of one channel, sent again until they are acknowledged. */
+class Load {
+  readonly acknowledged = new Map<string, number>();
+  readonly device: Connected;
+  paid = 0;
+  private count = 0;
+  private readonly site: Site;
+  private readonly all: Uint8Array[] = [];
+
+  constructor(site: Site, device: Connected) {
+    this.site = site;
+    this.device = device;
+  }
+
+  /** So many more are signed, sent and acknowledged. */
+  async acknowledge(more: number): Promise<void> {
+    const waiting = new Map<string, Uint8Array>();
+    for (let n = 0; n < more; n += 1) {
+      this.count += 1;
+      this.paid = 3 * this.count;
+      const { channel, signing } = this.site;
+      const one = await tap({ on: signing, channel, seq: this.count, amount: 3, spent: this.paid, paid: this.paid });
+      waiting.set(hex(one.id), one.bytes);
+      this.all.push(one.bytes);
+    }
+    let looks = 0;
+    await until('all are acknowledged', async () => {
+      if (looks % 100 === 0) {
+        this.device.send(await registration(this.site.signing, terminal, payee, looks + 1));
+        for (const bytes of waiting.values()) this.device.send(bytes);
+      }
+      looks += 1;
+      this.take();
+      for (const id of this.acknowledged.keys()) waiting.delete(id);
+      return waiting.size === 0;
+    });
+  }
+
+  /** All of them once more. */
+  async again(): Promise<void> {
+    this.device.received.length = 0;
+    for (const bytes of this.all) this.device.send(bytes);
+    await until('all are acknowledged again', () => {
+      const positions = this.device.received.flatMap((one) => (one.type === 'acknowledgement' ? one.position : []));
+      return new Set(positions).size >= this.all.length;
+    });
+    this.take();
+  }
+
+  private take(): void {
+    for (const message of this.device.received.splice(0)) {
+      if (message.type !== 'acknowledgement') continue;
+      const id = hex(message.entry);
+      assert.is(this.acknowledged.get(id) ?? message.position, message.position);
+      this.acknowledged.set(id, message.position);
+    }
+  }
+}
+
+/** A worker as a process of its own. */
+class WorkerProcess {
+  private readonly child: ChildProcess;
+  private readonly lines: AsyncIterator<string, undefined>;
+  private url = '';
+
+  private constructor(child: ChildProcess) {
+    this.child = child;
+    this.lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
+  }
+
+  static async start(config: HubConfigInput): Promise<WorkerProcess> {
+    const words = ['--enable-source-maps', fileURLToPath(import.meta.url), 'hub', JSON.stringify(config)];
+    const child = spawn(process.execPath, words, { stdio: ['pipe', 'pipe', 'inherit'] });
+    const worker = new WorkerProcess(child);
+    const { value } = await worker.lines.next();
+    if (value === undefined) throw new Error('a worker ended before it was up');
+    worker.url = value;
+    return worker;
+  }
+
+  pause(): void {
+    this.child.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.child.kill('SIGCONT');
+  }
+
+  /** Asks it to settle now; resolves with `settled`, or the code of why not. */
+  async settle(): Promise<string> {
+    this.child.stdin!.write('settle\n');
+    const { value } = await this.lines.next();
+    return value ?? 'it has ended';
+  }
+
+  /** Vouchers that it took itself. */
+  async accepted(): Promise<number> {
+    const text = await (await fetch(`${this.url}/metrics`)).text();
+    const found = [...text.matchAll(/^sundial_hub_accepted_total\{[^}]*\} (\d+)/gm)];
+    return found.reduce((sum, [, count]) => sum + Number(count), 0);
+  }
+
+  async stop(): Promise<void> {
+    this.resume();
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    const gone = once(this.child, 'exit');
+    this.child.kill('SIGTERM');
+    await gone;
+  }
+}
