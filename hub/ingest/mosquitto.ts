@@ -28,7 +28,12 @@ export class Mosquitto {
   static async start({ tiedBy }: { readonly tiedBy?: string } = {}): Promise<Mosquitto> {
     const folder = mkdtempSync(join(tmpdir(), 'sundial-mosquitto-'));
     const port = await freePort();
-    const lines = [`listener ${port} 127.0.0.1`, 'allow_anonymous true', 'persistence false', 'log_dest stderr'];
+    const lines = [
+      `listener ${port} 127.0.0.1`,
+      'allow_anonymous true',
+      'persistence false',
+      'log_dest stderr',
+    ];
     writeFileSync(join(folder, 'mosquitto.conf'), `${lines.join('\n')}\n`);
     const broker = new Mosquitto(folder, port, tiedBy);
     await broker.begin();
@@ -38,7 +43,8 @@ export class Mosquitto {
   /** Starts it; resolves when it takes connections. */
   async begin(): Promise<void> {
     const command = ['mosquitto', '-c', join(this.folder, 'mosquitto.conf')];
-    const [program, ...words] = this.tiedBy === undefined ? command : [process.execPath, this.tiedBy, ...command];
+    const [program, ...words] =
+      this.tiedBy === undefined ? command : [process.execPath, this.tiedBy, ...command];
     const child = spawn(program!, words, { stdio: ['pipe', 'ignore', 'pipe'] });
     this.child = child;
     let isUp = false;

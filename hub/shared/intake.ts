@@ -145,11 +145,11 @@ export class SharedIntake extends IntakeRuntime {
       this.host.fatal(error);
       effects = [];
     }
+    const told = (error?: unknown): void => {
+      for (const { done } of waiting) done(error);
+    };
     // Answers go out while the next turn is decided.
-    void this.carryOut(effects).then(
-      () => waiting.forEach(({ done }) => done()),
-      (error: unknown) => waiting.forEach(({ done }) => done(error)),
-    );
+    void this.carryOut(effects).then(() => told(), told);
   }
 
   /** Decides these events for good, and resolves with what is to be done about them now that it is durable. */

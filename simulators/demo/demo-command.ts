@@ -2,7 +2,9 @@
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { Mosquitto } from '../../hub/ingest/mosquitto.ts';
 import { type Anvil, startAnvil } from '../../hub/l2/anvil.ts';
+import { PostgresServer } from '../../hub/postgres/server.ts';
 import { connect } from '../../hub/l2/chain.ts';
 import { lockFolder } from '../../hardware/boards/node/storage/lock.ts';
 import { SundialError } from '../../protocol/errors.ts';
@@ -22,6 +24,7 @@ interface Flags {
   readonly once: boolean;
   readonly json: boolean;
   readonly boards: boolean;
+  readonly postgres: boolean;
   readonly state: string;
 }
 
@@ -44,14 +47,30 @@ function makeTimeline(json: boolean): Timeline {
 
 interface Running {
   anvil?: Anvil;
+  postgres?: PostgresServer;
+  mosquitto?: Mosquitto;
   hub?: HubChild;
+  /** The second one. */
+  worker?: HubChild;
   story?: Story;
 }
 
 async function stopAll(running: Running): Promise<void> {
   await running.story?.stop();
+  await running.worker?.stop();
   await running.hub?.stop();
+  await running.mosquitto?.stop();
+  await running.postgres?.stop();
   await running.anvil?.stop();
+}
+
+/** What two workers share: a database and a broker. Resolves with what the configuration says of them. */
+async function startOthers(running: Running, timeline: Timeline): Promise<object> {
+  running.postgres = await PostgresServer.start({ tiedBy: TIED });
+  running.mosquitto = await Mosquitto.start({ tiedBy: TIED });
+  const url = await running.postgres.create('hub');
+  timeline.say('hub', `PostgreSQL at ${url}, mosquitto at ${running.mosquitto.url}`);
+  return { database: { url }, mqtt: { url: running.mosquitto.url } };
 }
 
 /** Merchants and devices have names at the hub's desk, so that its console shows them. */
@@ -100,11 +119,15 @@ async function tell(flags: Flags, running: Running): Promise<boolean> {
 
   timeline.heading('the hub');
   const configPath = join(folder, 'hub.json');
-  writeFileSync(configPath, JSON.stringify(await hubConfig(site, folder, flags.boards), undefined, 2), {
-    mode: 0o600,
-  });
+  const others = flags.postgres ? await startOthers(running, timeline) : {};
+  const config = { ...(await hubConfig(site, folder, flags.boards)), ...others };
+  writeFileSync(configPath, JSON.stringify(config, undefined, 2), { mode: 0o600 });
   const hubChild = await HubChild.start(program, configPath);
   running.hub = hubChild;
+  if (flags.postgres) {
+    running.worker = await HubChild.start(program, configPath, { worker: 'second' });
+    timeline.say('hub', 'a second worker beside the first');
+  }
   const { mqttUrl, statusUrl } = hubChild.ready;
   const tokenFile = operatorTokenPath(join(folder, 'hub'));
   writeSite(folder, { ...site, mqttUrl, statusUrl, tokenFile });
@@ -221,6 +244,11 @@ export function addDemoCommand(program: Command): void {
     .description('the whole story: chain, hub, four offline devices, crashes, settlement, reconciliation')
     .option('--once', 'end when the story is told', false)
     .option('--json', 'print one JSON object and nothing else on stdout', false)
+    .option(
+      '--postgres',
+      'the hub is two workers over PostgreSQL and mosquitto, which must be installed',
+      false,
+    )
     .option('--boards', 'the devices are firmware images on emulated boards', false)
     .option(
       '--state <folder>',

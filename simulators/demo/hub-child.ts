@@ -12,6 +12,11 @@ export interface HubReady {
   readonly statusUrl: string;
 }
 
+/** How it is launched; `worker`: the name of one more worker beside a hub that runs. */
+export interface HubLaunch extends Partial<Launch> {
+  readonly worker?: string;
+}
+
 /** Ends the hub when this process ends in any way. */
 export const TIED = join(projectRoot(), 'tools', 'tied.mjs');
 
@@ -27,14 +32,19 @@ export class HubChild {
     this.ready = ready;
   }
 
-  /** Starts `sundial hub --config <file> --json` and waits until it listens. Throws `hub_start`. */
-  static async start(program: string, config: string, launch?: Launch): Promise<HubChild> {
-    const hub = [program, 'hub', '--config', config, '--json'];
+  /**
+   * Starts `sundial hub --config <file> --json` and waits until it is ready; `launch.worker`: the name of one more worker
+   * beside it. Throws `hub_start`.
+   */
+  static async start(program: string, config: string, launch: HubLaunch = {}): Promise<HubChild> {
+    const { worker, flags, env } = launch;
+    const more = worker === undefined ? [] : ['--worker', worker];
+    const hub = [program, 'hub', '--config', config, '--json', ...more];
     // Whoever launches it otherwise ends it, too.
     const child = spawn(
       process.execPath,
-      launch === undefined ? [TIED, process.execPath, ...hub] : [...launch.flags, ...hub],
-      { stdio: ['pipe', 'pipe', 2], env: launch?.env },
+      flags === undefined ? [TIED, process.execPath, ...hub] : [...flags, ...hub],
+      { stdio: ['pipe', 'pipe', 2], env },
     );
     const ready = await new Promise<HubReady>((resolve, reject) => {
       const failed = (why: string): void => {

@@ -15,6 +15,8 @@ const LOOP = 'hub/settle/loop.ts';
 const BIDS = 'hub/settle/bids.ts';
 const PROOF = 'hub/l2/proof.ts';
 const LEDGER = 'hub/ledger/file-ledger.ts';
+const STORE = 'hub/postgres/store.ts';
+const SHARED = 'hub/shared/intake.ts';
 
 export const HUB_MUTATIONS = [
   // ---- credits and nonces ----
@@ -237,8 +239,8 @@ export const HUB_MUTATIONS = [
   [
     "a broken disk's answer is ignored",
     RUNTIME,
-    "if (event.type !== 'message') return this.host.fatal(error);",
-    '',
+    "if (event.type !== 'message') this.host.fatal(error);",
+    "if (event.type !== 'message') void 0;",
     'hub/intake-corners',
   ],
   [
@@ -666,5 +668,55 @@ export const HUB_MUTATIONS = [
     '      await this.verifyLast();\n',
     '',
     'hub/ledger',
+  ],
+  // ---- workers that share a ledger ----
+  [
+    'a database takes what was decided before its subject moved',
+    STORE,
+    'position = excluded.position where h.position < $5',
+    'position = excluded.position',
+    'city/ledgers',
+  ],
+  [
+    'a database takes what somebody wrote whose lease is gone',
+    STORE,
+    'where name = $6 and epoch = $7 returning 1',
+    'where name = $6 returning 1',
+    'city/ledgers',
+  ],
+  [
+    'a turn is about nothing',
+    SHARED,
+    'const subjects = subjectsOf(state.books, records);',
+    'const subjects: number[] = [];',
+    'city/intake',
+  ],
+  [
+    'records of others that came before are forgotten',
+    INTAKE,
+    'if (others.length > 0) {',
+    'if (others.length < 0) {',
+    'city/intake',
+  ],
+  [
+    'a turn that failed leaves its tokens behind',
+    SHARED,
+    'this.state = { ...step.state, nextToken };',
+    'this.state = step.state;',
+    'city/intake',
+  ],
+  [
+    'a worker says no by what it knew a while ago',
+    SHARED,
+    'if (!hasLooked && effects.some(isDenial)) {',
+    'if (hasLooked && effects.some(isDenial)) {',
+    'city/intake',
+  ],
+  [
+    'a tick is about the place that it names',
+    'hub/shared/subjects.ts',
+    'return [voucher?.channel ?? entry.channel];',
+    'return [entry.channel];',
+    'city/intake',
   ],
 ].map(([name, file, from, to, caughtBy]) => ({ name, file, from, to, caughtBy }));

@@ -2,7 +2,7 @@
  * Several workers over one store, in memory and in PostgreSQL: two different vouchers of one seq at two workers at once
  * are always a proof, whatever fails in between; what was acknowledged stands in the log once, at the position that was
  * signed; each worker's books are those of a replay. Stores fail before and after they have written. Not checked: a
- * broker, elections (shared-hub.test.ts), a power cut under PostgreSQL.
+ * broker, elections (workers.test.ts), a power cut under PostgreSQL.
  */
 import { suite as suiteOf } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -38,10 +38,10 @@ import {
   suite,
   tap,
   tick,
-} from './fleet.ts';
-import { rounds, seededRandom } from './random.ts';
+} from '../hub/fleet.ts';
+import { rounds, seededRandom } from '../hub/random.ts';
 
-const server = await PostgresServer.start();
+const server = await PostgresServer.start({ tiedBy: 'tools/tied.mjs' });
 const crypto = loadCrypto();
 const hubKey = memoryKey(`0x${'5a'.repeat(32)}`, crypto);
 const CHANNELS = [7, 8, 9, 10];
@@ -149,7 +149,7 @@ const shown = (books: Books) => ({
     entries: [...entries].map((entry) => [entry.key, entry.token, entry.seq, entry.stream?.k]),
     claimed,
     ticks,
-    proof: proof && proof.entries.map(hex),
+    proof: proof?.entries.map(hex),
     booked,
   })),
 });
@@ -198,7 +198,8 @@ type Stores = (work: (worker: () => Promise<SharedStore>) => Promise<void>) => P
 
 let databases = 0;
 const inPostgres: Stores = async (work) => {
-  const url = await server.create(`d${(databases += 1)}`);
+  databases += 1;
+  const url = await server.create(`d${databases}`);
   const opened: SharedStore[] = [];
   await work(async () => {
     opened.push(await PostgresStore.open({ url, hub: 'test' }));

@@ -15,9 +15,9 @@ import { PostgresServer } from '../../hub/postgres/server.ts';
 import { PostgresStore } from '../../hub/postgres/store.ts';
 import { SharedLedger } from '../../hub/shared/ledger.ts';
 import { MemoryStore } from '../../hub/shared/memory-store.ts';
-import { inTemporaryFolder, until } from './temporary.ts';
+import { inTemporaryFolder, until } from '../hub/temporary.ts';
 
-const server = await PostgresServer.start();
+const server = await PostgresServer.start({ tiedBy: 'tools/tied.mjs' });
 const test = suite('ledgers that are shared, and those that are not');
 
 const record = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -217,8 +217,11 @@ everyStore('in memory', async (work) => {
 
 // ---- PostgreSQL ----
 
-const databases: { count: number } = { count: 0 };
-const newDatabase = (): Promise<string> => server.create(`d${(databases.count += 1)}`);
+let databases = 0;
+const newDatabase = (): Promise<string> => {
+  databases += 1;
+  return server.create(`d${databases}`);
+};
 async function withWorkers(work: (worker: Worker) => Promise<void>): Promise<void> {
   const url = await newDatabase();
   const opened: SharedStore[] = [];

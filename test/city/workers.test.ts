@@ -17,9 +17,9 @@ import { createLogger } from '../../hub/log.ts';
 import { decodeRecord } from '../../hub/ledger/records.ts';
 import { PostgresServer } from '../../hub/postgres/server.ts';
 import { PostgresStore } from '../../hub/postgres/store.ts';
-import { payee, tap, terminal } from './fleet.ts';
-import { Connected, registration, type Site, startSite } from './site.ts';
-import { inTemporaryFolder, until } from './temporary.ts';
+import { payee, tap, terminal } from '../hub/fleet.ts';
+import { Connected, registration, type Site, startSite } from '../hub/site.ts';
+import { inTemporaryFolder, until } from '../hub/temporary.ts';
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
@@ -40,20 +40,23 @@ if (process.argv[2] === 'hub') {
 } else {
   test('two workers are one hub', () =>
     inTemporaryFolder(async (folder) => {
-      const site = await startSite();
-      const server = await PostgresServer.start();
-      const broker = await Mosquitto.start();
-      const url = await server.create('hub');
-      const change = { database: { url }, mqtt: { url: broker.url } };
-      const worker = (name: string) => WorkerProcess.start(site.config(join(folder, name), change));
-      const [a, b] = [await worker('a'), await worker('b')];
+      const opened: { stop(): Promise<void> }[] = [];
+      const held = <T extends { stop(): Promise<void> }>(one: T): T => {
+        opened.unshift(one);
+        return one;
+      };
       try {
-        await live(site, broker, url, a, b);
+        const server = held(await PostgresServer.start({ tiedBy: 'tools/tied.mjs' }));
+        const broker = held(await Mosquitto.start({ tiedBy: 'tools/tied.mjs' }));
+        const site = await startSite();
+        held({ stop: () => site.close() });
+        const url = await server.create('hub');
+        const change = { database: { url }, mqtt: { url: broker.url } };
+        const worker = async (name: string) =>
+          held(await WorkerProcess.start(site.config(join(folder, name), change)));
+        await live(site, broker, url, await worker('a'), await worker('b'));
       } finally {
-        for (const one of [a, b]) await one.stop();
-        await broker.stop();
-        await server.stop();
-        await site.close();
+        for (const one of opened) await one.stop();
       }
     }));
   test.run();
@@ -95,7 +98,8 @@ async function live(site: Site, broker: Mosquitto, url: string, a: WorkerProcess
     at += records.length;
     for (const { bytes, position } of records) {
       const record = decodeRecord(bytes, position);
-      if (record.type === 'entry') found.set(hex(record.id), [...(found.get(hex(record.id)) ?? []), position]);
+      if (record.type === 'entry')
+        found.set(hex(record.id), [...(found.get(hex(record.id)) ?? []), position]);
     }
   }
   assert.is(found.size, load.acknowledged.size);
@@ -141,7 +145,14 @@ class Load {
       this.count += 1;
       this.paid = 3 * this.count;
       const { channel, signing } = this.site;
-      const one = await tap({ on: signing, channel, seq: this.count, amount: 3, spent: this.paid, paid: this.paid });
+      const one = await tap({
+        on: signing,
+        channel,
+        seq: this.count,
+        amount: 3,
+        spent: this.paid,
+        paid: this.paid,
+      });
       waiting.set(hex(one.id), one.bytes);
       this.all.push(one.bytes);
     }
@@ -163,7 +174,9 @@ class Load {
     this.device.received.length = 0;
     for (const bytes of this.all) this.device.send(bytes);
     await until('all are acknowledged again', () => {
-      const positions = this.device.received.flatMap((one) => (one.type === 'acknowledgement' ? one.position : []));
+      const positions = this.device.received.flatMap((one) =>
+        one.type === 'acknowledgement' ? one.position : [],
+      );
       return new Set(positions).size >= this.all.length;
     });
     this.take();
