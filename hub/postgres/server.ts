@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, join, resolve } from 'node:path';
 import { Client } from 'pg';
 import { SundialError } from '../../protocol/errors.ts';
 
@@ -82,7 +82,7 @@ export class PostgresServer {
     const { command, words } = asUser(join(this.programs, 'postgres'), [...options, ...more]);
     const { tiedBy } = this.options;
     const [program, ...rest] =
-      tiedBy === undefined ? [command, ...words] : [process.execPath, tiedBy, command, ...words];
+      tiedBy === undefined ? [command, ...words] : [process.execPath, resolve(tiedBy), command, ...words];
     const child = spawn(program!, rest, { stdio: ['pipe', 'ignore', 'pipe'], cwd: '/' });
     this.child = child;
     child.stderr!.on('data', (data: Buffer) => {
