@@ -3,7 +3,7 @@ import { runProgram } from './program.mjs';
 
 await runProgram({
   folder: 'bench',
-  entries: { hub: 'test/bench/hub.ts' },
+  entries: { hub: 'test/bench/hub.ts', postgres: 'test/bench/postgres-worker.ts' },
   flags: ['--expose-gc'],
   help: `npm run bench:hub -- [options]
   --vouchers N  of the run against raw cryptography (default 12800)

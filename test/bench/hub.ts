@@ -25,6 +25,7 @@ import { encodeMessage, type MessageOf } from '../../protocol/wire/messages.ts';
 import { context, key, NOW, preparedState, suite, tap } from '../hub/fleet.ts';
 import { historyCosts } from './history.ts';
 import { oneChannel } from './one-channel.ts';
+import { postgresRates } from './postgres.ts';
 import { replayRates } from './replay.ts';
 
 const json = process.argv.includes('--json');
@@ -202,6 +203,8 @@ await pool?.close();
 const replayed = replayRates(REPLAYED);
 say(`a channel with ${YEAR} vouchers ...`);
 const channel = await oneChannel(YEAR);
+say('workers over PostgreSQL ...');
+const postgres = await postgresRates(vouchers);
 const past = await historyCosts(HISTORY, { payer: payers[0]!, terminal, hub: hubKey }, say);
 
 const median = (values: number[]) => values.slice().sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
@@ -233,6 +236,8 @@ const result = {
   replay: replayed,
   /** Processor time of a voucher in us, by the vouchers that its channel has. */
   oneChannel: channel,
+  /** Vouchers a second over PostgreSQL, and two workers beside a hub over its files; absent: no server is installed. */
+  ...(postgres !== undefined && { postgres }),
   /** By the vouchers in the ledger: processor time of one more in us, MB in memory, and seconds to start. */
   ...past,
 };
@@ -253,6 +258,11 @@ else {
           `a voucher with ${size} in the ledger          ${past.history[size]} us; ${past.heapMB[size]} MB in memory${past.startSeconds[size] === undefined ? '' : `; start in ${past.startSeconds[size]} s`}`,
       ),
       `a channel's first voucher                ${channel[0]} us; with ${YEAR} behind it ${channel[YEAR]} us`,
+      ...(postgres === undefined
+        ? ['PostgreSQL is not installed']
+        : [
+            `over PostgreSQL                          ${postgres.workers1}/s with one worker, ${postgres.workers2}/s with two: ${percent(postgres.ratio)} of a file ledger`,
+          ]),
       '',
     ].join('\n'),
   );
