@@ -34,5 +34,5 @@ export const MIGRATIONS: readonly string[] = [
     word text
   );
   -- Whose database it is.
-  create table hub (name text primary key)`,
+  create table hub (one smallint primary key check (one = 1), name text not null)`,
 ];

@@ -243,7 +243,7 @@ export class PostgresStore implements SharedStore {
   }
 
   private async refuseOthers(hub: string): Promise<void> {
-    await this.ask('insert into hub select $1 where not exists (select 1 from hub)', [hub]);
+    await this.ask('insert into hub (one, name) values (1, $1) on conflict do nothing', [hub]);
     const { rows } = await this.ask<{ name: string }>('select name from hub', []);
     const other = rows.find(({ name }) => name !== hub);
     if (other !== undefined)
