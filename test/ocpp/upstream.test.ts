@@ -61,7 +61,11 @@ async function run(at: {
       for (const wake of waiting.splice(0)) wake();
     },
     ...(at.above !== undefined && {
-      upstream: { url: at.above, folderOf: (identity) => join(at.folder, 'upstream', identity) },
+      upstream: {
+        url: at.above,
+        folderOf: (identity) => join(at.folder, 'upstream', identity),
+        currency: 'XTS',
+      },
     }),
   });
   const url = await gateway.listen(at.port ?? 0, '127.0.0.1');
@@ -294,6 +298,47 @@ test('2.0.1: events are told as they came, and one setting of ours refuses a cha
     chargingNeeds: { requestedEnergyTransfer: 'DC' },
   }).catch((error: { rpcErrorCode: string }) => error.rpcErrorCode);
   assert.is(unknown, 'NotImplemented');
+  await client.close();
+  site.gateway.close();
+  above.gateway.close();
+});
+
+test('2.1: above hears what it costs, in parts', async () => {
+  const above = await run({ folder: folder() });
+  const site = await run({ folder: folder(), above: above.url });
+  const { client } = await point(site.url, 'ocpp2.1');
+  await call(client, 'BootNotification', {
+    reason: 'PowerUp',
+    chargingStation: { model: 'm', vendorName: 'v' },
+  });
+  await above.heard('online');
+  const told: Record<string, unknown>[] = [];
+  farEnd(above).on('message', (({ message, outbound }: { message: Buffer; outbound: boolean }) => {
+    const [kind, , method, params] = JSON.parse(String(message));
+    if (!outbound && kind === 2 && method === 'TransactionEvent') told.push(params.costDetails);
+  }) as never);
+  for (const [seqNo, eventType, wh] of [
+    [0, 'Started', 0],
+    [1, 'Ended', 700],
+  ])
+    await call(client, 'TransactionEvent', {
+      eventType,
+      timestamp: at(),
+      triggerReason: 'Authorized',
+      seqNo,
+      evse: { id: 1 },
+      transactionInfo: { transactionId: 'tx-1', chargingState: 'Charging' },
+      meterValue: [{ timestamp: at(), sampledValue: [{ value: wh }] }],
+    });
+  await closedAs(above, 1);
+  const { totalCost, totalUsage } = told.at(-1) as Record<string, Record<string, unknown>>;
+  // 0.50 a kWh, no VAT, nothing else.
+  assert.is(totalCost!.typeOfCost, 'NormalCost');
+  assert.equal(totalCost!.total, { exclTax: 0.35, inclTax: 0.35 });
+  assert.equal(totalCost!.energy, { exclTax: 0.35, inclTax: 0.35 });
+  assert.equal(totalCost!.fixed, { exclTax: 0, inclTax: 0 });
+  assert.is(totalUsage!.energy, 0.7);
+  assert.is(site.gateway.schemaViolations + above.gateway.schemaViolations, 0);
   await client.close();
   site.gateway.close();
   above.gateway.close();

@@ -106,7 +106,7 @@ function securityOf({ passwords, cert, key, ca }: Flags) {
 }
 
 /** A central system above. Throws `bad_upstream`. */
-function upstreamOf({ upstream: url, upstreamPasswords: passwords }: Flags, folder: string) {
+function upstreamOf({ upstream: url, upstreamPasswords: passwords, currency }: Flags, folder: string) {
   if (url === undefined && passwords === undefined) return {};
   const protocol = url !== undefined && URL.canParse(url) ? new URL(url).protocol : undefined;
   if (url === undefined || (protocol !== 'ws:' && protocol !== 'wss:'))
@@ -118,6 +118,7 @@ function upstreamOf({ upstream: url, upstreamPasswords: passwords }: Flags, fold
   return {
     upstream: {
       url: url.replace(/\/+$/, ''),
+      currency,
       folderOf: (identity: string) => join(folder, 'upstream', folderName(identity)),
       ...(passwords !== undefined && { passwords: passwordsOf(passwords) }),
     },

@@ -16,6 +16,7 @@ import { Connector } from './connector.ts';
 import type { Call, Dialect, Params } from './dialects/dialect.ts';
 import { v16 } from './dialects/v16.ts';
 import { v2 } from './dialects/v2.ts';
+import { costDetailsOf } from './record.ts';
 import { PROTOCOLS, strict } from './schemas.ts';
 import type { Session } from './session.ts';
 import { Station } from './station.ts';
@@ -67,6 +68,8 @@ export interface GatewayOptions extends SiteTariff {
     readonly passwords?: Readonly<Record<string, string>>;
     /** Where what it is still to be told is kept, by identity. */
     readonly folderOf: (identity: string) => string;
+    /** Three letters that stand for the token in what things cost. */
+    readonly currency: string;
   };
   /** Passwords by identity (security profiles 1 and 2); undefined: none is asked for. */
   readonly passwords?: Readonly<Record<string, string>>;
@@ -322,7 +325,7 @@ export class Gateway {
         const passes = dialect.tells(method) === undefined;
         const above = passes ? await site.upstream?.pass(method, params as Params) : undefined;
         const answer = above ?? (await dialect.handle(station, method, params as Params));
-        site.upstream?.copy(method, params as Params, answer);
+        this.tellUpstream(site, method, params as Params, answer);
         if (method === 'BootNotification')
           setImmediate(() => {
             for (const call of dialect.configure(intervalSeconds)) void this.call(site, identity, () => call);
@@ -331,6 +334,21 @@ export class Gateway {
       });
     void this.connector(site, identity, 1);
     for (const connector of site.ready) connector.tell({ type: 'online' });
+  }
+
+  /** What a charge point said, with what it costs in the one version of OCPP that has a place for it. */
+  private tellUpstream(
+    { upstream, station, dialect }: Site,
+    method: string,
+    params: Params,
+    answer: Params,
+  ): void {
+    if (upstream === undefined) return;
+    const { id } = dialect.transactionOf(method, params, answer);
+    const session = upstream.protocol === 'ocpp2.1' && id !== undefined ? station.sessionOf(id) : undefined;
+    const { currency } = this.options.upstream!;
+    const costs = session !== undefined && { costDetails: costDetailsOf(session, currency) };
+    upstream.copy(method, { ...params, ...costs }, answer);
   }
 
   /** A charge point stands above as it stands here, in its own version of OCPP. */

@@ -34,10 +34,39 @@ function costs(session: Session, { start, energy, time: charging, idle, adjustme
   };
 }
 
+const chargingSeconds = ({ usage }: Session): number =>
+  usage.seconds.reduce((sum, seconds) => sum + seconds, 0);
+
+/** What a session costs so far, as OCPP 2.1 tells it: by the tariff that its ticks are priced with. Energy in kWh. */
+export function costDetailsOf(session: Session, currency: string): Readonly<Record<string, unknown>> {
+  const due = priceSoFar(session) ?? priceOfNothing(session);
+  const { start, energy, time: charging, idle, adjustment, vat, total } = due;
+  const part = (units: number) => {
+    const { excl_vat: exclTax, incl_vat: inclTax } = price(units, session.tariff.vat);
+    return { exclTax, inclTax };
+  };
+  return {
+    totalCost: {
+      currency,
+      typeOfCost: adjustment > 0 ? 'MinCost' : adjustment < 0 ? 'MaxCost' : 'NormalCost',
+      fixed: part(start + adjustment),
+      energy: part(energy),
+      chargingTime: part(charging),
+      idleTime: part(idle),
+      total: { exclTax: tokens(total - vat), inclTax: tokens(total) },
+    },
+    totalUsage: {
+      energy: (session.register?.energy ?? 0) / 1000,
+      chargingTime: chargingSeconds(session),
+      idleTime: session.usage.idle,
+    },
+  };
+}
+
 /** Seconds of charging and of idling, in hours. */
-const times = ({ usage }: Session) => ({
-  total_time: hours(usage.seconds.reduce((sum, seconds) => sum + seconds, usage.idle)),
-  total_parking_time: hours(usage.idle),
+const times = (session: Session) => ({
+  total_time: hours(chargingSeconds(session) + session.usage.idle),
+  total_parking_time: hours(session.usage.idle),
 });
 
 /** What the gateway adds: what was paid, in units, what of it could not be given back, and why it ended. */
@@ -108,7 +137,7 @@ export function cdrOf(session: Session, party: Party): Readonly<Record<string, u
         start_date_time: time(started),
         dimensions: [
           { type: 'ENERGY', volume: kwh },
-          { type: 'TIME', volume: hours(usage.seconds.reduce((sum, seconds) => sum + seconds, 0)) },
+          { type: 'TIME', volume: hours(chargingSeconds(session)) },
           ...(usage.idle > 0 ? [{ type: 'PARKING_TIME', volume: hours(usage.idle) }] : []),
         ],
         tariff_id: tariff.id,

@@ -194,12 +194,17 @@ export class Station {
 
   /** Is a transaction known, going on or over? */
   knows(id: string): boolean {
-    return this.byId(id) !== undefined || this.parts.store.closed(this.identity, id) !== undefined;
+    return this.sessionOf(id) !== undefined;
+  }
+
+  /** The session of a transaction, going on or over. */
+  sessionOf(id: string): Session | undefined {
+    return this.byId(id) ?? this.parts.store.closed(this.identity, id);
   }
 
   /** What a transaction costs so far, VAT included, in whole tokens. */
   costOf(id: string): number | undefined {
-    const session = this.byId(id) ?? this.parts.store.closed(this.identity, id);
+    const session = this.sessionOf(id);
     return session === undefined ? undefined : dueOf(session) / UNITS;
   }
 
