@@ -27,6 +27,7 @@ import { type AddressFile, artifacts, readAddresses, reserveOf } from './deploy-
 import { DEV_CHAIN, devChainOptions } from './dev-chain.ts';
 import { addressesJson, ensureKey, hubJson, keyFile } from './hub-folder.ts';
 import { alertRules } from './alert-rules.ts';
+import { dashboard } from './dashboard.ts';
 import { namedForL2 } from './l2-errors.ts';
 
 interface Flags {
@@ -237,7 +238,10 @@ async function run(path: string, flags: Flags): Promise<void> {
   }
   writeUnlessThere(join(folder, 'sundial-hub.service'), systemdUnit(folder));
   writeUnlessThere(join(folder, 'alerts.yml'), alertRules());
-  words(`${folder} is ready: hub.json (no secrets), keys/, addresses.json, sundial-hub.service, alerts.yml`);
+  writeUnlessThere(join(folder, 'grafana.json'), dashboard());
+  words(
+    `${folder} is ready: hub.json (no secrets), keys/, addresses.json, sundial-hub.service, alerts.yml, grafana.json`,
+  );
   words(`leases: ${LEASES[leases]}`);
   if (existsSync(keyFile(folder, 'owner')))
     words(

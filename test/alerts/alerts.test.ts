@@ -1,6 +1,7 @@
 /**
  * The alert rules that `sundial init` writes: promtool takes them, each fires in the case that it is for and not before,
- * each has its place in the runbook, and each metric is one that the hub has. Not checked here: who is paged.
+ * each has its place in the runbook, and each metric is one that the hub has; so has the dashboard. Not checked here: who is
+ * paged, how Grafana draws it.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,6 +10,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { alertRules } from '../../hub/cli/alert-rules.ts';
+import { dashboard } from '../../hub/cli/dashboard.ts';
 import { createMetrics } from '../../hub/metrics.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sundial-alerts-'));
@@ -49,6 +51,34 @@ test('promtool takes the rules, and every metric in them is the hub’s', async 
   const known = (await createMetrics().registry.getMetricsAsJSON()).map(({ name }) => name);
   for (const [name] of alertRules().matchAll(/sundial_hub_\w+/g)) assert.ok(known.includes(name), name);
   assert.equal(names.sort(), Object.keys(CASES).sort());
+});
+
+test('the dashboard asks what Prometheus understands, of every metric that the hub has', async () => {
+  const { panels } = JSON.parse(dashboard()) as {
+    panels: {
+      title: string;
+      gridPos: { x: number; y: number; w: number; h: number };
+      targets: { expr: string }[];
+    }[];
+  };
+  const asked = panels.flatMap(({ targets }) => targets.map(({ expr }) => expr));
+  const file = join(folder, 'dashboard.json');
+  const rules = asked.map((expr, i) => ({ record: `asked:${i}`, expr }));
+  writeFileSync(file, JSON.stringify({ groups: [{ name: 'dashboard', rules }] }));
+  assert.match(execFileSync('promtool', ['check', 'rules', file]).toString(), /SUCCESS/);
+  const known = (await createMetrics().registry.getMetricsAsJSON()).map(({ name }) => name);
+  const named = new Set(
+    asked.flatMap((expr) =>
+      [...expr.matchAll(/sundial_hub_\w+/g)].map(([name]) => name.replace(/_bucket$/, '')),
+    ),
+  );
+  assert.equal([...named].sort(), [...known].sort());
+  for (const [i, one] of panels.entries())
+    for (const other of panels.slice(i + 1)) {
+      const [a, b] = [one.gridPos, other.gridPos];
+      const apart = a.x + a.w <= b.x || b.x + b.w <= a.x || a.y + a.h <= b.y || b.y + b.h <= a.y;
+      assert.ok(apart && a.x + a.w <= 24 && Number.isInteger(a.w), `${one.title} and ${other.title}`);
+    }
 });
 
 test('each has its place in the runbook', () => {
