@@ -275,11 +275,11 @@ async function run(flags: SimFlags): Promise<void> {
     summary.violations === 0 || !flags.shrink || simulation.fleet.devices.length > SHRINK_DEVICES_MAX
       ? undefined
       : await shrink({ ...options, suite: standInSuite(), keepTrace: false });
+  const command = commandOf(flags, simulation, reproducer);
   if (flags.report !== undefined)
-    writeFileSync(flags.report, htmlReport(simulation, summary, sampler.samples));
+    writeFileSync(flags.report, htmlReport(simulation, summary, sampler.samples, command));
   if (flags.trace !== undefined)
     writeFileSync(flags.trace, simulation.trace.lines!.map((line) => JSON.stringify(line)).join('\n'));
-  const command = commandOf(flags, simulation, reproducer);
   const ok = summary.ok && replayed.every(({ difference }) => difference === undefined);
   const pace: Pace = {
     seconds,

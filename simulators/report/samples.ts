@@ -16,6 +16,9 @@ export interface Sample {
   /** Sales so far. */
   readonly asked: number;
   readonly approved: number;
+  /** Devices of 1,000 that are on and not frozen; and whether the hub is up: 1,000 or 0. */
+  readonly devicesUp: number;
+  readonly hubUp: number;
 }
 
 /** Points that a drawing of a phone's width can show. */
@@ -53,6 +56,7 @@ export class Sampler {
       bond += channel.bond;
       for (const lane of channel.lanes.values()) settled += lane.settled - lane.credited;
     }
+    const up = fleet.devices.filter((device) => device.isOn && !device.frozen).length;
     this.samples.push({
       atMs: world.nowMs,
       outbox,
@@ -64,6 +68,8 @@ export class Sampler {
       unconfirmed,
       asked,
       approved,
+      devicesUp: Math.floor((1000 * up) / fleet.devices.length),
+      hubUp: hub.isUp ? 1000 : 0,
     });
   }
 }

@@ -24,7 +24,12 @@ async function report(): Promise<string> {
   const simulation = new Simulation({ scenario, devices: 10, seed: 3, suite: standInSuite() });
   const sampler = new Sampler(simulation);
   for (let at = 10 * MINUTE; await simulation.runTo(at); at += 10 * MINUTE) sampler.sample();
-  return htmlReport(simulation, summarise(simulation), sampler.samples);
+  return htmlReport(
+    simulation,
+    summarise(simulation),
+    sampler.samples,
+    'sundial sim --scenario tap-offline --seed 3',
+  );
 }
 
 function chromium(...more: string[]): string {
@@ -54,7 +59,7 @@ writeFileSync(file, html);
 test('the report refers to nothing outside itself', () => {
   assert.not.match(html, /(?:src|href)=|@import|url\(|<script/);
   assert.match(html, /<meta name="viewport"/);
-  assert.is(html.match(/<polyline/g)?.length, 8);
+  assert.is(html.match(/<polyline/g)?.length, 10);
 });
 
 test('the head of the report is the service rate, and what is wrong with it', () => {
@@ -72,6 +77,26 @@ test('the head of the report is the service rate, and what is wrong with it', ()
   assert.ok(html.indexOf('class="verdict') < html.indexOf('<h2>'), 'something stands before the verdict');
 });
 
+test('faults stand on the time line, each device has its row, and the command is there', () => {
+  assert.match(html, /aria-label="Faults on the time line"[\s\S]*<rect/);
+  assert.is(html.match(/<td data-name="device">/g)?.length, 10);
+  assert.match(html, /<p class="command">sundial sim --scenario tap-offline --seed 3<\/p>/);
+  assert.match(html, /hub up/);
+});
+
+test('the page is red when money was lost, although every promise held', async () => {
+  assert.not.match(html, /MONEY LOST/);
+  const scenario = readScenario({ ...SCENARIOS.get('attack-clones')!, hours: 4 }, 'the test');
+  const simulation = new Simulation({ scenario, devices: 40, seed: 3, suite: standInSuite() });
+  const sampler = new Sampler(simulation);
+  for (let at = 10 * MINUTE; await simulation.runTo(at); at += 10 * MINUTE) sampler.sample();
+  const summary = summarise(simulation);
+  assert.equal([summary.violations, Object.values(summary.lost).length], [0, 1]);
+  const red = htmlReport(simulation, summary, sampler.samples, 'sundial sim');
+  assert.match(red, /<body class="red">/);
+  assert.match(red, /<div class="verdict bad">MONEY LOST: [\s\S]*<p>money was lost: \d+ TIME, by payer<\/p>/);
+});
+
 test('the report is no wider than a phone', () => {
   // A page around it measures it: the report itself has no script.
   const measuring = join(folder, 'measure.html');
@@ -85,7 +110,7 @@ test('the report is no wider than a phone', () => {
   const found = /<title>width (\d+) charts (\d+)<\/title>/.exec(dom);
   assert.ok(found, 'the page around the report did not measure it');
   assert.ok(Number(found[1]) <= 390, `the report is ${found[1]} wide`);
-  assert.is(Number(found[2]), 5);
+  assert.is(Number(found[2]), 7);
 });
 
 test('a screenshot shows more than an empty page', () => {
