@@ -85,6 +85,17 @@ export const certifiable = ({ from, until, signedAt }: Omit<HubKey, 'address'>):
 export const isRevoked = (trust: HubTrust, address: Address): boolean =>
   trust.revoked.some((key) => equalBytes(key.address, address));
 
+/**
+ * Is a certificate of this key and moment of signing one that the root may have taken back? A full list may have lost the
+ * oldest one taken back: all of a key's certificates are older than its end, so then none counts that is as old as the
+ * oldest that is left.
+ */
+export const mayBeRevoked = (
+  trust: HubTrust,
+  { address, signedAt }: Pick<HubKey, 'address' | 'signedAt'>,
+): boolean =>
+  isRevoked(trust, address) || (trust.revoked.length >= REVOKED_KEYS_MAX && signedAt <= trust.revoked[0]!.at);
+
 /** From this time on no certificate of a key that was revoked can be in its window: the root signed none later. */
 const forgettable = ({ at }: RevokedKey, time: Seconds): boolean =>
   time > at + HUB_KEY_AHEAD_MAX + HUB_KEY_LIFE_MAX;
@@ -98,7 +109,7 @@ export interface TrustBooks {
 /** The books with a certified key. */
 export function withHubKey<B extends TrustBooks>(books: B, key: HubKey): B {
   const { hub, time } = books;
-  if (key.epoch < hub.epoch || isRevoked(hub, key.address)) return books;
+  if (key.epoch < hub.epoch || mayBeRevoked(hub, key)) return books;
   if (key.epoch > hub.epoch) {
     // A key of this very epoch may have been taken back before this certificate was made.
     const revoked = hub.revoked.filter((gone) => !forgettable(gone, key.signedAt));

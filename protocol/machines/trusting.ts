@@ -13,6 +13,7 @@ import {
   type HubKey,
   hubKeyOf,
   isRevoked,
+  mayBeRevoked,
   type HubPin,
   type RevokedKey,
   type TrustBooks,
@@ -111,7 +112,7 @@ export function notOurs(turn: TrustingTurn): void {
 export function onHubKey(turn: TrustingTurn, message: MessageOf<'hubKey'>): boolean {
   const { key: address, from, until, epoch, signedAt, signature } = message;
   const { hub } = turn.books;
-  if (epoch < hub.epoch || !certifiable(message) || isRevoked(hub, address)) {
+  if (epoch < hub.epoch || !certifiable(message) || mayBeRevoked(hub, { address, signedAt })) {
     notOurs(turn);
     return false;
   }

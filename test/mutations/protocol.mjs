@@ -465,15 +465,15 @@ export const MUTATIONS = [
   [
     'a replayed certificate revives a revoked key',
     TRUSTING,
-    ' || isRevoked(hub, address)) {',
+    ' || mayBeRevoked(hub, { address, signedAt })) {',
     ') {',
     'protocol/hub-keys',
   ],
   [
     'a certificate of an epoch that is over counts',
     KEYS,
-    'if (key.epoch < hub.epoch || isRevoked(hub, key.address)) return books;',
-    'if (isRevoked(hub, key.address)) return books;',
+    'if (key.epoch < hub.epoch || mayBeRevoked(hub, key)) return books;',
+    'if (mayBeRevoked(hub, key)) return books;',
     'protocol/hub-keys',
   ],
   [

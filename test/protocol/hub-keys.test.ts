@@ -225,6 +225,16 @@ both('at most so many revocations are remembered, the oldest goes', async (devic
   const { revoked } = device.state.books.hub;
   assert.is(revoked.length, REVOKED_KEYS_MAX);
   assert.is(revoked[0]!.address[0], 2);
+  // What went may be shown again, by the certificate that it had: it is older than the oldest that is remembered.
+  const known = device.state.books.hub.certified.length;
+  await tell(device, await certificate(new Uint8Array(20).fill(1), later(1)));
+  await tell(device, await certificate(new Uint8Array(20).fill(99), later(2)));
+  assert.is(device.state.books.hub.certified.length, known, 'nobody can tell the two apart');
+  await tell(device, await certificate(new Uint8Array(20).fill(98), seconds(later(2) + 1)));
+  assert.ok(
+    device.state.books.hub.certified.some(({ address }) => address[0] === 98),
+    'a newer one counts',
+  );
 });
 
 test('a revoked key’s leases end at once, at the terminal and at the payer', async () => {

@@ -5,8 +5,10 @@
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { amount, seconds } from '../../protocol/integers.ts';
-import { VOIDS_WAITING_MAX } from '../../protocol/limits.ts';
+import { amount, seconds, seq } from '../../protocol/integers.ts';
+import { UNCONFIRMED_MAX, VOIDS_WAITING_MAX } from '../../protocol/limits.ts';
+import { applyRecord } from '../../protocol/machines/payer/books.ts';
+import { tickEntry } from '../../protocol/vouchers.ts';
 import { encodeMessage, type Message } from '../../protocol/wire/messages.ts';
 import {
   keys,
@@ -15,6 +17,7 @@ import {
   makeTerminal,
   sale,
   secret,
+  signing,
   START,
   tap,
   type Terminal,
@@ -135,6 +138,43 @@ test('what was written off holds up no payment elsewhere, and its terminal still
   assert.is(terminal.said('voided').length, 1);
   assert.is(payer.state.books.writtenOff.length, 0);
   assert.is(terminal.said('approved').length, 1);
+});
+
+test('unanswered ticks at chargers that never come back do not stop a payer for good', async () => {
+  const payer = await makePayer();
+  const gone = Array.from({ length: UNCONFIRMED_MAX }, (_, n) => ({
+    type: 'unconfirmedTick' as const,
+    stream: secret(100 + n),
+    terminal: secret(50 + n).slice(0, 20),
+    seq: seq(n + 1),
+    k: 1,
+    preimage: secret(150 + n),
+    payee: keys.payee.address,
+    top: amount(n + 1),
+  }));
+  for (const record of gone) payer.state = { ...payer.state, books: applyRecord(payer.state.books, record) };
+  const till = await makeTerminal();
+  await tap(payer, till, 500, 1);
+  assert.ok(payer.refused.includes('unconfirmed_full'));
+  await unlink(payer, till);
+  const entryOf = ({ stream, k, preimage }: (typeof gone)[number]) =>
+    tickEntry(signing.suite, stream, k, preimage);
+  const tell = async (n: number, key = keys.hub) =>
+    payer.on({ type: 'hubMessage', message: await unknown(entryOf(gone[n]!), 9, key) });
+  const { spent, lanes } = payer.state.books;
+  await tell(3, keys.stranger);
+  assert.is(payer.state.books.unconfirmed.length, UNCONFIRMED_MAX, 'only on the word of the hub');
+  await tell(3);
+  assert.is(payer.state.books.unconfirmed.length, UNCONFIRMED_MAX - 1);
+  assert.equal(
+    [payer.state.books.spent, payer.state.books.lanes],
+    [spent, lanes],
+    'it still counts as spent',
+  );
+  await tell(4);
+  assert.is(payer.state.books.unconfirmed.length, UNCONFIRMED_MAX - 1, 'the others wait for their terminals');
+  await tap(payer, till, 500, 2);
+  assert.is(till.said('approved').length, 1);
 });
 
 test('the question about a voucher names its channel, its seq and its terminal', async () => {

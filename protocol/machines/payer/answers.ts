@@ -1,5 +1,6 @@
 /** What a terminal answers: receipts, credits, tick answers, certificates, refusals. Signatures are checked here. */
 import { type Bytes32, equalBytes } from '../../bytes.ts';
+import { ZERO_AMOUNT } from '../../integers.ts';
 import { UNCONFIRMED_MAX } from '../../limits.ts';
 import { refusalName } from '../../refusals.ts';
 import { requestHash, tickEntry } from '../../vouchers.ts';
@@ -10,7 +11,7 @@ import { onRequest, resolveAt, unresolvedAt } from './pay.ts';
 import { hubKeyOf } from '../hub-keys.ts';
 import { hubKeys, notOurs, onHubKey, onHubKeyRevoked, signedNow } from '../trusting.ts';
 import type { PayerTurn } from './state.ts';
-import { closeStream, onTickAnswer, revealNext } from './stream.ts';
+import { closeStream, onTickAnswer, revealNext, tickUnanswered } from './stream.ts';
 
 /** Greets the terminal: which channel, and which lease it may already hold. */
 export function sendHello(turn: PayerTurn): void {
@@ -110,7 +111,7 @@ export function onAcknowledgement(turn: PayerTurn, message: MessageOf<'acknowled
  */
 export function onUnknown(turn: PayerTurn, message: MessageOf<'unknown'>): void {
   const entry = findVoucher(turn, message.entry);
-  if (entry === undefined) return;
+  if (entry === undefined) return onTickUnknown(turn, message);
   const { terminal, at, amount } = entry.request;
   const isOff = turn.books.writtenOff.includes(entry);
   if (!isOff && equalBytes(message.terminal, terminal) && message.synced >= at) {
@@ -121,6 +122,22 @@ export function onUnknown(turn: PayerTurn, message: MessageOf<'unknown'>): void 
   }
   const others = turn.volatile.unknowns.filter((word) => !equalBytes(word.entry, message.entry));
   turn.set({ unknowns: [...others, message].slice(-UNCONFIRMED_MAX) });
+}
+
+/**
+ * The hub does not have an unanswered tick. It is kept for its terminal as long as there is place: a tick that comes late is
+ * given back. With no place left it is written off, or terminals that never come back would stop the payer for good. It
+ * stays counted as spent, so nobody but the payer can lose it, whatever the terminal holds and whoever says so.
+ */
+function onTickUnknown(turn: PayerTurn, message: MessageOf<'unknown'>): void {
+  const { unconfirmed } = turn.books;
+  if (unconfirmed.length + (tickUnanswered(turn) ? 1 : 0) < UNCONFIRMED_MAX) return;
+  const tick = unconfirmed.find((known) => equalBytes(entryOf(turn, known), message.entry));
+  if (tick?.kind !== 'tick') return;
+  if (!signedNow(turn, 'Unknown', message, message.signature)) return notOurs(turn);
+  turn.persist({ type: 'tickForgotten', stream: tick.stream, k: tick.k });
+  turn.notify({ type: 'writtenOff', voucher: message.entry, amount: ZERO_AMOUNT });
+  continuePending(turn);
 }
 
 /** A certificate is checked once and kept; it also says which terminal is there, so old vouchers are resolved. */
