@@ -4,12 +4,15 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { SundialError } from '../../protocol/errors.ts';
+
+/** File with the broker's process id. */
+const PID = 'mosquitto.pid';
 
 /** A broker that may be killed and begun again at the same address. */
 export class Mosquitto {
@@ -29,6 +32,9 @@ export class Mosquitto {
     const folder = mkdtempSync(join(tmpdir(), 'sundial-mosquitto-'));
     const port = await freePort();
     const lines = [
+      // It would give up being root, and with it the folder.
+      `user ${userInfo().username}`,
+      `pid_file ${join(folder, PID)}`,
       `listener ${port} 127.0.0.1`,
       'allow_anonymous true',
       'persistence false',
@@ -83,7 +89,8 @@ export class Mosquitto {
     const { child } = this;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const gone = once(child, 'exit');
-    child.kill(how);
+    // The broker itself, not what it is tied by, which ends with it.
+    process.kill(Number(readFileSync(join(this.folder, PID), 'utf8')), how);
     await gone;
   }
 }

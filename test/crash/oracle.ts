@@ -67,12 +67,17 @@ function* recordsOf(folder: string): Generator<{ position: number; bytes: Buffer
 export function entriesIn(folder: string): Map<string, number[]> {
   const found = new Map<string, number[]>();
   for (const { position, bytes } of recordsOf(folder)) {
-    const [, , kind, fields] = decode(bytes) as [number, number, number, unknown];
-    if (kind !== ENTRY) continue;
-    const id = Buffer.from(firstBytes32(fields)).toString('hex');
+    const id = entryIn(bytes);
+    if (id === undefined) continue;
     found.set(id, [...(found.get(id) ?? []), position]);
   }
   return found;
+}
+
+/** Digest (hex) of the device's entry in a record's bytes; undefined: it holds something else. */
+export function entryIn(bytes: Buffer): string | undefined {
+  const [, , kind, fields] = decode(bytes) as [number, number, number, unknown];
+  return kind === ENTRY ? Buffer.from(firstBytes32(fields)).toString('hex') : undefined;
 }
 
 /** The digest is the first field of 32 bytes, whether fields are a list or a map. */

@@ -1,4 +1,5 @@
-// A hub and its chain killed with SIGKILL under load: npm run crash:hub with few rounds here, 300 with --deep.
+// A hub and its chain, workers, their database and their broker killed with SIGKILL under load: npm run crash:hub with few
+// rounds here, 300 with --deep.
 export default {
   async run({ execute, deep }) {
     const rounds = deep ? 300 : 8;
