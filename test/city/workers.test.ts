@@ -69,7 +69,11 @@ async function live(site: Site, broker: Mosquitto, url: string, a: WorkerProcess
   // Sent again, by whichever worker it comes to, it stands where it stood.
   await load.again();
   assert.is(await a.settle(), 'settled');
-  assert.is(await site.vault.readLane(site.channel, payee.address), load.paid);
+  // What the other one took it reads within a moment.
+  await until('it has settled what both took', async () => {
+    await a.settle();
+    return (await site.vault.readLane(site.channel, payee.address)) === load.paid;
+  });
   assert.is(await b.settle(), 'not_elected');
 
   // The one that settles sleeps. What it was handed meanwhile devices send again.
