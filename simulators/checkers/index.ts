@@ -13,6 +13,7 @@ import { linksAreQuiet } from './links-are-quiet.ts';
 import { nothingForgotten } from './nothing-forgotten.ts';
 import { paidOrAttributed } from './paid-or-attributed.ts';
 import { scopeIsSmall } from './scope-is-small.ts';
+import { ticksAreDelivered } from './ticks-are-delivered.ts';
 import { uniqueSeq } from './unique-seq.ts';
 import { withinTheLease } from './within-the-lease.ts';
 
@@ -32,4 +33,5 @@ export const CHECKERS: readonly MakeChecker[] = [
   paidOrAttributed,
   drains,
   frozenHandsIn,
+  ticksAreDelivered,
 ];

@@ -191,6 +191,12 @@ function onRefusal(turn: PayerTurn, message: MessageOf<'refusal'>): void {
   const code = refusalName(message.code) ?? 'unexpected_message';
   // About a voucher `ask_hub` names it; without a subject the stream of a tick was forgotten.
   if (code === 'ask_hub' && message.subject === undefined && forgetTick(turn)) return continuePending(turn);
+  // A session is over there, and what waits goes on: its open tick is answered like a voucher, and given back.
+  if (code === 'no_session' && message.subject !== undefined) {
+    const { stream } = turn.books;
+    if (stream !== undefined && equalBytes(stream.digest, message.subject)) closeStream(turn);
+    return turn.notify({ type: 'refused', code, by: 'peer' });
+  }
   turn.set({ pending: undefined, clearing: undefined });
   turn.notify({ type: 'refused', code, by: 'peer' });
 }

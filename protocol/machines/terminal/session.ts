@@ -20,6 +20,15 @@ function answer(turn: TerminalTurn, lane: StreamLane): void {
   turn.send({ type: 'tickAnswer', channel: lane.channel, seq: lane.seq, k: lane.stream.k });
 }
 
+/**
+ * Nothing is delivered on this stream any more, which goes out before the answer: the answer alone would have the payer
+ * reveal the next tick, and pay one after the other for nothing until each is given back.
+ */
+function answerOver(turn: TerminalTurn, lane: StreamLane): void {
+  turn.refuse('no_session', lane.digest);
+  answer(turn, lane);
+}
+
 /** A preimage from the payer. */
 export function onTick(turn: TerminalTurn, message: MessageOf<'tick'>): void {
   const channel = message.channel;
@@ -38,7 +47,11 @@ export function onTick(turn: TerminalTurn, message: MessageOf<'tick'>): void {
   if (k >= 1 && k <= stream.k) {
     // Seen before. While its worth is still being delivered the answer waits for that.
     const delivering = live && session.delivering === stream.k;
-    return delivering ? undefined : answer(turn, lane as StreamLane);
+    return delivering
+      ? undefined
+      : live
+        ? answer(turn, lane as StreamLane)
+        : answerOver(turn, lane as StreamLane);
   }
   if (k !== stream.k + 1 || k > stream.voucher.ticks) return turn.refuse('tick_order', digest);
   if (!equalBytes(turn.context.signing.suite.keccak256(preimage), stream.preimage))
@@ -49,7 +62,7 @@ export function onTick(turn: TerminalTurn, message: MessageOf<'tick'>): void {
     return turn.notify({ type: 'deliver', channel, k, value: stream.voucher.tickValue });
   }
   turn.persist({ type: 'tick', channel, k, preimage, late: true });
-  answer(turn, findLane(turn.books, channel) as StreamLane);
+  answerOver(turn, findLane(turn.books, channel) as StreamLane);
   creditLate(turn, channel);
 }
 
