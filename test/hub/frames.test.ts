@@ -276,6 +276,14 @@ test('the hub’s figures are the ones that its README and its devices count on'
     indexLagMax: 65_536,
     indexTailRecords: 16_384,
     indexProgressRecords: 250_000,
+    clockErrorMax: 86_400,
+    electedMs: 6_000,
+    sharedLookMs: 100,
+    sharedReadRecords: 4096,
+    terminalPayeesMax: 16,
+    turnAttemptsMax: 16,
+    turnMessagesMax: 256,
+    watchLagMax: 604_800,
   });
   // An eighth of the room is kept for what leases bring, a warning at three quarters.
   assert.is(limits.leasedEntriesMax(1_000), 875);

@@ -93,6 +93,20 @@ async function creditsTick2(terminal: Terminal): Promise<void> {
   assert.equal([lane?.base, lane?.credited, lane?.stream?.late], [20, 10, 1]);
 }
 
+test('a tick that comes too late is told so each time, before it is answered', async () => {
+  const kinds = async (terminal: Terminal, k: number): Promise<string[]> => {
+    const before = terminal.sent.length;
+    await terminal.on(message(tickMessage(1, 5, k)));
+    return terminal.sent.slice(before).map(({ type }) => type);
+  };
+  const terminal = await charging({ spendLimit: amount(19) });
+  assert.equal(await kinds(terminal, 1), ['tickAnswer'], 'what was delivered is no news after the session');
+  const late = await kinds(terminal, 2);
+  assert.equal(late.slice(0, 2), ['refusal', 'tickAnswer']);
+  assert.is(terminal.refused.at(-1), 'no_session');
+  assert.equal(await kinds(terminal, 2), ['refusal', 'tickAnswer'], 'its answer was lost');
+});
+
 test('no tick is delivered above the spend limit of the lease', async () => {
   const terminal = await charging({ spendLimit: amount(19) });
   assert.is(terminal.said('sessionOver')[0]?.reason, 'terminal_over_spend_limit');

@@ -47,11 +47,9 @@ export function onTick(turn: TerminalTurn, message: MessageOf<'tick'>): void {
   if (k >= 1 && k <= stream.k) {
     // Seen before. While its worth is still being delivered the answer waits for that.
     const delivering = live && session.delivering === stream.k;
-    return delivering
-      ? undefined
-      : live
-        ? answer(turn, lane as StreamLane)
-        : answerOver(turn, lane as StreamLane);
+    if (delivering) return;
+    // Once one came too late nothing is delivered on the stream any more; a session that ended well says no such thing.
+    return (stream.late > 0 ? answerOver : answer)(turn, lane as StreamLane);
   }
   if (k !== stream.k + 1 || k > stream.voucher.ticks) return turn.refuse('tick_order', digest);
   if (!equalBytes(turn.context.signing.suite.keccak256(preimage), stream.preimage))
