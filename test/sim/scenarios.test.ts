@@ -237,8 +237,10 @@ test('a frozen device is named where nobody overlooks it', async () => {
   const { device } = simulation.fleet.terminals[1]!;
   device.powerOff('the test');
   // A byte within each record of both banks.
-  for (let at = 100; at < device.flash!.content.length; at += 128) device.flash!.content[at]! ^= 1;
-  simulation.markDamaged(device);
+  for (let at = 100; at < device.flash!.content.length; at += 128) {
+    device.flash!.content[at]! ^= 1;
+    simulation.markDamaged(device);
+  }
   device.boot();
   const { headline, warnings, frozen } = summarise(simulation);
   assert.equal(frozen, ['pos-2']);
