@@ -67,7 +67,7 @@ ${paths.join('\n')}
 export const STYLE = `:root{--ink:#1b1b1b;--paper:#fff;--line:#ddd;--soft:#fafafa;--quiet:#5c5c5c;--good:#1c6b2a;--bad:#a40000;--warn:#8a5200;--one:#1f6feb;--two:#8250df;--grey:#6a6a6a}
 body{font:16px/1.45 system-ui,sans-serif;margin:0 auto;padding:1rem;max-width:60rem;color:var(--ink);background:var(--paper)}
 h1{font-size:1.4rem;margin:.2rem 0}h2{font-size:1.05rem;margin:1.4rem 0 .3rem}
-svg{width:100%;height:auto;background:var(--soft);border:1px solid var(--line)}svg text{font-size:13px;fill:var(--ink)}svg line{stroke:var(--quiet)}.faults rect{fill:var(--bad)}.faults text{font-size:12px}
+svg{width:100%;height:auto;background:var(--soft);border:1px solid var(--line)}svg text{font-size:13px;fill:var(--ink)}svg line{stroke:var(--quiet)}.faults{max-width:32rem}.faults rect{fill:var(--bad)}.faults text{font-size:12px}
 body.red{border-top:.6rem solid var(--bad)}.command{font:14px/1.4 ui-monospace,monospace;overflow-wrap:anywhere;background:var(--soft);border:1px solid var(--line);padding:.5rem}
 table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid var(--line);padding:.3rem .4rem;text-align:left;overflow-wrap:anywhere}
 td+td,th+th{text-align:right}.legend{margin:.2rem 0}.legend span{margin-right:1rem}.legend i{display:inline-block;width:.8rem;height:.8rem;margin-right:.3rem}
