@@ -55,8 +55,8 @@ class Places {
 }
 
 const cores = Math.max(2, availableParallelism());
-/** Processes at a time, of all suites together: one more than there are cores, as many a test waits most of its time. */
-const processes = new Places(cores + 1);
+/** Processes of tests at a time, of all suites together; many a test starts more of its own. */
+const processes = new Places(cores);
 /** A test that failed and left a server open would hold up the run for ever; in a deep run one may take hours. */
 const LONGEST_MS = (options.deep ? 24 * 60 : 30) * 60_000;
 /** Suites at a time. More would only hold finished bundles. */
