@@ -20,6 +20,7 @@ const toolSuites = {
   edges: 'it fills the flash of every board, megabytes of it, thousands of times',
   walk: 'the explorer of all interleavings keeps hundreds of thousands of states in memory',
   sim: 'the fleet simulator is a tool of workstations',
+  proxy: 'the proxy between two devices is a tool of workstations',
   mutations: 'it edits sources',
 };
 
