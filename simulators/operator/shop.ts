@@ -6,7 +6,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { privateKeyToAccount } from 'viem/accounts';
@@ -17,6 +16,7 @@ import { openHubFolder, readKeyFile } from '../../hub/cli/hub-folder.ts';
 import { type Anvil, startAnvil } from '../../hub/l2/anvil.ts';
 import { connect } from '../../hub/l2/chain.ts';
 import { fund } from '../../hub/l2/deploy.ts';
+import { freePort } from '../../hub/node/free-port.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { DeviceChild } from '../demo/device-child.ts';
 
@@ -25,16 +25,6 @@ export type Json = Record<string, unknown>;
 /** Gas money, 10 ETH. */
 export const GAS = '0x8ac7230489e80000';
 const COMMAND_MS = 120_000;
-
-/** A port that is free now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 /** A folder with a site in it, and the commands that are typed there. */
 export class Shop {

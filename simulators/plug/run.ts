@@ -17,7 +17,7 @@ import { operatorTokenPath } from '../../hub/desk/tokens.ts';
 import { type Anvil, startAnvil } from '../../hub/l2/anvil.ts';
 import { connect } from '../../hub/l2/chain.ts';
 import { TIED } from '../demo/hub-child.ts';
-import { freePort } from '../operator/shop.ts';
+import { freePort } from '../../hub/node/free-port.ts';
 import { hubConfig } from '../demo/hub-config.ts';
 import { makeSite, type PlannedDevice } from '../demo/site.ts';
 import { numbersFrom } from '../stage/flash/ram-flash.ts';

@@ -13,7 +13,8 @@ import { askHub } from '../../hub/cli/ask-hub.ts';
 import { openHubFolder } from '../../hub/cli/hub-folder.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import type { DeviceChild } from '../demo/device-child.ts';
-import { freePort, type Json, Shop } from '../operator/shop.ts';
+import { freePort } from '../../hub/node/free-port.ts';
+import { type Json, Shop } from '../operator/shop.ts';
 import { type DrawnSale, drawDay, type Kill, type Visit } from './draw.ts';
 import {
   type CustomerBooks,

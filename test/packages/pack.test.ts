@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { freePort } from '../../simulators/operator/shop.ts';
+import { freePort } from '../../hub/node/free-port.ts';
 
 const run = promisify(execFile);
 /** Installing, bundling and compiling the contracts each take a minute on a busy machine. */

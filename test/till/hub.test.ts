@@ -26,7 +26,8 @@ import { Vault } from '../../hub/l2/vault.ts';
 import { fromHex } from '../../protocol/bytes.ts';
 import { DEFAULT_TIMING } from '../../protocol/limits.ts';
 import type { DeviceChild } from '../../simulators/demo/device-child.ts';
-import { freePort, GAS, Shop } from '../../simulators/operator/shop.ts';
+import { freePort } from '../../hub/node/free-port.ts';
+import { GAS, Shop } from '../../simulators/operator/shop.ts';
 import { BadLine } from './bad-line.ts';
 import { CLI } from './bench.ts';
 

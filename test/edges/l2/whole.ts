@@ -1,6 +1,6 @@
 /** A whole hub with a chain, a vault, a broker or a node that is not what it should be: it says so, and it can be ended. */
-import { type AddressInfo, createServer } from 'node:net';
 import { startBroker } from '../../../hub/ingest/broker.ts';
+import { freePort } from '../../../hub/node/free-port.ts';
 import type { Hub } from '../../../hub/hub.ts';
 import type { HubConfigInput } from '../../../hub/config.ts';
 import { amount, channelId } from '../../../protocol/integers.ts';
@@ -109,15 +109,6 @@ async function lease(
 }
 
 const NOWHERE = 'http://127.0.0.1:9';
-
-/** A port that nobody listens on, for a while. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 export const WHOLE: readonly L2Case[] = [
   {
