@@ -7,7 +7,6 @@
 import cookie from '@fastify/cookie';
 import rateLimit from '@fastify/rate-limit';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import type { z } from 'zod';
 import {
   check,
   openApi,
@@ -16,6 +15,7 @@ import {
   Repeats,
   type Route as Common,
   routerPath,
+  routesOf,
   Text,
 } from '../../hardware/boards/node/http/routes.ts';
 import type { Audit } from '../desk/audit.ts';
@@ -34,23 +34,7 @@ export interface Route extends Common<Caller | undefined> {
 }
 
 /** Keeps the types of a route's schemas in its `act`. */
-export const route = <
-  P extends z.ZodObject = z.ZodObject,
-  Q extends z.ZodObject = z.ZodObject,
-  B extends z.ZodObject = z.ZodObject,
->(
-  one: Omit<Route, 'act' | 'params' | 'query' | 'body'> & {
-    readonly params?: P;
-    readonly query?: Q;
-    readonly body?: B;
-    act(ask: {
-      readonly caller: Caller | undefined;
-      readonly params: z.output<P>;
-      readonly query: z.output<Q>;
-      readonly body: z.output<B>;
-    }): unknown;
-  },
-): Route => one as unknown as Route;
+export const route = routesOf<Route>();
 
 /** HTTP status of an error that a caller can do something about. */
 const STATUS: Readonly<Record<string, number>> = {

@@ -11,6 +11,7 @@ import {
   refusal,
   type Route,
   routerPath,
+  routesOf,
 } from '../../hardware/boards/node/http/routes.ts';
 import { askHub } from '../../hub/cli/ask-hub.ts';
 import { rulesSchema } from '../proxy/rules.ts';
@@ -89,22 +90,7 @@ const timeAnswer = z.object({ now: z.number(), ahead: z.number() });
 const done = z.object({ ok: z.literal(true) });
 const OK = { ok: true } as const;
 
-const route = <
-  P extends z.ZodObject = z.ZodObject,
-  Q extends z.ZodObject = z.ZodObject,
-  B extends z.ZodObject = z.ZodObject,
->(
-  one: Omit<Route, 'act' | 'params' | 'query' | 'body'> & {
-    readonly params?: P;
-    readonly query?: Q;
-    readonly body?: B;
-    act(ask: {
-      readonly params: z.output<P>;
-      readonly query: z.output<Q>;
-      readonly body: z.output<B>;
-    }): unknown;
-  },
-): Route => one as unknown as Route;
+const route = routesOf<Route>();
 
 const timeOf = ({ clock }: Lab) => ({ now: clock.now(), ahead: clock.ahead });
 

@@ -28,6 +28,36 @@ export interface Ask<C = undefined> {
   readonly body: Record<string, never>;
 }
 
+/** A route as it is written: its `act` has the types of its schemas. `R`: one of a server's own. */
+type Written<
+  R extends Route<never>,
+  P extends z.ZodObject,
+  Q extends z.ZodObject,
+  B extends z.ZodObject,
+> = Omit<R, 'act' | 'params' | 'query' | 'body'> & {
+  readonly params?: P;
+  readonly query?: Q;
+  readonly body?: B;
+  act(ask: {
+    readonly caller: Parameters<R['act']>[0]['caller'];
+    readonly params: z.output<P>;
+    readonly query: z.output<Q>;
+    readonly body: z.output<B>;
+  }): unknown;
+};
+
+/** Gives a server its way to write routes, which keeps the types of a route's schemas in its `act`. */
+export const routesOf =
+  <R extends Route<never>>() =>
+  <
+    P extends z.ZodObject = z.ZodObject,
+    Q extends z.ZodObject = z.ZodObject,
+    B extends z.ZodObject = z.ZodObject,
+  >(
+    one: Written<R, P, Q, B>,
+  ): R =>
+    one as unknown as R;
+
 /** What an answer other than JSON is. */
 export class Text {
   readonly type: string;

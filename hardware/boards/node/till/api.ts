@@ -1,6 +1,6 @@
 /** The till's routes, version 1: what its page and whoever integrates it can ask and do. */
 import { z } from 'zod';
-import { refusal, type Route, Text } from '../http/routes.ts';
+import { refusal, type Route, routesOf, Text } from '../http/routes.ts';
 import { receiptOf, RECEIPT_FORMS } from './receipts.ts';
 import {
   captureAsk,
@@ -33,23 +33,7 @@ export interface ApiParts {
 const WAIT_MAX = 30;
 const PAGE_MAX = 200;
 
-const route = <
-  P extends z.ZodObject = z.ZodObject,
-  Q extends z.ZodObject = z.ZodObject,
-  B extends z.ZodObject = z.ZodObject,
->(
-  one: Omit<Route<Asker>, 'act' | 'params' | 'query' | 'body'> & {
-    readonly params?: P;
-    readonly query?: Q;
-    readonly body?: B;
-    act(ask: {
-      readonly caller: Asker;
-      readonly params: z.output<P>;
-      readonly query: z.output<Q>;
-      readonly body: z.output<B>;
-    }): unknown;
-  },
-): Route<Asker> => one as unknown as Route<Asker>;
+const route = routesOf<Route<Asker>>();
 
 /** Throws `key_missing`: without one a question that is repeated would act twice. */
 function wishOf({ requestId, key }: Asker): Wish {
