@@ -1,17 +1,34 @@
 // Bundles TypeScript for Node with esbuild. One place for the options that all programs and tests share.
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { root } from './ensure.mjs';
 
+const DAY_MS = 86_400_000;
+
 /**
- * Bundles entry points into ESM files that Node runs; packages stay imports.
+ * Removes parts of bundles in `folder` that were not `made` now and are more than a day old: a program that was started
+ * from what stood there before may still ask for a newer one.
+ */
+export function dropOldParts(folder, made) {
+  for (const file of readdirSync(folder)) {
+    if (!file.startsWith('part-') || made.includes(file)) continue;
+    const path = join(folder, file);
+    const changed = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Infinity;
+    if (changed < Date.now() - DAY_MS) rmSync(path, { force: true });
+  }
+}
+
+/**
+ * Bundles entry points into ESM files that Node runs; packages stay imports. What several entry points share, and what
+ * is imported when it is needed, stands in files of its own beside them (`part-*.mjs`).
  * @param {Record<string, string>} entryPoints output path without ending -> source path, both relative to the root
  * @param {string} outdir relative to the root
  * @param {import('esbuild').Plugin[]} plugins
  */
 export async function bundle(entryPoints, outdir, plugins = []) {
   const { build } = await import('esbuild');
-  await build({
+  const { metafile } = await build({
+    metafile: true,
     absWorkingDir: root,
     entryPoints,
     outdir: join(root, outdir),
@@ -19,12 +36,18 @@ export async function bundle(entryPoints, outdir, plugins = []) {
     bundle: true,
     platform: 'node',
     format: 'esm',
+    splitting: true,
+    chunkNames: 'part-[hash]',
     target: 'node20',
     packages: 'external',
     sourcemap: 'inline',
     logLevel: 'error',
     plugins,
   });
+  dropOldParts(
+    join(root, outdir),
+    Object.keys(metafile.outputs).map((path) => basename(path)),
+  );
 }
 
 /**

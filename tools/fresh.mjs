@@ -25,12 +25,16 @@ export async function freshBundle(folder, name, source) {
   const target = join(root, 'build', folder, `${name}.mjs`);
   const built = existsSync(target) ? statSync(target).mtimeMs : 0;
   if (!SOURCES.some((one) => newest(join(root, one)) > built)) return target;
-  const { bundle } = await import('./bundle.mjs');
-  // Several may start at once: each builds aside, and the finished file takes its place in one step.
+  const { bundle, dropOldParts } = await import('./bundle.mjs');
+  // Several may start at once, and some may still run what was built before: each builds aside, the parts (named by what
+  // is in them) move first, and the finished entry takes its place last, in one step.
   const aside = `build/${folder}-${process.pid}`;
   await bundle({ [name]: source }, aside);
   mkdirSync(join(root, 'build', folder), { recursive: true });
-  renameSync(join(root, aside, `${name}.mjs`), target);
+  const made = readdirSync(join(root, aside)).filter((file) => file !== `${name}.mjs`);
+  for (const file of [...made, `${name}.mjs`])
+    renameSync(join(root, aside, file), join(root, 'build', folder, file));
   rmSync(join(root, aside), { recursive: true });
+  dropOldParts(join(root, 'build', folder), made);
   return target;
 }
