@@ -31,6 +31,7 @@ import { HOUR, MINUTE, SECOND } from '../stage/world/world.ts';
 import { formatMoney } from '../../hardware/boards/node/cli/money.ts';
 import { projectRoot } from '../../hardware/boards/node/cli/paths.ts';
 import { addExploreCommand } from './explore-command.ts';
+import { runFound } from './found.ts';
 import { largeFleet } from './large-fleet.ts';
 import { type Pace, wordsOf } from './say.ts';
 import { fail } from '../../hardware/boards/node/cli/output.ts';
@@ -51,6 +52,8 @@ interface SimFlags {
   readonly realDevices: number;
   readonly on: 'node' | ChipName;
   readonly shrink: boolean;
+  readonly from?: readonly string[];
+  readonly fromLedger?: string;
 }
 
 const whole = (text: string): number => {
@@ -112,10 +115,17 @@ export function addSimCommand(program: Command): void {
     .option('--no-shrink', 'do not look for the smallest run that shows a violation')
     .option('--report <file>', 'write an HTML report')
     .option('--trace <file>', 'write every decision as a line of JSON, for `sundial sim explain`')
+    .option(
+      '--from <file>',
+      'go on from the flash of a real device, flash.img or its folder, instead of a scenario; may be given several times',
+      (file: string, before: readonly string[] = []) => [...before, file],
+    )
+    .option('--from-ledger <folder>', 'the same with what a real hub held; only a copy of it is used')
     .option('--json', 'one JSON object on stdout', false)
     .action(async (flags: SimFlags) => {
       try {
-        await run(flags);
+        if (flags.from !== undefined || flags.fromLedger !== undefined) await runFound(flags);
+        else await run(flags);
       } catch (error) {
         fail(error);
       }

@@ -25,13 +25,20 @@ import type { TapEnd, TapLink } from '../stage/network/tap-link.ts';
 import type { Random } from '../stage/world/random.ts';
 import type { SimulatedKey } from '../stage/world/suite.ts';
 import type { Planned, World } from '../stage/world/world.ts';
-import { START_SECONDS } from '../stage/world/world.ts';
 import { DeviceClock } from './device-clock.ts';
 import { DeviceKey } from './device-key.ts';
 import type { Recorder } from './recorder.ts';
 import { TapPort } from './tap-port.ts';
 
 const BANKS = { banks: 2 };
+/** A part that held a journal before the run began. */
+export interface FoundPart {
+  readonly flash: SoundFlash;
+  readonly banks: number;
+  /** The journal can't be trusted: the device starts frozen. */
+  readonly damaged: boolean;
+}
+
 /** Events that one thing from outside may cause before something must be wrong: the longest real chain is a pack of 32 entries. */
 const EVENTS_MAX = 2000;
 
@@ -69,6 +76,8 @@ export interface DeviceOptions {
   readonly random: Random;
   /** The part that its journal stands on where flash fails; absent: one that never does. */
   readonly flash?: RamFlash;
+  /** One that was used before; it never fails either. */
+  readonly found?: FoundPart;
   /** Bytes of a bank of one that never fails: the longer a journal grows, the longer a start takes to read it. */
   readonly bankBytes: number;
   /** Parts per million by which its timer runs fast. */
@@ -110,6 +119,7 @@ export class Device<
   private readonly surroundings: Surroundings;
   private readonly random: Random;
   private readonly part: RamFlash | SoundFlash;
+  private readonly banks: { readonly banks: number };
   private readonly clock: DeviceClock;
   private readonly clockDue: (state: S, clocks: Clocks) => number | undefined;
   /** Absent while the power is off. */
@@ -146,7 +156,9 @@ export class Device<
     this.id = toHex(options.key.address).slice(2);
     this.random = options.random;
     this.flash = options.flash;
-    this.part = options.flash ?? new SoundFlash(BANKS.banks * options.bankBytes);
+    const { found } = options;
+    this.part = options.flash ?? found?.flash ?? new SoundFlash(BANKS.banks * options.bankBytes);
+    this.banks = found ?? BANKS;
     this.clockRuns = options.realTimeClock;
     this.surroundings = surroundings;
     this.clockDue = clockDue;
@@ -155,7 +167,17 @@ export class Device<
       dueMs: () => this.dueMs(),
       run: (tick) => this.act(tick),
     });
-    this.stored = machine.emptyBooks;
+    this.wasFrozen = found?.damaged ?? false;
+    this.stored = found === undefined || found.damaged ? machine.emptyBooks : this.readBooks();
+  }
+
+  /** The books that the part holds, by the journal alone. */
+  private readBooks(): B {
+    const { machine } = this;
+    return [...this.openJournal().replayed].reduce(
+      (books, bytes) => machine.apply(books, machine.records.decode(bytes)),
+      machine.emptyBooks,
+    );
   }
 
   get isOn(): boolean {
@@ -184,7 +206,7 @@ export class Device<
   }
 
   private openJournal(): Journal {
-    return openJournal(this.part, BANKS);
+    return openJournal(this.part, this.banks);
   }
 
   /** Stores a record in the factory, before the first start. */
@@ -233,7 +255,7 @@ export class Device<
     };
     const source: JournalSource = {
       open: () => this.openJournal(),
-      salvage: () => salvageJournal(this.part, BANKS),
+      salvage: () => salvageJournal(this.part, this.banks),
     };
     return new Runtime(this.machine, { key: this.key, clock, entropy }, source, observer);
   }
@@ -249,7 +271,7 @@ export class Device<
   }
 
   private realTime(): number {
-    return START_SECONDS + Math.floor(this.surroundings.world.nowMs / 1000) + this.clockOffset;
+    return this.surroundings.world.nowSeconds + this.clockOffset;
   }
 
   /** Whatever enters the runtime enters it here. */

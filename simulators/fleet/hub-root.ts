@@ -18,6 +18,16 @@ export interface HubIdentity {
   readonly key: HubKey;
 }
 
+/** Whose keys they are. */
+interface Hub {
+  readonly name: string;
+  /** Of its certificates. */
+  readonly epoch: number;
+  /** When the run begins, Unix seconds. */
+  readonly startSeconds: number;
+}
+const SIMULATED: Hub = { name: 'simulated', epoch: 0, startSeconds: START_SECONDS };
+
 /** The first key was there long before the run: several nodes behind show the hub a chain of hours ago. */
 const BEFORE_SECONDS = 86_400;
 
@@ -34,19 +44,20 @@ export class HubRoot {
     signing: Signing,
     lifeHours: number,
     forSeconds: number,
+    { name, epoch, startSeconds }: Hub = SIMULATED,
   ) {
     const root = suite.key(random.fork('hub root').bytes(32));
-    this.pin = hubPin(suite, 'simulated', root.address);
+    this.pin = hubPin(suite, name, root.address);
     const life = Math.min(lifeHours * 3600, HUB_KEY_LIFE_MAX - BEFORE_SECONDS);
     const period = Math.floor((life * 2) / 3);
     const count = Math.ceil(forSeconds / period) + 1;
     this.keys = Array.from({ length: count }, (_, i) => suite.key(random.fork(`hub key ${i}`).bytes(32)));
     this.certificates = this.keys.map(({ address: key }, i) => {
-      const begins = START_SECONDS + i * period;
+      const begins = startSeconds + i * period;
       const from = seconds(begins - (i === 0 ? BEFORE_SECONDS : 0));
       const ahead = Math.min(Math.floor(period / 2), HUB_KEY_AHEAD_MAX);
       const signedAt = seconds(i === 0 ? from : from - ahead);
-      const fields = { key, from, until: seconds(begins + life), epoch: 0, signedAt };
+      const fields = { key, from, until: seconds(begins + life), epoch, signedAt };
       return { type: 'hubKey', ...fields, signature: root.sign(signing.digest('HubKey', fields)) };
     });
   }

@@ -36,7 +36,7 @@ import type { Broker, HubEnd } from '../stage/network/broker.ts';
 import type { Random } from '../stage/world/random.ts';
 import type { SimulatedKey } from '../stage/world/suite.ts';
 import type { HubRoot } from './hub-root.ts';
-import { MINUTE, SECOND, START_SECONDS, type World } from '../stage/world/world.ts';
+import { MINUTE, SECOND, type World } from '../stage/world/world.ts';
 
 /** What a run wants to know of its hub. */
 export interface HubWatcher {
@@ -68,6 +68,8 @@ export interface HubOptions {
   readonly nodes: number;
   /** Records that may wait for its disk; absent: the hub's own bound. */
   readonly pendingMax: number | undefined;
+  /** Settlements that its account had sent before the run began; absent: none. */
+  readonly settledBefore?: number;
 }
 
 const POLL_MS = MINUTE;
@@ -119,14 +121,13 @@ export class SimulatedHub implements HubEnd {
     this.broker = broker;
     this.watcher = watcher;
     this.disk = new VirtualDisk(world, options.random.fork('disk'));
-    this.l2 = new VirtualL2(world, chain, options.signing.suite, {
-      settled: (rows, outcomes, gas) => {
-        this.gas += gas;
-        this.batches += 1;
-        this.lanesSettled += outcomes.filter(({ moved }) => moved > 0).length;
-        watcher.batched(rows, outcomes, gas);
-      },
-    });
+    const settled = (rows: readonly Row[], outcomes: readonly Outcome[], gas: number): void => {
+      this.gas += gas;
+      this.batches += 1;
+      this.lanesSettled += outcomes.filter(({ moved }) => moved > 0).length;
+      watcher.batched(rows, outcomes, gas);
+    };
+    this.l2 = new VirtualL2(world, chain, options.signing.suite, { settled }, options.settledBefore);
     this.nodes = Array.from({ length: options.nodes }, soundNode);
     broker.hub = this;
   }
@@ -202,7 +203,7 @@ export class SimulatedHub implements HubEnd {
   }
 
   private now(): Seconds {
-    return seconds(START_SECONDS + Math.floor(this.world.nowMs / SECOND));
+    return seconds(this.world.nowSeconds);
   }
 
   /** The operator brings what the root has certified by now; a hub that is down reads it when it starts. */
@@ -217,7 +218,7 @@ export class SimulatedHub implements HubEnd {
     const { epoch, options, world, disk } = this;
     const salts = options.random.fork(`salts ${epoch}`);
     const time = {
-      nowMs: () => START_SECONDS * SECOND + world.nowMs,
+      nowMs: () => world.startSeconds * SECOND + world.nowMs,
       schedule: (delayMs: number, action: () => void) => this.later(delayMs, action),
     };
     const later = (delayMs: number, action: () => void) => void this.later(delayMs, action);

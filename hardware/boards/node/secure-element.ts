@@ -96,10 +96,13 @@ export function makeElement(folder: string, witness: string, secret: string): vo
   writeFileSync(secretPath(folder), secret, { mode: 0o600, flag: 'wx', flush: true });
 }
 
+/** What the (simulated) part in `folder` never shows to a device: its secret, 32 bytes. */
+export const elementSecret = (folder: string): Uint8Array =>
+  fromHex(readFileSync(secretPath(folder), 'utf8'), 32);
+
 /** The element in `folder`, not yet held against its device's witness. Throws `key_invalid`. */
 export function readElement(folder: string): SecureElement {
-  const secret = readFileSync(secretPath(folder), 'utf8');
-  return simulatedSecureElement(fromHex(secret, 32), new CounterFile(counterPath(folder)));
+  return simulatedSecureElement(elementSecret(folder), new CounterFile(counterPath(folder)));
 }
 
 /** The element as a device signs with it; `witness` is the device's own counter file. Throws `counter_went_back`. */

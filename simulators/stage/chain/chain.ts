@@ -3,7 +3,7 @@
  * after a while. The node may be away; gas may be dear, which only means waiting.
  */
 import type { Random } from '../world/random.ts';
-import { MINUTE, SECOND, START_SECONDS, type World } from '../world/world.ts';
+import { MINUTE, SECOND, type World } from '../world/world.ts';
 import type { VaultModel } from './vault.ts';
 
 export const BLOCK_MS = 12 * SECOND;
@@ -49,7 +49,7 @@ export class Chain {
   private included: Included[] = [];
   private planned = false;
   /** Head that the hub saw last before the node went away. */
-  private seen = { at: START_SECONDS, height: 0 };
+  private seen: { readonly at: number; readonly height: number };
   reorganisations = 0;
   observer: ChainObserver | undefined;
   private readonly onChange: (vault: VaultModel) => void;
@@ -59,6 +59,12 @@ export class Chain {
     this.random = random;
     this.vault = vault;
     this.onChange = onChange;
+    this.seen = { at: world.startSeconds, height: 0 };
+  }
+
+  /** When a block was made, seconds. */
+  timeOf(height: number): number {
+    return this.world.startSeconds + (height * BLOCK_MS) / 1000;
   }
 
   private get height(): number {
@@ -67,8 +73,7 @@ export class Chain {
 
   /** Newest block, as far as the node answers. */
   get head(): { readonly at: number; readonly height: number } {
-    if (!this.isAway)
-      this.seen = { at: START_SECONDS + (this.height * BLOCK_MS) / 1000, height: this.height };
+    if (!this.isAway) this.seen = { at: this.timeOf(this.height), height: this.height };
     return this.seen;
   }
 
@@ -96,7 +101,7 @@ export class Chain {
     this.waiting = this.waiting.filter(({ from }) => from > height);
     for (const { transaction } of ready) {
       this.vault.takeUndo();
-      transaction.run(this.vault, START_SECONDS + (height * BLOCK_MS) / 1000);
+      transaction.run(this.vault, this.timeOf(height));
       this.included.push({ height, transaction, undo: this.vault.takeUndo() });
       this.observer?.mined(transaction, height, this.vault.touched);
       this.onChange(this.vault);

@@ -24,7 +24,7 @@ import type {
 import { toHex } from '../../../protocol/bytes.ts';
 import { SundialError } from '../../../protocol/errors.ts';
 import type { CryptoSuite } from '../../../hardware/interfaces/index.ts';
-import { START_SECONDS, type World } from '../world/world.ts';
+import type { World } from '../world/world.ts';
 import { BLOCK_MS, type Chain, FINALITY_BLOCKS, type Transaction } from './chain.ts';
 import { keyOf, type Outcome, type VaultChannel, type VaultModel } from './vault.ts';
 
@@ -123,7 +123,7 @@ export class VirtualL2 {
   private readonly states = new Map<number, { readonly height: number; readonly state: ChannelState }[]>();
   private readonly ids = new Map<string, number>();
   /** Heights of the account's mined transactions, by nonce. */
-  private readonly nonces: number[] = [];
+  private readonly nonces: number[];
   private readonly receipts = new Map<Hex, L2Receipt>();
   private readonly signed = new Map<Hex, Signed>();
   /** What waits, by nonce. */
@@ -139,8 +139,10 @@ export class VirtualL2 {
   /** Heights from which on blocks belong to a later fork. */
   private readonly forkHeights: number[] = [];
 
-  constructor(world: World, chain: Chain, suite: CryptoSuite, watcher: L2Watcher) {
+  /** `sent`: transactions that the account had sent before the run began. */
+  constructor(world: World, chain: Chain, suite: CryptoSuite, watcher: L2Watcher, sent = 0) {
     this.world = world;
+    this.nonces = Array.from({ length: sent }, () => 1);
     this.chain = chain;
     this.suite = suite;
     this.watcher = watcher;
@@ -188,7 +190,7 @@ export class VirtualL2 {
     const fork = this.forkHeights.filter((from) => from <= height).length;
     return {
       height,
-      at: START_SECONDS + ((height - BASE) * BLOCK_MS) / 1000,
+      at: this.chain.timeOf(height - BASE),
       hash: hashOf(`${fork.toString(16)}${height.toString(16).padStart(12, '0')}`),
       baseFee: BigInt(this.baseFee),
     };
@@ -228,7 +230,7 @@ export class VirtualL2 {
         if (nonce !== this.nonces.length || transaction.fees.maxFee < BigInt(this.baseFee))
           return this.waitOn(transaction, nonce);
         done = true;
-        const height = BASE + Math.round(((atSeconds - START_SECONDS) * 1000) / BLOCK_MS);
+        const height = BASE + Math.round(((atSeconds - this.world.startSeconds) * 1000) / BLOCK_MS);
         this.pool.delete(nonce);
         this.nonces.push(height);
         const { succeeded, outcomes } = transaction.run(atSeconds, height);

@@ -118,6 +118,16 @@ export class VirtualDisk {
       }
   }
 
+  /** Puts a file there, as if it always had been: before the run. */
+  place(folder: string, name: string, bytes: Uint8Array): void {
+    const stored = new Stored();
+    stored.write(0, bytes);
+    stored.unsynced = [];
+    stored.named = true;
+    const files = this.folders.get(folder) ?? new Map<string, Stored>();
+    this.folders.set(folder, files.set(name, stored));
+  }
+
   /** What stands there, by folder and name: for tests that compare two runs. */
   *contents(): Generator<[path: string, bytes: Uint8Array]> {
     for (const [folder, files] of this.folders)

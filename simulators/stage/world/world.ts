@@ -1,13 +1,13 @@
 /**
  * Virtual time: a queue of actions ordered by (time, insertion). Milliseconds are integers from the start of the
- * simulation; the wall clock that devices and L2 see is START_SECONDS plus them.
+ * simulation; the wall clock that devices and L2 see is `startSeconds` plus them.
  */
 import { type Planned, Queue } from './queue.ts';
 import { Quiescence } from './quiescence.ts';
 
 export type { Planned };
 
-/** 2027-01-15 08:00:00 UTC: any date behind the first release would do. */
+/** When a run begins unless somebody says otherwise. 2027-01-15 08:00:00 UTC: any date behind the first release would do. */
 export const START_SECONDS = 1_800_000_000;
 export const SECOND = 1000;
 export const MINUTE = 60 * SECOND;
@@ -18,6 +18,8 @@ export const DAY = 24 * HOUR;
 const PLANNED_MAX = 4_000_000;
 
 export class World {
+  /** Unix seconds at which the run begins. */
+  readonly startSeconds: number;
   nowMs = 0;
   /** Actions that were run. */
   events = 0;
@@ -27,8 +29,12 @@ export class World {
   private order = 0;
   private readonly queue = new Queue();
 
+  constructor(startSeconds: number = START_SECONDS) {
+    this.startSeconds = startSeconds;
+  }
+
   get nowSeconds(): number {
-    return START_SECONDS + Math.floor(this.nowMs / SECOND);
+    return this.startSeconds + Math.floor(this.nowMs / SECOND);
   }
 
   get planned(): number {

@@ -10,7 +10,7 @@ import { z } from 'zod';
 import { journalRoom, type Storage } from '../../../../device/journal/capacity.ts';
 import { type Journal, openJournal, salvageJournal } from '../../../../device/journal/journal.ts';
 import { DEFAULT_GEOMETRY, FileFlash, WORD_BYTES } from '../flash.ts';
-import { makeElement, openElement, readElement } from '../secure-element.ts';
+import { elementSecret, makeElement, openElement, readElement } from '../secure-element.ts';
 import { BoardMemory } from '../../mps2-an386/host/emulator.ts';
 import { journalOf, storedBy } from '../../mps2-an386/host/factory.ts';
 import type { SecureKey } from '../../../interfaces/index.ts';
@@ -123,6 +123,13 @@ export class DeviceFolder {
       : nobleKey(fromHex(this.file.secret ?? '', 32));
   }
 
+  /** The secret of its key, 32 bytes: for the fleet simulator, which lets a device go on from here. */
+  secret(): Uint8Array {
+    return this.file.key === 'p256'
+      ? elementSecret(elementPath(this.path))
+      : fromHex(this.file.secret ?? '', 32);
+  }
+
   /** Throws `journal_missing` when a device that was made has none: from an empty one it would start anew. */
   openJournal(): Journal {
     const size = statSync(flashPath(this.path), { throwIfNoEntry: false })?.size ?? 0;
@@ -198,8 +205,20 @@ export const deviceExists = (path: string): SundialError =>
     remedy: 'Name another folder; a device with money is never overwritten.',
   });
 
-/** Reads a state folder. Throws `no_device` or `bad_device_file` with the field and the fix. */
+/** Reads a state folder. Throws `no_device`, `wrong_role`, or `bad_device_file` with the field and the fix. */
 export function readDevice(path: string, role: DeviceRole): DeviceFolder {
+  const folder = readAnyDevice(path);
+  if (folder.file.role !== role) {
+    throw new SundialError('wrong_role', `${path} is a ${folder.file.role}, not a ${role}`, {
+      severity: 'process',
+      remedy: `Run \`sundial ${folder.file.role}\`, or name another folder with --state.`,
+    });
+  }
+  return folder;
+}
+
+/** Reads the state folder of a device of any role. Throws `no_device` or `bad_device_file`. */
+export function readAnyDevice(path: string): DeviceFolder {
   if (!hasDevice(path)) {
     throw new SundialError('no_device', `${path} holds no device`, {
       severity: 'process',
@@ -218,12 +237,6 @@ export function readDevice(path: string, role: DeviceRole): DeviceFolder {
         remedy: `Correct ${issue.path.join('.') || 'the file'}; never copy the folder of another device.`,
       },
     );
-  }
-  if (parsed.data.role !== role) {
-    throw new SundialError('wrong_role', `${path} is a ${parsed.data.role}, not a ${role}`, {
-      severity: 'process',
-      remedy: `Run \`sundial ${parsed.data.role}\`, or name another folder with --state.`,
-    });
   }
   return new DeviceFolder(path, parsed.data);
 }

@@ -7,7 +7,9 @@ import { Wearable } from '../../../../device/roles/wearable.ts';
 import { payerStatus } from '../../../../device/status.ts';
 import { fromHex } from '../../../../protocol/bytes.ts';
 import type { PayerEvent } from '../../../../protocol/machines/payer/payer.ts';
-import { readDevice } from './device-folder.ts';
+import type { PayerSettings } from '../../../../protocol/machines/payer/state.ts';
+import type { SecureKey } from '../../../interfaces/index.ts';
+import { type DeviceFolder, readDevice } from './device-folder.ts';
 import { DeviceProcess } from './device-process.ts';
 import { addDeviceOptions, type CommonFlags, deviceOptions, keyKind, stateFolder } from './flags.ts';
 import { formatMoney, parseMoney } from './money.ts';
@@ -20,6 +22,9 @@ interface PayerFlags extends CommonFlags {
   readonly dayLimit: string;
   readonly key: string;
 }
+
+/** What an owner allows who says nothing else. */
+const OWNER_LIMITS = { tapMax: '50', confirmLimit: '20', dayLimit: '200' };
 
 /** The line of a person at a keyboard: y, and nothing else, is a yes. */
 function askPerson(answered: (yes: boolean) => void): void {
@@ -36,20 +41,9 @@ async function runPayer(role: 'wearable' | 'car', flags: PayerFlags): Promise<vo
   await ensureBench(role, path, flags, kind);
   const process = await DeviceProcess.open(readDevice(path, role), deviceOptions({ ...flags, role }));
   const { folder } = process;
-  const { scheme, publicKey } = process.host.key;
   const runtime = payerDevice(
     folder.signing,
-    {
-      ...folder.site,
-      role,
-      scheme,
-      ...(publicKey !== undefined && { key: publicKey }),
-      tapMax: parseMoney(flags.tapMax),
-      confirmLimit: parseMoney(flags.confirmLimit),
-      dayLimit: parseMoney(flags.dayLimit),
-      ...(folder.file.scope !== undefined && { scope: fromHex(folder.file.scope) }),
-      entropyCertified: true,
-    },
+    payerSettings(folder, process.host.key, flags),
     process.host,
     folder.storage,
     process.observer,
@@ -82,19 +76,44 @@ async function runPayer(role: 'wearable' | 'car', flags: PayerFlags): Promise<vo
   }
 }
 
+/** What the machine of a payer in this folder is told; limits as the owner's options have them. */
+export function payerSettings(
+  { path, file, site }: DeviceFolder,
+  { scheme, publicKey }: Pick<SecureKey, 'scheme' | 'publicKey'>,
+  limits: Pick<PayerFlags, 'tapMax' | 'confirmLimit' | 'dayLimit'> = OWNER_LIMITS,
+): PayerSettings {
+  const { role, scope } = file;
+  if (role !== 'wearable' && role !== 'car') throw new Error(`${path} holds no payer`);
+  return {
+    ...site,
+    role,
+    scheme,
+    ...(publicKey !== undefined && { key: publicKey }),
+    tapMax: parseMoney(limits.tapMax),
+    confirmLimit: parseMoney(limits.confirmLimit),
+    dayLimit: parseMoney(limits.dayLimit),
+    ...(scope !== undefined && { scope: fromHex(scope) }),
+    entropyCertified: true,
+  };
+}
+
 export function addPayerCommands(program: Command): void {
   for (const [role, words] of [
     ['wearable', 'a wearable that pays whatever terminal it is held to, with no network'],
     ['car', 'a car that pays a charger tick by tick, with no network'],
   ] as const) {
     addDeviceOptions(program.command(role).description(words))
-      .option('--tap-max <amount>', 'refuse taps above this amount', '50')
+      .option('--tap-max <amount>', 'refuse taps above this amount', OWNER_LIMITS.tapMax)
       .option(
         '--confirm-limit <amount>',
         'ask whoever wears it above this, where the hub clears a payment',
-        '20',
+        OWNER_LIMITS.confirmLimit,
       )
-      .option('--day-limit <amount>', 'pay at most so much above its limits in one UTC day', '200')
+      .option(
+        '--day-limit <amount>',
+        'pay at most so much above its limits in one UTC day',
+        OWNER_LIMITS.dayLimit,
+      )
       .option(
         '--key <kind>',
         'for a device that the workbench makes: memory, or p256 for a (simulated) secure element',

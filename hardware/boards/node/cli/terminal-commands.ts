@@ -12,7 +12,7 @@ import { TERMINAL_LANES_MAX, TERMINAL_OUTBOX_MAX } from '../../../../protocol/li
 import { CLEARANCES } from '../../../../protocol/machines/terminal/clearance.ts';
 import { refundEarlier } from '../../../../protocol/machines/terminal/earlier.ts';
 import type { TerminalSettings } from '../../../../protocol/machines/terminal/state.ts';
-import { readDevice } from './device-folder.ts';
+import { type DeviceFolder, readDevice } from './device-folder.ts';
 import { DeviceProcess } from './device-process.ts';
 import { addDeviceOptions, type CommonFlags, deviceOptions, stateFolder } from './flags.ts';
 import { dataFile } from './paths.ts';
@@ -45,11 +45,20 @@ export async function makeTerminal(
   await ensureBench(role, path, flags);
   const process = await DeviceProcess.open(readDevice(path, role), deviceOptions({ ...flags, role }));
   const { folder } = process;
-  const { payee, certificate } = folder.file;
-  if (payee === undefined || certificate === undefined)
-    throw new Error(`${path} holds a terminal without a payee`);
-  const settings: TerminalSettings = {
-    ...folder.site,
+  const settings = terminalSettings(folder);
+  const observer = { ...process.observer, ...(onEvent !== undefined && { onEvent }) };
+  const device = terminalDevice(folder.signing, settings, process.host, folder.storage, observer);
+  const status = (): Line => terminalStatus(device.state.books);
+  return { process, device, settings, status };
+}
+
+/** What the machine of a terminal in this folder is told. */
+export function terminalSettings({ path, file, site }: DeviceFolder): TerminalSettings {
+  const { role, payee, certificate, wideMax } = file;
+  if ((role !== 'pos' && role !== 'charger') || payee === undefined || certificate === undefined)
+    throw new Error(`${path} holds no terminal with a payee`);
+  return {
+    ...site,
     role,
     scheme: 'secp256k1',
     payee: fromHex(payee),
@@ -58,16 +67,12 @@ export async function makeTerminal(
       signature: fromHex(certificate.signature),
     },
     capTotal: CAP_TOTAL,
-    ...(folder.file.wideMax !== undefined && { wideMax: amount(folder.file.wideMax) }),
+    ...(wideMax !== undefined && { wideMax: amount(wideMax) }),
     outboxMax: TERMINAL_OUTBOX_MAX,
     lanesMax: TERMINAL_LANES_MAX,
     entropyCertified: true,
     ...(role === 'pos' && { clearances: CLEARANCES, refundEarlier }),
   };
-  const observer = { ...process.observer, ...(onEvent !== undefined && { onEvent }) };
-  const device = terminalDevice(folder.signing, settings, process.host, folder.storage, observer);
-  const status = (): Line => terminalStatus(device.state.books);
-  return { process, device, settings, status };
 }
 
 /** A flag's number. Throws `bad_number`. */
