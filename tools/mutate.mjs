@@ -150,12 +150,18 @@ if (queue.length > 0) {
   const worker = async (_, index) => {
     const judge = new Judge(join(root, 'build', 'mutate', `tree-${process.pid}-${index}`), tests, untilMs);
     for (let site = queue.shift(); site !== undefined; site = queue.shift()) {
-      const { caughtBy, why, untried } = await judge.judge(site, site.changed);
+      const { caughtBy, why, rest } = await judge.judge(site, site.tests ?? judge.testsFor(site));
+      const later = rest?.filter(({ seconds }) => !judge.tooLate(seconds)) ?? [];
+      if (later.length > 0) {
+        queue.push({ ...site, tests: later, untried: (site.untried ?? 0) + rest.length - later.length });
+        continue;
+      }
+      const untried = (site.untried ?? 0) + (rest?.length ?? 0);
       if (caughtBy !== undefined) result.caught += 1;
       else result.survived.push({ ...shown(site), ...(untried > 0 && { untried }) });
-      const rest = untried > 0 ? `, ${untried} tests untried` : '';
+      const unsure = untried > 0 ? `, ${untried} tests untried` : '';
       say(
-        `${caughtBy === undefined ? `SURVIVED${rest}` : `caught by ${caughtBy} (${why})`}: ${inWords(site).trimEnd()}`,
+        `${caughtBy === undefined ? `SURVIVED${unsure}` : `caught by ${caughtBy} (${why})`}: ${inWords(site).trimEnd()}`,
       );
     }
     judge.close();

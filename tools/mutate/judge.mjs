@@ -11,6 +11,8 @@ const SLOWER = 6;
 const LIMIT_SECONDS_MIN = 20;
 /** Tests longer than this are run again when they fail: on a busy machine they may do so with nothing broken. */
 const AGAIN_SECONDS = 2;
+/** What one break gets before the others have their turn: one that survives would else leave no time for them. */
+const TURN_SECONDS = 30;
 
 /** Copies the tree to `folder`, without what git ignores; packages are linked, compiled contracts copied. */
 function copyTree(folder) {
@@ -24,6 +26,10 @@ function copyTree(folder) {
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
   cpSync(join(root, 'build', 'contracts'), join(folder, 'build', 'contracts'), { recursive: true });
 }
+
+/** How likely a test that was not counted runs a file: 0 to 3. */
+const nearness = ({ test, holds }, file) =>
+  (holds.has(file) ? 2 : 0) + (file.split('/').includes(test.split('/')[0]) ? 1 : 0);
 
 /** One copy of the tree, in which one break after the other is judged. */
 export class Judge {
@@ -39,34 +45,45 @@ export class Judge {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** The tests that run the broken lines, quickest first; for a line that none runs those that start programs. */
+  /**
+   * The tests that run the broken lines, quickest first; then those not counted that may. For a line that none is known
+   * to run those that start programs, as what is killed tells no counts.
+   */
   testsFor({ file, line, lastLine }) {
     const passing = this.tests.filter(({ passed }) => passed);
     const reaching = passing.filter((test) => reaches(test, file, line, lastLine));
-    if (reaching.length > 0) return reaching;
-    // What is killed tells no counts.
-    return passing.filter(({ children, files }) => children && files[file] !== undefined);
+    const maybe = passing
+      .filter(({ holds, children }) => holds !== undefined && (holds.has(file) || children))
+      .sort((a, b) => nearness(b, file) - nearness(a, file));
+    if (reaching.length > 0) return [...reaching, ...maybe];
+    return [...passing.filter(({ children, files }) => children && files[file] !== undefined), ...maybe];
   }
 
-  /** { caughtBy, why } of the test that noticed, or { untried }: how many tests there was no time for. */
-  async judge(site, changed) {
+  /**
+   * Runs `tests` (of testsFor) on one break, for about a turn. Resolves with { caughtBy, why } of the test that noticed,
+   * or { rest }: those that it had no time for, of which the first may begin in the next turn.
+   */
+  async judge(site, tests) {
     const file = join(this.folder, site.file);
     const original = readFileSync(file);
-    writeFileSync(file, changed);
+    writeFileSync(file, site.changed);
+    const turnEndsMs = Date.now() + TURN_SECONDS * 1000;
     try {
-      let untried = 0;
-      for (const { test, seconds } of this.testsFor(site)) {
-        if (Date.now() + seconds * 1000 > this.untilMs) {
-          untried += 1;
-          continue;
-        }
+      for (const [index, { test, seconds }] of tests.entries()) {
+        if (this.tooLate(seconds) || (index > 0 && Date.now() > turnEndsMs))
+          return { rest: tests.slice(index) };
         const failed = await this.fails(test, seconds);
         if (failed !== undefined) return { caughtBy: test, why: failed.why };
       }
-      return { untried };
+      return { rest: [] };
     } finally {
       writeFileSync(file, original);
     }
+  }
+
+  /** Whether a test that takes so long would end too late to count. */
+  tooLate(seconds) {
+    return Date.now() + seconds * 1000 > this.untilMs;
   }
 
   async fails(test, seconds) {

@@ -8,8 +8,25 @@ import { root } from '../ensure.mjs';
 /** Folders of test/ that need a compiler, a browser or a board, or look at no source that is broken here. */
 const LEFT_OUT = ['bench', 'board', 'contracts', 'docs', 'packages', 'replay', 'report', 'sdk', 'xs'];
 
-/** Folders whose tests start chains and processes, or walk millions of states: they come last. */
-const SLOW = ['vault', 'walk', 'cli', 'story'];
+/** Folders whose tests start chains, brokers and processes, or walk millions of states: they come last. */
+const SLOW = [
+  'hub',
+  'sim',
+  'edges',
+  'links',
+  'city',
+  'crash',
+  'vault',
+  'cli',
+  'operator',
+  'console',
+  'till',
+  'story',
+  'plug',
+  'walk',
+  'proxy',
+  'lab',
+];
 
 /** Names of the tests that can judge, such as hub/intake: those of slow folders last. */
 export function judgingTests() {
