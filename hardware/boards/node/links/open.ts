@@ -1,4 +1,7 @@
-/** Opens a device's tap link, whatever kind its address names: by a table, each kind in a file of its own. */
+/**
+ * Opens a device's tap link, whatever kind its address names: by a table, each kind in a file of its own, which is loaded
+ * with its driver (radio, reader, port) when a link of that kind is opened.
+ */
 import { ApduCard, type CardEnd } from '../../../../device/links/apdu.ts';
 import { TAP_GATT } from '../../../../device/links/gatt.ts';
 import { QrLink } from '../../../../device/links/qr.ts';
@@ -7,14 +10,8 @@ import type { Link } from '../../../interfaces/index.ts';
 import { SundialError } from '../../../../protocol/errors.ts';
 import type { Notice } from '../../../../protocol/machines/effects.ts';
 import { nodeClock, nodeEntropy } from '../host.ts';
-import { serialLinks } from '../serial-link.ts';
 import { listenForTaps, seekTerminal } from '../socket-link.ts';
 import type { LinkAddress, LinkScheme } from './address.ts';
-import { bleCentral } from './ble/central.ts';
-import { blePeripheral } from './ble/peripheral.ts';
-import { cardReader } from './nfc/reader.ts';
-import { virtualCard } from './nfc/virtual-card.ts';
-import { codeText } from './qr/image.ts';
 
 /** What a device is told of and tells its link. */
 export interface TapOptions {
@@ -51,12 +48,14 @@ const openUnix: Open<'unix'> = async ({ path }, { side, onLink }) => {
   return { close: () => server.close() };
 };
 
-const openSerial: Open<'serial'> = async ({ path }, { onLink, say }) => ({
-  close: serialLinks(path, onLink, say),
-});
+const openSerial: Open<'serial'> = async ({ path }, { onLink, say }) => {
+  const { serialLinks } = await import('../serial-link.ts');
+  return { close: serialLinks(path, onLink, say) };
+};
 
 const openBle: Open<'ble'> = async ({ adapter, address }, { side, intent: policy, onLink, say }) => {
   if (side === 'terminal') {
+    const { bleCentral } = await import('./ble/central.ts');
     const close = await bleCentral({
       profile: TAP_GATT,
       adapter,
@@ -71,6 +70,7 @@ const openBle: Open<'ble'> = async ({ adapter, address }, { side, intent: policy
   }
   if (address !== undefined)
     throw wrongSide('a payer is found, it looks for nobody', 'Give ble: or ble:hci1 without an address.');
+  const { blePeripheral } = await import('./ble/peripheral.ts');
   let link: Link | undefined;
   let signing = false;
   const intent = new Intent({
@@ -117,6 +117,7 @@ const openReader: Open<'pcsc'> = async ({ reader }, { side, onLink, say }) => {
   const onEnd = (why: CardEnd): void => {
     if (why !== 'closed' && why !== 'removed') say(`the card says: ${why}`);
   };
+  const { cardReader } = await import('./nfc/reader.ts');
   return { close: await cardReader({ reader, onLink, onEnd, say }) };
 };
 
@@ -124,6 +125,7 @@ const openReader: Open<'pcsc'> = async ({ reader }, { side, onLink, say }) => {
 const openCard: Open<'vpcd'> = async ({ port }, { side, onLink }) => {
   if (side === 'terminal')
     throw wrongSide('a terminal reads cards, it is none', 'Give pcsc:0 for its first reader.');
+  const { virtualCard } = await import('./nfc/virtual-card.ts');
   const card = await virtualCard(port, new ApduCard({ refusal: () => undefined, onLink }));
   return { close: () => void card.close() };
 };
@@ -133,6 +135,7 @@ const FRAME_MS = 250;
 
 /** Codes in the terminal's window; what a scanner types comes back by `scan`. */
 const openQr: Open<'qr'> = async (_address, { side, onLink, say }) => {
+  const { codeText } = await import('./qr/image.ts');
   const begin = (): QrLink =>
     new QrLink({ clock: nodeClock, first: side === 'payer', nonce: nodeEntropy.random(2), onLink });
   let display = begin();

@@ -1,13 +1,14 @@
-/** Opens a device's way to the hub: a broker, or a gateway in reach of its radio or at the far end of its line. */
+/**
+ * Opens a device's way to the hub: a broker, or a gateway in reach of its radio or at the far end of its line. Radio and
+ * port are loaded when they are opened.
+ */
 import { SYNC_GATT } from '../../../../device/links/gatt.ts';
 import { LinkUplink } from '../../../../device/links/uplink.ts';
 import { toHex } from '../../../../protocol/bytes.ts';
 import { SundialError } from '../../../../protocol/errors.ts';
 import type { Uplink } from '../../../interfaces/index.ts';
 import { mqttUplink } from '../mqtt.ts';
-import { serialLinks } from '../serial-link.ts';
 import { parseLink } from './address.ts';
-import { blePeripheral } from './ble/peripheral.ts';
 
 export interface UplinkOptions {
   /** The hub's name in its topics. */
@@ -39,26 +40,35 @@ export function openUplink(text: string, options: UplinkOptions): Uplink {
       remedy: 'Give mqtt://host:port of its broker, ble: or serial:/dev/ttyACM0 for a gateway.',
     });
   const address = parseLink(text);
-  let close = (): void => undefined;
-  const uplink = new LinkUplink(options.address, () => close());
-  if (address.scheme === 'serial') {
-    close = serialLinks(address.path, (link) => uplink.attach(link));
-    return uplink;
-  }
-  if (address.scheme !== 'ble') throw new Error(`no hub is reached over ${address.scheme}`);
+  const { scheme } = address;
+  if (scheme !== 'serial' && scheme !== 'ble') throw new Error(`no hub is reached over ${scheme}`);
   let closed = false;
-  close = () => {
+  let close = (): void => {
     closed = true;
   };
-  blePeripheral({
-    profile: SYNC_GATT,
-    adapter: address.adapter,
-    refusal: () => undefined,
-    onLink: (link) => uplink.attach(link),
-  }).then((peripheral) => {
-    if (closed) return peripheral.close();
-    close = () => peripheral.close();
-    peripheral.advertise(true);
+  const uplink = new LinkUplink(options.address, () => close());
+  const opened =
+    scheme === 'serial' ? serialUplink(address.path, uplink) : bleUplink(address.adapter, uplink);
+  opened.then((end) => {
+    if (closed) end();
+    else close = end;
   }, options.fail);
   return uplink;
+}
+
+async function serialUplink(path: string, uplink: LinkUplink): Promise<() => void> {
+  const { serialLinks } = await import('../serial-link.ts');
+  return serialLinks(path, (link) => uplink.attach(link));
+}
+
+async function bleUplink(adapter: string | undefined, uplink: LinkUplink): Promise<() => void> {
+  const { blePeripheral } = await import('./ble/peripheral.ts');
+  const peripheral = await blePeripheral({
+    profile: SYNC_GATT,
+    adapter,
+    refusal: () => undefined,
+    onLink: (link) => uplink.attach(link),
+  });
+  peripheral.advertise(true);
+  return () => peripheral.close();
 }
