@@ -293,6 +293,9 @@ const badOnes: [string, () => Promise<Uint8Array>][] = [
   ['over_spend_limit', async () => encodeMessage(await leaseRequest({ spent: 80_000_001 }))],
   ['lease_scope', async () => encodeMessage(await leaseRequest({ scope: seed }))],
   ['certificate_invalid', async () => encodeMessage(await register({ signer: key(99) }))],
+  // A certificate says who, for whom and until when, or is none.
+  ['certificate_invalid', async () => encodeMessage(without(await register(), 'certificateExpiresAt'))],
+  ['certificate_invalid', async () => encodeMessage(without(await register(), 'certificate'))],
   ['certificate_expired', async () => encodeMessage(await register({ expiresAt: NOW - 1 }))],
   ['payee_unknown', async () => encodeMessage(await register({ payee: key(98), signer: key(98) }))],
   ['entropy_uncertified', async () => encodeMessage(await register({ entropyCertified: 0 }))],
@@ -335,6 +338,11 @@ async function leaseRequest(
   };
   const signature = await (options.signer ?? payer).sign(signing.digest('LeaseRequest', fields));
   return { type: 'leaseRequest', ...fields, signature };
+}
+
+function without(message: MessageOf<'register'>, field: keyof MessageOf<'register'>): Message {
+  const { [field]: _, ...rest } = message;
+  return rest as Message;
 }
 
 async function register(

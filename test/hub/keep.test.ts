@@ -260,7 +260,7 @@ test('the commands say what they did as JSON, and name what is wrong', () =>
     const verified = run('verify', '--folder', folder, '--json');
     assert.is(verified.status, 0, verified.stderr);
     assert.is(JSON.parse(verified.stdout).records, 9);
-    assert.match(verified.stderr, /"event":"progress"/);
+    assert.match(verified.stderr, /"event":"progress","share":1\}\n$/);
     const copied = run('backup', '--folder', folder, '--to', join(home, 'copy'), '--json');
     assert.is(JSON.parse(copied.stdout).records, 9, copied.stderr);
     const back = run('restore', '--from', join(home, 'copy'), '--folder', join(home, 'back'), '--json');
