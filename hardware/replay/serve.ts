@@ -11,6 +11,8 @@ export interface Setup {
   readonly domain: Domain;
   /** PayerSettings or TerminalSettings. */
   readonly settings: object;
+  /** 1: its journal stands on the chip's part, which may fail and bounds it; absent: on one that never does. */
+  readonly part?: number;
   /** The device's key, 32 bytes, for a host that keeps none of its own. */
   readonly secret?: Uint8Array;
 }

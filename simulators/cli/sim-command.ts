@@ -5,7 +5,7 @@ import { dirname, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { loadCrypto } from '../../hub/crypto/crypto.ts';
 import { SundialError } from '../../protocol/errors.ts';
-import { CHIPS, chipEngines, type ChipName, fitForChips } from '../fleet/chips/chips.ts';
+import { CHIP_PART, CHIPS, chipEngines, type ChipName, fitForChips } from '../fleet/chips/chips.ts';
 import { playMagic } from '../adversary/magic.ts';
 import { htmlReport } from '../report/html.ts';
 import { sweepPage, sweepTable } from '../report/sweep.ts';
@@ -263,6 +263,7 @@ async function run(flags: SimFlags): Promise<void> {
     seed: flags.seed,
     suite: flags.real || flags.on !== 'node' ? realSuite(loadCrypto().suite) : standInSuite(),
     keepTrace: flags.trace !== undefined,
+    ...(flags.on !== 'node' && { part: CHIP_PART }),
     ...(flags.keep !== undefined && {
       keepFaults: new Set(flags.keep === 'none' ? [] : flags.keep.split(',').map(whole)),
     }),

@@ -14,6 +14,7 @@ import type { TerminalBooks, TerminalRecord } from '../../protocol/machines/term
 import type { TerminalSettings, TerminalState } from '../../protocol/machines/terminal/state.ts';
 import { checkTerminalSettings, type TerminalEvent } from '../../protocol/machines/terminal/terminal.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
+import type { RamFlash } from '../stage/flash/ram-flash.ts';
 import type { SimulatedKey } from '../stage/world/suite.ts';
 import { START_SECONDS } from '../stage/world/world.ts';
 import { Device, type DeviceOptions, type Surroundings } from './device.ts';
@@ -76,10 +77,14 @@ export const terminalBankBytes = ({ outboxMax, lanesMax }: Omit<TerminalLimits, 
   4 * KIB * Math.ceil((32 * KIB + 1280 * lanesMax + 512 * outboxMax) / (4 * KIB));
 
 /** What bounds the device, as boards bound theirs: the bytes of its flash, where a scenario gives it one that may fail. */
-function contextOf(signing: Signing, { key, flash }: DeviceOptions): Context {
+function contextOf(signing: Signing, { key, flash, banks = JOURNAL_BANKS }: DeviceOptions): Context {
   const context = { signing, self: key.address };
-  return flash === undefined ? context : { ...context, room: journalRoom(flash, JOURNAL_BANKS) };
+  return flash === undefined ? context : { ...context, room: journalRoom(flash, banks) };
 }
+
+/** Lanes that fit the part, and what the device has RAM for where somebody says so. */
+const payerLanesOf = (flash: RamFlash, { banks = JOURNAL_BANKS, payerLanes }: DeviceOptions): number =>
+  Math.min(payerLanes ?? Number.POSITIVE_INFINITY, payerLanesMax(journalRoom(flash, banks)));
 
 export function makePayer(
   signing: Signing,
@@ -97,7 +102,7 @@ export function makePayer(
     scheme,
     ...(publicKey && { key: publicKey }),
     tapMax: amount(1_000_000_000),
-    ...(options.flash && { lanesMax: payerLanesMax(journalRoom(options.flash, JOURNAL_BANKS)) }),
+    ...(options.flash && { lanesMax: payerLanesOf(options.flash, options) }),
     entropyCertified: true,
     ...(scope !== undefined && { scope }),
   };

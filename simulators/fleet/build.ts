@@ -1,6 +1,7 @@
 /** Builds the fleet of a scenario: merchants with terminals, payers with channels. */
 import type { Scheme } from '../../hardware/interfaces/index.ts';
 import { toHex } from '../../protocol/bytes.ts';
+import type { FaultKind } from '../stage/faults/kinds.ts';
 import type { Scenario } from '../scenarios/schema.ts';
 import { RamFlash } from '../stage/flash/ram-flash.ts';
 import type { SimulatedSuite } from '../stage/world/suite.ts';
@@ -16,10 +17,20 @@ const FIRST_DEVICE = 2;
 const FLASH = { size: 64 * 1024, blockSize: 4096 };
 const CAP_TOTAL = 100_000 * TOKEN;
 
+/** The part that journals stand on, where it is not the one of 64 KiB: a board's. */
+export interface JournalPart {
+  readonly flash: { readonly size: number; readonly blockSize: number };
+  readonly banks: number;
+  readonly payerLanes: number;
+  /** Faults that it does not have. */
+  readonly without: readonly FaultKind[];
+}
+
 interface Wanted {
   readonly scenario: Scenario;
   readonly devices: number;
   readonly suite: SimulatedSuite;
+  readonly part?: JournalPart;
 }
 
 class Builder {
@@ -52,12 +63,17 @@ class Builder {
   private options(setup: Setup, bankBytes: number, realTimeClock: boolean, scheme: Scheme): DeviceOptions {
     const { name, storage } = setup;
     const own = this.ground.random.fork(`device ${name}`);
+    const { part, suite } = this.wanted;
+    const { flash = FLASH } = part ?? {};
     return {
       index: this.index++,
       name,
-      key: this.wanted.suite.key(own.fork('key').bytes(32), scheme),
+      key: suite.key(own.fork('key').bytes(32), scheme),
       random: own.fork('entropy'),
-      ...(storage === 'journal' && { flash: new RamFlash({ ...FLASH, seed: own.fork('flash').next() }) }),
+      ...(storage === 'journal' && {
+        flash: new RamFlash({ ...flash, seed: own.fork('flash').next() }),
+        ...(part && { banks: part.banks, payerLanes: part.payerLanes }),
+      }),
       bankBytes,
       driftPpm: own.between(-50, 50),
       realTimeClock,

@@ -76,6 +76,10 @@ export interface DeviceOptions {
   readonly random: Random;
   /** The part that its journal stands on where flash fails; absent: one that never does. */
   readonly flash?: RamFlash;
+  /** Banks of its journal; absent: BANKS. */
+  readonly banks?: number;
+  /** Lanes of a payer that its RAM holds; absent: only its flash bounds them. */
+  readonly payerLanes?: number;
   /** One that was used before; it never fails either. */
   readonly found?: FoundPart;
   /** Bytes of a bank of one that never fails: the longer a journal grows, the longer a start takes to read it. */
@@ -119,7 +123,8 @@ export class Device<
   private readonly surroundings: Surroundings;
   private readonly random: Random;
   private readonly part: RamFlash | SoundFlash;
-  private readonly banks: { readonly banks: number };
+  /** How its journal lies in the part. */
+  readonly layout: { readonly banks: number };
   private readonly clock: DeviceClock;
   private readonly clockDue: (state: S, clocks: Clocks) => number | undefined;
   /** Absent while the power is off. */
@@ -158,7 +163,7 @@ export class Device<
     this.flash = options.flash;
     const { found } = options;
     this.part = options.flash ?? found?.flash ?? new SoundFlash(BANKS.banks * options.bankBytes);
-    this.banks = found ?? BANKS;
+    this.layout = { banks: options.banks ?? found?.banks ?? BANKS.banks };
     this.clockRuns = options.realTimeClock;
     this.surroundings = surroundings;
     this.clockDue = clockDue;
@@ -206,7 +211,7 @@ export class Device<
   }
 
   private openJournal(): Journal {
-    return openJournal(this.part, this.banks);
+    return openJournal(this.part, this.layout);
   }
 
   /** Stores a record in the factory, before the first start. */
@@ -223,6 +228,7 @@ export class Device<
     this.cutAt = undefined;
     if (this.flash !== undefined) this.flash.cutAt = undefined;
     this.clock.powerUp();
+    if (this.recorder !== undefined) this.recordPart(this.recorder);
     const runtime = this.makeRuntime();
     this.runtime = runtime;
     if (!runtime.frozen) this.compareStored(runtime.state.books);
@@ -231,6 +237,12 @@ export class Device<
       runtime.attachUplink(this.makeUplink());
       void runtime.start();
     });
+  }
+
+  /** What another executor is to start from: bits that would read differently from read to read are decided for both. */
+  private recordPart(recorder: Recorder): void {
+    this.flash?.settle();
+    recorder.powerUp(this.flash?.content.slice());
   }
 
   private makeRuntime(): Runtime<B, S, E, R> {
@@ -249,13 +261,14 @@ export class Device<
         // What a worn part refused may stand there all the same, as after a cut.
         if (fault.frozen) this.torn = this.writing ?? this.torn;
         this.writing = undefined;
+        this.recorder?.fault(fault, this.runtime === undefined);
         watcher.fault(this, fault);
       },
       onCrash: (error) => this.onCrash(error),
     };
     const source: JournalSource = {
       open: () => this.openJournal(),
-      salvage: () => salvageJournal(this.part, this.banks),
+      salvage: () => salvageJournal(this.part, this.layout),
     };
     return new Runtime(this.machine, { key: this.key, clock, entropy }, source, observer);
   }

@@ -33,7 +33,7 @@ import { Accounts } from './accounts.ts';
 import { BackOffice } from './back-office.ts';
 import type { PayerActor, TerminalActor } from './actors.ts';
 import type { AnyDevice, DeviceWatcher } from './device.ts';
-import { buildFleet } from './build.ts';
+import { buildFleet, type JournalPart } from './build.ts';
 import type { Fleet } from './fleet.ts';
 import { type HubOptions, SimulatedHub } from './hub.ts';
 import { planDrain, planLife } from './life.ts';
@@ -74,6 +74,8 @@ export interface SimulationOptions {
   readonly checkers?: readonly MakeChecker[];
   /** What vouchers are signed for; absent: a chain and a vault that exist nowhere. */
   readonly domain?: Domain;
+  /** What journals of the scenario stand on, where it is another part than the fleet's. */
+  readonly part?: JournalPart;
   /** Makes the vault's model; absent: one that keeps no journal. */
   readonly makeVault?: (signing: Signing) => VaultModel;
 }
@@ -169,7 +171,9 @@ export class Simulation implements Run {
     this.backOffices = this.fleet.merchants.map(
       (merchant) => new BackOffice(merchant, this.signing, this.timing),
     );
-    this.faults = planFaults(this.random, scenario, setups);
+    this.faults = planFaults(this.random, scenario, setups).filter(
+      ({ kind }) => options.part?.without.includes(kind) !== true,
+    );
     for (const make of options.checkers ?? CHECKERS) {
       const checker: Checker = make(this, (words) => this.report(checker.name, words));
       this.checkers.push(checker);

@@ -3,12 +3,11 @@
  * lies on NOR flash, its key answers later. Every effect must be the one that the fleet's own executor had, and in the
  * end its flash must hold the same books. The day is lived on an Engine: here on Node, on chips in simulators/chips.
  */
-import { openJournal } from '../../device/journal/journal.ts';
+import { openJournal, salvageJournal } from '../../device/journal/journal.ts';
 import { encodeFrame } from '../../device/links/framing.ts';
 import { Runtime } from '../../device/runtime.ts';
 import { lineText, type Say, sayEffect } from '../../hardware/replay/lines.ts';
 import { ReplayedDevice, type Told } from '../../hardware/replay/replayed-device.ts';
-import { SundialError } from '../../protocol/errors.ts';
 import type { DeviceEvent } from '../../protocol/machines/effects.ts';
 import type { PayerSettings } from '../../protocol/machines/payer/state.ts';
 import type { TerminalSettings } from '../../protocol/machines/terminal/state.ts';
@@ -32,12 +31,19 @@ export interface Living {
   readonly domain: Domain;
   /** Payloads of the journal's first records. */
   readonly stored: readonly Uint8Array[];
+  /** The part that its journal stands on, where it may fail; absent: one that never does. */
+  readonly part: { readonly size: number; readonly blockSize: number; readonly banks: number } | undefined;
 }
 
 /** Something that a device's day can be lived on. */
 export interface Engine {
-  /** One event; resolves with the lines of what the device did, see hardware/replay/lines.ts. */
-  play(told: Told): Promise<readonly string[]>;
+  /**
+   * One event; resolves with the lines of what the device did, see hardware/replay/lines.ts. `part`: what its flash holds when
+   * its power comes, whatever stood there.
+   */
+  play(told: Told, part?: Uint8Array): Promise<readonly string[]>;
+  /** What the part holds at last; the device is not played any more. */
+  content(): Promise<Uint8Array>;
   /** Payloads of the journal, read anew; the device is not played any more. */
   stored(): Promise<readonly Uint8Array[]>;
   close(): Promise<void>;
@@ -59,18 +65,12 @@ export class RecordedDevice {
   private readonly device: AnyDevice;
   private readonly recorder = new Recorder();
 
-  /** Throws `scenario` for a device that has flash of its own in the fleet. */
   constructor({ kind, settings, device }: PayerActor | TerminalActor, domain: Domain) {
-    if (device.flash !== undefined) {
-      throw new SundialError('scenario', `${device.name} has its own faulty flash in this scenario`, {
-        severity: 'call',
-        remedy: 'Play devices of a scenario whose storage is memory.',
-      });
-    }
-    const { name, machine, storedBooks } = device as AnyDevice;
+    const { name, machine, storedBooks, flash, layout } = device as AnyDevice;
+    const part = flash && { size: flash.size, blockSize: flash.blockSize, banks: layout.banks };
     const key = device.key.made;
     const stored = Array.from(machine.snapshot(storedBooks), (record) => machine.records.encode(record));
-    this.living = { name, kind, settings, machine, key, domain, stored };
+    this.living = { name, kind, settings, machine, key, domain, stored, part };
     this.device = device;
     this.device.recorder = this.recorder;
     this.device.key.answerAtOnce();
@@ -78,6 +78,17 @@ export class RecordedDevice {
 
   get events(): number {
     return this.recorder.events.length;
+  }
+
+  /** Codes of the refusals and faults that it met. */
+  get met(): ReadonlySet<string> {
+    const codes = this.recorder.events.flatMap(({ effects, faults }) => [
+      ...faults.map(({ fault }) => fault.code),
+      ...effects.flatMap((effect) =>
+        effect.type === 'notify' && effect.notice.type === 'refused' ? [effect.notice.code] : [],
+      ),
+    ]);
+    return new Set(codes);
   }
 
   /** Plays what was written down so far, up to the first difference; `onEvent` is called after each event. */
@@ -96,12 +107,19 @@ export class RecordedDevice {
     });
     for (const [index, recorded] of events.entries()) {
       const wanted = expected.linesOf(recorded);
-      const found = await engine.play(toldOf(recorded));
+      const found = await engine.play(toldOf(recorded), recorded.part);
       effects += recorded.effects.length;
       if (recorded.isCut) cuts += 1;
       const difference = firstDifference(wanted, found);
       if (difference !== undefined) return result(`event ${index} (${recorded.event.type}): ${difference}`);
       onEvent(index + 1);
+    }
+    const { flash } = this.device;
+    if (flash !== undefined) {
+      // Where the power went at last inside of a word, it went elsewhere on the other part.
+      const isTorn = events.at(-1)?.isCut === true;
+      const at = isTorn ? -1 : firstOther(await engine.content(), flash.content);
+      return result(at < 0 ? undefined : `byte ${at} of its flash is another one`);
     }
     const books = (await engine.stored()).reduce(
       (folded: unknown, payload) => machine.apply(folded, machine.records.decode(payload)),
@@ -161,15 +179,21 @@ class Expected {
     this.records = records;
   }
 
-  linesOf({ event, effects }: Recorded): string[] {
+  linesOf({ event, effects, faults }: Recorded): string[] {
     if (event.type === 'linkUp') this.isLinked = true;
     if (event.type === 'linkDown' || event.type === 'boot') this.isLinked = false;
     const lines: string[] = [];
     const say: Say = (words, bytes) => lines.push(lineText(words, bytes));
-    for (const effect of effects) {
+    const sayFaults = (after: number): void => {
+      for (const { fault, after: at } of faults)
+        if (at === after) say(`fault ${fault.code}${fault.frozen ? ' frozen' : ''}`);
+    };
+    sayFaults(0);
+    for (const [index, effect] of effects.entries()) {
       sayEffect(say, this.records, effect);
       if (effect.type === 'upload') say('uplink', encodeMessage(effect.message));
       if (effect.type === 'send' && this.isLinked) say('link', encodeFrame(encodeMessage(effect.message)));
+      sayFaults(index + 1);
     }
     return lines;
   }
@@ -181,22 +205,30 @@ function firstDifference(wanted: readonly string[], found: readonly string[]): s
   return undefined;
 }
 
+/** Where the two differ first; -1: nowhere. */
+const firstOther = (found: Uint8Array, wanted: Uint8Array): number =>
+  wanted.findIndex((byte, at) => byte !== found[at]);
+
 /** Room for the books of any terminal of the built-in scenarios. */
 const FLASH = { size: 1024 * 1024, blockSize: 4096, seed: 1 };
 const BANKS = { banks: 2 };
 
 /** The runtime in this process, with the fleet's own machine and key. */
 export class NodeEngine implements Engine {
-  private readonly flash = new RamFlash(FLASH);
+  private readonly flash: RamFlash;
   private readonly device: ReplayedDevice;
   private lines: string[] = [];
 
-  constructor({ machine, key, stored }: Living) {
-    const open = () => openJournal(this.flash, BANKS);
-    const journal = open();
-    for (const payload of stored) journal.append(payload, () => []);
+  constructor({ machine, key, stored, part }: Living) {
+    this.flash = new RamFlash(part ?? FLASH);
+    const layout = part ?? BANKS;
+    const open = () => openJournal(this.flash, layout);
+    const source =
+      part === undefined ? { open } : { open, salvage: () => salvageJournal(this.flash, layout) };
+    const journal = part === undefined ? open() : undefined;
+    for (const payload of stored) journal?.append(payload, () => []);
     this.device = new ReplayedDevice(
-      (host, observer) => new Runtime(machine, host, { open }, observer),
+      (host, observer) => new Runtime(machine, host, source, observer),
       {
         scheme: key.scheme,
         address: key.address,
@@ -208,7 +240,8 @@ export class NodeEngine implements Engine {
     );
   }
 
-  async play(told: Told): Promise<readonly string[]> {
+  async play(told: Told, part?: Uint8Array): Promise<readonly string[]> {
+    if (part !== undefined) this.flash.content.set(part);
     this.lines = [];
     await this.device.play(told);
     return this.lines;
@@ -216,6 +249,10 @@ export class NodeEngine implements Engine {
 
   async stored(): Promise<readonly Uint8Array[]> {
     return [...openJournal(this.flash, BANKS).replayed];
+  }
+
+  async content(): Promise<Uint8Array> {
+    return this.flash.content;
   }
 
   async close(): Promise<void> {}

@@ -1,27 +1,33 @@
 /**
  * What devices do in the fleet they also do as firmware images: XS out of flash, curves and hashes in C, the board's own
- * key and flash, the power taken by kill -9. All devices of the fleets with --deep, a few otherwise.
+ * key and flash, the power taken by kill -9; and what they make of flash that was cut in the middle of words, damaged and
+ * filled. Not checked here: the board's own power cuts (cuts.test.ts) and faults (faults.test.ts). All devices of the fleets with --deep, a few otherwise.
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { chipEngines } from '../../simulators/fleet/chips/chips.ts';
 import type { Replayed } from '../../simulators/scenarios/replay.ts';
-import { record, replayOn, SHAKEN } from '../replay/fleet.ts';
+import { record, replayOn, SHAKEN, WORN } from '../replay/fleet.ts';
 import { takeShard } from './shard.ts';
 
 const test = suite('days of the fleet on firmware images');
 const deep = process.env.SUNDIAL_DEEP === '1';
 
-for (const [name, names] of [
-  ['hunt', ['pos-1', 'wearable-1']],
-  ['hunt-charge', ['charger-2', 'car-3']],
+for (const [name, names, change] of [
+  ['hunt', ['pos-1', 'wearable-1'], { hours: 1, faults: SHAKEN }],
+  ['hunt-charge', ['charger-2', 'car-3'], { hours: 1, faults: SHAKEN }],
+  ['bad-flash', ['pos-1', 'wearable-4'], WORN],
 ] as const)
   test(`${name}: ${deep ? 'every device' : names.join(' and ')} lives the same day on the board`, async () => {
     const engineFor = await chipEngines('board', process.cwd());
-    const recorded = await record(name, { hours: 1, faults: SHAKEN }, deep ? 16 : 8);
+    const recorded = await record(name, change, deep ? 16 : 8);
     const chosen = deep
       ? takeShard(recorded)
       : recorded.filter(({ living }) => (names as readonly string[]).includes(living.name));
+    if (name === 'bad-flash') {
+      const met = new Set(chosen.flatMap((device) => [...device.met]));
+      for (const code of deep ? [] : ['outbox_full', 'journal_corrupt']) assert.ok(met.has(code), code);
+    }
     const replayed: Replayed[] = [];
     for (const device of chosen) replayed.push(await replayOn(device, engineFor));
     for (const { device, difference } of replayed) assert.is(difference, undefined, device);

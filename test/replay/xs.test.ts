@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { ChipEngine } from '../../simulators/fleet/chips/chip-engine.ts';
 import { chipEngines, xsChip } from '../../simulators/fleet/chips/chips.ts';
 import type { Replayed } from '../../simulators/scenarios/replay.ts';
-import { record, replayOn, SHAKEN } from './fleet.ts';
+import { record, replayOn, SHAKEN, WORN } from './fleet.ts';
 
 const root = process.cwd();
 const deep = process.env.SUNDIAL_DEEP === '1';
@@ -22,11 +22,17 @@ for (const [name, about, change, devices] of [
     { hours: deep ? 24 : 6, salesPerDay: 1500, faults: { powerCut: 'rare' } },
     deep ? 12 : 4,
   ],
+  ['bad-flash', 'cut in the middle of words, damaged and full', WORN, deep ? 24 : 8],
 ] as const) {
   test(`${name}, ${about}: every device lives the same day on XS`, async () => {
     const engineFor = await chipEngines('xs', root);
     const replayed: Replayed[] = [];
-    for (const device of await record(name, change, devices)) {
+    const recorded = await record(name, change, devices);
+    if (name === 'bad-flash') {
+      const met = new Set(recorded.flatMap((device) => [...device.met]));
+      for (const code of ['outbox_full', 'journal_corrupt']) assert.ok(met.has(code), code);
+    }
+    for (const device of recorded) {
       const found = await replayOn(device, engineFor);
       assert.is(found.difference, undefined, found.device);
       replayed.push(found);

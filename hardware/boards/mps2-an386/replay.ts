@@ -2,7 +2,7 @@
  * What the images `replay-payer` and `replay-terminal` share: a device of the simulated fleet lives its day once more
  * on this board, with the board's flash, key and crypto, fed over the console. See hardware/replay.
  */
-import { openJournal } from '../../../device/journal/journal.ts';
+import { journalIn } from '../../../device/journal/capacity.ts';
 import { onStart } from '../../native/prelude.ts';
 import type { Kind } from '../../replay/kinds.ts';
 import { serveReplay } from '../../replay/serve.ts';
@@ -15,7 +15,7 @@ import { board, port } from './natives.ts';
 
 export function replayOnBoard(kind: Kind): void {
   onStart(() => {
-    const parts = kind(crypto, () => openJournal(boardFlash(), { banks: journalBanks }));
+    const parts = kind(crypto, journalIn(boardFlash(), { banks: journalBanks }));
     openPort(port.console, serveReplay({ ...parts, print: (text) => board.print(text), key: boardKey }));
     board.print('ready\n');
   });

@@ -3,7 +3,7 @@
  * geometry and the NOR rules of the emulated board's, events on stdin and what the device does on stdout. See
  * hardware/replay.
  */
-import { openJournal } from '../../../device/journal/journal.ts';
+import { journalIn } from '../../../device/journal/capacity.ts';
 import { nativeCrypto, nativeKey } from '../../native/index.ts';
 import { type Natives, natives } from '../../native/natives.ts';
 import type { Kind } from '../../replay/kinds.ts';
@@ -20,7 +20,7 @@ const host = natives as Natives & {
 const CHUNK_BYTES = 1024;
 
 export function replayOnHost(kind: Kind): void {
-  const parts = kind(nativeCrypto(), () => openJournal(boardFlash(), { banks: journalBanks }));
+  const parts = kind(nativeCrypto(), journalIn(boardFlash(), { banks: journalBanks }));
   const print = (text: string): void => natives.print(text);
   const take = serveReplay({ ...parts, print, key: ({ secret }) => nativeKey(secret!) });
   const chunk = new Uint8Array(CHUNK_BYTES);

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BoardMemory } from '../../../hardware/boards/mps2-an386/host/emulator.ts';
-import { journalOf, storedBy } from '../../../hardware/boards/mps2-an386/host/factory.ts';
+import { journalOf, partBytes, storedBy } from '../../../hardware/boards/mps2-an386/host/factory.ts';
 import { toldLine } from '../../../hardware/replay/lines.ts';
 import type { Told } from '../../../hardware/replay/replayed-device.ts';
 import type { Setup } from '../../../hardware/replay/serve.ts';
@@ -49,22 +49,31 @@ export class ChipEngine implements Engine {
     this.kind = kind;
     this.living = living;
     const { domain, settings } = living;
-    this.setup = toldLine({ domain, settings, ...kind.provision(this.memory, living) } satisfies Setup);
+    const part = living.part === undefined ? {} : { part: 1 };
+    this.setup = toldLine({
+      domain,
+      settings,
+      ...part,
+      ...kind.provision(this.memory, living),
+    } satisfies Setup);
+    // What stands on a part that may fail comes with each power-up.
+    if (living.part !== undefined) return;
     const journal = journalOf(this.memory);
     for (const payload of living.stored) journal.append(payload, () => []);
   }
 
-  async play(told: Told): Promise<readonly string[]> {
+  async play(told: Told, part?: Uint8Array): Promise<readonly string[]> {
     if (told.type === 'boot') {
-      const failed = await this.powerCycle();
+      const failed = await this.powerCycle(part);
       if (failed !== undefined) return failed;
     }
     return this.ask(toldLine(told));
   }
 
   /** Off and on again. Resolves with the lines of what went wrong. */
-  private async powerCycle(): Promise<readonly string[] | undefined> {
+  private async powerCycle(part: Uint8Array | undefined): Promise<readonly string[] | undefined> {
     await this.chip?.kill();
+    if (part !== undefined) this.memory.program(0, part);
     const ready = await this.until('ready', () => {
       this.chip = this.kind.switchOn(
         this.memory,
@@ -114,6 +123,11 @@ export class ChipEngine implements Engine {
   async stored(): Promise<readonly Uint8Array[]> {
     await this.chip?.kill();
     return storedBy(this.memory);
+  }
+
+  async content(): Promise<Uint8Array> {
+    await this.chip?.kill();
+    return this.memory.flash(0, partBytes);
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,14 @@
 /** The chips that a device's day can be lived on: an XS process, or the firmware image of the emulated Cortex-M4. */
 import { buildImage, Emulator } from '../../../hardware/boards/mps2-an386/host/emulator.ts';
 import { injectKey } from '../../../hardware/boards/mps2-an386/host/factory.ts';
-import { lanesMax, outboxMax } from '../../../hardware/boards/mps2-an386/limits.ts';
+import {
+  journalBanks,
+  journalFlash,
+  lanesMax,
+  outboxMax,
+  payerLanesMax,
+} from '../../../hardware/boards/mps2-an386/limits.ts';
+import type { JournalPart } from '../build.ts';
 import { buildReplay, type ReplayProgram, XsProcess } from '../../../hardware/boards/xs-host/host/process.ts';
 import { SundialError } from '../../../protocol/errors.ts';
 import type { Scenario } from '../../scenarios/schema.ts';
@@ -10,6 +17,17 @@ import { ChipEngine, type ChipKind } from './chip-engine.ts';
 
 export const CHIPS = ['xs', 'board'] as const;
 export type ChipName = (typeof CHIPS)[number];
+
+/**
+ * What journals of a scenario stand on when its devices are to run on chips. Their part wears by the block
+ * (test/board/faults.test.ts), and has no fault of a single word or read.
+ */
+export const CHIP_PART: JournalPart = {
+  flash: journalFlash,
+  banks: journalBanks,
+  payerLanes: payerLanesMax,
+  without: ['wornWord', 'misread'],
+};
 
 /** The scenario with terminals whose books a chip has room for: fewer entries that wait for the hub, fewer lanes. */
 export const fitForChips = (scenario: Scenario): Scenario => ({

@@ -2,7 +2,6 @@
 import { unreachable } from '../../../protocol/errors.ts';
 import type { AnyDevice } from '../../fleet/device.ts';
 import type { Conditions } from '../network/conditions.ts';
-import { JOURNAL_BANKS } from '../../fleet/actors.ts';
 import type { Run } from '../../fleet/run.ts';
 import { soundNode } from '../chain/virtual-l2.ts';
 import type { RamFlash } from '../flash/ram-flash.ts';
@@ -86,13 +85,13 @@ export function applyFault(simulation: Run, fault: Fault): void {
     case 'wornWord':
       if (device.flash === undefined) return;
       simulation.markDamaged(device);
-      device.flash.stuck.add(wordAt(device.flash, aim(device.flash, JOURNAL_BANKS, fault.size)));
+      device.flash.stuck.add(wordAt(device.flash, aim(device.flash, device.layout.banks, fault.size)));
       return;
     case 'bitRot': {
       if (device.flash === undefined) return;
       simulation.markDamaged(device);
       device.powerOff('bit rot');
-      device.flash.content[aim(device.flash, JOURNAL_BANKS, fault.size >> 3)]! ^= 1 << (fault.size & 7);
+      device.flash.content[aim(device.flash, device.layout.banks, fault.size >> 3)]! ^= 1 << (fault.size & 7);
       return end(simulation, fault, () => bootOnline(simulation, device));
     }
     case 'misread': {

@@ -114,6 +114,13 @@ export class RamFlash implements Flash {
         bytes[i] = (Math.imul(offset + i + 1, 0x9e3779b1) >>> 13) & 0xff & bytes[i]!;
   }
 
+  /** Bits that a cut left between the two values have settled: from now on they read as they did just now. */
+  settle(): void {
+    if (this.unstable === undefined) return;
+    this.content.set(this.unstable.map((loose, at) => (this.content[at]! & ~loose) | (this.next() & loose)));
+    this.unstable = undefined;
+  }
+
   /** Every part can tell: most by their 0xff, an encrypted one by the cells behind its cipher. */
   isErased(offset: number, length: number): boolean {
     this.reads += 1;

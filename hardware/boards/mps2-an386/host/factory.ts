@@ -68,6 +68,9 @@ export function storedBy(memory: BoardMemory): Uint8Array[] {
 export const journalOf = (memory: BoardMemory): Journal =>
   openJournal(new StoppedFlash(memory), { banks: journalBanks });
 
+/** Bytes of the part that the journal has. */
+export const partBytes = blocks * blockSize;
+
 /** Settings as settings.ts reads them: hex with 0x, amounts in token units, times in seconds. */
 export type SettingsFile = Readonly<Record<string, string | number>>;
 
