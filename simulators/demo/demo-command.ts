@@ -16,6 +16,7 @@ import { reconcile, reconciliationTable } from '../../hub/cli/reconcile.ts';
 import { type Site, writeSite } from '../../hub/cli/site.ts';
 import { hubConfig } from './hub-config.ts';
 import { makeSite } from './site.ts';
+import { type Radio, startRadio } from './radio.ts';
 import { Story, type Timeline } from './story.ts';
 import { projectRoot, STATE_ROOT } from '../../hardware/boards/node/cli/paths.ts';
 import { fail } from '../../hardware/boards/node/cli/output.ts';
@@ -25,6 +26,7 @@ interface Flags {
   readonly json: boolean;
   readonly boards: boolean;
   readonly postgres: boolean;
+  readonly ble: boolean;
   readonly state: string;
 }
 
@@ -52,11 +54,13 @@ interface Running {
   hub?: HubChild;
   /** The second one. */
   worker?: HubChild;
+  radio?: Radio;
   story?: Story;
 }
 
 async function stopAll(running: Running): Promise<void> {
   await running.story?.stop();
+  await running.radio?.stop();
   await running.worker?.stop();
   await running.hub?.stop();
   await running.mosquitto?.stop();
@@ -104,12 +108,24 @@ async function emptyForStory(folder: string): Promise<void> {
 }
 
 async function tell(flags: Flags, running: Running): Promise<boolean> {
+  if (flags.ble && flags.boards)
+    throw new SundialError('usage', 'an emulated board has no radio', {
+      severity: 'call',
+      remedy: 'Give either --ble or --boards.',
+    });
   const startedAt = Date.now();
   const timeline = makeTimeline(flags.json);
   const folder = resolve(flags.state);
   await emptyForStory(folder);
   const program = join(projectRoot(), 'build', 'cli', 'sundial.mjs');
 
+  if (flags.ble) {
+    running.radio = await startRadio(TIED);
+    timeline.say(
+      'radio',
+      'a simulated BlueZ: till and wearable tap over Bluetooth Low Energy, as node-ble sees it',
+    );
+  }
   timeline.heading('a local L2');
   const anvil = await startAnvil({ tiedBy: TIED });
   running.anvil = anvil;
@@ -135,7 +151,7 @@ async function tell(flags: Flags, running: Running): Promise<boolean> {
   const hub = new HubStatus({ url: statusUrl, tokenFile });
   await introduce(site, { url: statusUrl, tokenFile });
 
-  const story = new Story(program, folder, site, timeline, flags.boards);
+  const story = new Story(program, folder, site, timeline, { boards: flags.boards, radio: running.radio });
   running.story = story;
   await story.meetTheHub(mqttUrl, hub);
   await story.taps();
@@ -247,6 +263,11 @@ export function addDemoCommand(program: Command): void {
     .option(
       '--postgres',
       'the hub is two workers over PostgreSQL and mosquitto, which must be installed',
+      false,
+    )
+    .option(
+      '--ble',
+      'till and wearable tap over Bluetooth Low Energy on a simulated BlueZ; dbus-daemon must be installed',
       false,
     )
     .option('--boards', 'the devices are firmware images on emulated boards', false)

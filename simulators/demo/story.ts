@@ -10,6 +10,7 @@ import { formatMoney, parseMoney } from '../../hardware/boards/node/cli/money.ts
 import { DeviceChild, type DeviceLine } from './device-child.ts';
 import type { HubStatus } from '../../hub/cli/hub-status.ts';
 import type { Site } from '../../hub/cli/site.ts';
+import type { Radio } from './radio.ts';
 
 interface Basket {
   readonly shop: string;
@@ -46,24 +47,37 @@ export class Story {
   private readonly site: Site;
   private readonly timeline: Timeline;
   private readonly devices: Record<string, DeviceChild>;
+  private readonly radio: Radio | undefined;
   private readonly approved = new Set<string>();
 
-  /** `boards`: the devices are firmware images on emulated boards. */
-  constructor(program: string, folder: string, site: Site, timeline: Timeline, boards = false) {
+  /** `boards`: the devices are firmware images on emulated boards; `radio`: what till and wearable tap over. */
+  constructor(
+    program: string,
+    folder: string,
+    site: Site,
+    timeline: Timeline,
+    { boards = false, radio }: { readonly boards?: boolean; readonly radio?: Radio | undefined } = {},
+  ) {
+    this.radio = radio;
     this.program = program;
     this.site = site;
     this.timeline = timeline;
     const child = (
       role: 'wearable' | 'pos' | 'charger' | 'car',
       extra: readonly string[] = [],
-    ): DeviceChild =>
-      new DeviceChild(
+    ): DeviceChild => {
+      const isOnAir = radio !== undefined && (role === 'pos' || role === 'wearable');
+      const tap = isOnAir ? radio[role] : `${defaultTap(role)}.${process.pid}`;
+      const launch = isOnAir ? { flags: [], env: { ...process.env, ...radio.env } } : undefined;
+      return new DeviceChild(
         this.program,
-        { role, state: join(folder, role), tap: `${defaultTap(role)}.${process.pid}`, extra, board: boards },
+        { role, state: join(folder, role), tap, extra, board: boards, ...(launch && { launch }) },
         (line) => this.show(line),
       );
+    };
     this.devices = {
-      wearable: child('wearable'),
+      // Nobody is there to press: it may be found always.
+      wearable: child('wearable', radio === undefined ? [] : ['--intent', 'always']),
       pos: child('pos'),
       car: child('car'),
       // 45 minutes of charging pass in a few seconds; --no-start waits for the offer.
@@ -191,11 +205,15 @@ export class Story {
 
   /** How a person goes on by hand while the hub runs. */
   hints(folder: string, mqttUrl: string): string[] {
-    const tap = `${defaultTap('pos')}.hand`;
+    const { radio } = this;
+    const socket = `${defaultTap('pos')}.hand`;
     const at = (name: string): string => shellWord(join(folder, name));
+    const bus = radio === undefined ? '' : `DBUS_SYSTEM_BUS_ADDRESS=${radio.env.DBUS_SYSTEM_BUS_ADDRESS} `;
+    const hand = (role: 'pos' | 'wearable'): string =>
+      `${bus}npx sundial ${role} --state ${at(role)} --tap ${shellWord(radio?.[role] ?? socket)} --hub ${mqttUrl}`;
     return [
-      `npx sundial pos --state ${at('pos')} --tap ${shellWord(tap)} --hub ${mqttUrl} --amount 1.50`,
-      `npx sundial wearable --state ${at('wearable')} --tap ${shellWord(tap)} --hub ${mqttUrl}`,
+      `${hand('pos')} --amount 1.50`,
+      hand('wearable'),
       `npx sundial reconcile --site ${at('')}`,
       `npx sundial channel show --site ${at('')} --channel ${this.site.devices[0]!.channel}`,
     ];

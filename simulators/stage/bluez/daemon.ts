@@ -28,16 +28,18 @@ export interface PrivateBus {
   close(): Promise<void>;
 }
 
-/** Starts one. Throws `no_dbus_daemon` when the program is missing or ends. */
-export async function startBus(): Promise<PrivateBus> {
+/**
+ * Starts one; `tiedBy`: the program (tools/tied.mjs) that ends it when this process ends in any way. Throws `no_dbus_daemon`
+ * when the program is missing or ends.
+ */
+export async function startBus(tiedBy?: string): Promise<PrivateBus> {
   const folder = mkdtempSync(join(tmpdir(), 'sundial-bus-'));
   const socket = join(folder, 'bus');
   writeFileSync(join(folder, 'bus.conf'), config(socket));
-  const child: ChildProcess = spawn(
-    'dbus-daemon',
-    [`--config-file=${join(folder, 'bus.conf')}`, '--nofork', '--nopidfile', '--print-address'],
-    { stdio: ['ignore', 'pipe', 'ignore'] },
-  );
+  const args = [`--config-file=${join(folder, 'bus.conf')}`, '--nofork', '--nopidfile', '--print-address'];
+  const [program, ...before] =
+    tiedBy === undefined ? ['dbus-daemon'] : [process.execPath, tiedBy, 'dbus-daemon'];
+  const child: ChildProcess = spawn(program!, [...before, ...args], { stdio: ['pipe', 'pipe', 'ignore'] });
   const up = await new Promise<boolean>((resolve) => {
     child.once('error', () => resolve(false));
     child.once('exit', () => resolve(false));
