@@ -32,6 +32,10 @@ export const PARTS: readonly Part[] = [
     names: ['receipt'],
     load: async () => (await import('../hardware/boards/node/cli/receipt-command.ts')).addReceiptCommand,
   },
+  {
+    names: ['sticker'],
+    load: async () => (await import('../hardware/boards/node/cli/sticker-command.ts')).addStickerCommand,
+  },
   { names: ['claim'], load: async () => (await import('../hub/cli/claim-command.ts')).addClaimCommand },
   {
     names: ['charger'],

@@ -17,6 +17,7 @@ import type { Effect, Notice } from '../../../../protocol/machines/effects.ts';
 import { type DeviceFolder, lockDevice } from './device-folder.ts';
 import { formatMoney } from './money.ts';
 import { haltPoint } from './halt-points.ts';
+import { invitedLink, type Sticker } from '../links/sticker.ts';
 import { namedForMachine } from './machine-errors.ts';
 import { fail, type Line, makeOutput, type Output } from './output.ts';
 
@@ -29,6 +30,8 @@ export interface DeviceOptions {
   readonly tap: string;
   /** When a payer's radio may be found. */
   readonly intent: IntentPolicy;
+  /** The sticker that was scanned: no other terminal is paid. */
+  readonly sticker?: Sticker | undefined;
   /** Stops dead before the first effect of this kind (`persist:intent`, `send:receipt`, ...), for crash tests. */
   readonly haltAt?: string | undefined;
 }
@@ -202,10 +205,23 @@ export class DeviceProcess {
   ): Promise<void> {
     await runtime.start();
     this.closers.push(() => runtime.stop());
+    const { sticker } = this.options;
     const attach = (link: Link): void => {
-      runtime.attachLink(link);
+      const other = (terminal: Uint8Array): void =>
+        this.output.say(
+          `other_terminal: ${toHex(terminal)} answers, and not the terminal of "${sticker?.place}": nothing is paid`,
+          { event: 'otherTerminal', terminal },
+        );
+      runtime.attachLink(sticker === undefined ? link : invitedLink(link, sticker, other));
       onLink();
     };
+    if (sticker !== undefined)
+      this.output.say(`the sticker is of "${sticker.place}"; end this if you stand elsewhere`, {
+        event: 'place',
+        place: sticker.place,
+        terminal: sticker.terminal,
+        payee: sticker.payee,
+      });
     const { intent } = this.options;
     const tap = await openTap(parseLink(this.options.tap), {
       side,

@@ -14,6 +14,7 @@ import { DeviceProcess } from './device-process.ts';
 import { addDeviceOptions, type CommonFlags, deviceOptions, keyKind, stateFolder } from './flags.ts';
 import { formatMoney, parseMoney } from './money.ts';
 import { fail } from './output.ts';
+import { believedSticker } from './sticker-command.ts';
 import { ensureBench } from './workbench.ts';
 
 interface PayerFlags extends CommonFlags {
@@ -21,6 +22,7 @@ interface PayerFlags extends CommonFlags {
   readonly confirmLimit: string;
   readonly dayLimit: string;
   readonly key: string;
+  readonly sticker?: string;
 }
 
 /** What an owner allows who says nothing else. */
@@ -39,7 +41,13 @@ async function runPayer(role: 'wearable' | 'car', flags: PayerFlags): Promise<vo
   const kind = keyKind(flags.key);
   const path = stateFolder(role, flags, kind);
   await ensureBench(role, path, flags, kind);
-  const process = await DeviceProcess.open(readDevice(path, role), deviceOptions({ ...flags, role }));
+  const found = readDevice(path, role);
+  const sticker = flags.sticker === undefined ? undefined : believedSticker(found, flags.sticker);
+  const tap = flags.tap ?? sticker?.link;
+  const process = await DeviceProcess.open(found, {
+    ...deviceOptions({ ...flags, role, ...(tap !== undefined && { tap }) }),
+    sticker,
+  });
   const { folder } = process;
   const runtime = payerDevice(
     folder.signing,
@@ -118,6 +126,10 @@ export function addPayerCommands(program: Command): void {
         '--key <kind>',
         'for a device that the workbench makes: memory, or p256 for a (simulated) secure element',
         'memory',
+      )
+      .option(
+        '--sticker <code>',
+        'text of a printed code, SDP1:...: its link is used, its place is shown, and no other terminal is paid',
       )
       .option(
         '--intent <policy>',
