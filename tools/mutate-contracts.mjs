@@ -33,8 +33,8 @@ const [shard, shards] = options.shard.split('/').map(Number);
 const folder = join(root, 'build', 'mutants');
 mkdirSync(folder, { recursive: true });
 
-/** What is deployed, and with which of their sources each is made; the reserve's code stands in that of the pots. */
-const TARGETS = ['Vault', 'Pots', 'Registry', 'Mandates'].map((name) => {
+/** What is deployed, and with which of their sources each is made; the reserve's code stands in that of the pots, a split's in that of the splits. */
+const TARGETS = ['Vault', 'Pots', 'Registry', 'Mandates', 'Splits'].map((name) => {
   const file = `contracts/src/${name}.sol`;
   const own = {};
   collectSources(file, own);
@@ -42,7 +42,8 @@ const TARGETS = ['Vault', 'Pots', 'Registry', 'Mandates'].map((name) => {
 });
 const sources = Object.assign({}, ...TARGETS.map(({ own }) => own));
 const mutated = Object.keys(sources).filter(
-  (name) => name.startsWith('contracts/src/') && !/(Reasons|IVault|IVaultView|IRegistry)\.sol$/.test(name),
+  (name) =>
+    name.startsWith('contracts/src/') && !/(Reasons|IVault|IVaultView|IRegistry|IPayouts)\.sol$/.test(name),
 );
 
 /** Each operator: a pattern, and what it becomes. All matches of a line are tried one by one. */

@@ -149,7 +149,8 @@ abstract contract Kit is Check {
         }
     }
 
-    function codeOf(string memory name, bytes memory compiled) private view returns (bytes memory) {
+    /// What was compiled, or what a run of mutations put in its place.
+    function codeOf(string memory name, bytes memory compiled) internal view returns (bytes memory) {
         string memory file = vm.envOr(string.concat("SUNDIAL_CODE_", name), string(""));
         return bytes(file).length == 0 ? compiled : vm.parseBytes(vm.readFile(file));
     }

@@ -28,6 +28,30 @@ contract Picky is ERC20 {
     }
 }
 
+/// @notice A token that asks the split again while it is being sent.
+contract Eager is ERC20 {
+    Split public split;
+    bool private _asks;
+
+    constructor() ERC20("Eager", "E") {
+        _mint(msg.sender, 1e12);
+    }
+
+    function aim(Split split_) external {
+        split = split_;
+    }
+
+    function transfer(address to, uint256 amount) public override returns (bool) {
+        if (address(split) != address(0) && !_asks) {
+            _asks = true;
+            try split.release(to) {} catch {}
+            try split.releaseAll(IPayouts(address(0)), 0) {} catch {}
+            _asks = false;
+        }
+        return super.transfer(to, amount);
+    }
+}
+
 /// @notice Revenue shares. Not looked at here: tokens that take a fee or change balances by themselves.
 contract SplitTest is Kit {
     address private constant SITE = address(0x517e);
@@ -37,7 +61,7 @@ contract SplitTest is Kit {
 
     function setUp() public {
         build();
-        splits = new Splits();
+        splits = Splits(create(codeOf("SPLITS", type(Splits).creationCode)));
     }
 
     function share(address a, uint16 partsA, address b, uint16 partsB)
@@ -95,6 +119,34 @@ contract SplitTest is Kit {
         split.release(SITE);
         picky.refuse(address(0));
         same(split.release(SITE), 50, "later");
+    }
+
+    function test_aTokenThatAsksAgainIsPaidOnce() public {
+        Eager eager = new Eager();
+        Split split = Split(splits.make(IERC20(address(eager)), share(SITE, 5000, HOST, 5000), 0));
+        eager.transfer(address(split), 100);
+        eager.aim(split);
+        same(split.release(SITE), 50, "one");
+        same(eager.balanceOf(SITE), 50, "once");
+        same(split.releaseAll(IPayouts(address(0)), 0), 50, "the other");
+        same(eager.balanceOf(SITE), 50, "still once");
+        same(eager.balanceOf(HOST), 50, "once as well");
+        same(split.owedInAll(), 0, "nothing is owed");
+    }
+
+    function test_whoIsOwedNothingIsSentNothing() public {
+        Picky picky = new Picky();
+        Split split = Split(splits.make(IERC20(address(picky)), share(SITE, 5000, HOST, 5000), 0));
+        picky.refuse(SITE);
+        same(split.release(SITE), 0, "no transfer, no refusal");
+    }
+
+    function test_aDivisionOfSomethingIsSaid() public {
+        Split split = make(share(SITE, 5000, HOST, 5000));
+        token.transfer(address(split), 100);
+        vm.expectEmit(address(split));
+        emit Split.Divided(100);
+        split.releaseAll(IPayouts(address(0)), 0);
     }
 
     function test_whatIsSentIsNeverMoreThanWhatCame(uint16 parts, uint48 first, uint48 second) public {
