@@ -4,10 +4,13 @@
  */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { p256 } from '@noble/curves/nist.js';
 import type { Command } from 'commander';
 import type { Address } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { Vault } from '../l2/vault.ts';
+import { fromHex, toHex } from '../../protocol/bytes.ts';
+import { nobleSuite } from '../../protocol/crypto/noble.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { UINT32_MAX } from '../../protocol/integers.ts';
 import { addWearable, readSite, type Site } from './site.ts';
@@ -116,18 +119,34 @@ async function show({ vault, flags }: Act): Promise<void> {
   });
 }
 
+/** A P-256 key of a device, and its address. Throws `bad_key` when it is no point of that curve: nothing could ever pay. */
+function p256KeyOf(text: `0x${string}`): { readonly bytes: Uint8Array; readonly address: Address } {
+  const bytes = fromHex(text, 64);
+  try {
+    p256.Point.fromBytes(Uint8Array.of(4, ...bytes)).assertValidity();
+  } catch (cause) {
+    throw new SundialError('bad_key', `${text} is no P-256 key`, {
+      severity: 'call',
+      remedy:
+        'Give x and y of the key as the secure element shows them, 64 bytes; of another key its address.',
+      cause,
+    });
+  }
+  return { bytes, address: toHex(nobleSuite.keccak256(bytes).slice(12)) };
+}
+
 async function open(act: Act): Promise<void> {
   const { place, vault, owner, flags } = act;
   const deposit = parseMoney(need(flags.amount, '--amount', '300'));
   await requireFunds(vault, owner.address, deposit);
   const facts = { deposited: flags.json ? deposit : formatMoney(deposit) };
   if (flags.device === undefined) {
-    const payer = addressOf(
-      need(flags.payer, '--payer', '0x<address of the device>').toLowerCase(),
-      '--payer',
-    );
-    const { channel } = await vault.openChannel(owner, { payer, amount: deposit });
-    return print(flags, { channel, ...facts });
+    const named = need(flags.payer, '--payer', '0x<address of the device>').toLowerCase();
+    const key = /^0x[0-9a-f]{128}$/.test(named) ? p256KeyOf(named as `0x${string}`) : undefined;
+    const payer = key === undefined ? addressOf(named, '--payer') : key.address;
+    const opening = { payer, amount: deposit, p256: key?.bytes };
+    const { channel } = await vault.openChannel(owner, opening);
+    return print(flags, { channel, ...(key && { payer }), ...facts });
   }
   if (place.site === undefined)
     throw new SundialError('no_site', '--device makes wearables for a trial only', {
@@ -214,7 +233,7 @@ export function addChannelCommand(program: Command): void {
         }
       });
   sub('open', 'opens a channel for a device', open)
-    .option('--payer <address>', "the device's address")
+    .option('--payer <address>', "the device's address; of a P-256 device its key (x and y)")
     .option('--device <folder>', 'instead of --payer: makes a wearable there that pays from the channel')
     .option('--key <kind>', 'with --device: memory, or p256 for a (simulated) secure element', 'memory')
     .option('--amount <amount>', 'deposit, of which a fifth becomes the bond');

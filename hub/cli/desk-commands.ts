@@ -124,12 +124,20 @@ export function addDeskCommands(program: Command, payee: Command): void {
       return answer;
     }),
   );
-  sub(payee, 'remove', 'ends enrolment for a merchant; its money stays its own')
+  sub(payee, 'remove', 'ends enrolment and accreditation of a merchant; its money stays its own')
     .argument('<name>', 'name or address')
     .action(
-      act(({ hub }, _flags: Common, name = '') =>
-        askHub(hub, `/v1/payees/${encodeURIComponent(name)}`, 'DELETE'),
-      ),
+      act(async ({ path, config, hub }, _flags: Common, name = '') => {
+        const { payees } = (await askHub(hub, '/v1/payees')) as { payees: Merchant[] };
+        const found = payees.find((one) => one.name === name || one.address === name);
+        // First: repeated it changes nothing, and nobody falls out of a pot by it that is open until it takes effect.
+        if (found !== undefined) {
+          const vault = await Vault.connect(config.chain.rpcUrl[0]!, config.chain.vault);
+          const operator = privateKeyToAccount(readKeyFile(keyFile(path, 'operator')));
+          await vault.endAccreditation(operator, fromHex(found.address as `0x${string}`, 20));
+        }
+        return askHub(hub, `/v1/payees/${encodeURIComponent(name)}`, 'DELETE');
+      }),
     );
 
   // ---- devices ----

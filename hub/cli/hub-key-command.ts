@@ -16,6 +16,7 @@ import { certifiable, certifyHubKey } from '../../protocol/machines/hub-keys.ts'
 import { makeSigning, type Signing } from '../../protocol/signing/digests.ts';
 import { encodeMessage, type Message } from '../../protocol/wire/messages.ts';
 import { askHub } from './ask-hub.ts';
+import { addCarryCommand } from './registry-commands.ts';
 import { causeText } from '../errors.ts';
 import { watchLagMax } from '../limits.ts';
 import { parseRootWord } from '../crypto/hub-keys.ts';
@@ -169,4 +170,5 @@ export function addHubKeyCommand(program: Command): void {
     .requiredOption('--hub <url>', "the hub's status address")
     .option('--json', 'one JSON line', false)
     .action((word: string, flags: { hub: string; json: boolean }) => install(word, flags).catch(fail));
+  addCarryCommand(command);
 }

@@ -2,6 +2,7 @@
 import { BaseError, decodeErrorResult, type Hex } from 'viem';
 import { vaultAbi } from '../l2/abi.ts';
 import { mandatesAbi } from '../l2/mandates-abi.ts';
+import { registryAbi } from '../l2/registry-abi.ts';
 import { SundialError } from '../../protocol/errors.ts';
 
 /** What helps against the refusals that an owner or a payee can meet. */
@@ -21,14 +22,18 @@ const REMEDIES: Readonly<Record<string, string>> = {
   NotThePayees: 'It was carried before, or signed for another nonce: sign it anew.',
   WithdrawalOver: 'Its deadline is over: sign it anew.',
   FeeTooLarge: 'Give a --fee of at most the amount.',
+  KeyKnown: 'L2 has this certificate, or a later one of the same key.',
+  KeyRevoked: 'The root took this key back, for ever: certify another one.',
+  LogTooFast: 'The log grew faster than the registry believes: anchor it again in an hour.',
+  ChangeWaits: 'An earlier change of this accreditation is under way: repeat it when that took effect.',
   P256Missing:
     'This chain pays no devices with P-256 keys: take a chain with P256VERIFY, or a device with another key.',
   Frozen: 'The guardian froze the vault; try again when the freeze is over.',
   BalanceTooSmall: 'Give a smaller --amount.',
 };
 
-/** Of the vault, and of the mandates where they say no themselves. */
-const ERRORS = [...vaultAbi, ...mandatesAbi];
+/** Of the vault, and of mandates and registry where they say no themselves. */
+const ERRORS = [...vaultAbi, ...mandatesAbi, ...registryAbi];
 
 /** The error that people are shown for one of viem's: `vault_refused`, `chain_away` or `chain_refused`; others as they are. */
 export function namedForL2(error: unknown): unknown {

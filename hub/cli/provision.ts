@@ -11,6 +11,7 @@ import {
   hasDevice,
   type KeyKind,
   keyForNew,
+  type NewKey,
   lockDevice,
   deviceExists,
 } from '../../hardware/boards/node/cli/device-folder.ts';
@@ -110,7 +111,7 @@ export async function provisionDevice(
     const isPayer = answer.role === 'wearable' || answer.role === 'car';
     if (!isPayer && kind !== 'memory')
       throw wrong('bad_key', 'a terminal has its key in memory', 'Leave out --key.');
-    const channel = isPayer ? await channelFor(answer, device as `0x${string}`, wish) : undefined;
+    const channel = isPayer ? await channelFor(answer, key, wish) : undefined;
     const isDefault = Object.entries(DEFAULT_TIMING).every(([name, value]) => timing[name] === value);
     createDevice(
       path,
@@ -137,10 +138,11 @@ export async function provisionDevice(
 /** The channel that was opened for this key, or one that is opened now. Nothing is deposited twice. */
 async function channelFor(
   { vault: address, chainId }: { vault: `0x${string}`; chainId: number },
-  payer: `0x${string}`,
+  { address: device, publicKey }: Pick<NewKey, 'address' | 'publicKey'>,
   { rpc, ownerKey, deposit, channel }: PayerWish,
 ): Promise<number> {
   if (channel !== undefined) return channel;
+  const payer = toHex(device);
   if (rpc === undefined || ownerKey === undefined || deposit === undefined)
     throw wrong(
       'missing_flag',
@@ -160,7 +162,7 @@ async function channelFor(
     if ((await vault.readChannel(number)).payer.toLowerCase() === payer) return number;
   const owner = privateKeyToAccount(readKeyFile(ownerKey));
   await requireFunds(vault, owner.address, deposit);
-  return (await vault.openChannel(owner, { payer, amount: deposit })).channel;
+  return (await vault.openChannel(owner, { payer, amount: deposit, p256: publicKey })).channel;
 }
 
 /** How many of the newest channels are looked through for one that was opened before a cut. */

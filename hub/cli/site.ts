@@ -128,7 +128,7 @@ export async function addWearable(
     const account = privateKeyToAccount(site.keys.owner);
     const channel =
       (await openedFor(site, vault, payer)) ??
-      (await vault.openChannel(account, { payer, amount: deposit })).channel;
+      (await vault.openChannel(account, { payer, amount: deposit, p256: key.publicKey })).channel;
     const { chainId, vault: vaultHex, hubName: hub, scope } = site;
     const root = toHex(nobleKey(fromHex(site.keys.hubRoot)).address);
     const hubKey = hubKeyIn(await certificateOf(site, Math.floor(Date.now() / 1000)));

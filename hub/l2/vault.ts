@@ -17,7 +17,7 @@ import {
 import type { ChannelState, ClaimState, PotState } from '../ports.ts';
 import { timeAbi, vaultAbi } from './abi.ts';
 import type { Rule } from './fraud.ts';
-import { connect, type FeesMin, type PreparedTransaction, prepare, send } from './chain.ts';
+import { connect, type FeesMin, isRevert, type PreparedTransaction, prepare, send } from './chain.ts';
 import { Mandates } from './mandates.ts';
 import { potsAbi } from './pots-abi.ts';
 import { registryAbi } from './registry-abi.ts';
@@ -168,6 +168,25 @@ export class Vault {
     return (await this.readPayee(payee, at))?.balance ?? 0;
   }
 
+  /** The account of a payee's id, 20 bytes; undefined: the id is not given out. */
+  async payeeAccount(id: number): Promise<Uint8Array | undefined> {
+    const read = { address: this.address, abi: vaultAbi, functionName: 'readPayee', args: [id] } as const;
+    const [account] = await this.client.readContract(read);
+    return /^0x0+$/.test(account) ? undefined : hexToBytes(account);
+  }
+
+  /** A channel's payer, 20 bytes; undefined: it is not opened. */
+  async readPayer(channel: number): Promise<Uint8Array | undefined> {
+    const read = { address: this.address, abi: vaultAbi, functionName: 'payerOf', args: [channel] } as const;
+    try {
+      const [payer] = await this.client.readContract(read);
+      return hexToBytes(payer);
+    } catch (error) {
+      if (isRevert(error)) return undefined;
+      throw error;
+    }
+  }
+
   /** Units credited so far on the voucher with this digest. */
   async readCredit(digest: Uint8Array): Promise<number> {
     return this.client.readContract({
@@ -228,12 +247,17 @@ export class Vault {
   // ---- deposits ----
 
   /** Lets the vault take `amount` units from the account; 2^256 - 1 for as many as it likes. */
-  async approve(account: LocalAccount, amount: number | bigint): Promise<TransactionReceipt> {
-    const data = encodeFunctionData({
-      abi: timeAbi,
-      functionName: 'approve',
-      args: [this.address, BigInt(amount)],
-    });
+  approve(account: LocalAccount, amount: number | bigint): Promise<TransactionReceipt> {
+    return this.approveFor(account, this.address, amount);
+  }
+
+  private approveFor(
+    account: LocalAccount,
+    spender: Address,
+    amount: number | bigint,
+  ): Promise<TransactionReceipt> {
+    const args = [spender, BigInt(amount)] as const;
+    const data = encodeFunctionData({ abi: timeAbi, functionName: 'approve', args });
     return send(this.client, account, { to: this.token, data });
   }
 
@@ -242,12 +266,33 @@ export class Vault {
    * @param bond units of `amount` that can't be spent; the smallest allowed when absent
    * @param owner who may leave with the rest; the account when absent
    * @param approved true when the account approved the vault before: tokens without permit, and accounts that can't sign
+   * @param p256 the payer's key, 64 bytes, when it is a P-256 one: two transactions, and none of them moves anything on a chain
+   *   that verifies no such signatures (`P256Missing`)
    */
   async openChannel(
     account: LocalAccount,
-    opening: { payer: Address; amount: number; bond?: number; owner?: Address; approved?: boolean },
+    opening: {
+      payer: Address;
+      amount: number;
+      bond?: number;
+      owner?: Address;
+      approved?: boolean;
+      p256?: Uint8Array | undefined;
+    },
   ): Promise<{ channel: number; receipt: TransactionReceipt }> {
-    const { payer, amount, bond, owner } = opening;
+    const { payer, amount, bond, owner, p256 } = opening;
+    if (p256 !== undefined) {
+      const terms = {
+        owner: owner ?? account.address,
+        key: p256,
+        amount,
+        bond: bond ?? (await this.bondNeeded(amount)),
+      };
+      if (await this.mandates.hasP256()) await this.approveFor(account, this.mandates.address, amount);
+      const receipt = await this.mandates.openP256(account, terms);
+      const [opened] = parseEventLogs({ abi: vaultAbi, eventName: 'ChannelOpened', logs: receipt.logs });
+      return { channel: opened!.args.channel, receipt };
+    }
     if (opening.approved) {
       const receipt = await this.call(account, {
         functionName: 'open',

@@ -2,11 +2,11 @@
  * The mandates on a real node, through the hub's own client: deposits on a signature, channels that change hands, signed
  * withdrawals and splits. Not checked here: what each of them refuses (contracts/test/Mandates.t.sol, Split.t.sol).
  */
-import { encodeFunctionData, type Hex, hexToBytes, parseEventLogs } from 'viem';
+import { encodeFunctionData, type Hex, hexToBytes } from 'viem';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { namedForL2 } from '../../hub/cli/l2-errors.ts';
-import { timeAbi, vaultAbi } from '../../hub/l2/abi.ts';
+import { timeAbi } from '../../hub/l2/abi.ts';
 import { send } from '../../hub/l2/chain.ts';
 import { p256Signer, rowOf, secpSigner, startWorld, type World, ZERO16, ZERO32 } from './kit.ts';
 
@@ -149,16 +149,8 @@ mandates('a payout that is fixed to a split pays everybody with one call', async
 
 const openP256 = async ({ vault, rich }: World) => {
   const { key, address } = p256Signer('a secure element');
-  const opening = { owner: rich.address, key: key!, amount: 1_000, bond: 200 };
-  const data = encodeFunctionData({
-    abi: timeAbi,
-    functionName: 'approve',
-    args: [vault.mandates.address, 1_000n],
-  });
-  await send(vault.client, rich, { to: vault.token, data });
-  const { logs } = await vault.mandates.openP256(rich, opening);
-  const [opened] = parseEventLogs({ abi: vaultAbi, eventName: 'ChannelOpened', logs });
-  return { payer: opened!.args.payer.toLowerCase(), address };
+  const { channel } = await vault.openChannel(rich, { payer: address, amount: 1_000, p256: key! });
+  return { payer: (await vault.readChannel(channel)).payer.toLowerCase(), address };
 };
 
 mandates(

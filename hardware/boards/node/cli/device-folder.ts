@@ -261,6 +261,8 @@ export interface NewKey {
   /** 32 bytes, as `0x` and hex. */
   readonly secret: string;
   readonly address: Uint8Array;
+  /** x and y, 64 bytes; of a P-256 key only. */
+  readonly publicKey?: Uint8Array;
 }
 
 const makingSchema = z.strictObject({ key: z.enum(KEYS), secret: hexOf(32) });
@@ -294,9 +296,9 @@ export function keyForNew(path: string, key: KeyKind = 'memory'): NewKey {
         'Finish the device that was begun there, with the --key that it was begun with, or name another folder.',
     });
   const secret = fromHex(found.data.secret, 32);
-  const { address } =
+  const { address, publicKey } =
     key === 'p256' ? simulatedSecureElement(secret, { read: () => 0, write() {} }) : nobleKey(secret);
-  return { key, secret: found.data.secret, address };
+  return { key, secret: found.data.secret, address, ...(publicKey && { publicKey }) };
 }
 
 /**

@@ -1,0 +1,128 @@
+/**
+ * What the operator and anybody else carry to the registry on L2: the root of the hub's log (`hub anchor`), and the words of the
+ * hub's root about keys (`hub-key carry`). Each is one transaction of some 55,000 to 70,000 gas.
+ */
+import type { Command } from 'commander';
+import { privateKeyToAccount } from 'viem/accounts';
+import { z } from 'zod';
+import { fail } from '../../hardware/boards/node/cli/output.ts';
+import { fromHex, toHex } from '../../protocol/bytes.ts';
+import { SundialError } from '../../protocol/errors.ts';
+import { parseRootWord } from '../crypto/hub-keys.ts';
+import { registryAbi } from '../l2/registry-abi.ts';
+import { Vault } from '../l2/vault.ts';
+import { askHub } from './ask-hub.ts';
+import { keyFile, openHubFolder, readKeyFile } from './hub-folder.ts';
+import { namedForL2 } from './l2-errors.ts';
+
+interface Flags {
+  readonly folder: string;
+  readonly key?: string;
+  readonly every?: string;
+  readonly json: boolean;
+}
+
+const proofPage = z.object({ size: z.int().min(1), root: z.templateLiteral(['0x', z.string().length(64)]) });
+const statusPage = z.object({ ledger: z.object({ size: z.int().min(0) }) });
+/** The longest between two anchors of `--every`, hours. */
+const EVERY_MAX = 24 * 365;
+
+/** What is in the folder, with the account that pays: one of its keys, or the one that --key names. */
+async function placeOf({ folder, key }: Flags, own: 'operator' | 'settlement') {
+  const { path, config, hub } = openHubFolder(folder);
+  const account = privateKeyToAccount(readKeyFile(key ?? keyFile(path, own)));
+  const vault = await Vault.connect(config.chain.rpcUrl[0]!, config.chain.vault);
+  return { hub, account, vault };
+}
+
+/** Fixes the root of the hub's log on L2, when it has grown since the last time. */
+async function anchorOnce(flags: Flags): Promise<void> {
+  const { hub, account, vault } = await placeOf(flags, 'operator');
+  const read = { address: vault.registry, abi: registryAbi } as const;
+  const { ledger } = statusPage.parse(await askHub(hub, '/status'));
+  const known = await vault.client.readContract({ ...read, functionName: 'anchoredSize' });
+  if (ledger.size <= known)
+    return say(flags, { size: known, anchored: false }, `${known} records are anchored already`);
+  const { size, root } = proofPage.parse(await askHub(hub, `/proof?position=${ledger.size - 1}`));
+  const { transactionHash } = await vault.anchor(account, size, fromHex(root, 32));
+  say(
+    flags,
+    { size, root, anchored: true, transaction: transactionHash },
+    `${size} records are anchored: ${root}`,
+  );
+}
+
+const say = ({ json }: Flags, line: object, words: string): void =>
+  void process.stdout.write(json ? `${JSON.stringify(line)}\n` : `${words}\n`);
+
+async function anchor(flags: Flags): Promise<void> {
+  if (flags.every === undefined) return anchorOnce(flags);
+  const hours = Number(flags.every);
+  if (!Number.isInteger(hours) || hours < 1 || hours > EVERY_MAX)
+    throw new SundialError('usage', `--every ${flags.every}`, {
+      severity: 'call',
+      remedy: `Give whole hours, 1 to ${EVERY_MAX}.`,
+    });
+  for (;;) {
+    await anchorOnce(flags).catch((error: unknown) => {
+      const named = namedForL2(error) as Error;
+      process.stderr.write(`${named.message}\n`);
+    });
+    await new Promise((done) => setTimeout(done, hours * 3_600_000));
+  }
+}
+
+async function carry(text: string, flags: Flags): Promise<void> {
+  const word = parseRootWord(text);
+  const { account, vault } = await placeOf(flags, 'settlement');
+  const key = toHex(word.key);
+  const { transactionHash } =
+    word.type === 'hubKey'
+      ? await vault.addHubKey(account, { ...word, key })
+      : await vault.revokeHubKey(account, { ...word, key });
+  const [from, until, countsFrom, , good] = await vault.client.readContract({
+    address: vault.registry,
+    abi: registryAbi,
+    functionName: 'hubKey',
+    args: [key],
+  });
+  const facts = { key, from, until, countsFrom, good, transaction: transactionHash };
+  say(
+    flags,
+    facts,
+    good
+      ? `L2 knows ${key}; it counts from ${countsFrom} of the vault's clock`
+      : `${key} counts no more on L2`,
+  );
+}
+
+const inFolder = (under: Command, name: string, words: string): Command =>
+  under
+    .command(name)
+    .description(words)
+    .option('--folder <path>', 'folder that `sundial init` made', '.')
+    .option('--json', 'one JSON object on stdout', false);
+
+const run =
+  (act: (flags: Flags) => Promise<void>) =>
+  (...given: unknown[]): Promise<void> =>
+    act((given.at(-1) as Command).optsWithGlobals<Flags>()).then(
+      () => process.exit(0),
+      (error: unknown) => fail(namedForL2(error)),
+    );
+
+/** Adds `hub anchor`. */
+export function addAnchorCommand(hub: Command): void {
+  inFolder(hub, 'anchor', "fixes the root of the hub's log on L2, so that nobody can tell another one later")
+    .option('--key <file>', "the operator's key; keys/operator.key of the folder when absent")
+    .option('--every <hours>', 'goes on, and does it so often: one transaction each time')
+    .action(run(anchor));
+}
+
+/** Adds `hub-key carry`. */
+export function addCarryCommand(hubKey: Command): void {
+  inFolder(hubKey, 'carry', 'brings what certify or revoke printed to L2; anybody may')
+    .argument('<word>', 'what was printed')
+    .option('--key <file>', 'key of an account with gas money; keys/settlement.key of the folder when absent')
+    .action((word: string, _: unknown, command: Command) => run((flags) => carry(word, flags))(command));
+}
