@@ -256,6 +256,7 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
   /** Why L2 is doubted, while it is. */
   let doubted: string | undefined;
   const watch = new Watch({
+    signing,
     l2,
     registry,
     startBlock: setup.startBlock,
@@ -286,6 +287,12 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
         void intake.handle({ type: 'channel', channel, facts });
       },
       payee: (payee) => void intake.handle({ type: 'payee', payee }),
+      announced: (lanes, isTaking) => {
+        void intake.handle({ type: 'announced', lanes });
+        // Whatever these channels owe is final on L2 long before what was announced is due.
+        if (isTaking) rounds.batchDue();
+      },
+      unlisted: (lanes) => log.error({ lanes }, 'announced lanes that are not followed; settle often'),
       batch: async ({ transaction, height }) => {
         if (settle.knows(transaction)) return;
         const { recoveredAt } = registry.state;

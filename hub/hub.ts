@@ -207,6 +207,8 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
     ...hub,
     l2,
     config,
+    signing,
+    scopes,
     address: () => toHex(hub.keys.address),
     mqttUrl: mqttUrl!,
     crypto: crypto.kind,

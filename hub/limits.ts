@@ -210,3 +210,8 @@ export const sharedLookMs = 100;
  * silent for so long.
  */
 export const electedMs = 6_000;
+
+/** Lanes of announced batches that the hub follows: some 200 bytes each in its registry, and each costs its announcer gas. */
+export const announcedLanesMax = 20_000;
+/** In which a due batch can be executed, seconds of the vault's clock: the vault's ANNOUNCEMENT_LIFE. */
+export const announcementLife = 7 * 86_400;

@@ -8,6 +8,7 @@ import { type Entry, heldEntries } from '../intake/state.ts';
 import type { Journal } from '../ledger/journal.ts';
 import { pageEntriesMax, unregisteredShownMax } from '../limits.ts';
 import { healthOf } from './health.ts';
+import { claimViews, leaseViews, type OfficeSources } from './office.ts';
 import type { Parts } from './parts.ts';
 import type { StatusRoutes } from './status.ts';
 import { channelViews, creditViews, entryViews } from './views.ts';
@@ -30,11 +31,24 @@ export function jsonRoutes(parts: Parts): StatusRoutes['json'] {
     },
     '/credits': (query) =>
       creditViews(intake.state, intake.durableBooks, (query.get('payee') ?? '').toLowerCase()),
+    '/claims': (query) =>
+      claimViews(officeSources(parts), (query.get('payee') ?? '').toLowerCase(), query.get('after') ?? ''),
+    '/leases': (query) => leaseViews(officeSources(parts), (query.get('payee') ?? '').toLowerCase()),
     '/devices': () => registry.state.devices,
     '/proof': (query) => proofOf(journal, Number(query.get('position'))),
     '/hub-keys': () => hubKeysOf(parts),
   };
 }
+
+const officeSources = ({ config, signing, keys, intake, registry, scopes }: Parts): OfficeSources => ({
+  signing,
+  context: config,
+  key: keys,
+  state: intake.state,
+  books: intake.durableBooks,
+  registry: registry.state,
+  scopes,
+});
 
 /** The keys that the hub signs with: which one now, for how long there is one, and what the root said. */
 export function hubKeysOf({ keys, address }: Parts) {

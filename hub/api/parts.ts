@@ -8,10 +8,14 @@ import type { Registry } from '../registry/registry.ts';
 import type { Rounds } from '../rounds.ts';
 import type { SettleLoop } from '../settle/loop.ts';
 import type { Watch } from '../watch/watch.ts';
+import type { Signing } from '../../protocol/signing/digests.ts';
 
 /** What the pages look at. */
 export interface Parts {
   readonly config: HubConfig;
+  readonly signing: Signing;
+  /** Payees (keys) by scope (key): those of the configuration and the merchants of the desk. */
+  readonly scopes: Readonly<Record<string, readonly string[]>>;
   /** 0x address of the key that the hub signs with now. */
   address(): string;
   readonly mqttUrl: string;

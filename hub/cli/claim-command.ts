@@ -10,20 +10,17 @@ import { privateKeyToAccount } from 'viem/accounts';
 import { formatMoney } from '../../hardware/boards/node/cli/money.ts';
 import { readDevice } from '../../hardware/boards/node/cli/device-folder.ts';
 import { fail } from '../../hardware/boards/node/cli/output.ts';
-import { type Claim, type ClaimsFile, claimsFile, claimsOf } from '../../hardware/boards/node/till/claims.ts';
+import { type ClaimsFile, claimsFile, claimsOf } from '../../hardware/boards/node/till/claims.ts';
 import { writeDurably } from '../../hardware/boards/node/storage/durable-file.ts';
 import { readJson } from '../../hardware/boards/node/storage/read-json.ts';
 import { fromHex } from '../../protocol/bytes.ts';
 import { nobleSuite } from '../../protocol/crypto/noble.ts';
 import { SundialError } from '../../protocol/errors.ts';
-import { collectedFrom } from '../../protocol/machines/collected.ts';
-import { makeSigning, type Signing } from '../../protocol/signing/digests.ts';
-import { topOf, voucherDigest } from '../../protocol/vouchers.ts';
-import { decodeOwn } from '../../protocol/wire/messages.ts';
-import type { Row } from '../l2/rows.ts';
+import { makeSigning } from '../../protocol/signing/digests.ts';
 import { Vault } from '../l2/vault.ts';
 import { readKeyFile } from './hub-folder.ts';
 import { namedForL2 } from './l2-errors.ts';
+import { type AnnouncedBatch, type Carried, carryClaims, readyClaim } from './office/carry.ts';
 
 interface Flags {
   readonly state?: string;
@@ -33,14 +30,6 @@ interface Flags {
   readonly rpc?: string;
   readonly key?: string;
   readonly json: boolean;
-}
-
-/** Rows of one transaction: far below a block's gas, and few enough to be announced with their bytes. */
-const ROWS_MAX = 100;
-
-interface ReadyRow {
-  readonly row: Row;
-  readonly top: number;
 }
 
 const bad = (path: string, why: string): SundialError =>
@@ -57,52 +46,10 @@ function readClaims(path: string): ClaimsFile {
   throw bad(path, `${field.join('.')}: ${message}`);
 }
 
-/** A row for the vault. Throws `bad_claims` when it is of another payee or was not signed by who pays. */
-function rowOf(path: string, signing: Signing, payee: string, claim: Claim): ReadyRow {
-  let message: ReturnType<typeof decodeOwn>;
-  try {
-    message = decodeOwn(new Uint8Array(Buffer.from(claim.proof, 'base64url')));
-  } catch {
-    throw bad(path, 'a payment in it does not read');
-  }
-  if (message.type !== 'collectedVoucher' && message.type !== 'collectedStream')
-    throw bad(path, `a ${message.type} is no payment`);
-  const collected = collectedFrom(signing, message);
-  const { voucher, signature, key } = collected;
-  if (`0x${Buffer.from(voucher.payee).toString('hex')}` !== payee)
-    throw bad(path, 'a payment of another payee');
-  const digest = voucherDigest(signing, voucher);
-  if (signing.suite.recover(digest, signature, key) === undefined)
-    throw bad(path, 'a payment that nobody signed');
-  const { reveal, acknowledgement: word } = claim;
-  return {
-    top: topOf(voucher, reveal?.k ?? 0),
-    row: {
-      voucher,
-      signature,
-      ...(key && { key }),
-      ...(reveal && { reveal: { k: reveal.k, preimage: fromHex(reveal.preimage, 32) } }),
-      ...(word && {
-        acknowledgement: { position: word.position, at: word.at, signature: fromHex(word.signature, 64) },
-      }),
-    },
-  };
-}
-
-/** Announced batches beside the file: the same rows must come again, in the same order. */
+/** Announced batches beside the file. */
 const announcedPath = (path: string): string => `${path}.announced`;
 
-/** What a run came to. Amounts in units, times of the vault's clock. */
-interface Outcome {
-  readonly settled: number;
-  readonly announced: number;
-  readonly executed: number;
-  /** When the announced rest may be executed: seconds of the vault's clock; absent: nothing waits. */
-  readonly executableAt?: number;
-  readonly reasons: readonly string[];
-}
-
-async function claimAll(path: string, rpc: string, secret: `0x${string}`): Promise<Outcome> {
+async function claimAll(path: string, rpc: string, secret: `0x${string}`): Promise<Carried> {
   const file = readClaims(path);
   const vault = await Vault.connect(rpc, file.vault as `0x${string}`);
   if (vault.chainId !== file.chainId)
@@ -115,82 +62,24 @@ async function claimAll(path: string, rpc: string, secret: `0x${string}`): Promi
       },
     );
   const signing = makeSigning(nobleSuite, { chainId: file.chainId, vault: fromHex(file.vault, 20) });
-  const account = privateKeyToAccount(secret);
-  const payee = fromHex(file.payee, 20);
-  await vault.registerPayee(account, payee);
-  const rows = file.claims.map((claim) => rowOf(path, signing, file.payee, claim));
-  const open: ReadyRow[] = [];
-  for (const one of rows)
-    if (one.top > (await vault.readLane(one.row.voucher.channel, payee))) open.push(one);
-
-  let [settled, executed, announced] = [0, 0, 0];
-  const reasons = new Set<string>();
-  const movedBy = (outcomes: readonly { reason: string; moved: number; done: boolean }[]): number => {
-    for (const { reason, done } of outcomes) if (!done) reasons.add(reason);
-    return outcomes.reduce((sum, { moved }) => sum + moved, 0);
-  };
-
-  // What the hub acknowledged, at once; with a word of a key that L2 does not trust it goes the slow way.
-  const acknowledged = open.filter(({ row }) => row.acknowledgement !== undefined);
-  const mistrusted = new Set<ReadyRow>();
-  for (let at = 0; at < acknowledged.length; at += ROWS_MAX) {
-    const part = acknowledged.slice(at, at + ROWS_MAX);
-    const { outcomes } = await vault.settleBatch(
-      account,
-      part.map(({ row }) => row),
-    );
-    settled += movedBy(outcomes);
-    for (const { row, reason } of outcomes) if (reason === 'bad_acknowledgement') mistrusted.add(part[row]!);
-  }
-  const slow = (one: ReadyRow): Row => {
-    const { acknowledgement: _, ...row } = one.row;
-    return row;
-  };
-
-  // What was announced before, when its time has come; then what was not.
+  const claims = file.claims.map((claim) => {
+    const ready = readyClaim(signing, file.payee, claim);
+    if (typeof ready === 'string') throw bad(path, ready);
+    return ready;
+  });
   const side = announcedPath(path);
-  const known = existsSync(side) ? (JSON.parse(readFileSync(side, 'utf8')) as { proofs: string[] }[]) : [];
-  const byProof = new Map(file.claims.map((claim, index) => [claim.proof, rows[index]!]));
-  const clock = await vault.readClock();
-  const left: { proofs: string[] }[] = [];
-  let executableAt: number | undefined;
-  for (const batch of known) {
-    const found = batch.proofs.map((proof) => byProof.get(proof));
-    if (found.some((one) => one === undefined)) continue;
-    const own = found.map((one) => slow(one!));
-    const at = await vault.executableAt(own);
-    if (at === undefined) continue;
-    if (at <= clock) {
-      executed += movedBy((await vault.execute(account, own)).outcomes);
-      continue;
-    }
-    left.push(batch);
-    executableAt = Math.max(executableAt ?? 0, at);
-  }
-  const waits = new Set(left.flatMap(({ proofs }) => proofs));
-  const fresh: { proof: string; one: ReadyRow }[] = [];
-  for (const [proof, one] of byProof) {
-    if ((one.row.acknowledgement !== undefined && !mistrusted.has(one)) || waits.has(proof)) continue;
-    if (one.top > (await vault.readLane(one.row.voucher.channel, payee))) fresh.push({ proof, one });
-  }
-  for (let at = 0; at < fresh.length; at += ROWS_MAX) {
-    const part = fresh.slice(at, at + ROWS_MAX);
-    const own = part.map(({ one }) => slow(one));
-    // Written first: a batch that is on L2 and forgotten here would be announced anew, and wait anew.
-    left.push({ proofs: part.map(({ proof }) => proof) });
-    writeDurably(side, `${JSON.stringify(left)}\n`);
-    await vault.announce(account, own);
-    executableAt = Math.max(executableAt ?? 0, (await vault.executableAt(own)) ?? 0);
-    announced += part.length;
-  }
-  if (existsSync(side) || left.length > 0) writeDurably(side, `${JSON.stringify(left)}\n`);
-  return {
-    settled,
+  const isKept = existsSync(side);
+  const announced = isKept ? (JSON.parse(readFileSync(side, 'utf8')) as AnnouncedBatch[]) : [];
+  return carryClaims({
+    vault,
+    account: privateKeyToAccount(secret),
+    payee: fromHex(file.payee, 20),
+    claims,
     announced,
-    executed,
-    ...(executableAt !== undefined && { executableAt }),
-    reasons: [...reasons],
-  };
+    keep: (left) => {
+      if (isKept || left.length > 0) writeDurably(side, `${JSON.stringify(left)}\n`);
+    },
+  });
 }
 
 async function run(flags: Flags): Promise<void> {

@@ -18,6 +18,7 @@ import { decodeMessage, encodeMessage, type Message } from '../../protocol/wire/
 import { formatMoney } from '../../hardware/boards/node/cli/money.ts';
 import { askHub } from './ask-hub.ts';
 import { namedForL2 } from './l2-errors.ts';
+import { addPayeeWatchCommand } from './payee-watch-command.ts';
 import { type Office, ofPayee, officeOf, type PayeeFlags } from './payee-office.ts';
 import { vaultAbi } from '../l2/abi.ts';
 import { Vault } from '../l2/vault.ts';
@@ -97,7 +98,7 @@ async function clockOf({
 }
 
 async function run(flags: PayeeFlags): Promise<void> {
-  const site = await officeOf(flags);
+  const site = officeOf(flags);
   const key = nobleKey(fromHex(site.secret));
   const payee = toHex(key.address);
   const signing = makeSigning(nobleSuite, { chainId: site.chainId, vault: fromHex(site.vault) });
@@ -163,9 +164,11 @@ const failL2 = (error: unknown): never => fail(namedForL2(error));
 
 /** Adds `sundial payee`, and returns it. */
 export function addPayeeCommand(program: Command): Command {
-  return ofPayee(
+  const payee = ofPayee(
     program,
     'payee',
     "a payee's back office: countersigns the credits that its terminals promised",
   ).action((flags: PayeeFlags) => run(flags).then(() => process.exit(0), failL2));
+  addPayeeWatchCommand(payee);
+  return payee;
 }

@@ -5,7 +5,6 @@ import { STATE_ROOT } from '../../hardware/boards/node/cli/paths.ts';
 import { privateKeyToAccount } from 'viem/accounts';
 import { SundialError } from '../../protocol/errors.ts';
 import { Desk } from '../desk/desk.ts';
-import { askHub } from './ask-hub.ts';
 import { openHubFolder, readKeyFile, readRunning } from './hub-folder.ts';
 import { readSite } from './site.ts';
 
@@ -32,7 +31,7 @@ export interface Office {
 }
 
 /** Of the operator's folder when a payee is named, of the demonstration's site otherwise. */
-export async function officeOf(flags: PayeeFlags): Promise<Office> {
+export function officeOf(flags: PayeeFlags): Office {
   if (flags.payee === undefined) {
     const { keys, mqttUrl, statusUrl, devices, ...site } = readSite(flags.site);
     const secret = keys[flags.as];
@@ -41,8 +40,9 @@ export async function officeOf(flags: PayeeFlags): Promise<Office> {
     return { ...site, mqttUrl, statusUrl, secret, terminals };
   }
   const { config, hub } = openHubFolder(flags.folder);
-  const { payees } = (await askHub(hub, '/v1/payees')) as { payees: { name: string; address: string }[] };
-  const found = payees.find(({ name, address: own }) => name === flags.payee || own === flags.payee);
+  // Read here and not asked of the hub: it may be gone.
+  const { merchants, devices } = new Desk(config.folder, () => 0);
+  const found = merchants.find(({ name, address: own }) => name === flags.payee || own === flags.payee);
   if (found === undefined)
     throw new SundialError('merchant_unknown', `no merchant "${flags.payee}"`, {
       severity: 'call',
@@ -56,9 +56,7 @@ export async function officeOf(flags: PayeeFlags): Promise<Office> {
     hubName: config.name,
     mqttUrl: readRunning(config.folder)?.mqttUrl,
     statusUrl: hub.url,
-    terminals: new Desk(config.folder, () => 0).devices
-      .filter(({ payee }) => payee === found.address)
-      .map(({ address }) => address),
+    terminals: devices.filter(({ payee }) => payee === found.address).map(({ address }) => address),
   };
 }
 

@@ -56,7 +56,7 @@ const notThere = (address: Address): SundialError =>
 
 /** Takes settled money out of the vault, or signs that. Throws `payee_funds` when there is less, or nothing. */
 async function withdraw(flags: WithdrawFlags): Promise<void> {
-  const { vault, payee, id, balance } = await accountOf(await officeOf(flags));
+  const { vault, payee, id, balance } = await accountOf(officeOf(flags));
   const units = flags.amount === undefined ? balance : parseMoney(flags.amount);
   if (id === undefined || units > balance || units === 0)
     throw refused(
@@ -171,7 +171,7 @@ function shareOf(text: string): Share {
 
 /** Fixes where a payee's money goes, or sends a split everybody's part. */
 async function payout(flags: PayoutFlags): Promise<void> {
-  const { vault, payee, id } = await accountOf(await officeOf(flags));
+  const { vault, payee, id } = await accountOf(officeOf(flags));
   if (id === undefined) throw notThere(payee.address);
   const to = await splitOrAccount(vault, payee, flags);
   const { transactionHash } = await vault.mandates.fixPayout(payee, id, to);
@@ -204,7 +204,7 @@ async function splitOrAccount(
 
 /** Fetches a payee's money into its split and sends everybody's part. Anybody may. */
 async function release(flags: PayeeFlags): Promise<void> {
-  const { vault, payee, id } = await accountOf(await officeOf(flags));
+  const { vault, payee, id } = await accountOf(officeOf(flags));
   const split = id === undefined ? undefined : await vault.mandates.payoutOf(id);
   if (id === undefined || split === undefined)
     throw refused(

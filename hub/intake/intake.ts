@@ -34,6 +34,7 @@ import {
   withoutWritten,
 } from './books.ts';
 import { isOver } from './clearances.ts';
+import { byChannel, standingOf, withBeyond } from './cover.ts';
 import { answerClearanceRequest, endedRefusal } from './clearing.ts';
 import { anyProof, findProof } from './fraud.ts';
 import { answerLeaseRequest } from './leases.ts';
@@ -72,6 +73,11 @@ function subjectOf(answer: Exclude<Answer, { type: 'revocations' }>): Bytes32 {
   if (answer.type === 'acknowledge') return answer.entry;
   return answer.type === 'clearance' ? answer.asked : ZERO_BYTES32;
 }
+
+/** Was the voucher voided by its terminal? It takes nothing then. */
+const isVoid = (message: Message): boolean =>
+  (message.type === 'collectedVoucher' || message.type === 'collectedStream') &&
+  message.receipt === undefined;
 
 class IntakeTurn {
   readonly effects: IntakeEffect[] = [];
@@ -113,7 +119,15 @@ class IntakeTurn {
       case 'doubt':
         return this.set({ doubted: true });
       case 'channel':
-        return this.set({ channels: trieSet(this.state.channels, numberKey(event.channel), event.facts) });
+        return this.set({
+          channels: trieSet(
+            this.state.channels,
+            numberKey(event.channel),
+            withBeyond(this.state, event.channel, event.facts),
+          ),
+        });
+      case 'announced':
+        return this.set({ announced: byChannel(event.lanes) });
       case 'payee':
         return this.set({ payees: trieSet(this.state.payees, bytesKey(event.payee), event.payee) });
       case 'device':
@@ -241,27 +255,35 @@ class IntakeTurn {
   ): void {
     const { id } = candidate;
     const { books } = this.state;
+    const takes = kind !== 'credit' && !isVoid(message);
+    const answer = {
+      type: 'acknowledge',
+      device,
+      entry: id,
+      ...(takes && { channel: message.channel }),
+    } as const;
     const find = () => (kind === 'voucher' ? knownVoucher(books, id, message) : knownEntry(books, id));
     const known = candidate.fresh?.() ? undefined : find();
     if (known !== undefined) {
       this.count({ type: 'repeated' });
-      return this.acknowledgeKnown(device, id, known.token);
+      return this.acknowledgeKnown({ ...answer, token: known.token });
     }
     const refusal = candidate.refusal() ?? this.indexRoom() ?? this.room();
     if (refusal !== undefined) return this.reject(device, id, refusal);
     const at = this.state.block?.at ?? (0 as Seconds);
     this.count({ type: 'accepted', kind });
-    this.persist(
-      { type: 'entry', id, at, message: bytes },
-      [{ type: 'acknowledge', device, entry: id }],
-      this.withKnownPayee(message),
-    );
+    this.persist({ type: 'entry', id, at, message: bytes }, [answer], this.withKnownPayee(message));
     // A credit moves nothing that another voucher could contradict.
     if (kind !== 'credit') this.watchForFraud(voucher, message);
+    if (takes && standingOf(this.context, this.state, message.channel) === 'overdrawn')
+      this.revoke(message.channel, true);
   }
 
   /** The entry is in the books already: answered now when durable, else together with the first copy. */
-  private acknowledgeKnown(device: string, id: Bytes32, token: number): void {
+  private acknowledgeKnown({
+    token,
+    ...answer
+  }: Extract<Answer, { type: 'acknowledge' }> & { readonly token: number }): void {
     const { pending } = this.state;
     // Tokens rise, so that what is known for long needs no search. A payee's credit stands at the digest of the
     // terminal's, which may be durable while the payee's own is not: what is being written decides.
@@ -269,14 +291,11 @@ class IntakeTurn {
     const waiting = pending[index];
     if (waiting === undefined) {
       const position = positionOf(this.state, token);
-      if (position !== undefined) this.acknowledge(device, id, position);
+      if (position !== undefined) this.acknowledge(answer, position);
       return;
     }
     if (waiting.answers.length >= waitersMax) return;
-    const changed: Pending = {
-      ...waiting,
-      answers: [...waiting.answers, { type: 'acknowledge', device, entry: id }],
-    };
+    const changed: Pending = { ...waiting, answers: [...waiting.answers, answer] };
     this.set({ pending: pending.with(index, changed) });
   }
 
@@ -299,7 +318,8 @@ class IntakeTurn {
     }
     const entry = findEntry(this.state.books, id);
     if (entry?.voided) return this.passCredit(device, entry, known.token);
-    this.acknowledgeKnown(device, id, known.token);
+    const takes = entry === undefined ? {} : { channel: entry.channel };
+    this.acknowledgeKnown({ type: 'acknowledge', device, entry: id, ...takes, token: known.token });
   }
 
   /** A payer that asks for a voided voucher gets the terminal's credit: an acknowledgement would read as paid. */
@@ -515,7 +535,7 @@ class IntakeTurn {
   private answer(answer: Answer, position: number): void {
     switch (answer.type) {
       case 'acknowledge':
-        return this.acknowledge(answer.device, answer.entry, position);
+        return this.acknowledge(answer, position);
       case 'revocations':
         this.effects.push({ type: 'revocations', channels: this.state.books.revoked });
         return;
@@ -532,9 +552,14 @@ class IntakeTurn {
     }
   }
 
-  private acknowledge(device: string, entry: Bytes32, position: number): void {
+  /** Or says that it is kept: durable all the same, and acknowledged when it is asked for again and nothing waits any more. */
+  private acknowledge(
+    { device, entry, channel }: Extract<Answer, { type: 'acknowledge' }>,
+    position: number,
+  ): void {
     const at = this.state.block?.at ?? (0 as Seconds);
-    this.effects.push({ type: 'acknowledge', device, entry, position, at });
+    const waits = channel !== undefined && standingOf(this.context, this.state, channel) === 'waits';
+    this.effects.push({ type: waits ? 'keep' : 'acknowledge', device, entry, position, at });
   }
 
   private reject(device: string, entry: Bytes32, code: RefusalName): void {

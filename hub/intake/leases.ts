@@ -27,6 +27,7 @@ import { leasedEntriesMax } from '../limits.ts';
 import type { RecordOf } from '../ledger/records.ts';
 import { channelBook, findEntry, highest } from './books.ts';
 import { reservedOn } from './clearances.ts';
+import { beyondLedger } from './cover.ts';
 import {
   type Booking,
   type ChannelBook,
@@ -58,16 +59,19 @@ export function tapLimitOf(facts: ChannelFacts, scope: Uint8Array): Amount {
  */
 export function committed(
   context: IntakeContext,
-  { books, block }: IntakeState,
+  state: IntakeState,
   channel: ChannelId,
   spent: Amount,
 ): number {
+  const { books, block } = state;
   const book = channelBook(books, channel);
   const reserved = reservedOn(books, channel, block?.at ?? 0, context.timing).reduce(
     (sum, one) => sum + one.amount,
     0,
   );
-  return Math.max(spent, Math.max(highest(book).spent, book.claimed) + reserved);
+  const own = Math.max(spent, Math.max(highest(book).spent, book.claimed) + reserved);
+  // What L2 paid, or will, of which the ledger knows nothing: nobody is lent that again (rule 20).
+  return own + beyondLedger(state, channel);
 }
 
 /**

@@ -176,6 +176,7 @@ export class IntakeRuntime {
       case 'persist':
         return this.persist(effect);
       case 'acknowledge':
+      case 'keep':
         return this.acknowledge(effect);
       case 'lease':
         return this.sendLease(effect);
@@ -210,10 +211,14 @@ export class IntakeRuntime {
   private async acknowledge({
     device,
     ...effect
-  }: Extract<IntakeEffect, { type: 'acknowledge' }>): Promise<void> {
+  }: Extract<IntakeEffect, { type: 'acknowledge' | 'keep' }>): Promise<void> {
     const { key, metrics } = this.host;
     const { entry, at } = effect;
     const fields = { entry, position: effect.position as Position, at };
+    if (effect.type === 'keep') {
+      const signature = await key.sign(this.context.signing.digest('Kept', fields));
+      return this.send(device, { type: 'kept', ...fields, signature });
+    }
     const signature = await key.sign(this.context.signing.digest('Acknowledgement', fields));
     this.send(device, { type: 'acknowledgement', ...fields, signature });
     metrics.acknowledged.inc();

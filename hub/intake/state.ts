@@ -12,6 +12,7 @@ import type { RefusalName } from '../../protocol/refusals.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
 import type { ListedLane } from '../../protocol/vouchers.ts';
 import type { Message, MessageName, MessageOf } from '../../protocol/wire/messages.ts';
+import type { AnnouncedLane } from '../l2/announced.ts';
 import type { HubRecord, RecordOf } from '../ledger/records.ts';
 import { type Clearances, NO_CLEARANCES } from './clearances.ts';
 import type { EntryList } from './entry-list.ts';
@@ -200,6 +201,10 @@ export interface ChannelFacts {
   readonly bond: Amount;
   readonly exiting: boolean;
   readonly slashed: boolean;
+  /** What L2 settled of each lane, by payee (0x hex). */
+  readonly settled?: Readonly<Record<string, { readonly paid: number }>>;
+  /** Units of that above what the ledger showed when it was told. */
+  readonly beyond?: number;
 }
 
 /** A record handed to the ledger, and what is done once it is durable. */
@@ -213,7 +218,13 @@ export interface Pending {
 
 /** What waits for a record: reveals come after the fsync, always. */
 export type Answer =
-  | { readonly type: 'acknowledge'; readonly device: string; readonly entry: Bytes32 }
+  /** `channel`: whose money the entry takes; absent: it takes none, as a void or a credit. */
+  | {
+      readonly type: 'acknowledge';
+      readonly device: string;
+      readonly entry: Bytes32;
+      readonly channel?: ChannelId;
+    }
   | { readonly type: 'lease'; readonly device: string; readonly lease: RecordOf<'lease'> }
   | { readonly type: 'member'; readonly device: string; readonly member: RecordOf<'member'> }
   /** `asked`: digest of the payer's LeaseRequest, which a refusal names. */
@@ -239,6 +250,8 @@ export interface IntakeState {
   /** L2 contradicts what it showed before: nothing is leased until the next block that doesn't. */
   readonly doubted: boolean;
   readonly channels: Trie<ChannelFacts>;
+  /** Lanes of announced batches that wait on L2, by channel: few. */
+  readonly announced: Readonly<Record<number, readonly AnnouncedLane[]>>;
   /** Payees registered on L2, by address key. */
   readonly payees: Trie<Address>;
   /** Terminals with the payee that certified them, by address key. */
@@ -310,6 +323,8 @@ export type IntakeEvent =
   | { readonly type: 'doubt' }
   | { readonly type: 'channel'; readonly channel: ChannelId; readonly facts: ChannelFacts }
   | { readonly type: 'payee'; readonly payee: Address }
+  /** All that waits on L2, whoever announced it. */
+  | { readonly type: 'announced'; readonly lanes: readonly AnnouncedLane[] }
   /** A device known from an earlier run; a terminal with its payee, and once before for each that it had. */
   | {
       readonly type: 'device';
@@ -327,7 +342,7 @@ export type IntakeEffect =
   | { readonly type: 'persist'; readonly token: number; readonly record: HubRecord }
   /** Sign and send; the record is durable. */
   | {
-      readonly type: 'acknowledge';
+      readonly type: 'acknowledge' | 'keep';
       readonly device: string;
       readonly entry: Bytes32;
       readonly position: number;
@@ -390,6 +405,7 @@ export const emptyIntake: IntakeState = {
   block: undefined,
   doubted: false,
   channels: undefined,
+  announced: {},
   payees: undefined,
   terminals: undefined,
   payeesOf: undefined,

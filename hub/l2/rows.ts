@@ -108,13 +108,17 @@ export interface Outcome extends BareOutcome {
   readonly done: boolean;
 }
 
-const FORMAT = 1;
-const KINDS = { plain: 1, lanes: 2, statement: 3, stream: 4 } as const;
-const ACKNOWLEDGED = 0x10;
-const OPENED = 0x20;
-const CREDIT = 0x40;
-const P256 = 0x80;
-const LIST_MAX = 32;
+/** The numbers of the format: of the header, of kinds, bits of a row's parts, and the longest list. */
+export const BATCH_BITS = {
+  FORMAT: 1,
+  KINDS: { plain: 1, lanes: 2, statement: 3, stream: 4 },
+  ACKNOWLEDGED: 0x10,
+  OPENED: 0x20,
+  CREDIT: 0x40,
+  P256: 0x80,
+  LIST_MAX: 32,
+} as const;
+const { FORMAT, KINDS, ACKNOWLEDGED, OPENED, CREDIT, P256, LIST_MAX } = BATCH_BITS;
 const PAYEES_MAX = 0xffff;
 const OUTCOME_BYTES = 16;
 /** Header of the batch, selector and ABI words around it, with room. */

@@ -56,8 +56,9 @@ export type ChannelHead = z.infer<typeof headSchema>;
 /**
  * 2: a snapshot may have a log beside it, without which it is old. 3: counters of devices, words of the root; the chain is
  * pinned, with hashes of final blocks. 4: earlier payees of a terminal.
+ * 5: what is announced on L2.
  */
-const VERSION = 4;
+const VERSION = 5;
 const stateSchema = z.strictObject({
   version: z.int(),
   minReader: z.int().max(VERSION),
@@ -75,6 +76,23 @@ const stateSchema = z.strictObject({
   /** Payees registered on L2: account to small id. */
   payees: z.record(addressText, z.int().min(0).max(UINT32_MAX)),
   heads: z.record(z.string().regex(/^[0-9]+$/), headSchema),
+  /** Batches that wait on L2, by hash, with the lanes that they would raise and who signed them (zeros: it can't be told). */
+  announced: z
+    .record(
+      hash,
+      z.strictObject({
+        executableAt: z.int().min(0).max(UINT40_MAX),
+        lanes: z.array(
+          z.strictObject({
+            channel: z.int().min(0).max(UINT32_MAX),
+            payee: addressText,
+            top: z.int().min(0),
+            signer: addressText,
+          }),
+        ),
+      }),
+    )
+    .default({}),
   /** Certificates and revocations of the hub's root, by signature, as messages in hex. */
   rootWords: z.record(z.string(), z.string().regex(/^0x[0-9a-f]+$/)).default({}),
   /** Ledger records that were durable when the snapshot was written: fewer at the next start is damage. */
@@ -96,6 +114,7 @@ const emptyState = (): RegistryState => ({
   watched: { height: 0, at: 0 },
   payees: {},
   heads: {},
+  announced: {},
   rootWords: {},
   ledgerSize: 0,
   publishedAt: 0,

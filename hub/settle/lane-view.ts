@@ -77,8 +77,12 @@ export class LaneView {
 
   /** Units by which a lane of the channel must rise to be planned: any, once money may leave the channel. */
   least(channel: number): number {
-    const head = this.registry.state.heads[String(channel)];
-    return head?.exiting === true || head?.slashed === true ? 1 : this.laneMin;
+    const { heads, announced } = this.registry.state;
+    const head = heads[String(channel)];
+    const isLeaving = head?.exiting === true || head?.slashed === true;
+    const isAnnounced = (): boolean =>
+      Object.values(announced).some(({ lanes }) => lanes.some((lane) => lane.channel === channel));
+    return isLeaving || isAnnounced() ? 1 : this.laneMin;
   }
 
   /** Has L2 settled every lane of the channel as high as the book claims? */

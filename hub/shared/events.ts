@@ -3,6 +3,7 @@ import { fromHex } from '../../protocol/bytes.ts';
 import { channelId } from '../../protocol/integers.ts';
 import type { IntakeEvent } from '../intake/state.ts';
 import type { RegistryPatch, RegistryState } from '../registry/registry.ts';
+import { waitingLanes } from '../watch/announced.ts';
 import { factsOf } from '../watch/heads.ts';
 
 /** Devices that registered. */
@@ -23,6 +24,7 @@ export function* patchEvents(state: Readonly<RegistryState>, patch: RegistryPatc
     const entry = state.devices[device];
     if (entry !== undefined) yield* deviceEvents({ [device]: entry });
   }
+  if (patch.announced !== undefined) yield { type: 'announced', lanes: waitingLanes(state) };
   for (const channel of Object.keys(patch.heads ?? {})) {
     const head = state.heads[channel];
     if (head !== undefined)

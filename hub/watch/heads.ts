@@ -24,6 +24,7 @@ export function factsOf(head: ChannelHead): ChannelFacts {
     bond: amount(head.bond),
     exiting: head.exiting,
     slashed: head.slashed,
+    settled: head.settled,
   };
 }
 

@@ -20,6 +20,9 @@ import type { ChannelFacts } from '../intake/state.ts';
 import { watchBlocks, watchStoredEvery } from '../limits.ts';
 import type { Block, Hex, L2 } from '../ports.ts';
 import type { ChannelHead, Registry, RegistryPatch } from '../registry/registry.ts';
+import type { AnnouncedLane } from '../l2/announced.ts';
+import type { Signing } from '../../protocol/signing/digests.ts';
+import { announcedPatch, isTaking, overPatch, waitingLanes } from './announced.ts';
 import { finalsPatch, torn } from './finals.ts';
 import { factsOf, headsPatch, movedLanes, movedTo, readHead, type SettledLane } from './heads.ts';
 import { checkPinned } from './pinned.ts';
@@ -43,6 +46,10 @@ export interface WatchEvents {
   channel(channel: ChannelId, facts: ChannelFacts): void;
   /** A payee that has an id now. */
   payee(payee: Uint8Array): void;
+  /** All that is announced in the vault and waits, whenever that changes. `isTaking`: what came takes from a channel. */
+  announced(lanes: readonly AnnouncedLane[], isTaking: boolean): void;
+  /** So many announced lanes found no place among those that are followed. */
+  unlisted(lanes: number): void;
   /** A batch was settled in this transaction, at finality. Resolves when it was looked at: only then it counts as read. */
   batch(settled: { readonly transaction: Hex; readonly height: number }): Promise<void>;
   /** A lane moved up on L2, at finality. */
@@ -51,6 +58,7 @@ export interface WatchEvents {
 
 /** What the watch works on. */
 export interface WatchOptions {
+  readonly signing: Signing;
   readonly l2: L2;
   readonly registry: Registry;
   /** First block that can hold events of the vault. */
@@ -86,7 +94,8 @@ export class Watch {
   /** Tells what an earlier run stored; L2 need not be in reach. */
   restore(): void {
     const { registry, events } = this.options;
-    const { heads, payees } = registry.state;
+    const { heads, payees, announced } = registry.state;
+    if (Object.keys(announced).length > 0) events.announced(waitingLanes(registry.state), false);
     for (const payee of Object.keys(payees)) events.payee(fromHex(payee, 20));
     for (const [channel, head] of Object.entries(heads))
       events.channel(channelId(Number(channel)), factsOf(head));
@@ -134,10 +143,21 @@ export class Watch {
       from = (await this.readRange(from, to, final)) + 1;
       this.reading = from <= final.height ? { at: from, to: final.height } : undefined;
     }
+    await this.forgetOver();
     this.checkTime(newest);
     this.newest = { height: newest.height, at: newest.at };
     // Last, so that nothing dated by this block is signed before its final events are known.
     events.block(seconds(newest.at), height(newest.height));
+  }
+
+  /** Announced batches that nobody can execute any more hold nothing back. */
+  private async forgetOver(): Promise<void> {
+    const { l2, registry, events } = this.options;
+    if (Object.keys(registry.state.announced).length === 0) return;
+    const announced = overPatch(registry.state, await l2.clock());
+    if (Object.keys(announced).length === 0) return;
+    await registry.update({ announced } as RegistryPatch);
+    events.announced(waitingLanes(registry.state), false);
   }
 
   /** Reads events and answers how far. Channels are looked at in `final`: most nodes keep only the newest states. */
@@ -174,12 +194,17 @@ export class Watch {
     const payees = events.flatMap((event) => (event.type === 'payeeRegistered' ? [event] : []));
     const registered = Object.fromEntries(payees.map(({ account, payee }) => [account, payee]));
     const lanes = movedTo(registry.state, registered, views, moved);
+    const waiting = announcedPatch(this.options.signing, registry.state, registered, events);
+    if (waiting.unlisted > 0) told.unlisted(waiting.unlisted);
+    const isAnnounced = Object.keys(waiting.patch).length > 0;
     const stored = registry.update({
       ...read,
+      ...(isAnnounced && { announced: waiting.patch }),
       payees: registered,
       heads: headsPatch(views, lanes),
     } as RegistryPatch);
     for (const { account } of payees) told.payee(fromHex(account, 20));
+    if (isAnnounced) told.announced(waitingLanes(registry.state), isTaking(registry.state, waiting.patch));
     for (const channel of views.keys())
       told.channel(channelId(channel), factsOf(registry.state.heads[String(channel)]!));
     for (const lane of lanes) told.settled(lane);

@@ -109,3 +109,26 @@ export function countersign(
   const overdue = now > credit.requestAt + timing.payeeOfflineMax;
   return synced || overdue ? 'sign' : 'wait';
 }
+
+/** Leases of a channel that ended, and what a payee of their scopes knows of it. */
+export interface EndedLeases {
+  /** When the last of them ended, L2 time. */
+  readonly until: Seconds;
+  /** When each of the payee's terminals last said that everything before is in the ledger; 0 for never. */
+  readonly terminalsSyncedAt: readonly Seconds[];
+  /** Money of the payee's on this channel is not settled on L2, as far as it knows. */
+  readonly unsettled: boolean;
+  /** The payer was proved dishonest: its leases are what the payee claims on. */
+  readonly slashed: boolean;
+}
+
+/**
+ * May the payee sign that none of its terminals holds a voucher under these leases? What it signs takes its claim on the
+ * channel's bond away for ever, so all its terminals must have handed in what they took under them, and all of it must be
+ * paid. `now` is L2 time.
+ */
+export function releasable(leases: EndedLeases, now: Seconds): boolean {
+  const { until, terminalsSyncedAt, unsettled, slashed } = leases;
+  if (until > now || unsettled || slashed || terminalsSyncedAt.length === 0) return false;
+  return terminalsSyncedAt.every((at) => at > until);
+}

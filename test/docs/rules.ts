@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 /** A rule as RULES.md has it. */
 export interface Rule {
-  /** '1' to '19', and '6a'. */
+  /** '1' to '20', and '6a'. */
   readonly number: string;
   readonly text: string;
 }

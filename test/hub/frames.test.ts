@@ -276,6 +276,8 @@ test('the hub’s figures are the ones that its README and its devices count on'
     indexLagMax: 65_536,
     indexTailRecords: 16_384,
     indexProgressRecords: 250_000,
+    announcedLanesMax: 20_000,
+    announcementLife: 604_800,
     clockErrorMax: 86_400,
     electedMs: 6_000,
     sharedLookMs: 100,

@@ -59,6 +59,7 @@ class Bench {
     this.registry = registry;
     this.l2 = l2;
     this.watch = new Watch({
+      signing: site.signing,
       l2,
       registry,
       startBlock: site.deployment.block,
@@ -576,6 +577,7 @@ test('a registry that can not be written does not hide a deposit from the intake
     } as unknown as Registry;
     const told: number[] = [];
     const watch = new Watch({
+      signing: site.signing,
       l2: l2Of(site),
       registry: failing,
       startBlock: site.deployment.block,

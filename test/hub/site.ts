@@ -144,6 +144,8 @@ export const NOBODY = {
   replaced: () => {},
   channel: () => {},
   payee: () => {},
+  announced: () => {},
+  unlisted: () => {},
   settled: () => {},
 } as const;
 

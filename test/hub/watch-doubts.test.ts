@@ -10,6 +10,7 @@ import type { Block, ChannelState, EventRange, Hex, L2, L2Event } from '../../hu
 import { finalsPatch } from '../../hub/watch/finals.ts';
 import { Watch } from '../../hub/watch/watch.ts';
 import { SundialError } from '../../protocol/errors.ts';
+import { signing } from './fleet.ts';
 import { NOBODY } from './site.ts';
 import { inTemporaryFolder } from './temporary.ts';
 
@@ -103,6 +104,7 @@ const watching = (
     const registry = await openRegistry(folder);
     const told: string[] = [];
     const watch = new Watch({
+      signing,
       l2: fake.l2(),
       registry,
       startBlock: 1,

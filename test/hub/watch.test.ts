@@ -58,6 +58,7 @@ const watching = (
     const facts = new Map<number, ChannelFacts>();
     const lanes: SettledLane[] = [];
     const watch = new Watch({
+      signing: site.signing,
       l2: l2Of(site, { rpcUrl }),
       registry,
       startBlock: site.deployment.block,
@@ -187,6 +188,7 @@ test('a chain that is shorter than what was final, as after a restart from nothi
     const registry = await openRegistry(folder);
     const blocks: number[] = [];
     const watch = new Watch({
+      signing: site.signing,
       l2: l2Of(site),
       registry,
       startBlock: site.deployment.block,

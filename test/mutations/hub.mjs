@@ -719,4 +719,40 @@ export const HUB_MUTATIONS = [
     'return [entry.channel];',
     'city/intake',
   ],
+  // ---- what waits on L2 ----
+  [
+    'what strangers announce holds everything back',
+    'hub/intake/cover.ts',
+    'return lanes.filter(({ signer }) => signer !== undefined && equalBytes(signer, payer));',
+    'return [...lanes];',
+    'hub/cover',
+  ],
+  [
+    'what is announced is acknowledged twice',
+    'hub/intake/cover.ts',
+    "return announcedOn(state, channel, facts).length > 0 ? 'waits' : 'overdrawn';",
+    "return 'overdrawn';",
+    'hub/cover',
+  ],
+  [
+    'what L2 paid to others is lent again',
+    LEASES,
+    'return own + beyondLedger(state, channel);',
+    'return own;',
+    'hub/cover',
+  ],
+  [
+    'ticks that the anchor does not know are taken for announced',
+    'hub/l2/announced.ts',
+    'return equalBytes(hashChain(suite, preimage, k), anchor) ? k * tickValue : undefined;',
+    'return k * tickValue;',
+    'hub/cover',
+  ],
+  [
+    'a lease is signed away before it is paid',
+    'protocol/machines/payee.ts',
+    'if (until > now || unsettled || slashed || terminalsSyncedAt.length === 0) return false;',
+    'if (until > now || slashed || terminalsSyncedAt.length === 0) return false;',
+    'protocol/countersign',
+  ],
 ].map(([name, file, from, to, caughtBy]) => ({ name, file, from, to, caughtBy }));

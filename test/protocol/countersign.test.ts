@@ -4,7 +4,9 @@ import { amount, seconds } from '../../protocol/integers.ts';
 import { DEFAULT_TIMING } from '../../protocol/limits.ts';
 import {
   countersign,
+  type EndedLeases,
   type PromisedCredit,
+  releasable,
   type SyncedWord,
   terminalsSynced,
 } from '../../protocol/machines/payee.ts';
@@ -30,6 +32,26 @@ test('a payee countersigns when every terminal has handed in what could contradi
     'sign',
     'nobody waits for a terminal longer than it may stay away',
   );
+});
+
+test('leases are signed away when they ended, all terminals have handed in what was sold under them, and it is paid', () => {
+  const leases: EndedLeases = {
+    until: START,
+    terminalsSyncedAt: [seconds(START + 1), seconds(START + 9)],
+    unsettled: false,
+    slashed: false,
+  };
+  assert.ok(releasable(leases, START));
+  assert.not(releasable(leases, seconds(START - 1)), 'not ended');
+  // A sale in the very second of the end counts as one under the lease.
+  for (const at of [START, 0 as never])
+    assert.not(
+      releasable({ ...leases, terminalsSyncedAt: [seconds(START + 1), at] }, now),
+      `synced at ${at}`,
+    );
+  assert.not(releasable({ ...leases, terminalsSyncedAt: [] }, now), 'no terminal is known');
+  assert.not(releasable({ ...leases, unsettled: true }, now), 'not paid');
+  assert.not(releasable({ ...leases, slashed: true }, now), 'what a pot is claimed on');
 });
 
 test('a hub that leaves a terminal out, or speaks for one, makes no payee sign early', async () => {

@@ -148,6 +148,8 @@ export function onHubMessage(turn: PayerTurn, message: Message): void {
         code: refusalName(message.code) ?? 'unexpected_message',
         by: 'hub',
       });
+    // Kept: durable there, but not acknowledged; what waits for that goes on waiting.
+    case 'kept':
     case 'revocations':
     case 'settled':
       return;

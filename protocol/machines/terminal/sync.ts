@@ -203,6 +203,9 @@ export function onHubMessage(turn: TerminalTurn, message: Message): void {
       // Asked for on behalf of the payer on our link.
       if (turn.volatile.linkUp && turn.volatile.greeted?.channel === message.channel) turn.send(message);
       return;
+    // Durable there, but not acknowledged: it stays in its place and is sent again (decision 35).
+    case 'kept':
+      return;
     case 'rejection': {
       if (turn.settings.clearances?.onRefused(turn, message)) return;
       const code = refusalName(message.code) ?? 'unexpected_message';

@@ -44,6 +44,7 @@ export class Desk {
     const urls = wish.urls ?? [ground.road.url];
     this.l2 = agreeing(urls.map((rpcUrl) => l2Of(site, { ...wish.chain, rpcUrl })));
     this.watch = new Watch({
+      signing: site.signing,
       l2: this.l2,
       registry,
       startBlock: wish.startBlock ?? site.deployment.block,
@@ -57,6 +58,8 @@ export class Desk {
         },
         channel: (channel) => this.told.push(`channel ${channel}`),
         payee: () => {},
+        announced: () => {},
+        unlisted: () => {},
         batch: async () => {},
         settled: () => {},
       },

@@ -14,7 +14,7 @@ import { readTill, tillLog } from './file.ts';
 import { acknowledgement } from './schema.ts';
 
 /** One payment that can be claimed. */
-const claim = z.strictObject({
+export const claim = z.strictObject({
   /** The collected voucher or stream, in base64url. */
   proof: z.base64url(),
   /** Of a stream: how many ticks were revealed, and the last preimage. */
