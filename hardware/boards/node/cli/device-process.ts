@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import type { Runtime } from '../../../../device/runtime.ts';
 import { nodeClock, nodeEntropy } from '../host.ts';
 import { parseLink } from '../links/address.ts';
-import { openTap } from '../links/open.ts';
+import { type OpenTap, openTap } from '../links/open.ts';
 import { makeLogin } from '../login.ts';
 import { openUplink } from '../links/uplink.ts';
 import type { IntentPolicy } from '../../../../device/links/intent.ts';
@@ -35,6 +35,9 @@ export interface DeviceOptions {
   /** Stops dead before the first effect of this kind (`persist:intent`, `send:receipt`, ...), for crash tests. */
   readonly haltAt?: string | undefined;
 }
+
+/** One side of a link of two displays. */
+export type Codes = Required<Pick<OpenTap, 'scan' | 'shown'>>;
 
 /** A command on stdin, and what it does. */
 export type Controls = Readonly<Record<string, (value: unknown) => void | Promise<void>>>;
@@ -113,6 +116,8 @@ export class DeviceProcess {
   readonly host;
   private readonly options: DeviceOptions;
   private readonly unlock: () => Promise<void>;
+  /** The codes of a link between two displays: what is shown, and what a camera saw; undefined on any other link. */
+  codes: Codes | undefined;
   private readonly closers: (() => void)[] = [];
   private haltAt: string | undefined;
   private timeSaid = false;
@@ -230,6 +235,8 @@ export class DeviceProcess {
       say: (text) => this.output.say(text, { event: 'link', state: text }),
     });
     this.closers.push(() => tap.close());
+    const { scan, shown } = tap;
+    if (scan !== undefined && shown !== undefined) this.codes = { scan, shown };
     this.onNotice((notice) => tap.notice?.(notice));
     const { signing, site, path } = this.folder;
     const login = makeLogin({ folder: path, key: this.host.key, hub: site.hub, signing });

@@ -157,7 +157,7 @@ async function serve(
 ): Promise<void> {
   const { host, port } = httpAddress(flags.http!);
   const token = tillToken(process.folder.path);
-  const routes = tillRoutes({ till, sync: () => syncNow(process, device) });
+  const routes = tillRoutes({ till, sync: () => syncNow(process, device), codes: () => process.codes });
   const server = makeTillServer({ till, token, routes, ...tillPage() });
   process.onExit(() => void server.close());
   const url = await listen(server, host, port);

@@ -30,6 +30,8 @@ export interface OpenTap {
   press?(): void;
   /** What a scanner read; absent where there is none. */
   scan?(text: string): void;
+  /** The code that the display shows now; undefined: it is dark. Absent where the link has no codes. */
+  shown?(): string | undefined;
   /** Told of every notice of the device. */
   notice?(notice: Notice): void;
 }
@@ -156,6 +158,7 @@ const openQr: Open<'qr'> = async (_address, { side, onLink, say }) => {
       display = begin();
     },
     scan: (text) => display.scan(text.trim()),
+    shown: () => shown,
   };
 };
 

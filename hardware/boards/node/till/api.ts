@@ -1,4 +1,5 @@
 /** The till's routes, version 1: what its page and whoever integrates it can ask and do. */
+import { renderSVG } from 'uqr';
 import { z } from 'zod';
 import { refusal, type Route, routesOf, Text } from '../http/routes.ts';
 import { receiptOf, RECEIPT_FORMS } from './receipts.ts';
@@ -27,6 +28,8 @@ export interface ApiParts {
   readonly till: Till;
   /** Meets the hub now, and resolves when all is handed in, or after a while. */
   sync(): Promise<void>;
+  /** What the till's display shows and its camera sees, where its link is codes on two displays. */
+  codes(): { shown(): string | undefined; scan(text: string): void } | undefined;
 }
 
 /** Longest that an answer waits for a sale's end, seconds. */
@@ -71,8 +74,27 @@ const unknownSale = (id: string) =>
 const byId = z.object({ id: z.string().max(16) });
 const ofDay = z.object({ day: z.coerce.number().int().min(1) });
 
+/** Longest text of a code, characters: the largest QR code holds fewer. */
+const CODE_MAX = 4296;
+const shownCode = z.strictObject({
+  /** Text of the code; null while there is nothing to show. */
+  code: z.string().nullable(),
+  /** The same as a picture, a data: address. */
+  picture: z.string().nullable(),
+});
+
+const noCodes = () =>
+  refusal('no_codes', 'this till has no codes', 'Start it with --tap qr: to tap by two displays.');
+
+/** What the display shows now. */
+function codeNow(shown: string | undefined): z.infer<typeof shownCode> {
+  if (shown === undefined) return { code: null, picture: null };
+  const svg = renderSVG(shown, { ecc: 'L', border: 4 });
+  return { code: shown, picture: `data:image/svg+xml;base64,${Buffer.from(svg).toString('base64')}` };
+}
+
 /** All routes. */
-export const tillRoutes = ({ till, sync }: ApiParts): readonly Route<Asker>[] => [
+export const tillRoutes = ({ till, sync, codes }: ApiParts): readonly Route<Asker>[] => [
   route({
     method: 'GET',
     path: '/v1/till',
@@ -218,6 +240,31 @@ export const tillRoutes = ({ till, sync }: ApiParts): readonly Route<Asker>[] =>
     body: z.strictObject({ on: z.boolean() }),
     answer: status,
     act: ({ caller, body }) => till.train(body.on, caller.requestId),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/code',
+    summary: 'The code that the customer scans now, on a till that taps by codes',
+    answer: shownCode,
+    act() {
+      const link = codes();
+      if (link === undefined) throw noCodes();
+      return codeNow(link.shown());
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/code',
+    summary:
+      "Text of the customer's code, as a camera or a scanner read it; what is none of theirs does nothing",
+    body: z.strictObject({ seen: z.string().min(1).max(CODE_MAX) }),
+    answer: shownCode,
+    act({ body }) {
+      const link = codes();
+      if (link === undefined) throw noCodes();
+      link.scan(body.seen);
+      return codeNow(link.shown());
+    },
   }),
   route({
     method: 'POST',

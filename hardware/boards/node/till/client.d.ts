@@ -12,8 +12,16 @@ export interface Act extends Options {
   readonly key: string;
 }
 
+/** A code on the till's display: its text, and a picture of it as a data: address. */
+export interface Code {
+  readonly code: string | null;
+  readonly picture: string | null;
+}
+
 export interface TillClient {
   status(options?: Options): Promise<Status>;
+  code(options?: Options): Promise<Code>;
+  seen(text: string, options?: Options): Promise<Code>;
   open(sale: Partial<SaleAsk> & { readonly amount: number }, options: Act): Promise<Sale>;
   sell(sale: Partial<SaleAsk> & { readonly amount: number }, options: Act): Promise<Sale>;
   ended(id: string, options?: Options): Promise<Sale>;

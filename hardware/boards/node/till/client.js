@@ -107,6 +107,10 @@ export function connectTill({ url, token, patienceMs = PATIENCE_MS }) {
   return {
     /** What the till is doing. */
     status: (options) => ask('/v1/till', options),
+    /** What the display of a till that taps by codes shows. */
+    code: (options) => ask('/v1/code', options),
+    /** Text that a camera or a scanner read off the customer's display. */
+    seen: (seen, options) => ask('/v1/code', { method: 'POST', body: { seen }, ...options }),
 
     /** Begins a sale and does not wait. `sale`: amount, tip, reference, hold. */
     open: (sale, options) => post('/v1/sales', sale, options),

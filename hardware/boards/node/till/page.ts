@@ -8,6 +8,8 @@ const FILES: PageFiles = {
   '/till/sell.js': [`${PAGE}/sell.js`, 'js'],
   '/till/payments.js': [`${PAGE}/payments.js`, 'js'],
   '/till/day.js': [`${PAGE}/day.js`, 'js'],
+  '/till/camera.js': [`${PAGE}/camera.js`, 'js'],
+  '/till/jsqr.js': ['node_modules/jsqr/dist/jsQR.js', 'js'],
   '/till/words.js': [`${PAGE}/words.js`, 'js'],
   '/till/style.css': [`${PAGE}/style.css`, 'css'],
   '/till/client.js': ['hardware/boards/node/till/client.js', 'js'],

@@ -27,6 +27,7 @@ const PULSE_MS = 15_000;
 const STATUS: Readonly<Record<string, number>> = {
   not_signed_in: 401,
   no_such_page: 404,
+  no_codes: 404,
   sale_unknown: 404,
   day_unknown: 404,
   sale_open: 409,

@@ -1,4 +1,5 @@
 // Selling: a keypad and a short basket, then one thing to look at until it is paid or not.
+import { Codes } from '/till/camera.js';
 import { html, useEffect, useRef, useState } from '/till/view.js';
 import { price, t, why } from '/till/words.js';
 
@@ -24,13 +25,14 @@ function Keypad({ onKey }) {
 }
 
 /** What is asked for: seen from an arm's length by two people. */
-function Waiting({ sale, news, onCancel, onPart }) {
+function Waiting({ sale, news, till, onCancel, onPart }) {
   const said = news?.type === 'sale.refused' && news.sale === sale.id ? news : undefined;
   const no = said?.code;
   return html`<section class="stage waiting" aria-live="polite">
     <p class="sum">${price(sale.total)}</p>
     <div class="waves" aria-hidden="true"><span></span><span></span><span></span></div>
     <p class="call">${t('Hold your device here')}</p>
+    <${Codes} till=${till} />
     ${no && html`<p class="no">${t('The last device said no')}: ${why(no)}</p>`}
     <div class="row">
       ${said?.most && html`<button type="button" class="big" onClick=${() => onPart(said.most)}>${t('Take only')} ${price(said.most)}</button>`}
@@ -50,6 +52,7 @@ function Result({ sale, till, onNext }) {
     <p class="sum">${price(sale.total)}</p>
     ${paid && sale.total < sale.amount + sale.tip && html`<p class="no">${t('Still to pay')}: ${price(sale.amount + sale.tip - sale.total)}</p>`}
     ${!paid && html`<p class="no">${sale.code ? why(sale.code) : t(sale.reason)}</p>`}
+    ${paid && html`<${Codes} till=${till} />`}
     ${receipt && html`<pre class="receipt" tabindex="0">${receipt}</pre>`}
     <div class="row">
       ${paid && !receipt && html`<button type="button" class="big plain" onClick=${async () => setReceipt(await till.receipt(sale.id))}>${t('Receipt')}</button>`}
@@ -148,7 +151,7 @@ export function Sell({ till, status, news, look }) {
   };
 
   if (asked?.state === 'open')
-    return html`<${Waiting} sale=${asked} news=${news} onCancel=${() => asked.id !== undefined && till.cancel(asked.id)} onPart=${part} />`;
+    return html`<${Waiting} sale=${asked} news=${news} till=${till} onCancel=${() => asked.id !== undefined && till.cancel(asked.id)} onPart=${part} />`;
   if (asked !== undefined) return html`<${Result} sale=${asked} till=${till} onNext=${next} />`;
   const busy = status !== undefined && !status.works;
   return html`<section class="sell">
