@@ -13,6 +13,7 @@ export const sdkPrograms = {
 /** Modules that the SDK or manifest.json provides; all else is in the bundle. */
 export const sdkModules = [
   'embedded:io/bluetoothle/peripheral',
+  'embedded:io/digital',
   'embedded:io/serial',
   'embedded:io/socket/tcp',
   'embedded:network/mqtt/client',

@@ -1,4 +1,5 @@
-// The Moddable SDK build. Without the SDK: the providers against its types, the bundles, and that the manifest names
+// The Moddable SDK build. Without the SDK: the ESP32's radio program against a server that refuses what the SDK's does,
+// the providers against its types, the bundles, and that the manifest names
 // what exists. With it (MODDABLE set, its tools built, socat installed): the Linux program is built and pays.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -16,8 +17,10 @@ function namedSources(manifest, platform) {
 }
 
 export default {
-  async run({ root, execute }) {
+  async run({ root, execute, runUvuFolder }) {
     const counts = { passed: 0, failed: 0, skipped: 0 };
+    const radio = await runUvuFolder(1);
+    for (const key of Object.keys(counts)) counts[key] += radio[key];
     const check = (what, holds) => {
       counts[holds ? 'passed' : 'failed'] += 1;
       if (!holds) process.stdout.write(`FAILED: ${what}\n`);

@@ -61,7 +61,8 @@ export function say(line: Readonly<Record<string, unknown>>): void {
 }
 
 const observer = {
-  onNotice({ type, ...facts }: Notice): void {
+  onNotice(notice: Notice): void {
+    const { type, ...facts } = notice;
     say({ event: type, ...facts });
   },
   onFault({ code, frozen }: { readonly code: string; readonly frozen: boolean }): void {
@@ -73,6 +74,7 @@ export function sdkPayer(
   settings: Settings & { readonly role: 'wearable' | 'car' },
   host: Host,
   storage: Storage,
+  onNotice: (notice: Notice) => void = () => undefined,
 ): PayerDevice {
   const { role, scope } = settings;
   return payerDevice(
@@ -88,7 +90,13 @@ export function sdkPayer(
     },
     host,
     storage,
-    observer,
+    {
+      ...observer,
+      onNotice(notice) {
+        observer.onNotice(notice);
+        onNotice(notice);
+      },
+    },
   );
 }
 

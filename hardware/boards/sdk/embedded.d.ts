@@ -1,6 +1,6 @@
 /**
  * What the providers here use of ECMA-419 as SDK 8.2 ships it and @moddable/typings 5.6, the newest on npm, has not:
- * flash, key-value storage, the GATT server and TCP.
+ * flash, key-value storage, the GATT server, a pin and TCP.
  */
 declare module 'embedded:storage/flash' {
   export interface Flash {
@@ -29,31 +29,21 @@ declare module 'embedded:storage/key-value' {
 }
 
 declare module 'embedded:io/bluetoothle/peripheral' {
-  export interface Connection {
-    close(): void;
-    notify(characteristic: Characteristic, value: ArrayBuffer): void;
-  }
-  export interface Characteristic {
-    uuid: string;
-    properties: number;
-    onWrite?(value: ArrayBuffer, connection: Connection): void;
-    onSubscribe?(connection: Connection): void;
-    onUnsubscribe?(connection: Connection): void;
-  }
-  export class GATTServer {
-    static readonly properties: { readonly notify: number; readonly write: number };
+  export const GATTServer: import('../esp32/ble.ts').ServerClass;
+}
+
+declare module 'embedded:io/digital' {
+  export default class Digital {
+    static readonly InputPullUp: number;
+    static readonly Falling: number;
     constructor(options: {
-      mtu?: number;
-      services: { uuid: string; characteristics: Characteristic[] }[];
-      onReady?(this: GATTServer): void;
-      onConnect?(this: GATTServer, connection: Connection): void;
-      onDisconnect?(this: GATTServer, connection: Connection): void;
+      pin: number;
+      mode: number;
+      edge?: number;
+      onReadable?(this: Digital): void;
     });
-    startAdvertising(
-      scan: { flags?: number; name?: string; services?: string[] },
-      response?: { name?: string },
-    ): void;
-    stopAdvertising(): void;
+    read(): number;
+    close(): void;
   }
 }
 
