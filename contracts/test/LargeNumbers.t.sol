@@ -58,6 +58,17 @@ contract LargeNumbersTest is Kit {
         same(free(next), FUNDS, "another channel of the same payer");
     }
 
+    function test_creditsAboveThirtyTwoBits() public {
+        uint48 large = 2 ** 40;
+        uint32 rich = vault.open(OWNER, vm.addr(PAYER), 2 * large, large);
+        Message memory message = opened(plain(rich, 1, large, 0, large), large);
+        expect(message, Reasons.APPLIED, large, "paid");
+        Message memory back = credit(plain(rich, 1, large, 0, large), large, large - 1);
+        expect(back, Reasons.APPLIED, large - 1, "given back");
+        same(vault.creditOf(digestOf(message)), large - 1, "all of it is known");
+        expect(back, Reasons.CREDIT_STALE, 0, "once");
+    }
+
     function test_largeSeqs() public {
         expect(plain(channel, 70_002, 50, 0, 50), Reasons.APPLIED, 50, "plain path");
         same(settle(batch(statement(70_004)))[2].moved, 300, "general path");

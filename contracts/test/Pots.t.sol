@@ -359,6 +359,10 @@ contract PotsTest is Kit {
         pots.releaseLeases(channel, id(0), end, signature);
         pots.releaseLeases(channel, id(0), end - 1, released(0, end - 1));
         same(pots.releasedUntil(channel, id(0)), end, "only grows");
+        // A payee whose id isn't the channel's number by chance.
+        pots.releaseLeases(channel, id(2), end, released(2, end));
+        pots.releaseLeases(channel, id(2), end - 1, released(2, end - 1));
+        same(pots.releasedUntil(channel, id(2)), end, "of any payee");
         bytes memory evidence = batch(sale(0, 1000));
         vm.expectPartialRevert(Leases.LeaseOutOfTime.selector);
         pots.registerShortfall(evidence, lease);
@@ -379,6 +383,45 @@ contract PotsTest is Kit {
         same(pots.readPot(channel).sum1, 0, "and out of the sum");
         close();
         same(collect(0), 0, "nothing");
+    }
+
+    /// Of several leases the one that ended first counts, wherever it stands.
+    function test_aReleaseOfTheFirstOfSeveralLeasesTakesTheCover() public {
+        Member[] memory alone = members(0, 2);
+        Member[] memory both = members(0, 2, 1, 2);
+        bool isAloneFirst = uint256(keccak256(abi.encodePacked(alone[0].payee, alone[0].terminals)))
+            < uint256(keccak256(abi.encodePacked(both[0].payee, both[0].terminals, both[1].payee, both[1].terminals)));
+        LeaseOf memory a = leaseFor(channel, CAP, isAloneFirst ? alone : both);
+        LeaseOf memory b = leaseFor(channel, CAP, isAloneFirst ? both : alone);
+        cheat();
+        uint256 snapshot = vm.snapshotState();
+        for (uint256 order = 0; order < 2; ++order) {
+            uint40 end = uint40(block.timestamp + 71 hours);
+            (a.expiresAt, b.expiresAt) = order == 0 ? (end, end + 1 hours) : (end + 1 hours, end);
+            claim(0, 1000, bytes.concat(leaseBytes(a), leaseBytes(b)));
+            same(claimed(0).c1, 1000, "covered");
+            pots.releaseLeases(channel, id(0), end - 1, released(0, end - 1));
+            same(claimed(0).c1, 1000, "before the first");
+            pots.releaseLeases(channel, id(0), end, released(0, end));
+            same(claimed(0).c1, 0, "gone");
+            vm.revertToState(snapshot);
+        }
+    }
+
+    /// A key's end doesn't end its leases at once: they count as long as devices take them.
+    function test_aLeaseOutlivesItsKeyByALeasesLife() public {
+        (, uint40 until,,,) = registry.hubKey(vm.addr(HUB_KEY));
+        vm.warp(until);
+        LeaseOf memory lease = leaseFor(channel, CAP, members(0, 2));
+        lease.issuedAt = until;
+        lease.expiresAt = until + 100 days;
+        bytes memory data = leaseBytes(lease);
+        cheat();
+        pots.releaseLeases(channel, id(0), until + 72 hours - 1, released(0, until + 72 hours - 1));
+        claim(0, 1000, data);
+        same(claimed(0).firstEnd, until + 72 hours, "its end");
+        pots.releaseLeases(channel, id(0), until + 72 hours, released(0, until + 72 hours));
+        same(claimed(0).c1, 0, "signed away");
     }
 
     // ---- time ----

@@ -94,6 +94,8 @@ contract RegistryTest is Kit {
         refuses(wrong, ROOT, next, start_, type(uint40).max, 0, start_);
         refuses(RegistryBase.ZeroAddress.selector, ROOT, address(0), start_, start_ + 1 days, 0, start_);
         add(ROOT, next, start_ + 10 days, start_ + 40 days, 0, start_);
+        // One second is a term, too.
+        add(ROOT, address(0x1234), start_, start_, 0, start_);
     }
 
     /// A key that is certified again signs longer, and counts as soon as it would have; an older certificate, brought

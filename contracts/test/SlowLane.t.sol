@@ -35,6 +35,15 @@ contract SlowLaneTest is Kit {
         same(by(address(this), batch(plain(channel, 1, 70, 0, 70)))[0].moved, 70, "a settler's do");
     }
 
+    /// The acknowledgement of one row is nothing of the next, not even a wrong one.
+    function test_aRowBehindAnAcknowledgedOneIsJudgedByItself() public {
+        Outcome[] memory outcomes = by(
+            STRANGER, batch(acknowledged(plain(channel, 1, 70, 0, 70)), plain(channel, 2, 80, 0, 80))
+        );
+        same(outcomes[0].moved, 70, "acknowledged");
+        same(outcomes[1].reason, Reasons.SLOW_LANE, "the next is not");
+    }
+
     function test_aRowWithItsAcknowledgementSettlesForAnybody() public {
         same(by(STRANGER, batch(acknowledged(plain(channel, 1, 70, 0, 70))))[0].moved, 70, "voucher");
         Message memory message = plain(channel, 2, 70, 0, 70);
