@@ -161,6 +161,23 @@ test('an adapter that goes off ends the link at both, and is used again when it 
   await close();
 });
 
+test('an answer of BlueZ that never comes keeps nobody from being met again', async () => {
+  const { bluez, closers, close } = await radio(2);
+  const [payer, terminal] = [heard(), heard()];
+  const tap = await openTap(
+    { scheme: 'ble', adapter: 'hci1' },
+    { side: 'payer', intent: 'always', onLink: listen(payer), say: () => undefined },
+  );
+  closers.push(tap.close);
+  closers.push(await till('hci0', terminal));
+  await until(() => terminal.links.length === 1, 'a link');
+  bluez.answersLost = 1;
+  terminal.links[0]!.close();
+  await until(() => terminal.links.length === 2, 'another link');
+  assert.is(bluez.answersLost, 0);
+  await close();
+});
+
 test('only the wanted address is met', async () => {
   const { bluez, closers, close } = await radio(2);
   const terminal = heard();

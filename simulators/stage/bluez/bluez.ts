@@ -81,6 +81,8 @@ interface Connection {
 
 /** Simulated BlueZ on a bus. */
 export class Bluez {
+  /** So many of the next answers to a central's Disconnect never come. */
+  answersLost = 0;
   readonly air: Air = { mtu: 517, latencyMs: 0, fate: () => 'arrives' };
   private readonly bus: MessageBus;
   private readonly tree: Tree;
@@ -258,7 +260,9 @@ export class Bluez {
             gives: '',
             call: () => {
               if (connection?.open) this.disconnect(connection);
-              return [];
+              if (this.answersLost === 0) return [];
+              this.answersLost -= 1;
+              return new Promise<unknown[]>(() => undefined);
             },
           },
         },

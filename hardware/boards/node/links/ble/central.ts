@@ -168,8 +168,10 @@ class Central {
     try {
       const { bluetooth, destroy } = await session(() => this.met.get(address)?.());
       leave = async () => destroy();
-      const device = await (await bluetooth.getAdapter(this.adapterName)).getDevice(address);
-      leave = () => device.disconnect().finally(destroy);
+      const device = await answered(
+        bluetooth.getAdapter(this.adapterName).then((adapter) => adapter.getDevice(address)),
+      );
+      leave = () => answered(device.disconnect()).finally(destroy);
       why = await this.linkOver(device, address);
     } catch {
       // Out of reach, or it went while its services were read.
@@ -229,6 +231,9 @@ class Central {
     };
   }
 }
+
+/** An answer of BlueZ, which has no time of its own: one that never comes would keep this address from being met again. */
+const answered = <T>(answer: Promise<T>): Promise<T> => within(CONNECT_MS, answer, answer);
 
 /** What comes first; rejects when neither comes in time. */
 function within<A, B>(ms: number, one: Promise<A>, other: Promise<B>): Promise<A | B> {
