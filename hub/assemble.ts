@@ -138,6 +138,8 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
   /** Channels on the list that was published last. */
   let lastRevoked: number | undefined;
   let fatalError: unknown;
+  /** A word of the root that no disk has yet. */
+  let isWordOwed = false;
   const fatal = (error: unknown) => {
     if (fatalError !== undefined) return;
     fatalError = error;
@@ -460,9 +462,12 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     online,
     keys: signer,
     takeRootWord: async (word) => {
-      if (!signer.take(word)) return;
-      await registry.addRootWord(word);
+      if (!signer.take(word) && !isWordOwed) return;
+      // The root's word and nothing of ours: a disk that takes nothing keeps no revocation from the devices.
       for (const device of online) tellKeys(device);
+      isWordOwed = true;
+      await registry.addRootWord(word);
+      isWordOwed = false;
       await rounds.publishNow();
     },
     revoke: async (channel, revoked) => {
