@@ -55,6 +55,11 @@ export const TERMINAL_LANES_MAX = 1024;
 /** Entries that wait for the hub's acknowledgement before a terminal stops accepting offline. */
 export const TERMINAL_OUTBOX_MAX = 1024;
 /**
+ * Entries that a terminal keeps at most after they were acknowledged, should it have been by a thief: what goes up again when
+ * the hub's root takes a key back is two messages, and a flash is not written anew all the time for it.
+ */
+export const KEPT_MAX = 64;
+/**
  * Voids of one channel that wait for the hub at a terminal, N of rule 15: whoever invents late vouchers fills no more of
  * its outbox. Requests go to a channel only while two places are left, so that a voucher which comes late after all has one.
  */

@@ -23,11 +23,11 @@ import {
 } from './schema.ts';
 
 /** Version of the records that this release writes. */
-export const RECORD_VERSION = 3;
+export const RECORD_VERSION = 4;
 /** The oldest release whose rules these records still follow. */
-export const RECORD_MIN_READER = 3;
+export const RECORD_MIN_READER = 4;
 
-/** The oldest version of records that this release can read, all of version 2: before it leases and hub keys were others. */
+/** The oldest version of records that this release can read, all of version 2 or 3: before it leases and hub keys were others. */
 const OLDEST_VERSION = 2;
 
 /** What is left to do with a device whose storage can't be trusted. */

@@ -11,6 +11,7 @@ import { STRUCTS, type StructName } from '../../protocol/signing/structs.ts';
 import { detailHash, hashChain, lanesHash, tickEntry } from '../../protocol/vouchers.ts';
 import { DecodeError, Reader } from '../../protocol/wire/cbor.ts';
 import { decodeMessage, encodeMessage, type Message, MESSAGES } from '../../protocol/wire/messages.ts';
+import { RECORD_VERSION } from '../../protocol/wire/records.ts';
 import { codeOf } from '../errors.ts';
 import cbor from '../vectors/cbor.json';
 import digests from '../vectors/digests.json';
@@ -47,11 +48,11 @@ test('a record of a newer rule set is refused by name, a damaged one as damaged'
   const good = fromHex(recordVectors[0]!.hex);
   assert.is(read(good), 'done');
   const newer = good.slice();
-  newer[2] = 4;
+  newer[2] = RECORD_VERSION + 1;
   assert.is(read(newer), 'journal_newer');
   // A newer writer whose records an old reader may still follow.
   const compatible = good.slice();
-  compatible[1] = 4;
+  compatible[1] = RECORD_VERSION + 1;
   assert.is(read(compatible), 'done');
   const older = good.slice();
   older[1] = 1;

@@ -26,7 +26,7 @@ import { until } from '../hub/temporary.ts';
 import { CLI } from './bench.ts';
 
 /** Versions of records before this one that this program reads. */
-const EARLIER = [2];
+const EARLIER = [2, 3];
 const PRICE = 1_000;
 
 /** As a program of that version wrote it: version and the oldest reader are its second and third byte. */

@@ -192,6 +192,8 @@ const TERMINAL: readonly unknown[] = [
     preimage: digest,
   },
   { type: 'waitingCredit', channel: 7, seq: 13, entry: digest, voucher: digest, credited: 12, signature },
+  { type: 'keptGone', count: 3 },
+  { type: 'keptSoFar' },
 ];
 
 export function records(): unknown {

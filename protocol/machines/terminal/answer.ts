@@ -11,7 +11,7 @@ import { hubKeyOf, leaseEnd } from '../hub-keys.ts';
 import { hubKeys } from '../trusting.ts';
 import { acceptanceRefusal, type Candidate, channelCap, isCleared, voidRefusal } from './acceptance.ts';
 import type { TerminalLane } from './books.ts';
-import { type Place, placeOfVoucher } from './place.ts';
+import { makePlace, type Place, placeOfVoucher } from './place.ts';
 import { uploadOutbox } from './upload.ts';
 import { LEASES_MAX, type TapVoucherMessage, type TerminalTurn } from './state.ts';
 
@@ -147,8 +147,7 @@ export function onAnswerSigned(turn: TerminalTurn, signature: Uint8Array): void 
   const { voucher, request } = collected;
   turn.set({ pending: undefined });
   const place = placeOf(turn, collected, true);
-  const evicted = 'evicted' in place ? place.evicted : [];
-  for (const lane of evicted) turn.persist({ type: 'evicted', channel: lane.channel });
+  if ('evicted' in place) makePlace(turn, place);
   turn.persist({
     type: cleared ? 'cleared' : 'answered',
     digest,

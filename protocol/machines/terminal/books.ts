@@ -1,9 +1,9 @@
 /**
- * What a terminal remembers: a lane a channel, the outbox, and what the hub told it. The books are the fold of the
- * records. Start with TerminalBooks, then `applyRecord`.
+ * The records of a terminal, and what each does to its books (lanes.ts). The books are the fold of the records. Start with
+ * `applyRecord`.
  */
 import type { CryptoSuite } from '../../../hardware/interfaces/index.ts';
-import { type Address, type Bytes32, equalBytes, type Signature } from '../../bytes.ts';
+import { type Bytes32, equalBytes } from '../../bytes.ts';
 import { unreachable } from '../../errors.ts';
 import {
   type Amount,
@@ -13,12 +13,10 @@ import {
   channelId,
   multiplyAmount,
   type Position,
-  type Seconds,
-  type Seq,
   ZERO_AMOUNT,
 } from '../../integers.ts';
 import { REVOCATIONS_MAX } from '../../limits.ts';
-import { hashChain, type StreamVoucher } from '../../vouchers.ts';
+import { hashChain } from '../../vouchers.ts';
 import { flag, recordTable, voucherField } from '../../wire/records.ts';
 import {
   addressField,
@@ -35,132 +33,23 @@ import {
   u16,
   u32,
 } from '../../wire/schema.ts';
-import { type Collected, collectedFields } from '../collected.ts';
+import { collectedFields } from '../collected.ts';
+import { hubKeyFields, NO_TRUST, revokedKeyFields, withHubKey, withoutHubKey } from '../hub-keys.ts';
+import { broughtBack, keptOf, withKept, withoutOldestKept } from './kept.ts';
 import {
-  type HubTrust,
-  hubKeyFields,
-  NO_TRUST,
-  revokedKeyFields,
-  withHubKey,
-  withoutHubKey,
-} from '../hub-keys.ts';
+  changeLane,
+  counted,
+  exposed,
+  findLane,
+  higher,
+  type OutboxEntry,
+  type TerminalBooks,
+  type TerminalLane,
+  withLane,
+} from './lanes.ts';
 
-/** The stream that stands last on a lane. */
-export interface LaneStream {
-  readonly voucher: StreamVoucher;
-  /** Ticks stored. */
-  readonly k: number;
-  /** Ticks that came when nothing was delivered any more. */
-  readonly late: number;
-  /** Preimage of tick k; the anchor while k is 0. */
-  readonly preimage: Bytes32;
-}
-
-/** What a terminal knows of one channel: enough to say the same again and to refuse what is older. */
-export interface TerminalLane {
-  readonly channel: ChannelId;
-  readonly payer: Address;
-  readonly base: Amount;
-  readonly seq: Seq;
-  /** When the newest request that was answered here was issued. */
-  readonly at: Seconds;
-  readonly digest: Bytes32;
-  /** Of the newest voucher. */
-  readonly amount: Amount;
-  readonly answer: 'receipt' | 'credit';
-  readonly signature: Signature;
-  /** Given back on the newest voucher. */
-  readonly credited: Amount;
-  /** What must be given back: everything refunded, and each late tick on top of it. */
-  readonly owed: Amount;
-  readonly stream: LaneStream | undefined;
-  /** Sum of what this terminal delivered on the channel and the hub has not acknowledged. Follows from the outbox. */
-  readonly exposure: Amount;
-  /** What L2 has settled on the whole lane, as the hub told. */
-  readonly settled: Amount;
-  /** Highest place in the ledger at which the hub acknowledged a voucher of this lane. */
-  readonly position: Position;
-}
-
-/** What waits for the hub's acknowledgement. `exposure` is what this terminal delivered on it. */
-export type OutboxEntry =
-  | {
-      readonly kind: 'voucher';
-      readonly channel: ChannelId;
-      readonly entry: Bytes32;
-      readonly exposure: Amount;
-      readonly collected: Collected;
-    }
-  | {
-      readonly kind: 'tick';
-      readonly channel: ChannelId;
-      readonly stream: Bytes32;
-      readonly seq: Seq;
-      readonly exposure: Amount;
-      readonly tickValue: Amount;
-      readonly k: number;
-      readonly preimage: Bytes32;
-    }
-  | {
-      readonly kind: 'credit';
-      readonly channel: ChannelId;
-      readonly seq: Seq;
-      readonly entry: Bytes32;
-      readonly exposure: Amount;
-      readonly voucher: Bytes32;
-      readonly credited: Amount;
-      readonly signature: Signature;
-    };
-
-export interface Membership {
-  readonly scope: Bytes32;
-  readonly expiresAt: Seconds;
-}
-
-/** What this terminal did since it was new, for the day's report and the audit. */
-export interface TerminalCounts {
-  readonly accepted: number;
-  readonly ticks: number;
-  readonly voided: number;
-  /** Vouchers and credits that the hub acknowledged. */
-  readonly acknowledged: number;
-}
-
-export interface TerminalBooks {
-  readonly counts: TerminalCounts;
-  readonly lanes: readonly TerminalLane[];
-  readonly outbox: readonly OutboxEntry[];
-  /** Sum over the whole outbox: kept, so that a tick costs the same at any fill. */
-  readonly exposure: Amount;
-  readonly hub: HubTrust;
-  /** Of the last registration: it only grows, so that no recorded one counts again. */
-  readonly counter: number;
-  readonly member: Membership | undefined;
-  readonly revoked: readonly ChannelId[];
-  /** When the hub signed the beacon that named this list: an older beacon brings no list back, restart or not. */
-  readonly revokedAt: Seconds;
-  readonly time: Seconds;
-  /** Newest request of any lane that was evicted: older ones are the hub's to judge. */
-  readonly evictedAt: Seconds;
-  /** Highest place in the ledger of any voucher on them: a longer ledger holds all that was accepted on them. */
-  readonly evictedPosition: Position;
-}
-
-/** What a tick needs comes first: XS searches the properties of an object in their order. */
-export const EMPTY_TERMINAL: TerminalBooks = {
-  lanes: [],
-  outbox: [],
-  exposure: ZERO_AMOUNT,
-  member: undefined,
-  revoked: [],
-  counts: { accepted: 0, ticks: 0, voided: 0, acknowledged: 0 },
-  hub: NO_TRUST,
-  counter: 0,
-  revokedAt: 0 as Seconds,
-  time: 0 as Seconds,
-  evictedAt: 0 as Seconds,
-  evictedPosition: 0 as Position,
-};
+export type { LaneStream, OutboxEntry, TerminalBooks, TerminalLane } from './lanes.ts';
+export { clearedWaiting, EMPTY_TERMINAL, findLane, voidsWaiting } from './lanes.ts';
 
 const RECORDS = {
   // ---- what happens ----
@@ -188,6 +77,8 @@ const RECORDS = {
   /** As `answered`, of a sale that the hub cleared: it holds the money for it, so nothing is at risk here. */
   cleared: { number: 14, codec: struct({ digest: bytes32Field, payer: addressField, ...collectedFields }) },
   registering: { number: 13, codec: struct({ counter: u32 }) },
+  /** The oldest of what is kept goes, so many entries: its place is needed. */
+  keptGone: { number: 15, codec: struct({ count: u16 }) },
   member: { number: 8, codec: struct({ scope: bytes32Field, expiresAt: secondsField }) },
   revoked: { number: 9, codec: struct({ at: secondsField, channels: list(u32, REVOCATIONS_MAX) }) },
   time: { number: 10, codec: struct({ at: secondsField }) },
@@ -262,74 +153,19 @@ const RECORDS = {
       signature: signatureField,
     }),
   },
+  /** What waits so far is only kept. */
+  keptSoFar: { number: 26, codec: struct({}) },
 } as const;
 
 export type TerminalRecord = TaggedOf<typeof RECORDS>;
 export const terminalRecords = recordTable(RECORDS);
 
-const higher = <N extends number>(a: N, b: N): N => (a > b ? a : b);
-
-/**
- * The lane of a channel, or undefined. Here and in what applies a tick: loops by index and properties one by one. It runs
- * on a chip before every tick, where a callback or an iterator, and taking an object apart too, cost more than what they
- * do.
- */
-export function findLane(books: TerminalBooks, channel: ChannelId): TerminalLane | undefined {
-  const lanes = books.lanes;
-  for (let i = 0; i < lanes.length; i++) {
-    const lane = lanes[i]!;
-    if (lane.channel === channel) return lane;
-  }
-  return undefined;
+/** What waits on a channel whose lane was forgotten: it was acknowledged by then, and waits again. */
+function waitingOn({ outbox }: TerminalBooks, channel: ChannelId): Amount {
+  let sum = 0;
+  for (const entry of outbox) if (entry.channel === channel) sum += entry.exposure;
+  return amount(sum);
 }
-
-function withLane(books: TerminalBooks, lane: TerminalLane): readonly TerminalLane[] {
-  const lanes = books.lanes;
-  const next = lanes.slice();
-  let at = 0;
-  while (at < lanes.length && lanes[at]!.channel !== lane.channel) at += 1;
-  next[at] = lane;
-  return next;
-}
-
-function changeLane(
-  books: TerminalBooks,
-  channel: ChannelId,
-  change: (lane: TerminalLane) => Partial<TerminalLane>,
-): TerminalBooks {
-  const lane = findLane(books, channel);
-  return lane === undefined ? books : { ...books, lanes: withLane(books, { ...lane, ...change(lane) }) };
-}
-
-/** The counts with some of them moved on. */
-function counted(books: TerminalBooks, key: keyof TerminalCounts, by = 1): TerminalCounts {
-  return { ...books.counts, [key]: books.counts[key] + by };
-}
-
-/** The books with what waits on a channel moved up or down, on the whole and on its lane. */
-function exposed(books: TerminalBooks, channel: ChannelId, by: number): TerminalBooks {
-  const moved = { ...books, exposure: amount(books.exposure + by) };
-  return changeLane(moved, channel, (lane) => ({ exposure: amount(lane.exposure + by) }));
-}
-
-/** Voids of a channel that the hub has not acknowledged (rule 15). */
-export function voidsWaiting({ outbox }: TerminalBooks, channel: ChannelId): number {
-  let count = 0;
-  for (const entry of outbox)
-    if (entry.kind === 'voucher' && entry.channel === channel && entry.collected.credit !== undefined)
-      count += 1;
-  return count;
-}
-
-/** A cleared sale that the hub has not acknowledged: it bought something, and nothing of it is exposed. */
-export const clearedWaiting = ({ outbox }: TerminalBooks): boolean =>
-  outbox.some(
-    (entry) =>
-      entry.kind === 'voucher' &&
-      entry.exposure === 0 &&
-      entry.collected.receipt !== undefined &&
-      entry.collected.request.amount > 0,
-  );
 
 function applyAnswered(
   books: TerminalBooks,
@@ -356,7 +192,7 @@ function applyAnswered(
     answer: accepted ? 'receipt' : 'credit',
     signature: (receipt ?? credit)!,
     credited: accepted ? ZERO_AMOUNT : request.amount,
-    exposure: old?.exposure ?? ZERO_AMOUNT,
+    exposure: old?.exposure ?? waitingOn(books, voucher.channel),
     settled: old?.settled ?? ZERO_AMOUNT,
     position: old?.position ?? (0 as Position),
   };
@@ -421,7 +257,8 @@ function applyAcknowledged(books: TerminalBooks, entry: Bytes32, position: Posit
   const found = books.outbox.find((waiting) => waiting.kind !== 'tick' && equalBytes(waiting.entry, entry));
   if (found === undefined) return books;
   const outbox = books.outbox.filter((waiting) => waiting !== found);
-  const cleared = { ...books, counts: counted(books, 'acknowledged'), outbox };
+  const kept = withKept(books.kept, found);
+  const cleared = { ...books, counts: counted(books, 'acknowledged'), outbox, kept };
   return changeLane(exposed(cleared, found.channel, -found.exposure), found.channel, (lane) => ({
     position: higher(position, lane.position),
   }));
@@ -429,6 +266,7 @@ function applyAcknowledged(books: TerminalBooks, entry: Bytes32, position: Posit
 
 function applyTickAcknowledged(books: TerminalBooks, stream: Bytes32, k: number): TerminalBooks {
   const outbox: OutboxEntry[] = [];
+  let { kept } = books;
   let after = books;
   for (const entry of books.outbox) {
     if (entry.kind !== 'tick' || !equalBytes(entry.stream, stream)) {
@@ -438,9 +276,10 @@ function applyTickAcknowledged(books: TerminalBooks, stream: Bytes32, k: number)
     const open = entry.k > k ? multiplyAmount(entry.tickValue, entry.k - k) : ZERO_AMOUNT;
     const exposure = amount(Math.min(open, entry.exposure));
     if (entry.k > k) outbox.push({ ...entry, exposure });
+    else kept = withKept(kept, entry);
     after = exposed(books, entry.channel, exposure - entry.exposure);
   }
-  return { ...after, outbox };
+  return { ...after, outbox, kept };
 }
 
 /** The books with a credit that waits. One on one voucher only grows, so the newest replaces the earlier one. */
@@ -489,10 +328,17 @@ export function applyRecord(books: TerminalBooks, record: TerminalRecord): Termi
     }
     case 'hubKey': {
       const { type: _, ...key } = record;
-      return withHubKey(books, key);
+      const known = withHubKey(books, key);
+      return known.hub.epoch > books.hub.epoch ? broughtBack(known) : known;
     }
-    case 'hubKeyRevoked':
-      return withoutHubKey(books, { address: record.address, at: record.at });
+    case 'hubKeyRevoked': {
+      const left = withoutHubKey(books, { address: record.address, at: record.at });
+      return left === books ? books : broughtBack(left);
+    }
+    case 'keptGone':
+      return { ...books, kept: withoutOldestKept(books.kept, record.count) };
+    case 'keptSoFar':
+      return keptOf(books);
     case 'registering':
       return { ...books, counter: record.counter };
     case 'member':
@@ -600,6 +446,8 @@ export function* eachRecord(books: TerminalBooks): Generator<TerminalRecord, voi
   if (books.member !== undefined) yield { ...books.member, type: 'member' };
   if (books.revokedAt > 0) yield { type: 'revoked', at: books.revokedAt, channels: books.revoked };
   for (const lane of books.lanes) yield* laneRecords(lane);
+  for (const entry of books.kept) yield waitingRecord(entry);
+  if (books.kept.length > 0) yield { type: 'keptSoFar' };
   for (const entry of books.outbox) yield waitingRecord(entry);
 }
 

@@ -7,7 +7,7 @@ import { equalBytes } from '../../bytes.ts';
 import type { Amount, ChannelId } from '../../integers.ts';
 import type { RefusalName } from '../../refusals.ts';
 import { creditEntry } from '../../vouchers.ts';
-import { placeOfCredit } from './place.ts';
+import { makePlace, placeOfCredit } from './place.ts';
 import type { Sold, TerminalTurn } from './state.ts';
 
 /** Gives back `credited` in all on `sold`. Says `busy`, `credit_range` or `outbox_full` when it does not. */
@@ -22,7 +22,7 @@ export function refundEarlier(turn: TerminalTurn, channel: ChannelId, credited: 
   if (waits || credited > sold.amount || credited <= sold.credited) return no('credit_range');
   const place = placeOfCredit(turn, channel);
   if ('refusal' in place) return no(place.refusal);
-  for (const quiet of place.evicted) turn.persist({ type: 'evicted', channel: quiet.channel });
+  makePlace(turn, place);
   const entry = creditEntry(turn.context.signing, voucher, credited);
   turn.set({ pendingCredit: { channel, voucher, credited, entry, seq } });
   turn.sign(entry);

@@ -1,4 +1,7 @@
-/** Where a new voucher or credit goes: at once, where lanes that nothing waits for are forgotten, or nowhere. */
+/**
+ * Where a new voucher or credit goes: at once, where what is only kept or lanes that nothing waits for are forgotten, or
+ * nowhere.
+ */
 import type { ChannelId } from '../../integers.ts';
 import { UINT40_MAX } from '../../integers.ts';
 import type { RefusalName } from '../../refusals.ts';
@@ -7,6 +10,8 @@ import {
   type Coming,
   comingBytes,
   evictedBytes,
+  keptGone,
+  keptPlaces,
   mayGetTick,
   reservedBytes,
   type TerminalSizes,
@@ -14,9 +19,9 @@ import {
 } from './room.ts';
 import type { TerminalTurn } from './state.ts';
 
-/** The lanes that go first, or why there is no place. */
+/** What goes first, of what is kept and of the lanes, or why there is no place. */
 export type Place =
-  | { readonly evicted: readonly TerminalLane[] }
+  | { readonly kept: number; readonly evicted: readonly TerminalLane[] }
   | { readonly refusal: Extract<RefusalName, 'outbox_full' | 'lanes_full'> };
 
 /**
@@ -59,6 +64,8 @@ function place(
     room === undefined || sizes === undefined
       ? 0
       : room.bytes - reservedBytes(sizes, turn.books) - bytesOf(sizes);
+  const gone = keptGone(sizes, turn.books.kept, -bytes, keptPlaces(turn.books, turn.settings.outboxMax));
+  bytes += gone.bytes;
   let lanes = needsLane ? turn.settings.lanesMax - turn.books.lanes.length - 1 : 0;
   const evicted: TerminalLane[] = [];
   while (bytes < 0 || lanes < 0) {
@@ -68,7 +75,26 @@ function place(
     lanes += 1;
     if (sizes !== undefined) bytes += evictedBytes(sizes, next);
   }
-  return { evicted };
+  return { kept: gone.count, evicted };
+}
+
+/** Forgets what goes for it. */
+export function makePlace(
+  turn: TerminalTurn,
+  { kept, evicted }: Exclude<Place, { refusal: RefusalName }>,
+): void {
+  if (kept > 0) turn.persist({ type: 'keptGone', count: kept });
+  for (const lane of evicted) turn.persist({ type: 'evicted', channel: lane.channel });
+}
+
+/** Forgets what of that which is kept takes the room of what may still come without being asked for. */
+export function trimKept(turn: TerminalTurn): void {
+  const { room } = turn.context;
+  if (room === undefined || turn.books.kept.length === 0) return;
+  const sizes = terminalSizes(room);
+  const missing = reservedBytes(sizes, turn.books) - room.bytes;
+  const { count } = keptGone(sizes, turn.books.kept, missing, turn.books.kept.length);
+  if (count > 0) turn.persist({ type: 'keptGone', count });
 }
 
 /**

@@ -50,6 +50,7 @@ export function terminalSizes(room: Room): TerminalSizes {
       REVOKED_KEYS_MAX * of('hubKeyRevoked') +
       of('member') +
       of('revoked') +
+      of('keptSoFar') +
       slackOf(room, terminalRecords.sizeMax('revoked')),
     lane: of('lane'),
     laneStream: of('laneStream'),
@@ -74,10 +75,7 @@ function laneBytes(sizes: TerminalSizes, lane: TerminalLane): number {
 }
 
 function entryBytes(sizes: TerminalSizes, books: TerminalBooks, entry: OutboxEntry): number {
-  if (entry.kind === 'voucher') {
-    const { voucher, key } = entry.collected;
-    return sizes.waiting({ kind: voucher.kind, keyed: key !== undefined });
-  }
+  if (entry.kind === 'voucher') return keptBytes(sizes, entry);
   // What the stream of a lane brings is in the lane's reserve.
   const lane = findLane(books, entry.channel);
   const of = entry.kind === 'tick' ? entry.stream : entry.voucher;
@@ -90,7 +88,47 @@ export function reservedBytes(sizes: TerminalSizes, books: TerminalBooks): numbe
   let sum = sizes.fixed;
   for (const lane of books.lanes) sum += laneBytes(sizes, lane);
   for (const entry of books.outbox) sum += entryBytes(sizes, books, entry);
+  for (const entry of books.kept) sum += keptBytes(sizes, entry);
   return sum;
+}
+
+/** Bytes of an entry that is kept: it has no part in the reserve of a lane. */
+function keptBytes(sizes: TerminalSizes, entry: OutboxEntry): number {
+  if (entry.kind !== 'voucher') return sizes[entry.kind];
+  const { voucher, key } = entry.collected;
+  return sizes.waiting({ kind: voucher.kind, keyed: key !== undefined });
+}
+
+/** How many of what is kept go, and the bytes that come free. */
+export interface KeptGone {
+  readonly count: number;
+  readonly bytes: number;
+}
+
+/** How much of what is kept goes, the oldest first, so that `missing` bytes come free and `places` entries are left at most. */
+export function keptGone(
+  sizes: TerminalSizes | undefined,
+  kept: readonly OutboxEntry[],
+  missing: number,
+  places: number,
+): KeptGone {
+  let count = 0;
+  let bytes = 0;
+  while (count < kept.length && (bytes < missing || kept.length - count > places)) {
+    if (sizes !== undefined) bytes += keptBytes(sizes, kept[count]!);
+    count += 1;
+  }
+  return { count, bytes };
+}
+
+/**
+ * Entries that may be kept while one more comes to the outbox. Half of the places at most, as a bank that is full of them is
+ * written anew all the time; what is more goes some at a time, as each time takes a record.
+ */
+export function keptPlaces({ kept, outbox }: TerminalBooks, outboxMax: number): number {
+  const half = Math.floor(outboxMax / 2);
+  const most = kept.length > half ? half - Math.floor(outboxMax / 8) : half;
+  return Math.max(0, Math.min(most, outboxMax - outbox.length - 1));
 }
 
 /** Bytes that a voucher adds, on the lane that stands there or on a new one. */

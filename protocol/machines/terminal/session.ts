@@ -10,7 +10,7 @@ import { creditEntry } from '../../vouchers.ts';
 import type { MessageOf } from '../../wire/messages.ts';
 import { nextTickRefusal } from './acceptance.ts';
 import { findLane, type LaneStream, type TerminalLane } from './books.ts';
-import { placeOfCredit } from './place.ts';
+import { makePlace, placeOfCredit } from './place.ts';
 import { openRequest } from './request.ts';
 import type { Sold, TerminalTurn } from './state.ts';
 
@@ -85,7 +85,7 @@ export function refund(turn: TerminalTurn, channel: ChannelId, credited: Amount,
     return turn.refuse('credit_range', lane.digest);
   const place = placeOfCredit(turn, channel);
   if ('refusal' in place) return turn.refuse(place.refusal, lane.digest);
-  for (const quiet of place.evicted) turn.persist({ type: 'evicted', channel: quiet.channel });
+  makePlace(turn, place);
   askCredit(turn, lane, credited);
 }
 

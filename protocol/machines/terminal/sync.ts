@@ -7,6 +7,7 @@ import { type Message, type MessageOf, ROLES } from '../../wire/messages.ts';
 import { registerDigest } from '../registering.ts';
 import { meetHub, notOurs, onHubKey, onHubKeyRevoked, setTrust, signedNow, takeTime } from '../trusting.ts';
 import { judgeStashed } from './answer.ts';
+import { trimKept } from './place.ts';
 import { dropRequest } from './request.ts';
 import { uploadOutbox } from './upload.ts';
 import type { TerminalTurn } from './state.ts';
@@ -102,14 +103,16 @@ function passOn(turn: TerminalTurn, message: Message, entry: Bytes32): void {
 function onAcknowledgement(turn: TerminalTurn, message: MessageOf<'acknowledgement'>): void {
   const { entry } = message;
   const tick = turn.volatile.uploadedTicks.find((known) => equalBytes(known.entry, entry));
-  const waiting = turn.books.outbox.some((known) => known.kind !== 'tick' && equalBytes(known.entry, entry));
-  if (tick === undefined && !waiting) return passOn(turn, message, entry);
+  const waiting = turn.books.outbox.find((known) => known.kind !== 'tick' && equalBytes(known.entry, entry));
+  if (tick === undefined && waiting === undefined) return passOn(turn, message, entry);
   if (!signedNow(turn, 'Acknowledgement', message, message.signature)) return notOurs(turn);
-  if (waiting) turn.persist({ type: 'acknowledged', entry, position: message.position });
+  if (waiting !== undefined) turn.persist({ type: 'acknowledged', entry, position: message.position });
   if (tick !== undefined) {
     turn.set({ uploadedTicks: turn.volatile.uploadedTicks.filter((known) => known !== tick) });
     turn.persist({ type: 'tickAcknowledged', stream: tick.stream, k: tick.k });
   }
+  // The place of a voucher stays its own; what a stream brings had its room beside the lane.
+  if (waiting?.kind !== 'voucher') trimKept(turn);
   turn.notify({ type: 'acknowledged', entry });
   // Acknowledgements of earlier messages come late; below zero the next upload would begin before the outbox does.
   turn.set({ inFlight: Math.max(0, turn.volatile.inFlight - 1) });
@@ -146,7 +149,10 @@ function onMember(turn: TerminalTurn, message: MessageOf<'member'>): void {
     turn.persist({ type: 'member', scope, expiresAt });
 }
 
-/** The root certifies a key or takes one back, told by the hub or by whoever taps. */
+/**
+ * The root certifies a key or takes one back, told by the hub or by whoever taps. What a key said that counts no more may
+ * have been a thief's word: all that was kept goes up again.
+ */
 export function onKeyMessage(
   turn: TerminalTurn,
   message: MessageOf<'hubKey'> | MessageOf<'hubKeyRevoked'>,
@@ -157,10 +163,12 @@ export function onKeyMessage(
     const { leases } = turn.volatile;
     turn.set({ leases: leases.filter(({ signer }) => !equalBytes(signer, gone.address)) });
     dropCleared(turn);
+    uploadOutbox(turn, 0);
   } else if (onHubKey(turn, message)) {
     // Beacons of the epochs before may have said any time, and named any list.
     turn.set({ leases: [], beaconAt: message.signedAt, revocations: undefined, syncedAt: 0 as Seconds });
     dropCleared(turn);
+    uploadOutbox(turn, 0);
   }
 }
 

@@ -11,6 +11,7 @@ import type { Message } from '../../wire/messages.ts';
 import { type Context, type DeviceEvent, type Step, withoutPromises } from '../effects.ts';
 import { timeAtBoot } from '../time.ts';
 import { dropTimeQuestion, onClockTime, startTime, TRUST_AFTER_POWER_UP } from '../trusting.ts';
+import { trimKept } from './place.ts';
 import { onAnswerSigned, onLease, onVoucher } from './answer.ts';
 import type { TerminalBooks, TerminalRecord } from './books.ts';
 import {
@@ -264,6 +265,8 @@ export function terminalStep(
   }
   if (event.type === 'boot') {
     startTime(turn, event.realTime);
+    // A journal of before kept nothing, and left no room for it.
+    trimKept(turn);
     // The power was cut between a late tick and its credit: the next voucher on the lane would hide what is owed.
     creditAllLate(turn);
   } else {

@@ -154,8 +154,8 @@ export function terminalTable(
     booksOf: (state) => state.books,
     reboot,
     normal: ({ books, volatile }) => ({
-      // How often it registered says nothing about money.
-      books: { ...books, counts: EMPTY_TERMINAL.counts, counter: 0 },
+      // How often it registered says nothing about money; no key is taken back, so what is kept never comes back.
+      books: { ...books, counts: EMPTY_TERMINAL.counts, counter: 0, kept: [] },
       volatile: {
         ...volatile,
         // The monotonic clock stands still before leases run out, and again after.

@@ -341,7 +341,8 @@ export class ClearanceWorld {
       cap: 2,
     };
     const clean: TerminalState = {
-      books: { ...books, counts: tills.EMPTY_TERMINAL.counts, counter: 0 },
+      // No key is taken back: what is kept never comes back.
+      books: { ...books, counts: tills.EMPTY_TERMINAL.counts, counter: 0, kept: [] },
       volatile: {
         ...volatile,
         time: {

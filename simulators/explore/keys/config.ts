@@ -21,6 +21,8 @@ export interface KeyConfig {
   readonly clock?: boolean;
   /** Somebody shows it leases that the thief signed. */
   readonly leases?: boolean;
+  /** An acknowledgement is told once, and what the device does with it stays. */
+  readonly acknowledges?: boolean;
   /** The root once certified the stolen key at the very beginning, and once for good. */
   readonly careless?: boolean;
   /** The root certified every key at the very beginning as well. */
@@ -78,6 +80,15 @@ export const KEY_CONFIGS: readonly KeyConfig[] = [
     allAhead: true,
   },
   { name: 'k11 thief at a payer', device: 'payer', units: 5, keys: 3, thief: PRESENT, epoch: true },
+  {
+    name: "k12 thief's acknowledgement",
+    device: 'terminal',
+    units: 4,
+    keys: 3,
+    thief: PRESENT,
+    epoch: true,
+    acknowledges: true,
+  },
 ];
 
 /** The configuration whose name begins with this word, or undefined. */

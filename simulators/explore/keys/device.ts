@@ -11,6 +11,7 @@ import * as payerBooks from '../../../protocol/machines/payer/books.ts';
 import { payerAfterPowerUp, payerStep } from '../../../protocol/machines/payer/payer.ts';
 import type { PayerSettings, PayerState } from '../../../protocol/machines/payer/state.ts';
 import * as terminalBooks from '../../../protocol/machines/terminal/books.ts';
+import { broughtBack } from '../../../protocol/machines/terminal/kept.ts';
 import type {
   HeldLease,
   TerminalSettings,
@@ -196,6 +197,17 @@ export const KEY_DEVICES: Readonly<Record<'terminal' | 'payer', KeyDevice>> = { 
 /** It believed what it was told: it refused nothing. */
 export const believed = ({ effects }: KeyStep): boolean =>
   !effects.some((effect) => effect.type === 'notify' && effect.notice.type === 'refused');
+
+const terminalBooksOf = ({ books }: KeyState): TerminalState['books'] => books as TerminalState['books'];
+
+/** A terminal's entry still goes up to the hub. */
+export const waits = (state: KeyState): boolean => terminalBooksOf(state).outbox.length > 0;
+
+/** The terminal, had all that it keeps come back to wait. */
+export const waitingAgain = (state: KeyState): KeyState => ({
+  ...state,
+  books: broughtBack(terminalBooksOf(state)),
+});
 
 /** It stored that the hub has what it waits for. */
 export const cleared = ({ effects }: KeyStep): boolean =>

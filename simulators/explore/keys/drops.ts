@@ -16,6 +16,7 @@ import {
   leaseEnd,
   withHubKey,
 } from '../../../protocol/machines/hub-keys.ts';
+import type { TerminalBooks } from '../../../protocol/machines/terminal/lanes.ts';
 import { basisMs, hubTime } from '../../../protocol/machines/time.ts';
 import type { Message } from '../../../protocol/wire/messages.ts';
 import { canonical } from '../space.ts';
@@ -52,6 +53,12 @@ const withVolatile = ({ books, volatile }: KeyState, change: Partial<KeyState['v
   books,
   volatile: { ...volatile, ...change },
 });
+
+/** With something else that waits, or is kept. */
+const withKept = (state: KeyState, change: Partial<Pick<TerminalBooks, 'outbox' | 'kept'>>): KeyState => {
+  const books = state.books as TerminalBooks;
+  return { ...state, books: { ...books, ...change } as KeyState['books'] };
+};
 
 /** With another key whose time has not come. */
 const withCandidate = (state: KeyState, candidate: HubKey | undefined): KeyState =>
@@ -353,6 +360,47 @@ export const KEY_DROPS: Readonly<Record<string, KeyDrop>> = {
       const key = refusedByDates(state, event);
       const long = key !== undefined && certifiable({ ...key, until: key.from });
       return long ? takeAnyway(state, key, nowMs) : undefined;
+    },
+  },
+  acknowledgedIsKept: {
+    rule: '6a, what was acknowledged is kept',
+    shownBy: 'k12',
+    step: (run, state, event) => {
+      if (told(event, 'acknowledgement') === undefined) return undefined;
+      const ran = run(state, event);
+      return { ...ran, state: withKept(ran.state, { kept: [] }) };
+    },
+  },
+  waitsAgain: {
+    rule: '6a, what is kept waits again when a key is taken back',
+    shownBy: 'k12',
+    step: (run, state, event) => {
+      if (told(event, 'hubKeyRevoked') === undefined) return undefined;
+      const { outbox, kept } = state.books as TerminalBooks;
+      const ran = run(state, event);
+      return { ...ran, state: withKept(ran.state, { outbox, kept }) };
+    },
+  },
+  waitsAgainInEpoch: {
+    rule: '6a, what is kept waits again in a new epoch',
+    shownBy: 'k12',
+    step: (run, state, event) => {
+      const message = told(event, 'hubKey');
+      if (message === undefined || message.epoch <= state.books.hub.epoch) return undefined;
+      const { outbox, kept } = state.books as TerminalBooks;
+      const ran = run(state, event);
+      return { ...ran, state: withKept(ran.state, { outbox, kept }) };
+    },
+  },
+  certificateReleases: {
+    rule: '6a, no later certificate says that an earlier word was the hub’s',
+    shownBy: 'k12',
+    step: (run, state, event) => {
+      const message = told(event, 'hubKey');
+      if (message === undefined || message.epoch !== state.books.hub.epoch) return undefined;
+      if (message.signedAt <= state.books.time) return undefined;
+      const ran = run(state, event);
+      return { ...ran, state: withKept(ran.state, { kept: [] }) };
     },
   },
   clockStored: {

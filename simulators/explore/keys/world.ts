@@ -10,6 +10,7 @@
  * K5 where the device has a basis, its time is not late.
  * K6 a lease that counts was issued in its key's window and ends with it, or leaseLifetime later.
  * K7 from everywhere the hub can be believed again.
+ * K8 what only the thief acknowledged waits for the hub again, once the device was handed the revocation or a new epoch.
  */
 import { equalBytes } from '../../../protocol/bytes.ts';
 import { seconds } from '../../../protocol/integers.ts';
@@ -18,7 +19,17 @@ import type { DeviceEvent } from '../../../protocol/machines/effects.ts';
 import type { Message } from '../../../protocol/wire/messages.ts';
 import { canonical, Interner } from '../space.ts';
 import type { KeyConfig } from './config.ts';
-import { believed, cleared, KEY_DEVICES, type KeyDevice, type KeyState, TIMING, tidy } from './device.ts';
+import {
+  believed,
+  cleared,
+  KEY_DEVICES,
+  type KeyDevice,
+  type KeyState,
+  TIMING,
+  tidy,
+  waitingAgain,
+  waits,
+} from './device.ts';
 import { type KeyDrop, NO_KEY_DROP, watchedKeyDrop } from './drops.ts';
 import {
   acknowledgement,
@@ -43,7 +54,9 @@ const ENDED = 2;
 const NEW_EPOCH = 4;
 const DEFECT = 8;
 const ON = 16;
-const FLAGS = 32;
+/** An honest hub acknowledged the device's entry: it has it. */
+const HELD = 32;
+const FLAGS = 64;
 /** Numbers of units and moments are below this. */
 const MOMENTS = 16;
 
@@ -196,6 +209,8 @@ export class KeyWorld {
     const { books, volatile } = this.states.values[device]!;
     const ahead = unitOf(Math.max(books.time, hubTime(volatile.time, 0))) - real;
     if ((flags & DEFECT) === 0 && ahead > WINDOW + 1) return `K3 time is ${ahead * 10} days ahead`;
+    if (this.config.acknowledges === true && (flags & (REVOKED | NEW_EPOCH)) > 0 && (flags & HELD) === 0)
+      if (!waits(this.states.values[device]!)) return 'K8 only the thief has what the device handed in';
     if (isBased(volatile.time, 0)) {
       this.reached.based = true;
       const late = real - unitOf(timeNow(volatile.time, 0));
@@ -220,7 +235,10 @@ export class KeyWorld {
   goal(place: Place): boolean {
     const key = this.signing(place.real, place.epochAt);
     if ((place.flags & ON) === 0 || key === undefined) return false;
-    return this.hear(place.device, this.acknowledgementBy(key)).cleared;
+    const { acknowledges } = this.config;
+    const device =
+      acknowledges === true ? this.number(waitingAgain(this.states.values[place.device]!), 0) : place.device;
+    return this.hear(device, this.acknowledgementBy(key)).cleared;
   }
 
   private acknowledgementBy(key: KeyOf): Word {
@@ -368,6 +386,13 @@ export class KeyWorld {
     if (key !== undefined) {
       this.beacon(place, emit, key, real, NOW, true);
       if (timeQuestion !== undefined) this.beacon(place, emit, key, real, ANSWER, true);
+      if (this.config.acknowledges === true) {
+        const shown = this.acknowledgementBy(key);
+        const heard = this.hear(device, shown);
+        // The hub says so only of what it has, and has it whether the device believes that or not.
+        if (heard.cleared)
+          emit(shown.name, { ...place, flags: place.flags | HELD, device: heard.next }, false);
+      }
     }
     for (let then = 0; then < real; then++) {
       // It signed with keys of epoch 0 until the root began the next.
@@ -415,8 +440,10 @@ export class KeyWorld {
       say(shown.name, heard.next, heard.believed);
     }
     const shown = this.acknowledgementBy(thief);
-    // It is not kept: what the device waits for is the same in all states.
-    say(shown.name, device, this.hear(device, shown).cleared);
+    const acknowledged = this.hear(device, shown);
+    // Where nothing is told of it, what the device waits for is the same in all states.
+    const { acknowledges } = this.config;
+    say(shown.name, acknowledges === true ? acknowledged.next : device, acknowledged.cleared);
     if (this.config.leases !== true) return;
     for (const issued of [thief.from, thief.until, thief.until + 1]) {
       const held = this.word('lease', issued, 0, () => ({

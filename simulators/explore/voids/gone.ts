@@ -174,7 +174,8 @@ export class GoneWorld implements World<State> {
   private tillNumber(till: Till): number {
     const { books, volatile } = till.state;
     const state = {
-      books: { ...books, counts: terminalBooks.EMPTY_TERMINAL.counts, counter: 0 },
+      // No key is taken back: what is kept never comes back.
+      books: { ...books, counts: terminalBooks.EMPTY_TERMINAL.counts, counter: 0, kept: [] },
       volatile: {
         ...volatile,
         uploadedAtMs: 0,
