@@ -8,6 +8,7 @@ import { WARMUP_MS } from '../fleet/timing.ts';
 import type { Random } from '../stage/world/random.ts';
 import { MINUTE } from '../stage/world/world.ts';
 import { planDuplicate } from './duplicate.ts';
+import { planHotKey } from './hot-key.ts';
 import { planOldTimes } from './old-times.ts';
 import { planOldUnknowns } from './old-unknowns.ts';
 import { planRelays } from './relay.ts';
@@ -32,12 +33,15 @@ export function planAdversaries(simulation: Run): void {
     }
 }
 
-/** Kinds that a run draws, in 1,000: most have one or two of the thirteen. */
+/** Kinds that a run draws, in 1,000: most have one or two of the thirteen that are drawn. */
 const DRAWN = 150;
 
-/** Draws who cheats: each kind is there or not, so that any two meet in some seed. */
+/**
+ * Draws who cheats: each kind is there or not, so that any two meet in some seed. Without the thief of a hub key: where
+ * outboxes are this small next to nothing is kept (scenario `hunt-keys`).
+ */
 function drawAdversaries(random: Random): Adversary[] {
-  return ADVERSARIES.filter((kind) => random.fork(kind).chance(DRAWN)).map((kind) => ({
+  return ADVERSARIES.filter((kind) => kind !== 'hotKey' && random.fork(kind).chance(DRAWN)).map((kind) => ({
     kind,
     count: 1 + random.fork(`${kind} count`).below(2),
     size: 1 + random.fork(`${kind} size`).below(6),
@@ -81,6 +85,8 @@ function plan(simulation: Run, random: Random, adversary: Adversary, number: num
     case 'oldUnknowns':
       if (payer !== undefined) planOldUnknowns(simulation, random, payer);
       return;
+    case 'hotKey':
+      return planHotKey(simulation, random);
     case 'hubBuries':
       // It goes on acknowledging for the second half of the time, and for good.
       world.at(WARMUP_MS + Math.floor(span / 2), () => {

@@ -21,6 +21,9 @@ export const frozenHandsIn: MakeChecker = (simulation, report) => {
   return {
     name: 'frozen hands in',
     terminalNotice(terminal, notice) {
+      // By a thief, or not: `key-thief-ends.ts` looks at it.
+      if (notice.type === 'acknowledged' && simulation.root.isSpareLost)
+        approved.get(terminal)?.delete(bytesKey(notice.entry));
       if (notice.type !== 'approved' && notice.type !== 'streamOpened') return;
       const key = bytesKey(notice.voucher);
       approved.set(terminal, (approved.get(terminal) ?? new Set()).add(key));

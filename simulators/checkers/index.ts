@@ -10,6 +10,7 @@ import { followsL2 } from './follows-l2.ts';
 import { frozenHandsIn } from './frozen-hands-in.ts';
 import { lateIsVoid } from './late-is-void.ts';
 import { linksAreQuiet } from './links-are-quiet.ts';
+import { keyThiefEnds } from './key-thief-ends.ts';
 import { nothingForgotten } from './nothing-forgotten.ts';
 import { paidOrAttributed } from './paid-or-attributed.ts';
 import { scopeIsSmall } from './scope-is-small.ts';
@@ -34,4 +35,5 @@ export const CHECKERS: readonly MakeChecker[] = [
   drains,
   frozenHandsIn,
   ticksAreDelivered,
+  keyThiefEnds,
 ];

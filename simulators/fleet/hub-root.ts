@@ -35,7 +35,14 @@ export class HubRoot {
   readonly pin: HubPin;
   /** Day-to-day keys, in the order of their windows. */
   readonly keys: readonly SimulatedKey[];
+  /** One more key that was certified, for a second machine that never came: somebody steals it (`loseSpare`). */
+  readonly spare: SimulatedKey;
   private readonly certificates: readonly MessageOf<'hubKey'>[];
+  private readonly spareWords: (MessageOf<'hubKey'> | MessageOf<'hubKeyRevoked'>)[] = [];
+  private readonly root: SimulatedKey;
+  private readonly signing: Signing;
+  private readonly life: number;
+  private readonly epoch: number;
 
   /** `lifeHours`: how long a key is certified; `forSeconds`: how long the run takes. */
   constructor(
@@ -47,8 +54,13 @@ export class HubRoot {
     { name, epoch, startSeconds }: Hub = SIMULATED,
   ) {
     const root = suite.key(random.fork('hub root').bytes(32));
+    this.root = root;
+    this.epoch = epoch;
+    this.signing = signing;
+    this.spare = suite.key(random.fork('spare hub key').bytes(32));
     this.pin = hubPin(suite, name, root.address);
     const life = Math.min(lifeHours * 3600, HUB_KEY_LIFE_MAX - BEFORE_SECONDS);
+    this.life = life;
     const period = Math.floor((life * 2) / 3);
     const count = Math.ceil(forSeconds / period) + 1;
     this.keys = Array.from({ length: count }, (_, i) => suite.key(random.fork(`hub key ${i}`).bytes(32)));
@@ -66,9 +78,40 @@ export class HubRoot {
     return { pin: this.pin, key: hubKeyIn(this.certificates[0]!) };
   }
 
-  /** Certificates that were made by then. */
-  words(now: Seconds): readonly MessageOf<'hubKey'>[] {
-    return this.certificates.filter(({ signedAt }) => signedAt <= now);
+  /** What the root said by then. */
+  words(now: Seconds): readonly (MessageOf<'hubKey'> | MessageOf<'hubKeyRevoked'>)[] {
+    return [...this.certificates.filter(({ signedAt }) => signedAt <= now), ...this.spareWords];
+  }
+
+  /** Certifies the spare key, which is in a thief's hands. */
+  loseSpare(now: Seconds): MessageOf<'hubKey'> {
+    const { signing, root, spare } = this;
+    const fields = {
+      key: spare.address,
+      from: now,
+      until: seconds(now + this.life),
+      epoch: this.epoch,
+      signedAt: now,
+    };
+    const word = {
+      type: 'hubKey',
+      ...fields,
+      signature: root.sign(signing.digest('HubKey', fields)),
+    } as const;
+    this.spareWords.push(word);
+    return word;
+  }
+
+  /** Somebody has the spare key: what a terminal was told, the hub may never have said. */
+  get isSpareLost(): boolean {
+    return this.spareWords.length > 0;
+  }
+
+  /** Takes the spare key back. */
+  revokeSpare(now: Seconds): void {
+    const fields = { key: this.spare.address, at: now };
+    const signature = this.root.sign(this.signing.digest('HubKeyRevoked', fields));
+    this.spareWords.push({ type: 'hubKeyRevoked', ...fields, signature });
   }
 
   /** When the next certificates are made, seconds. */

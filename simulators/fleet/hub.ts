@@ -210,7 +210,13 @@ export class SimulatedHub implements HubEnd {
   bringWords(): void {
     if (!this.isUp) return;
     this.world.touched = true;
-    for (const word of this.options.root.words(this.now())) void this.hub!.takeRootWord(word);
+    for (const word of this.options.root.words(this.now()))
+      this.hub!.takeRootWord(word).catch((error: unknown) => {
+        // A disk that is full or fails: the operator sees it, and brings the word again.
+        const { code } = error as { code?: string };
+        if (code === 'ENOSPC' || code === 'EIO') this.later(MINUTE, () => this.bringWords());
+        else this.world.fail(error);
+      });
   }
 
   /** What this life of the process has from outside. */

@@ -13,6 +13,7 @@ import type { Accounts } from './accounts.ts';
 import type { AnyDevice, DeviceWatcher } from './device.ts';
 import type { Fleet } from './fleet.ts';
 import type { SimulatedHub } from './hub.ts';
+import type { HubRoot } from './hub-root.ts';
 import type { Place } from './place.ts';
 import type { Broker } from '../stage/network/broker.ts';
 import type { Weather } from '../stage/network/weather.ts';
@@ -36,6 +37,7 @@ export interface Run extends Place {
   readonly chain: Chain;
   readonly broker: Broker;
   readonly hub: SimulatedHub;
+  readonly root: HubRoot;
   readonly fleet: Fleet;
   readonly accounts: Accounts;
   readonly losses: Loss[];

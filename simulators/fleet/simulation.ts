@@ -108,7 +108,7 @@ export class Simulation implements Run {
   readonly notices = new Map<string, number>();
   /** By a device's id. */
   private readonly names: ReadonlyMap<string, string>;
-  private readonly root: HubRoot;
+  readonly root: HubRoot;
   private readonly backOffices: readonly BackOffice[];
   links = 0;
   cuts = 0;

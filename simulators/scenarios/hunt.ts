@@ -12,6 +12,7 @@ const HUNTED = [
   'hunt-charge',
   'hunt-scopes',
   'hunt-adversaries',
+  'hunt-keys',
 ] as const;
 const DEVICES = { least: 5, most: 20 };
 

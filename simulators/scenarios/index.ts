@@ -15,6 +15,7 @@ import hunt from './hunt.json' with { type: 'json' };
 import huntAdversaries from './hunt-adversaries.json' with { type: 'json' };
 import huntCharge from './hunt-charge.json' with { type: 'json' };
 import huntFlash from './hunt-flash.json' with { type: 'json' };
+import huntKeys from './hunt-keys.json' with { type: 'json' };
 import huntOffline from './hunt-offline.json' with { type: 'json' };
 import huntScopes from './hunt-scopes.json' with { type: 'json' };
 import marketDay from './market-day.json' with { type: 'json' };
@@ -43,6 +44,7 @@ const FILES: readonly unknown[] = [
   huntCharge,
   huntScopes,
   huntAdversaries,
+  huntKeys,
 ];
 
 /** Wrong fields that one message names. */

@@ -31,6 +31,7 @@ export const ADVERSARIES = [
   'relay',
   'oldTimes',
   'oldUnknowns',
+  'hotKey',
   'hubWithholds',
   'hubBuries',
   'hubOverlends',

@@ -15,6 +15,7 @@ import { frozenHandsIn } from '../../simulators/checkers/frozen-hands-in.ts';
 import { followsL2 } from '../../simulators/checkers/follows-l2.ts';
 import { equivocationProved } from '../../simulators/checkers/equivocation-proved.ts';
 import { CHECKERS } from '../../simulators/checkers/index.ts';
+import { keyThiefEnds } from '../../simulators/checkers/key-thief-ends.ts';
 import { lateIsVoid } from '../../simulators/checkers/late-is-void.ts';
 import { linksAreQuiet } from '../../simulators/checkers/links-are-quiet.ts';
 import { scopeIsSmall } from '../../simulators/checkers/scope-is-small.ts';
@@ -39,7 +40,7 @@ function once(said: string[], words: string): void {
 
 test('all checkers are asked, each once', () => {
   const names = CHECKERS.map((make) => make({} as never, () => undefined).name);
-  assert.is(new Set(names).size, 16);
+  assert.is(new Set(names).size, 17);
 });
 
 test('conservation: every unit is somewhere', () => {
@@ -81,6 +82,56 @@ test('conservation: every unit is somewhere', () => {
     look({ [key]: -1, deposited: channel.deposited - channel[key] - 1 });
     once(said, 'less than nothing');
   }
+});
+
+test('a key thief ends: what only it acknowledged waits again, and its key counts no more', () => {
+  const spare = { address: id(90).slice(0, 20) };
+  const durable = new Map<string, number>();
+  const { checker, said } = watch(keyThiefEnds, {
+    root: { spare, keys: [] },
+    hub: { durable },
+    fleet: { terminals: [] },
+  });
+  const made = () => {
+    const books = { outbox: [] as object[], hub: { revoked: [] as object[], certified: [] as object[] } };
+    const device = { name: 'pos-1', frozen: false, key: { dead: false }, storedBooks: books };
+    return { honest: true, settings: { outboxMax: 16 }, device };
+  };
+  let till = made();
+  const notice = (type: string, n: number) =>
+    checker.terminalNotice(till as never, { type, voucher: id(n), entry: id(n) } as never);
+  const revoked = () => {
+    till.device.storedBooks.hub.revoked = [spare];
+    checker.terminalStarted(till as never);
+  };
+  const waits = (...numbers: number[]) => {
+    till.device.storedBooks.outbox = numbers.map((n) => ({ kind: 'voucher', entry: id(n) }));
+  };
+  const sold = (...numbers: number[]) => {
+    till = made();
+    for (const n of numbers) notice('approved', n);
+    for (const n of numbers) notice('acknowledged', n);
+  };
+  sold(1, 2);
+  waits(1);
+  revoked();
+  once(said, 'only a thief');
+  sold(3, 4);
+  waits(3);
+  durable.set(bytesKey(id(4)), 0);
+  revoked();
+  assert.equal(said, [], 'one waits, and the hub has the other');
+  notice('acknowledged', 3);
+  once(said, 'after the revocation');
+  // Six eighths of sixteen places, less one: no more than five are owed.
+  sold(11, 12, 13, 14, 15, 16);
+  waits(12, 13, 14, 15, 16);
+  revoked();
+  assert.equal(said, []);
+  sold(21);
+  till.device.frozen = true;
+  notice('acknowledged', 21);
+  assert.equal(said, [], 'a frozen one stores nothing');
 });
 
 test('unique seq: one voucher a seq and one preimage a tick, of an honest payer', () => {

@@ -1,0 +1,105 @@
+/**
+ * A thief with one of the hub's keys, until the root takes it back and for a while after. It meets tills that are away from
+ * the hub and plays it: acknowledges what waits there, says a time that is ahead, and certifies a key of its own. After the
+ * revocation all of that must count no more, and what only the thief acknowledged must reach the hub (rule 6a).
+ *
+ * It signs no leases: what a till takes on those is lost, and nothing but the key's end bounds it. It acknowledges sales
+ * alone: a refund on one that nobody has would wait for ever.
+ */
+import { ZERO_BYTES16 } from '../../protocol/bytes.ts';
+import { height, type Position, seconds } from '../../protocol/integers.ts';
+import type { OutboxEntry } from '../../protocol/machines/terminal/lanes.ts';
+import { encodeMessage, type Message } from '../../protocol/wire/messages.ts';
+import type { TerminalActor } from '../fleet/actors.ts';
+import type { Run } from '../fleet/run.ts';
+import { WARMUP_MS } from '../fleet/timing.ts';
+import type { Random } from '../stage/world/random.ts';
+import { MINUTE, SECOND } from '../stage/world/world.ts';
+
+/** Between two tills that it meets. */
+const GAP_MS = { least: 20 * SECOND, most: 2 * MINUTE };
+/** How long the root does not notice. */
+const UNNOTICED_MS = { least: 5 * MINUTE, most: 60 * MINUTE };
+/** How far ahead its times are: more than that is a till that refuses everybody, whose harm is no money. */
+const AHEAD_SECONDS = 20 * 60;
+
+class HotKeyThief {
+  private readonly simulation: Run;
+  private readonly random: Random;
+  private certificate: Message | undefined;
+
+  constructor(simulation: Run, random: Random) {
+    this.simulation = simulation;
+    this.random = random;
+  }
+
+  steal(): void {
+    const { simulation, random } = this;
+    const { world, root, hub } = simulation;
+    this.certificate = root.loseSpare(seconds(world.nowSeconds));
+    hub.bringWords();
+    world.after(random.between(UNNOTICED_MS.least, UNNOTICED_MS.most), () => {
+      root.revokeSpare(seconds(world.nowSeconds));
+      hub.bringWords();
+    });
+    this.work();
+  }
+
+  private work(): void {
+    const { simulation, random } = this;
+    const { world, fleet } = simulation;
+    if (world.nowMs > simulation.activeUntilMs) return;
+    const away = fleet.terminals.filter(({ device }) => !simulation.broker.isConnected(device.id));
+    if (away.length > 0) this.meet(random.pick(away));
+    world.after(random.between(GAP_MS.least, GAP_MS.most), () => this.work());
+  }
+
+  /** The till takes it for the hub: whoever is near may bring the root's word, too. */
+  private meet({ device }: TerminalActor): void {
+    const { random } = this;
+    const say = (message: Message): void => device.hubBytes(encodeMessage(message));
+    say(this.certificate!);
+    if (random.chance(300)) say(this.beacon());
+    if (random.chance(300)) say(this.heir());
+    for (const entry of device.storedBooks.outbox) if (isSale(entry)) say(this.acknowledgement(entry.entry));
+  }
+
+  private acknowledgement(entry: Uint8Array): Message {
+    const { signing, world, root } = this.simulation;
+    const fields = { entry, position: 0 as Position, at: seconds(world.nowSeconds) };
+    const signature = root.spare.sign(signing.digest('Acknowledgement', fields));
+    return { type: 'acknowledgement', ...fields, signature };
+  }
+
+  private beacon(): Message {
+    const { signing, world, root } = this.simulation;
+    const fields = {
+      at: seconds(world.nowSeconds + this.random.below(AHEAD_SECONDS)),
+      height: height(0),
+      revocations: new Uint8Array(32),
+      checkpoint: new Uint8Array(32),
+      nonce: ZERO_BYTES16,
+    };
+    return { type: 'beacon', ...fields, signature: root.spare.sign(signing.digest('Beacon', fields)) };
+  }
+
+  /** A key of its own, certified by the stolen one. */
+  private heir(): Message {
+    const { signing, world, root } = this.simulation;
+    const now = seconds(world.nowSeconds);
+    const key = this.random.fork('heir').bytes(20);
+    const fields = { key, from: now, until: seconds(now + 86_400), epoch: 1, signedAt: now };
+    return { type: 'hubKey', ...fields, signature: root.spare.sign(signing.digest('HubKey', fields)) };
+  }
+}
+
+const isSale = (entry: OutboxEntry): entry is OutboxEntry & { readonly kind: 'voucher' } =>
+  entry.kind === 'voucher' && entry.collected.receipt !== undefined && entry.collected.request.amount > 0;
+
+/** Has somebody steal a key of the hub while payments are made. */
+export function planHotKey(simulation: Run, random: Random): void {
+  const { world } = simulation;
+  const span = simulation.activeUntilMs - WARMUP_MS;
+  const thief = new HotKeyThief(simulation, random);
+  world.at(WARMUP_MS + random.between(0, Math.floor(span / 2)), () => thief.steal());
+}
