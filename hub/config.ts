@@ -27,6 +27,17 @@ const url = (schemes: readonly string[]) =>
       message: `want a URL that starts with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`,
     });
 
+/** Spans of the money rules, seconds: a hub's, and those that its vault was made with. */
+export const timingSchema = z.strictObject({
+  leaseLifetime: span(60, 30 * 86_400).default(DEFAULT_TIMING.leaseLifetime),
+  payeeOfflineMax: span(60, 90 * 86_400).default(DEFAULT_TIMING.payeeOfflineMax),
+  watchLag: span(1, watchLagMax).default(DEFAULT_TIMING.watchLag),
+  clockError: span(0, clockErrorMax).default(DEFAULT_TIMING.clockError),
+  claimMargin: span(60, 30 * 86_400).default(DEFAULT_TIMING.claimMargin),
+  slowLane: span(60, 30 * 86_400).default(DEFAULT_TIMING.slowLane),
+  exitDelay: span(60, 365 * 86_400).default(DEFAULT_TIMING.exitDelay),
+});
+
 const configSchema = z.strictObject({
   /** Part of every MQTT topic. */
   name: z.string().regex(/^[a-z0-9-]{1,32}$/, 'want 1 to 32 of a-z, 0-9 and -'),
@@ -104,17 +115,7 @@ const configSchema = z.strictObject({
     /** Pays the gas of settlements. */
     settlement: secret,
   }),
-  timing: z
-    .strictObject({
-      leaseLifetime: span(60, 30 * 86_400).default(DEFAULT_TIMING.leaseLifetime),
-      payeeOfflineMax: span(60, 90 * 86_400).default(DEFAULT_TIMING.payeeOfflineMax),
-      watchLag: span(1, watchLagMax).default(DEFAULT_TIMING.watchLag),
-      clockError: span(0, clockErrorMax).default(DEFAULT_TIMING.clockError),
-      claimMargin: span(60, 30 * 86_400).default(DEFAULT_TIMING.claimMargin),
-      slowLane: span(60, 30 * 86_400).default(DEFAULT_TIMING.slowLane),
-      exitDelay: span(60, 365 * 86_400).default(DEFAULT_TIMING.exitDelay),
-    })
-    .default(DEFAULT_TIMING),
+  timing: timingSchema.default(DEFAULT_TIMING),
   /** Scopes that leases may name, each with the payees whose terminals may become members. */
   scopes: z
     .array(z.strictObject({ id: bytes32, payees: z.array(address).max(1_000) }))

@@ -13,6 +13,8 @@ import { fail } from '../../hardware/boards/node/cli/output.ts';
 import { projectRoot } from '../../hardware/boards/node/cli/paths.ts';
 import { readJson } from '../../hardware/boards/node/storage/read-json.ts';
 import { SundialError } from '../../protocol/errors.ts';
+import { checkTiming, type Timing } from '../../protocol/limits.ts';
+import { timingSchema } from '../config.ts';
 import { potsAbi } from '../l2/pots-abi.ts';
 import { readArtifacts } from '../l2/artifacts.ts';
 import { connect } from '../l2/chain.ts';
@@ -27,6 +29,7 @@ interface Flags extends Partial<Record<RoleName | 'token', string>> {
   readonly rpc?: string;
   readonly key?: string;
   readonly network: string;
+  readonly timing?: string;
   readonly out?: string;
   readonly standardJson?: string;
   readonly json: boolean;
@@ -39,8 +42,8 @@ const addressFileSchema = z.object({
   network: z.string(),
   chainId: z.number(),
   deployer: address,
-  /** A token that was there before, or none when TIME was made. */
-  given: z.object({ token: address.optional() }),
+  /** A token that was there before, or none when TIME was made; spans that are none of the defaults. */
+  given: z.object({ token: address.optional(), timing: timingSchema.optional() }),
   roles: z.object({
     guardian: address,
     operator: address,
@@ -121,6 +124,16 @@ function addressOf(text: string | undefined, flag: string): Address | undefined 
   throw refused('bad_address', `${flag} "${text}" is no address`, 'Give 0x and 40 hex digits.');
 }
 
+/** The `timing` of a hub.json. Throws `bad_timing`, and `timing` when it leaves somebody without time (rule 11). */
+function timingOf(path: string): Timing {
+  const remedy = 'Give the hub.json of the hub that will settle in this vault, or a file with its `timing`.';
+  const file = readJson(path, 'bad_timing', { severity: 'call', remedy });
+  const parsed = timingSchema.safeParse((file as { timing?: unknown } | null)?.timing);
+  if (parsed.success) return checkTiming(parsed.data);
+  const [issue] = parsed.error.issues;
+  throw refused('bad_timing', `${path}: ${['timing', ...issue!.path].join('.')}: ${issue!.message}`, remedy);
+}
+
 /** Accounts of the roles. Only a `dev` chain takes one account for several of them. */
 function rolesOf(flags: Flags, network: Network, deployer: Address): Record<RoleName, Address> {
   const given = ROLES.map((role) => [role, addressOf(flags[role], `--${role}`)] as const);
@@ -170,7 +183,9 @@ async function run(flags: Flags): Promise<void> {
   if (!facts.p256)
     say('this chain checks no P-256 signatures: payers with secure elements are not paid out here');
   if (!facts.finality) say('this node names no final block: hubs there count blocks (chain.finalityBlocks)');
-  const options: DeployOptions = { ...roles, ...(token && { token }) };
+  const timing = flags.timing === undefined ? undefined : timingOf(flags.timing);
+  const given = { ...(token && { token }), ...(timing && { timing }) };
+  const options: DeployOptions = { ...roles, ...given };
   const made: string[] = [];
   const deployment = await deploy(flags.rpc, account, await artifacts(), options, (name, at) => {
     made.push(name);
@@ -182,7 +197,7 @@ async function run(flags: Flags): Promise<void> {
     network,
     chainId,
     deployer: account.address,
-    given: token === undefined ? {} : { token },
+    given,
     roles,
     ...addresses,
     reserve,
@@ -243,6 +258,7 @@ export function addDeployCommand(program: Command): void {
     .option('--root <address>', 'cold key that certifies and revokes hub keys')
     .option('--settler <address>', 'its batches settle at once')
     .option('--hub-key <address>', 'first hub key, for 30 days')
+    .option('--timing <file>', 'hub.json whose `timing` the vault is made with; the defaults when absent')
     .option('--out <file>', 'writes the addresses and parameters there')
     .option('--standard-json <file>', "writes the compiler's input there, for block explorers")
     .option('--json', 'one line of JSON on stdout', false)

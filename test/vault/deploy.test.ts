@@ -133,4 +133,29 @@ deploys('each parameter is part of the addresses', () => {
   assert.is(vaultOf({}), plain);
 });
 
+deploys('a vault is made with the spans of the hub that will settle in it', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sundial-deploy-'));
+  const file = join(folder, 'addresses.json');
+  const config = join(folder, 'hub.json');
+  const anvil = await startAnvil();
+  try {
+    const to = ['--rpc', anvil.url, '--key', anvil.keys[0]!];
+    writeFileSync(config, JSON.stringify({ name: 'other', timing: { watchLag: 1800 } }));
+    const made = await sundial(...to, '--timing', config, '--out', file);
+    assert.is(made.code, 0, made.error);
+    const verified = await sundial('verify', '--rpc', anvil.url, '--addresses', file);
+    assert.is(verified.out.verified, true, verified.error);
+    const plain = await sundial(...to);
+    assert.is.not(plain.out.vault, made.out.vault, 'the spans are part of what a vault is');
+    assert.is(plain.out.token, made.out.token);
+    writeFileSync(config, JSON.stringify({ timing: { exitDelay: 60 } }));
+    assert.match((await sundial(...to, '--timing', config)).error, /exitDelay/);
+    writeFileSync(config, JSON.stringify({ timing: { watchlag: 60 } }));
+    assert.match((await sundial(...to, '--timing', config)).error, /bad_timing|watchlag/);
+  } finally {
+    await anvil.stop();
+    await rm(folder, { recursive: true });
+  }
+});
+
 deploys.run();
