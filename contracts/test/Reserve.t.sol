@@ -102,4 +102,46 @@ contract ReserveTest is Kit {
         reserve.withdraw(ASSETS - PAYEE_MOST, address(this), address(this));
         same(token.balanceOf(address(reserve)), PAYEE_MOST, "what is set aside");
     }
+
+    function test_onlyThePotsTakeFromIt() public {
+        earmark(7, 0, 40_000);
+        bytes memory why = abi.encodeWithSelector(Reserve.NotAllowed.selector, STRANGER, address(pots));
+        vm.prank(STRANGER);
+        vm.expectRevert(why);
+        reserve.earmark(7, id(0), 1);
+        vm.prank(STRANGER);
+        vm.expectRevert(why);
+        reserve.draw(7, id(0), 1);
+        vm.prank(STRANGER);
+        vm.expectRevert(why);
+        reserve.giveRoomBack(7, id(0), 1, 1);
+        vm.prank(STRANGER);
+        vm.expectRevert(why);
+        reserve.endEarmark(7);
+    }
+
+    /// All of it in amounts of more than 32 bits.
+    function test_largeSums() public {
+        uint256 more = 2 ** 40;
+        token.approve(address(reserve), more);
+        reserve.deposit(more, address(this));
+        uint256 room = (ASSETS + more) / 20;
+        same(reserve.roomOf(id(0)), room, "a twentieth");
+        uint256 half = room / 2;
+        holds(half > type(uint32).max, "large");
+        same(earmark(7, 0, half), half, "set aside");
+        same(reserve.roomOf(id(0)), room - half, "used");
+        same(reserve.earmarked(), half, "in all");
+        same(reserve.earmarkOf(7), half, "for its pot");
+        vm.prank(address(pots));
+        reserve.draw(7, id(0), half - 1);
+        same(token.balanceOf(address(pots)), half - 1, "drawn");
+        same(reserve.earmarked(), 1, "left");
+        vm.prank(address(pots));
+        reserve.giveRoomBack(7, id(0), half, half);
+        same(reserve.roomOf(id(0)), (ASSETS + more - (half - 1)) / 20, "all of its room");
+        vm.prank(address(pots));
+        reserve.endEarmark(7);
+        same(reserve.earmarked(), 0, "free");
+    }
 }

@@ -95,7 +95,9 @@ export class Watch {
   restore(): void {
     const { registry, events } = this.options;
     const { heads, payees, announced } = registry.state;
-    if (Object.keys(announced).length > 0) events.announced(waitingLanes(registry.state), false);
+    // What it takes from may have been acknowledged and not settled when the hub stopped.
+    if (Object.keys(announced).length > 0)
+      events.announced(waitingLanes(registry.state), isTaking(registry.state, announced));
     for (const payee of Object.keys(payees)) events.payee(fromHex(payee, 20));
     for (const [channel, head] of Object.entries(heads))
       events.channel(channelId(Number(channel)), factsOf(head));

@@ -10,7 +10,7 @@ import { announcedLanes } from '../../hub/l2/announced.ts';
 import { payeeIdsIn, readBatch } from '../../hub/l2/read-batch.ts';
 import { encodeBatch, payeeKey, type Row } from '../../hub/l2/rows.ts';
 import type { IntakeEffect } from '../../hub/intake/state.ts';
-import { announcedPatch, overPatch, waitingLanes } from '../../hub/watch/announced.ts';
+import { announcedPatch, isTaking, overPatch, waitingLanes } from '../../hub/watch/announced.ts';
 import { announcedLanesMax, announcementLife } from '../../hub/limits.ts';
 import { toHex, ZERO_ADDRESS } from '../../protocol/bytes.ts';
 import { amount, channelId, seq } from '../../protocol/integers.ts';
@@ -226,6 +226,12 @@ test('the registry follows batches until they were executed or are over, and no 
   assert.equal(announcedPatch(signing, state, {}, [{ ...event, type: 'executed', batch }]).patch, {
     [batch]: null,
   });
+  // Whose signature it is decides whether a settlement is due, at the next start as well.
+  const heads = { 7: { payer: toHex(payer.address) } };
+  assert.ok(isTaking({ heads } as never, patch));
+  assert.not(isTaking({ heads: { 7: { payer: toHex(payee.address) } } } as never, patch));
+  assert.not(isTaking({ heads: {} } as never, patch));
+  assert.not(isTaking({ heads } as never, { [batch]: null }));
   const lane = patch[batch]!.lanes[0]!;
   const full = (count: number) =>
     ({
