@@ -47,6 +47,8 @@ export interface HubSetup extends IntakeContext, Pace {
   readonly startBlock: number;
   /** Rows of one settlement. */
   readonly lanesMax: number;
+  /** Settlements under way at once. */
+  readonly inFlightMax: number;
   /** Smallest rise of a lane that is worth its gas, units. */
   readonly laneMin: number;
   /** The most that a settlement offers, wei a gas. */
@@ -324,6 +326,7 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     l2,
     registry,
     lanesMax: setup.lanesMax,
+    inFlightMax: setup.inFlightMax,
     laneMin: setup.laneMin,
     feeMax: setup.feeMax,
     index,

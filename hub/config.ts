@@ -130,12 +130,17 @@ const configSchema = z.strictObject({
       /** Lanes of one transaction: 1,000 stay below 16.8 million gas, the cap of one transaction. */
       lanesMax: span(1, 1_000).default(1_000),
       /**
+       * Transactions under way at once, with nonces one after the other: more settle more while L2 makes up its mind
+       * about the first. Each is looked up at every poll; nodes keep 16 of an account for sure.
+       */
+      inFlightMax: span(1, 16).default(16),
+      /**
        * Smallest rise of a lane worth its gas, units: below it a lane waits, unless the owner of its channel is leaving
        * or the payer was found to cheat.
        */
       laneMin: span(1, UINT48_MAX).default(1),
     })
-    .default({ everyMs: 60_000, lanesMax: 1_000, laneMin: 1 }),
+    .default({ everyMs: 60_000, lanesMax: 1_000, inFlightMax: 16, laneMin: 1 }),
   /** Milliseconds between beacons. */
   beaconMs: span(100, 3_600_000).default(60_000),
   /** Take devices whose keys come from a board without real entropy. For trying out, never for money. */

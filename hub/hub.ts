@@ -193,6 +193,7 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
       indexedMax: indexLagMax,
       startBlock: config.chain.startBlock,
       lanesMax: config.batch.lanesMax,
+      inFlightMax: config.batch.inFlightMax,
       laneMin: config.batch.laneMin,
       feeMax: BigInt(config.chain.feeMaxGwei) * GWEI,
       log,

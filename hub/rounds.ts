@@ -152,7 +152,7 @@ export class Rounds {
     await this.watching.now();
     await this.settleSoon();
     while (
-      (this.due > this.served || this.options.settle.history.open !== undefined) &&
+      (this.due > this.served || this.options.settle.history.open.length > 0) &&
       this.watching.lastError === undefined &&
       this.settleTrouble === undefined &&
       time.nowMs() < end
@@ -173,12 +173,13 @@ export class Rounds {
   private async settle(): Promise<void> {
     const { settle, justice } = this.options;
     for (let before = ''; ; ) {
-      if (settle.history.open === undefined) this.planned = this.due;
+      if (settle.history.open.length === 0) this.planned = this.due;
       const now = await settle.step(this.due > this.served);
       // Vouchers that came meanwhile wait for the next time: a busy hub would never come to an end, nor to its proofs.
-      const isOver = now === 'idle' || (now === 'finished' && !settle.more);
+      const isDone = now === 'idle' || (now === 'finished' && !settle.more);
+      const isOver = isDone && settle.history.open.length === 0;
       if (isOver && this.due > this.served) {
-        // Between two batches, as both are sent by one account: what is free settles before anything counts as short.
+        // While no batch is under way, as both are sent by one account: what is free settles before anything counts as short.
         await justice.step();
         this.served = this.planned;
       }

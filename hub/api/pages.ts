@@ -81,6 +81,7 @@ function proofOf(journal: Journal, position: number) {
 export function statusOf(parts: Parts) {
   const { config, journal, intake, watch, settle } = parts;
   const { open, finished } = settle.history;
+  const oldest = open[0]?.newest;
   const books = intake.durableBooks;
   const waiting = settle.lanes.waiting();
   return {
@@ -111,7 +112,12 @@ export function statusOf(parts: Parts) {
       smallLanes: waiting.small,
       unregistered: waiting.unregistered.slice(0, unregisteredShownMax),
       trouble: parts.rounds.settleTrouble,
-      open: open && { batch: open.batch, transaction: toHex(open.transaction), rows: open.rows.length },
+      open: oldest && {
+        batch: oldest.batch,
+        transaction: toHex(oldest.transaction),
+        rows: oldest.rows.length,
+      },
+      inFlight: open.length,
       finished: finished.map(({ batch, transaction, rows, outcome }) => ({
         batch,
         transaction: toHex(transaction),

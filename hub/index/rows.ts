@@ -216,31 +216,31 @@ export const encodeOne = (record: HubRecord): Uint8Array => encodeRecord(record)
 export const decodeOne = <R extends HubRecord>(bytes: Uint8Array): R => decodeRecord(own(bytes), 0) as R;
 
 /** The batches as the ledger told them. */
-export const historyRow = ({ size, nextBatch, nonce, open, earlier, finished }: BatchHistory): unknown => [
+export const historyRow = ({ size, nextBatch, nonce, open, finished }: BatchHistory): unknown => [
   size,
   nextBatch,
   nonce,
-  recordOrNull(open),
-  earlier.map(encodeRecord),
+  open.map(({ newest, earlier }) => [newest, ...earlier].map(encodeRecord)),
   finished.map(({ batch, transaction, rows, outcome }) => [batch, transaction, rows, encodeRecord(outcome)]),
 ];
 
 /** The batches of such a row. */
 export function historyFrom(row: unknown): BatchHistory {
-  const [size, nextBatch, nonce, open, earlier, finished] = row as [
+  const [size, nextBatch, nonce, open, finished] = row as [
     number,
     number,
     number,
-    Uint8Array | null,
-    Uint8Array[],
+    [Uint8Array, ...Uint8Array[]][],
     [number, Uint8Array, number, Uint8Array][],
   ];
   return {
     size,
     nextBatch,
     nonce,
-    open: recordFrom(open) as BatchHistory['open'],
-    earlier: earlier.map((bytes) => decodeOne(bytes)),
+    open: open.map(([newest, ...earlier]) => ({
+      newest: decodeOne(newest),
+      earlier: earlier.map((bytes) => decodeOne(bytes)),
+    })),
     finished: finished.map(
       ([batch, transaction, rows, outcome]): FinishedBatch => ({
         batch,

@@ -13,12 +13,17 @@ export interface BatchHistory {
   readonly nextBatch: number;
   /** The highest nonce that was ever signed for; -1: none. */
   readonly nonce: number;
-  /** Signed, maybe sent, and not known to be final: at most one. */
-  readonly open: RecordOf<'batchIntent'> | undefined;
-  /** Earlier transactions of the open batch with the same nonce: one of them may be the one that is mined. */
-  readonly earlier: readonly RecordOf<'batchIntent'>[];
+  /** Signed, maybe sent, and not known to be final: the oldest first, no channel in two of them. */
+  readonly open: readonly OpenBatch[];
   /** Newest last; older ones are in the ledger. */
   readonly finished: readonly FinishedBatch[];
+}
+
+/** A batch under way. */
+export interface OpenBatch {
+  readonly newest: RecordOf<'batchIntent'>;
+  /** Earlier transactions for the same rows: one of them may be the one that is mined. */
+  readonly earlier: readonly RecordOf<'batchIntent'>[];
 }
 
 /** A batch that came to its end. */
@@ -36,8 +41,7 @@ export const emptyHistory: BatchHistory = {
   size: 0,
   nextBatch: 1,
   nonce: -1,
-  open: undefined,
-  earlier: [],
+  open: [],
   finished: [],
 };
 
@@ -51,18 +55,25 @@ export function applyBatchRecord(
   const size = position + 1;
   switch (record.type) {
     case 'batchIntent': {
-      const { open } = history;
-      const earlier = open?.batch === record.batch ? [...history.earlier, open] : [];
+      const known = history.open.findIndex(({ newest }) => newest.batch === record.batch);
       const nonce = Math.max(history.nonce, record.nonce);
-      return { ...history, size, open: record, earlier, nonce, nextBatch: record.batch + 1 };
+      const nextBatch = Math.max(history.nextBatch, record.batch + 1);
+      if (known < 0) {
+        const open = [...history.open, { newest: record, earlier: [] }];
+        return { ...history, size, open, nonce, nextBatch };
+      }
+      const { newest, earlier } = history.open[known]!;
+      const again = { newest: record, earlier: [...earlier, newest] };
+      return { ...history, size, open: history.open.with(known, again), nonce, nextBatch };
     }
     case 'batchOutcome': {
-      const { open } = history;
-      if (open === undefined || open.batch !== record.batch) return history;
-      const { batch, rows } = open;
+      const ended = history.open.find(({ newest }) => newest.batch === record.batch);
+      if (ended === undefined) return history;
+      const { batch, rows } = ended.newest;
       const { transaction } = record;
       const finished = [...history.finished, { batch, transaction, rows: rows.length, outcome: record }];
-      return { ...history, size, open: undefined, earlier: [], finished: finished.slice(-FINISHED_MAX) };
+      const open = history.open.filter((other) => other !== ended);
+      return { ...history, size, open, finished: finished.slice(-FINISHED_MAX) };
     }
     default:
       return history;

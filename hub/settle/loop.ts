@@ -1,9 +1,12 @@
 /**
- * Settles what the books hold, one transaction at a time. The signed transaction goes into the ledger before it is
+ * Settles what the books hold, a few transactions at a time. A signed transaction goes into the ledger before it is
  * sent for the first time; after a crash it is looked up before anything else, and sent again as it is. Its nonce
- * keeps it from running twice, and until it is final (or its nonce is used by another) nothing new is planned: so
- * nothing is paid twice and nothing is forgotten. A row that the vault skips is reported and, unless something about
- * its channel changes, not sent again.
+ * keeps it from running twice, and until it is final (or its nonce is used by another) nothing new is planned for a
+ * channel that it has a row of: so nothing is paid twice and nothing is forgotten. A row that the vault skips is reported
+ * and, unless something about its channel changes, not sent again.
+ *
+ * Transactions under way have nonces one after the other. L2 takes them in that order, so only the first that is not
+ * mined is looked after: what stands behind it has its turn when it is.
  */
 import { equalBytes, fromHex, toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
@@ -20,7 +23,7 @@ import {
 import { countersignedOf, entryId, findEntry, namedEntry } from '../intake/books.ts';
 import { layersEntries } from '../intake/layers.ts';
 import type { Books, ChannelBook } from '../intake/state.ts';
-import { bytesKey } from '../intake/trie.ts';
+import { bytesKey, keyNumber } from '../intake/trie.ts';
 import { creditRowsMax, nonceGapBlocks, replacementsMax } from '../limits.ts';
 import { type Bid, nextBid } from './bids.ts';
 import { LaneView } from './lane-view.ts';
@@ -30,7 +33,13 @@ import type { Registry } from '../registry/registry.ts';
 import { isError } from '../errors.ts';
 import { decodeOutcomes, type Outcome, type Reason, type Row } from '../l2/rows.ts';
 import type { Hex, Index, L2, L2Receipt, Prepared } from '../ports.ts';
-import { applyBatchRecord, type BatchHistory, emptyHistory, OUTCOME_STATES } from './batches.ts';
+import {
+  applyBatchRecord,
+  type BatchHistory,
+  emptyHistory,
+  type OpenBatch,
+  OUTCOME_STATES,
+} from './batches.ts';
 
 /** What the loop works on. */
 export interface SettleOptions {
@@ -38,6 +47,8 @@ export interface SettleOptions {
   readonly l2: L2;
   readonly registry: Registry;
   readonly lanesMax: number;
+  /** Transactions under way at once. */
+  readonly inFlightMax: number;
   /** Smallest rise of a lane that is worth its gas, units. */
   readonly laneMin: number;
   /** The most that a transaction offers, wei a gas. */
@@ -53,6 +64,14 @@ export interface SettleOptions {
   onBatch(outcome: 'mined' | 'reverted' | 'replaced', lanes: number): void;
 }
 
+interface Offer {
+  readonly transaction: Uint8Array;
+  /** Height at which it was first seen to wait. */
+  readonly since: number;
+  /** A node said that it is too little. */
+  readonly isRefused: boolean;
+}
+
 interface Refused {
   readonly reason: Reason | 'would_revert';
   readonly row: RowReference;
@@ -66,7 +85,7 @@ interface Refused {
 }
 
 /**
- * One transaction at a time, from the plan to finality. It keeps nothing that the ledger or L2 does not tell again.
+ * Transactions from the plan to finality. It keeps nothing that the ledger or L2 does not tell again.
  */
 export class SettleLoop {
   private readonly options: SettleOptions;
@@ -80,10 +99,10 @@ export class SettleLoop {
   private readonly affordable = new Set<string>();
   /** Rows of the next batch: halved when one would revert, until the bad row stands alone. */
   private rowsMax: number;
-  /** Height at which the open batch was first seen to wait behind a nonce that nobody used. */
+  /** Height at which the first open batch was first seen to wait behind a nonce that nobody used. */
   private gapSince: number | undefined;
-  /** The newest offer, the height at which it was first seen to wait, and whether a node said it is too little. */
-  private offer: { readonly transaction: Uint8Array; readonly since: number; isRefused: boolean } | undefined;
+  /** What was offered for the batches under way, by number. */
+  private readonly offers = new Map<number, Offer>();
   /** What waits on lanes. */
   readonly lanes: LaneView;
   /** Channel of the last row that was settled: the next plan starts behind it. */
@@ -103,10 +122,10 @@ export class SettleLoop {
     this.lanes.forget();
   }
 
-  /** Is it the open batch's transaction, or one of the newest that came to an end? */
+  /** Is it a transaction under way, or one of the newest that came to an end? */
   knows(transaction: Hex): boolean {
-    const { open, earlier, finished } = this.history;
-    const known = [...(open === undefined ? [] : [open]), ...earlier, ...finished];
+    const { open, finished } = this.history;
+    const known = [...open.flatMap(({ newest, earlier }) => [newest, ...earlier]), ...finished];
     return known.some((one) => toHex(one.transaction) === transaction);
   }
 
@@ -116,25 +135,44 @@ export class SettleLoop {
   }
 
   /**
-   * One step: brings the open transaction forward, or (when `mayPlan`) signs and sends the next one. `idle` when
-   * there is nothing to do, `sent` and `waiting` while a transaction is under way, `finished` when the next step can
+   * One step: brings what is under way forward, then (when `mayPlan`) signs and sends what there is room for. `idle` when
+   * there is nothing to do, `sent` and `waiting` while transactions are under way, `finished` when the next step can
    * follow at once. Throws what L2 and the ledger throw.
    */
   async step(mayPlan: boolean): Promise<'idle' | 'sent' | 'waiting' | 'finished'> {
-    const { open } = this.history;
-    if (open === undefined && !mayPlan) return 'idle';
-    if (open !== undefined) return this.bringForward(open);
-    const planned = await this.plan();
-    if (planned.length === 0) return 'idle';
-    return this.sign(planned);
+    let now: 'idle' | 'sent' | 'waiting' = 'idle';
+    for (const batch of this.history.open) {
+      const then = await this.bringForward(batch);
+      if (then === 'finished') return then;
+      now = then;
+      if (then === 'sent') break;
+    }
+    while (mayPlan && this.hasRoom) {
+      const planned = await this.plan();
+      if (planned.length === 0) break;
+      const then = await this.sign(planned);
+      if (then === 'finished') return then;
+      now = then;
+    }
+    return now;
   }
 
-  // ---- the open transaction ----
+  /**
+   * May another be signed? The first of a round always; others while something was left for them. While a batch that
+   * reverted is taken apart, one alone: which row it was shows in what becomes of it.
+   */
+  private get hasRoom(): boolean {
+    const { open } = this.history;
+    if (open.length === 0) return true;
+    return this.more && open.length < this.options.inFlightMax && this.rowsMax === this.options.lanesMax;
+  }
 
-  private async bringForward(open: RecordOf<'batchIntent'>): Promise<'waiting' | 'sent' | 'finished'> {
+  // ---- transactions under way ----
+
+  private async bringForward(batch: OpenBatch): Promise<'waiting' | 'sent' | 'finished'> {
     const { l2 } = this.options;
-    const mined = await this.findMined(open);
-    if (mined === undefined) return this.sendAgain(open);
+    const mined = await this.findMined(batch);
+    if (mined === undefined) return this.sendAgain(batch);
     const { intent, receipt } = mined;
     const { final } = await l2.newest();
     // Not planned anew before the watch has stored what this batch did, or its lanes would look unsettled.
@@ -148,11 +186,12 @@ export class SettleLoop {
     return 'finished';
   }
 
-  /** The transaction of the open batch that was mined, the newest first: replaced ones had the same nonce. */
-  private async findMined(
-    open: RecordOf<'batchIntent'>,
-  ): Promise<{ intent: RecordOf<'batchIntent'>; receipt: L2Receipt } | undefined> {
-    for (const intent of [open, ...this.history.earlier]) {
+  /** The transaction of a batch that was mined, the newest first: replaced ones had the same nonce. */
+  private async findMined({
+    newest,
+    earlier,
+  }: OpenBatch): Promise<{ intent: RecordOf<'batchIntent'>; receipt: L2Receipt } | undefined> {
+    for (const intent of [newest, ...earlier]) {
       const receipt = await this.options.l2.receipt(toHex(intent.transaction));
       if (receipt !== undefined) return { intent, receipt };
     }
@@ -160,19 +199,21 @@ export class SettleLoop {
   }
 
   /** Not mined: sent again, unless another transaction of the account has used its nonce for good. */
-  private async sendAgain(open: RecordOf<'batchIntent'>): Promise<'sent' | 'finished'> {
+  private async sendAgain(batch: OpenBatch): Promise<'sent' | 'finished'> {
     const { l2, log } = this.options;
+    const { newest: open, earlier } = batch;
     const { newest, final } = await l2.newest();
     if ((await l2.nonceAt(final.height)) > open.nonce) {
       // Looked up again: it may have been mined between the two questions.
-      if ((await this.findMined(open)) !== undefined) return 'sent';
+      if ((await this.findMined(batch)) !== undefined) return 'sent';
       log.warn({ batch: open.batch, nonce: open.nonce }, 'another transaction took the nonce');
       await this.finish(open, 'replaced', undefined);
       this.more = true;
       return 'finished';
     }
     const free = await l2.nonceAt(newest.height);
-    if (this.isBehindGap(free < open.nonce, newest.height)) return this.signAgain(open, free);
+    if (this.isBehindGap(free < open.nonce && earlier.length < replacementsMax, newest.height))
+      return this.signAgain(open, free);
     const { isRefused, since } = this.offerOf(open, newest.height);
     const suggested = await l2.fees();
     const offered = l2.feesOf(open.raw);
@@ -181,7 +222,7 @@ export class SettleLoop {
     let trouble: unknown;
     try {
       bid = nextBid(state, this.options.feeMax);
-      if (bid !== undefined && this.history.earlier.length >= replacementsMax) trouble = stuck(open);
+      if (bid !== undefined && earlier.length >= replacementsMax) trouble = stuck(open);
     } catch (error) {
       trouble = error;
     }
@@ -192,21 +233,24 @@ export class SettleLoop {
     return 'sent';
   }
 
-  /** What is known of the newest transaction of the open batch. */
-  private offerOf({ transaction }: RecordOf<'batchIntent'>, at: number) {
-    if (this.offer === undefined || !equalBytes(this.offer.transaction, transaction))
-      this.offer = { transaction, since: at, isRefused: false };
-    return this.offer;
+  /** What is known of the newest transaction of a batch. */
+  private offerOf({ batch, transaction }: RecordOf<'batchIntent'>, at: number): Offer {
+    const known = this.offers.get(batch);
+    if (known !== undefined && equalBytes(known.transaction, transaction)) return known;
+    const offer = { transaction, since: at, isRefused: false };
+    this.offers.set(batch, offer);
+    return offer;
   }
 
   /** Hands the transaction in. That it offers too little is remembered: the next one offers more. */
-  private async submit({ transaction, raw }: RecordOf<'batchIntent'>): Promise<void> {
+  private async submit({ batch, transaction, raw }: RecordOf<'batchIntent'>): Promise<void> {
     try {
       await this.options.l2.submit(raw);
     } catch (error) {
       if (!isError(error, 'l2_underpriced')) throw error;
       const { newest } = await this.options.l2.newest();
-      this.offer = { transaction, since: this.offer?.since ?? newest.height, isRefused: true };
+      const { since } = this.offers.get(batch) ?? { since: newest.height };
+      this.offers.set(batch, { transaction, since, isRefused: true });
     }
   }
 
@@ -215,7 +259,7 @@ export class SettleLoop {
    * nobody uses? It may come back by itself, so only after some blocks.
    */
   private isBehindGap(isNow: boolean, at: number): boolean {
-    if (!isNow || this.history.earlier.length >= replacementsMax) {
+    if (!isNow) {
       this.gapSince = undefined;
       return false;
     }
@@ -256,6 +300,7 @@ export class SettleLoop {
     state: keyof typeof OUTCOME_STATES,
     receipt: L2Receipt | undefined,
   ): Promise<void> {
+    this.offers.delete(open.batch);
     await this.record({
       type: 'batchOutcome',
       batch: open.batch,
@@ -291,7 +336,6 @@ export class SettleLoop {
     // What was skipped may do better in another form, and what was given back pays others.
     if (skipped.size > 0 || open.rows.some(({ credited }) => credited !== undefined)) this.more = true;
     this.rowsMax = this.options.lanesMax;
-    this.after = rows.at(-1)?.voucher.channel;
     this.options.log.info(
       { batch: open.batch, transaction, rows: rows.length, gas, left: skipped.size },
       'batch settled',
@@ -315,8 +359,10 @@ export class SettleLoop {
         { payee, units, remedy: "Call the vault's registerPayee for it; anybody may." },
         'a payee without an id on L2 is not settled',
       );
+    const busy = this.busyChannels(books);
     const view: SettledView = {
-      open: (of) => this.lanes.open(of, (_, book) => this.isCredited(book)),
+      open: (of) =>
+        this.lanes.open(of, (_, book) => this.isCredited(book)).filter((key) => !busy.has(keyNumber(key))),
       settled: (channel, payee) => this.lanes.settled(channel, payee),
       isWhole: (channel, book) => this.lanes.isWhole(channel, book),
       least: (channel) => this.lanes.least(channel),
@@ -334,6 +380,12 @@ export class SettleLoop {
       const planned = planRows(signing, books, view, this.rowsMax, this.after);
       if (planned.length > 0 || askedAll) return planned;
     }
+  }
+
+  /** The channels with a row under way: they wait for its end. */
+  private busyChannels(books: Books): ReadonlySet<number> {
+    const rows = this.history.open.flatMap(({ newest }) => newest.rows);
+    return new Set(rows.map(({ entry }) => namedEntry(books, entry).channel));
   }
 
   /** Is there anything that only L2 can tell before it is known whether there is something to settle? */
@@ -377,6 +429,7 @@ export class SettleLoop {
     const { nonce, raw, hash } = prepared;
     const rows = planned.slice(0, prepared.rows).map(({ reference }) => reference);
     this.more = planned.length >= this.rowsMax || rows.length < planned.length;
+    this.after = all[prepared.rows - 1]?.voucher.channel;
     const { nextBatch: batch } = this.history;
     const intent = { type: 'batchIntent', batch, transaction: fromHex(hash, 32), nonce, raw, rows } as const;
     await this.record(intent);
@@ -391,9 +444,11 @@ export class SettleLoop {
    */
   private async prepare(all: readonly Row[]): Promise<(Prepared & { readonly rows: number }) | undefined> {
     const { l2, feeMax } = this.options;
+    const last = this.history.open.at(-1)?.newest.nonce;
     try {
       const rows = await l2.fitting(all);
-      return { ...(await l2.prepareSettle(rows, { feeMax })), rows: rows.length };
+      const wish = { feeMax, ...(last !== undefined && { nonce: last + 1 }) };
+      return { ...(await l2.prepareSettle(rows, wish)), rows: rows.length };
     } catch (error) {
       if (!isError(error, 'l2_reverted')) throw error;
       await this.checkFreeze();

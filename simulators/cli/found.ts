@@ -72,11 +72,10 @@ const debtWords = (debts: readonly Debt[]): string[] =>
 const hubWords = ({ path, records, history, registry, at }: FoundHub): string[] => [
   `the hub (${path}): ${records} records, sound; ${Object.keys(registry.devices).length} devices, ${Object.keys(registry.heads).length} channels`,
   `the newest time in it is ${date(at)} UTC`,
-  ...(history.open === undefined
-    ? []
-    : [
-        `settlement ${history.open.batch} with ${history.open.rows.length} rows was signed, and what became of it is not written: here it never arrived, and is planned anew`,
-      ]),
+  ...history.open.map(
+    ({ newest: { batch, rows } }) =>
+      `settlement ${batch} with ${rows.length} rows was signed, and what became of it is not written: here it never arrived, and is planned anew`,
+  ),
 ];
 
 const indent = (lines: readonly string[]): string =>
@@ -164,7 +163,7 @@ function lineOf(devices: readonly FoundDevice[], hub: FoundHub | undefined, worl
     hub: hub && {
       records: hub.records,
       devices: Object.keys(hub.registry.devices).length,
-      openSettlement: hub.history.open?.batch,
+      openSettlements: hub.history.open.map(({ newest }) => newest.batch),
       owed: world?.hubOwed,
       owes: world?.hubDebts,
     },

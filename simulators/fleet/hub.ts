@@ -68,13 +68,15 @@ export interface HubOptions {
   readonly nodes: number;
   /** Records that may wait for its disk; absent: the hub's own bound. */
   readonly pendingMax: number | undefined;
+  /** Rows of one settlement. */
+  readonly lanesMax: number;
   /** Settlements that its account had sent before the run began; absent: none. */
   readonly settledBefore?: number;
 }
 
 const POLL_MS = MINUTE;
-/** Rows of one settlement: what fits into a transaction's gas. */
-const LANES_MAX = 1000;
+/** Settlements under way at once. */
+const IN_FLIGHT_MAX = 4;
 /** Wei a gas: no bound that the chain of the simulator reaches. */
 const FEE_MAX = 10n ** 12n;
 /** How long a supervisor waits before it starts a hub again that did not come up. */
@@ -177,7 +179,8 @@ export class SimulatedHub implements HubEnd {
       pendingMax: options.pendingMax,
       development: false,
       startBlock: 0,
-      lanesMax: LANES_MAX,
+      lanesMax: options.lanesMax,
+      inFlightMax: IN_FLIGHT_MAX,
       laneMin: 1,
       feeMax: FEE_MAX,
       chain: { pollMs: POLL_MS },

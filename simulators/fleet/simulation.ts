@@ -54,6 +54,8 @@ import { DAY, HOUR, MINUTE, SECOND, START_SECONDS, World } from '../stage/world/
 /** Hours that a key of the hub is certified where a scenario says nothing: as long as the root may. */
 const HUB_KEY_HOURS = 720;
 const HUB_INDEXED_MAX = 16_000_000;
+/** Rows that fit into a settlement's gas. */
+const LANES_MAX = 1000;
 
 /** Violations after which a run ends: the first one is what matters. */
 const VIOLATIONS_MAX = 20;
@@ -159,6 +161,7 @@ export class Simulation implements Run {
         root,
         nodes: scenario.nodes ?? 1,
         pendingMax: scenario.hubQueueMax,
+        lanesMax: this.settlementRows(),
         random: this.random.fork('hub'),
         beaconMs: scenario.beaconMinutes * MINUTE,
         batchMs: scenario.batchMinutes * MINUTE,
@@ -178,6 +181,15 @@ export class Simulation implements Run {
       const checker: Checker = make(this, (words) => this.report(checker.name, words));
       this.checkers.push(checker);
     }
+  }
+
+  /**
+   * Rows of one settlement: what fits into a transaction's gas, or so few that several are under way at once; enough that
+   * all is settled by the end.
+   */
+  private settlementRows(): number {
+    const isSmall = this.random.fork('settlements').below(3) === 0;
+    return isSmall ? Math.max(4, this.fleet.payers.length) : LANES_MAX;
   }
 
   private hubRules(): Pick<HubOptions, 'signing' | 'timing' | 'scopes' | 'leaseAnyScope' | 'indexedMax'> {

@@ -43,6 +43,8 @@ const VISIT_MS = 10 * SECOND;
 const ROUND_MS = 5 * MINUTE;
 /** Entries that the hub has room for. */
 const INDEXED_MAX = 1_000_000;
+/** Rows of one settlement. */
+const LANES_MAX = 1000;
 const TOKEN = 1_000_000;
 
 /** Something that happened in virtual time. */
@@ -235,6 +237,7 @@ export class FoundWorld {
         batchMs: 30 * MINUTE,
         nodes: 1,
         pendingMax: undefined,
+        lanesMax: LANES_MAX,
         settledBefore: (found?.history.nonce ?? -1) + 1,
       },
       this.world,

@@ -273,6 +273,7 @@ class Past {
       rootWords: [],
       startBlock: 0,
       lanesMax: 1_000,
+      inFlightMax: 4,
       laneMin: 1,
       feeMax: 1n,
       log,

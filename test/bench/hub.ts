@@ -27,6 +27,7 @@ import { historyCosts } from './history.ts';
 import { oneChannel } from './one-channel.ts';
 import { postgresRates } from './postgres.ts';
 import { replayRates } from './replay.ts';
+import { settlementRate } from './settlement.ts';
 
 const json = process.argv.includes('--json');
 const wanted = Number(process.argv[process.argv.indexOf('--vouchers') + 1]);
@@ -205,6 +206,8 @@ say(`a channel with ${YEAR} vouchers ...`);
 const channel = await oneChannel(YEAR);
 say('workers over PostgreSQL ...');
 const postgres = await postgresRates(vouchers);
+
+const settlement = await settlementRate(fastKey, say);
 const past = await historyCosts(HISTORY, { payer: payers[0]!, terminal, hub: hubKey }, say);
 
 const median = (values: number[]) => values.slice().sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
@@ -236,6 +239,7 @@ const result = {
   replay: replayed,
   /** Processor time of a voucher in us, by the vouchers that its channel has. */
   oneChannel: channel,
+  settlement,
   /** Vouchers a second over PostgreSQL, and two workers beside a hub over its files; absent: no server is installed. */
   ...(postgres !== undefined && { postgres }),
   /** By the vouchers in the ledger: processor time of one more in us, MB in memory, and seconds to start. */

@@ -23,7 +23,7 @@ const DEFAULTS = {
   timing: DEFAULT_TIMING,
   scopes: [],
   leaseAnyScope: false,
-  batch: { everyMs: 60_000, lanesMax: 1_000, laneMin: 1 },
+  batch: { everyMs: 60_000, lanesMax: 1_000, inFlightMax: 16, laneMin: 1 },
   beaconMs: 60_000,
   development: false,
 };
@@ -70,7 +70,7 @@ test('what is given is kept', () => {
     timing: { ...DEFAULT_TIMING, exitDelay: DEFAULT_TIMING.exitDelay + 1 },
     scopes: [{ id, payees: [VAULT] }],
     leaseAnyScope: true,
-    batch: { everyMs: 0, lanesMax: 7, laneMin: 3 },
+    batch: { everyMs: 0, lanesMax: 7, inFlightMax: 2, laneMin: 3 },
     beaconMs: 100,
     development: true,
   } as HubConfigInput;
@@ -112,6 +112,7 @@ const BOUNDS: readonly [path: string, min: number, max: number][] = [
   ['chain.pollMs', 50, 60_000],
   ['chain.timeoutMs', 100, 60_000],
   ['chain.feeMaxGwei', 1, 1_000_000],
+  ['batch.inFlightMax', 1, 16],
   ['batch.laneMin', 1, 2 ** 48 - 1],
   ['batch.everyMs', 0, 86_400_000],
   ['batch.lanesMax', 1, 1_000],

@@ -96,6 +96,7 @@ async function started(
       rootWords: [],
       startBlock: 0,
       lanesMax: 1_000,
+      inFlightMax: 4,
       laneMin: 1,
       feeMax: 1n,
       log,

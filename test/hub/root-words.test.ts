@@ -87,6 +87,7 @@ test('a revocation reaches devices although the disk is full, and is stored when
           rootWords: [],
           startBlock: 0,
           lanesMax: 1_000,
+          inFlightMax: 4,
           laneMin: 1,
           feeMax: 1n,
           log,

@@ -13,7 +13,7 @@ function endless(full: number) {
     batches: 0,
     more: false,
     get history() {
-      return { open };
+      return { open: open === undefined ? [] : [open] };
     },
     async step(mayPlan: boolean): Promise<'idle' | 'sent' | 'finished'> {
       if (open !== undefined) {

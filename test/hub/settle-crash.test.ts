@@ -13,18 +13,11 @@ import {
 import { privateKeyToAccount } from 'viem/accounts';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { applyRecord } from '../../hub/intake/books.ts';
-import type { Books } from '../../hub/intake/state.ts';
-import { emptyBooks } from '../../hub/intake/state.ts';
 import { creditRowsMax } from '../../hub/limits.ts';
-import { createLogger } from '../../hub/log.ts';
-import { decodeRecord, encodeRecord, type HubRecord } from '../../hub/ledger/records.ts';
 import { openRegistry } from '../../hub/node/open.ts';
-import type { L2 } from '../../hub/ports.ts';
 import type { Registry, RegistryPatch } from '../../hub/registry/registry.ts';
 import { vaultAbi } from '../../hub/l2/abi.ts';
 import { prepare, submit } from '../../hub/l2/chain.ts';
-import { SettleLoop } from '../../hub/settle/loop.ts';
 import { Watch } from '../../hub/watch/watch.ts';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
@@ -33,6 +26,7 @@ import { creditEntry } from '../../protocol/vouchers.ts';
 import { encodeMessage } from '../../protocol/wire/messages.ts';
 import { otherPayee, otherTerminal, payee, payer, type SignedTap, tap } from './fleet.ts';
 import { ANY_TIME, l2Of, NOBODY, type Site, startSite } from './site.ts';
+import { type Bench, Died, onBench as benchOf, rpcOf } from './settle-bench.ts';
 import { inTemporaryFolder, until } from './temporary.ts';
 
 let site: Site;
@@ -43,132 +37,12 @@ test.after(async () => {
   await site.close();
 });
 
-const log = createLogger('silent');
-
-/** The settle loop with a list as its ledger; `cut` throws where the process would die. */
-class Bench {
-  readonly records: HubRecord[] = [];
-  private readonly registry: Registry;
-  private readonly watch: Watch;
-  private readonly l2: L2;
-  loop: SettleLoop;
-  /** Called before and after each touch of the ledger or the chain. */
-  cut: (point: string) => void = () => {};
-
-  private constructor(registry: Registry, l2: L2) {
-    this.registry = registry;
-    this.l2 = l2;
-    this.watch = new Watch({
-      signing: site.signing,
-      l2,
-      registry,
-      startBlock: site.deployment.block,
-      clock: ANY_TIME,
-      events: NOBODY,
-    });
-    this.loop = this.restart();
-  }
-
-  static async open(folder: string): Promise<Bench> {
-    const registry = await openRegistry(folder);
-    const bench = new Bench(registry, l2Of(site));
-    await bench.watch.look();
-    return bench;
-  }
-
-  close(): Promise<void> {
-    return this.registry.close();
-  }
-
-  /** The registry loses what L2 settled on a channel. */
-  forgetSettled(channel: number): void {
-    Object.assign(this.registry.state.heads[String(channel)]!, { settled: {} });
-  }
-
-  take(taps: readonly Pick<SignedTap, 'id' | 'bytes'>[]): void {
-    for (const { id, bytes } of taps)
-      this.records.push({ type: 'entry', id, at: 1 as never, message: bytes });
-  }
-
-  books(): Books {
-    return this.records.reduce((books, record) => applyRecord(books, record), emptyBooks);
-  }
-
-  /** What a new process knows: the records, as they stand on the disk. */
-  restart(lanesMax = 1_000): SettleLoop {
-    const loop = new SettleLoop({
-      signing: site.signing,
-      l2: this.cutL2(),
-      registry: this.registry,
-      lanesMax,
-      laneMin: 1,
-      feeMax: 10n ** 18n,
-      index: { books: () => this.books() },
-      append: async (record) => {
-        this.cut(`before ${record.type}`);
-        const position = this.records.push(record) - 1;
-        this.cut(`after ${record.type}`);
-        return position;
-      },
-      watchedHeight: () => this.watch.finalHeight,
-      log,
-      onBatch: () => {},
-    });
-    for (const [position, record] of this.records.entries()) {
-      loop.replay(decodeRecord(encodeRecord(record), position), position);
-    }
-    this.loop = loop;
-    return loop;
-  }
-
-  /** L2 to a process that dies before or after it has sent a transaction. */
-  private cutL2(): L2 {
-    const { l2 } = this;
-    return new Proxy(l2, {
-      get: (target, name) => {
-        const value = Reflect.get(target, name, target);
-        if (name !== 'submit') return typeof value === 'function' ? value.bind(target) : value;
-        return async (raw: Uint8Array) => {
-          this.cut('before sending');
-          await target.submit(raw);
-          this.cut('after sending');
-        };
-      },
-    });
-  }
-
-  look(): Promise<void> {
-    return this.watch.look();
-  }
-
-  /** Steps until nothing is left; the watch looks between steps, as in the hub. */
-  run(): Promise<void> {
-    // The chain mines by itself, and on a busy machine not before the call that sent the transaction is answered.
-    return until('the loop comes to rest', async () => {
-      await this.look();
-      return (await this.loop.step(true)) === 'idle';
-    });
-  }
-}
-
-/** Runs `check` on a bench, and gives its folder back however that ends. */
-const onBench = (check: (bench: Bench) => Promise<void>) =>
-  inTemporaryFolder(async (folder) => {
-    const bench = await Bench.open(folder);
-    try {
-      await check(bench);
-    } finally {
-      await bench.close();
-    }
-  });
+const onBench = (check: (bench: Bench) => Promise<void>) => benchOf(site, check);
 
 const transactions = () =>
   site.vault.client.getTransactionCount({ address: privateKeyToAccount(site.anvil.keys[1]!).address });
 
-class Died extends Error {}
-
-const rpc = (method: string, ...params: unknown[]) =>
-  (site.vault.client as unknown as { request(call: object): Promise<unknown> }).request({ method, params });
+const rpc = rpcOf(() => site);
 
 async function setBaseFee(wei: bigint): Promise<void> {
   await rpc('anvil_setNextBlockBaseFeePerGas', `0x${wei.toString(16)}`);
@@ -246,7 +120,7 @@ for (const point of points) {
       await bench.run();
       assert.is(await site.vault.readLane(site.channel, payee.address), paid);
       assert.is((await transactions()) - before, 1);
-      assert.is(bench.loop.history.open, undefined);
+      assert.equal(bench.loop.history.open, []);
       await bench.run();
       assert.is((await transactions()) - before, 1);
     }));
@@ -291,7 +165,7 @@ test('gas that became dearer than what was signed: signed again with the same no
     assert.is(intents[0]!.nonce, intents[1]!.nonce);
     assert.is(intents[0]!.batch, intents[1]!.batch);
     assert.equal(bench.loop.history.finished.at(-1)!.transaction, intents[1]!.transaction);
-    assert.equal(bench.loop.history.earlier, []);
+    assert.equal(bench.loop.history.open, []);
   }));
 
 test('a batch behind a nonce that a reorganisation set free is signed again, and settles', () =>
@@ -360,7 +234,7 @@ for (const fate of ['mined', 'forgotten'] as const)
       });
       await bench.run();
       assert.is(await site.vault.readLane(site.channel, payee.address), paid);
-      assert.is(bench.loop.history.open, undefined);
+      assert.equal(bench.loop.history.open, []);
     }));
 
 test('the next batch waits until the watch has stored what the last one did', () =>
@@ -558,9 +432,9 @@ test('a batch larger than allowed goes out in parts, in order', () =>
     bench.restart(2);
     const before = await transactions();
     assert.is(await bench.loop.step(true), 'sent');
-    assert.ok(bench.loop.more);
-    await bench.run();
+    assert.is(bench.loop.history.open.length, 3);
     assert.not(bench.loop.more);
+    await bench.run();
     assert.is((await transactions()) - before, 3);
     for (const { voucher } of taps) assert.is(await site.vault.readLane(voucher.channel, payee.address), 7);
   }));

@@ -69,6 +69,7 @@ export class Desk {
       l2: this.l2,
       registry,
       lanesMax: 1_000,
+      inFlightMax: 4,
       laneMin: wish.laneMin ?? 1,
       feeMax: wish.feeMax ?? 10n ** 12n,
       index: { books: () => this.books() },
