@@ -5,6 +5,7 @@
 import curve from '../scenarios/data/charge-11kw.json' with { type: 'json' };
 import { amount } from '../../protocol/integers.ts';
 import { TICKS_MAX } from '../../protocol/limits.ts';
+import type { Notice } from '../../protocol/machines/effects.ts';
 import type { Random } from '../stage/world/random.ts';
 import { MINUTE, SECOND } from '../stage/world/world.ts';
 import type { PayerActor, TerminalActor } from './actors.ts';
@@ -18,6 +19,9 @@ const TICK_VALUE = 12_000;
 const WANTED_TICKS = [40, 320] as const;
 /** Nothing happened for so long: the car is unplugged. */
 const STALL_MS = 3 * MINUTE;
+
+/** Refusals are none, nor is a clock that is set: a driver who sees only those gives up. */
+const isProgress = ({ type }: Notice): boolean => type !== 'refused' && type !== 'time';
 
 export function charge(
   place: Place,
@@ -55,8 +59,7 @@ export function charge(
   };
   device.behaviour = (notice) => {
     options.sale?.saw(notice);
-    // Refusals are no progress: a driver who sees only those gives up.
-    if (notice.type !== 'refused') lastMs = world.nowMs;
+    if (isProgress(notice)) lastMs = world.nowMs;
     switch (notice.type) {
       case 'deliver': {
         delivered += 1;
@@ -82,7 +85,7 @@ export function charge(
   };
   car.device.behaviour = (notice) => {
     if (notice.type === 'refused') options.sale?.saw(notice);
-    if (notice.type !== 'refused') lastMs = world.nowMs;
+    if (isProgress(notice)) lastMs = world.nowMs;
   };
   ask();
   const link = place.link(car.device, device);
