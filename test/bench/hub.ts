@@ -206,7 +206,6 @@ say(`a channel with ${YEAR} vouchers ...`);
 const channel = await oneChannel(YEAR);
 say('workers over PostgreSQL ...');
 const postgres = await postgresRates(vouchers);
-
 const settlement = await settlementRate(fastKey, say);
 const past = await historyCosts(HISTORY, { payer: payers[0]!, terminal, hub: hubKey }, say);
 
@@ -262,6 +261,7 @@ else {
           `a voucher with ${size} in the ledger          ${past.history[size]} us; ${past.heapMB[size]} MB in memory${past.startSeconds[size] === undefined ? '' : `; start in ${past.startSeconds[size]} s`}`,
       ),
       `a channel's first voucher                ${channel[0]} us; with ${YEAR} behind it ${channel[YEAR]} us`,
+      `settled a day, blocks of 2 s           ${settlement.rowsPerDay} rows with ${settlement.inFlight} under way, ${settlement.rowsPerDayOneByOne} one by one; final after ${settlement.finalityBlocks} blocks`,
       ...(postgres === undefined
         ? ['PostgreSQL is not installed']
         : [
