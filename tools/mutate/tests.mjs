@@ -64,7 +64,7 @@ export async function bundleTest(folder, test, outfile, sourcemap = false) {
 export const hashOf = (text) => createHash('sha256').update(text).digest('hex').slice(0, 16);
 
 /**
- * Runs a bundled test in the tree at `folder`. Resolves with { passed, seconds, why } as soon as it ends, prints its
+ * Runs a bundled test in the tree at `folder`. Resolves with { passed, seconds, why, hung } as soon as it ends, prints its
  * first failure, or has run for `limitSeconds`: a test that hangs has noticed.
  */
 export function runTest(folder, file, limitSeconds, env = {}) {
@@ -79,10 +79,10 @@ export function runTest(folder, file, limitSeconds, env = {}) {
     });
     let output = '';
     let verdict;
-    const end = (passed, why) => {
+    const end = (passed, why, hung = false) => {
       if (verdict !== undefined) return;
       clearTimeout(timer);
-      verdict = { passed, seconds: (Date.now() - startedMs) / 1000, why };
+      verdict = { passed, seconds: (Date.now() - startedMs) / 1000, why, hung };
       try {
         process.kill(-child.pid, 'SIGKILL');
       } catch {
@@ -90,7 +90,10 @@ export function runTest(folder, file, limitSeconds, env = {}) {
       }
       resolve(verdict);
     };
-    const timer = setTimeout(() => end(false, `ran for more than ${limitSeconds} s`), limitSeconds * 1000);
+    const timer = setTimeout(
+      () => end(false, `ran for more than ${limitSeconds} s`, true),
+      limitSeconds * 1000,
+    );
     const read = (data) => {
       output = (output + data).slice(-4000);
       // What uvu prints for a test that failed, while the others still run.
