@@ -150,7 +150,12 @@ if (queue.length > 0) {
   const worker = async (_, index) => {
     const judge = new Judge(join(root, 'build', 'mutate', `tree-${process.pid}-${index}`), tests, untilMs);
     for (let site = queue.shift(); site !== undefined; site = queue.shift()) {
-      const { caughtBy, why, rest } = await judge.judge(site, site.tests ?? judge.testsFor(site));
+      const tests = site.tests ?? judge.testsFor(site);
+      if (site.tests === undefined && tests[0]?.holds !== undefined) {
+        queue.push({ ...site, tests });
+        continue;
+      }
+      const { caughtBy, why, rest } = await judge.judge(site, tests);
       const later = rest?.filter(({ seconds }) => !judge.tooLate(seconds)) ?? [];
       if (later.length > 0) {
         queue.push({ ...site, tests: later, untried: (site.untried ?? 0) + rest.length - later.length });
