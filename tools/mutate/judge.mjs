@@ -12,8 +12,6 @@ const LONGER_SECONDS = 60;
 const LIMIT_SECONDS_MIN = 20;
 /** Tests longer than this are run again when they fail: on a busy machine they may do so with nothing broken. */
 const AGAIN_SECONDS = 2;
-/** What one break gets before the others have their turn: one that survives would else leave no time for them. */
-const TURN_SECONDS = 200;
 
 /** Copies the tree to `folder`, without what git ignores; packages are linked, compiled contracts copied. */
 function copyTree(folder) {
@@ -47,45 +45,39 @@ export class Judge {
   }
 
   /**
-   * The tests that run the broken lines, quickest first; then those not counted that may. For a line that none is known
-   * to run those that start programs, as what is killed tells no counts.
+   * The tests to try on a break: `sure`, those that run the broken lines, quickest first, or for a line that none is known to
+   * run those that start programs, as what is killed tells no counts; and `maybe`, those that were not counted and may.
    */
   testsFor({ file, line, lastLine }) {
     const passing = this.tests.filter(({ passed }) => passed);
     const reaching = passing.filter((test) => reaches(test, file, line, lastLine));
+    const starting = passing.filter(({ children, files }) => children && files[file] !== undefined);
     const maybe = passing
       .filter(({ holds, children }) => holds !== undefined && (holds.has(file) || children))
       .sort((a, b) => nearness(b, file) - nearness(a, file));
-    if (reaching.length > 0) return [...reaching, ...maybe];
-    return [...passing.filter(({ children, files }) => children && files[file] !== undefined), ...maybe];
+    return { sure: reaching.length > 0 ? reaching : starting, maybe };
   }
 
-  /**
-   * Runs `tests` (of testsFor) on one break, for about a turn. Resolves with { caughtBy, why } of the test that noticed,
-   * or { rest }: those that it had no time for, of which the first may begin in the next turn.
-   */
+  /** { caughtBy, why } of the test that noticed, or { untried }: how many of `tests` there was no time for. */
   async judge(site, tests) {
     const file = join(this.folder, site.file);
     const original = readFileSync(file);
     writeFileSync(file, site.changed);
-    const turnEndsMs = Date.now() + TURN_SECONDS * 1000;
     try {
-      for (const [index, one] of tests.entries()) {
+      let untried = 0;
+      for (const one of tests) {
         const { test, seconds } = one;
-        if (this.tooLate(seconds) || (index > 0 && Date.now() > turnEndsMs))
-          return { rest: tests.slice(index) };
+        if (Date.now() + seconds * 1000 > this.untilMs) {
+          untried += 1;
+          continue;
+        }
         const failed = await this.fails(one);
         if (failed !== undefined) return { caughtBy: test, why: failed.why };
       }
-      return { rest: [] };
+      return { untried };
     } finally {
       writeFileSync(file, original);
     }
-  }
-
-  /** Whether a test that takes so long would end too late to count. */
-  tooLate(seconds) {
-    return Date.now() + seconds * 1000 > this.untilMs;
   }
 
   /** How a test fails, or undefined. */
