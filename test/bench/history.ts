@@ -9,7 +9,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SecureKey } from '../../hardware/interfaces/index.ts';
-import { assembleHub, type HubSetup } from '../../hub/assemble.ts';
+import { assembleHub } from '../../hub/assemble.ts';
 import { IndexFollower } from '../../hub/index/follower.ts';
 import { LmdbIndex } from '../../hub/index/lmdb-index.ts';
 import { intakeStep } from '../../hub/intake/intake.ts';
@@ -27,12 +27,11 @@ import { createMetrics } from '../../hub/metrics.ts';
 import { nodeDisk } from '../../hub/node/disk.ts';
 import { openFileLedger } from '../../hub/node/open.ts';
 import { systemTime } from '../../hub/node/time.ts';
-import type { Ports } from '../../hub/ports.ts';
 import { emptyHistory } from '../../hub/settle/batches.ts';
-import { SundialError } from '../../protocol/errors.ts';
 import { amount, channelId, seconds, seq } from '../../protocol/integers.ts';
 import { PACK_ENTRIES_MAX } from '../../protocol/limits.ts';
 import { encodeMessage } from '../../protocol/wire/messages.ts';
+import { aloneSetup, portsIn } from '../hub/alone.ts';
 import { context, NOW, payee, preparedState, suite, tap } from '../hub/fleet.ts';
 
 const CHANNELS = 10_000;
@@ -246,39 +245,8 @@ class Past {
 
   /** Seconds until the hub that ships has its books, with its last batch not in the index. */
   async start(): Promise<number> {
-    const away = async () => {
-      throw new SundialError('l2_away', 'no node here', { severity: 'call', remedy: 'None: a bench.' });
-    };
-    const l2 = new Proxy({}, { get: (_, name) => (name === 'close' || name === 'forget' ? never : away) });
-    const ports: Ports = {
-      time: systemTime,
-      signers: [this.signers.hub],
-      l2: l2 as Ports['l2'],
-      disk: await nodeDisk(this.folder),
-      openLedger: (options) => openFileLedger(join(this.folder, 'ledger'), options),
-      openIndex: (onDamage) => LmdbIndex.open(join(this.folder, 'index'), onDamage),
-      openIngest: async () => ({
-        connected: true,
-        dropped: 0,
-        send: never,
-        retain: never,
-        close: async () => undefined,
-      }),
-    };
-    const setup: HubSetup = {
-      ...context,
-      chain: { pollMs: 60_000 },
-      batch: { everyMs: 0 },
-      beaconMs: 60_000,
-      rootWords: [],
-      startBlock: 0,
-      lanesMax: 1_000,
-      inFlightMax: 4,
-      laneMin: 1,
-      feeMax: 1n,
-      log,
-      metrics: createMetrics(),
-    };
+    const ports = { ...(await portsIn(this.folder)), signers: [this.signers.hub] };
+    const setup = { ...aloneSetup(log), metrics: createMetrics() };
     const began = performance.now();
     const hub = await assembleHub(ports, setup);
     const took = (performance.now() - began) / 1000;

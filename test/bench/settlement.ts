@@ -65,8 +65,7 @@ async function blocksFor(
   inFlight: number,
 ): Promise<number> {
   const rpc = rpcOf(() => site);
-  let taken = 0;
-  await inTemporaryFolder(async (folder) => {
+  return inTemporaryFolder(async (folder) => {
     const bench = await Bench.open(site, folder, l2Of(site, { finalityBlocks: FINALITY_BLOCKS }));
     try {
       const payer = fastKey(0);
@@ -85,10 +84,7 @@ async function blocksFor(
       await rpc('evm_setAutomine', false);
       for (let blocks = 0; blocks < BLOCKS_MAX; ) {
         const now = await bench.loop.step(true);
-        if (now === 'idle') {
-          taken = blocks;
-          return;
-        }
+        if (now === 'idle') return blocks;
         if (now === 'finished') continue;
         await rpc('anvil_mine', '0x1', `0x${BLOCK_SECONDS.toString(16)}`);
         blocks += 1;
@@ -100,5 +96,4 @@ async function blocksFor(
       await bench.close();
     }
   });
-  return taken;
 }

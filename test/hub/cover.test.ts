@@ -19,6 +19,7 @@ import {
   Bench,
   context,
   credit,
+  FACTS,
   key,
   NOW,
   otherPayee,
@@ -182,15 +183,7 @@ test('nothing is leased on what waits or was taken; a payer whose money is gone 
   bench.step({
     type: 'channel',
     channel: channelId(7),
-    facts: {
-      payer: payer.address,
-      deposited: amount(100_000_000),
-      spendable: amount(80_000_000),
-      bond: amount(20_000_000),
-      exiting: false,
-      slashed: false,
-      settled: { [toHex(otherPayee.address)]: { paid: 79_999_000 } },
-    },
+    facts: { ...FACTS, settled: { [toHex(otherPayee.address)]: { paid: 79_999_000 } } },
   });
   bench.step({ type: 'announced', lanes: [] });
   assert.is(await ask(), 1000);

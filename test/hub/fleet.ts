@@ -155,6 +155,16 @@ export async function credit(
   return { type: 'collectedCredit', channel, seq, ...fields, signature, byPayee: byPayee ? 1 : 0 };
 }
 
+/** Channel 7 as L2 tells of it. */
+export const FACTS = {
+  payer: payer.address,
+  deposited: amount(100_000_000),
+  spendable: amount(80_000_000),
+  bond: amount(20_000_000),
+  exiting: false,
+  slashed: false,
+};
+
 /** A state that knows channel 7 of `payer` with 100 units deposited (80 spendable), both payees, both terminals. */
 export function preparedState(): IntakeState {
   const events: IntakeEvent[] = [
@@ -162,14 +172,7 @@ export function preparedState(): IntakeState {
     {
       type: 'channel',
       channel: channelId(7),
-      facts: {
-        payer: payer.address,
-        deposited: amount(100_000_000),
-        spendable: amount(80_000_000),
-        bond: amount(20_000_000),
-        exiting: false,
-        slashed: false,
-      },
+      facts: FACTS,
     },
     { type: 'payee', payee: payee.address },
     { type: 'payee', payee: otherPayee.address },

@@ -9,7 +9,7 @@ import * as assert from 'uvu/assert';
 import { namedEntry } from '../../hub/intake/books.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { payee, payer, type SignedTap, tap } from './fleet.ts';
-import { type Bench, Died, onBench as benchOf, rpcOf } from './settle-bench.ts';
+import { type Bench, Died, onBench as benchOf, rpcOf, withoutMining } from './settle-bench.ts';
 import { type Site, startSite } from './site.ts';
 import { until } from './temporary.ts';
 
@@ -53,23 +53,12 @@ function disjoint(bench: Bench): void {
   assert.is(new Set(all).size, all.length, 'no channel stands in two batches');
 }
 
-/** Runs `act` while transactions wait for `evm_mine`; the chain mines at once again however it ends. */
-async function withoutMining(act: () => Promise<void>): Promise<void> {
-  await rpc('evm_setAutomine', false);
-  try {
-    await act();
-  } finally {
-    await rpc('evm_setAutomine', true);
-    await rpc('evm_mine');
-  }
-}
-
 test('as many as allowed are sent, with nonces one after the other, and the rest when there is room', () =>
   onBench(async (bench) => {
     const channels = await takeOnNewChannels(bench, 7);
     bench.restart(1, 4);
     const before = await transactions();
-    await withoutMining(async () => {
+    await withoutMining(rpc, async () => {
       assert.is(await bench.loop.step(true), 'sent');
       assert.equal(
         bench.loop.history.open.map(({ newest }) => newest.nonce),
@@ -89,7 +78,7 @@ test('what comes on a channel that is under way waits for its end; other channel
   onBench(async (bench) => {
     const [first, second, third] = (await takeOnNewChannels(bench, 3)) as [number, number, number];
     bench.restart(1, 2);
-    await withoutMining(async () => {
+    await withoutMining(rpc, async () => {
       await bench.loop.step(true);
       assert.equal(underWay(bench), [[first], [second]]);
       bench.take([await pay(first, 2, 12)]);
@@ -186,7 +175,7 @@ test('a nonce before all of them is set free: they move down, and each lane is s
     const free = await transactions();
     const snapshot = await rpc('evm_snapshot');
     await site.vault.registerPayee(account(), new Uint8Array(20).fill(0x63));
-    await withoutMining(async () => {
+    await withoutMining(rpc, async () => {
       await bench.loop.step(true);
       assert.equal(
         bench.loop.history.open.map(({ newest }) => newest.nonce),

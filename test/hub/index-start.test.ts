@@ -9,28 +9,22 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type AssembledHub, assembleHub } from '../../hub/assemble.ts';
-import { LmdbIndex } from '../../hub/index/lmdb-index.ts';
 import { channelsOf } from '../../hub/intake/books.ts';
 import { heldEntries } from '../../hub/intake/state.ts';
 import { MerkleTree } from '../../hub/ledger/merkle.ts';
 import { encodeRecord } from '../../hub/ledger/records.ts';
 import { indexBuildRecords, indexTailRecords } from '../../hub/limits.ts';
 import type { Logger } from '../../hub/log.ts';
-import { NO_METRICS } from '../../hub/metrics.ts';
-import { nodeDisk } from '../../hub/node/disk.ts';
 import { openFileLedger } from '../../hub/node/open.ts';
-import { systemTime } from '../../hub/node/time.ts';
-import type { L2 } from '../../hub/ports.ts';
-import { SundialError } from '../../protocol/errors.ts';
 import { amount, channelId, seq } from '../../protocol/integers.ts';
 import { encodeMessage } from '../../protocol/wire/messages.ts';
-import { context, hub as hubKey, NOW, payee, suite, terminal } from './fleet.ts';
+import { aloneSetup, never, portsIn } from './alone.ts';
+import { NOW, payee, suite, terminal } from './fleet.ts';
 import { inTemporaryFolder } from './temporary.ts';
 
 const CHANNELS = 50;
 /** One batch of a build, the end that a start leaves in memory, and some. */
 const RECORDS = indexBuildRecords + indexTailRecords + 48;
-const never = () => undefined;
 
 /** Records as a ledger holds them. A start verifies nothing, so the signatures say nothing. */
 const recordOf = (n: number): Uint8Array => {
@@ -59,11 +53,6 @@ const recordOf = (n: number): Uint8Array => {
   });
 };
 
-const away = async () => {
-  throw new SundialError('l2_away', 'no node here', { severity: 'call', remedy: 'None: a test.' });
-};
-const noL2 = new Proxy({}, { get: (_, name) => (name === 'close' ? never : away) }) as unknown as L2;
-
 /** Starts the hub of a folder and looks at it; what it warned of with a reason is in `reasons`. */
 async function started(
   folder: string,
@@ -72,37 +61,7 @@ async function started(
   const reasons: string[] = [];
   const warn = (fields: { reason?: string }) => fields.reason !== undefined && reasons.push(fields.reason);
   const log = { debug: never, info: never, warn, error: never, fatal: never } as unknown as Logger;
-  const hub = await assembleHub(
-    {
-      time: systemTime,
-      signers: [hubKey],
-      l2: noL2,
-      disk: await nodeDisk(folder),
-      openLedger: (wishes) => openFileLedger(join(folder, 'ledger'), wishes),
-      openIndex: (onDamage) => LmdbIndex.open(join(folder, 'index'), onDamage),
-      openIngest: async () => ({
-        connected: true,
-        dropped: 0,
-        send: never,
-        retain: never,
-        close: async () => {},
-      }),
-    },
-    {
-      ...context,
-      chain: { pollMs: 60_000 },
-      batch: { everyMs: 0 },
-      beaconMs: 60_000,
-      rootWords: [],
-      startBlock: 0,
-      lanesMax: 1_000,
-      inFlightMax: 4,
-      laneMin: 1,
-      feeMax: 1n,
-      log,
-      metrics: NO_METRICS,
-    },
-  );
+  const hub = await assembleHub(await portsIn(folder), aloneSetup(log));
   try {
     await look(hub, reasons);
   } finally {

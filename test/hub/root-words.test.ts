@@ -4,26 +4,16 @@
  *
  * Not checked: what words say (`hub-keys.test.ts`), and what devices make of them (`test/protocol/hub-keys.test.ts`).
  */
-import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { assembleHub } from '../../hub/assemble.ts';
 import type { Logger } from '../../hub/log.ts';
-import { NO_METRICS } from '../../hub/metrics.ts';
-import { nodeDisk } from '../../hub/node/disk.ts';
-import { openFileLedger } from '../../hub/node/open.ts';
-import { systemTime } from '../../hub/node/time.ts';
-import type { Disk, DiskFile, IngestEvents, L2 } from '../../hub/ports.ts';
-import { SundialError } from '../../protocol/errors.ts';
+import type { Disk, DiskFile, IngestEvents } from '../../hub/ports.ts';
 import { decodeOwn } from '../../protocol/wire/messages.ts';
-import { context, hub as hubKey, NOW, otherPayee, root } from './fleet.ts';
+import { aloneSetup, never, portsIn, silentIngest } from './alone.ts';
+import { context, NOW, otherPayee, root } from './fleet.ts';
 import { inTemporaryFolder } from './temporary.ts';
 
-const never = () => undefined;
-const away = async () => {
-  throw new SundialError('l2_away', 'no node here', { severity: 'call', remedy: 'None: a test.' });
-};
-const noL2 = new Proxy({}, { get: (_, name) => (name === 'close' ? never : away) }) as unknown as L2;
 const log = { debug: never, info: never, warn: never, error: never, fatal: never } as unknown as Logger;
 
 /** The disk, which takes nothing while `isFull` says so. */
@@ -60,40 +50,20 @@ test('a revocation reaches devices although the disk is full, and is stored when
     let isFull = false;
     let devices: IngestEvents | undefined;
     const told: string[] = [];
-    const start = async () =>
-      assembleHub(
+    const start = async () => {
+      const { openIndex: _, ...ports } = await portsIn(folder);
+      return assembleHub(
         {
-          time: systemTime,
-          signers: [hubKey],
-          l2: noL2,
-          disk: filling(await nodeDisk(folder), () => isFull),
-          openLedger: (wishes) => openFileLedger(join(folder, 'ledger'), wishes),
+          ...ports,
+          disk: filling(ports.disk, () => isFull),
           openIngest: async (events) => {
             devices = events;
-            return {
-              connected: true,
-              dropped: 0,
-              send: (_device, bytes) => void told.push(decodeOwn(bytes).type),
-              retain: never,
-              close: async () => {},
-            };
+            return { ...silentIngest, send: (_device, bytes) => void told.push(decodeOwn(bytes).type) };
           },
         },
-        {
-          ...context,
-          chain: { pollMs: 60_000 },
-          batch: { everyMs: 0 },
-          beaconMs: 60_000,
-          rootWords: [],
-          startBlock: 0,
-          lanesMax: 1_000,
-          inFlightMax: 4,
-          laneMin: 1,
-          feeMax: 1n,
-          log,
-          metrics: NO_METRICS,
-        },
+        aloneSetup(log),
       );
+    };
     const fields = { key: otherPayee.address, at: NOW };
     const signature = await root.sign(context.signing.digest('HubKeyRevoked', fields));
     const word = { type: 'hubKeyRevoked', ...fields, signature } as const;

@@ -151,3 +151,14 @@ export const rpcOf =
       method,
       params,
     });
+
+/** Runs `act` while transactions wait for `evm_mine`; the chain mines at once again however it ends. */
+export async function withoutMining(rpc: ReturnType<typeof rpcOf>, act: () => Promise<void>): Promise<void> {
+  await rpc('evm_setAutomine', false);
+  try {
+    await act();
+  } finally {
+    await rpc('evm_setAutomine', true);
+    await rpc('evm_mine');
+  }
+}

@@ -26,7 +26,7 @@ import { creditEntry } from '../../protocol/vouchers.ts';
 import { encodeMessage } from '../../protocol/wire/messages.ts';
 import { otherPayee, otherTerminal, payee, payer, type SignedTap, tap } from './fleet.ts';
 import { ANY_TIME, l2Of, NOBODY, type Site, startSite } from './site.ts';
-import { type Bench, Died, onBench as benchOf, rpcOf } from './settle-bench.ts';
+import { type Bench, Died, onBench as benchOf, rpcOf, withoutMining } from './settle-bench.ts';
 import { inTemporaryFolder, until } from './temporary.ts';
 
 let site: Site;
@@ -47,17 +47,6 @@ const rpc = rpcOf(() => site);
 async function setBaseFee(wei: bigint): Promise<void> {
   await rpc('anvil_setNextBlockBaseFeePerGas', `0x${wei.toString(16)}`);
   await rpc('evm_mine');
-}
-
-/** Runs `act` while transactions wait for `evm_mine`; the chain mines at once again however it ends. */
-async function withoutMining(act: () => Promise<void>): Promise<void> {
-  await rpc('evm_setAutomine', false);
-  try {
-    await act();
-  } finally {
-    await rpc('evm_setAutomine', true);
-    await rpc('evm_mine');
-  }
 }
 
 const points = [
@@ -225,7 +214,7 @@ for (const fate of ['mined', 'forgotten'] as const)
       const { client, address } = site.vault;
       const account20 = `0x${fate === 'mined' ? '78'.repeat(20) : '79'.repeat(20)}` as const;
       const data = encodeFunctionData({ abi: vaultAbi, functionName: 'registerPayee', args: [account20] });
-      await withoutMining(async () => {
+      await withoutMining(rpc, async () => {
         const other = await prepare(client, account, { to: address, data });
         await submit(client, other);
         // The node may refuse one that offers no more for the same nonce: it is sent again all the same.
@@ -392,7 +381,7 @@ test('a frozen vault: no row is blamed, and all settle when the freeze is over',
     bench.take([await nextTap()]);
     const before = await transactions();
     // One batch is on its way when the freeze begins, and reverts.
-    await withoutMining(async () => {
+    await withoutMining(rpc, async () => {
       assert.is(await bench.loop.step(true), 'sent');
       const first = { priorityFeeMin: 10n ** 11n };
       await submit(client, await prepare(client, guardian, { to: address, data: freeze }, first));
