@@ -152,16 +152,17 @@ async function run(flags: WatchFlags): Promise<void> {
   let last = '';
   const round = async (): Promise<void> => {
     vault ??= await Vault.connect(office.rpcUrl, office.vault);
+    // Where the hub is may change with each of its starts.
+    const here = officeOf(flags);
     const result = await officeRound({
-      // Where the hub is may change with each of its starts.
-      office: officeOf(flags),
+      office: here,
       payee,
       signing,
       vault,
       book,
       account,
       tills: () => readTills(flags),
-      send: (words, isTaken) => sendWords(officeOf(flags), words, isTaken),
+      send: (words, isTaken) => sendWords(here, words, isTaken),
       afterSeconds,
       nowSeconds: () => Math.floor(Date.now() / 1000),
     });
@@ -183,8 +184,7 @@ async function run(flags: WatchFlags): Promise<void> {
         );
       last = message;
     }
-    if (flags.once) break;
-    if (isEnding) break;
+    if (flags.once || isEnding) break;
     await new Promise<void>((done) => {
       const timer = setTimeout(done, everyMs);
       wake = () => {

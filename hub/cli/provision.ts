@@ -22,14 +22,12 @@ import { type Amount, channelId } from '../../protocol/integers.ts';
 import { DEFAULT_TIMING, type Timing } from '../../protocol/limits.ts';
 import { hubKeyIn } from '../../protocol/machines/hub-keys.ts';
 import { makeSigning } from '../../protocol/signing/digests.ts';
+import { hex } from '../hex.ts';
 import { parseRootWord, wordOfRootRefusal } from '../crypto/hub-keys.ts';
 import { Vault } from '../l2/vault.ts';
 import { askHub } from './ask-hub.ts';
 import { readKeyFile } from './hub-folder.ts';
 import { requireFunds } from './owner-funds.ts';
-
-const hex = (bytes: number) =>
-  z.templateLiteral(['0x', z.string().regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`))]);
 
 const answerSchema = z.object({
   role: z.enum(['wearable', 'car', 'pos', 'charger']),

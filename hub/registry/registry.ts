@@ -10,11 +10,12 @@ import { decodeOwn, encodeMessage } from '../../protocol/wire/messages.ts';
 import type { Certificate, Revocation } from '../crypto/hub-keys.ts';
 import { terminalPayeesMax } from '../limits.ts';
 import type { Disk } from '../ports.ts';
+import { hex } from '../hex.ts';
 import { merge, type Patch, PatchLog } from './patch-log.ts';
 
 const addressText = z.string().regex(/^0x[0-9a-f]{40}$/);
 const amountNumber = z.int().min(0).max(UINT48_MAX);
-const hash = z.templateLiteral(['0x', z.string().regex(/^[0-9a-f]{64}$/)]);
+const hash = hex(32);
 
 /** A device that registered. Terminals carry the payee that certified them. */
 const deviceSchema = z.strictObject({

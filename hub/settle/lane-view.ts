@@ -75,14 +75,18 @@ export class LaneView {
     return this.registry.state.heads[String(channel)]?.settled[`0x${payee}`]?.paid ?? 0;
   }
 
-  /** Units by which a lane of the channel must rise to be planned: any, once money may leave the channel. */
-  least(channel: number): number {
+  /** Units by which a lane of a channel must rise to be planned: any, once money may leave the channel. */
+  leastNow(): (channel: number) => number {
     const { heads, announced } = this.registry.state;
-    const head = heads[String(channel)];
-    const isLeaving = head?.exiting === true || head?.slashed === true;
-    const isAnnounced = (): boolean =>
-      Object.values(announced).some(({ lanes }) => lanes.some((lane) => lane.channel === channel));
-    return isLeaving || isAnnounced() ? 1 : this.laneMin;
+    // Once for all channels: thousands of lanes may be announced.
+    const taken = new Set(
+      Object.values(announced).flatMap(({ lanes }) => lanes.map(({ channel }) => channel)),
+    );
+    return (channel) => {
+      const head = heads[String(channel)];
+      const mayLeave = head?.exiting === true || head?.slashed === true || taken.has(channel);
+      return mayLeave ? 1 : this.laneMin;
+    };
   }
 
   /** Has L2 settled every lane of the channel as high as the book claims? */
@@ -109,6 +113,7 @@ export class LaneView {
     let small = 0;
     const unregistered = new Map<string, { lanes: number; units: number }>();
     const books = this.index.books();
+    const least = this.leastNow();
     for (const key of this.open(books)) {
       const channel = keyNumber(key);
       const book = channelBook(books, channel as ChannelId);
@@ -119,7 +124,7 @@ export class LaneView {
         if (!this.isRegistered(payee)) {
           const other = unregistered.get(payee) ?? { lanes: 0, units: 0 };
           unregistered.set(payee, { lanes: other.lanes + 1, units: other.units + units });
-        } else if (units < this.least(channel)) small += 1;
+        } else if (units < least(channel)) small += 1;
         else lanes += 1;
       }
     }

@@ -365,7 +365,7 @@ export class SettleLoop {
         this.lanes.open(of, (_, book) => this.isCredited(book)).filter((key) => !busy.has(keyNumber(key))),
       settled: (channel, payee) => this.lanes.settled(channel, payee),
       isWhole: (channel, book) => this.lanes.isWhole(channel, book),
-      least: (channel) => this.lanes.least(channel),
+      least: this.lanes.leastNow(),
       registered: (payee) => this.lanes.isRegistered(payee),
       credited: (voucher) => this.credited.get(voucher),
       blocked: (reference) => this.isRefused(books, reference),

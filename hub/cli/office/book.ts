@@ -11,6 +11,7 @@ import { writeDurably } from '../../../hardware/boards/node/storage/durable-file
 import { readJson } from '../../../hardware/boards/node/storage/read-json.ts';
 import { SundialError } from '../../../protocol/errors.ts';
 import type { Signing } from '../../../protocol/signing/digests.ts';
+import { hex } from '../../hex.ts';
 import { type AnnouncedBatch, type ReadyClaim, readyClaim } from './carry.ts';
 
 /** Payments that an office keeps, two a customer: some 600 bytes each in its file, which is read and written whole. */
@@ -18,12 +19,10 @@ export const officeClaimsMax = 20_000;
 /** Announcements of others that are followed at once; each costs whoever makes it a transaction. */
 export const alarmsMax = 1_000;
 
-const hash = z.templateLiteral(['0x', z.string().regex(/^[0-9a-f]{64}$/)]);
-
 /** Somebody's announcement that takes from channels in which this payee has money. */
 const alarm = z.strictObject({
   /** keccak256 of its bytes. */
-  batch: hash,
+  batch: hex(32),
   /** From when it may be executed, seconds of the vault's clock. */
   executableAt: z.int().min(0),
   channels: z.array(z.int().min(1)).max(2_000),

@@ -2,7 +2,7 @@
  * Looking for announcements on L2 that take from channels in which a payee has money. A node is asked in ranges of blocks, from
  * the oldest announcement that can still be executed on; the last blocks are read twice, as a chain may replace them.
  */
-import { parseAbiItem } from 'viem';
+import { getAbiItem } from 'viem';
 import { equalBytes, fromHex } from '../../../protocol/bytes.ts';
 import type { Signing } from '../../../protocol/signing/digests.ts';
 import { watchBlocks } from '../../limits.ts';
@@ -13,7 +13,7 @@ import { RowError } from '../../l2/rows.ts';
 import type { Vault } from '../../l2/vault.ts';
 import type { Alarm, OfficeBook } from './book.ts';
 
-const ANNOUNCED = parseAbiItem('event Announced(bytes32 indexed batch, uint40 executableAt, bytes rows)');
+const ANNOUNCED = getAbiItem({ abi: vaultAbi, name: 'Announced' });
 /** Blocks that are read again with the next look. */
 const REPLACED_BLOCKS = 128n;
 
