@@ -69,9 +69,16 @@ export class HubRoot {
       const from = seconds(begins - (i === 0 ? BEFORE_SECONDS : 0));
       const ahead = Math.min(Math.floor(period / 2), HUB_KEY_AHEAD_MAX);
       const signedAt = seconds(i === 0 ? from : from - ahead);
-      const fields = { key, from, until: seconds(begins + life), epoch, signedAt };
-      return { type: 'hubKey', ...fields, signature: root.sign(signing.digest('HubKey', fields)) };
+      return this.certify({ key, from, until: seconds(begins + life), signedAt });
     });
+  }
+
+  private certify(
+    certified: Pick<MessageOf<'hubKey'>, 'key' | 'from' | 'until' | 'signedAt'>,
+  ): MessageOf<'hubKey'> {
+    const fields = { ...certified, epoch: this.epoch };
+    const signature = this.root.sign(this.signing.digest('HubKey', fields));
+    return { type: 'hubKey', ...fields, signature };
   }
 
   get identity(): HubIdentity {
@@ -85,19 +92,12 @@ export class HubRoot {
 
   /** Certifies the spare key, which is in a thief's hands. */
   loseSpare(now: Seconds): MessageOf<'hubKey'> {
-    const { signing, root, spare } = this;
-    const fields = {
-      key: spare.address,
+    const word = this.certify({
+      key: this.spare.address,
       from: now,
       until: seconds(now + this.life),
-      epoch: this.epoch,
       signedAt: now,
-    };
-    const word = {
-      type: 'hubKey',
-      ...fields,
-      signature: root.sign(signing.digest('HubKey', fields)),
-    } as const;
+    });
     this.spareWords.push(word);
     return word;
   }

@@ -225,8 +225,10 @@ export class NodeEngine implements Engine {
     const open = () => openJournal(this.flash, layout);
     const source =
       part === undefined ? { open } : { open, salvage: () => salvageJournal(this.flash, layout) };
-    const journal = part === undefined ? open() : undefined;
-    for (const payload of stored) journal?.append(payload, () => []);
+    if (part === undefined) {
+      const journal = open();
+      for (const payload of stored) journal.append(payload, () => []);
+    }
     this.device = new ReplayedDevice(
       (host, observer) => new Runtime(machine, host, source, observer),
       {

@@ -23,6 +23,7 @@ import type { Drop } from '../drops.ts';
 import { CHANNEL, EXPIRED_MS, type Scene, START } from '../scene.ts';
 import { standInSignature } from '../suite.ts';
 import { type BooksOf, carryOut, DeviceTable, readBack, type Trail } from './device.ts';
+import { moneyBooks } from '../money-books.ts';
 
 export interface TerminalGhost {
   /** Sales that were opened. */
@@ -154,8 +155,7 @@ export function terminalTable(
     booksOf: (state) => state.books,
     reboot,
     normal: ({ books, volatile }) => ({
-      // How often it registered says nothing about money; no key is taken back, so what is kept never comes back.
-      books: { ...books, counts: EMPTY_TERMINAL.counts, counter: 0, kept: [] },
+      books: moneyBooks(books),
       volatile: {
         ...volatile,
         // The monotonic clock stands still before leases run out, and again after.

@@ -53,6 +53,7 @@ import { addressNamed, standInSignature, standInSuite } from '../suite.ts';
 import type { ClearanceConfig } from './config.ts';
 import { type ClearanceDrop, NO_CLEARANCE_DROP } from './drops.ts';
 import type { Done, Trail } from './trail.ts';
+import { moneyBooks } from '../money-books.ts';
 
 const CHANNEL = channelId(1);
 const START = 1_790_000_000;
@@ -341,8 +342,7 @@ export class ClearanceWorld {
       cap: 2,
     };
     const clean: TerminalState = {
-      // No key is taken back: what is kept never comes back.
-      books: { ...books, counts: tills.EMPTY_TERMINAL.counts, counter: 0, kept: [] },
+      books: moneyBooks(books),
       volatile: {
         ...volatile,
         time: {

@@ -60,6 +60,13 @@ const withKept = (state: KeyState, change: Partial<Pick<TerminalBooks, 'outbox' 
   return { ...state, books: { ...books, ...change } as KeyState['books'] };
 };
 
+/** The event, but what waits and what is kept stay what they were. */
+function waitingAsBefore(run: KeyRun, state: KeyState, event: DeviceEvent): KeyStep {
+  const { outbox, kept } = state.books as TerminalBooks;
+  const ran = run(state, event);
+  return { ...ran, state: withKept(ran.state, { outbox, kept }) };
+}
+
 /** With another key whose time has not come. */
 const withCandidate = (state: KeyState, candidate: HubKey | undefined): KeyState =>
   withVolatile(state, { trust: { ...state.volatile.trust, candidate } });
@@ -376,9 +383,7 @@ export const KEY_DROPS: Readonly<Record<string, KeyDrop>> = {
     shownBy: 'k12',
     step: (run, state, event) => {
       if (told(event, 'hubKeyRevoked') === undefined) return undefined;
-      const { outbox, kept } = state.books as TerminalBooks;
-      const ran = run(state, event);
-      return { ...ran, state: withKept(ran.state, { outbox, kept }) };
+      return waitingAsBefore(run, state, event);
     },
   },
   waitsAgainInEpoch: {
@@ -387,9 +392,7 @@ export const KEY_DROPS: Readonly<Record<string, KeyDrop>> = {
     step: (run, state, event) => {
       const message = told(event, 'hubKey');
       if (message === undefined || message.epoch <= state.books.hub.epoch) return undefined;
-      const { outbox, kept } = state.books as TerminalBooks;
-      const ran = run(state, event);
-      return { ...ran, state: withKept(ran.state, { outbox, kept }) };
+      return waitingAsBefore(run, state, event);
     },
   },
   certificateReleases: {

@@ -30,6 +30,7 @@ import type { VoidConfig } from './config.ts';
 import { NO_VOID_DROP, type VoidDrop } from './drops.ts';
 import type { GoneDrop } from './gone-drops.ts';
 import type { World } from './walk.ts';
+import { moneyBooks } from '../money-books.ts';
 
 interface State {
   /** Seconds that have passed. */
@@ -174,8 +175,7 @@ export class GoneWorld implements World<State> {
   private tillNumber(till: Till): number {
     const { books, volatile } = till.state;
     const state = {
-      // No key is taken back: what is kept never comes back.
-      books: { ...books, counts: terminalBooks.EMPTY_TERMINAL.counts, counter: 0, kept: [] },
+      books: moneyBooks(books),
       volatile: {
         ...volatile,
         uploadedAtMs: 0,
