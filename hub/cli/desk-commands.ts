@@ -5,6 +5,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { privateKeyToAccount } from 'viem/accounts';
+import { dateText } from '../../hardware/boards/node/cli/date.ts';
 import { keyKind } from '../../hardware/boards/node/cli/flags.ts';
 import { formatMoney, parseMoney } from '../../hardware/boards/node/cli/money.ts';
 import { fail, shellWord } from '../../hardware/boards/node/cli/output.ts';
@@ -53,7 +54,6 @@ function moment(text: string, flag: string): number {
 }
 
 const DAY = 86_400;
-const dateText = (at: number): string => new Date(at * 1000).toISOString().slice(0, 19).replace('T', ' ');
 
 /** Adds the commands below a folder; `payee` is the command that the back office has already. */
 export function addDeskCommands(program: Command, payee: Command): void {

@@ -1,5 +1,6 @@
 /** `sundial sim --from FLASH --from-ledger FOLDER`: says what was found, goes on from it, and says what came of it. */
 import { loadCrypto } from '../../hub/crypto/crypto.ts';
+import { dateText } from '../../hardware/boards/node/cli/date.ts';
 import { plain } from '../../hardware/boards/node/cli/output.ts';
 import { formatMoney } from '../../hardware/boards/node/cli/money.ts';
 import { SundialError } from '../../protocol/errors.ts';
@@ -22,9 +23,6 @@ interface Flags {
   readonly json: boolean;
 }
 
-const date = (seconds: number): string =>
-  new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ');
-
 /** What a device was found to be. */
 function stateWords(found: FoundDevice): string[] {
   const { name, path, folder, records, damage } = found;
@@ -46,18 +44,18 @@ function stateWords(found: FoundDevice): string[] {
     lines.push(
       lease === undefined
         ? 'no lease: it can pay nobody until it meets its hub'
-        : `a lease up to ${formatMoney(lease.spendLimit)} until ${date(lease.expiresAt)}, ${formatMoney(lease.spendLimit - spent)} of it left`,
+        : `a lease up to ${formatMoney(lease.spendLimit)} until ${dateText(lease.expiresAt)}, ${formatMoney(lease.spendLimit - spent)} of it left`,
     );
-    lines.push(time === 0 ? 'it never heard the time' : `the newest time it heard is ${date(time)} UTC`);
+    lines.push(time === 0 ? 'it never heard the time' : `the newest time it heard is ${dateText(time)} UTC`);
   } else {
     const { counts, lanes, time, member } = found.books;
     lines.push(
       `${counts.accepted} vouchers and ${counts.ticks} ticks taken, ${counts.voided} void, ${counts.acknowledged} acknowledged, ${lanes.length} channels known`,
     );
     lines.push(
-      member === undefined ? 'it is a member of no scope' : `a member until ${date(member.expiresAt)}`,
+      member === undefined ? 'it is a member of no scope' : `a member until ${dateText(member.expiresAt)}`,
     );
-    lines.push(time === 0 ? 'it never heard the time' : `the newest time it heard is ${date(time)} UTC`);
+    lines.push(time === 0 ? 'it never heard the time' : `the newest time it heard is ${dateText(time)} UTC`);
   }
   return lines;
 }
@@ -71,7 +69,7 @@ const debtWords = (debts: readonly Debt[]): string[] =>
 
 const hubWords = ({ path, records, history, registry, at }: FoundHub): string[] => [
   `the hub (${path}): ${records} records, sound; ${Object.keys(registry.devices).length} devices, ${Object.keys(registry.heads).length} channels`,
-  `the newest time in it is ${date(at)} UTC`,
+  `the newest time in it is ${dateText(at)} UTC`,
   ...history.open.map(
     ({ newest: { batch, rows } }) =>
       `settlement ${batch} with ${rows.length} rows was signed, and what became of it is not written: here it never arrived, and is planned anew`,
@@ -130,7 +128,7 @@ function tell(
       'No hub was given: one is made up here, with an empty ledger and more than enough behind each channel.',
     ]);
   say([
-    `It goes on from ${date(world.world.startSeconds)} UTC, ${hours} h of virtual time:`,
+    `It goes on from ${dateText(world.world.startSeconds)} UTC, ${hours} h of virtual time:`,
     ...world.happened.map(({ atSeconds, who, words }) => `${clock(atSeconds)} ${who} ${words}`),
   ]);
   for (const living of world.living)

@@ -9,6 +9,7 @@ import { renderSVG } from 'uqr';
 import { fromHex, toHex } from '../../../../protocol/bytes.ts';
 import { SundialError } from '../../../../protocol/errors.ts';
 import { seconds } from '../../../../protocol/integers.ts';
+import { escaped } from '../html.ts';
 import { parseLink } from '../links/address.ts';
 import { checkSticker, readSticker, type Sticker, stickerRequest, stickerText } from '../links/sticker.ts';
 import { type DeviceFolder, readAnyDevice } from './device-folder.ts';
@@ -24,7 +25,6 @@ interface PrintFlags {
 }
 
 const now = () => seconds(Math.floor(Date.now() / 1000));
-const escaped = (text: string): string => text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
 /** A code that survives a scratch: a quarter of it may be gone. */
 const svgOf = (text: string): string => renderSVG(text, { ecc: 'Q', border: 4 });
 

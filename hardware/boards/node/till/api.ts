@@ -83,11 +83,18 @@ const shownCode = z.strictObject({
   picture: z.string().nullable(),
 });
 
-const noCodes = () =>
-  refusal('no_codes', 'this till has no codes', 'Start it with --tap qr: to tap by two displays.');
+type Codes = NonNullable<ReturnType<ApiParts['codes']>>;
+
+/** Throws `no_codes` on a till whose link has none. */
+function codesOf(codes: ApiParts['codes']): Codes {
+  const link = codes();
+  if (link !== undefined) return link;
+  throw refusal('no_codes', 'this till has no codes', 'Start it with --tap qr: to tap by two displays.');
+}
 
 /** What the display shows now. */
-function codeNow(shown: string | undefined): z.infer<typeof shownCode> {
+function codeNow(link: Codes): z.infer<typeof shownCode> {
+  const shown = link.shown();
   if (shown === undefined) return { code: null, picture: null };
   const svg = renderSVG(shown, { ecc: 'L', border: 4 });
   return { code: shown, picture: `data:image/svg+xml;base64,${Buffer.from(svg).toString('base64')}` };
@@ -246,11 +253,7 @@ export const tillRoutes = ({ till, sync, codes }: ApiParts): readonly Route<Aske
     path: '/v1/code',
     summary: 'The code that the customer scans now, on a till that taps by codes',
     answer: shownCode,
-    act() {
-      const link = codes();
-      if (link === undefined) throw noCodes();
-      return codeNow(link.shown());
-    },
+    act: () => codeNow(codesOf(codes)),
   }),
   route({
     method: 'POST',
@@ -260,10 +263,9 @@ export const tillRoutes = ({ till, sync, codes }: ApiParts): readonly Route<Aske
     body: z.strictObject({ seen: z.string().min(1).max(CODE_MAX) }),
     answer: shownCode,
     act({ body }) {
-      const link = codes();
-      if (link === undefined) throw noCodes();
+      const link = codesOf(codes);
       link.scan(body.seen);
-      return codeNow(link.shown());
+      return codeNow(link);
     },
   }),
   route({

@@ -3,6 +3,7 @@
  * that anybody can check it with no network and without asking the till (`sundial receipt`).
  */
 import { renderSVG } from 'uqr';
+import { escaped } from '../html.ts';
 import {
   type Address,
   concatBytes,
@@ -16,6 +17,7 @@ import { SundialError } from '../../../../protocol/errors.ts';
 import { amount, channelId, seconds, seq } from '../../../../protocol/integers.ts';
 import { makeSigning } from '../../../../protocol/signing/digests.ts';
 import { detailHash, requestHash, voucherDigest } from '../../../../protocol/vouchers.ts';
+import { dateText } from '../cli/date.ts';
 import { formatMoney } from '../cli/money.ts';
 import { creditedOn } from './books.ts';
 import type { Sale, Status } from './schema.ts';
@@ -28,8 +30,7 @@ const WIDTH = 42;
 
 type Row = readonly [name: string, value: string];
 
-const time = (at: number): string =>
-  `${new Date(at * 1000).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+const time = (at: number): string => `${dateText(at)} UTC`;
 
 /** What stands on the receipt, name by name. */
 function rowsOf(sale: Sale, { name, address, currency }: Status): Row[] {
@@ -191,8 +192,6 @@ const textOf = (sale: Sale, status: Status, copy: 'customer' | 'merchant'): stri
     '-'.repeat(WIDTH),
     '',
   ].join('\n');
-
-const escaped = (text: string): string => text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
 
 /** On paper and on a screen; a file of its own, for mails and archives. */
 const STYLE =
