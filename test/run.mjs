@@ -3,7 +3,7 @@
 // of another suite waits for its broker, browser or board. Options: see --help.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ensureInstalled, root } from '../tools/ensure.mjs';
@@ -36,31 +36,54 @@ if (!(Number.isInteger(shard) && Number.isInteger(shards) && shard >= 1 && shard
 ensureInstalled();
 const { bundle } = await import('../tools/bundle.mjs');
 
-/** Hands out so many places; who comes too late waits for the first that is given back. */
+/**
+ * Places for processes of tests, of all suites together: one a core, and one more for each second in which a core was
+ * idle although somebody waited, up to twice as many; many a test waits for its broker, browser or board.
+ */
 class Places {
-  #free;
+  #taken = 0;
   #waiting = [];
+  #seen = idleShare();
   constructor(count) {
-    this.#free = count;
+    this.count = count;
   }
   async take() {
-    if (this.#free > 0) this.#free -= 1;
+    if (this.#taken < this.count) this.#taken += 1;
     else await new Promise((resolve) => this.#waiting.push(resolve));
   }
   give() {
+    this.#taken -= 1;
+    if (this.#taken < this.count) this.#next();
+  }
+  /** Looks at the last second. */
+  look() {
+    const now = idleShare();
+    const idle = (now.idle - this.#seen.idle) / Math.max(1, now.all - this.#seen.all);
+    this.#seen = now;
+    if (idle * this.count > 1 / 2 && this.#taken < 2 * this.count) this.#next();
+  }
+  #next() {
     const next = this.#waiting.shift();
-    if (next) next();
-    else this.#free += 1;
+    if (next === undefined) return;
+    this.#taken += 1;
+    next();
   }
 }
 
+/** Milliseconds that all cores were idle, and all that they had. */
+function idleShare() {
+  const times = cpus().map(({ times }) => times);
+  const sum = (parts) => times.reduce((total, time) => total + parts(time), 0);
+  return { idle: sum((time) => time.idle), all: sum((time) => Object.values(time).reduce((a, b) => a + b)) };
+}
+
 const cores = Math.max(2, availableParallelism());
-/** Processes of tests at a time, of all suites together; many a test starts more of its own. */
 const processes = new Places(cores);
+setInterval(() => processes.look(), 1000).unref();
 /** A test that failed and left a server open would hold up the run for ever; in a deep run one may take hours. */
 const LONGEST_MS = (options.deep ? 24 * 60 : 30) * 60_000;
-/** Suites at a time. More would only hold finished bundles. */
-const suitesAtOnce = cores;
+/** Suites at a time: enough that somebody waits for a place. More would only hold finished bundles. */
+const suitesAtOnce = cores + 1;
 
 /** Runs a program in its turn, then echoes its output below `title`, and returns its exit code and output. */
 export async function execute(command, args, options = {}) {

@@ -1,12 +1,6 @@
 /** A meter that follows a recorded load curve, faster than life when asked to. */
 import type { Meter } from '../../interfaces/index.ts';
-
-export interface LoadCurve {
-  /** Register at the start, watt-hours. */
-  readonly registerWh: number;
-  /** Average power of each minute, watts. The vehicle is full at the end. */
-  readonly wattsByMinute: readonly number[];
-}
+import type { LoadCurve } from './load-curve.ts';
 
 /** `speed`: how many seconds of the session pass in one second. */
 export class CurveMeter implements Meter {

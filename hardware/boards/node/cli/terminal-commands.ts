@@ -3,7 +3,8 @@ import type { Command } from 'commander';
 import { terminalDevice } from '../../../../device/devices.ts';
 import { Charger } from '../../../../device/roles/charger.ts';
 import { terminalStatus } from '../../../../device/status.ts';
-import { CurveMeter, type LoadCurve } from '../meter.ts';
+import { readLoadCurve } from '../load-curve.ts';
+import { CurveMeter } from '../meter.ts';
 import { fromHex } from '../../../../protocol/bytes.ts';
 import { nobleSuite } from '../../../../protocol/crypto/noble.ts';
 import { SundialError } from '../../../../protocol/errors.ts';
@@ -16,7 +17,6 @@ import { type DeviceFolder, readDevice } from './device-folder.ts';
 import { DeviceProcess } from './device-process.ts';
 import { addDeviceOptions, type CommonFlags, deviceOptions, stateFolder } from './flags.ts';
 import { dataFile } from './paths.ts';
-import { readJson } from '../storage/read-json.ts';
 import { parseMoney } from './money.ts';
 import { type Line, fail } from './output.ts';
 import { ensureBench } from './workbench.ts';
@@ -95,15 +95,8 @@ function tickValue(text: string): Amount {
   });
 }
 
-/** Throws `bad_curve` when the file can't be read. */
-const readCurve = (path: string): LoadCurve =>
-  readJson(path, 'bad_curve', {
-    severity: 'call',
-    remedy: 'Name a load curve such as simulators/scenarios/data/charge-11kw.json.',
-  }) as LoadCurve;
-
 async function runCharger(flags: ChargerFlags): Promise<void> {
-  const curve = readCurve(flags.curve);
+  const curve = readLoadCurve(flags.curve);
   const speed = positive(flags.speed, '--speed');
   const tariff = {
     tickValue: tickValue(flags.tickValue),
@@ -137,7 +130,11 @@ async function runCharger(flags: ChargerFlags): Promise<void> {
 /** Adds `charger`. */
 export function addChargerCommand(program: Command): void {
   addDeviceOptions(program.command('charger').description('a charge point that is paid tick by tick'))
-    .option('--curve <file>', 'load curve of the session', dataFile('charge-11kw.json'))
+    .option(
+      '--curve <file>',
+      'load curve of the session: JSON, or a table (.csv) of minute and watts',
+      dataFile('charge-11kw.json'),
+    )
     .option('--speed <times>', 'how many seconds of the session pass in one second', '600')
     .option('--tick-value <amount>', 'price of one tick', '0.02')
     .option('--tick-wh <wh>', 'energy of one tick in watt-hours', '40')
