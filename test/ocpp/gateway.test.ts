@@ -42,6 +42,7 @@ async function run(change: Partial<GatewayOptions> = {}, from?: string): Promise
     terminal: () => Promise.resolve(undefined),
     summon: () => Promise.resolve(),
     say: (_words, { event }) => said.push(String(event)),
+    settled: () => undefined,
     closed: (session) => closed.push(session),
     ...change,
   });

@@ -56,6 +56,7 @@ async function run(at: {
       said.push({ ...facts, words });
       for (const wake of waiting.splice(0)) wake();
     },
+    settled: () => undefined,
     closed: (session) => {
       closed.push(session);
       for (const wake of waiting.splice(0)) wake();

@@ -39,6 +39,7 @@ interface Flags {
   readonly ca?: string;
   readonly upstream?: string;
   readonly upstreamPasswords?: string;
+  readonly settlementVendor?: string;
   readonly party?: string;
   readonly currency: string;
   readonly records: boolean;
@@ -106,19 +107,27 @@ function securityOf({ passwords, cert, key, ca }: Flags) {
 }
 
 /** A central system above. Throws `bad_upstream`. */
-function upstreamOf({ upstream: url, upstreamPasswords: passwords, currency }: Flags, folder: string) {
-  if (url === undefined && passwords === undefined) return {};
+function upstreamOf(flags: Flags, folder: string) {
+  const { upstream: url, upstreamPasswords: passwords, settlementVendor, currency } = flags;
+  if (url === undefined && passwords === undefined && settlementVendor === undefined) return {};
+  if (settlementVendor !== undefined && !/^[\x20-\x7e]{1,255}$/.test(settlementVendor))
+    throw wrong(
+      'bad_vendor',
+      `"${settlementVendor}"`,
+      'Give --settlement-vendor as 1 to 255 printable characters, such as com.example.',
+    );
   const protocol = url !== undefined && URL.canParse(url) ? new URL(url).protocol : undefined;
   if (url === undefined || (protocol !== 'ws:' && protocol !== 'wss:'))
     throw wrong(
       'bad_upstream',
-      url === undefined ? 'passwords for no central system' : `"${url}" is no address`,
+      url === undefined ? 'nothing is said of the central system above' : `"${url}" is no address`,
       'Give --upstream ws://host:port/path or wss://…, to which each identity is added.',
     );
   return {
     upstream: {
       url: url.replace(/\/+$/, ''),
       currency,
+      ...(settlementVendor !== undefined && { settlementVendor }),
       folderOf: (identity: string) => join(folder, 'upstream', folderName(identity)),
       ...(passwords !== undefined && { passwords: passwordsOf(passwords) }),
     },
@@ -320,6 +329,11 @@ async function run(flags: Flags): Promise<void> {
         { event: 'session', cdr },
       );
     },
+    settled: (session) =>
+      output.say(
+        `${session.chargePoint}/${session.connector}: session ${session.transaction!.id} is settled on L2`,
+        { event: 'settledSession', cdr: cdrOf(session, party) },
+      ),
   });
   const url = await gateway.listen(port, flags.host);
   output.say(`charge points connect to ${url}/<identity>, or to ${url} itself`, { event: 'ready', url });
@@ -387,6 +401,10 @@ export function addOcppCommand(program: Command): void {
       'ws:// or wss:// address of a central system above, which sees every charge point',
     )
     .option('--upstream-passwords <file>', 'JSON: what each identity gives there as its password')
+    .option(
+      '--settlement-vendor <id>',
+      'tell the central system above of settlements in DataTransfer under this vendor, where OCPP is older than 2.1',
+    )
     .option('--party <name>', 'country and party in the records, such as DE-ABC')
     .option(
       '--currency <letters>',

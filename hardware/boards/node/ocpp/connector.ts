@@ -37,6 +37,8 @@ export interface ConnectorParts {
   readonly say: (words: string, facts: Readonly<Record<string, unknown>>) => void;
   /** What is said of a session that is over. */
   readonly closed: (session: Session) => void;
+  /** What is said of one that L2 settled; again when a kill came in between. */
+  readonly settled: (session: Session) => void;
   /** Hash of what a meter says, for the request. */
   readonly keccak256: (bytes: Uint8Array) => Uint8Array;
   readonly now: () => number;
@@ -120,6 +122,17 @@ export class Connector {
     return this.isPaid;
   }
 
+  /** Looks which closed sessions L2 has settled, as far as the terminal heard. `transaction`: the newest one, hex. */
+  settle(transaction?: string): void {
+    const { context, store, settled, now } = this.parts;
+    store.settle(
+      { chargePoint: context.chargePoint, number: context.connector },
+      (channel) => this.lanes().find((lane) => lane.channel === channel)?.settled ?? 0,
+      { at: now(), ...(transaction !== undefined && { transaction }) },
+      settled,
+    );
+  }
+
   private lanes(): readonly TerminalLane[] {
     return this.parts.terminal?.device.state.books.lanes ?? [];
   }
@@ -133,8 +146,8 @@ export class Connector {
         (toHex(digest) === last?.voucher || toHex(stream.voucher.request as Bytes32) === last?.request),
     );
     if (last === undefined || lane?.stream === undefined) return session;
-    const { channel, digest, stream, credited } = lane;
-    return withLast(session, { voucher: toHex(digest), channel, k: stream.k, credited });
+    const { channel, digest, stream, credited, base } = lane;
+    return withLast(session, { voucher: toHex(digest), channel, k: stream.k, credited, upTo: base });
   }
 
   /** To be called with every notice of the terminal. */
@@ -161,6 +174,8 @@ export class Connector {
         return this.tell({ type: 'refused', code: notice.code });
       case 'approved':
         return this.tell({ type: 'streamClosed' });
+      case 'settled':
+        return this.settle(toHex(notice.transaction));
       default:
     }
   }
@@ -174,7 +189,8 @@ export class Connector {
   private tellBooks(): void {
     const last = this.state.session?.streams.at(-1);
     const lane = this.lanes().find(({ digest }) => toHex(digest) === last?.voucher);
-    if (lane?.stream !== undefined) this.tell({ type: 'books', k: lane.stream.k, credited: lane.credited });
+    if (lane?.stream === undefined) return;
+    this.tell({ type: 'books', k: lane.stream.k, credited: lane.credited, upTo: lane.base });
   }
 
   /** An event of the terminal or the charge point: done when this returns, unless it came from within another. */
@@ -205,7 +221,9 @@ export class Connector {
         return store.serve(this.plug, effect.served);
       case 'close':
         store.close(effect.session);
-        return this.parts.closed(effect.session);
+        this.parts.closed(effect.session);
+        // All of it may be settled before its record is closed.
+        return this.settle();
       case 'offer':
         return this.offer(effect.tickValue);
       case 'delivered':

@@ -16,14 +16,14 @@ import { Connector } from './connector.ts';
 import type { Call, Dialect, Params } from './dialects/dialect.ts';
 import { v16 } from './dialects/v16.ts';
 import { v2 } from './dialects/v2.ts';
-import { costDetailsOf } from './record.ts';
+import { costDetailsOf, settlementOf } from './record.ts';
 import { PROTOCOLS, strict } from './schemas.ts';
 import type { Session } from './session.ts';
 import { Station } from './station.ts';
 import type { SessionStore } from './store.ts';
 import type { SiteTariff } from './tariff-file.ts';
 import { Copies } from './upstream/copies.ts';
-import { Upstream } from './upstream/upstream.ts';
+import { Upstream, upstreamFull } from './upstream/upstream.ts';
 
 /** Charge points that may be connected or remembered at once, and connectors of each. */
 export const STATIONS_MAX = 64;
@@ -62,6 +62,8 @@ export interface GatewayOptions extends SiteTariff {
   readonly summon: (connector: Connector, plug: string) => Promise<void>;
   readonly say: (words: string, facts: Readonly<Record<string, unknown>>) => void;
   readonly closed: (session: Session) => void;
+  /** All of a session that is over was settled on L2. */
+  readonly settled: (session: Session) => void;
   /** A central system above this one; see Upstream. */
   readonly upstream?: {
     readonly url: string;
@@ -70,6 +72,8 @@ export interface GatewayOptions extends SiteTariff {
     readonly folderOf: (identity: string) => string;
     /** Three letters that stand for the token in what things cost. */
     readonly currency: string;
+    /** The vendor under which it is told of settlements in DataTransfer, where its OCPP has no message for them. */
+    readonly settlementVendor?: string;
   };
   /** Passwords by identity (security profiles 1 and 2); undefined: none is asked for. */
   readonly passwords?: Readonly<Record<string, string>>;
@@ -249,6 +253,7 @@ export class Gateway {
         say: (words, facts) =>
           say(`${plug}: ${words}`, { chargePoint: identity, connector: number, ...facts }),
         closed,
+        settled: (session) => this.onSettled(site, session),
         keccak256: nobleSuite.keccak256,
         now: nowSeconds,
         commands: {
@@ -265,6 +270,8 @@ export class Gateway {
       ),
     );
     site.ready.push(connector);
+    // What the terminal heard before this process was killed.
+    connector.settle();
     await terminal?.start(
       (notice) => connector.onNotice(notice),
       (event) => connector.onEvent(event),
@@ -351,6 +358,37 @@ export class Gateway {
     upstream.copy(method, { ...params, ...costs }, answer);
   }
 
+  /** Says that a session is settled, above as well; that it is told there is durable when this returns. */
+  private onSettled(site: Site, session: Session): void {
+    const { upstream, say, settled } = this.options;
+    settled(session);
+    if (upstream === undefined) return;
+    const { chargePoint, protocol, transaction } = session;
+    const settlement = settlementOf(session, upstream.currency);
+    const call = dialectOf(protocol).settled(settlement, protocol, upstream.settlementVendor);
+    if (call === undefined) return;
+    if (site.upstream !== undefined) return site.upstream.keep(call, transaction!.id);
+    // The charge point was not here since this process began: it is told once that is.
+    const copies = this.copiesOf(chargePoint);
+    if (copies?.add({ ...call, id: transaction!.id }, true) === false)
+      say(...upstreamFull(chargePoint, call.method));
+  }
+
+  /** What the central system above is still to be told of a charge point; undefined, and said so, when it can't be read. */
+  private copiesOf(identity: string): Copies | undefined {
+    const { upstream, say } = this.options;
+    try {
+      return new Copies(upstream!.folderOf(identity));
+    } catch (error) {
+      // Who charges here does not wait for it.
+      say(`${identity} does not stand above: ${(error as Error).message}`, {
+        event: 'upstreamBad',
+        chargePoint: identity,
+      });
+      return undefined;
+    }
+  }
+
   /** A charge point stands above as it stands here, in its own version of OCPP. */
   private meetUpstream(site: Site, client: Client): void {
     const { upstream, say } = this.options;
@@ -360,16 +398,8 @@ export class Gateway {
     if (site.upstream?.protocol !== protocol) site.upstream?.close();
     else return site.upstream.present(true);
     site.upstream = undefined;
-    let copies: Copies;
-    try {
-      copies = new Copies(upstream.folderOf(identity));
-    } catch (error) {
-      // Who charges here does not wait for it.
-      return say(`${identity} does not stand above: ${(error as Error).message}`, {
-        event: 'upstreamBad',
-        chargePoint: identity,
-      });
-    }
+    const copies = this.copiesOf(identity);
+    if (copies === undefined) return;
     site.upstream = new Upstream({
       url: upstream.url,
       identity,

@@ -35,7 +35,7 @@ export type PlugEvent =
   | { readonly type: 'requested'; readonly request: string }
   | { readonly type: 'streamOpened'; readonly voucher: string; readonly channel: number }
   /** Where the terminal's books stand for the stream that is last. */
-  | { readonly type: 'books'; readonly k: number; readonly credited: number }
+  | { readonly type: 'books'; readonly k: number; readonly credited: number; readonly upTo?: number }
   /** A tick was paid and waits to be used up. */
   | { readonly type: 'tick'; readonly k: number }
   | { readonly type: 'sessionOver'; readonly reason: string }
@@ -515,10 +515,11 @@ function dispatch(turn: Turn, event: PlugEvent): void {
     case 'books': {
       const last = session?.streams.at(-1);
       if (session === undefined || last === undefined) return;
-      const settled = turn.state.crediting && event.credited > last.credited;
-      if (last.k === event.k && last.credited === event.credited) return;
-      turn.save(withLast(session, { k: event.k, credited: event.credited }));
-      if (!settled) return;
+      const isBack = turn.state.crediting && event.credited > last.credited;
+      const { k, credited, upTo = last.upTo } = event;
+      if (last.k === k && last.credited === credited) return;
+      turn.save(withLast(session, { k, credited, ...(upTo !== undefined && { upTo }) }));
+      if (!isBack) return;
       turn.set({ crediting: false });
       if (session.ended === undefined) offer(turn);
       else finish(turn, session.ended.reason);

@@ -1,6 +1,7 @@
 /** The record of a session: what happened and what it cost, in the shape of an OCPI 2.2.1 CDR, with what was paid beside it. */
 import { priceOf, type Price } from '../../../../device/tariff/tariff.ts';
 import { DECIMALS } from '../cli/money.ts';
+import type { Settlement } from './dialects/dialect.ts';
 import { paidOf, priceSoFar, type Session, tokenOf } from './session.ts';
 
 /** Whose charge points these are, for the record: OCPI names, and three letters that stand for the token. */
@@ -63,6 +64,20 @@ export function costDetailsOf(session: Session, currency: string): Readonly<Reco
   };
 }
 
+/** What a central system above is told of a session that was settled. */
+export function settlementOf(session: Session, currency: string): Settlement {
+  const { transaction, settled, chargePoint } = session;
+  const id = transaction!.id;
+  return {
+    transactionId: id.slice(0, 36),
+    pspRef: transaction!.token ?? tokenOf(session),
+    settlementAmount: tokens(paidOf(session)),
+    settlementTime: time(settled!.at),
+    receiptId: `${chargePoint}-${id}`.slice(0, 50),
+    statusInfo: [currency, settled!.transaction].filter((part) => part !== undefined).join(' '),
+  };
+}
+
 /** Seconds of charging and of idling, in hours. */
 const times = (session: Session) => ({
   total_time: hours(chargingSeconds(session) + session.usage.idle),
@@ -73,7 +88,7 @@ const times = (session: Session) => ({
 export function sundialPart(session: Session) {
   const due = priceSoFar(session)?.total ?? 0;
   const paid = paidOf(session);
-  const { streams, ended, transaction, connector, chargePoint, protocol, signed } = session;
+  const { streams, ended, transaction, connector, chargePoint, protocol, signed, settled } = session;
   return {
     charge_point: chargePoint,
     connector,
@@ -89,6 +104,7 @@ export function sundialPart(session: Session) {
     paid,
     unpaid: Math.max(0, due - paid),
     to_return: Math.max(0, paid - due),
+    settled: settled && { at: time(settled.at), transaction: settled.transaction },
     vouchers: streams.flatMap(({ voucher, channel, k, tickValue, credited }) =>
       voucher === undefined ? [] : [{ voucher, channel, ticks: k, tick_value: tickValue, credited }],
     ),

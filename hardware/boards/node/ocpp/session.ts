@@ -17,6 +17,8 @@ export interface StreamPaid {
   /** Ticks that the terminal stored, and units that it gave back. */
   readonly k: number;
   readonly credited: number;
+  /** Where all that this payee was ever paid on the channel stands with these ticks: settled once L2 stands there. */
+  readonly upTo?: number;
 }
 
 /** Of the charge point. */
@@ -62,6 +64,8 @@ export interface Session {
   readonly beside?: boolean;
   /** Set when nothing more can be done for it. */
   readonly closedAt?: number;
+  /** L2 settled all that was paid: when that was heard, and the newest transaction, hex. */
+  readonly settled?: { readonly at: number; readonly transaction?: string };
 }
 
 /** Signed records that a session keeps; what a verifier needs are the first and the last. */

@@ -9,6 +9,7 @@ import { SundialError } from '../../../../protocol/errors.ts';
 import { syncFolder, writeDurably } from '../storage/durable-file.ts';
 import { readJson } from '../storage/read-json.ts';
 import type { Session } from './session.ts';
+import { Settlements, type Unsettled, unsettledOf } from './settlements.ts';
 
 /** A name that no folder takes apart. */
 const fileName = (text: string): string =>
@@ -24,11 +25,18 @@ const READ = {
 
 export class SessionStore {
   private readonly folder: string;
+  private readonly settlements: Settlements;
 
+  /** Throws `bad_settlement`. */
   constructor(folder: string) {
     this.folder = folder;
     for (const name of ['open', 'closed', 'served']) mkdirSync(join(folder, name), { recursive: true });
+    this.settlements = new Settlements(join(folder, 'unsettled'));
     syncFolder(folder);
+  }
+
+  private settlementName({ chargePoint, transaction }: Unsettled): string {
+    return fileName(`${chargePoint} ${transaction}`);
   }
 
   private openPath({ chargePoint, id }: Session): string {
@@ -50,6 +58,9 @@ export class SessionStore {
 
   /** A session that is over: durable in the records before it leaves what goes on. */
   close(session: Session): void {
+    const unsettled = unsettledOf(session);
+    // Before the record: a cut between the two leaves a session that is closed again.
+    if (unsettled !== undefined) this.settlements.add(this.settlementName(unsettled), unsettled);
     // Nothing was paid, nothing was delivered, nobody began anything: no record.
     const empty =
       session.transaction === undefined && session.streams.every(({ voucher }) => voucher === undefined);
@@ -62,6 +73,27 @@ export class SessionStore {
   /** Replaces a record by one that knows more. */
   amend(session: Session): void {
     writeDurably(this.closedPath(session.chargePoint, this.nameOf(session)), JSON.stringify(session));
+  }
+
+  /**
+   * Closed sessions of a connector that L2 has settled whole, by where it stands on each channel. `tell` is called with
+   * each before it is forgotten, again after a kill in between. Throws `bad_session`.
+   */
+  settle(
+    connector: { readonly chargePoint: string; readonly number: number },
+    settledOn: (channel: number) => number,
+    settled: NonNullable<Session['settled']>,
+    tell: (session: Session) => void,
+  ): void {
+    for (const [name, it] of this.settlements.over(connector.chargePoint, connector.number, settledOn)) {
+      const session = this.closed(it.chargePoint, it.transaction);
+      // A cut before its record: it is closed again, and looked at then.
+      if (session === undefined) continue;
+      const told = { ...session, settled: session.settled ?? settled };
+      this.amend(told);
+      tell(told);
+      this.settlements.drop(name);
+    }
   }
 
   /** All that go on: for the one process that writes them. Throws `bad_session`. */

@@ -1,4 +1,5 @@
 /** What one version of OCPP says in its own words: messages of charge points in, commands to them out. */
+import { z } from 'zod';
 import type { Station } from '../station.ts';
 
 export type Params = Readonly<Record<string, unknown>>;
@@ -7,6 +8,50 @@ export type Params = Readonly<Record<string, unknown>>;
 export interface Call {
   readonly method: string;
   readonly params: Params;
+}
+
+/** A session that L2 settled, in the words of OCPP 2.1. */
+export interface Settlement {
+  readonly transactionId: string;
+  /** What the payer's token is called in OCPP. */
+  readonly pspRef: string;
+  /** Whole tokens. */
+  readonly settlementAmount: number;
+  readonly settlementTime: string;
+  /** The session's record. */
+  readonly receiptId: string;
+  /** The currency's three letters, and the transaction on L2 where it is known. */
+  readonly statusInfo: string;
+}
+
+/** What a DataTransfer about a settlement is called; its data are a Settlement as JSON. */
+export const SETTLEMENT_MESSAGE = 'NotifySettlement';
+
+/** The same facts for a system whose version of OCPP has no message for them. */
+export const settlementTransfer = (settlement: Settlement, vendorId: string): Call => ({
+  method: 'DataTransfer',
+  params: {
+    vendorId,
+    messageId: SETTLEMENT_MESSAGE,
+    data: JSON.stringify({ status: 'Settled', ...settlement }),
+  },
+});
+
+const transferred = z.looseObject({ transactionId: z.string() });
+
+/** A DataTransfer with another name for the transaction of a settlement; all that other vendors say stays as it is. */
+export function renamedSettlement(params: Params, rename: (id: string) => string): Params {
+  const { messageId, data } = params;
+  if (messageId !== SETTLEMENT_MESSAGE || typeof data !== 'string') return params;
+  let parsed: z.ZodSafeParseResult<z.infer<typeof transferred>>;
+  try {
+    parsed = transferred.safeParse(JSON.parse(data));
+  } catch {
+    return params;
+  }
+  if (!parsed.success) return params;
+  const transactionId = rename(parsed.data.transactionId);
+  return { ...params, data: JSON.stringify({ ...parsed.data, transactionId }) };
 }
 
 export interface Dialect {
@@ -32,6 +77,11 @@ export interface Dialect {
   ): { readonly id?: string; readonly begins?: boolean; readonly ends?: boolean };
   /** The message with another name for its transaction. */
   renamed(method: string, params: Params, rename: (id: string) => string): Params;
+  /**
+   * What a central system above is told of a session that L2 settled: by a message of its own where this version has one,
+   * else in DataTransfer under a vendor's name. Undefined: it is not told.
+   */
+  settled(settlement: Settlement, protocol: string, vendor: string | undefined): Call | undefined;
   /** The answer to a message from above that would change what this gateway set: sessions are paid by it. */
   keeps(method: string, params: Params): Params | undefined;
   /** What a charge point is set to after it came: readings every so many seconds. */

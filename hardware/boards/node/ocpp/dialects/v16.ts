@@ -2,7 +2,14 @@
 import type { PlugStatus } from '../plug.ts';
 import { lastOf, type MeterValue, readingsOf } from '../meter-values.ts';
 import type { Station } from '../station.ts';
-import { type Dialect, HEARTBEAT_SECONDS, type Params, timeNow } from './dialect.ts';
+import {
+  type Dialect,
+  HEARTBEAT_SECONDS,
+  type Params,
+  renamedSettlement,
+  settlementTransfer,
+  timeNow,
+} from './dialect.ts';
 
 interface StartTransaction {
   readonly connectorId: number;
@@ -172,7 +179,10 @@ export const v16: Dialect = {
       ends: method === 'StopTransaction',
     };
   },
-  renamed: (_method, params, rename) => {
+  settled: (settlement, _protocol, vendor) =>
+    vendor === undefined ? undefined : settlementTransfer(settlement, vendor),
+  renamed: (method, params, rename) => {
+    if (method === 'DataTransfer') return renamedSettlement(params, rename);
     const { csChargingProfiles: profile } = params as { readonly csChargingProfiles?: WithTransaction };
     return {
       ...renamedIn(params as WithTransaction & Params, rename),

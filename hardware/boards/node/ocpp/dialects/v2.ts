@@ -2,7 +2,7 @@
 import type { PlugStatus } from '../plug.ts';
 import { lastOf, type MeterValue, readingsOf } from '../meter-values.ts';
 import type { Station } from '../station.ts';
-import { type Dialect, HEARTBEAT_SECONDS, type Params, timeNow } from './dialect.ts';
+import { type Dialect, HEARTBEAT_SECONDS, type Params, settlementTransfer, timeNow } from './dialect.ts';
 
 interface Token {
   readonly idToken: string;
@@ -111,6 +111,7 @@ const HEARD = [
   'NotifyEvent',
   'NotifyMonitoringReport',
   'NotifyReport',
+  'NotifySettlement',
   'PublishFirmwareStatusNotification',
   'ReportChargingProfiles',
   'ReservationStatusUpdate',
@@ -226,5 +227,10 @@ export const v2: Dialect = {
   },
   // The charge point names its transactions itself.
   renamed: (_method, params) => params,
+  settled: (settlement, protocol, vendor) => {
+    if (protocol === 'ocpp2.1')
+      return { method: 'NotifySettlement', params: { status: 'Settled', ...settlement } };
+    return vendor === undefined ? undefined : settlementTransfer(settlement, vendor);
+  },
   keeps,
 };

@@ -30,6 +30,12 @@ export interface UpstreamParts {
   readonly say: (words: string, facts: Readonly<Record<string, unknown>>) => void;
 }
 
+/** What is said when no more can be kept for a central system above. */
+export const upstreamFull = (identity: string, what: string): Parameters<UpstreamParts['say']> => [
+  `${identity}: what waits for the central system above is full; ${what} is not kept for it`,
+  { event: 'upstreamFull', chargePoint: identity },
+];
+
 const pauseOf = ({ interval }: { readonly interval?: unknown }): number =>
   1000 * Math.max(1, Math.min(PAUSE_MAX, Number(interval) || 60));
 
@@ -175,12 +181,15 @@ export class Upstream {
     if ((begins || ends) && id !== undefined && copies.knows(id, ends)) return;
     const fits = copies.add({ method, params, id }, begins || ends);
     if ((begins || ends) && id !== undefined && fits) copies.note(id, ends ? { over: true } : {});
-    if (!fits && !this.full)
-      say(`${identity}: what waits for the central system above is full; its readings are not kept for it`, {
-        event: 'upstreamFull',
-        chargePoint: identity,
-      });
+    if (!fits && !this.full) say(...upstreamFull(identity, 'what it reads'));
     this.full = !fits;
+    void this.send();
+  }
+
+  /** What this gateway itself says of a transaction: kept until it is taken. */
+  keep({ method, params }: Call, id: string): void {
+    const { copies, identity, say } = this.parts;
+    if (!copies.add({ method, params, id }, true)) say(...upstreamFull(identity, method));
     void this.send();
   }
 
