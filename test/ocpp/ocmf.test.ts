@@ -7,7 +7,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { checkOcmf, OCMF_MAX, ocmfItems } from '../../hardware/boards/node/ocpp/ocmf.ts';
+import { checkOcmf } from '../../hardware/boards/node/ocpp/ocmf.ts';
+import { OCMF_MAX, ocmfItems } from '../../hardware/boards/node/ocpp/ocmf-record.ts';
 import { readingsOf } from '../../hardware/boards/node/ocpp/meter-values.ts';
 import { codeOf } from '../errors.ts';
 

@@ -9,6 +9,8 @@ export default {
   async run({ root, execute }) {
     const checks = [
       ['node_modules/.bin/tsc', ['--noEmit', '-p', 'tsconfig.json']],
+      // What runs in a browser.
+      ['node_modules/.bin/tsc', ['--noEmit', '-p', 'hardware/boards/node/ocpp/verifier']],
       ['node_modules/.bin/biome', ['check', '--diagnostic-level=warn', '--error-on-warnings', '.']],
     ];
     const counts = { passed: 0, failed: 0, skipped: 0 };

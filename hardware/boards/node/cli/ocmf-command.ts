@@ -1,8 +1,10 @@
 /** `sundial ocmf verify`: did the meter's key sign just this? */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { SundialError } from '../../../../protocol/errors.ts';
-import { checkOcmf, type OcmfItem, ocmfItems } from '../ocpp/ocmf.ts';
+import { checkOcmf } from '../ocpp/ocmf.ts';
+import { type OcmfItem, ocmfItems } from '../ocpp/ocmf-record.ts';
+import { verifierPage } from '../ocpp/verifier/page.ts';
 import { fail } from './output.ts';
 
 interface Flags {
@@ -64,11 +66,30 @@ function run(path: string, flags: Flags): void {
   process.exitCode = verified ? 0 : 1;
 }
 
+async function writePage({ to }: { readonly to: string }): Promise<void> {
+  const page = await verifierPage();
+  try {
+    writeFileSync(to, page);
+  } catch (cause) {
+    throw new SundialError('bad_file', `${to} can't be written: ${(cause as Error).message}`, {
+      severity: 'call',
+      remedy: 'Name a file in a folder where you may write with --to.',
+    });
+  }
+  process.stdout.write(`${to}: ${page.length} characters; it opens in any browser and needs no network\n`);
+}
+
 /** Adds `sundial ocmf`. */
 export function addOcmfCommand(program: Command): void {
-  program
-    .command('ocmf')
-    .description('signed records of charge meters')
+  const ocmf = program.command('ocmf').description('signed records of charge meters');
+  ocmf
+    .command('page')
+    .description(
+      'writes a page, one file, in which anybody checks such records: in their own browser, with no network',
+    )
+    .option('--to <file>', 'where', 'ocmf.html')
+    .action((flags: { readonly to: string }) => writePage(flags).catch(fail));
+  ocmf
     .command('verify')
     .description(
       'checks the signature of every record in a file: OCMF itself, or the XML of transparency software',
