@@ -3,7 +3,7 @@
  * and run again loses neither a key nor a journal nor money. Not checked here: what they print when all goes well
  * (test/story).
  */
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -49,9 +49,9 @@ import { createDurably } from '../../hardware/boards/node/storage/durable-file.t
 import { parseMoney } from '../../hardware/boards/node/cli/money.ts';
 import { addWearable, readSite, type Site, writeSite } from '../../hub/cli/site.ts';
 import { makeSite } from '../../simulators/demo/site.ts';
+import { sundialHere } from './in-process.ts';
 
 const CLI = join(process.cwd(), 'tools', 'sundial.mjs');
-const WAIT_MS = 60_000;
 /** Nobody listens there. */
 const NOWHERE = 'http://127.0.0.1:9';
 
@@ -70,14 +70,7 @@ test.after(async () => {
   rmSync(home, { recursive: true, force: true });
 });
 
-function sundial(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const how = { timeout: WAIT_MS, cwd: process.cwd() };
-  return new Promise((resolve) => {
-    execFile(process.execPath, [CLI, ...args], how, (error, stdout, stderr) =>
-      resolve({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr }),
-    );
-  });
-}
+const sundial = (...args: string[]) => sundialHere(args);
 
 /** Runs a command that must fail with this error, said for people. */
 async function fails(code: string, ...args: string[]): Promise<void> {

@@ -26,6 +26,7 @@ import { parseMoney } from '../../hardware/boards/node/cli/money.ts';
 import { shellWord } from '../../hardware/boards/node/cli/output.ts';
 import { freeTapPath } from '../../hardware/boards/node/socket-link.ts';
 import { reconciliationTable } from '../../hub/cli/reconcile.ts';
+import { type Ended, sundialHere } from './in-process.ts';
 
 const CLI = join(process.cwd(), 'tools', 'sundial.mjs');
 const WAIT_MS = 60_000;
@@ -33,7 +34,9 @@ const home = mkdtempSync(join(tmpdir(), 'sundial mends-'));
 const inHome = (name: string): string => join(home, name);
 test.after(() => rmSync(home, { recursive: true, force: true }));
 
-const run = (...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> =>
+const run = (...args: string[]) => sundialHere(args);
+/** In a process of its own. */
+const runAlone = (...args: string[]): Promise<Ended> =>
   new Promise((resolve) => {
     execFile(process.execPath, [CLI, ...args], { timeout: WAIT_MS }, (error, stdout, stderr) =>
       resolve({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr }),
@@ -109,7 +112,7 @@ test('a device that is told nonsense says so before it says that it is ready', a
 });
 
 test('--version', async () => {
-  const { code, stdout } = await run('--version');
+  const { code, stdout } = await runAlone('--version');
   assert.is(code, 0);
   assert.is(stdout.trim(), JSON.parse(readFileSync('package.json', 'utf8')).version);
 });
