@@ -4,8 +4,8 @@
  * lies together, so that a voucher touches a few neighbouring pages however long the history is; only the table of
  * digests is in no order, and is written in batches that are.
  */
-import { existsSync, writeFileSync } from 'node:fs';
-import { mkdir, open as openFile, rm, stat } from 'node:fs/promises';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { open as openFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { SundialError } from '../../protocol/errors.ts';
@@ -124,7 +124,7 @@ export class LmdbIndex implements IndexStore {
   static async open(folder: string, onDamage: (error: SundialError) => void): Promise<LmdbIndex> {
     const index = new LmdbIndex(folder, onDamage);
     try {
-      await mkdir(folder, { recursive: true });
+      mkdirSync(folder, { recursive: true });
       if (existsSync(join(folder, DAMAGED))) throw damaged(FILE);
       await refuseCut(join(folder, 'data.mdb'));
       index.begin();
@@ -159,7 +159,7 @@ export class LmdbIndex implements IndexStore {
   async clear(): Promise<void> {
     await this.env?.close();
     await rm(this.folder, { recursive: true, force: true });
-    await mkdir(this.folder, { recursive: true });
+    mkdirSync(this.folder, { recursive: true });
     this.begin();
   }
 

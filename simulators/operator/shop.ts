@@ -26,19 +26,45 @@ export type Json = Record<string, unknown>;
 export const GAS = '0x8ac7230489e80000';
 const COMMAND_MS = 120_000;
 
+/** How a command ended, and what it said. */
+export interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Carries out a command that ends by itself, in a folder. */
+export type CarryOut = (words: readonly string[], folder: string) => Promise<Ended>;
+
+/** In a process of its own, as an operator does. */
+const asProcess =
+  (program: string): CarryOut =>
+  (words, folder) =>
+    new Promise((resolve) => {
+      execFile(
+        process.execPath,
+        [program, ...words],
+        { timeout: COMMAND_MS, cwd: folder },
+        (error, stdout, stderr) =>
+          resolve({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr }),
+      );
+    });
+
 /** A folder with a site in it, and the commands that are typed there. */
 export class Shop {
   readonly folder: string;
   readonly program: string;
+  private readonly carryOut: CarryOut;
   /** The hub's folder. */
   readonly site: string;
   /** Names it to the operator's commands. */
   readonly at: readonly string[];
   private readonly closers: (() => Promise<unknown> | undefined)[] = [];
 
-  /** `program`: the bundled command line. */
-  constructor(program: string, folder: string) {
+  /** `program`: the bundled command line; `carryOut`: how commands that end by themselves are run. */
+  constructor(program: string, folder: string, carryOut: CarryOut = asProcess(program)) {
     this.program = program;
+    this.carryOut = carryOut;
     this.folder = folder;
     this.site = join(folder, 'site');
     this.at = ['--folder', this.site];
@@ -46,23 +72,12 @@ export class Shop {
   }
 
   /** Runs a command that must succeed, and gives its JSON. Throws `operator_step` with what it said. */
-  run(...args: string[]): Promise<Json> {
-    return new Promise((resolve, reject) => {
-      const command = [this.program, ...args, '--json'];
-      execFile(
-        process.execPath,
-        command,
-        { timeout: COMMAND_MS, cwd: this.folder },
-        (error, stdout, stderr) => {
-          if (error === null) return resolve(JSON.parse(stdout.trim().split('\n').at(-1)!) as Json);
-          reject(
-            new SundialError('operator_step', `sundial ${args.join(' ')}: ${stderr.trim()}`, {
-              severity: 'process',
-              remedy: 'Run that command by hand in the folder of the run.',
-            }),
-          );
-        },
-      );
+  async run(...args: string[]): Promise<Json> {
+    const { code, stdout, stderr } = await this.carryOut([...args, '--json'], this.folder);
+    if (code === 0) return JSON.parse(stdout.trim().split('\n').at(-1)!) as Json;
+    throw new SundialError('operator_step', `sundial ${args.join(' ')}: ${stderr.trim()}`, {
+      severity: 'process',
+      remedy: 'Run that command by hand in the folder of the run.',
     });
   }
 

@@ -4,13 +4,8 @@
  * with processes.
  */
 import { fail } from '../../hardware/boards/node/cli/output.ts';
+import type { Ended } from '../../simulators/operator/shop.ts';
 import { commandLine } from '../../tools/command-line.ts';
-
-export interface Ended {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 /** The process's end, where a command asks for it. */
 class Exit {
@@ -23,14 +18,14 @@ class Exit {
 /** Commands of one process, one after the other: they share its command line and its output. */
 let last: Promise<unknown> = Promise.resolve();
 
-/** Carries out a command. `version`: what --version says. */
-export function sundialHere(words: readonly string[], version = '0.0.0'): Promise<Ended> {
-  const next = last.then(() => run(words, version));
+/** Carries out a command. */
+export function sundialHere(words: readonly string[]): Promise<Ended> {
+  const next = last.then(() => run(words));
   last = next;
   return next;
 }
 
-async function run(words: readonly string[], version: string): Promise<Ended> {
+async function run(words: readonly string[]): Promise<Ended> {
   const said = { stdout: '', stderr: '' };
   const { argv, exit } = process;
   const writes = { stdout: process.stdout.write, stderr: process.stderr.write };
@@ -44,13 +39,14 @@ async function run(words: readonly string[], version: string): Promise<Ended> {
   }) as typeof exit;
   for (const name of ['stdout', 'stderr'] as const)
     process[name].write = ((text: string | Uint8Array, ...rest: unknown[]) => {
-      said[name] += typeof text === 'string' ? text : Buffer.from(text).toString();
+      // What is said after the end, as of an error that the end itself is here, no process would say.
+      if (code === undefined) said[name] += typeof text === 'string' ? text : Buffer.from(text).toString();
       const done = rest.at(-1);
       if (typeof done === 'function') done();
       return true;
     }) as typeof process.stdout.write;
   try {
-    await commandLine(words, version).catch((error: unknown) => {
+    await commandLine(words, '0.0.0').catch((error: unknown) => {
       if (!(error instanceof Exit)) fail(error);
     });
   } catch (error) {

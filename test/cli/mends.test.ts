@@ -26,7 +26,8 @@ import { parseMoney } from '../../hardware/boards/node/cli/money.ts';
 import { shellWord } from '../../hardware/boards/node/cli/output.ts';
 import { freeTapPath } from '../../hardware/boards/node/socket-link.ts';
 import { reconciliationTable } from '../../hub/cli/reconcile.ts';
-import { type Ended, sundialHere } from './in-process.ts';
+import type { Ended } from '../../simulators/operator/shop.ts';
+import { sundialHere } from './in-process.ts';
 
 const CLI = join(process.cwd(), 'tools', 'sundial.mjs');
 const WAIT_MS = 60_000;

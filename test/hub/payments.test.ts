@@ -7,7 +7,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Parts } from '../../hub/api/parts.ts';
-import { findPayments, LOOKED_MAX, type PaymentFilter } from '../../hub/api/payments.ts';
+import { findPayments, LOOKED_MAX, moneyNow, type PaymentFilter } from '../../hub/api/payments.ts';
 import type { Desk } from '../../hub/desk/desk.ts';
 import { intakeStep } from '../../hub/intake/intake.ts';
 import { Edit } from '../../hub/intake/trie.ts';
@@ -116,6 +116,29 @@ test('a time, a channel and an id bound what is looked at', async () => {
     id.payments.map(({ at }) => at),
     [NOW + 5],
   );
+});
+
+test('money by hour: the last 24 of L2 time, the newest last, each once', () => {
+  const HOUR = 3600;
+  const first = Math.floor(NOW / HOUR) * HOUR;
+  const now = NOW + ALL;
+  const shown = moneyNow({
+    ...parts,
+    intake: { ...parts.intake, state: { ...parts.intake.state, block: { at: now } } },
+    settle: { lanes: { open: () => [] } },
+  } as unknown as Parts);
+  assert.is(shown.at, now);
+  assert.is(shown.hours.length, 24);
+  const last = Math.floor(now / HOUR) * HOUR;
+  assert.equal(
+    shown.hours.map(({ at }) => at),
+    Array.from({ length: 24 }, (_, index) => last - (23 - index) * HOUR),
+  );
+  // Counted here from how they were made: a second apart, one unit each but the first.
+  const count = (from: number): number =>
+    Array.from({ length: ALL }, (_, n) => NOW + n).filter((at) => at >= from && at < from + HOUR).length;
+  for (const { at, payments, amount: units } of shown.hours)
+    assert.equal([payments, units], [count(at), count(at) + (at === first ? RARE - 1 : 0)], String(at));
 });
 
 test.run();

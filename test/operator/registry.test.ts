@@ -15,9 +15,10 @@ import { registryAbi } from '../../hub/l2/registry-abi.ts';
 import { Vault } from '../../hub/l2/vault.ts';
 import { fromHex } from '../../protocol/bytes.ts';
 import { Shop } from '../../simulators/operator/shop.ts';
+import { sundialHere } from '../cli/in-process.ts';
 
 const CLI = join(process.cwd(), 'tools', 'sundial.mjs');
-const shop = new Shop(CLI, mkdtempSync(join(tmpdir(), 'sundial-registry-')));
+const shop = new Shop(CLI, mkdtempSync(join(tmpdir(), 'sundial-registry-')), sundialHere);
 test.after(async () => {
   await shop.close();
   rmSync(shop.folder, { recursive: true, force: true });

@@ -28,10 +28,11 @@ import { DEFAULT_TIMING } from '../../protocol/limits.ts';
 import type { DeviceChild } from '../../simulators/demo/device-child.ts';
 import { freePort } from '../../hub/node/free-port.ts';
 import { GAS, Shop } from '../../simulators/operator/shop.ts';
+import { sundialHere } from '../cli/in-process.ts';
 import { BadLine } from './bad-line.ts';
 import { CLI } from './bench.ts';
 
-const shop = new Shop(CLI, mkdtempSync(join(tmpdir(), 'sundial-claim-')));
+const shop = new Shop(CLI, mkdtempSync(join(tmpdir(), 'sundial-claim-')), sundialHere);
 test.after(async () => {
   line.close();
   await shop.close();

@@ -31,9 +31,10 @@ import { DEFAULT_TIMING } from '../../protocol/limits.ts';
 import { voucherDigest } from '../../protocol/vouchers.ts';
 import type { DeviceChild } from '../../simulators/demo/device-child.ts';
 import { GAS, type Json, Shop } from '../../simulators/operator/shop.ts';
+import { sundialHere } from '../cli/in-process.ts';
 import { CLI } from './bench.ts';
 
-const shop = new Shop(CLI, mkdtempSync(join(tmpdir(), 'sundial-office-')));
+const shop = new Shop(CLI, mkdtempSync(join(tmpdir(), 'sundial-office-')), sundialHere);
 test.after(async () => {
   await shop.close();
   rmSync(shop.folder, { recursive: true, force: true });
