@@ -12,6 +12,7 @@ const help = `npm test -- [--suite NAME ...] [--deep] [--shard i/n]
   --suite NAME  only this folder of test/ (may be given several times)
   --deep        the large counts instead of CI's tenth
   --shard i/n   only the i-th of n parts of the suites that can be split (1 <= i <= n)
+  --seconds     write what each test took into test/seconds.json, which says who begins first
   --resume      go on where an interrupted run with the same commit, --deep and --shard ended
 `;
 
@@ -20,6 +21,7 @@ const { values: options } = parseArgs({
     suite: { type: 'string', multiple: true },
     deep: { type: 'boolean', default: false },
     shard: { type: 'string', default: '1/1' },
+    seconds: { type: 'boolean', default: false },
     resume: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -109,18 +111,19 @@ function executeNow(command, args, { env = {}, cwd = root, quiet = false, title 
     child.stderr.on('data', (data) => {
       output += data;
     });
+    const startedMs = Date.now();
     const timer = setTimeout(() => {
       output += `FAILED: still running after ${LONGEST_MS / 60_000} minutes, and stopped\n`;
       child.kill('SIGKILL');
     }, LONGEST_MS);
     child.on('error', (error) => {
       output += `${error.message}\n`;
-      resolve({ code: 127, output });
+      resolve({ code: 127, output, seconds: 0 });
     });
     child.on('close', (code, signal) => {
       clearTimeout(timer);
       if (!quiet || code !== 0) process.stdout.write(title + output);
-      resolve({ code: code ?? (signal ? 128 : 1), output });
+      resolve({ code: code ?? (signal ? 128 : 1), output, seconds: (Date.now() - startedMs) / 1000 });
     });
   });
 }
@@ -149,14 +152,18 @@ async function runUvuFolder(folder, atOnce = cores) {
     files.map((name) => [name.replace(/\.ts$/, ''), `test/${folder}/${name}`]),
   );
   await bundle(entries, `build/test/${folder}`);
-  const queue = Object.keys(entries).sort();
+  const queue = Object.keys(entries).sort(
+    (a, b) => secondsOf(`${folder}/${b}`) - secondsOf(`${folder}/${a}`),
+  );
   const worker = async () => {
     for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
+      const test = `${folder}/${name.replace('.test', '')}`;
       const result = await execute(
         process.execPath,
         ['--enable-source-maps', `build/test/${folder}/${name}.mjs`],
         { title: `--- ${folder}/${name}\n` },
       );
+      took[test] = Math.max(1, Math.round(result.seconds));
       const counts = countUvu(result);
       for (const key of Object.keys(sum)) sum[key] += counts[key];
     }
@@ -164,6 +171,17 @@ async function runUvuFolder(folder, atOnce = cores) {
   await Promise.all(Array.from({ length: atOnce }, worker));
   return sum;
 }
+
+/** What each test took before: who takes longest begins first, so that no core waits for it at the end. */
+const secondsFile = join(root, 'test', 'seconds.json');
+const tookBefore = JSON.parse(readFileSync(secondsFile, 'utf8'));
+const took = {};
+const secondsOf = (name) => tookBefore[name.replace(/\.test$/, '')] ?? 0;
+/** Of a suite: its tests together, or its own figure where it runs them by itself. */
+const secondsOfSuite = (folder) =>
+  Object.entries(tookBefore)
+    .filter(([test]) => test.split('/')[0] === folder)
+    .reduce((sum, [, seconds]) => sum + seconds, 0);
 
 /** Is a program on the PATH? */
 export function hasProgram(name) {
@@ -226,7 +244,7 @@ async function runSuite(folder) {
 }
 
 const total = { passed: 0, failed: 0, skipped: 0 };
-const queue = [...folders];
+const queue = [...folders].sort((a, b) => secondsOfSuite(b) - secondsOfSuite(a));
 async function runSuites() {
   for (let folder = queue.shift(); folder !== undefined; folder = queue.shift()) {
     const started = Date.now();
@@ -239,12 +257,17 @@ async function runSuites() {
       progress.passed[folder] = counts;
       writeFileSync(progressFile, JSON.stringify(progress));
     }
-    const seconds = ((Date.now() - started) / 1000).toFixed(1);
+    const seconds = (Date.now() - started) / 1000;
+    if (!Object.keys(took).some((test) => test.startsWith(`${folder}/`))) took[folder] = Math.round(seconds);
     process.stdout.write(
-      `=== ${folder}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped (${seconds} s)\n`,
+      `=== ${folder}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped (${seconds.toFixed(1)} s)\n`,
     );
   }
 }
 await Promise.all(Array.from({ length: suitesAtOnce }, runSuites));
+if (options.seconds) {
+  const all = Object.entries({ ...tookBefore, ...took }).sort(([a], [b]) => (a < b ? -1 : 1));
+  writeFileSync(secondsFile, `${JSON.stringify(Object.fromEntries(all), undefined, 1)}\n`);
+}
 process.stdout.write(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
 process.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);

@@ -1,5 +1,5 @@
 // npm run mutate -- --random: breaks lines of protocol/, device/, hub/ and the simulator's checkers at random and runs
-// the tests that reach them. A break is caught when a test fails; one that no test can notice stands, with the reason,
+// first the tests that stand nearest, then all that reach them. A break is caught when a test fails; one that no test can notice stands, with the reason,
 // in test/mutations/explained.json. The lists of single lines, each with its test, are run by the suite `mutations`.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -67,11 +67,14 @@ if (!options.random) {
 const { transform } = await import('esbuild');
 const { compileContracts } = await import('./contracts.mjs');
 const { broken, sitesOf } = await import('./mutate/sites.mjs');
-const { reachOfTests } = await import('./mutate/reach.mjs');
+const { importsOfTests, mayReach, nearestTests } = await import('./mutate/near.mjs');
+const { reachOfTests, uncounted } = await import('./mutate/reach.mjs');
 const { Judge } = await import('./mutate/judge.mjs');
 
 const FOLDERS = ['protocol', 'device', 'hub', 'simulators/checkers'];
 const WORKERS = Math.min(2, availableParallelism());
+/** What a test is thought to take that is tried because it stands near: it is stopped after some six times that. */
+const NEAR_SECONDS = 7;
 /** The part of the time that counting what tests reach may take, where it was not done before. */
 const COUNTING = 0.55;
 const startedMs = Date.now();
@@ -143,21 +146,20 @@ for (const site of drawn) {
 }
 if (queue.length > 0) {
   compileContracts();
-  const tests = (await reachOfTests(say, WORKERS, startedMs + minutes * COUNTING * 60_000)).filter(
-    ({ seconds }) => seconds <= secondsMax,
-  );
   const untilMs = startedMs + minutes * 60_000;
   const judges = Array.from(
     { length: WORKERS },
-    (_, index) => new Judge(join(root, 'build', 'mutate', `tree-${process.pid}-${index}`), tests, untilMs),
+    (_, index) => new Judge(join(root, 'build', 'mutate', `tree-${process.pid}-${index}`), untilMs),
   );
-  /** Tries some of the tests (`sure` or `maybe`) on each break; resolves with the breaks that were not caught. */
-  const pass = async (sites, which) => {
+  /** Tries tests on each break; resolves with the breaks that were not caught. */
+  const pass = async (sites, testsOf) => {
     const left = [];
     const worker = async (judge) => {
       for (let site = sites.shift(); site !== undefined; site = sites.shift()) {
-        const { caughtBy, why, untried } = await judge.judge(site, judge.testsFor(site)[which]);
-        if (caughtBy === undefined) left.push({ ...site, untried: (site.untried ?? 0) + untried });
+        const tried = site.tried ?? new Set();
+        const tests = testsOf(judge, site).filter(({ test }) => !tried.has(test));
+        const { caughtBy, why, untried, tried: passed } = await judge.judge(site, tests);
+        if (caughtBy === undefined) left.push({ ...site, untried, tried: new Set([...tried, ...passed]) });
         else {
           result.caught += 1;
           say(`caught by ${caughtBy} (${why}): ${inWords(site).trimEnd()}`);
@@ -167,8 +169,23 @@ if (queue.length > 0) {
     await Promise.all(judges.map(worker));
     return left;
   };
-  // What was not counted may take long, and may not run the line at all: it comes when all breaks had what is sure.
-  for (const { untried, ...site } of await pass(await pass(queue, 'sure'), 'maybe')) {
+  const graph = await importsOfTests();
+  const near = await pass(queue, (_, { file }) =>
+    nearestTests(graph, file).map((test) => ({ ...uncounted(test), seconds: NEAR_SECONDS })),
+  );
+  // For the others it is counted who runs the line. What was not counted may take long, and may not run it at all.
+  const files = new Set(near.map(({ file }) => file));
+  const wanted = (test) => near.length > 0 && mayReach(graph, test, files);
+  const countUntilMs = Date.now() + COUNTING * (untilMs - Date.now());
+  const tests = (await reachOfTests(say, WORKERS, countUntilMs, wanted)).filter(
+    ({ seconds }) => seconds <= secondsMax,
+  );
+  for (const judge of judges) judge.tests = tests;
+  const sure = await pass(near, (judge, site) => judge.testsFor(site).sure);
+  for (const { untried, tried: _, ...site } of await pass(
+    sure,
+    (judge, site) => judge.testsFor(site).maybe,
+  )) {
     result.survived.push({ ...shown(site), ...(untried > 0 && { untried }) });
     say(`SURVIVED${untried > 0 ? `, ${untried} tests untried` : ''}: ${inWords(site).trimEnd()}`);
   }

@@ -32,11 +32,14 @@ const nearness = ({ test, holds }, file) =>
 
 /** One copy of the tree, in which one break after the other is judged. */
 export class Judge {
+  /** What each test reaches, once that was counted. */
+  tests = [];
+
   /** No test is begun that would last beyond `untilMs`. */
-  constructor(folder, tests, untilMs) {
+  constructor(folder, untilMs) {
     this.folder = folder;
-    this.tests = tests;
     this.untilMs = untilMs;
+    this.sound = new Map();
     copyTree(folder);
   }
 
@@ -58,13 +61,17 @@ export class Judge {
     return { sure: reaching.length > 0 ? reaching : starting, maybe };
   }
 
-  /** { caughtBy, why } of the test that noticed, or { untried }: how many of `tests` there was no time for. */
+  /**
+   * { caughtBy, why } of the test that noticed, or { untried, tried }: how many of `tests` there was no time for, and the
+   * names of those that passed.
+   */
   async judge(site, tests) {
     const file = join(this.folder, site.file);
     const original = readFileSync(file);
     writeFileSync(file, site.changed);
     try {
       let untried = 0;
+      const tried = [];
       for (const one of tests) {
         const { test, seconds } = one;
         if (Date.now() + seconds * 1000 > this.untilMs) {
@@ -72,23 +79,35 @@ export class Judge {
           continue;
         }
         const failed = await this.fails(one);
-        if (failed !== undefined) return { caughtBy: test, why: failed.why };
+        if (failed === undefined) tried.push(test);
+        else if (!failed.unclear && (one.holds === undefined || (await this.isSound(one, file, original))))
+          return { caughtBy: test, why: failed.why };
+        writeFileSync(file, site.changed);
       }
-      return { untried };
+      return { untried, tried };
     } finally {
       writeFileSync(file, original);
     }
   }
 
-  /** How a test fails, or undefined. */
+  /** Does a test that was not counted pass with nothing broken? Looked at once. */
+  async isSound(one, file, original) {
+    const known = this.sound.get(one.test);
+    if (known !== undefined) return known;
+    writeFileSync(file, original);
+    const passed = (await this.fails(one)) === undefined;
+    this.sound.set(one.test, passed);
+    return passed;
+  }
+
+  /** How a test fails, or undefined; `unclear` when it was stopped, and nobody knows how long it takes unbroken. */
   async fails({ test, seconds, holds }) {
     const file = join('build', 'mutate', `${test}.mjs`);
     mkdirSync(dirname(join(this.folder, file)), { recursive: true });
     writeFileSync(join(this.folder, file), await bundleTest(this.folder, test, file));
     const limit = Math.max(LIMIT_SECONDS_MIN, Math.min(SLOWER * seconds, seconds + LONGER_SECONDS));
     const first = await runTest(this.folder, file, limit);
-    // How long a test takes that was not counted is not known: that it takes longer says nothing.
-    if (first.hung) return holds === undefined ? first : undefined;
+    if (first.hung) return holds === undefined ? first : { unclear: true };
     if (first.passed || seconds < AGAIN_SECONDS) return first.passed ? undefined : first;
     const second = await runTest(this.folder, file, limit);
     return second.passed ? undefined : second;

@@ -142,8 +142,8 @@ function treeHash() {
 /** What a test that there was no time for is thought to take, seconds. */
 const UNCOUNTED_SECONDS = 30;
 
-/** A test that was not counted, by its bundle: esbuild says above each part of it from which file it comes. */
-const uncounted = (test, text) => ({
+/** A test that was not counted, by its bundle, if wanted: esbuild says above each part of it from which file it comes. */
+export const uncounted = (test, text = '') => ({
   test,
   passed: true,
   seconds: UNCOUNTED_SECONDS,
@@ -155,13 +155,13 @@ const uncounted = (test, text) => ({
 /**
  * What every test reaches: [{ test, passed, seconds, children, files: { file: [[first, last], ...] } }], the quickest
  * first. `say` is told the progress, `workers` tests run at a time. What is not counted by `untilMs` has no `files`, but
- * `holds`: the set of files of its bundle.
+ * `holds`: the set of files of its bundle. `isWanted`: of which tests.
  */
-export async function reachOfTests(say, workers, untilMs) {
+export async function reachOfTests(say, workers, untilMs, isWanted) {
   mkdirSync(join(root, FOLDER), { recursive: true });
   const tree = treeHash();
   const found = [];
-  const queue = judgingTests();
+  const queue = judgingTests().filter(isWanted);
   const total = queue.length;
   let counted = 0;
   const worker = async () => {
