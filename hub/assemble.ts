@@ -25,10 +25,11 @@ import { Scrub } from './ledger/scrub.ts';
 import type { HubRecord } from './ledger/records.ts';
 import type { Logger } from './log.ts';
 import type { HubMetrics } from './metrics.ts';
-import type { Index, Ingest, LedgerOptions, Ports } from './ports.ts';
+import type { Index, Ingest, L2, LedgerOptions, Ports, RegistryL2 } from './ports.ts';
 import { Registry } from './registry/registry.ts';
 import { setRevoked } from './revocations.ts';
 import { type Pace, Rounds } from './rounds.ts';
+import { Carrier, type PayeeWish } from './settle/carrier.ts';
 import { Justice } from './settle/justice.ts';
 import { promisedLeases } from './settle/promised.ts';
 import { SettleLoop } from './settle/loop.ts';
@@ -53,6 +54,16 @@ export interface HubSetup extends IntakeContext, Pace {
   readonly laneMin: number;
   /** The most that a settlement offers, wei a gas. */
   readonly feeMax: bigint;
+  /** What the registry on L2 is told, and from which account; absent: nothing. */
+  readonly carries?: {
+    /** An account that settles nothing. */
+    readonly isOwn: boolean;
+    /** The operator's: it vouches for payees and anchors the log, too. */
+    readonly isOperator: boolean;
+    /** Seconds; see CarrierOptions. */
+    readonly anchorEvery: number;
+    payees(): readonly PayeeWish[];
+  };
   readonly log: Logger;
   readonly metrics: HubMetrics;
   /** Threads that recover signers ahead; absent: the intake does it. */
@@ -82,6 +93,8 @@ export interface AssembledHub {
   readonly watch: Watch;
   readonly settle: SettleLoop;
   readonly rounds: Rounds;
+  /** Tells the registry on L2 what it lacks; undefined where the hub tells it nothing. */
+  readonly carrier: Carrier | undefined;
   /** Devices that are connected, as the broker says. */
   readonly online: ReadonlySet<string>;
   /** The keys that it signs with. */
@@ -97,6 +110,26 @@ export interface AssembledHub {
   begin(): Promise<void>;
   /** Stops in order; what was acknowledged is durable anyway. Safe to call twice. */
   stop(): Promise<void>;
+}
+
+function carrierOf(
+  { log, metrics }: HubSetup,
+  { isOperator, anchorEvery, payees }: NonNullable<HubSetup['carries']>,
+  { l2, registry, signer, journal }: { l2: L2; registry: RegistryL2; signer: HubKeys; journal: Journal },
+): Carrier {
+  return new Carrier({
+    l2,
+    registry,
+    words: () => signer.words() as readonly (Certificate | Revocation)[],
+    payees: () => (isOperator ? payees() : []),
+    ledger: () => {
+      const { size } = journal.tree;
+      return { size, root: () => journal.tree.root(size) };
+    },
+    anchorEvery: isOperator ? anchorEvery : 0,
+    onAct: (act, outcome) => metrics.carried.inc({ act, outcome }),
+    log,
+  });
 }
 
 /** Reads what the ledger holds into the books: what the index doesn't have, which is all where there is none. */
@@ -283,6 +316,7 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
       replaced: () => {
         settle.forget();
         justice.forget();
+        carrier?.forget();
         rounds.batchDue();
       },
       channel: (channel, facts) => {
@@ -321,6 +355,9 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     log,
     leases: (book) => promisedLeases(signing, signer, book),
   });
+  const { carries } = setup;
+  const carrier =
+    ports.registry && carries && carrierOf(setup, carries, { l2, registry: ports.registry, signer, journal });
   const settle = new SettleLoop({
     signing,
     l2,
@@ -349,6 +386,9 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     watch,
     settle,
     justice,
+    ...(carrier !== undefined && {
+      carrier: { isOwn: carries!.isOwn, step: () => carrier.step() },
+    }),
     log,
     ...(shared !== undefined && { isElected: () => worker?.isElected === true }),
     publish: async () => {
@@ -399,6 +439,7 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
         watch.takeOver();
         settle.forget();
         justice.forget();
+        carrier?.forget();
         rounds.batchDue();
       },
       fatal,
@@ -462,6 +503,7 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     watch,
     settle,
     rounds,
+    carrier,
     online,
     keys: signer,
     takeRootWord: async (word) => {
@@ -471,6 +513,7 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
       isWordOwed = true;
       await registry.addRootWord(word);
       isWordOwed = false;
+      rounds.carryDue(true);
       await rounds.publishNow();
     },
     revoke: async (channel, revoked) => {

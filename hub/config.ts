@@ -114,7 +114,21 @@ const configSchema = z.strictObject({
       .default([]),
     /** Pays the gas of settlements. */
     settlement: secret,
+    /**
+     * The operator's account in the registry on L2. With it the hub vouches for the payees of its desk and anchors its log by
+     * itself; without, it carries the root's words only, and the rest is left to commands.
+     */
+    operator: secret.optional(),
   }),
+  /** What the hub tells the registry on L2 by itself. */
+  registry: z
+    .strictObject({
+      /** Milliseconds between two looks at what L2 lacks; what the root or the desk says goes there at once. 0: never. */
+      everyMs: span(0, 86_400_000).default(60_000),
+      /** Seconds between two anchors of the log, one transaction of some 55,000 gas each; 0: none. */
+      anchorEvery: span(0, 366 * 86_400).default(86_400),
+    })
+    .default({ everyMs: 60_000, anchorEvery: 86_400 }),
   timing: timingSchema.default(DEFAULT_TIMING),
   /** Scopes that leases may name, each with the payees whose terminals may become members. */
   scopes: z

@@ -19,6 +19,7 @@ import { loadCrypto } from './crypto/crypto.ts';
 import { parseRootWord } from './crypto/hub-keys.ts';
 import { consoleFiles } from './console/files.ts';
 import { memoryKey } from './crypto/keys.ts';
+import type { PayeeWish } from './settle/carrier.ts';
 import { RecoverPool } from './crypto/recover-pool.ts';
 import { Audit } from './desk/audit.ts';
 import { Desk } from './desk/desk.ts';
@@ -99,6 +100,14 @@ async function openDatabase(url: string, hub: string): Promise<SharedPort> {
   return { store: await PostgresStore.open({ url, hub }), name: randomBytes(8).toString('hex') };
 }
 
+/** For whom the desk wants L2 to vouch. */
+const payeeWishes = ({ merchants, gone }: Desk): PayeeWish[] => [
+  ...gone.map((address) => ({ payee: fromHex(address, 20), terminals: 0 })),
+  ...merchants.flatMap(({ address, terminals }) =>
+    terminals === undefined ? [] : [{ payee: fromHex(address, 20), terminals }],
+  ),
+];
+
 async function start(config: HubConfig, options: HubOptions, log: Logger, closers: Closers): Promise<Hub> {
   const crypto = loadCrypto();
   if (crypto.kind === 'noble')
@@ -130,8 +139,12 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
   };
   merchantsChanged();
   const account = privateKeyToAccount(config.keys.settlement);
+  const { operator: operatorSecret } = config.keys;
+  const operator = operatorSecret === undefined ? account : privateKeyToAccount(operatorSecret);
   const l2 = agreeing(
-    config.chain.rpcUrl.map((rpcUrl) => new ViemL2({ ...config.chain, rpcUrl }, signing.separator, account)),
+    config.chain.rpcUrl.map(
+      (rpcUrl) => new ViemL2({ ...config.chain, rpcUrl }, signing.separator, account, operator),
+    ),
   );
   let mqttUrl = config.mqtt.url;
   const shared = config.database && (await openDatabase(config.database.url, config.name));
@@ -143,6 +156,7 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
       time: systemTime,
       signers,
       l2,
+      registry: l2,
       disk: await nodeDisk(config.folder),
       openLedger: async (wishes) => {
         const ledger = await openFileLedger(`${config.folder}/ledger`, wishes);
@@ -183,6 +197,15 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
       chain: config.chain,
       batch: config.batch,
       beaconMs: config.beaconMs,
+      registry: config.registry,
+      ...(config.registry.everyMs > 0 && {
+        carries: {
+          isOwn: operator.address !== account.address,
+          isOperator: operatorSecret !== undefined,
+          anchorEvery: config.registry.anchorEvery,
+          payees: () => payeeWishes(desk),
+        },
+      }),
       timing: config.timing,
       leaseAnyScope: config.leaseAnyScope,
       development: config.development,
@@ -221,7 +244,10 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
     audit,
     signing,
     deviceUrl: config.mqtt.publicUrl ?? parts.mqttUrl,
-    merchantsChanged,
+    merchantsChanged: () => {
+      merchantsChanged();
+      hub.rounds.carryDue();
+    },
   });
   const server = await makeServer({ tokens, audit, log, routes, ...consoleFiles() });
   addStatusPages(server, {
@@ -231,6 +257,11 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
       metrics.chainHeight.set(newest?.height ?? Number.NaN);
       metrics.chainAge.set(newest === undefined ? Infinity : Math.floor(Date.now() / 1000) - newest.at);
       metrics.ready.set(healthOf(parts).ready ? 1 : 0);
+      const { anchored, waiting } = hub.carrier ?? {};
+      metrics.registryWaiting.set(waiting?.length ?? 0);
+      metrics.anchorAge.set(
+        anchored === undefined || newest === undefined ? Number.NaN : Math.max(0, newest.at - anchored.at),
+      );
       return { type: metrics.registry.contentType, text: await metrics.registry.metrics() };
     },
     ready: () => healthOf(parts),

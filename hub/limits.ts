@@ -144,6 +144,15 @@ export const chainRetryMsMax = 30_000;
 /** Vouchers with a payee's credit that L2 is asked about at once: some seconds of one node's time. */
 export const creditRowsMax = 100;
 
+/** Transactions of one look by which the registry on L2 is told what it lacks: the others come with the next. */
+export const carriedAtOnceMax = 8;
+
+/**
+ * The same of a day of L2: every merchant of a desk that was just moved, twice over. A word of the root or a change at the
+ * desk is one; whatever is wrong, gas for more is not spent.
+ */
+export const carriedDayMax = 2_000;
+
 /** Vouchers that one record of evidence can name. */
 export const evidenceMax = 500;
 

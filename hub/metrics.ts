@@ -24,6 +24,7 @@ const COUNTED = [
   'clearances',
   'batches',
   'settledLanes',
+  'carried',
 ] as const;
 const LEVELS = [
   'ledgerSize',
@@ -34,6 +35,8 @@ const LEVELS = [
   'chainHeight',
   'chainAge',
   'keySecondsLeft',
+  'registryWaiting',
+  'anchorAge',
   'ready',
 ] as const;
 
@@ -99,6 +102,18 @@ export function createMetrics(): HubMetrics & { readonly registry: Registry } {
       'Seconds until no certified key is left to sign with; below 0 there is none',
     ),
     batches: counter('sundial_hub_batches_total', 'Batches by outcome', ['outcome']),
+    carried: counter('sundial_hub_registry_acts_total', 'What the registry on L2 was told by this hub', [
+      'act',
+      'outcome',
+    ]),
+    registryWaiting: gauge(
+      'sundial_hub_registry_waiting',
+      'What the registry on L2 still lacks: words of the root, payees, an anchor',
+    ),
+    anchorAge: gauge(
+      'sundial_hub_anchor_age_seconds',
+      'Time since the log was anchored on L2; NaN where the hub does not anchor it',
+    ),
     settledLanes: counter('sundial_hub_settled_lanes_total', 'Lanes settled on L2 by this hub'),
     persistSeconds: new Histogram({
       name: 'sundial_hub_persist_seconds',

@@ -428,6 +428,59 @@ export interface L2 {
   close(): void;
 }
 
+/** A hub key as the registry on L2 has it; seconds of chain time, `revokedAt` 0 while it is not. */
+export interface HubKeyTerm {
+  /** False: L2 never heard of a certificate of it. */
+  readonly isCarried: boolean;
+  readonly until: number;
+  readonly epoch: number;
+  readonly revokedAt: number;
+}
+
+/** A payee as the hub's registry on L2 vouches for it: hours of the vault's clock, 0 for none; `next` counts from `nextFrom`. */
+export interface Vouched {
+  readonly since: number;
+  readonly until: number;
+  readonly terminals: number;
+  readonly next: number;
+  readonly nextFrom: number;
+}
+
+/**
+ * What L2 knows of the hub, and the account that tells it: its operator's, or any other for the root's words. `at` is a
+ * height, absent: the newest. Acts send and wait for a block, resolve with the transaction, and reject as L2's do.
+ */
+export interface RegistryL2 {
+  hubKeyTerm(key: Hex, at?: number): Promise<HubKeyTerm>;
+  /** Undefined: the payee has no id. */
+  vouched(payee: Uint8Array, at?: number): Promise<Vouched | undefined>;
+  /** The newest anchor: records of the log, and chain time (of the registry's creation before the first). */
+  anchored(): Promise<{ readonly size: number; readonly at: number }>;
+  addHubKey(certificate: CertificateOfKey): Promise<Hex>;
+  revokeHubKey(revocation: RevocationOfKey): Promise<Hex>;
+  /** Gives the payee an id first, if it has none. */
+  accredit(payee: Uint8Array, terminals: number): Promise<Hex>;
+  endAccreditation(payee: Uint8Array): Promise<Hex>;
+  anchor(size: number, root: Uint8Array): Promise<Hex>;
+}
+
+/** What the root signed of a hot key, as L2 takes it; `signature` is of 64 bytes. */
+export interface CertificateOfKey {
+  readonly key: Uint8Array;
+  readonly from: number;
+  readonly until: number;
+  readonly epoch: number;
+  readonly signedAt: number;
+  readonly signature: Uint8Array;
+}
+
+/** That the root took a hot key back. */
+export interface RevocationOfKey {
+  readonly key: Uint8Array;
+  readonly at: number;
+  readonly signature: Uint8Array;
+}
+
 /** A node as it last answered. */
 export interface NodeState {
   /** Host of its URL: the rest may hold a secret. */
@@ -451,6 +504,8 @@ export interface Ports {
   /** The hot keys whose secrets are here; the root's certificates say which of them signs when. */
   readonly signers: readonly Signer[];
   readonly l2: L2;
+  /** The hub's registry on L2; absent: it is told nothing. */
+  readonly registry?: RegistryL2;
   /** Where the registry stands. */
   readonly disk: Disk;
   /** Opens the ledger for this process alone. Rejects with `ledger_corrupt`, `ledger_newer`, `folder_locked`, ... */

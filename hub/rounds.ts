@@ -8,6 +8,7 @@ import { chainRetryMsMax, chainSilenceMs } from './limits.ts';
 import type { Logger } from './log.ts';
 import { pause, type Time } from './ports.ts';
 import { Repeat } from './repeat.ts';
+import type { Carrier } from './settle/carrier.ts';
 import type { Justice } from './settle/justice.ts';
 import type { SettleLoop } from './settle/loop.ts';
 import { notElected } from './shared/intake.ts';
@@ -23,6 +24,8 @@ export interface Pace {
   readonly chain: Pick<HubConfig['chain'], 'pollMs'>;
   readonly batch: Pick<HubConfig['batch'], 'everyMs'>;
   readonly beaconMs: number;
+  /** Absent: the registry on L2 is told nothing. */
+  readonly registry?: Pick<HubConfig['registry'], 'everyMs'>;
 }
 
 /** What the rounds turn. */
@@ -32,6 +35,8 @@ export interface RoundsOptions {
   readonly watch: Watch;
   readonly settle: SettleLoop;
   readonly justice: Justice;
+  /** Tells the registry on L2 what it lacks. `isOwn`: from an account that settles nothing. */
+  readonly carrier?: { readonly isOwn: boolean } & Pick<Carrier, 'step'>;
   /** Signs and publishes beacon and revocations. */
   publish(): Promise<void>;
   /** Is it this worker that watches and settles? Absent: there is no other. */
@@ -39,13 +44,14 @@ export interface RoundsOptions {
   readonly log: Logger;
 }
 
-/** The four rounds of a hub: watching, settling, batching, beacons. */
+/** The five rounds of a hub: watching, settling, batching, beacons, and what the registry on L2 is told. */
 export class Rounds {
   private readonly options: RoundsOptions;
   private readonly watching: Repeat;
   private readonly settling: Repeat;
   private readonly batching: Repeat;
   private readonly beaconing: Repeat;
+  private readonly carrying: Repeat;
   /** How often something became due, and up to which of these all that was there then is settled and proved. */
   private due = 0;
   private served = 0;
@@ -90,6 +96,32 @@ export class Rounds {
         onTrouble: (error) => log.error(errorFields(error), 'no beacon'),
       },
     );
+    this.carrying = new Repeat(
+      mine(() => this.carry()),
+      {
+        everyMs: config.registry?.everyMs ?? 0,
+        ...patient('the registry on L2 could not be told', 'the registry on L2 is told again'),
+      },
+    );
+  }
+
+  private async carry(): Promise<void> {
+    // Each look tells so much at most, so a hub that stops waits for no more than one.
+    while (await this.options.carrier!.step());
+  }
+
+  /** What telling the registry last failed with, while it fails. */
+  get carryTrouble(): string | undefined {
+    return this.carrying.lastError;
+  }
+
+  /**
+   * The root or the desk said something that L2 should know. From an account of its own at once; from the one that settles
+   * with the next batch, which a word of the root makes due.
+   */
+  carryDue(isWord = false): void {
+    if (this.options.carrier?.isOwn === true) void this.carrying.now();
+    else if (this.options.carrier !== undefined && isWord) this.batchDue();
   }
 
   /** What is wrong with the watch: what it failed with, or that a look takes for ever. Undefined: nothing. */
@@ -121,6 +153,7 @@ export class Rounds {
     await this.atMost(firstLookMs, firstLook);
     void this.settling.now();
     if (this.options.config.batch.everyMs > 0) void this.batching.now();
+    if (this.options.carrier?.isOwn === true) void this.carrying.now();
   }
 
   /** Waits for the work, or so long. */
@@ -171,7 +204,7 @@ export class Rounds {
   private planned = 0;
 
   private async settle(): Promise<void> {
-    const { settle, justice } = this.options;
+    const { settle, justice, carrier } = this.options;
     for (let before = ''; ; ) {
       if (settle.history.open.length === 0) this.planned = this.due;
       const now = await settle.step(this.due > this.served);
@@ -181,6 +214,7 @@ export class Rounds {
       if (isOver && this.due > this.served) {
         // While no batch is under way, as both are sent by one account: what is free settles before anything counts as short.
         await justice.step();
+        if (carrier?.isOwn === false) await carrier.step();
         this.served = this.planned;
       }
       // The watch stores what a batch did; it reads each block once, so it is never run beside itself.
@@ -193,7 +227,7 @@ export class Rounds {
 
   /** Ends all rounds; resolves when what is under way has ended. */
   async stop(): Promise<void> {
-    const all = [this.watching, this.beaconing, this.batching, this.settling];
+    const all = [this.watching, this.beaconing, this.batching, this.settling, this.carrying];
     await Promise.all(all.map((round) => round.stop()));
   }
 }

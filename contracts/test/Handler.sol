@@ -6,6 +6,7 @@ import {PotsBase} from "../src/pots/PotsBase.sol";
 import {Digests} from "../src/vault/Digests.sol";
 import {Reasons} from "../src/vault/Reasons.sol";
 import {Kit} from "./Kit.sol";
+import {Vm} from "./Vm.sol";
 
 /// @notice Everything that anybody can do to a vault, with honest and hostile actors, and books of its own beside it.
 /// Each action is one thing that a caller may try; what the vault refuses is part of the game.
@@ -37,6 +38,10 @@ contract Handler is Kit {
     mapping(bytes32 => uint256) public calls;
     /// What the reserve holds, by the books.
     uint256 public reserved;
+    // What payees leave to whoever submits, in ten-thousandths; what they paid in the batch at hand; what submitters earned.
+    mapping(uint16 => uint256) public rates;
+    uint256[3] private paidFees;
+    mapping(uint32 => uint256) public earned;
     // Batches that were announced.
     bytes[] private announced;
 
@@ -60,6 +65,9 @@ contract Handler is Kit {
             vm.prank(OPERATOR);
             registry.accredit(id(i), 3);
         }
+        // Who submits: the stranger and the hub's settler.
+        vault.registerPayee(STRANGER);
+        vault.registerPayee(address(this));
         token.approve(address(reserve), type(uint256).max);
         reserve.deposit(1_000_000, address(this));
         reserved = 1_000_000;
@@ -195,7 +203,13 @@ contract Handler is Kit {
         try vault.execute(data) {
             holds(frozenLeft == 0, "executed while frozen");
             holds(at != 0 && clock >= at + 48 hours && clock <= at + 9 days, "executed out of its time");
-            note(outcomesOf(vm.getRecordedLogs()));
+            Vm.Log[] memory logs = vm.getRecordedLogs();
+            // The last one says that it was executed.
+            assembly ("memory-safe") {
+                mstore(logs, sub(mload(logs), 1))
+            }
+            sawFees(logs, 1);
+            note(outcomesOf(logs));
             ++calls["execute"];
         } catch {}
     }
@@ -276,6 +290,23 @@ contract Handler is Kit {
             elsewhere[payee] += has;
             ++calls["payOut"];
         } catch {}
+    }
+
+    /// A payee leaves a part of what is settled for it to whoever submits it.
+    function agreeFee(uint16 payee, uint8 rate) external {
+        payee %= PAYEES;
+        vm.prank(payeeAt(payee));
+        try mandates.registerWithFee(rate) {
+            holds(rates[payee] == 0 && rate <= 100, "agreed twice, or to more than 1 %");
+            rates[payee] = rate;
+            ++calls["agreeFee"];
+        } catch {}
+    }
+
+    function sawFee(uint32 payee, uint32 submitter, uint48 fee) internal override {
+        paidFees[payee - 1] += fee;
+        earned[submitter] += fee;
+        if (fee != 0) ++calls["fee"];
     }
 
     /// A channel changes hands.
@@ -516,6 +547,7 @@ contract Handler is Kit {
 
     /// Books what a batch says it moved.
     function note(Outcome[] memory outcomes) private {
+        int256[3] memory brought;
         for (uint256 i = 0; i < outcomes.length; ++i) {
             Outcome memory outcome = outcomes[i];
             if (outcome.moved == 0) continue;
@@ -523,13 +555,21 @@ contract Handler is Kit {
             if (outcome.kind & CREDIT != 0) {
                 credited[outcome.channel] += outcome.moved;
                 gained[payee] -= outcome.moved;
+                brought[payee] -= int256(uint256(outcome.moved));
                 ++calls["credit"];
             } else {
                 holds(outcome.reason == Reasons.APPLIED || outcome.reason == Reasons.PARTLY, "money without a reason");
                 settled[outcome.channel] += outcome.moved;
                 gained[payee] += outcome.moved;
+                brought[payee] += int256(uint256(outcome.moved));
                 ++calls["settle"];
             }
+        }
+        for (uint16 payee = 0; payee < PAYEES; ++payee) {
+            uint256 fee = brought[payee] > 0 ? uint256(brought[payee]) * rates[payee] / 10_000 : 0;
+            same(paidFees[payee], fee, "the fee that the payee agreed to");
+            gained[payee] -= fee;
+            paidFees[payee] = 0;
         }
     }
 
@@ -542,6 +582,10 @@ contract Handler is Kit {
         for (uint16 payee = 0; payee < PAYEES; ++payee) {
             same(balance(payee) + withdrawn[payee], gained[payee], "a payee has what its vouchers brought");
             same(token.balanceOf(payeeAt(payee)), withdrawn[payee] - elsewhere[payee], "and took no more");
+        }
+        for (uint32 submitter = PAYEES + 1; submitter <= PAYEES + 2; ++submitter) {
+            (, uint48 units) = vault.readPayee(submitter);
+            same(units, earned[submitter], "a submitter has the fees that payees agreed to");
         }
         same(token.balanceOf(STRANGER), fees, "nobody else gains");
         same(token.balanceOf(GUARDIAN), 0, "the guardian gains nothing");

@@ -19,7 +19,7 @@ contract InvariantsTest is Check {
 
     /// The actions; what is asked for most stands there more than once.
     function targetSelectors() public view returns (FuzzSelector[] memory targets) {
-        bytes4[29] memory actions = [
+        bytes4[30] memory actions = [
             handler.open.selector,
             handler.topUp.selector,
             handler.pay.selector,
@@ -48,15 +48,16 @@ contract InvariantsTest is Check {
             handler.execute.selector,
             handler.carry.selector,
             handler.payOut.selector,
-            handler.give.selector
+            handler.give.selector,
+            handler.agreeFee.selector
         ];
         targets = new FuzzSelector[](1);
         targets[0].addr = address(handler);
-        targets[0].selectors = new bytes4[](30);
-        for (uint256 i = 0; i < 29; ++i) {
+        targets[0].selectors = new bytes4[](31);
+        for (uint256 i = 0; i < 30; ++i) {
             targets[0].selectors[i] = actions[i];
         }
-        targets[0].selectors[29] = handler.accredit.selector;
+        targets[0].selectors[30] = handler.accredit.selector;
     }
 
     function targetContracts() public view returns (address[] memory targets) {
@@ -108,9 +109,10 @@ contract InvariantsTest is Check {
             else if (action == 24) handler.payOut(i > 700);
             else handler.give(r);
             if (i % 30 == 0) handler.liftFreeze();
+            if (i > 400 && i % 100 == 0) handler.agreeFee(uint16(r), uint8(r >> 16) % 101);
             handler.check();
         }
-        bytes32[24] memory names = [
+        bytes32[26] memory names = [
             bytes32("open"),
             "topUp",
             "pay",
@@ -134,7 +136,9 @@ contract InvariantsTest is Check {
             "carry",
             "payOut",
             "give",
-            "startExitTo"
+            "startExitTo",
+            "agreeFee",
+            "fee"
         ];
         for (uint256 i = 0; i < names.length; ++i) {
             holds(handler.calls(names[i]) != 0, string(abi.encodePacked("never happened: ", names[i])));

@@ -453,9 +453,20 @@ abstract contract Kit is Check {
         vm.recordLogs();
         vault.settle(data);
         Vm.Log[] memory logs = vm.getRecordedLogs();
-        same(logs.length, 1, "one event a batch");
+        sawFees(logs, 1);
         return outcomesOf(logs);
     }
+
+    /// All events from one on are fees.
+    function sawFees(Vm.Log[] memory logs, uint256 from) internal {
+        for (uint256 i = from; i < logs.length; ++i) {
+            same(logs[i].topics[0], keccak256("FeePaid(uint32,uint32,uint48)"), "one event a batch, and fees");
+            sawFee(uint32(uint256(logs[i].topics[1])), uint32(uint256(logs[i].topics[2])), abi.decode(logs[i].data, (uint48)));
+        }
+    }
+
+    /// A payee paid whoever submitted a batch; ids. Nobody does unless a test agreed to it.
+    function sawFee(uint32 payee, uint32 submitter, uint48 fee) internal virtual {}
 
     /// The outcomes in the first event, which is a batch's.
     function outcomesOf(Vm.Log[] memory logs) internal pure returns (Outcome[] memory) {

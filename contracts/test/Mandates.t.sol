@@ -64,7 +64,7 @@ contract MandatesTest is Kit {
     }
 
     function opening(uint48 amount) private pure returns (Deposits.Opening memory) {
-        return Deposits.Opening({owner: OWNER, payer: vm.addr(5), amount: amount, bond: amount / 5});
+        return Deposits.Opening({owner: OWNER, payer: vm.addr(5), amount: amount, bond: amount / 5, recovery: address(0)});
     }
 
     function test_permitOpensAndTopsUpInOneCall() public {
@@ -140,6 +140,10 @@ contract MandatesTest is Kit {
         other.bond = 1000;
         vm.expectRevert();
         mandates.openWithAuthorization(other, by);
+        other = opening(1000);
+        other.recovery = STRANGER;
+        vm.expectRevert();
+        mandates.openWithAuthorization(other, by);
         // Straight to the token, past the terms.
         vm.expectRevert();
         token.receiveWithAuthorization(by.from, address(mandates), 1000, 0, by.validBefore, nonce, by.v, by.r, by.s);
@@ -160,12 +164,295 @@ contract MandatesTest is Kit {
         conserved();
     }
 
+    // ---- Permit2 ----
+
+    /// What Permit2 has signed for a deposit: `kind` is the witness's type with its name, and the types behind it.
+    function permit2(uint256 amount, uint256 nonce, bytes32 terms, string memory kind)
+        private
+        view
+        returns (Deposits.Transfer memory)
+    {
+        bytes32 permitted = keccak256(
+            abi.encode(keccak256("TokenPermissions(address token,uint256 amount)"), address(token), amount)
+        );
+        uint256 deadline = block.timestamp + 60;
+        bytes32 structHash = keccak256(
+            abi.encode(
+                keccak256(
+                    bytes(
+                        string.concat(
+                            "PermitWitnessTransferFrom(TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline,",
+                            kind
+                        )
+                    )
+                ),
+                permitted,
+                address(mandates),
+                nonce,
+                deadline,
+                terms
+            )
+        );
+        bytes32 domain = keccak256(
+            abi.encode(
+                keccak256("EIP712Domain(string name,uint256 chainId,address verifyingContract)"),
+                keccak256("Permit2"),
+                block.chainid,
+                address(mandates.PERMIT2())
+            )
+        );
+        (uint8 v, bytes32 r, bytes32 s) =
+            vm.sign(FUNDER, keccak256(abi.encodePacked(hex"1901", domain, structHash)));
+        return Deposits.Transfer(vm.addr(FUNDER), nonce, deadline, abi.encodePacked(r, s, v));
+    }
+
+    function permit2Of(Deposits.Opening memory terms, uint256 nonce) private view returns (Deposits.Transfer memory) {
+        string memory type_ = "Opening(address owner,address payer,uint48 amount,uint48 bond,address recovery)";
+        return permit2(
+            terms.amount,
+            nonce,
+            keccak256(
+                abi.encode(keccak256(bytes(type_)), terms.owner, terms.payer, terms.amount, terms.bond, terms.recovery)
+            ),
+            string.concat("Opening witness)", type_, "TokenPermissions(address token,uint256 amount)")
+        );
+    }
+
+    function permit2Of(Deposits.TopUp memory terms, uint256 nonce) private view returns (Deposits.Transfer memory) {
+        string memory type_ = "TopUp(uint32 channel,uint48 amount,uint48 bond)";
+        return permit2(
+            terms.amount,
+            nonce,
+            keccak256(abi.encode(keccak256(bytes(type_)), terms.channel, terms.amount, terms.bond)),
+            string.concat("TopUp witness)TokenPermissions(address token,uint256 amount)", type_)
+        );
+    }
+
+    /// The code that stands at Permit2's address on chains.
+    function etchPermit2() private {
+        vm.etch(address(mandates.PERMIT2()), vm.parseBytes(vm.readFile("test/vectors/permit2.hex")));
+        address funder = vm.addr(FUNDER);
+        token.transfer(funder, 2000);
+        address permit2_ = address(mandates.PERMIT2());
+        vm.prank(funder);
+        token.approve(permit2_, type(uint256).max);
+    }
+
+    function test_anyoneCarriesAPermit2TransferAndChangesNothingOfIt() public {
+        etchPermit2();
+        Deposits.Opening memory terms = opening(1000);
+        terms.recovery = RECOVERY;
+        Deposits.Transfer memory by = permit2Of(terms, 7);
+        for (uint256 i = 0; i < 5; ++i) {
+            Deposits.Opening memory bad = opening(1000);
+            bad.recovery = RECOVERY;
+            if (i == 0) bad.owner = STRANGER;
+            if (i == 1) bad.payer = vm.addr(0xbad);
+            if (i == 2) bad.amount = 999;
+            if (i == 3) bad.bond = 1000;
+            if (i == 4) bad.recovery = STRANGER;
+            vm.prank(STRANGER);
+            vm.expectRevert();
+            mandates.openWithPermit2(bad, by);
+        }
+        vm.prank(STRANGER);
+        uint32 made = mandates.openWithPermit2(terms, by);
+        same(vault.readChannel(made).payer, vm.addr(5), "payer");
+        same(vault.readChannel(made).free, 800, "free");
+        same(mandates.recoveryOf(made), RECOVERY, "named at once");
+        vm.expectRevert();
+        mandates.openWithPermit2(terms, by);
+        Deposits.TopUp memory more = Deposits.TopUp(made, 500, 100);
+        by = permit2Of(more, 8);
+        vm.expectRevert();
+        mandates.topUpWithPermit2(Deposits.TopUp(channel, 500, 100), by);
+        mandates.topUpWithPermit2(more, by);
+        same(vault.readChannel(made).free, 1200, "free after");
+        same(token.balanceOf(vm.addr(FUNDER)), 500, "the rest");
+        same(token.balanceOf(address(mandates)), 0, "nothing stays");
+        conserved();
+    }
+
+    function test_aPermit2TransferForSomebodyElseIsNoUse() public {
+        etchPermit2();
+        Deposits.Transfer memory by = permit2Of(opening(1000), 7);
+        by.from = OWNER;
+        vm.expectRevert();
+        mandates.openWithPermit2(opening(1000), by);
+        by = permit2Of(opening(1000), 7);
+        vm.warp(by.deadline + 1);
+        vm.expectRevert();
+        mandates.openWithPermit2(opening(1000), by);
+    }
+
+    function test_withoutPermit2NothingIsOpened() public {
+        Deposits.Transfer memory by = permit2Of(opening(1000), 7);
+        vm.expectRevert();
+        mandates.openWithPermit2(opening(1000), by);
+    }
+
+    // ---- recovery named at the opening ----
+
+    function test_theRecoveryAccountIsNamedAtTheOpening() public {
+        token.approve(address(mandates), type(uint256).max);
+        Deposits.Opening memory terms = opening(1000);
+        terms.recovery = RECOVERY;
+        vm.expectEmit(address(mandates));
+        emit Owners.RecoveryNamed(2, RECOVERY);
+        uint32 made = mandates.open(terms);
+        same(vault.ownerOf(made), OWNER, "owner");
+        same(vault.readChannel(made).free, 800, "free");
+        vm.prank(RECOVERY);
+        mandates.offerChannel(made, NEXT);
+        vm.warp(block.timestamp + 30 days);
+        vm.prank(NEXT);
+        mandates.acceptChannel(made);
+        same(vault.ownerOf(made), NEXT, "recovered");
+        terms.recovery = address(0);
+        vm.recordLogs();
+        made = mandates.open(terms);
+        same(mandates.recoveryOf(made), address(0), "none");
+        same(vm.getRecordedLogs().length, 3, "two transfers and the opening");
+        conserved();
+    }
+
+    // ---- who submits is paid ----
+
+    uint32 private feesSeen;
+
+    function sawFee(uint32 payee, uint32 submitter, uint48) internal override {
+        holds(payee != submitter, "nobody pays itself");
+        ++feesSeen;
+    }
+
+    function agreeFee(uint16 payee, uint8 rate) private {
+        vm.prank(payeeAt(payee));
+        same(mandates.registerWithFee(rate), id(payee), "its id");
+    }
+
+    function test_whoSubmitsIsPaidByWhomAgreedToIt() public {
+        uint32 own = vault.registerPayee(address(this));
+        agreeFee(0, 100);
+        same(mandates.feeRateOf(id(0)), 100, "rate");
+        vm.expectEmit(true, true, true, true);
+        emit FeePaid(id(0), own, 50);
+        settle(bytes.concat(batch(plain(channel, 1, 5000, 0, 5000)), rowOf(plain(channel, 2, 9000, 1, 4000))));
+        same(balance(id(0)), 4950, "less a hundredth");
+        same(balance(id(1)), 4000, "who didn't agree has all");
+        same(balance(own), 50, "the submitter");
+        same(vault.settled(channel, id(0)), 5000, "the lane has all");
+        // 99 units: not a whole one.
+        expect(plain(channel, 3, 9099, 0, 5099), Reasons.APPLIED, 99, "little");
+        same(balance(own), 50, "rounded down");
+        conserved();
+    }
+
+    event FeePaid(uint32 indexed payee, uint32 indexed submitter, uint48 fee);
+
+    function test_theFeeIsOfWhatTheBatchBroughtInAll() public {
+        uint32 own = vault.registerPayee(address(this));
+        agreeFee(0, 100);
+        Message memory tap = opened(plain(channel, 1, 5000, 0, 5000), 5000);
+        settle(batch(tap));
+        same(balance(own), 50, "of all");
+        // 3,000 come, 2,000 go back: of a thousand.
+        Message memory more = plain(channel, 2, 8000, 0, 8000);
+        settle(bytes.concat(batch(more), rowOf(credit(tap, 5000, 2000))));
+        same(balance(own), 60, "of what is left of it");
+        settle(batch(credit(tap, 5000, 5000)));
+        same(balance(own), 60, "nothing when money goes back");
+        same(feesSeen, 2, "and nobody was told of a fee");
+        conserved();
+    }
+
+    function test_aSubmitterThatIsNoPayeeOrPaysItselfGetsNothing() public {
+        agreeFee(0, 100);
+        expect(plain(channel, 1, 5000, 0, 5000), Reasons.APPLIED, 5000, "no id");
+        same(balance(id(0)), 5000, "all of it");
+        vm.prank(OPERATOR);
+        registry.addSettler(payeeAt(0));
+        vm.warp(block.timestamp + 4 days);
+        bytes memory data = batch(plain(channel, 2, 7000, 0, 7000));
+        vm.prank(payeeAt(0));
+        vault.settle(data);
+        same(balance(id(0)), 7000, "its own batch");
+        conserved();
+    }
+
+    /// The submitter's own balance is in the batch, before and behind the payer of the fee.
+    function test_aSubmitterMayStandInItsOwnBatch() public {
+        agreeFee(1, 100);
+        vm.startPrank(OPERATOR);
+        registry.addSettler(payeeAt(0));
+        registry.addSettler(payeeAt(2));
+        vm.stopPrank();
+        vm.warp(block.timestamp + 4 days);
+        bytes memory data = bytes.concat(
+            batch(plain(channel, 1, 500, 0, 500)),
+            rowOf(plain(channel, 2, 10_500, 1, 10_000)),
+            rowOf(plain(channel, 3, 11_200, 2, 700))
+        );
+        vm.prank(payeeAt(0));
+        vault.settle(data);
+        same(balance(id(0)), 600, "its own and the fee");
+        same(balance(id(1)), 9900, "less the fee");
+        data = bytes.concat(
+            batch(plain(channel, 4, 21_200, 1, 20_000)), rowOf(plain(channel, 5, 21_500, 2, 1000))
+        );
+        vm.prank(payeeAt(2));
+        vault.settle(data);
+        same(balance(id(2)), 1100, "behind it");
+        same(balance(id(1)), 19_800, "less the fee again");
+        conserved();
+    }
+
+    function test_aFeeIsAgreedToOnceByThePayeeItself() public {
+        vm.expectRevert(abi.encodeWithSelector(Payouts.WrongRate.selector, 101));
+        mandates.registerWithFee(101);
+        vm.expectRevert(abi.encodeWithSelector(Payouts.WrongRate.selector, 0));
+        mandates.registerWithFee(0);
+        vm.prank(STRANGER);
+        uint32 made = mandates.registerWithFee(3);
+        same(made, 4, "a new payee");
+        same(mandates.feeRateOf(made), 3, "at its rate");
+        vm.prank(STRANGER);
+        vm.expectRevert(abi.encodeWithSelector(Payouts.FeeAgreed.selector, 3));
+        mandates.registerWithFee(4);
+        // It still fixes where its money goes, and its withdrawals count.
+        vm.prank(payeeAt(0));
+        mandates.fixPayout(id(0), NEXT);
+        agreeFee(0, 7);
+        vault.registerPayee(address(this));
+        expect(plain(channel, 1, 10_000, 0, 10_000), Reasons.APPLIED, 10_000, "settled");
+        same(balance(id(0)), 9993, "seven ten-thousandths");
+        vm.prank(payeeAt(0));
+        vm.expectPartialRevert(Payees.PayoutIsSealed.selector);
+        vault.withdraw(id(0), NEXT, 10);
+        same(mandates.payOut(id(0)), 9993, "to where it is fixed");
+        conserved();
+    }
+
+    function test_whoeverExecutesAnAnnouncedBatchIsPaid() public {
+        agreeFee(0, 50);
+        uint32 stranger = vault.registerPayee(STRANGER);
+        bytes memory data = batch(plain(channel, 1, 10_000, 0, 10_000));
+        vault.announce(data);
+        vm.warp(block.timestamp + 48 hours);
+        vm.prank(STRANGER);
+        vault.execute(data);
+        same(balance(stranger), 50, "who executed it");
+        conserved();
+    }
+
+    // ---- payers with P-256 keys ----
+
     function test_aP256PayerOpensWithItsKey() public {
         uint256 key = (1 << 201) | 7;
         (uint256 x, uint256 y) = vm.publicKeyP256(key);
         token.approve(address(mandates), type(uint256).max);
         holds(mandates.hasP256(), "the chain has it");
-        uint32 made = mandates.openP256(OWNER, bytes32(x), bytes32(y), 1000, 200);
+        uint32 made = mandates.openP256(OWNER, bytes32(x), bytes32(y), 1000, 200, RECOVERY);
+        same(mandates.recoveryOf(made), RECOVERY, "named at once");
         same(vault.readChannel(made).payer, signerOf(key), "payer");
         conserved();
     }
@@ -177,7 +464,7 @@ contract MandatesTest is Kit {
         for (uint256 i = 0; i < answers.length; ++i) {
             vm.mockCall(address(0x100), "", answers[i]);
             vm.expectRevert(Deposits.P256Missing.selector);
-            mandates.openP256(OWNER, bytes32(uint256(1)), bytes32(uint256(2)), 1000, 200);
+            mandates.openP256(OWNER, bytes32(uint256(1)), bytes32(uint256(2)), 1000, 200, address(0));
         }
         vm.mockCallRevert(address(0x100), "", abi.encode(1));
         holds(!mandates.hasP256(), "it refuses to say");
@@ -308,7 +595,7 @@ contract MandatesTest is Kit {
         vm.expectPartialRevert(VaultBase.NotAllowed.selector);
         vault.withdrawFor(1, OPERATOR, 0);
         vm.expectPartialRevert(VaultBase.NotAllowed.selector);
-        vault.sealPayout(1);
+        vault.agree(1, 1);
         vm.stopPrank();
     }
 

@@ -92,6 +92,87 @@ contract ReserveTest is Kit {
         same(reserve.roomOf(id(0)), 35_000, "once");
     }
 
+    /// The first request's time says nothing of a second one; whoever stays has none.
+    function test_askingAgainBeginsAnewAndStayingEndsIt() public {
+        uint256 shares = reserve.balanceOf(address(this));
+        reserve.askToLeave(shares / 2);
+        same(reserve.maxRedeem(address(this)), 0, "not before its time");
+        vm.warp(block.timestamp + reserve.leaveDelay() - 1);
+        same(reserve.maxRedeem(address(this)), 0, "not a second before");
+        (, uint40 first) = reserve.leavingOf(address(this));
+        same(first, vault.clock() + 1, "ready then");
+        reserve.askToLeave(shares / 4);
+        (uint256 leaving, uint40 again) = reserve.leavingOf(address(this));
+        same(leaving, shares / 2 + shares / 4, "both");
+        same(again, vault.clock() + reserve.leaveDelay(), "anew");
+        vm.warp(block.timestamp + reserve.leaveDelay());
+        same(reserve.maxRedeem(address(this)), leaving, "due");
+        reserve.stay();
+        (leaving, again) = reserve.leavingOf(address(this));
+        same(leaving, 0, "nothing leaves");
+        same(again, 0, "at no time");
+        same(reserve.maxRedeem(address(this)), 0, "nor later");
+        same(reserve.balanceOf(address(this)), shares, "all are its own again");
+    }
+
+    /// What was taken out is asked for no more.
+    function test_sharesLeaveOnce() public {
+        uint256 shares = reserve.balanceOf(address(this));
+        reserve.askToLeave(shares / 2);
+        vm.warp(block.timestamp + reserve.leaveDelay());
+        reserve.redeem(shares / 8, address(this), address(this));
+        (uint256 leaving,) = reserve.leavingOf(address(this));
+        same(leaving, shares / 2 - shares / 8, "less what left");
+        same(reserve.maxRedeem(address(this)), leaving, "and no more of it");
+        // Another one's shares wait in the reserve, too: they are not to be had.
+        token.transfer(SECOND, 1_000_000);
+        vm.startPrank(SECOND);
+        token.approve(address(reserve), 1_000_000);
+        reserve.askToLeave(reserve.deposit(1_000_000, SECOND));
+        vm.stopPrank();
+        vm.expectRevert();
+        reserve.redeem(leaving + 1, address(this), address(this));
+        reserve.redeem(leaving, address(this), address(this));
+        same(reserve.maxRedeem(address(this)), 0, "all of it");
+    }
+
+    /// In a window an eighth, whoever it is for; in its last second what was set aside counts, a second later nothing.
+    function test_aWindowHasAnEighthToTheSecond() public {
+        vm.startPrank(OPERATOR);
+        registry.accredit(id(1), 1);
+        registry.accredit(id(2), 1);
+        vm.stopPrank();
+        vm.warp(block.timestamp + 400 days);
+        uint256 begun = block.timestamp;
+        same(earmark(7, 0, PAYEE_MOST), PAYEE_MOST, "a twentieth");
+        same(earmark(7, 1, PAYEE_MOST), PAYEE_MOST, "and another");
+        same(earmark(7, 2, PAYEE_MOST), 50_000, "up to an eighth");
+        same(earmark(8, 2, PAYEE_MOST), 0, "no more");
+        vm.warp(begun + 9 days - 1);
+        same(earmark(8, 2, PAYEE_MOST), 0, "nor in its last second");
+        vm.warp(begun + 9 days);
+        same(earmark(8, 2, 20_000), 20_000, "in the first of the next");
+        vm.warp(begun + 18 days - 1);
+        same(earmark(8, 2, PAYEE_MOST), 30_000, "its year's rest, within the window");
+        same(ASSETS / 8, 250_000, "an eighth");
+    }
+
+    /// Thirty days without room, from the hour that it counts, and then from nothing.
+    function test_aNewPayeeWaitsToTheSecond() public {
+        vm.prank(OPERATOR);
+        registry.accredit(id(1), 1);
+        uint256 since = (vault.clock() / 1 hours + 1) * 1 hours;
+        vm.warp(since);
+        same(registry.accreditedSince(id(1)), since, "from its hour on");
+        vm.warp(since + 30 days - 1);
+        same(reserve.roomOf(id(1)), 0, "not yet");
+        vm.warp(since + 30 days);
+        same(reserve.roomOf(id(1)), 0, "from nothing");
+        vm.warp(since + 30 days + 335 days / 2);
+        same(reserve.roomOf(id(1)), PAYEE_MOST / 2, "half of it in half of the time");
+        same(reserve.roomOf(id(2)), 0, "nobody vouched for this one");
+    }
+
     function test_whatIsSetAsideStaysWhoeverLeaves() public {
         earmark(7, 0, PAYEE_MOST);
         uint256 shares = reserve.balanceOf(address(this));

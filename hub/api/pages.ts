@@ -107,6 +107,12 @@ export function statusOf(parts: Parts) {
       trouble: parts.rounds.trouble,
       nodes: parts.l2.nodes(),
     },
+    registry: parts.carrier && {
+      waiting: parts.carrier.waiting.slice(0, unregisteredShownMax),
+      anchored: parts.carrier.anchored,
+      actsToday: parts.carrier.actsToday,
+      trouble: parts.rounds.carryTrouble,
+    },
     settlement: {
       waitingLanes: waiting.lanes,
       smallLanes: waiting.small,

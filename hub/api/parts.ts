@@ -6,6 +6,7 @@ import type { Journal } from '../ledger/journal.ts';
 import type { Ingest, L2 } from '../ports.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Rounds } from '../rounds.ts';
+import type { Carrier } from '../settle/carrier.ts';
 import type { SettleLoop } from '../settle/loop.ts';
 import type { Watch } from '../watch/watch.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
@@ -29,6 +30,7 @@ export interface Parts {
   readonly watch: Watch;
   readonly settle: SettleLoop;
   readonly rounds: Rounds;
+  readonly carrier: Carrier | undefined;
   readonly keys: HubKeys;
   revoke(channel: number, revoked: boolean): Promise<void>;
   takeRootWord(word: Certificate | Revocation): Promise<void>;

@@ -50,6 +50,7 @@ const merchantSchema = z.object({
   name: z.string(),
   address: z.string(),
   wideMax: z.number(),
+  terminals: z.number().optional(),
   addedAt: z.number(),
 });
 const deviceSchema = z.object({
@@ -296,6 +297,7 @@ export function v1Routes(api: ApiParts): Route[] {
           .regex(/^0x[0-9a-f]{64}$/, 'want a private key: 0x and 64 hex digits')
           .optional(),
         wideMax: whole(UINT48_MAX).default(0),
+        terminals: z.int().min(1).max(10_000).optional(),
       }),
       answer: merchantSchema,
       act: ({ body: { key, ...body } }) => {

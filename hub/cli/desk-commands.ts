@@ -13,6 +13,7 @@ import { codeText } from '../../hardware/boards/node/links/qr/image.ts';
 import { fromHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { UINT32_MAX } from '../../protocol/integers.ts';
+import type { HubConfig } from '../config.ts';
 import { Vault } from '../l2/vault.ts';
 import { askHub } from './ask-hub.ts';
 import { ensureKey, type HubFolder, keyFile, openHubFolder, readKeyFile } from './hub-folder.ts';
@@ -54,6 +55,24 @@ function moment(text: string, flag: string): number {
 }
 
 const DAY = 86_400;
+
+/** Does the hub of this folder tell L2 of its merchants by itself? */
+const carriesPayees = ({ keys, registry }: HubConfig): boolean =>
+  keys.operator !== undefined && registry.everyMs > 0;
+
+/** How long a command waits until L2 was told of a merchant, and between two looks, milliseconds. */
+const VOUCHED_MS = 20_000;
+const LOOK_MS = 250;
+
+/** Does L2 vouch for a payee, or soon? */
+async function isVouchedSoon(vault: Vault, payee: Uint8Array): Promise<boolean> {
+  for (const end = Date.now() + VOUCHED_MS; ; ) {
+    const id = await vault.payeeId(payee);
+    if (id !== undefined && (await vault.readAccreditation(id)).since !== 0) return true;
+    if (Date.now() >= end) return false;
+    await new Promise((done) => setTimeout(done, LOOK_MS));
+  }
+}
 
 /** Adds the commands below a folder; `payee` is the command that the back office has already. */
 export function addDeskCommands(program: Command, payee: Command): void {
@@ -108,10 +127,22 @@ export function addDeskCommands(program: Command, payee: Command): void {
           const key = flags.keyFile === undefined ? ensureKey(file) : readKeyFile(file);
           const account = privateKeyToAccount(key);
           const vault = await Vault.connect(config.chain.rpcUrl[0]!, config.chain.vault);
-          const operator = privateKeyToAccount(readKeyFile(keyFile(path, 'operator')));
-          await vault.accredit(operator, fromHex(account.address.toLowerCase(), 20), terminals);
-          const merchant = (await askHub(hub, '/v1/payees', 'POST', { name, key, wideMax })) as Merchant;
+          const payee = fromHex(account.address.toLowerCase(), 20);
+          const hubCarries = carriesPayees(config);
+          if (!hubCarries)
+            await vault.accredit(
+              privateKeyToAccount(readKeyFile(keyFile(path, 'operator'))),
+              payee,
+              terminals,
+            );
+          const wish = { name, key, wideMax, terminals };
+          const merchant = (await askHub(hub, '/v1/payees', 'POST', wish)) as Merchant;
           say(flags, `${merchant.name} is ${merchant.address}; its key is ${file}`);
+          if (hubCarries && !(await isVouchedSoon(vault, payee)))
+            say(
+              flags,
+              'L2 does not vouch for it yet: the hub tells it when it can (see `registry` of /status)',
+            );
           say(flags, `next:\n  npx sundial terminal enrol "till 1" --payee ${shellWord(name)}`);
           return merchant;
         },
@@ -130,8 +161,8 @@ export function addDeskCommands(program: Command, payee: Command): void {
       act(async ({ path, config, hub }, _flags: Common, name = '') => {
         const { payees } = (await askHub(hub, '/v1/payees')) as { payees: Merchant[] };
         const found = payees.find((one) => one.name === name || one.address === name);
-        // First: repeated it changes nothing, and nobody falls out of a pot by it that is open until it takes effect.
-        if (found !== undefined) {
+        // Where the hub doesn't do it. First: repeated it changes nothing, and nobody falls out of a pot by it that is open until it takes effect.
+        if (found !== undefined && !carriesPayees(config)) {
           const vault = await Vault.connect(config.chain.rpcUrl[0]!, config.chain.vault);
           const operator = privateKeyToAccount(readKeyFile(keyFile(path, 'operator')));
           await vault.endAccreditation(operator, fromHex(found.address as `0x${string}`, 20));

@@ -10,7 +10,7 @@ import { startDevChain } from './dev-chain.ts';
 import { hubJson, readHubConfig, runningJson } from './hub-folder.ts';
 import { fail } from '../../hardware/boards/node/cli/output.ts';
 import { addKeepCommands } from './hub-keep-command.ts';
-import { addAnchorCommand } from './registry-commands.ts';
+import { addAnchorCommand, addSettlerCommand } from './registry-commands.ts';
 
 interface Flags {
   readonly config?: string;
@@ -82,4 +82,5 @@ export function addHubCommand(program: Command): void {
     .action((folder: string, flags: Flags) => run(folder, flags).catch(fail));
   addKeepCommands(hub);
   addAnchorCommand(hub);
+  addSettlerCommand(hub);
 }

@@ -81,6 +81,7 @@ export function readHubConfig(path: string): HubConfig {
         ...keys,
         signing: secretOf(keys.signing, folder),
         settlement: secretOf(keys.settlement, folder),
+        ...(keys.operator !== undefined && { operator: secretOf(keys.operator, folder) }),
       },
     }),
   });

@@ -229,6 +229,7 @@ async function run(path: string, flags: Flags): Promise<void> {
         root: address('root').toLowerCase(),
         words: [toHex(encodeMessage(certificate))],
         settlement: { file: 'keys/settlement.key' },
+        operator: { file: 'keys/operator.key' },
       },
       scopes: [{ id: toHex(new Uint8Array(randomBytes(32))), payees: [] }],
       leaseAnyScope: leases === 'any',

@@ -1,7 +1,7 @@
 /** What L2 answers, as errors for people: which rule of the vault said no, or who is not there. */
 import { BaseError, decodeErrorResult, type Hex } from 'viem';
-import { vaultAbi } from '../l2/abi.ts';
 import { mandatesAbi } from '../l2/mandates-abi.ts';
+import { timelockAbi, vaultAbi } from '../l2/abi.ts';
 import { registryAbi } from '../l2/registry-abi.ts';
 import { SundialError } from '../../protocol/errors.ts';
 
@@ -22,6 +22,11 @@ const REMEDIES: Readonly<Record<string, string>> = {
   NotThePayees: 'It was carried before, or signed for another nonce: sign it anew.',
   WithdrawalOver: 'Its deadline is over: sign it anew.',
   FeeTooLarge: 'Give a --fee of at most the amount.',
+  SettlerKnown: 'It is one already: `sundial hub settler list` says from when on it counts.',
+  NoSettler: 'It is none, or not any more: see `sundial hub settler list`.',
+  AccessControlUnauthorizedAccount: "Give the proposer's key: only that account asks the timelock.",
+  FeeAgreed: 'The payee agreed to a rate before, and the first stands.',
+  WrongRate: 'Give a rate of 1 to 100 ten-thousandths.',
   KeyKnown: 'L2 has this certificate, or a later one of the same key.',
   KeyRevoked: 'The root took this key back, for ever: certify another one.',
   LogTooFast: 'The log grew faster than the registry believes: anchor it again in an hour.',
@@ -33,7 +38,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
 };
 
 /** Of the vault, and of mandates and registry where they say no themselves. */
-const ERRORS = [...vaultAbi, ...mandatesAbi, ...registryAbi];
+const ERRORS = [...vaultAbi, ...mandatesAbi, ...registryAbi, ...timelockAbi];
 
 /** The error that people are shown for one of viem's: `vault_refused`, `chain_away` or `chain_refused`; others as they are. */
 export function namedForL2(error: unknown): unknown {

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { mqttUplink } from '../../hardware/boards/node/mqtt.ts';
 import { equalBytes, fromHex, toHex } from '../../protocol/bytes.ts';
 import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
 import { SundialError } from '../../protocol/errors.ts';
@@ -19,7 +18,7 @@ import { formatMoney } from '../../hardware/boards/node/cli/money.ts';
 import { askHub } from './ask-hub.ts';
 import { namedForL2 } from './l2-errors.ts';
 import { addPayeeWatchCommand } from './payee-watch-command.ts';
-import { type Office, ofPayee, officeOf, type PayeeFlags } from './payee-office.ts';
+import { type Office, ofPayee, officeOf, officeUplink, type PayeeFlags } from './payee-office.ts';
 import { vaultAbi } from '../l2/abi.ts';
 import { Vault } from '../l2/vault.ts';
 import { fail } from '../../hardware/boards/node/cli/output.ts';
@@ -47,15 +46,9 @@ const creditsSchema = z.object({
 const ACKNOWLEDGE_MS = 20_000;
 
 /** Sends one message and waits until the hub acknowledges or refuses `entry`. */
-function sendUntilAcknowledged(
-  url: string,
-  hub: string,
-  device: string,
-  message: Message,
-  entry: Uint8Array,
-) {
+function sendUntilAcknowledged(office: Office, message: Message, entry: Uint8Array) {
   return new Promise<void>((resolve, reject) => {
-    const uplink = mqttUplink({ url, hub, device, reconnectMs: 500 });
+    const uplink = officeUplink(office, office.mqttUrl!);
     const done = (error?: SundialError): void => {
       clearTimeout(timer);
       uplink.close();
@@ -148,7 +141,7 @@ async function run(flags: PayeeFlags): Promise<void> {
         signature,
         byPayee: 1,
       };
-      await sendUntilAcknowledged(site.mqttUrl!, site.hubName, payee, message, entry);
+      await sendUntilAcknowledged(site, message, entry);
     }
     answers.push({ voucher: credit.voucher, credited: credit.promised, answer });
     if (!flags.json)

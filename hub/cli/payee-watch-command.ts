@@ -13,7 +13,6 @@ import { formatMoney } from '../../hardware/boards/node/cli/money.ts';
 import { errorLine, fail } from '../../hardware/boards/node/cli/output.ts';
 import { readDevice } from '../../hardware/boards/node/cli/device-folder.ts';
 import { namedForMachine } from '../../hardware/boards/node/cli/machine-errors.ts';
-import { mqttUplink } from '../../hardware/boards/node/mqtt.ts';
 import { type Claim, claimsFile, claimsOf } from '../../hardware/boards/node/till/claims.ts';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
@@ -26,7 +25,7 @@ import { readKeyFile } from './hub-folder.ts';
 import { namedForL2 } from './l2-errors.ts';
 import { OfficeBook } from './office/book.ts';
 import { type OfficeRound, officeRound, type ReleasedWord, type RoundResult } from './office/round.ts';
-import { type Office, ofPayee, officeOf, type PayeeFlags } from './payee-office.ts';
+import { type Office, ofPayee, officeOf, officeUplink, type PayeeFlags } from './payee-office.ts';
 
 interface WatchFlags extends PayeeFlags {
   readonly office: string;
@@ -80,13 +79,12 @@ function readTills({ till, claims: folder, as, payee }: WatchFlags): ReturnType<
 
 /** Sends what the payee signed, again with every connection, until the hub has it. */
 async function sendWords(
-  { mqttUrl, hubName }: Office,
+  office: Office,
   words: readonly ReleasedWord[],
   isTaken: () => Promise<boolean>,
 ): Promise<void> {
-  const [first] = words;
-  if (first === undefined || mqttUrl === undefined) return;
-  const uplink = mqttUplink({ url: mqttUrl, hub: hubName, device: toHex(first.payee), reconnectMs: 500 });
+  if (words.length === 0 || office.mqttUrl === undefined) return;
+  const uplink = officeUplink(office, office.mqttUrl);
   try {
     uplink.receive(
       () => undefined,

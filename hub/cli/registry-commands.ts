@@ -1,8 +1,10 @@
 /**
- * What the operator and anybody else carry to the registry on L2: the root of the hub's log (`hub anchor`), and the words of the
- * hub's root about keys (`hub-key carry`). Each is one transaction of some 55,000 to 70,000 gas.
+ * What the operator and anybody else carry to the registry on L2 by hand: the root of the hub's log (`hub anchor`), the words of
+ * the hub's root about keys (`hub-key carry`), and the accounts whose batches settle at once (`hub settler`). Each is one
+ * transaction of some 55,000 to 70,000 gas. A hub that has its operator's key carries the first two by itself.
  */
 import type { Command } from 'commander';
+import type { Address } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { z } from 'zod';
 import { fail } from '../../hardware/boards/node/cli/output.ts';
@@ -12,6 +14,7 @@ import { parseRootWord } from '../crypto/hub-keys.ts';
 import { registryAbi } from '../l2/registry-abi.ts';
 import { Vault } from '../l2/vault.ts';
 import { askHub } from './ask-hub.ts';
+import { addressOf } from './l2-address.ts';
 import { keyFile, openHubFolder, readKeyFile } from './hub-folder.ts';
 import { namedForL2 } from './l2-errors.ts';
 
@@ -96,6 +99,56 @@ async function carry(text: string, flags: Flags): Promise<void> {
   );
 }
 
+/** Settlers as the registry has them, in the order in which they were named. */
+async function settlers(flags: Flags): Promise<void> {
+  const { config } = openHubFolder(flags.folder);
+  const vault = await Vault.connect(config.chain.rpcUrl[0]!, config.chain.vault);
+  const named = new Set<Address>();
+  for (const { eventName, args } of await vault.events(BigInt(config.chain.startBlock)))
+    if (eventName === 'SettlerAdded') named.add(args.settler);
+  const now = await vault.readClock();
+  const found: { settler: Address; countsFrom: number; counts: boolean }[] = [];
+  for (const settler of named) {
+    const countsFrom = await vault.settlerFrom(settler);
+    if (countsFrom !== 0) found.push({ settler, countsFrom, counts: countsFrom <= now });
+  }
+  const words = found.map(({ settler, countsFrom, counts }) =>
+    counts
+      ? `${settler}  settles at once`
+      : `${settler}  from ${countsFrom} of the vault's clock, now ${now}`,
+  );
+  say(flags, { settlers: found, clock: now }, words.join('\n') || 'nobody settles at once');
+}
+
+async function addSettler(text: string, flags: Flags): Promise<void> {
+  const settler = addressOf(text, 'ADDRESS');
+  const { account, vault } = await placeOf(flags, 'operator');
+  const { transactionHash } = await vault.addSettler(account, settler);
+  const countsFrom = await vault.settlerFrom(settler);
+  const facts = { settler, countsFrom, transaction: transactionHash };
+  say(flags, facts, `batches of ${settler} settle at once from ${countsFrom} of the vault's clock`);
+}
+
+/** At once by operator or guardian; with the proposer's key in two steps, the second after the timelock's notice. */
+async function dropSettler(text: string, flags: Flags & { readonly timelock: boolean }): Promise<void> {
+  const settler = addressOf(text, 'ADDRESS');
+  const { account, vault } = await placeOf(flags, 'operator');
+  if (flags.timelock) {
+    const done = await vault.byTimelock(account, vault.dropSettlerCall(settler));
+    if ('readyAt' in done) {
+      const when = new Date(done.readyAt * 1000).toISOString();
+      return say(
+        flags,
+        { settler, dropped: false, ...done },
+        `the timelock does it from ${when} on: repeat this then`,
+      );
+    }
+    return say(flags, { settler, dropped: true, ...done }, `${settler} settles at once no more`);
+  }
+  const { transactionHash: transaction } = await vault.dropSettler(account, settler);
+  say(flags, { settler, dropped: true, transaction }, `${settler} settles at once no more`);
+}
+
 const inFolder = (under: Command, name: string, words: string): Command =>
   under
     .command(name)
@@ -117,6 +170,34 @@ export function addAnchorCommand(hub: Command): void {
     .option('--key <file>', "the operator's key; keys/operator.key of the folder when absent")
     .option('--every <hours>', 'goes on, and does it so often: one transaction each time')
     .action(run(anchor));
+}
+
+/** Adds `hub settler`. */
+export function addSettlerCommand(hub: Command): void {
+  const settler = hub
+    .command('settler')
+    .description(
+      'the accounts whose batches settle at once: dropping one is instant, a new one waits for days',
+    );
+  inFolder(settler, 'list', 'who they are, and from when on they count').action(run(settlers));
+  inFolder(settler, 'add', 'names an account; it counts a day after the slow lane has passed')
+    .argument('<address>', 'the account')
+    .option('--key <file>', "the operator's key; keys/operator.key of the folder when absent")
+    .action((text: string, _: unknown, command: Command) => run((flags) => addSettler(text, flags))(command));
+  inFolder(settler, 'drop', 'ends the fast lane of an account at once')
+    .argument('<address>', 'the account')
+    .option(
+      '--key <file>',
+      "the operator's or the guardian's key; keys/operator.key of the folder when absent",
+    )
+    .option(
+      '--timelock',
+      "with the proposer's key: the timelock does it, after its notice, when the other two are lost",
+      false,
+    )
+    .action((text: string, _: unknown, command: Command) =>
+      run((flags) => dropSettler(text, flags as Flags & { timelock: boolean }))(command),
+    );
 }
 
 /** Adds `hub-key carry`. */

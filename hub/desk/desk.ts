@@ -27,6 +27,8 @@ const merchantSchema = z.strictObject({
   address: addressText,
   /** Most that its terminals may take on leases that nothing covers, units; 0: none. */
   wideMax: z.int().min(0),
+  /** Terminals that the hub vouches for on L2; absent: whoever added it did that, or nobody. */
+  terminals: z.int().min(1).max(10_000).optional(),
   addedAt: z.int(),
 });
 export type Merchant = z.infer<typeof merchantSchema>;
@@ -58,6 +60,8 @@ const stateSchema = z.strictObject({
   merchants: z.array(merchantSchema).max(merchantsMax),
   codes: z.array(codeSchema).max(codesMax),
   devices: z.array(deviceSchema).max(enrolledMax),
+  /** Merchants that were let go, oldest first: L2 is told that the hub doesn't vouch for them any more. */
+  gone: z.array(addressText).max(merchantsMax).optional(),
 });
 type State = z.infer<typeof stateSchema>;
 
@@ -128,6 +132,11 @@ export class Desk {
     return this.state.merchants;
   }
 
+  /** Addresses of merchants that were let go. */
+  get gone(): readonly string[] {
+    return this.state.gone ?? [];
+  }
+
   get devices(): readonly EnrolledDevice[] {
     return this.state.devices;
   }
@@ -166,16 +175,24 @@ export class Desk {
     name,
     address,
     wideMax = 0,
+    terminals,
   }: {
     name: string;
     address: string;
     wideMax?: number | undefined;
+    terminals?: number | undefined;
   }): Merchant {
     const same = this.state.merchants.find(
       (merchant) => merchant.name === name || merchant.address === address,
     );
     if (same !== undefined) {
-      if (same.name === name && same.address === address && same.wideMax === wideMax) return same;
+      if (same.name === name && same.address === address && same.wideMax === wideMax) {
+        if (terminals === undefined || terminals === same.terminals) return same;
+        // A shop that grew: the registry has the new number in its own time.
+        const grown = { ...same, terminals };
+        this.store({ merchants: this.state.merchants.map((one) => (one === same ? grown : one)) });
+        return grown;
+      }
       throw refused(
         'merchant_exists',
         `${same.name} is ${same.address}`,
@@ -188,8 +205,17 @@ export class Desk {
         `${merchantsMax} merchants are the most`,
         'Remove one, or run a second hub.',
       );
-    const merchant = { name, address, wideMax, addedAt: this.nowSeconds() };
-    this.store({ merchants: [...this.state.merchants, merchant] });
+    const merchant = {
+      name,
+      address,
+      wideMax,
+      ...(terminals !== undefined && { terminals }),
+      addedAt: this.nowSeconds(),
+    };
+    this.store({
+      merchants: [...this.state.merchants, merchant],
+      ...(this.gone.includes(address) && { gone: this.gone.filter((one) => one !== address) }),
+    });
     return merchant;
   }
 
@@ -199,6 +225,7 @@ export class Desk {
     this.store({
       merchants: this.state.merchants.filter((merchant) => merchant !== gone),
       codes: this.state.codes.filter(({ payee, device }) => payee !== gone.address || device !== undefined),
+      gone: [...this.gone, gone.address].slice(-merchantsMax),
     });
     return gone;
   }

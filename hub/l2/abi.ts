@@ -21,6 +21,11 @@ export const timelockAbi = parseAbi([
   'constructor(uint256 notice, address[] proposers, address[] executors)',
   'function getMinDelay() view returns (uint256)',
   'function NOTICE_MIN() view returns (uint256)',
+  'function execute(address target, uint256 value, bytes payload, bytes32 predecessor, bytes32 salt) payable',
+  'function getTimestamp(bytes32 id) view returns (uint256)',
+  'function hashOperation(address target, uint256 value, bytes data, bytes32 predecessor, bytes32 salt) pure returns (bytes32)',
+  'function schedule(address target, uint256 value, bytes data, bytes32 predecessor, bytes32 salt, uint256 delay)',
+  'error AccessControlUnauthorizedAccount(address account, bytes32 neededRole)',
 ]);
 
 export const vaultAbi = parseAbi([
@@ -31,6 +36,7 @@ export const vaultAbi = parseAbi([
   'function ANNOUNCEMENT_LIFE() view returns (uint40)',
   'function FREEZE_GAP() view returns (uint40)',
   'function FREEZE_MAX() view returns (uint40)',
+  'function agree(uint32 payee, uint8 terms)',
   'function announce(bytes batch)',
   'function announcedAt(bytes32 batch) view returns (uint40 at)',
   'function bondNeeded(uint256 amount) view returns (uint256)',
@@ -68,7 +74,6 @@ export const vaultAbi = parseAbi([
   'function registerPayee(address account) returns (uint32 payee)',
   'function registry() view returns (address)',
   'function rescue(address stray, address to)',
-  'function sealPayout(uint32 payee)',
   'function setBondShare(uint16 share)',
   'function setGuardian(address next)',
   'function setOwner(uint32 channel, address owner)',
@@ -99,8 +104,9 @@ export const vaultAbi = parseAbi([
   'event GuardianChanged(address guardian)',
   'event OwnerChanged(uint32 indexed channel, address indexed owner)',
   'event PayeeRegistered(uint32 indexed payee, address indexed account)',
-  'event PayoutSealed(uint32 indexed payee)',
+  'event FeePaid(uint32 indexed payee, uint32 indexed submitter, uint48 fee)',
   'event PotPaid(uint32 indexed channel, uint32 indexed payee, uint48 amount, uint48 raised)',
+  'event TermsAgreed(uint32 indexed payee, uint8 terms)',
   'event Withdrawn(uint32 indexed payee, address indexed to, uint48 amount)',
   'error AlreadyAnnounced(uint40 executableAt)',
   'error AnnouncementOver(uint40 endedAt)',

@@ -10,23 +10,32 @@ import { SundialError } from '../../protocol/errors.ts';
 import { isError } from '../errors.ts';
 import type {
   Block,
+  CertificateOfKey,
   ChainIdentity,
   ChannelState,
   EventRange,
   Fees,
   Heads,
   Hex,
+  HubKeyTerm,
   L2,
   L2Receipt,
   ClaimState,
   NodeState,
   PotState,
   Prepared,
+  RegistryL2,
+  RevocationOfKey,
+  Vouched,
 } from '../ports.ts';
 import type { Rule } from './fraud.ts';
 import type { Row, ShownLease } from './rows.ts';
 
-/** One or more nodes as one L2. */
+type Node = L2 & RegistryL2;
+
+/** One or more nodes as one L2. What the nodes can't be asked, it can't either. */
+export function agreeing(nodes: readonly Node[]): Node;
+export function agreeing(nodes: readonly L2[]): L2;
 export function agreeing(nodes: readonly L2[]): L2 {
   return nodes.length === 1 ? nodes[0]! : new AgreeingL2(nodes);
 }
@@ -36,14 +45,14 @@ const textOf = (value: unknown): string =>
   JSON.stringify(value, (_key, inner: unknown) => (typeof inner === 'bigint' ? `${inner}n` : inner));
 
 /** Several nodes behind the port of one. Each method says which of them it believes; the port says the rest. */
-export class AgreeingL2 implements L2 {
-  private readonly all: readonly L2[];
+export class AgreeingL2 implements L2, RegistryL2 {
+  private readonly all: readonly Node[];
   /** The highest final block that was told: below it receipts must be the same, too. */
   private finalHeight = 0;
 
   /** At least one node, the one to be asked first in front. */
   constructor(nodes: readonly L2[]) {
-    this.all = nodes;
+    this.all = nodes as readonly Node[];
   }
 
   nodes(): readonly NodeState[] {
@@ -62,7 +71,7 @@ export class AgreeingL2 implements L2 {
    * The answers of all nodes that know something: those that are away, or whose answers lack something, are left out.
    * Throws what the last of them threw when none is left, and what any of them refuses.
    */
-  private async answers<T>(ask: (node: L2) => Promise<T>): Promise<T[]> {
+  private async answers<T>(ask: (node: Node) => Promise<T>): Promise<T[]> {
     const answers = await Promise.allSettled(this.all.map(ask));
     const found: T[] = [];
     let silent: unknown;
@@ -76,7 +85,7 @@ export class AgreeingL2 implements L2 {
   }
 
   /** The one answer of all nodes that aren't away. Throws `l2_disagrees` when there are two. */
-  private async same<T>(what: string, ask: (node: L2) => Promise<T>): Promise<T> {
+  private async same<T>(what: string, ask: (node: Node) => Promise<T>): Promise<T> {
     const [first, ...others] = await this.answers(ask);
     const told = textOf(first);
     for (const other of others) if (textOf(other) !== told) throw disagreement(what, told, textOf(other));
@@ -84,7 +93,7 @@ export class AgreeingL2 implements L2 {
   }
 
   /** The answer of the first node that isn't away. */
-  private async any<T>(ask: (node: L2) => Promise<T>): Promise<T> {
+  private async any<T>(ask: (node: Node) => Promise<T>): Promise<T> {
     let last: unknown;
     for (const node of this.all) {
       try {
@@ -229,6 +238,42 @@ export class AgreeingL2 implements L2 {
 
   closePot(channel: number): Promise<Hex> {
     return this.any((node) => node.closePot(channel));
+  }
+
+  // ---- the registry: what is final must be told alike, as what stands there is not told again ----
+
+  hubKeyTerm(key: Hex, at?: number): Promise<HubKeyTerm> {
+    if (at === undefined) return this.any((node) => node.hubKeyTerm(key));
+    return this.same(`a hub key at block ${at}`, (node) => node.hubKeyTerm(key, at));
+  }
+
+  vouched(payee: Uint8Array, at?: number): Promise<Vouched | undefined> {
+    if (at === undefined) return this.any((node) => node.vouched(payee));
+    return this.same(`an accreditation at block ${at}`, (node) => node.vouched(payee, at));
+  }
+
+  anchored(): Promise<{ size: number; at: number }> {
+    return this.any((node) => node.anchored());
+  }
+
+  addHubKey(word: CertificateOfKey): Promise<Hex> {
+    return this.any((node) => node.addHubKey(word));
+  }
+
+  revokeHubKey(word: RevocationOfKey): Promise<Hex> {
+    return this.any((node) => node.revokeHubKey(word));
+  }
+
+  accredit(payee: Uint8Array, terminals: number): Promise<Hex> {
+    return this.any((node) => node.accredit(payee, terminals));
+  }
+
+  endAccreditation(payee: Uint8Array): Promise<Hex> {
+    return this.any((node) => node.endAccreditation(payee));
+  }
+
+  anchor(size: number, root: Uint8Array): Promise<Hex> {
+    return this.any((node) => node.anchor(size, root));
   }
 }
 

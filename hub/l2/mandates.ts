@@ -23,6 +23,17 @@ export interface Opening {
   readonly payer: Address;
   readonly amount: number;
   readonly bond: number;
+  /** May hand the channel on, slowly, should the owner's key be lost; absent: nobody. */
+  readonly recovery?: Address | undefined;
+}
+
+/** A deposit that its funder signed for Permit2; anybody may carry it until `deadline` (seconds of chain time). */
+export interface SignedTransfer {
+  readonly from: Address;
+  /** Any number that the funder didn't use with Permit2 before. */
+  readonly nonce: bigint;
+  readonly deadline: bigint;
+  readonly signature: Hex;
 }
 
 /** A withdrawal as its payee signed it; anybody may carry it until `deadline` (seconds of chain time). */
@@ -38,6 +49,16 @@ export interface SignedWithdrawal {
   readonly signature: Hex;
 }
 
+/** A channel to be topped up; amounts in units. */
+export interface TopUp {
+  readonly channel: number;
+  readonly amount: number;
+  readonly bond: number;
+}
+
+/** When a signed transfer counts; see SignedTransfer. */
+export type TransferTerms = Pick<SignedTransfer, 'nonce' | 'deadline'>;
+
 /** A part of a split, in ten-thousandths. */
 export interface Share {
   readonly account: Address;
@@ -46,6 +67,32 @@ export interface Share {
 
 const PERMIT_SECONDS = 3600n;
 const NO_SALT: Hex = `0x${'00'.repeat(32)}`;
+const NOBODY: Address = '0x0000000000000000000000000000000000000000';
+
+/** The terms as they are signed and hashed: all of them. */
+const whole = ({ owner, payer, amount, bond, recovery = NOBODY }: Opening) => ({
+  owner,
+  payer,
+  amount,
+  bond,
+  recovery,
+});
+
+/** Terms of deposits as Permit2's witness. */
+const WITNESSES = {
+  Opening: [
+    { name: 'owner', type: 'address' },
+    { name: 'payer', type: 'address' },
+    { name: 'amount', type: 'uint48' },
+    { name: 'bond', type: 'uint48' },
+    { name: 'recovery', type: 'address' },
+  ],
+  TopUp: [
+    { name: 'channel', type: 'uint32' },
+    { name: 'amount', type: 'uint48' },
+    { name: 'bond', type: 'uint48' },
+  ],
+} as const;
 
 type Call = Parameters<typeof encodeFunctionData<typeof mandatesAbi>>[0] extends infer P
   ? Omit<P, 'abi'>
@@ -66,14 +113,36 @@ export class Mandates {
   /** Opens a channel out of the account's tokens, on a permit that it signs now. */
   async open(account: LocalAccount, opening: Opening): Promise<TransactionReceipt> {
     const { deadline, v, r, s } = await this.permit(account, opening.amount);
-    return this.call(account, { functionName: 'openWithPermit', args: [opening, deadline, v, r, s] });
+    return this.call(account, { functionName: 'openWithPermit', args: [whole(opening), deadline, v, r, s] });
+  }
+
+  /** Opens a channel out of tokens that the account approved for the mandates. */
+  openApproved(account: LocalAccount, opening: Opening): Promise<TransactionReceipt> {
+    return this.call(account, { functionName: 'open', args: [whole(opening)] });
+  }
+
+  /** The funder signs a channel's opening for Permit2, which must have an approval of its token; it sends nothing. */
+  signOpening(account: LocalAccount, opening: Opening, at: TransferTerms): Promise<SignedTransfer> {
+    return this.permit2(account, opening.amount, at, 'Opening', whole(opening));
+  }
+
+  /** The same of a top-up. */
+  signTopUp(account: LocalAccount, more: TopUp, at: TransferTerms): Promise<SignedTransfer> {
+    return this.permit2(account, more.amount, at, 'TopUp', more);
+  }
+
+  /** Opens a channel with what its funder signed; anybody may, and changes nothing of it. */
+  carryOpening(account: LocalAccount, opening: Opening, by: SignedTransfer): Promise<TransactionReceipt> {
+    return this.call(account, { functionName: 'openWithPermit2', args: [whole(opening), by] });
+  }
+
+  /** Tops a channel up with what its funder signed. */
+  carryTopUp(account: LocalAccount, more: TopUp, by: SignedTransfer): Promise<TransactionReceipt> {
+    return this.call(account, { functionName: 'topUpWithPermit2', args: [more, by] });
   }
 
   /** Adds `amount` units to a channel, on a permit that the account signs now; `bond` of them join the bond. */
-  async topUp(
-    account: LocalAccount,
-    more: { channel: number; amount: number; bond: number },
-  ): Promise<TransactionReceipt> {
+  async topUp(account: LocalAccount, more: TopUp): Promise<TransactionReceipt> {
     const { deadline, v, r, s } = await this.permit(account, more.amount);
     return this.call(account, { functionName: 'topUpWithPermit', args: [more, deadline, v, r, s] });
   }
@@ -86,9 +155,9 @@ export class Mandates {
     account: LocalAccount,
     opening: Omit<Opening, 'payer'> & { readonly key: Uint8Array },
   ): Promise<TransactionReceipt> {
-    const { owner, key, amount, bond } = opening;
+    const { owner, key, amount, bond, recovery = NOBODY } = opening;
     const [x, y] = [bytesToHex(key.slice(0, 32)), bytesToHex(key.slice(32, 64))];
-    return this.call(account, { functionName: 'openP256', args: [owner, x, y, amount, bond] });
+    return this.call(account, { functionName: 'openP256', args: [owner, x, y, amount, bond, recovery] });
   }
 
   /** Does the chain verify P-256 signatures? */
@@ -168,6 +237,16 @@ export class Mandates {
     });
   }
 
+  /** Registers the account as a payee that leaves so many ten-thousandths of what is settled for it to whoever submits it. */
+  registerWithFee(account: LocalAccount, rate: number): Promise<TransactionReceipt> {
+    return this.call(account, { functionName: 'registerWithFee', args: [rate] });
+  }
+
+  /** Part of what is settled for a payee that goes to whoever submits it, in ten-thousandths. */
+  feeRateOf(payee: number): Promise<number> {
+    return this.client.readContract({ ...this.at, functionName: 'feeRateOf', args: [payee] });
+  }
+
   /** Fixes, for ever, where the money of the account's payee goes. */
   fixPayout(account: LocalAccount, payee: number, recipient: Address): Promise<TransactionReceipt> {
     return this.call(account, { functionName: 'fixPayout', args: [payee, recipient] });
@@ -227,6 +306,42 @@ export class Mandates {
       typeof encodeFunctionData
     >[0]);
     return send(this.client, account, { to: this.address, data });
+  }
+
+  private async permit2(
+    account: LocalAccount,
+    amount: number,
+    { nonce, deadline }: TransferTerms,
+    kind: keyof typeof WITNESSES,
+    witness: object,
+  ): Promise<SignedTransfer> {
+    const permit2 = await this.client.readContract({ ...this.at, functionName: 'PERMIT2' });
+    const signature = await account.signTypedData({
+      domain: { name: 'Permit2', chainId: this.chainId, verifyingContract: permit2 },
+      primaryType: 'PermitWitnessTransferFrom',
+      types: {
+        PermitWitnessTransferFrom: [
+          { name: 'permitted', type: 'TokenPermissions' },
+          { name: 'spender', type: 'address' },
+          { name: 'nonce', type: 'uint256' },
+          { name: 'deadline', type: 'uint256' },
+          { name: 'witness', type: kind },
+        ],
+        TokenPermissions: [
+          { name: 'token', type: 'address' },
+          { name: 'amount', type: 'uint256' },
+        ],
+        [kind]: WITNESSES[kind],
+      },
+      message: {
+        permitted: { token: this.token, amount: BigInt(amount) },
+        spender: this.address,
+        nonce,
+        deadline,
+        witness,
+      },
+    } as never);
+    return { from: account.address, nonce, deadline, signature };
   }
 
   /** ERC-2612 permit of the account for the mandates, good for an hour of chain time. */

@@ -15,7 +15,7 @@ import {
   type TransactionReceipt,
 } from 'viem';
 import type { ChannelState, ClaimState, PotState } from '../ports.ts';
-import { timeAbi, vaultAbi } from './abi.ts';
+import { timeAbi, timelockAbi, vaultAbi } from './abi.ts';
 import type { Rule } from './fraud.ts';
 import { connect, type FeesMin, isRevert, type PreparedTransaction, prepare, send } from './chain.ts';
 import { Mandates } from './mandates.ts';
@@ -265,7 +265,9 @@ export class Vault {
    * Opens a channel; the account pays with a permit, so one transaction suffices.
    * @param bond units of `amount` that can't be spent; the smallest allowed when absent
    * @param owner who may leave with the rest; the account when absent
-   * @param approved true when the account approved the vault before: tokens without permit, and accounts that can't sign
+   * @param approved true when the account approved the vault before: tokens without permit, and accounts that can't sign;
+   *   with a recovery account the mandates, which name it
+   * @param recovery may hand the channel on, slowly, should the owner's key be lost; nobody when absent
    * @param p256 the payer's key, 64 bytes, when it is a P-256 one: two transactions, and none of them moves anything on a chain
    *   that verifies no such signatures (`P256Missing`)
    */
@@ -278,15 +280,17 @@ export class Vault {
       owner?: Address;
       approved?: boolean;
       p256?: Uint8Array | undefined;
+      recovery?: Address | undefined;
     },
   ): Promise<{ channel: number; receipt: TransactionReceipt }> {
-    const { payer, amount, bond, owner, p256 } = opening;
+    const { payer, amount, bond, owner, p256, recovery } = opening;
     if (p256 !== undefined) {
       const terms = {
         owner: owner ?? account.address,
         key: p256,
         amount,
         bond: bond ?? (await this.bondNeeded(amount)),
+        recovery,
       };
       if (await this.mandates.hasP256()) await this.approveFor(account, this.mandates.address, amount);
       const receipt = await this.mandates.openP256(account, terms);
@@ -294,10 +298,17 @@ export class Vault {
       return { channel: opened!.args.channel, receipt };
     }
     if (opening.approved) {
-      const receipt = await this.call(account, {
-        functionName: 'open',
-        args: [owner ?? account.address, payer, amount, bond ?? (await this.bondNeeded(amount))],
-      });
+      const terms = {
+        owner: owner ?? account.address,
+        payer,
+        amount,
+        bond: bond ?? (await this.bondNeeded(amount)),
+      };
+      const args = [terms.owner, payer, amount, terms.bond] as const;
+      const receipt =
+        recovery === undefined
+          ? await this.call(account, { functionName: 'open', args })
+          : await this.mandates.openApproved(account, { ...terms, recovery });
       const [opened] = parseEventLogs({ abi: vaultAbi, eventName: 'ChannelOpened', logs: receipt.logs });
       return { channel: opened!.args.channel, receipt };
     }
@@ -306,6 +317,7 @@ export class Vault {
       payer,
       amount,
       bond: bond ?? (await this.bondNeeded(amount)),
+      recovery,
     });
     const [opened] = parseEventLogs({ abi: vaultAbi, eventName: 'ChannelOpened', logs: receipt.logs });
     return { channel: opened!.args.channel, receipt };
@@ -580,6 +592,85 @@ export class Vault {
     });
   }
 
+  /** Names an account whose batches settle at once, days from now. The account must be the hub's operator. */
+  addSettler(account: LocalAccount, settler: Address): Promise<TransactionReceipt> {
+    return this.callRegistry(account, { functionName: 'addSettler', args: [settler] });
+  }
+
+  /** Ends an account's fast lane at once. The account must be the hub's operator or the vault's guardian. */
+  dropSettler(account: LocalAccount, settler: Address): Promise<TransactionReceipt> {
+    return this.callRegistry(account, { functionName: 'dropSettler', args: [settler] });
+  }
+
+  /** The same as a call that the timelock may make. */
+  dropSettlerCall(settler: Address): { readonly to: Address; readonly data: Hex } {
+    const call = { abi: registryAbi, functionName: 'dropSettler', args: [settler] } as const;
+    return { to: this.registry, data: encodeFunctionData(call) };
+  }
+
+  /**
+   * Has the timelock make a call: asks it to, or, when its notice is over, lets it. The account must be its proposer.
+   * @returns the transaction; `readyAt`, seconds of chain time, while it waits
+   */
+  async byTimelock(
+    account: LocalAccount,
+    { to, data }: { readonly to: Address; readonly data: Hex },
+  ): Promise<{ readonly transaction?: Hex; readonly readyAt: number } | { readonly transaction: Hex }> {
+    const { client } = this;
+    const address = await client.readContract({
+      address: this.address,
+      abi: vaultAbi,
+      functionName: 'timelock',
+    });
+    const read = { address, abi: timelockAbi } as const;
+    // One of several with the same words: the salt says which, so that what was done once can be done again.
+    for (let n = 0n; ; n++) {
+      const args = [to, 0n, data, `0x${'00'.repeat(32)}`, `0x${n.toString(16).padStart(64, '0')}`] as const;
+      const id = await client.readContract({ ...read, functionName: 'hashOperation', args });
+      const at = await client.readContract({ ...read, functionName: 'getTimestamp', args: [id] });
+      if (at === TIMELOCK_DONE) continue;
+      const { timestamp } = await client.getBlock();
+      if (at > timestamp) return { readyAt: Number(at) };
+      const call =
+        at === 0n
+          ? ({ functionName: 'schedule', args: [...args, await this.notice(address)] } as const)
+          : ({ functionName: 'execute', args } as const);
+      const encoded = encodeFunctionData({ abi: timelockAbi, ...call } as Parameters<
+        typeof encodeFunctionData
+      >[0]);
+      const { transactionHash: transaction } = await send(client, account, { to: address, data: encoded });
+      if (at !== 0n) return { transaction };
+      const readyAt = await client.readContract({ ...read, functionName: 'getTimestamp', args: [id] });
+      return { transaction, readyAt: Number(readyAt) };
+    }
+  }
+
+  private notice(timelock: Address): Promise<bigint> {
+    return this.client.readContract({ address: timelock, abi: timelockAbi, functionName: 'getMinDelay' });
+  }
+
+  /** A hub key as the registry has it; all zero when it never heard of it. */
+  async readHubKey(key: Address, at: ReadAt = {}) {
+    const read = { address: this.registry, abi: registryAbi, functionName: 'readHubKey' } as const;
+    return this.client.readContract({ ...read, args: [key], ...(at as object) });
+  }
+
+  /** What the hub says of a payee's id; hours of the vault's clock. */
+  async readAccreditation(payee: number, at: ReadAt = {}) {
+    const read = { address: this.registry, abi: registryAbi, functionName: 'readAccreditation' } as const;
+    return this.client.readContract({ ...read, args: [payee], ...(at as object) });
+  }
+
+  /** Records of the hub's log at its newest anchor, and when that was (chain time). */
+  async readAnchored(): Promise<{ size: number; at: number }> {
+    const read = { address: this.registry, abi: registryAbi } as const;
+    const [size, at] = await Promise.all([
+      this.client.readContract({ ...read, functionName: 'anchoredSize' }),
+      this.client.readContract({ ...read, functionName: 'anchoredAt' }),
+    ]);
+    return { size, at };
+  }
+
   /** Vault clock from which batches of an account settle at once; 0 for never. */
   async settlerFrom(account: Address): Promise<number> {
     return this.client.readContract({
@@ -634,6 +725,9 @@ const EVENTS = [...vaultAbi, ...potsAbi, ...registryAbi].filter(({ type }) => ty
   (typeof vaultAbi | typeof potsAbi | typeof registryAbi)[number],
   { readonly type: 'event' }
 >[];
+
+/** What a timelock says instead of a time when an operation is done. */
+const TIMELOCK_DONE = 1n;
 
 /** The two words of a 64-byte signature. */
 const halves = (signature: Uint8Array): readonly [Hex, Hex] => [

@@ -12,6 +12,7 @@ import { causeText, isError } from '../errors.ts';
 import { finalityBlocksUnsaid, headersInBatch } from '../limits.ts';
 import type {
   Block,
+  CertificateOfKey,
   ChainIdentity,
   ChannelState,
   ClaimState,
@@ -19,13 +20,17 @@ import type {
   Fees,
   Heads,
   Hex,
+  HubKeyTerm,
   L2,
   L2Event,
   L2Receipt,
   NodeState,
   PotState,
   Prepared,
+  RegistryL2,
+  RevocationOfKey,
   SettleWish,
+  Vouched,
 } from '../ports.ts';
 import { vaultAbi } from './abi.ts';
 import {
@@ -74,10 +79,12 @@ function codeOf(cause: unknown): keyof typeof REMEDIES {
 type Kind = 'call' | 'newest' | 'events';
 
 /** One node behind the port. Methods do what the port says, and throw its errors. */
-export class ViemL2 implements L2 {
+export class ViemL2 implements L2, RegistryL2 {
   private readonly config: NodeConfig;
   private readonly separator: Uint8Array;
   private readonly account: LocalAccount;
+  /** Tells the registry; the account that settles, where the hub has no other. */
+  private readonly operator: LocalAccount;
   private readonly client: PublicClient;
   private readonly headers: Headers;
   private readonly closing = new AbortController();
@@ -87,11 +94,15 @@ export class ViemL2 implements L2 {
   /** The chain has said what is final: from then on it must. */
   private saysFinal = false;
 
-  /** `separator`: of the EIP-712 domain that the hub signs for. `account` pays the gas. */
-  constructor(config: NodeConfig, separator: Uint8Array, account: LocalAccount) {
+  /**
+   * `separator`: of the EIP-712 domain that the hub signs for. `account` pays the gas, `operator` that of what the registry
+   * is told.
+   */
+  constructor(config: NodeConfig, separator: Uint8Array, account: LocalAccount, operator = account) {
     this.config = config;
     this.separator = separator;
     this.account = account;
+    this.operator = operator;
     const { rpcUrl, timeoutMs, feeMaxGwei } = config;
     const patience = { signal: this.closing.signal, timeoutMs };
     this.client = connect(rpcUrl, { ...patience, feeMax: parseGwei(`${feeMaxGwei}`) });
@@ -324,6 +335,46 @@ export class ViemL2 implements L2 {
 
   closePot(channel: number): Promise<Hex> {
     return this.act((vault) => vault.closePot(this.account, channel));
+  }
+
+  // ---- the registry ----
+
+  hubKeyTerm(key: Hex, at?: number): Promise<HubKeyTerm> {
+    return this.ask(async (vault) => {
+      const { addedAt, until, epoch, revokedAt } = await vault.readHubKey(key, blockNumber(at));
+      return { isCarried: addedAt !== 0, until, epoch, revokedAt };
+    });
+  }
+
+  vouched(payee: Uint8Array, at?: number): Promise<Vouched | undefined> {
+    return this.ask(async (vault) => {
+      const id = await vault.payeeId(payee, blockNumber(at));
+      return id === undefined ? undefined : vault.readAccreditation(id, blockNumber(at));
+    });
+  }
+
+  anchored(): Promise<{ size: number; at: number }> {
+    return this.ask((vault) => vault.readAnchored());
+  }
+
+  addHubKey(word: CertificateOfKey): Promise<Hex> {
+    return this.act((vault) => vault.addHubKey(this.operator, { ...word, key: toHex(word.key) }));
+  }
+
+  revokeHubKey(word: RevocationOfKey): Promise<Hex> {
+    return this.act((vault) => vault.revokeHubKey(this.operator, { ...word, key: toHex(word.key) }));
+  }
+
+  accredit(payee: Uint8Array, terminals: number): Promise<Hex> {
+    return this.act((vault) => vault.accredit(this.operator, payee, terminals));
+  }
+
+  endAccreditation(payee: Uint8Array): Promise<Hex> {
+    return this.act((vault) => vault.endAccreditation(this.operator, payee));
+  }
+
+  anchor(size: number, root: Uint8Array): Promise<Hex> {
+    return this.act((vault) => vault.anchor(this.operator, size, root));
   }
 
   private act(send: (vault: Vault) => Promise<{ readonly transactionHash: Hex }>): Promise<Hex> {

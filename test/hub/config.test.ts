@@ -24,6 +24,7 @@ const DEFAULTS = {
   scopes: [],
   leaseAnyScope: false,
   batch: { everyMs: 60_000, lanesMax: 1_000, inFlightMax: 16, laneMin: 1 },
+  registry: { everyMs: 60_000, anchorEvery: 86_400 },
   beaconMs: 60_000,
   development: false,
 };
@@ -40,7 +41,7 @@ test('what is left out has its default, whole parts or fields of them', () => {
   };
   const keys = { signing: [KEY], settlement: KEY, root: VAULT.toLowerCase(), words: [] };
   assert.equal(parseConfig(least), { ...least, ...DEFAULTS, chain, keys });
-  const empty = { ...least, mqtt: {}, http: {}, timing: {}, batch: {} };
+  const empty = { ...least, mqtt: {}, http: {}, timing: {}, batch: {}, registry: {} };
   assert.equal(parseConfig(empty), { ...least, ...DEFAULTS, chain, keys });
 });
 
@@ -71,6 +72,7 @@ test('what is given is kept', () => {
     scopes: [{ id, payees: [VAULT] }],
     leaseAnyScope: true,
     batch: { everyMs: 0, lanesMax: 7, inFlightMax: 2, laneMin: 3 },
+    registry: { everyMs: 0, anchorEvery: 5 },
     beaconMs: 100,
     development: true,
   } as HubConfigInput;

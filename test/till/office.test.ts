@@ -67,7 +67,9 @@ test.before(async () => {
   const config = JSON.parse(readFileSync(json, 'utf8'));
   // Leases that end within what chain and clock may differ; batches come when they are asked for.
   const timing = { ...config.timing, leaseLifetime: LEASE_SECONDS };
-  writeFileSync(json, JSON.stringify({ ...config, timing, batch: { everyMs: 0 } }));
+  // Its broker lets nobody in who doesn't show a key: neither tills nor the office.
+  const mqtt = { ...config.mqtt, login: 'required' };
+  writeFileSync(json, JSON.stringify({ ...config, mqtt, timing, batch: { everyMs: 0 } }));
   await shop.money(anvil, roles, 1, '400');
   hub = await shop.hub();
   payee = String((await shop.run('payee', 'add', 'Corner shop', ...shop.at)).address);

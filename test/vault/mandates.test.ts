@@ -2,12 +2,14 @@
  * The mandates on a real node, through the hub's own client: deposits on a signature, channels that change hands, signed
  * withdrawals and splits. Not checked here: what each of them refuses (contracts/test/Mandates.t.sol, Split.t.sol).
  */
-import { encodeFunctionData, type Hex, hexToBytes } from 'viem';
+import { readFileSync } from 'node:fs';
+import { encodeFunctionData, type Hex, hexToBytes, parseEventLogs } from 'viem';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { namedForL2 } from '../../hub/cli/l2-errors.ts';
-import { timeAbi } from '../../hub/l2/abi.ts';
+import { timeAbi, vaultAbi } from '../../hub/l2/abi.ts';
 import { send } from '../../hub/l2/chain.ts';
+import { mandatesAbi } from '../../hub/l2/mandates-abi.ts';
 import { p256Signer, rowOf, secpSigner, startWorld, type World, ZERO16, ZERO32 } from './kit.ts';
 
 const mandates = suite('mandates');
@@ -84,6 +86,77 @@ mandates('a channel is given, recovered when its key is lost, and left to anothe
   const { returned } = await vault.finishExit(heir.account, channel);
   assert.is(returned, 1_000_000);
   assert.is(await balanceOf(site.address), 1_000_000n);
+});
+
+mandates(
+  'anybody carries what a funder signed for Permit2, with the account that recovers the channel',
+  async () => {
+    const { vault } = world;
+    const permit2 = await vault.client.readContract({
+      address: vault.mandates.address,
+      abi: mandatesAbi,
+      functionName: 'PERMIT2',
+    });
+    // The code that stands there on other chains.
+    const code = readFileSync('test/vectors/permit2.hex', 'utf8').trim();
+    await vault.client.request({ method: 'anvil_setCode' as never, params: [permit2, code] as never });
+    const approve = { abi: timeAbi, functionName: 'approve', args: [permit2, 2n ** 48n] } as const;
+    await send(vault.client, owner.account, { to: vault.token, data: encodeFunctionData(approve) });
+    const payer = secpSigner('a payer of Permit2').address;
+    const terms = { owner: owner.address, payer, amount: 1_000_000, bond: 200_000, recovery: notary.address };
+    const deadline = (await vault.client.getBlock()).timestamp + 3600n;
+    const signed = await vault.mandates.signOpening(owner.account, terms, { nonce: 1n, deadline });
+    const robbed = { ...terms, owner: heir.address };
+    await vault.mandates.carryOpening(heir.account, robbed, signed).then(
+      () => assert.unreachable('another owner'),
+      () => undefined,
+    );
+    const receipt = await vault.mandates.carryOpening(heir.account, terms, signed);
+    const [opened] = parseEventLogs({ abi: vaultAbi, eventName: 'ChannelOpened', logs: receipt.logs });
+    const { channel } = opened!.args;
+    const more = { channel, amount: 500_000, bond: 100_000 };
+    const again = await vault.mandates.signTopUp(owner.account, more, { nonce: 2n, deadline });
+    await vault.mandates.carryTopUp(heir.account, more, again);
+    const state = await vault.readChannel(channel);
+    assert.equal([state.owner, state.payer, state.free], [owner.address, payer, 1_200_000]);
+    await vault.mandates.offer(notary.account, channel, heir.address);
+    assert.is((await vault.mandates.offerOf(channel))?.next, heir.address);
+  },
+);
+
+mandates('a recovery account is named at the opening, on a permit and on an approval', async () => {
+  const { vault } = world;
+  const recovery = notary.address;
+  const opening = (name: string) => ({ payer: secpSigner(name).address, amount: 1_000_000, recovery });
+  const first = await vault.openChannel(owner.account, opening('one'));
+  const approve = {
+    abi: timeAbi,
+    functionName: 'approve',
+    args: [vault.mandates.address, 1_000_000n],
+  } as const;
+  await send(vault.client, owner.account, { to: vault.token, data: encodeFunctionData(approve) });
+  const second = await vault.openChannel(owner.account, { ...opening('two'), approved: true });
+  for (const { channel } of [first, second]) {
+    const read = { abi: mandatesAbi, functionName: 'recoveryOf', args: [channel] } as const;
+    assert.is(await vault.client.readContract({ address: vault.mandates.address, ...read }), recovery);
+  }
+});
+
+mandates('who submits a batch is paid by the payee that agreed to it when it registered', async () => {
+  const { vault } = world;
+  const merchant = secpSigner('a merchant that pays for settling');
+  await vault.client.request({
+    method: 'anvil_setBalance' as never,
+    params: [merchant.address, '0xde0b6b3a7640000'] as never,
+  });
+  await refuses('WrongRate', vault.mandates.registerWithFee(merchant.account, 101));
+  await vault.mandates.registerWithFee(merchant.account, 25);
+  await vault.registerPayee(world.rich, bytes(world.rich.address));
+  const before = await vault.readPayeeBalance(bytes(world.rich.address));
+  const { payee, id } = await earned('a merchant that pays for settling', 400_000);
+  assert.is(await vault.mandates.feeRateOf(id), 25);
+  assert.is(await vault.readPayeeBalance(bytes(payee.address)), 399_000);
+  assert.is(await vault.readPayeeBalance(bytes(world.rich.address)), before + 1_000);
 });
 
 async function earned(name: string, amount: number) {

@@ -10,10 +10,11 @@ interface IVault {
     function domainSeparator() external view returns (bytes32);
     function ownerOf(uint32 channel) external view returns (address);
     function readPayee(uint32 id) external view returns (address account, uint48 balance);
+    function registerPayee(address account) external returns (uint32 payee);
     function open(address owner, address payer, uint48 amount, uint48 bond) external returns (uint32 channel);
     function topUp(uint32 channel, uint48 amount, uint48 bond) external;
     function setOwner(uint32 channel, address owner) external;
     function startExitFor(uint32 channel) external;
     function withdrawFor(uint32 payee, address to, uint48 amount) external;
-    function sealPayout(uint32 payee) external;
+    function agree(uint32 payee, uint8 terms) external;
 }

@@ -40,8 +40,7 @@ abstract contract Owners is MandatesBase {
     /// @notice Names the account that may hand the channel on should the owner's key be lost. The owner names another
     /// one, or none, at any time.
     function nameRecovery(uint32 channel, address recovery) external onlyOwner(channel) {
-        recoveryOf[channel] = recovery;
-        emit RecoveryNamed(channel, recovery);
+        _nameRecovery(channel, recovery);
     }
 
     /// @notice Offers the channel to another owner; a new offer takes the one before it back. The owner or the recovery
@@ -72,6 +71,11 @@ abstract contract Owners is MandatesBase {
     function startExitTo(uint32 channel, address recipient) external onlyOwner(channel) {
         vault.startExitFor(channel);
         _give(channel, recipient);
+    }
+
+    function _nameRecovery(uint32 channel, address recovery) internal {
+        recoveryOf[channel] = recovery;
+        emit RecoveryNamed(channel, recovery);
     }
 
     function _give(uint32 channel, address owner) private {

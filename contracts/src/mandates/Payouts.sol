@@ -20,6 +20,19 @@ abstract contract Payouts is MandatesBase {
     /// @notice The fee is more than what is taken out.
     error FeeTooLarge(uint48 fee, uint48 amount);
 
+    /// @notice The caller registered with a rate already: the first stands.
+    error FeeAgreed(uint8 rate);
+    /// @notice More than FEE_RATE_MAX, or nothing.
+    error WrongRate(uint8 rate);
+
+    /// @notice The most that a payee can leave to whoever submits its batches, in ten-thousandths.
+    uint8 public constant FEE_RATE_MAX = 100;
+    /// @dev Terms as the vault keeps them: see MandatesDoor.TermsAgreed.
+    uint8 private constant SEALED = 1;
+
+    /// @notice Part of what is settled for a payee that goes to whoever submits it, in ten-thousandths; zero when the payee
+    /// agreed to none.
+    mapping(uint32 payee => uint8 rate) public feeRateOf;
     /// @notice Where all money of a payee goes; zero when the payee says so each time.
     mapping(uint32 payee => address recipient) public payoutOf;
     /// @notice Nonce of a payee's next signed withdrawal.
@@ -53,6 +66,18 @@ abstract contract Payouts is MandatesBase {
         if (fee != 0) vault.withdrawFor(payee, msg.sender, fee);
     }
 
+    /// @notice Registers the caller as a payee that leaves `rate` ten-thousandths of what is settled for it to whoever submits
+    /// it: so that somebody does, when no hub settles. Only the payee itself says so, and once; whom others registered may.
+    /// @dev The submitter must be a payee, too: the fee goes into its balance.
+    /// @return payee the caller's id
+    function registerWithFee(uint8 rate) external returns (uint32 payee) {
+        if (rate == 0 || rate > FEE_RATE_MAX) revert WrongRate(rate);
+        payee = vault.registerPayee(msg.sender);
+        if (feeRateOf[payee] != 0) revert FeeAgreed(feeRateOf[payee]);
+        feeRateOf[payee] = rate;
+        vault.agree(payee, rate << 1);
+    }
+
     /// @notice Fixes where the caller's money goes, for ever: to a split, for instance, so that neither side of a site
     /// can take the other's share. From then on anyone may send it there (payOut).
     /// @param payee the caller's id
@@ -62,7 +87,7 @@ abstract contract Payouts is MandatesBase {
         if (recipient == address(0)) revert ZeroAddress();
         if (payoutOf[payee] != address(0)) revert PayoutIsFixed(payoutOf[payee]);
         payoutOf[payee] = recipient;
-        vault.sealPayout(payee);
+        vault.agree(payee, SEALED);
         emit PayoutFixed(payee, recipient);
     }
 

@@ -70,11 +70,11 @@ abstract contract Channels is VaultBase {
     function open(address owner, address payer, uint48 amount, uint48 bond)
         external
         nonReentrant
-        whenNotFrozen
         returns (uint32 channel)
     {
-        _receive(amount);
-        return _open(owner, payer, amount, bond);
+        uint256 before;
+        (channel, before) = _open(owner, payer, amount, bond, amount);
+        _collect(amount, before);
     }
 
     /// @notice Adds approved tokens to a channel. Anyone may; only the owner ever gets them back.
@@ -90,8 +90,7 @@ abstract contract Channels is VaultBase {
     /// changed, so a lost device's finder gains nothing by waiting.
     /// @param nextPayer zero to leave; else the key of the device that replaces a lost one
     function startExit(uint32 channel, address nextPayer) external nonReentrant {
-        address owner = _channel(channel).owner;
-        if (msg.sender != owner) revert NotAllowed(msg.sender, owner);
+        _only(_channel(channel).owner);
         _startExit(channel, nextPayer);
     }
 
@@ -121,7 +120,7 @@ abstract contract Channels is VaultBase {
             delete _replacements[channel];
             uint256 needed = bondNeeded(returned);
             emit ExitFinished(channel, returned, bond, _state.channels + 1);
-            _open(owner, nextPayer, returned, bond > needed ? bond : uint48(needed));
+            _open(owner, nextPayer, returned, bond > needed ? bond : uint48(needed), 0);
         }
     }
 
@@ -137,7 +136,7 @@ abstract contract Channels is VaultBase {
 
     /// @notice The smallest bond for a deposit, in units, rounded up.
     function bondNeeded(uint256 amount) public view returns (uint256) {
-        return (amount * _state.bondShare + SHARES - 1) / SHARES;
+        return _bondNeeded(amount, _state.bondShare);
     }
 
     /// @notice What is known of a channel. A hub may lease up to deposited + credited - bond, which is what is free
@@ -184,33 +183,56 @@ abstract contract Channels is VaultBase {
         emit ExitStarted(channel, readyAt, nextPayer);
     }
 
-    function _checkBond(uint48 amount, uint48 bond) private view {
+    function _checkBond(uint48 amount, uint48 bond, uint256 share) private pure {
         if (amount == 0) revert NothingDeposited();
-        uint256 needed = bondNeeded(amount);
+        uint256 needed = _bondNeeded(amount, share);
         if (bond < needed || bond > amount) revert WrongBond(bond, needed, amount);
     }
 
-    function _open(address owner, address payer, uint48 amount, uint48 bond) private returns (uint32 id) {
+    function _bondNeeded(uint256 amount, uint256 share) private pure returns (uint256) {
+        return (amount * share + SHARES - 1) / SHARES;
+    }
+
+    /// Writes a new channel, of which `added` units are still to come in. The vault's state is one word that is read and written
+    /// once, and before the token is called: what a token calls back finds books that are whole.
+    /// @return id number of the channel
+    /// @return before units that the vault owed until now
+    function _open(address owner, address payer, uint48 amount, uint48 bond, uint256 added)
+        private
+        returns (uint32 id, uint256 before)
+    {
         if (owner == address(0) || payer == address(0)) revert ZeroAddress();
-        _checkBond(amount, bond);
-        id = ++_state.channels;
-        _channels[id] = Channel({
-            owner: owner,
-            bond: bond,
-            exitReady: 0,
-            slashed: false,
-            payer: payer,
-            deposited: amount,
-            credited: 0
-        });
-        _purses[Lanes.key(payer, id)][0] = Lanes.OPEN_FLAG | (uint256(amount - bond) << Lanes.FREE_SHIFT);
+        uint256 state = _readState();
+        _checkFrozen(state);
+        _checkBond(amount, bond, _shareOf(state));
+        before = _heldOf(state);
+        _writeState(_withHeld(state, before, added) + ONE_CHANNEL);
+        // Nobody opens as many channels as there are numbers.
+        id = uint32(state >> CHANNELS_SHIFT) + 1;
+        // Both words of the channel as a whole: field by field each of seven would be read and written.
+        Channel storage made = _channels[id];
+        uint256 first = uint160(owner) | (uint256(bond) << 160);
+        uint256 second = uint160(payer) | (uint256(amount) << 160);
+        assembly ("memory-safe") {
+            sstore(made.slot, first)
+            sstore(add(made.slot, 1), second)
+        }
+        uint256 base = _baseOf(id, payer);
+        // The bond is at most the amount.
+        uint256 page0;
+        unchecked {
+            page0 = Lanes.OPEN_FLAG | (uint256(amount - bond) << Lanes.FREE_SHIFT);
+        }
+        assembly ("memory-safe") {
+            sstore(base, page0)
+        }
         emit ChannelOpened(id, owner, payer, msg.sender, amount, bond);
     }
 
     function _topUp(uint32 id, uint48 amount, uint48 bond) private {
         Channel storage found = _channel(id);
         if (found.exitReady != 0 || found.slashed) revert ChannelLeaving(id);
-        _checkBond(amount, bond);
+        _checkBond(amount, bond, _state.bondShare);
         found.deposited += amount;
         found.bond += bond;
         uint256 purse = Lanes.key(found.payer, id);

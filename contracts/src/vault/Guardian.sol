@@ -32,7 +32,7 @@ abstract contract Guardian is VaultBase {
 
     /// @notice Stops the vault for `duration` seconds.
     function freeze(uint40 duration) external {
-        if (msg.sender != guardian) revert NotAllowed(msg.sender, guardian);
+        _only(guardian);
         if (duration == 0 || duration > FREEZE_MAX) revert WrongDuration(duration);
         Freeze memory last = readFreeze();
         uint40 now_ = uint40(block.timestamp);

@@ -10,8 +10,9 @@ import {Payees} from "./Payees.sol";
 abstract contract MandatesDoor is Channels, Payees {
     /// @notice The channel is `owner`'s from now on, with what a running exit gives back.
     event OwnerChanged(uint32 indexed channel, address indexed owner);
-    /// @notice The payee's money goes out by its mandates only.
-    event PayoutSealed(uint32 indexed payee);
+    /// @notice What the payee agreed to, for ever: bit 0, its money goes out by its mandates only; bits 1 to 7, the part of
+    /// what is settled for it that goes to whoever submits it, in ten-thousandths.
+    event TermsAgreed(uint32 indexed payee, uint8 terms);
 
     /// @notice Deposits, owners and payouts on somebody's word.
     address public immutable mandates;
@@ -21,7 +22,7 @@ abstract contract MandatesDoor is Channels, Payees {
     }
 
     modifier onlyMandates() {
-        if (msg.sender != mandates) revert NotAllowed(msg.sender, mandates);
+        _only(mandates);
         _;
     }
 
@@ -47,9 +48,10 @@ abstract contract MandatesDoor is Channels, Payees {
         _withdraw(payee, _payees[payee], to, amount);
     }
 
-    /// @notice From now on the payee's own `withdraw` does nothing, for ever.
-    function sealPayout(uint32 payee) external onlyMandates {
-        _payees[payee] |= SEALED;
-        emit PayoutSealed(payee);
+    /// @notice Adds to what a payee agreed to. Nothing takes it away again: what is there stays.
+    /// @param terms bits as in TermsAgreed
+    function agree(uint32 payee, uint8 terms) external onlyMandates {
+        _payees[payee] |= uint256(terms) << TERMS_SHIFT;
+        emit TermsAgreed(payee, terms);
     }
 }

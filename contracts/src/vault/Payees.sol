@@ -4,7 +4,8 @@ pragma solidity 0.8.37;
 import {VaultBase} from "./VaultBase.sol";
 
 /// @notice Payees, their small ids and their balances.
-/// @dev A payee is one storage word: account 160 bits, balance 48, SEALED, the rest unused.
+/// @dev A payee is one storage word: account 160 bits, balance 48, then the payee's terms: SEALED 1, fee rate 7, the rest
+/// unused.
 abstract contract Payees is VaultBase {
     /// @notice `payee` is the id of `account` from now on.
     event PayeeRegistered(uint32 indexed payee, address indexed account);
@@ -19,6 +20,10 @@ abstract contract Payees is VaultBase {
     uint256 internal constant BALANCE_SHIFT = 160;
     /// Set once the payee's money goes out by its mandates only.
     uint256 internal constant SEALED = 1 << 208;
+    /// Where the terms begin, and where in the word the fee's rate stands. Seven bits: more than 1.27 % can't be said.
+    uint256 internal constant TERMS_SHIFT = 208;
+    uint256 internal constant FEE_SHIFT = 209;
+    uint256 internal constant FEE_MASK = 0x7f;
 
     /// @notice Gives an account its small id. Anyone may do that for any account; a second call answers the same id.
     function registerPayee(address account) external returns (uint32 payee) {
@@ -37,8 +42,7 @@ abstract contract Payees is VaultBase {
     /// @param amount units of the token
     function withdraw(uint32 payee, address to, uint48 amount) external nonReentrant whenNotFrozen {
         uint256 word = _payees[payee];
-        address account = address(uint160(word));
-        if (msg.sender != account) revert NotAllowed(msg.sender, account);
+        _only(address(uint160(word)));
         if (word & SEALED != 0) revert PayoutIsSealed(payee);
         _withdraw(payee, word, to, amount);
     }

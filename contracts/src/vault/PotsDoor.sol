@@ -22,7 +22,7 @@ abstract contract PotsDoor is Payees {
     }
 
     modifier onlyPots() {
-        if (msg.sender != pots) revert NotAllowed(msg.sender, pots);
+        _only(pots);
         _;
     }
 

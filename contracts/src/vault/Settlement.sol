@@ -25,6 +25,11 @@ abstract contract Settlement is Payees {
     uint256 private constant PLAIN_AT = 0x80;
     uint256 private constant READER_AT = 0x400;
     bytes32 private constant BATCH_TOPIC = keccak256("BatchSettled(address,bytes)");
+    uint256 private constant FEE_PARTS = 10_000;
+
+    /// @notice `fee` units of what a batch brought a payee went to the account that submitted it, at the rate that the payee
+    /// agreed to.
+    event FeePaid(uint32 indexed payee, uint32 indexed submitter, uint48 fee);
 
     /// @notice The payee `account` lets `credited` units of the voucher go back, in words of its own: an account that
     /// can't sign, or needn't.
@@ -87,7 +92,6 @@ abstract contract Settlement is Payees {
                 else _writeOutcome(row, reader, row.payee, _applyCredit(row, reader));
             }
         }
-        _writeBalances(reader);
         uint256 to = reader.to;
         bytes32 topic = BATCH_TOPIC;
         assembly ("memory-safe") {
@@ -97,6 +101,7 @@ abstract contract Settlement is Payees {
             mstore(sub(outcomes, 0x20), size)
             log2(sub(outcomes, 0x40), add(0x40, and(add(size, 31), not(31))), topic, caller())
         }
+        _writeBalances(reader);
     }
 
     /// @notice Units that a lane has settled so far.
@@ -140,10 +145,32 @@ abstract contract Settlement is Payees {
     function _writeBalances(Rows.Reader memory reader) private {
         unchecked {
             uint256[] memory ids = reader.ids;
+            uint256 fees;
             // As many rounds as the header has payees.
             for (uint256 i = 0; i < ids.length; ++i) {
-                _payees[ids[i]] = Rows.payeeWord(reader, i);
+                uint256 word = Rows.payeeWord(reader, i);
+                if (word >> FEE_SHIFT != 0) {
+                    uint256 fee = _feeOf(ids[i], word);
+                    word -= fee << BALANCE_SHIFT;
+                    fees += fee;
+                }
+                _payees[ids[i]] = word;
             }
+            // Last, as the submitter may be one of them. What was a balance stays one: no carry.
+            if (fees != 0) _pay(_payeeOf[msg.sender], fees);
+        }
+    }
+
+    /// What a payee that agreed to it pays for a batch: a part of what the batch brought it. A submitter without an id
+    /// wants nothing.
+    function _feeOf(uint256 id, uint256 word) private returns (uint256 fee) {
+        unchecked {
+            uint32 submitter = _payeeOf[msg.sender];
+            uint256 before = (_payees[id] >> BALANCE_SHIFT) & MASK48;
+            uint256 balance = (word >> BALANCE_SHIFT) & MASK48;
+            if (submitter == 0 || submitter == id || balance <= before) return 0;
+            fee = (balance - before) * ((word >> FEE_SHIFT) & FEE_MASK) / FEE_PARTS;
+            emit FeePaid(uint32(id), submitter, uint48(fee));
         }
     }
 

@@ -100,6 +100,13 @@ abstract contract VaultBase is ReentrancyGuardTransient {
     uint256 private constant DECIMALS_MAX = 9;
     uint256 internal constant MASK48 = 0xffffffffffff;
 
+    /// @dev Where the fields of State stand in its word.
+    uint256 private constant FROZEN_UNTIL_SHIFT = 40;
+    uint256 internal constant CHANNELS_SHIFT = 120;
+    uint256 private constant HELD_SHIFT = 184;
+    uint256 private constant SHARE_SHIFT = 232;
+    uint256 internal constant ONE_CHANNEL = 1 << CHANNELS_SHIFT;
+
     /// @notice The token that the vault holds.
     IERC20 public immutable token;
     /// @notice The only account that changes parameters.
@@ -166,12 +173,12 @@ abstract contract VaultBase is ReentrancyGuardTransient {
     }
 
     modifier onlyTimelock() {
-        _checkTimelock();
+        _only(address(timelock));
         _;
     }
 
     modifier whenNotFrozen() {
-        _checkFrozen();
+        _checkFrozen(_readState());
         _;
     }
 
@@ -219,13 +226,43 @@ abstract contract VaultBase is ReentrancyGuardTransient {
     }
 
     // Functions, because a modifier's own code is copied into every function that has it.
-    function _checkTimelock() private view {
-        if (msg.sender != address(timelock)) revert NotAllowed(msg.sender, address(timelock));
+    function _only(address allowed) internal view {
+        if (msg.sender != allowed) revert NotAllowed(msg.sender, allowed);
     }
 
-    function _checkFrozen() private view {
-        uint40 until = _state.frozenUntil;
+    function _checkFrozen(uint256 state) internal view {
+        uint40 until = uint40(state >> FROZEN_UNTIL_SHIFT);
         if (block.timestamp < until) revert Frozen(until);
+    }
+
+    /// The one word of State.
+    function _readState() internal view returns (uint256 state) {
+        assembly ("memory-safe") {
+            state := sload(_state.slot)
+        }
+    }
+
+    function _writeState(uint256 state) internal {
+        assembly ("memory-safe") {
+            sstore(_state.slot, state)
+        }
+    }
+
+    function _heldOf(uint256 state) internal pure returns (uint256) {
+        return (state >> HELD_SHIFT) & MASK48;
+    }
+
+    function _shareOf(uint256 state) internal pure returns (uint256) {
+        return uint16(state >> SHARE_SHIFT);
+    }
+
+    /// The state with so much more that the vault owes; `held_` is what it owes now.
+    function _withHeld(uint256 state, uint256 held_, uint256 added) internal pure returns (uint256) {
+        unchecked {
+            // Both are of 48 bits.
+            if (held_ + added > HELD_MAX) revert VaultFull(held_, added, HELD_MAX);
+            return state + (added << HELD_SHIFT);
+        }
     }
 
     function _channel(uint32 channel) internal view returns (Channel storage found) {
@@ -252,14 +289,20 @@ abstract contract VaultBase is ReentrancyGuardTransient {
         return (_purses[Lanes.key(payer, channel)][0] >> Lanes.FREE_SHIFT) & MASK48;
     }
 
-    /// Takes tokens from the caller. Afterwards the vault holds what it owes: a token that takes a fee is found out.
+    /// Takes tokens from the caller.
     function _receive(uint256 amount) internal {
-        uint256 held_ = _state.held;
-        if (held_ + amount > HELD_MAX) revert VaultFull(held_, amount, HELD_MAX);
+        uint256 state = _readState();
+        uint256 before = _heldOf(state);
+        _writeState(_withHeld(state, before, amount));
+        _collect(amount, before);
+    }
+
+    /// Takes tokens from the caller that the books have already. Afterwards the vault holds what it owes: a token that takes a
+    /// fee is found out. `before`: what it owed before.
+    function _collect(uint256 amount, uint256 before) internal {
         token.safeTransferFrom(msg.sender, address(this), amount);
-        uint256 above = token.balanceOf(address(this)) - held_;
+        uint256 above = token.balanceOf(address(this)) - before;
         if (above < amount) revert WrongAmountReceived(above, amount);
-        _state.held = uint48(held_ + amount);
     }
 
     /// Sends tokens out. The books are already written when the token is called.

@@ -34,16 +34,18 @@ export function makeLogin({ folder, key, hub, signing }: LoginOptions): () => Pr
     }
     const counter = next;
     next += 1;
-    const device = key.address;
-    const signature = await key.sign(signing.digest('Login', { hub: hub.id, device, counter }));
-    const publicKey = key.scheme === 'p256' ? key.publicKey : undefined;
-    const login = {
-      type: 'login',
-      device,
-      counter,
-      signature,
-      ...(publicKey && { key: publicKey }),
-    } as const;
-    return Buffer.from(encodeMessage(login)).toString('base64url');
+    return loginPassword({ key, hub, signing }, counter);
   };
+}
+
+/** The password of one connection. A broker takes each counter of a key once, and none below it afterwards. */
+export async function loginPassword(
+  { key, hub, signing }: Pick<LoginOptions, 'key' | 'hub' | 'signing'>,
+  counter: number,
+): Promise<string> {
+  const device = key.address;
+  const signature = await key.sign(signing.digest('Login', { hub: hub.id, device, counter }));
+  const publicKey = key.scheme === 'p256' ? key.publicKey : undefined;
+  const login = { type: 'login', device, counter, signature, ...(publicKey && { key: publicKey }) } as const;
+  return Buffer.from(encodeMessage(login)).toString('base64url');
 }
