@@ -13,7 +13,7 @@ import type { RecoverPool } from './crypto/recover-pool.ts';
 import { Devices } from './devices.ts';
 import { errorFields } from './errors.ts';
 import { type IntakeHost, IntakeRuntime } from './intake/runtime.ts';
-import type { IntakeContext, IntakeEffect } from './intake/state.ts';
+import type { IntakeContext, IntakeEffect, OwnerLimits } from './intake/state.ts';
 import { Edit } from './intake/trie.ts';
 import { contradictedBy, contradictedBySettlement } from './keep/continuity.ts';
 import { type Held, heldError, hold, refuseHeld } from './keep/hold.ts';
@@ -33,7 +33,7 @@ import { Carrier, type PayeeWish } from './settle/carrier.ts';
 import { Justice } from './settle/justice.ts';
 import { promisedLeases } from './settle/promised.ts';
 import { SettleLoop } from './settle/loop.ts';
-import { deviceEvents, patchEvents } from './shared/events.ts';
+import { deviceEvents, limitEvents, patchEvents } from './shared/events.ts';
 import { notElected, SharedIntake } from './shared/intake.ts';
 import { SharedLedger } from './shared/ledger.ts';
 import { SharedPatchLog } from './shared/registry-log.ts';
@@ -101,6 +101,8 @@ export interface AssembledHub {
   readonly keys: HubKeys;
   /** Puts a channel on the revocation list, or off it again; resolves when durable and published. */
   revoke(channel: number, revoked: boolean): Promise<void>;
+  /** What a channel's owner lets it spend from the next lease on, signed at `at` (seconds); resolves when durable. */
+  setLimits(channel: number, limits: OwnerLimits, at: number): Promise<void>;
   /**
    * Takes a certificate or a revocation of the root; resolves when durable and told to the devices that are there. Rejects
    * with `hub_key_word`.
@@ -410,6 +412,7 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
 
   const restoreRegistry = async (): Promise<void> => {
     for (const event of deviceEvents(registry.state.devices)) await intake.handle(event);
+    for (const event of limitEvents(registry.state.limits)) await intake.handle(event);
     watch.restore();
   };
   await restoreRegistry();
@@ -519,6 +522,10 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     revoke: async (channel, revoked) => {
       await setRevoked(intake, channelId(channel), revoked);
       await rounds.publishNow();
+    },
+    setLimits: async (channel, { tap, day }, at) => {
+      await registry.update({ limits: { [channel]: { tap, day, at } } });
+      await intake.handle({ type: 'limits', channel: channelId(channel), limits: { tap, day } });
     },
     begin: async () => {
       // Not awaited: a full disk holds up no start, and the ledger says when it writes again.

@@ -74,7 +74,19 @@ const configSchema = z.strictObject({
     .default({ host: '127.0.0.1', port: 0, login: 'offered' }),
   /** Metrics and status; loopback unless a proxy with access control stands in front. */
   http: z
-    .strictObject({ host: z.string().default('127.0.0.1'), port: port.default(0) })
+    .strictObject({
+      host: z.string().default('127.0.0.1'),
+      port: port.default(0),
+      /**
+       * Where people reach the pages through a proxy, such as https://hub.example. Owners sign in with their wallets under
+       * this name; absent: only where the hub is localhost.
+       */
+      origin: url(['https', 'http'])
+        .refine((text) => !URL.canParse(text) || new URL(text).pathname === '/', {
+          message: 'want an origin without a path, such as https://hub.example',
+        })
+        .optional(),
+    })
     .default({ host: '127.0.0.1', port: 0 }),
   chain: z.strictObject({
     /** One node, or several that must agree about what is final. */

@@ -22,13 +22,16 @@ import { memoryKey } from './crypto/keys.ts';
 import type { PayeeWish } from './settle/carrier.ts';
 import { RecoverPool } from './crypto/recover-pool.ts';
 import { Audit } from './desk/audit.ts';
+import { Challenges } from './desk/challenges.ts';
 import { Desk } from './desk/desk.ts';
 import { turnsAway } from './desk/turn-away.ts';
 import { type Caller, Tokens } from './desk/tokens.ts';
 import { startBroker } from './ingest/broker.ts';
 import { Logins } from './ingest/logins.ts';
 import { MqttIngest } from './ingest/mqtt.ts';
+import { accountSigned } from './l2/account-signed.ts';
 import { agreeing } from './l2/agreeing.ts';
+import { connect } from './l2/chain.ts';
 import { ViemL2 } from './l2/viem-l2.ts';
 import { LmdbIndex } from './index/lmdb-index.ts';
 import { indexLagMax } from './limits.ts';
@@ -237,11 +240,18 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
     mqttUrl: mqttUrl!,
     crypto: crypto.kind,
   };
+  const client = connect(config.chain.rpcUrl[0]!, { timeoutMs: config.chain.timeoutMs });
   const routes = v1Routes({
     parts,
     desk,
     tokens,
     audit,
+    challenges: new Challenges({
+      origin: config.http.origin,
+      chainId: config.chain.chainId,
+      nowSeconds,
+    }),
+    accountSigned: (account, hash, signature) => accountSigned(client, account, hash, signature),
     signing,
     deviceUrl: config.mqtt.publicUrl ?? parts.mqttUrl,
     merchantsChanged: () => {

@@ -188,6 +188,8 @@ export const merchantsMax = 1_000;
 export const codesMax = 2_000;
 /** Devices that were ever enrolled: as many as the registry takes. */
 export const enrolledMax = 10_000;
+/** Texts that wallets were given to sign, and have not yet. */
+export const challengesMax = 1_000;
 /** Tokens, sign-in links and sessions, each. */
 export const tokensMax = 1_000;
 /** Bytes of one file of the audit log: some 100,000 lines. */

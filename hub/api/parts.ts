@@ -2,6 +2,7 @@
 import type { HubConfig } from '../config.ts';
 import type { Certificate, HubKeys, Revocation } from '../crypto/hub-keys.ts';
 import type { IntakeRuntime } from '../intake/runtime.ts';
+import type { OwnerLimits } from '../intake/state.ts';
 import type { Journal } from '../ledger/journal.ts';
 import type { Ingest, L2 } from '../ports.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -33,5 +34,6 @@ export interface Parts {
   readonly carrier: Carrier | undefined;
   readonly keys: HubKeys;
   revoke(channel: number, revoked: boolean): Promise<void>;
+  setLimits(channel: number, limits: OwnerLimits, at: number): Promise<void>;
   takeRootWord(word: Certificate | Revocation): Promise<void>;
 }

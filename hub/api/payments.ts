@@ -37,6 +37,8 @@ export interface PaymentFilter {
   /** Address of a payee. */
   readonly payee?: string | undefined;
   readonly channel?: number | undefined;
+  /** Number of the payment in its channel. */
+  readonly seq?: number | undefined;
   /** Digest of a voucher, or its first digits. */
   readonly id?: string | undefined;
   readonly state?: PaymentState | undefined;
@@ -203,6 +205,7 @@ function fitting(parts: Parts, desk: Desk, filter: PaymentFilter): (entry: Entry
   return (entry) => {
     if (filter.amount !== undefined && paidBy(entry) !== filter.amount) return false;
     if (filter.channel !== undefined && entry.channel !== filter.channel) return false;
+    if (filter.seq !== undefined && entry.seq !== filter.seq) return false;
     if (filter.from !== undefined && entry.at < filter.from) return false;
     if (filter.to !== undefined && entry.at >= filter.to) return false;
     if (filter.payee !== undefined && toHex(entry.payee) !== filter.payee) return false;

@@ -33,6 +33,20 @@ export interface Route extends Common<Caller | undefined> {
   readonly perMinute?: number;
 }
 
+/** What a route answers that has found out who asks: the browser is given a session. */
+export class SignedIn {
+  readonly session: string;
+  /** For the audit log. */
+  readonly name: string;
+  readonly answer: object;
+
+  constructor(session: string, name: string, answer: object) {
+    this.session = session;
+    this.name = name;
+    this.answer = answer;
+  }
+}
+
 /** Keeps the types of a route's schemas in its `act`. */
 export const route = routesOf<Route>();
 
@@ -41,6 +55,9 @@ const STATUS: Readonly<Record<string, number>> = {
   not_signed_in: 401,
   not_allowed: 403,
   not_from_here: 403,
+  other_address: 403,
+  bad_signature: 403,
+  no_channel: 403,
   too_many_requests: 429,
   no_such_page: 404,
   payment_unknown: 404,
@@ -137,12 +154,13 @@ export async function makeServer(setup: ServerSetup): Promise<FastifyInstance> {
       }),
       handler: async (request, reply) => {
         let caller: Caller | undefined;
+        let signedInAs: string | undefined;
         const logged = one.method !== 'GET' || one.personal === true;
         const note = (status: number): void => {
           if (!logged) return;
           audit.write({
             at: Math.floor(Date.now() / 1000),
-            who: caller?.name ?? 'nobody',
+            who: signedInAs ?? caller?.name ?? 'nobody',
             what: `${one.method} ${one.path}`,
             ...about(request),
             status,
@@ -166,15 +184,24 @@ export async function makeServer(setup: ServerSetup): Promise<FastifyInstance> {
           }
           const key = request.headers['idempotency-key'];
           const repeat =
-            one.method === 'POST' && key !== undefined ? `${caller?.name} ${request.url} ${key}` : undefined;
+            // Of somebody: strangers have no name by which one could be told from another.
+            one.method === 'POST' && key !== undefined && caller !== undefined
+              ? `${caller.name} ${request.url} ${key}`
+              : undefined;
           const act = async (): Promise<unknown> =>
             one.act({
               caller,
               params: check(one.params, request.params, 'path'),
               query: check(one.query, request.query, 'query'),
               body: check(one.body, request.body ?? {}, 'body'),
+              host: request.headers.host,
             });
           const answer = await (repeat === undefined ? act() : repeats.once(repeat, act));
+          if (answer instanceof SignedIn) {
+            signedInAs = answer.name;
+            note(200);
+            return reply.setCookie(SESSION, answer.session, cookieOf(request)).send(answer.answer);
+          }
           note(200);
           if (answer instanceof Text)
             return (
@@ -215,16 +242,23 @@ export async function makeServer(setup: ServerSetup): Promise<FastifyInstance> {
         reply,
         refusal('not_signed_in', 'this link was used or is over', 'Ask for a new one: `sundial console`.'),
       );
-    // Behind a proxy that speaks TLS the cookie stays within it. Anybody may claim to be one: that only narrows it.
-    const secure = request.headers['x-forwarded-proto'] === 'https';
-    const cookie = { httpOnly: true, sameSite: 'strict', path: '/', maxAge: 12 * 3600, secure } as const;
-    return reply.setCookie(SESSION, session, cookie).redirect('/');
+    const role = tokens.session(session)?.role;
+    return reply
+      .setCookie(SESSION, session, cookieOf(request))
+      .redirect(role === 'owner' && setup.files.has('/owner') ? '/owner' : '/');
   });
   server.post('/signout', async (request, reply) => {
     if (request.headers['x-sundial'] === 'console') tokens.signOut(request.cookies[SESSION] ?? '');
     return reply.clearCookie(SESSION, { path: '/' }).send({ signedOut: true });
   });
   return server;
+}
+
+/** How a browser keeps its session: no script reads it, no other site sends it. */
+function cookieOf(request: FastifyRequest) {
+  // Behind a proxy that speaks TLS the cookie stays within it. Anybody may claim to be one: that only narrows it.
+  const secure = request.headers['x-forwarded-proto'] === 'https';
+  return { httpOnly: true, sameSite: 'strict', path: '/', maxAge: 12 * 3600, secure } as const;
 }
 
 /** What the log says that it was about: never a body, which may hold a code or a key. */

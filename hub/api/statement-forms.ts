@@ -24,7 +24,8 @@ export function statementCsv(statement: Statement): string {
   return `field,value\r\n${lines.join('\r\n')}\r\n`;
 }
 
-const escaped = (text: string): string =>
+/** Text as it stands in a page. */
+export const escaped = (text: string): string =>
   text.replace(
     /[&<>"']/g,
     (letter) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' })[letter]!,

@@ -8,9 +8,10 @@ import type { Signing } from '../../protocol/signing/digests.ts';
 import { encodeMessage } from '../../protocol/wire/messages.ts';
 import { type Certificate, parseRootWord } from '../crypto/hub-keys.ts';
 import { trieGet } from '../intake/trie.ts';
+import { mayRead, ownChannel, ownChannels, type OwnerParts, ownerRoutes } from './owners.ts';
 import type { Audit } from '../desk/audit.ts';
 import { addressText, type Desk, nameText, roleText } from '../desk/desk.ts';
-import { type Caller, ROLES, type Role, type Tokens } from '../desk/tokens.ts';
+import { type Caller, ROLES, type Role } from '../desk/tokens.ts';
 import { pageMax } from '../limits.ts';
 import { hubKeysOf, statusOf } from './pages.ts';
 import type { Parts } from './parts.ts';
@@ -27,10 +28,7 @@ import { type Route, route } from './server.ts';
 import { channelViews } from './views.ts';
 
 /** What the routes work on. */
-export interface ApiParts {
-  readonly parts: Parts;
-  readonly desk: Desk;
-  readonly tokens: Tokens;
+export interface ApiParts extends OwnerParts {
   readonly audit: Audit;
   readonly signing: Signing;
   /** Where devices are told to connect. */
@@ -90,6 +88,7 @@ const filterSchema = z.object({
   terminal: z.string().max(64).optional(),
   payee: z.string().max(64).optional(),
   channel: whole(UINT32_MAX).optional(),
+  seq: whole(UINT32_MAX).optional(),
   id: z
     .string()
     .regex(/^(0x)?[0-9a-fA-F]{1,64}$/, 'want hex digits')
@@ -102,10 +101,11 @@ const pageSchema = {
 };
 
 /** What a caller may see of payments: a merchant its own, an owner its channel's. */
-function within(desk: Desk, caller: Caller, filter: PaymentFilter): PaymentFilter {
+function within({ parts, desk }: ApiParts, caller: Caller, filter: PaymentFilter): PaymentFilter {
   const payee = filter.payee === undefined ? undefined : payeeOf(desk, filter.payee);
   if (caller.role === 'merchant') return { ...filter, payee: caller.payee! };
-  if (caller.role === 'owner') return { ...filter, payee, channel: caller.channel! };
+  if (caller.role === 'owner')
+    return { ...filter, payee, channel: ownChannel(parts, caller, filter.channel) };
   return { ...filter, payee };
 }
 
@@ -186,6 +186,7 @@ export function v1Routes(api: ApiParts): Route[] {
         role: caller!.role,
         payee: caller!.payee,
         channel: caller!.channel,
+        account: caller!.account,
       }),
     }),
     route({
@@ -211,7 +212,7 @@ export function v1Routes(api: ApiParts): Route[] {
         next: z.string().optional(),
       }),
       act: ({ caller, query: { limit, after, ...filter } }) =>
-        findPayments(parts, desk, within(desk, caller!, filter), { limit, after }),
+        findPayments(parts, desk, within(api, caller!, filter), { limit, after }),
     }),
     route({
       method: 'GET',
@@ -223,16 +224,7 @@ export function v1Routes(api: ApiParts): Route[] {
       answer: z.object({ payment: paymentSchema, steps: z.array(anything), sentence: z.string() }),
       act: async ({ caller, params }) => {
         const life = await paymentLife(parts, desk, params.id);
-        const { payee, channel } = within(desk, caller!, {});
-        // Somebody else's is told like one that is not there.
-        if (
-          (payee !== undefined && payee !== life.payment.payee) ||
-          (channel !== undefined && channel !== life.payment.channel)
-        )
-          throw new SundialError('payment_unknown', `no payment ${params.id} of yours is in the ledger`, {
-            severity: 'call',
-            remedy: 'Look for it by amount and day.',
-          });
+        mayRead(parts, caller!, life.payment, params.id);
         return life;
       },
     }),
@@ -423,11 +415,14 @@ export function v1Routes(api: ApiParts): Route[] {
       may: [...READERS, 'owner'],
       personal: true,
       answer: z.object({ channels: z.array(anything) }),
-      act: ({ caller }) => ({
-        channels: channelViews(parts.intake.state, parts.intake.durableBooks, parts.registry.state).filter(
-          ({ channel }) => caller!.role !== 'owner' || channel === caller!.channel,
-        ),
-      }),
+      act: ({ caller }) => {
+        const own = caller!.role === 'owner' ? ownChannels(parts, caller!) : undefined;
+        return {
+          channels: channelViews(parts.intake.state, parts.intake.durableBooks, parts.registry.state).filter(
+            ({ channel }) => own === undefined || own.includes(channel),
+          ),
+        };
+      },
     }),
     ...(['revoke', 'allow'] as const).map((word) =>
       route({
@@ -439,12 +434,7 @@ export function v1Routes(api: ApiParts): Route[] {
         params: channelParams,
         answer: z.object({ channel: z.number(), revoked: z.boolean() }),
         act: async ({ caller, params }) => {
-          // Somebody else's is told like one that is not there.
-          if (caller!.role === 'owner' && caller!.channel !== params.channel)
-            throw new SundialError('channel_unknown', `no channel ${params.channel} of yours`, {
-              severity: 'call',
-              remedy: 'Give your own.',
-            });
+          if (caller!.role === 'owner') ownChannel(parts, caller!, params.channel);
           await parts.revoke(channelId(params.channel), word === 'revoke');
           return { channel: params.channel, revoked: word === 'revoke' };
         },
@@ -553,6 +543,7 @@ export function v1Routes(api: ApiParts): Route[] {
       answer: z.object({ path: z.string() }),
       act: ({ caller }) => ({ path: `/signin?link=${tokens.link(caller!)}` }),
     }),
+    ...ownerRoutes(api),
     route({
       method: 'GET',
       path: '/v1/audit',

@@ -1,12 +1,11 @@
 // The console's pages.
 import uPlot from '/console/plot.js';
-import { ask, Badge, Id, Table, Trouble, useAnswer } from '/console/parts.js';
+import { ask, Badge, Id, STATE_KIND, Table, Trouble, unitsOf, useAnswer } from '/console/parts.js';
 import { html, useEffect, useRef, useState } from '/console/view.js';
 import { hour, languageNow, moment, money, number, t } from '/console/words.js';
 
 const STATUS_MS = 2_000;
 const DAY = 86_400;
-const STATE_KIND = { settled: 'good', acknowledged: 'waiting', void: 'bad' };
 
 // ---- now ----
 
@@ -133,12 +132,6 @@ const PaymentTable = ({ payments }) =>
       { name: 'Id', cell: ({ id }) => html`<${Id} of=${id} />` },
     ]}
   />`;
-
-/** `4.50` as units; undefined for what is no amount. */
-function unitsOf(text) {
-  const found = /^(\d{1,9})(?:[.,](\d{1,6}))?$/.exec(text.trim());
-  return found === null ? undefined : Number(found[1]) * 1_000_000 + Number((found[2] ?? '').padEnd(6, '0'));
-}
 
 /** The search as the hub takes it: a day is the reader's own. */
 function queryOf({ amount, day, till, merchant, id, state }) {

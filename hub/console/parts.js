@@ -85,3 +85,12 @@ export function Table({ caption, columns, rows, empty }) {
 
 /** A state as a word with a colour; the word alone says it, too. */
 export const Badge = ({ kind, children }) => html`<span class=${`badge ${kind}`}>${children}</span>`;
+
+/** The colour of a payment's state. */
+export const STATE_KIND = { settled: 'good', acknowledged: 'waiting', void: 'bad' };
+
+/** `4.50` as units; undefined for what is no amount. */
+export function unitsOf(text) {
+  const found = /^(\d{1,9})(?:[.,](\d{1,6}))?$/.exec(text.trim());
+  return found === null ? undefined : Number(found[1]) * 1_000_000 + Number((found[2] ?? '').padEnd(6, '0'));
+}

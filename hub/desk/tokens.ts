@@ -29,7 +29,17 @@ const tokenSchema = z.strictObject({
 const fileSchema = z.strictObject({ version: z.literal(1), tokens: z.array(tokenSchema).max(tokensMax) });
 
 /** Who asks. */
-export type Caller = Omit<z.infer<typeof tokenSchema>, 'hash'>;
+export type Caller = Omit<z.infer<typeof tokenSchema>, 'hash'> & {
+  /** Of an owner who signed in with its wallet: the account on L2, whose all channels are its own. */
+  readonly account?: string;
+};
+
+type Remembered = Map<string, { readonly caller: Caller; readonly until: number }>;
+
+/** Sign-ins of one wallet: its owner's phones and computers. */
+const ACCOUNT_SESSIONS_MAX = 8;
+/** Life of a browser's sign-in, seconds. */
+const SESSION_SECONDS = 12 * 3600;
 
 const hashOf = (secret: string): string => createHash('sha256').update(secret).digest('hex');
 const fresh = (): string => `sundial_${randomBytes(32).toString('base64url')}`;
@@ -44,8 +54,10 @@ export class Tokens {
   private readonly nowSeconds: () => number;
   private readonly operatorHash: string;
   /** One-time links, and sessions, by hash. */
-  private readonly links = new Map<string, { readonly caller: Caller; readonly until: number }>();
-  private readonly sessions = new Map<string, { readonly caller: Caller; readonly until: number }>();
+  private readonly links: Remembered = new Map();
+  private readonly sessions: Remembered = new Map();
+  /** Of wallets: however many there are, they push nobody else out. */
+  private readonly owners: Remembered = new Map();
 
   constructor(folder: string, nowSeconds: () => number) {
     this.folder = folder;
@@ -123,24 +135,31 @@ export class Tokens {
     const found = this.links.get(hashOf(link));
     this.links.delete(hashOf(link));
     if (found === undefined || found.until <= this.nowSeconds()) return undefined;
-    return this.remember(this.sessions, found.caller, 12 * 3600);
+    return this.remember(this.sessions, found.caller, SESSION_SECONDS);
+  }
+
+  /** A session for the wallet of an account, which proved itself. */
+  signInOwner(account: string): string {
+    const own = [...this.owners].filter(([, { caller }]) => caller.account === account);
+    for (const [hash] of own.slice(0, Math.max(0, own.length + 1 - ACCOUNT_SESSIONS_MAX)))
+      this.owners.delete(hash);
+    const expiresAt = this.nowSeconds() + SESSION_SECONDS;
+    return this.remember(this.owners, { name: account, role: 'owner', account, expiresAt }, SESSION_SECONDS);
   }
 
   /** Who a browser's session is of. */
   session(secret: string): Caller | undefined {
-    const found = this.sessions.get(hashOf(secret));
+    const hash = hashOf(secret);
+    const found = this.sessions.get(hash) ?? this.owners.get(hash);
     return found === undefined || found.until <= this.nowSeconds() ? undefined : found.caller;
   }
 
   signOut(secret: string): void {
     this.sessions.delete(hashOf(secret));
+    this.owners.delete(hashOf(secret));
   }
 
-  private remember(
-    among: Map<string, { caller: Caller; until: number }>,
-    caller: Caller,
-    life: number,
-  ): string {
+  private remember(among: Remembered, caller: Caller, life: number): string {
     const now = this.nowSeconds();
     for (const [hash, { until }] of among) if (until <= now) among.delete(hash);
     // The oldest makes room: a bound, whoever asks for links.

@@ -12,6 +12,7 @@ import { leasedEntriesMax } from '../limits.ts';
 import { channelBook, highest } from './books.ts';
 import { isOver, type Reservation, requestAge, reservationOf, reservedOn } from './clearances.ts';
 import { committed } from './leases.ts';
+import { ownersRefusal } from './owner-limits.ts';
 import { durableBooks, heldEntries, type IntakeContext, type IntakeState } from './state.ts';
 import { bytesKey, numberKey, trieGet } from './trie.ts';
 
@@ -59,6 +60,7 @@ export function answerClearanceRequest(
     facts.exiting ? 'exit_running' : undefined,
     heldEntries(books) >= leasedEntriesMax(context.indexedMax) ? 'index_full' : undefined,
     lent + sum > facts.spendable ? 'not_free' : undefined,
+    ownersRefusal(context, state, { channel, spent, amount: sum }, blockAt),
     same !== undefined || isOver(books.clearances, key) || Math.abs(at - blockAt) > requestAge(timing)
       ? 'clearance_over'
       : undefined,

@@ -132,6 +132,10 @@ class IntakeTurn {
         return this.set({ payees: trieSet(this.state.payees, bytesKey(event.payee), event.payee) });
       case 'device':
         return this.device(event.device, event.counter, event.payee);
+      case 'limits':
+        return this.set({
+          ownerLimits: { ...this.state.ownerLimits, [event.channel]: event.limits },
+        });
       case 'revoke':
         return this.revoke(event.channel, event.revoked);
       case 'recheck':

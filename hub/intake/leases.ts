@@ -28,6 +28,7 @@ import type { RecordOf } from '../ledger/records.ts';
 import { channelBook, findEntry, highest } from './books.ts';
 import { reservedOn } from './clearances.ts';
 import { beyondLedger } from './cover.ts';
+import { leftToday, limitsOf } from './owner-limits.ts';
 import {
   type Booking,
   type ChannelBook,
@@ -140,8 +141,11 @@ export function answerLeaseRequest(
   const seen = highest(book);
   // What is reserved is lent to nobody; what the payer says it has signed already is counted once.
   const held = committed(context, state, request.channel, request.spent) - request.spent;
-  const spendLimit = amount(Math.max(request.spent, facts.spendable - held));
-  const tapLimit = tapLimitOf(facts, request.scope);
+  // The owner may want less than the channel has.
+  const today = leftToday(context, state, request.channel, request.spent, block?.at ?? 0);
+  const free = Math.min(facts.spendable - held, request.spent + today);
+  const spendLimit = amount(Math.max(request.spent, free));
+  const tapLimit = amount(Math.min(tapLimitOf(facts, request.scope), limitsOf(state, request.channel).tap));
   const cap = terminalCapOf(tapLimit);
   const refusal = firstRefusal([
     request.spent > facts.spendable ? 'over_spend_limit' : undefined,

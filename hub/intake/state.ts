@@ -190,6 +190,14 @@ export interface Known {
   readonly seq: Seq | undefined;
 }
 
+/** What an owner lets a channel spend, units; UINT48_MAX: as much as it has. */
+export interface OwnerLimits {
+  /** In one payment. */
+  readonly tap: number;
+  /** In all payments of one UTC day. */
+  readonly day: number;
+}
+
 /** A channel on L2, at finality. */
 export interface ChannelFacts {
   readonly payer: Address;
@@ -252,6 +260,8 @@ export interface IntakeState {
   readonly channels: Trie<ChannelFacts>;
   /** Lanes of announced batches that wait on L2, by channel: few. */
   readonly announced: Readonly<Record<number, readonly AnnouncedLane[]>>;
+  /** What owners let their channels spend, by channel; absent: what there is. */
+  readonly ownerLimits: Readonly<Record<number, OwnerLimits>>;
   /** Payees registered on L2, by address key. */
   readonly payees: Trie<Address>;
   /** Terminals with the payee that certified them, by address key. */
@@ -332,6 +342,8 @@ export type IntakeEvent =
       readonly counter: number;
       readonly payee: Address | undefined;
     }
+  /** An owner's word. */
+  | { readonly type: 'limits'; readonly channel: ChannelId; readonly limits: OwnerLimits }
   /** The operator's word. */
   | { readonly type: 'revoke'; readonly channel: ChannelId; readonly revoked: boolean }
   /** After the replay, and when the disk takes records again: fraud that the ledger shows and no record names. */
@@ -406,6 +418,7 @@ export const emptyIntake: IntakeState = {
   doubted: false,
   channels: undefined,
   announced: {},
+  ownerLimits: {},
   payees: undefined,
   terminals: undefined,
   payeesOf: undefined,

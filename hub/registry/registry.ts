@@ -57,9 +57,9 @@ export type ChannelHead = z.infer<typeof headSchema>;
 /**
  * 2: a snapshot may have a log beside it, without which it is old. 3: counters of devices, words of the root; the chain is
  * pinned, with hashes of final blocks. 4: earlier payees of a terminal.
- * 5: what is announced on L2.
+ * 5: what is announced on L2. 6: limits of owners.
  */
-const VERSION = 5;
+const VERSION = 6;
 const stateSchema = z.strictObject({
   version: z.int(),
   minReader: z.int().max(VERSION),
@@ -94,6 +94,13 @@ const stateSchema = z.strictObject({
       }),
     )
     .default({}),
+  /** What owners let their channels spend, units, by channel; `at`: when the owner signed it, seconds. */
+  limits: z
+    .record(
+      z.string().regex(/^[0-9]+$/),
+      z.strictObject({ tap: amountNumber, day: amountNumber, at: z.int().min(0).max(UINT40_MAX) }),
+    )
+    .default({}),
   /** Certificates and revocations of the hub's root, by signature, as messages in hex. */
   rootWords: z.record(z.string(), z.string().regex(/^0x[0-9a-f]+$/)).default({}),
   /** Ledger records that were durable when the snapshot was written: fewer at the next start is damage. */
@@ -116,6 +123,7 @@ const emptyState = (): RegistryState => ({
   payees: {},
   heads: {},
   announced: {},
+  limits: {},
   rootWords: {},
   ledgerSize: 0,
   publishedAt: 0,

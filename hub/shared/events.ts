@@ -17,12 +17,22 @@ export function* deviceEvents(devices: RegistryState['devices']): Generator<Inta
   }
 }
 
+/** What owners said of their channels. */
+export function* limitEvents(limits: RegistryState['limits']): Generator<IntakeEvent> {
+  for (const [channel, { tap, day }] of Object.entries(limits))
+    yield { type: 'limits', channel: channelId(Number(channel)), limits: { tap, day } };
+}
+
 /** What a patch changed, by the state that has it. */
 export function* patchEvents(state: Readonly<RegistryState>, patch: RegistryPatch): Generator<IntakeEvent> {
   for (const payee of Object.keys(patch.payees ?? {})) yield { type: 'payee', payee: fromHex(payee, 20) };
   for (const device of Object.keys(patch.devices ?? {})) {
     const entry = state.devices[device];
     if (entry !== undefined) yield* deviceEvents({ [device]: entry });
+  }
+  for (const channel of Object.keys(patch.limits ?? {})) {
+    const limits = state.limits[channel];
+    if (limits !== undefined) yield* limitEvents({ [channel]: limits });
   }
   if (patch.announced !== undefined) yield { type: 'announced', lanes: waitingLanes(state) };
   for (const channel of Object.keys(patch.heads ?? {})) {

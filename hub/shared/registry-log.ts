@@ -26,7 +26,7 @@ interface Waiting {
 }
 
 /** What any worker may change. */
-const ANYBODYS = new Set(['devices', 'logins', 'rootWords']);
+const ANYBODYS = new Set(['devices', 'limits', 'logins', 'rootWords']);
 
 /** Writes patches, and reads those of others. */
 export class SharedPatchLog implements PatchSink {

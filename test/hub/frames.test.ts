@@ -259,6 +259,7 @@ test('the hub’s figures are the ones that its README and its devices count on'
     enrolledMax: 10_000,
     merchantsMax: 1_000,
     pageMax: 500,
+    challengesMax: 1_000,
     tokensMax: 1_000,
     pageEntriesMax: 1_000,
     brokerClientsPerAddressMax: 500,

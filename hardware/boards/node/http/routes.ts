@@ -26,6 +26,8 @@ export interface Ask<C = undefined> {
   readonly params: Record<string, never>;
   readonly query: Record<string, never>;
   readonly body: Record<string, never>;
+  /** Host and port by which the browser knows the server, where that says it. */
+  readonly host?: string | undefined;
 }
 
 /** A route as it is written: its `act` has the types of its schemas. `R`: one of a server's own. */
@@ -43,6 +45,7 @@ type Written<
     readonly params: z.output<P>;
     readonly query: z.output<Q>;
     readonly body: z.output<B>;
+    readonly host?: string | undefined;
   }): unknown;
 };
 

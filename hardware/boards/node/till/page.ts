@@ -9,6 +9,7 @@ const FILES: PageFiles = {
   '/till/payments.js': [`${PAGE}/payments.js`, 'js'],
   '/till/day.js': [`${PAGE}/day.js`, 'js'],
   '/till/camera.js': [`${PAGE}/camera.js`, 'js'],
+  '/till/look.js': ['hardware/boards/node/http/page/look.js', 'js'],
   '/till/jsqr.js': ['node_modules/jsqr/dist/jsQR.js', 'js'],
   '/till/words.js': [`${PAGE}/words.js`, 'js'],
   '/till/style.css': [`${PAGE}/style.css`, 'css'],
