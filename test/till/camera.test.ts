@@ -5,47 +5,15 @@
  *
  * Not checked here: a lens, light, a hand that shakes; a phone that is no Chromium.
  */
-import { mkdirSync, openSync, writeSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { pictureOf } from '../../hardware/boards/node/links/qr/image.ts';
 import { Bench, Device } from './bench.ts';
+import { FakeCamera } from './fake-camera.ts';
 
 const PICTURES = join('build', 'till-page');
-const SIDE = 480;
-const FRAMES = 10;
-
-/** What the camera sees: a file that Chromium reads frame by frame, again and again; written over in place. */
-class FakeCamera {
-  readonly path: string;
-  private readonly file: number;
-
-  constructor(folder: string) {
-    this.path = join(folder, 'camera.y4m');
-    this.file = openSync(this.path, 'w');
-    this.see(undefined);
-  }
-
-  /** A code in the middle of a grey room, or the room alone. */
-  see(text: string | undefined): void {
-    const luma = Buffer.alloc(SIDE * SIDE, 0xa0);
-    if (text !== undefined) {
-      const { pixels, width } = pictureOf(text, 6);
-      const from = (SIDE - width) >> 1;
-      for (let y = 0; y < width; y++)
-        for (let x = 0; x < width; x++)
-          luma[(from + y) * SIDE + from + x] = pixels[4 * (y * width + x)] === 0 ? 0x10 : 0xeb;
-    }
-    const chroma = Buffer.alloc((SIDE * SIDE) / 2, 0x80);
-    const frame = Buffer.concat([Buffer.from('FRAME\n'), luma, chroma]);
-    const head = Buffer.from(`YUV4MPEG2 W${SIDE} H${SIDE} F10:1 Ip A1:1 C420jpeg\n`);
-    const film = Buffer.concat([head, ...Array.from({ length: FRAMES }, () => frame)]);
-    writeSync(this.file, film, 0, film.length, 0);
-  }
-}
-
 const bench = new Bench('--tap', 'qr:');
 const wearable = new Device(bench.folder, ['wearable', '--tap', 'qr:']);
 const camera = new FakeCamera(bench.folder);
@@ -59,12 +27,7 @@ test.before(async () => {
   where = await bench.open();
   browser = await chromium.launch({
     executablePath: '/usr/bin/chromium',
-    args: [
-      '--no-sandbox',
-      '--use-fake-ui-for-media-stream',
-      '--use-fake-device-for-media-stream',
-      `--use-file-for-fake-video-capture=${camera.path}`,
-    ],
+    args: ['--no-sandbox', ...camera.flags],
   });
   const context = await browser.newContext({ locale: 'en-GB', viewport: { width: 390, height: 844 } });
   context.setDefaultTimeout(60_000);
