@@ -72,6 +72,16 @@ const configSchema = z.strictObject({
         .optional(),
     })
     .default({ host: '127.0.0.1', port: 0, login: 'offered' }),
+  /** Devices over this machine's own Bluetooth, too, as if a gateway stood here. Needs BlueZ and an adapter. */
+  ble: z
+    .strictObject({
+      /** Such as hci1; absent: the first. */
+      adapter: z
+        .string()
+        .regex(/^hci\d{1,3}$/, 'want an adapter, such as hci0')
+        .optional(),
+    })
+    .optional(),
   /** Metrics and status; loopback unless a proxy with access control stands in front. */
   http: z
     .strictObject({
@@ -205,6 +215,12 @@ export function parseConfig(input: unknown): HubConfig {
         facts: { field: 'mqtt.url' },
       },
     );
+  if (checked.data.ble !== undefined && mqtt.login === 'required')
+    throw new SundialError('config', 'ble: nobody logs in over a radio, and mqtt.login wants that', {
+      severity: 'process',
+      remedy: 'Set mqtt.login to offered, or take ble out.',
+      facts: { field: 'ble' },
+    });
   checkTiming(checked.data.timing);
   return checked.data;
 }

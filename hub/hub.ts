@@ -29,6 +29,7 @@ import { type Caller, Tokens } from './desk/tokens.ts';
 import { startBroker } from './ingest/broker.ts';
 import { Logins } from './ingest/logins.ts';
 import { MqttIngest } from './ingest/mqtt.ts';
+import { NearIngest } from './ingest/near.ts';
 import { accountSigned } from './l2/account-signed.ts';
 import { agreeing } from './l2/agreeing.ts';
 import { connect } from './l2/chain.ts';
@@ -43,6 +44,7 @@ import { openFileLedger } from './node/open.ts';
 import { systemTime } from './node/time.ts';
 import type { SharedPort } from './ports.ts';
 import { PostgresStore } from './postgres/store.ts';
+import type { Uplink } from '../hardware/interfaces/index.ts';
 import { lockFolder } from '../hardware/boards/node/storage/lock.ts';
 
 const GWEI = 10n ** 9n;
@@ -54,6 +56,15 @@ export interface HubOptions {
   readonly log?: Logger;
   /** Called once when the hub can't safely go on (damaged ledger); it has stopped taking messages by then. */
   readonly onFatal?: (error: unknown) => void;
+  /**
+   * Looks for devices nearby, for a configuration with `ble`: `uplink` is the way to the hub of one that named itself.
+   * Returns how to stop. Absent: devices come by the broker alone.
+   */
+  readonly near?: (
+    ble: NonNullable<HubConfig['ble']>,
+    uplink: (device: string) => Uplink,
+    log: Logger,
+  ) => () => void;
 }
 
 /** A hub that runs. */
@@ -184,7 +195,8 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
           mqttUrl = broker.url;
           ({ username, password } = broker.credentials);
         }
-        return MqttIngest.connect({
+        const near = new NearIngest(turnsAway(desk, events, log));
+        const broker = await MqttIngest.connect({
           hub: config.name,
           url: mqttUrl,
           username,
@@ -192,8 +204,13 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
           own: config.mqtt.url === undefined ? tls?.cert : undefined,
           worker: shared?.name,
           log,
-          events: turnsAway(desk, events, log),
+          events: near.brokerEvents,
         });
+        if (config.ble !== undefined && options.near !== undefined) {
+          const stop = options.near(config.ble, (device) => near.uplink(device), log);
+          closers.push(async () => stop());
+        }
+        return near.over(broker);
       },
     },
     {

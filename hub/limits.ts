@@ -66,6 +66,9 @@ export const stateBytesMax = 16;
 /** Messages from the broker that are being worked on. Further ones wait in the broker, whose window they fill. */
 export const ingestInFlightMax = 256;
 
+/** Messages of one device nearby that are being worked on: a device waits for answers, so more is no device's way. */
+export const nearInFlightMax = 64;
+
 /** Messages to one broker that it has not confirmed. Beyond it acknowledgements are dropped: devices send again. */
 export const downInFlightMax = 8_192;
 

@@ -1,10 +1,12 @@
 /** `sundial hub`: collects vouchers, acknowledges them when they are durable, settles them in batches. */
 import { dirname, join } from 'node:path';
 import { type Command, Option } from 'commander';
-import type { HubConfig } from '../config.ts';
+import { type HubConfig, parseConfig } from '../config.ts';
 import { startHub } from '../hub.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { createLogger, LOG_LEVELS, type LogLevel } from '../log.ts';
+import { parseLink } from '../../hardware/boards/node/links/address.ts';
+import { nearDevices } from './near.ts';
 import { writeDurably } from '../../hardware/boards/node/storage/durable-file.ts';
 import { startDevChain } from './dev-chain.ts';
 import { hubJson, readHubConfig, runningJson } from './hub-folder.ts';
@@ -15,6 +17,7 @@ import { addAnchorCommand, addSettlerCommand } from './registry-commands.ts';
 interface Flags {
   readonly config?: string;
   readonly worker?: string;
+  readonly ble?: string | true;
   readonly json: boolean;
   readonly log: LogLevel;
 }
@@ -24,9 +27,9 @@ const READY_POLL_MS = 100;
 
 async function run(folder: string, flags: Flags): Promise<void> {
   const path = flags.config ?? hubJson(folder);
-  const config = configOf(readHubConfig(path), flags.worker);
+  const config = withBle(configOf(readHubConfig(path), flags.worker), flags.ble);
   const chain = await startDevChain(dirname(path));
-  const hub = await startHub(config, { log: createLogger(flags.log), onFatal: fail });
+  const hub = await startHub(config, { log: createLogger(flags.log), onFatal: fail, near: nearDevices });
   const facts = { address: hub.address, mqttUrl: hub.mqttUrl, statusUrl: hub.statusUrl };
   // By it the operator's other commands find this hub.
   writeDurably(runningJson(config.folder), `${JSON.stringify(facts)}\n`);
@@ -48,6 +51,22 @@ async function run(folder: string, flags: Flags): Promise<void> {
   process.once('SIGTERM', stop);
   while (!hub.health().ready) await new Promise((resolve) => setTimeout(resolve, READY_POLL_MS));
   say({ event: 'ready' }, '  ready\n');
+}
+
+/** `--ble`, or `--ble hci1`: as `ble` of the configuration. */
+function withBle(config: HubConfig, flag: string | true | undefined): HubConfig {
+  if (flag === undefined) return config;
+  const text = flag === true ? 'ble:' : flag.startsWith('ble:') ? flag : `ble:${flag}`;
+  const address = parseLink(text);
+  if (address.scheme !== 'ble' || address.address !== undefined)
+    throw new SundialError('wrong_link', `--ble ${flag} names no adapter`, {
+      severity: 'call',
+      remedy: 'Give --ble alone for the first adapter, or --ble hci1.',
+    });
+  return parseConfig({
+    ...config,
+    ble: { ...(address.adapter !== undefined && { adapter: address.adapter }) },
+  });
 }
 
 /** A worker has a folder of its own, for what the database need not hold: its index, its operator's token. */
@@ -75,6 +94,7 @@ export function addHubCommand(program: Command): void {
     .argument('[folder]', 'folder that `sundial init` made', '.')
     .option('--config <file>', 'JSON configuration instead; an error names the field and the fix')
     .option('--worker <name>', 'one more worker of the hub, beside those that run: it needs a database')
+    .option('--ble [adapter]', "serve devices over this machine's Bluetooth, too, as `ble` in hub.json")
     .option('--json', 'JSON lines on stdout: `waiting` with its reasons, and `ready`', false)
     .addOption(
       new Option('--log <level>', 'how much is logged, on stderr').choices(LOG_LEVELS).default('warn'),

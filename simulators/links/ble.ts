@@ -8,7 +8,7 @@ import { SYNC_GATT, TAP_GATT } from '../../device/links/gatt.ts';
 import { Intent } from '../../device/links/intent.ts';
 import { bleCentral } from '../../hardware/boards/node/links/ble/central.ts';
 import { blePeripheral } from '../../hardware/boards/node/links/ble/peripheral.ts';
-import { bleGateway } from '../../hardware/boards/node/links/gateway.ts';
+import { bleGateway, brokerUplinks } from '../../hardware/boards/node/links/gateway.ts';
 import { nodeClock } from '../../hardware/boards/node/host.ts';
 import { Bluez, type Fate } from '../stage/bluez/bluez.ts';
 import { startBus } from '../stage/bluez/daemon.ts';
@@ -168,7 +168,7 @@ async function run(options: BleOptions, bluez: Bluez, closers: (() => unknown)[]
       onLink: (link) => meeting.linked('till', link, shop),
     }),
   );
-  closers.push(await bleGateway({ url: hub.url, hub: HUB_NAME, adapter: gateway }));
+  closers.push(await bleGateway({ open: brokerUplinks({ url: hub.url, hub: HUB_NAME }), adapter: gateway }));
   const syncs = await Syncs.start(shop, { payer: wearableSync!, till: tillSync! }, closers);
   const day = await dayOf({
     name: 'ble',

@@ -288,7 +288,10 @@ test('by keyboard alone, and in Chinese', async () => {
   for (const one of PAGES) {
     await show(one);
     await picture(`${one}-chinese`);
-    const words = (await page.locator('main').innerText()).replace(/0x\w+…?\w*|TIME|L2|UTC|\(|\)/g, '');
+    const words = ((await page.evaluate('document.querySelector("main").innerText')) as string).replace(
+      /0x\w+…?\w*|TIME|L2|UTC|\(|\)/g,
+      '',
+    );
     // Sentences of English that nobody translated.
     for (const [found] of words.matchAll(/[A-Za-z]+ [a-z]+ [a-z]+[^\n]*/g)) english.push(`${one}: ${found}`);
   }

@@ -260,6 +260,7 @@ test('the hub’s figures are the ones that its README and its devices count on'
     merchantsMax: 1_000,
     pageMax: 500,
     challengesMax: 1_000,
+    nearInFlightMax: 64,
     tokensMax: 1_000,
     pageEntriesMax: 1_000,
     brokerClientsPerAddressMax: 500,

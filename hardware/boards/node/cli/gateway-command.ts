@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { SundialError } from '../../../../protocol/errors.ts';
 import { type LinkAddress, parseLink } from '../links/address.ts';
-import { bleGateway, type GatewayOptions, serveLink } from '../links/gateway.ts';
+import { bleGateway, brokerUplinks, type OpenUplink, serveLink } from '../links/gateway.ts';
 import { serialLinks } from '../serial-link.ts';
 import { fail, makeOutput } from './output.ts';
 
@@ -17,11 +17,11 @@ interface Flags {
 /** Serves one address. Rejects with `wrong_link` and `no_bluetooth`. */
 async function serve(
   address: LinkAddress,
-  options: GatewayOptions,
+  open: OpenUplink,
   say: (text: string) => void,
 ): Promise<() => void> {
-  if (address.scheme === 'ble') return bleGateway({ ...options, ...address });
-  if (address.scheme === 'serial') return serialLinks(address.path, (link) => serveLink(link, options), say);
+  if (address.scheme === 'ble') return bleGateway({ ...address, open });
+  if (address.scheme === 'serial') return serialLinks(address.path, (link) => serveLink(link, open), say);
   throw new SundialError('wrong_link', `no device hands anything in over ${address.scheme}:`, {
     severity: 'call',
     remedy: 'Give ble: or serial:/dev/ttyACM0; --link may be given several times.',
@@ -36,14 +36,14 @@ async function run(flags: Flags): Promise<void> {
       severity: 'call',
       remedy: 'Give --ble, or --link serial:/dev/ttyACM0 for each reader.',
     });
-  const options = {
+  const open = brokerUplinks({
     url: flags.hub,
     hub: flags.name,
     onDevice: (device: string) => output.say(`serving ${device}`, { event: 'device', device }),
-  };
+  });
   const closers = await Promise.all(
     addresses.map((address) =>
-      serve(address, options, (text) => output.say(text, { event: 'link', state: text })),
+      serve(address, open, (text) => output.say(text, { event: 'link', state: text })),
     ),
   );
   output.say(`ready on ${addresses.length} links`, { event: 'ready', links: addresses.length });
