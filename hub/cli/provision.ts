@@ -109,7 +109,7 @@ export async function provisionDevice(
     const isPayer = answer.role === 'wearable' || answer.role === 'car';
     if (!isPayer && kind !== 'memory')
       throw wrong('bad_key', 'a terminal has its key in memory', 'Leave out --key.');
-    const channel = isPayer ? await channelFor(answer, key, wish) : undefined;
+    const channel = isPayer ? await channelFor(answer, key, wish, url) : undefined;
     const isDefault = Object.entries(DEFAULT_TIMING).every(([name, value]) => timing[name] === value);
     createDevice(
       path,
@@ -138,14 +138,16 @@ async function channelFor(
   { vault: address, chainId }: { vault: `0x${string}`; chainId: number },
   { address: device, publicKey }: Pick<NewKey, 'address' | 'publicKey'>,
   { rpc, ownerKey, deposit, channel }: PayerWish,
+  url: string,
 ): Promise<number> {
   if (channel !== undefined) return channel;
   const payer = toHex(device);
+  const page = `${url}/owner#/open/${toHex(publicKey ?? device)}`;
   if (rpc === undefined || ownerKey === undefined || deposit === undefined)
     throw wrong(
       'missing_flag',
       `this payer (${payer}) has no channel yet`,
-      'Give --owner-key FILE, --deposit 300 and --rpc URL to open one; or --channel N of one that was opened for it.',
+      `Open one with your wallet at ${page} and give its number with --channel N; or give --owner-key FILE, --deposit 300 and --rpc URL.`,
     );
   const vault = await Vault.connect(rpc, address);
   if (vault.chainId !== chainId)

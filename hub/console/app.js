@@ -19,7 +19,8 @@ const place = () => location.hash.replace(/^#\/?/, '').split('/');
 
 function SignIn() {
   return html`<main class="signin"><h1>Sundial</h1><p>${t('Nobody is signed in.')}</p>
-    <p>${t('In the folder of the hub, this prints a link that signs you in, once:')}</p><p class="code">npx sundial console</p></main>`;
+    <p>${t('In the folder of the hub, this prints a link that signs you in, once:')}</p><p class="code">npx sundial console</p>
+    <p><a href="/owner">${t('You pay with a wearable or a car? This is your page.')}</a></p></main>`;
 }
 
 function App() {

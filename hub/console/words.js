@@ -12,6 +12,7 @@ const CHINESE = {
   'Sign out': '退出登录',
   'The hub does not answer. What you see is from before.': '枢纽没有应答；下面是之前的数据。',
   'Nobody is signed in.': '尚未登录。',
+  'You pay with a wearable or a car? This is your page.': '您用可穿戴设备或汽车付款？这是您的页面。',
   'In the folder of the hub, this prints a link that signs you in, once:':
     '在枢纽的目录中运行以下命令，会得到一个一次性登录链接：',
   'All is well': '一切正常',

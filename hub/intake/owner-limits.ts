@@ -5,7 +5,7 @@
  */
 import { type Amount, type ChannelId, UINT48_MAX } from '../../protocol/integers.ts';
 import type { RefusalName } from '../../protocol/refusals.ts';
-import { channelBook, highest, spentBaseOf, spentTopOf } from './books.ts';
+import { channelBook, spentBaseOf, spentTopOf } from './books.ts';
 import { reservedOn } from './clearances.ts';
 import type { Books, IntakeContext, IntakeState, OwnerLimits } from './state.ts';
 
@@ -49,7 +49,8 @@ export function leftToday(
   const { day } = limitsOf(state, channel);
   if (day === UINT48_MAX) return day;
   const { books } = state;
-  const unseen = Math.max(0, spent - highest(channelBook(books, channel)).spent);
+  const { last } = channelBook(books, channel).entries;
+  const unseen = Math.max(0, spent - (last === undefined ? 0 : spentTopOf(last)));
   const reserved = reservedOn(books, channel, now, timing).reduce((sum, one) => sum + one.amount, 0);
   return Math.max(0, day - spentToday(books, channel, now) - unseen - reserved);
 }

@@ -77,6 +77,15 @@ const picture = (name: string, of = page) =>
   of.screenshot({ path: join(PICTURES, `${name}.png`), fullPage: true });
 const press = (name: string | RegExp) => page.getByRole('button', { name }).click();
 
+/** Waits until the camera has filled a device in. */
+async function scanned(of: Page, device: string): Promise<void> {
+  const field = of.locator('input[name=device]');
+  for (const end = Date.now() + PATIENCE_MS; (await field.inputValue()) !== device; ) {
+    assert.ok(Date.now() < end, `never read ${device}`);
+    await of.waitForTimeout(50);
+  }
+}
+
 /** Lets days of chain time pass. */
 async function pass(span: number): Promise<void> {
   const { client } = site.vault;
@@ -167,7 +176,7 @@ test('a receipt is shown, and found by the code on paper', async () => {
       .click(),
   ]);
   await receipt.getByText(/2\.00 TIME|4\.50 TIME/).waitFor();
-  await receipt.getByText('Ledger').waitFor();
+  await receipt.getByRole('rowheader', { name: 'Ledger' }).waitFor();
   await receipt.screenshot({ path: join(PICTURES, 'receipt.png'), fullPage: true });
   await receipt.close();
   const bytes = new Uint8Array(167);
@@ -356,9 +365,7 @@ test('a first channel is opened for a device whose code the camera reads, and si
   await shown.getByText('This account owns no channel yet').waitFor();
   camera.see(toHex(firstDevice.address));
   await shown.getByRole('button', { name: "Scan the device's code" }).click();
-  await shown.waitForFunction(
-    `document.querySelector('input[name=device]').value === '${toHex(firstDevice.address)}'`,
-  );
+  await scanned(shown, toHex(firstDevice.address));
   await shown.getByLabel('Deposit').fill('300');
   await shown.getByRole('button', { name: 'Open a channel' }).click();
   await shown.getByText(/Channel 2: opened\./).waitFor();
@@ -381,9 +388,7 @@ test('a lost device is refused, and its key replaced when the delay is over', as
   await page.getByText('This is the address of the lost device.').waitFor();
   camera.see(toHex(newDevice.address));
   await press("Scan the device's code");
-  await page.waitForFunction(
-    `document.querySelector('input[name=device]').value === '${toHex(newDevice.address)}'`,
-  );
+  await scanned(page, toHex(newDevice.address));
   await press('Replace the key');
   await page.getByText('It can be finished from').waitFor();
   assert.is(await page.getByRole('button', { name: 'Finish' }).isDisabled(), true);

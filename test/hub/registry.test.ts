@@ -69,7 +69,15 @@ test('a registry of the version before, one file, goes on', () =>
     };
     await writeFile(join(folder, 'registry.json'), JSON.stringify(before));
     const registry = await openRegistry(folder);
-    const added = { rootWords: {}, finals: {}, logins: {}, publishedAt: 0, recoveredAt: 0, announced: {} };
+    const added = {
+      rootWords: {},
+      finals: {},
+      logins: {},
+      publishedAt: 0,
+      recoveredAt: 0,
+      announced: {},
+      limits: {},
+    };
     const now = { ...before, ...added, version: 6, minReader: 6 };
     assert.equal(registry.state, now);
     await registry.update({ ledgerSize: 4 });
