@@ -52,6 +52,10 @@ const SEQS = 8;
 /** Silence after which a packet is sent again, and how often before the link is given up. */
 export const RETRY_MS = 300;
 const TRIES_MAX = 6;
+/** Silence on a link that stands, after which the central asks whether it still does. */
+export const IDLE_MS = 2_000;
+/** How long a peripheral waits for a sign of a central of which a connection went, and it may have been another one. */
+export const GONE_MS = 3 * IDLE_MS;
 /** How long a packet waits for bytes that go the other way and say that it was taken, and how many wait. */
 const ACK_MS = 40;
 const UNTOLD_MAX = WINDOW / 2;
@@ -254,6 +258,10 @@ export class GattCentral {
     this.open();
   }
 
+  /**
+   * Opens; and asks by the same word, when nothing was heard for a while, whether the other side still has this link: its
+   * host may have told it that we are gone.
+   */
   private open(): void {
     const { packetMax, nonce, clock, write } = this.options;
     this.tries += 1;
@@ -267,8 +275,9 @@ export class GattCentral {
     if (this.ended || packet.length === 0) return;
     const kind = packet[0]!;
     if (kind >= ACK) {
-      this.stream?.take(packet);
-      return;
+      if (this.stream === undefined) return;
+      this.heard();
+      return this.stream.take(packet);
     }
     // Every central that subscribed hears every notification of some stacks: what is for another is not for us.
     const ours = equalBytes(packet.slice(-4), this.options.nonce);
@@ -282,16 +291,23 @@ export class GattCentral {
       if (this.stream !== undefined) this.end('busy');
       return;
     }
+    this.heard();
     if (this.stream !== undefined) return;
     const packetMax = Math.min(this.options.packetMax, (packet[2]! << 8) | packet[3]!);
     if (packet[1] !== VERSION || packetMax < MTU_MIN - ATT_OVERHEAD) return this.end('other_version');
-    this.stopRetry?.();
     const { clock, write, nonce, onLink } = this.options;
     this.stream = new Stream(packetMax, clock, write, (why) => {
       if (why === 'closed') write(concatBytes(Uint8Array.of(CLOSE), nonce));
       this.end(why);
     });
     onLink(this.stream.link);
+  }
+
+  /** The other side is there. */
+  private heard(): void {
+    this.tries = 0;
+    this.stopRetry?.();
+    this.stopRetry = this.options.clock.schedule(IDLE_MS, () => this.open());
   }
 
   /** The connection is gone, or the host gives it up. */
@@ -321,6 +337,14 @@ export interface PeripheralOptions extends Options {
 export class GattPeripheral {
   private readonly options: PeripheralOptions;
   private present: { readonly peer: string; readonly nonce: Uint8Array; readonly stream: Stream } | undefined;
+  /** The opening that ended last: who asks for it once more is told that it is over. */
+  private last: Uint8Array | undefined;
+  /**
+   * Connections of the present central that may still go beside its own: one that met this device under another address
+   * has the same name as before.
+   */
+  private older = 0;
+  private stopGone: (() => void) | undefined;
 
   constructor(options: PeripheralOptions) {
     this.options = options;
@@ -330,6 +354,7 @@ export class GattPeripheral {
   push(peer: string, packet: Uint8Array): void {
     const { present } = this;
     const kind = packet[0];
+    if (present?.peer === peer) this.stopGone?.();
     if (kind === OPEN && packet.length === 8) return this.open(peer, packet);
     if (present?.peer !== peer || kind === undefined) return;
     if (kind >= ACK) present.stream.take(packet);
@@ -340,6 +365,8 @@ export class GattPeripheral {
   private open(peer: string, packet: Uint8Array): void {
     const { options, present } = this;
     const nonce = packet.slice(4);
+    if (this.last !== undefined && equalBytes(this.last, nonce))
+      return options.write(concatBytes(Uint8Array.of(CLOSE), nonce), peer);
     const again = present?.peer === peer && equalBytes(present.nonce, nonce);
     const packetMax = Math.min(options.packetMax, (packet[2]! << 8) | packet[3]!);
     const refusal =
@@ -354,7 +381,9 @@ export class GattPeripheral {
       return options.write(concatBytes(Uint8Array.of(REFUSED, GATT_REFUSALS[refusal]), nonce), peer);
     if (!again) {
       // The same central begins anew: what it left behind is over.
+      const older = present === undefined ? 0 : this.older + 1;
       present?.stream.end('gone');
+      this.older = older;
       const stream = new Stream(
         packetMax,
         options.clock,
@@ -370,13 +399,21 @@ export class GattPeripheral {
 
   private over(why: GattEnd, peer: string, nonce: Uint8Array): void {
     this.present = undefined;
+    this.last = nonce;
+    this.older = 0;
+    this.stopGone?.();
     if (why !== 'gone') this.options.write(concatBytes(Uint8Array.of(CLOSE), nonce), peer);
     this.options.onEnd(why, peer);
   }
 
   /** A central's connection is gone. */
   gone(peer: string): void {
-    if (this.present?.peer === peer) this.present.stream.end('gone');
+    if (this.present?.peer !== peer) return;
+    if (this.older === 0) return this.end();
+    // An older one, most likely; if not, nothing comes any more.
+    this.older -= 1;
+    this.stopGone?.();
+    this.stopGone = this.options.clock.schedule(GONE_MS, () => this.end());
   }
 
   /** The radio is off, or the device ends. */

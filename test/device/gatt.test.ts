@@ -11,6 +11,8 @@ import {
   type GattEnd,
   GattPeripheral,
   type GattRefusal,
+  GONE_MS,
+  IDLE_MS,
   MTU_MAX,
   MTU_MIN,
   packetMaxAt,
@@ -118,7 +120,14 @@ test('every message crosses both ways at every MTU from 23 to 517, and one that 
     assert.equal(device.bytes, sent);
     assert.equal(till.bytes, sent);
     assert.ok(packets.every(({ packet }) => packet.length <= mtu - ATT_OVERHEAD));
-    assert.is(clock.waiting, 0, 'whoever has nothing to say is silent');
+    const quiet = packets.length;
+    clock.pass(10 * IDLE_MS);
+    const said = packets.slice(quiet).map(({ packet }) => packet[0]!);
+    assert.ok(
+      said.every((kind) => kind === 1 || kind === 2),
+      'whoever has nothing to say is silent',
+    );
+    assert.ok(said.length <= 20, 'but for one question of the central in two seconds');
   }
 });
 
@@ -146,7 +155,9 @@ test('lost packets of any kind and number come again; nothing is doubled and not
     const down = message(500, seed + 1);
     till.link.send(up);
     device.link!.send(down);
-    for (let i = 0; i < 400 && till.closed === 0 && device.closed === 0; i++) clock.pass(RETRY_MS);
+    const arrived = (): boolean => device.bytes.length >= 400 && till.bytes.length >= 500;
+    for (let i = 0; i < 400 && !arrived() && till.closed === 0 && device.closed === 0; i++)
+      clock.pass(RETRY_MS);
     const whole = till.closed === 0 && device.closed === 0;
     if (whole) {
       assert.equal(device.bytes, [...up]);
@@ -224,6 +235,76 @@ test('when the first is gone the next is served, and a central that begins anew 
   clock.pass(50);
   assert.ok(next.link);
   assert.is.not(device.link, first);
+});
+
+test('an idle link that the peripheral has lost is noticed by the central', () => {
+  const { clock, peripheral, device, connect } = air({});
+  const till = connect('aaaa');
+  clock.pass(60_000);
+  assert.equal([till.ends, device.ends], [[], []], 'an idle link stands');
+  till.link!.send(Uint8Array.of(1, 0));
+  clock.pass(50);
+  assert.equal(device.bytes, [1, 0]);
+  // Its host says that the central is gone; nothing is under way that could be missed.
+  peripheral.gone('aaaa');
+  assert.equal(device.ends, ['gone']);
+  clock.pass(IDLE_MS + 2 * AIR_MS);
+  assert.equal(till.ends, ['closed']);
+  assert.is(device.link === undefined, false);
+  assert.equal(device.ends, ['gone'], 'an opening that is over opens nothing');
+});
+
+test('an idle link into silence ends by name', () => {
+  let deaf = false;
+  const { clock, connect } = air({ loses: () => deaf });
+  const till = connect('aaaa');
+  clock.pass(50);
+  deaf = true;
+  clock.pass(IDLE_MS + 7 * RETRY_MS);
+  assert.equal(till.ends, ['silent']);
+  assert.is(clock.waiting, 0);
+});
+
+test('a central that comes back under its name: the end of its older connection does not end the new link', () => {
+  const { clock, peripheral, device, connect } = air({});
+  connect('aaaa');
+  clock.pass(50);
+  const meetings = ['abcd', 'abce'].map((nonce) => {
+    const heard: Heard = { bytes: [], closed: 0, ends: [] };
+    const central = new GattCentral({
+      clock,
+      packetMax: packetMaxAt(MTU_MAX),
+      nonce: Uint8Array.from([...nonce], (char) => char.charCodeAt(0)),
+      write: (packet) => void clock.schedule(AIR_MS, () => peripheral.push('aaaa', packet)),
+      onLink: listen(heard),
+      onEnd: (why) => heard.ends.push(why),
+    });
+    clock.pass(50);
+    return { heard, central };
+  });
+  assert.equal(device.ends, ['gone', 'gone']);
+  // Both older connections go; only then the one that is served.
+  peripheral.gone('aaaa');
+  peripheral.gone('aaaa');
+  assert.equal(device.ends, ['gone', 'gone']);
+  peripheral.push('aaaa', Uint8Array.of(0x40));
+  clock.pass(GONE_MS / 2);
+  peripheral.gone('aaaa');
+  assert.equal(device.ends, ['gone', 'gone', 'gone']);
+  assert.is(meetings.length, 2);
+});
+
+test('when it was the new connection that went, silence ends it', () => {
+  const { clock, peripheral, device } = air({});
+  const open = (nonce: number): void =>
+    peripheral.push('aaaa', Uint8Array.of(1, 1, 0, 100, nonce, nonce, nonce, nonce));
+  open(1);
+  open(2);
+  peripheral.gone('aaaa');
+  clock.pass(GONE_MS - 1);
+  assert.equal(device.ends, ['gone']);
+  clock.pass(1);
+  assert.equal(device.ends, ['gone', 'gone']);
 });
 
 test('a lost OPENED is said again, and is no second link', () => {

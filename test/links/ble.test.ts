@@ -4,11 +4,13 @@
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { TAP_GATT } from '../../device/links/gatt.ts';
+import { SYNC_GATT, TAP_GATT } from '../../device/links/gatt.ts';
+import { LinkUplink } from '../../device/links/uplink.ts';
 import { bleCentral } from '../../hardware/boards/node/links/ble/central.ts';
 import { blePeripheral } from '../../hardware/boards/node/links/ble/peripheral.ts';
+import { bleGateway } from '../../hardware/boards/node/links/gateway.ts';
 import { openTap } from '../../hardware/boards/node/links/open.ts';
-import type { Link } from '../../hardware/interfaces/index.ts';
+import type { Link, Uplink } from '../../hardware/interfaces/index.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { runBle } from '../../simulators/links/ble.ts';
 import { Bluez } from '../../simulators/stage/bluez/bluez.ts';
@@ -175,6 +177,57 @@ test('an answer of BlueZ that never comes keeps nobody from being met again', as
   terminal.links[0]!.close();
   await until(() => terminal.links.length === 2, 'another link');
   assert.is(bluez.answersLost, 0);
+  await close();
+});
+
+test('a device that is found under another address while its link stands has a link that works', async () => {
+  const { bluez, closers, close } = await radio(2);
+  const uplink = new LinkUplink(new Uint8Array(20).fill(7));
+  let [connected, answers, links] = [false, 0, 0];
+  uplink.receive(
+    () => {
+      answers += 1;
+    },
+    (is) => {
+      connected = is;
+    },
+  );
+  const peripheral = await blePeripheral({
+    profile: SYNC_GATT,
+    adapter: 'hci1',
+    refusal: () => undefined,
+    onLink: (link) => {
+      links += 1;
+      uplink.attach(link);
+    },
+  });
+  closers.push(() => peripheral.close());
+  // A hub that answers whatever it hears, and says nothing by itself.
+  const open = (): Uplink => {
+    let answer: (message: Uint8Array) => void = () => undefined;
+    return {
+      send: (message) => answer(message),
+      receive: (onMessage, onConnected) => {
+        answer = onMessage;
+        onConnected(true);
+      },
+      close: () => {
+        answer = () => undefined;
+      },
+    };
+  };
+  closers.push(await bleGateway({ adapter: 'hci0', open }));
+  for (let round = 1; round <= 5; round += 1) {
+    peripheral.advertise(true);
+    await until(() => bluez.seen.length === round, `address ${round}`);
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    // As a device does: it says it again until it is answered.
+    const before = answers;
+    const again = setInterval(() => connected && uplink.send(Uint8Array.of(0x85, round)), 50);
+    await until(() => answers > before, `an answer in round ${round}`).finally(() => clearInterval(again));
+    assert.is(links, round, 'what ended was the older connection, not the new link');
+    peripheral.advertise(false);
+  }
   await close();
 });
 

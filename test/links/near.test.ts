@@ -84,7 +84,7 @@ test('a till in reach of the hub registers and hands in, and BlueZ may come afte
     await until('its word', () =>
       till.received.some((one) => one.type === 'acknowledgement' && equalBytes(one.entry, paid.id)),
     );
-    till.peripheral.advertise(false);
+    bluez.power(own, false);
     await until('it is gone', () => hub!.status().devices.online === 0);
   } finally {
     close();
