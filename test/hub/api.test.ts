@@ -99,6 +99,8 @@ test(
         assert.ok(operation.responses[200].content['application/json'].schema !== undefined);
         assert.ok(operation.responses.default.content['application/problem+json'].schema !== undefined);
         if (method !== 'get' || named.length > 0 || path === '/v1/statements') continue;
+        // An owner's own question.
+        if (path === '/v1/account') continue;
         const answer = await ask('GET', path);
         assert.is(answer.status, 200, `${path}: ${JSON.stringify(answer.body)}`);
         z.fromJSONSchema(operation.responses[200].content['application/json'].schema).parse(answer.body);

@@ -13,7 +13,7 @@ export const SELECTORS = {
   readChannel: '0x7195b31f',
   clock: '0x91ddadf4',
   open: '0x1e855c64',
-  openP256: '0x510effe1',
+  openP256: '0xc045b656',
   topUp: '0x6ed9a9a1',
   startExit: '0xc3caa19e',
   finishExit: '0xe042339c',
@@ -241,6 +241,7 @@ export class Wallet {
           device.slice(66),
           amount,
           bond,
+          NOBODY,
         )
       : await this.send(account, vault, 'open', account, device, amount, bond);
     return openedIn(receipt);
