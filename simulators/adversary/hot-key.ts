@@ -1,17 +1,20 @@
 /**
  * A thief with one of the hub's keys, until the root takes it back and for a while after. It meets tills that are away from
- * the hub and plays it: acknowledges what waits there, says a time that is ahead, and certifies a key of its own. After the
- * revocation all of that must count no more, and what only the thief acknowledged must reach the hub (rule 6a).
+ * the hub and plays it: acknowledges what waits there, says a time that is ahead, and certifies a key of its own. One
+ * customer gets a lease of it, over several times its deposit, and buys with that. After the revocation all of that must count
+ * no more, and what only the thief acknowledged must reach the hub (rule 6a).
  *
- * It signs no leases: what a till takes on those is lost, and nothing but the key's end bounds it. It acknowledges sales
- * alone: a refund on one that nobody has would wait for ever.
+ * It acknowledges sales alone, no refunds.
  */
 import { ZERO_BYTES16 } from '../../protocol/bytes.ts';
-import { height, type Position, seconds } from '../../protocol/integers.ts';
+import { amount, channelId, height, type Position, seconds, ZERO_AMOUNT } from '../../protocol/integers.ts';
+import { terminalCapOf } from '../../protocol/limits.ts';
 import type { OutboxEntry } from '../../protocol/machines/terminal/lanes.ts';
-import { encodeMessage, type Message } from '../../protocol/wire/messages.ts';
-import type { TerminalActor } from '../fleet/actors.ts';
+import { SCOPE_ANY } from '../../protocol/vouchers.ts';
+import { encodeMessage, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
+import type { PayerActor, TerminalActor } from '../fleet/actors.ts';
 import type { Run } from '../fleet/run.ts';
+import { tap } from '../fleet/tap.ts';
 import { WARMUP_MS } from '../fleet/timing.ts';
 import type { Random } from '../stage/world/random.ts';
 import { MINUTE, SECOND } from '../stage/world/world.ts';
@@ -20,6 +23,8 @@ import { MINUTE, SECOND } from '../stage/world/world.ts';
 const GAP_MS = { least: 20 * SECOND, most: 2 * MINUTE };
 /** How long the root does not notice. */
 const UNNOTICED_MS = { least: 5 * MINUTE, most: 60 * MINUTE };
+/** How many deposits it lends. */
+const LENDS = 4;
 /** How far ahead its times are: more than that is a till that refuses everybody, whose harm is no money. */
 const AHEAD_SECONDS = 20 * 60;
 
@@ -43,6 +48,50 @@ class HotKeyThief {
       hub.bringWords();
     });
     this.work();
+    const accomplice = random.fork('accomplice').pick(simulation.fleet.byRole.wearable);
+    simulation.fleet.takeOut(accomplice);
+    world.after(GAP_MS.least, () => {
+      this.lend(accomplice);
+      this.buy(accomplice, random.fork('sales'));
+    });
+  }
+
+  /** A lease for any terminal, over more than the channel ever had. */
+  private lend({ device, channel }: PayerActor): void {
+    const { signing, world, root, vault, timing } = this.simulation;
+    const { deposited } = vault.channel(channel);
+    const tapLimit = amount(Math.floor(deposited / 8));
+    const now = world.nowSeconds;
+    const fields = {
+      channel: channelId(channel),
+      payer: device.key.address,
+      spentFrom: device.storedBooks.spent,
+      spendLimit: amount(deposited * LENDS),
+      tapLimit,
+      cap: terminalCapOf(tapLimit),
+      guarantee: ZERO_AMOUNT,
+      issuedAt: seconds(now),
+      expiresAt: seconds(now + timing.leaseLifetime),
+      scope: SCOPE_ANY,
+    };
+    const signature = root.spare.sign(signing.digest('Lease', fields));
+    const lease: MessageOf<'lease'> = { type: 'lease', ...fields, signature };
+    this.simulation.lentByThief(lease);
+    device.hubBytes(encodeMessage(this.certificate!));
+    device.hubBytes(encodeMessage(lease));
+  }
+
+  /** It goes from till to till, to those that are away from the hub where there are any. */
+  private buy(payer: PayerActor, random: Random): void {
+    const { simulation } = this;
+    const { world, fleet, vault } = simulation;
+    if (world.nowMs > simulation.activeUntilMs - 5 * MINUTE) return;
+    const away = fleet.terminals.filter(({ device }) => !simulation.broker.isConnected(device.id));
+    const till = random.pick(away.length > 0 ? away : fleet.terminals);
+    const most = Math.floor(vault.channel(payer.channel).deposited / 8);
+    if (!payer.busy && !till.busy && till.role === 'pos')
+      tap(simulation, random, payer, till, random.between(1, most), { hasty: false, refund: false });
+    world.after(random.between(GAP_MS.least, GAP_MS.most), () => this.buy(payer, random));
   }
 
   private work(): void {

@@ -4,7 +4,7 @@
  */
 import type { RecordOf } from '../../hub/ledger/records.ts';
 import type { Notice } from '../../protocol/machines/effects.ts';
-import type { Message } from '../../protocol/wire/messages.ts';
+import type { Message, MessageOf } from '../../protocol/wire/messages.ts';
 import type { VaultModel } from '../stage/chain/vault.ts';
 import type { PayerActor, TerminalActor } from '../fleet/actors.ts';
 import type { Run } from '../fleet/run.ts';
@@ -26,6 +26,8 @@ export interface Checker {
   acknowledged?(entry: string, position: number): void;
   /** The hub is about to sign a lease. */
   leased?(lease: RecordOf<'lease'>): void;
+  /** A thief of one of the hub's keys signed a lease. */
+  lentByThief?(lease: MessageOf<'lease'>): void;
   /** The hub is about to sign a terminal's membership of a scope. */
   member?(member: RecordOf<'member'>): void;
   /** A device has started from what its flash holds, and is not frozen. */

@@ -6,7 +6,11 @@
  * Counted here by what the terminal says: three eighths of its places are the least that are kept, the newest first, and less
  * where what waits leaves no more.
  *
- * Not checked here: sales beyond that, ticks and credits, leases that the thief signs, times that it said, and payers.
+ * Whatever the thief lends, a terminal is owed no more than it may be in all, by its own settings. That nothing is taken on
+ * such a lease once the revocation is stored is in `within-the-lease.ts`, and what all of that costs in
+ * `paid-or-attributed.ts`.
+ *
+ * Not checked here: sales beyond that, ticks and credits, times that it said, and payers.
  */
 import { bytesKey } from '../../hub/intake/trie.ts';
 import { equalBytes } from '../../protocol/bytes.ts';
@@ -55,8 +59,12 @@ export const keyThiefEnds: MakeChecker = (simulation, report) => {
     name: 'a key thief ends',
     terminalNotice(terminal, notice) {
       if (!terminal.honest || terminal.device.frozen) return;
-      if (notice.type === 'approved')
+      if (notice.type === 'approved') {
         sales.set(terminal, (sales.get(terminal) ?? new Set()).add(bytesKey(notice.voucher)));
+        const { exposure } = terminal.device.storedBooks;
+        if (exposure > terminal.settings.capTotal)
+          report(`${terminal.device.name} is owed ${exposure}, above ${terminal.settings.capTotal}`);
+      }
       if (notice.type === 'acknowledged') {
         const entry = bytesKey(notice.entry);
         const byThief = sales.get(terminal)?.has(entry) === true && !known(entry);

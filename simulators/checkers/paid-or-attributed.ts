@@ -23,11 +23,14 @@ export const paidOrAttributed: MakeChecker = (simulation, report) => {
     const { deposited, credited, bond, potOpened } = simulation.vault.channel(channel);
     return Math.max(0, (lent.get(channel) ?? 0) - (deposited + credited - bond - potOpened));
   };
+  const note = ({ channel, spendLimit }: { readonly channel: number; readonly spendLimit: number }): void => {
+    lent.set(channel, Math.max(spendLimit, lent.get(channel) ?? 0));
+  };
   return {
     name: 'paid or attributed',
-    leased({ channel, spendLimit }) {
-      lent.set(channel, Math.max(spendLimit, lent.get(channel) ?? 0));
-    },
+    leased: note,
+    // A key of the hub's that is stolen is the hub's.
+    lentByThief: note,
     finished() {
       const refunds = refundsOf(simulation);
       for (const payer of simulation.fleet.payers) {

@@ -1,6 +1,6 @@
 /**
  * Rule 5, looked at from outside: whatever a terminal accepts or delivers stands on a lease that the hub signed for the
- * channel, inside its window and its limits, while it lives; within the terminal's caps; and not on a channel that the
+ * channel, or a thief of its key as long as the terminal has not heard that the key is taken back, inside its window and its limits, while it lives; within the terminal's caps; and not on a channel that the
  * terminal has heard to be revoked. Time is the world's: a terminal whose clock was tampered with may be off by
  * clockError, as rule 7 allows.
  *
@@ -19,6 +19,11 @@ import type { MakeChecker } from './checker.ts';
 /** Two whole seconds rounded apart, and 50 ppm of a few hours. */
 const STEADY_SECONDS = 5;
 
+type Lease = Pick<
+  RecordOf<'lease'>,
+  'channel' | 'spentFrom' | 'spendLimit' | 'tapLimit' | 'issuedAt' | 'expiresAt' | 'scope'
+>;
+
 interface Taken {
   readonly channel: number;
   /** Where the channel's spent stood before it, and stands with it. */
@@ -29,7 +34,16 @@ interface Taken {
 }
 
 export const withinTheLease: MakeChecker = (simulation, report) => {
-  const leases = new Map<number, RecordOf<'lease'>[]>();
+  const leases = new Map<number, Lease[]>();
+  /** Of a thief of a hub key: they count at a terminal until it has stored that the key is taken back. */
+  const stolen = new Map<number, Lease[]>();
+  const counting = ({ device }: TerminalActor, channel: number): readonly Lease[] => {
+    const { revoked } = device.storedBooks.hub;
+    const isOver = revoked.some(({ address }) => equalBytes(address, simulation.root.spare.address));
+    // What was decided before may be said after, when the key is slow.
+    const byThief = isOver && device.key.lateMs === 0 ? [] : (stolen.get(channel) ?? []);
+    return [...(leases.get(channel) ?? []), ...byThief];
+  };
   const tampered = new Set<AnyDevice>();
 
   const errorOf = (device: AnyDevice): number => {
@@ -45,7 +59,7 @@ export const withinTheLease: MakeChecker = (simulation, report) => {
     const now = simulation.world.nowSeconds;
     const error = errorOf(device);
     const own = simulation.fleet.scopeOf(terminal.merchant.district);
-    const bounded = (leases.get(channel) ?? []).filter(
+    const bounded = counting(terminal, channel).filter(
       (lease) =>
         from >= lease.spentFrom &&
         to <= lease.spendLimit &&
@@ -73,6 +87,9 @@ export const withinTheLease: MakeChecker = (simulation, report) => {
     name: 'within the lease',
     leased(lease) {
       leases.set(lease.channel, [...(leases.get(lease.channel) ?? []), lease]);
+    },
+    lentByThief(lease) {
+      stolen.set(lease.channel, [...(stolen.get(lease.channel) ?? []), lease]);
     },
     terminalNotice(terminal, notice) {
       const { storedBooks: books } = terminal.device;

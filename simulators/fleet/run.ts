@@ -6,7 +6,7 @@ import type { Address } from '../../protocol/bytes.ts';
 import type { Notice } from '../../protocol/machines/effects.ts';
 import type { Timing } from '../../protocol/limits.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
-import type { Message } from '../../protocol/wire/messages.ts';
+import type { Message, MessageOf } from '../../protocol/wire/messages.ts';
 import type { Chain } from '../stage/chain/chain.ts';
 import type { VaultModel } from '../stage/chain/vault.ts';
 import type { Accounts } from './accounts.ts';
@@ -61,6 +61,8 @@ export interface Run extends Place {
   countersign(): void;
   /** Has the checkers look at every channel that changed. */
   checkVault(): void;
+  /** A thief of a hub key signed this lease. */
+  lentByThief(lease: MessageOf<'lease'>): void;
   /** A promise was broken, in words. */
   report(checker: string, words: string): void;
   /** The device's storage was damaged: it may freeze, and has all that it had if it does not. */

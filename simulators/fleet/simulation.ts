@@ -19,7 +19,7 @@ import { type Domain, makeSigning, type Signing } from '../../protocol/signing/d
 import type { PayerRecord } from '../../protocol/machines/payer/books.ts';
 import type { TerminalLane, TerminalRecord } from '../../protocol/machines/terminal/books.ts';
 import { refusalNumber } from '../../protocol/refusals.ts';
-import type { Message } from '../../protocol/wire/messages.ts';
+import type { Message, MessageOf } from '../../protocol/wire/messages.ts';
 import { Chain } from '../stage/chain/chain.ts';
 import { VaultModel } from '../stage/chain/vault.ts';
 import type { Checker, MakeChecker, Violation } from '../checkers/checker.ts';
@@ -296,6 +296,10 @@ export class Simulation implements Run {
   countersign(): void {
     const owed = new Set(trieEntries(this.hub.books.owed).map(([, found]) => found && bytesKey(found.payee)));
     for (const office of this.backOffices) if (owed.has(office.id)) office.work(this.hub, this.broker);
+  }
+
+  lentByThief(lease: MessageOf<'lease'>): void {
+    for (const checker of this.checkers) checker.lentByThief?.(lease);
   }
 
   // ---- what checkers ask for ----

@@ -19,8 +19,68 @@ const TERMINAL = 'protocol/machines/terminal/terminal.ts';
 const TIME = 'protocol/machines/time.ts';
 const KEYS = 'protocol/machines/hub-keys.ts';
 const TRUSTING = 'protocol/machines/trusting.ts';
+const STRAYS = 'protocol/machines/terminal/strays.ts';
+const RENEWAL = 'protocol/machines/payer/renewal.ts';
 
 export const MUTATIONS = [
+  // ---- rule 6a, renewal ----
+  [
+    'a payer that stays connected asks for a lease before the hub gives another',
+    RENEWAL,
+    'return Math.max(againMs, time.sinceMs + (half - time.floor) * 1000);',
+    'return againMs;',
+    'protocol/hub-link',
+  ],
+  [
+    'a payer asks for a lease at the same pace for ever',
+    RENEWAL,
+    'Math.min(2 * turn.volatile.leasePauseMs, ASK_PAUSE_MAX_MS)',
+    'turn.volatile.leasePauseMs',
+    'protocol/hub-link',
+  ],
+  [
+    'a payer without a lease does not ask again',
+    RENEWAL,
+    'if (lease === undefined) return againMs;',
+    'if (lease === undefined) return undefined;',
+    'protocol/hub-link',
+  ],
+  // ---- rule 6a, what waits about a voucher that nobody has ----
+  [
+    'a word of the hub from before the voucher came in counts',
+    STRAYS,
+    'word.size <= ledger.to',
+    'false',
+    'protocol/kept',
+  ],
+  [
+    'whoever says that the hub has no such voucher is believed',
+    STRAYS,
+    "!signedNow(turn, 'Unknown', word, word.signature)",
+    'false',
+    'protocol/kept',
+  ],
+  [
+    'the hub is asked for a voucher that the terminal has',
+    STRAYS,
+    'if (asked || holds(turn.books, voucher)) return;',
+    'if (asked) return;',
+    'protocol/kept',
+  ],
+  [
+    'the hub is asked at every refusal',
+    STRAYS,
+    'if (asked || holds(turn.books, voucher)) return;',
+    'if (holds(turn.books, voucher)) return;',
+    'protocol/kept',
+  ],
+  [
+    'what no hub takes stays in the way of sales',
+    STRAYS,
+    "if (isCrowded(turn)) turn.persist({ type: 'setAside', voucher: word.entry });",
+    '',
+    'protocol/kept',
+  ],
   // ---- schemes ----
   [
     'a key that the terminal cannot check is offered a request',

@@ -17,10 +17,12 @@ import {
   makePayer,
   makeTerminal,
   type Payer,
+  provisioned,
   sale,
   secret,
   signing,
   START,
+  startPayer,
   streamSale,
   tap,
   type Terminal,
@@ -221,6 +223,66 @@ test('a payer without a hub renews its lease through a terminal that has one', a
   await payer.on({ type: 'renew' });
   assert.is(payer.state.books.lease?.spendLimit, 90_000_000);
   assert.is(payer.said('lease').length, 1);
+});
+
+/** When a payer asks the hub for a lease, seconds, while its clock ticks. */
+async function leasesAsked(
+  payer: Payer,
+): Promise<{ asked: number[]; clockTo: (hours: number) => Promise<void> }> {
+  const asked: number[] = [];
+  payer.uplink = async (sent) => {
+    if (sent.type === 'leaseRequest') asked.push(payer.nowMs / 1000);
+  };
+  const clockTo = async (until: number): Promise<void> => {
+    while (payer.nowMs < until * 1000) {
+      payer.nowMs += 1000;
+      await payer.on({ type: 'clock' });
+    }
+  };
+  return { asked, clockTo };
+}
+const HOUR = 3600;
+
+test('a payer that stays connected asks for its lease again from half of its life on, ever more rarely until it has one', async () => {
+  const payer = await makePayer({ issuedAt: START, expiresAt: seconds(START + 4 * HOUR) });
+  const { asked, clockTo } = await leasesAsked(payer);
+  await payer.on({ type: 'hubConnected' });
+  await clockTo(2 * HOUR - 1);
+  assert.equal(asked, [0], 'not while the hub would give it no other');
+  await clockTo(2 * HOUR + 2500);
+  assert.equal(
+    asked.slice(1).map((at) => at - 2 * HOUR),
+    [0, 10, 30, 70, 150, 310, 630, 1230, 1830, 2430],
+    'every ten minutes in the end',
+  );
+  const next = await lease({ issuedAt: seconds(START + 3 * HOUR), expiresAt: seconds(START + 7 * HOUR) });
+  await payer.on({ type: 'hubMessage', message: next });
+  asked.length = 0;
+  await clockTo(5 * HOUR - 1);
+  assert.equal(asked, []);
+  await clockTo(5 * HOUR + 11);
+  assert.equal(asked, [5 * HOUR, 5 * HOUR + 10], 'a new one begins anew');
+  await payer.on({ type: 'hubLost' });
+  await clockTo(5 * HOUR + 900);
+  assert.is(asked.length, 2, 'nobody is asked where nobody is met');
+});
+
+test('a payer without a lease asks until it has one, whatever the hub answers', async () => {
+  const { lease: _, ...books } = await provisioned();
+  const payer = await startPayer({ ...books, lease: undefined });
+  const { asked, clockTo } = await leasesAsked(payer);
+  await payer.on({ type: 'hubConnected' });
+  const entry = secret(1);
+  await payer.on({
+    type: 'hubMessage',
+    message: { type: 'rejection', entry, code: refusalNumber('channel_unknown') },
+  });
+  await clockTo(160);
+  assert.equal(asked, [0, 5, 15, 35, 75, 155]);
+  await payer.on({ type: 'hubMessage', message: await lease() });
+  await clockTo(2000);
+  assert.is(asked.length, 6);
+  assert.ok(payer.state.books.lease);
 });
 
 test('a lease for another channel than the one on the link is not passed on', async () => {

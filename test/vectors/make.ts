@@ -193,6 +193,7 @@ const TERMINAL: readonly unknown[] = [
   },
   { type: 'waitingCredit', channel: 7, seq: 13, entry: digest, voucher: digest, credited: 12, signature },
   { type: 'keptGone', count: 3 },
+  { type: 'setAside', voucher: digest },
   { type: 'keptSoFar' },
 ];
 

@@ -17,6 +17,7 @@ import { sdkClock } from '../sdk/clock.ts';
 import { say, sdkPayer } from '../sdk/device.ts';
 import { sdkEntropy } from '../sdk/entropy.ts';
 import { sdkFlash } from '../sdk/flash.ts';
+import { timingIn } from '../sdk/timing.ts';
 import { serveBle } from './ble.ts';
 import { buttonPin, journalBanks } from './limits.ts';
 
@@ -48,9 +49,14 @@ function deviceSecret(): Uint8Array {
 /** The device over what the factory wrote; undefined: it shows its key, and waits to be provisioned. */
 function openDevice(): PayerDevice | undefined {
   const key = nativeKey(deviceSecret());
-  const [vault, chainId, hub, root, scope] = ['vault', 'chainId', 'hub', 'root', 'scope'].map((name) =>
-    store.read(name),
-  );
+  const [vault, chainId, hub, root, scope, spans] = [
+    'vault',
+    'chainId',
+    'hub',
+    'root',
+    'scope',
+    'timing',
+  ].map((name) => store.read(name));
   say({ event: 'board', address: key.address, entropyCertified: entropy.certified });
   if (vault === undefined || chainId === undefined || hub === undefined || root === undefined) {
     say({ event: 'not_provisioned' });
@@ -62,6 +68,7 @@ function openDevice(): PayerDevice | undefined {
       chainId: new DataView(chainId).getUint32(0),
       vault: new Uint8Array(vault),
       hub: { id: new Uint8Array(hub), root: new Uint8Array(root) },
+      timing: timingIn(spans),
       ...(scope !== undefined && { scope: new Uint8Array(scope) }),
     },
     { key, clock, entropy },

@@ -9,7 +9,7 @@ import { journalIn } from '../../../device/journal/capacity.ts';
 import { Pos } from '../../../device/roles/pos.ts';
 import { fromHex, toHex } from '../../../protocol/bytes.ts';
 import { amount, seconds } from '../../../protocol/integers.ts';
-import { TAP_MESSAGE_BYTES_MAX, type Timing } from '../../../protocol/limits.ts';
+import { DEFAULT_TIMING, TAP_MESSAGE_BYTES_MAX, type Timing } from '../../../protocol/limits.ts';
 import { hubPin } from '../../../protocol/machines/hub-keys.ts';
 import { nativeKey } from '../../native/index.ts';
 import { sdkClock } from '../sdk/clock.ts';
@@ -76,7 +76,7 @@ export default function main(): void {
     chainId: file.chainId,
     vault: fromHex(file.vault, 20),
     hub: hubPin(crypto, file.hub, fromHex(file.root, 20)),
-    timing: file.timing,
+    timing: file.timing ?? DEFAULT_TIMING,
     scope: file.scope === undefined ? undefined : fromHex(file.scope, 32),
     payee: file.payee === undefined ? undefined : fromHex(file.payee, 20),
     certificate: file.certificate && {

@@ -10,7 +10,7 @@ import type { Host } from '../../../device/runtime.ts';
 import { type Address, type Signature, toHex } from '../../../protocol/bytes.ts';
 import { nobleSuite } from '../../../protocol/crypto/noble.ts';
 import { type Amount, amount, type Seconds } from '../../../protocol/integers.ts';
-import { DEFAULT_TIMING, type Timing } from '../../../protocol/limits.ts';
+import type { Timing } from '../../../protocol/limits.ts';
 import type { Notice } from '../../../protocol/machines/effects.ts';
 import type { HubPin } from '../../../protocol/machines/hub-keys.ts';
 import { payerLanesMax } from '../../../protocol/machines/payer/room.ts';
@@ -25,8 +25,8 @@ export interface Settings {
   readonly vault: Address;
   /** Whose leases, time and words count. */
   readonly hub: HubPin;
-  /** Of the hub's site; absent: as by default. */
-  readonly timing?: Timing | undefined;
+  /** Of the hub's site. */
+  readonly timing: Timing;
   /** Payers: the group of terminals that leases are asked for; absent: any. */
   readonly scope?: Uint8Array | undefined;
   /** Terminals: whose they are. */
@@ -40,10 +40,7 @@ const tapMax = amount(50_000_000);
 const capTotal: Amount = amount(2_000_000_000);
 
 /** What every machine of a device is told of its hub. */
-const siteOf = ({
-  hub,
-  timing = DEFAULT_TIMING,
-}: Settings): { readonly hub: HubPin; readonly timing: Timing } => ({
+const siteOf = ({ hub, timing }: Settings): { readonly hub: HubPin; readonly timing: Timing } => ({
   hub,
   timing,
 });

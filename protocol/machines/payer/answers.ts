@@ -1,7 +1,7 @@
 /** What a terminal answers: receipts, credits, tick answers, certificates, refusals. Signatures are checked here. */
 import { type Bytes32, equalBytes } from '../../bytes.ts';
 import { ZERO_AMOUNT } from '../../integers.ts';
-import { UNCONFIRMED_MAX } from '../../limits.ts';
+import { SYNC_RETRY_MS, UNCONFIRMED_MAX } from '../../limits.ts';
 import { refusalName } from '../../refusals.ts';
 import { requestHash, tickEntry } from '../../vouchers.ts';
 import { type Message, type MessageOf, NEED } from '../../wire/messages.ts';
@@ -257,5 +257,6 @@ export function takeLease(turn: PayerTurn, lease: MessageOf<'lease'>): void {
   // Leases are repeated by every beacon of a transport; storing the same again would only wear out the flash.
   if (old !== undefined && equalBytes(signing.digest('Lease', old), signing.digest('Lease', lease))) return;
   turn.persist({ ...lease, type: 'lease', signer: key.address });
+  turn.set({ leasePauseMs: SYNC_RETRY_MS });
   turn.notify({ type: 'lease', spendLimit: lease.spendLimit, expiresAt: lease.expiresAt });
 }

@@ -4,6 +4,7 @@ import { SYNC_RETRY_MS, type Timing } from '../../limits.ts';
 import { earlier } from '../time.ts';
 import { type Clocks, timeDue } from '../trusting.ts';
 import { RESEND_MS } from './payer.ts';
+import { leaseDue } from './renewal.ts';
 import { type PayerState, terminalOf } from './state.ts';
 
 /**
@@ -18,11 +19,15 @@ export function payerClockDue(
   const resend = volatile.linkUp && waitsForTerminal(books, volatile);
   const upload = volatile.hubConnected && books.outbox.length > 0;
   const ask = volatile.hubConnected && books.unconfirmed.length > 0;
+  const lease = leaseDue({ books, volatile });
   return earlier(
     earlier(timeDue(volatile, timing, clocks), resend ? volatile.sentAtMs + RESEND_MS : undefined),
     earlier(
-      upload ? volatile.uploadedAtMs + SYNC_RETRY_MS : undefined,
-      ask ? volatile.askedAtMs + volatile.askPauseMs : undefined,
+      lease,
+      earlier(
+        upload ? volatile.uploadedAtMs + SYNC_RETRY_MS : undefined,
+        ask ? volatile.askedAtMs + volatile.askPauseMs : undefined,
+      ),
     ),
   );
 }

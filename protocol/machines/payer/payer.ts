@@ -13,6 +13,7 @@ import { onTapMessage, sendHello } from './answers.ts';
 import type { PayerBooks, PayerRecord } from './books.ts';
 import { onConfirm } from './clearance.ts';
 import { onVoucherSigned, resendWaiting } from './pay.ts';
+import { onClockLease } from './renewal.ts';
 import { type PayerSettings, type PayerState, PayerTurn, type PayerVolatile } from './state.ts';
 import { closeStream } from './stream.ts';
 import {
@@ -53,6 +54,8 @@ const AFTER_POWER_UP: PayerVolatile = {
   lastRequest: undefined,
   leaseRequest: undefined,
   clearing: undefined,
+  leaseAskedAtMs: 0,
+  leasePauseMs: SYNC_RETRY_MS,
   sentAtMs: 0,
   uploadedAtMs: 0,
   inFlight: 0,
@@ -100,6 +103,7 @@ function dispatch(turn: PayerTurn, event: PayerEvent): void {
         turn.set({ sentAtMs: turn.nowMs });
         resendWaiting(turn);
       }
+      onClockLease(turn);
       return onClockSync(turn);
     case 'linkUp':
       turn.set({ linkUp: true, peer: undefined, sentAtMs: turn.nowMs });

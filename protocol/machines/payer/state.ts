@@ -83,6 +83,9 @@ export interface PayerVolatile extends Trusting {
       }
     | undefined;
   readonly clearing: Clearing | undefined;
+  /** When the hub, or a terminal for it, was asked for a lease last, and how long until it is asked again. */
+  readonly leaseAskedAtMs: number;
+  readonly leasePauseMs: number;
   readonly sentAtMs: number;
   /** When second copies went up last, and how many of that message the hub has not acknowledged. */
   readonly uploadedAtMs: number;

@@ -4,6 +4,7 @@
  */
 import type { CryptoSuite } from '../../../hardware/interfaces/index.ts';
 import type { Bytes32 } from '../../bytes.ts';
+import { UNCONFIRMED_MAX } from '../../limits.ts';
 import type { MessageOf } from '../../wire/messages.ts';
 import type { PayerTurn } from './state.ts';
 
@@ -46,6 +47,8 @@ export function revealNext(turn: PayerTurn): void {
   if (stream === undefined || turn.volatile.stopWanted || !turn.volatile.linkUp) return;
   // A receipt may come after the first tick went out already, on the terminal's word that the stream is open.
   if (tickUnanswered(turn)) return;
+  // Its own voucher may wait for its receipt, on the last place: the tick would be one more without an answer.
+  if (turn.books.unconfirmed.length >= UNCONFIRMED_MAX) return;
   const k = stream.revealed + 1;
   if (k > stream.voucher.ticks) return;
   const preimage = preimageOf(turn, k);

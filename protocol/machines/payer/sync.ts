@@ -17,7 +17,7 @@ export function onHubConnected(turn: PayerTurn, seed?: Bytes32): void {
   meetHub(turn, seed);
   requestLease(turn);
   uploadCopies(turn);
-  turn.set({ askPauseMs: SYNC_RETRY_MS });
+  turn.set({ askPauseMs: SYNC_RETRY_MS, leasePauseMs: SYNC_RETRY_MS });
   askForUnanswered(turn);
 }
 
@@ -57,6 +57,7 @@ export function requestLease(turn: PayerTurn): void {
   const fields = { channel, seq, spent, at: turn.now, scope };
   const digest = turn.context.signing.digest('LeaseRequest', fields);
   turn.set({
+    leaseAskedAtMs: turn.nowMs,
     leaseRequest: {
       digest,
       message: { type: 'leaseRequest', ...fields, signature: new Uint8Array(64), ...(key && { key }) },

@@ -12,6 +12,7 @@ import { hubKeys } from '../trusting.ts';
 import { acceptanceRefusal, type Candidate, channelCap, isCleared, voidRefusal } from './acceptance.ts';
 import type { TerminalLane } from './books.ts';
 import { makePlace, type Place, placeOfVoucher } from './place.ts';
+import { noteAccepted } from './strays.ts';
 import { uploadOutbox } from './upload.ts';
 import { LEASES_MAX, type TapVoucherMessage, type TerminalTurn } from './state.ts';
 
@@ -155,6 +156,7 @@ export function onAnswerSigned(turn: TerminalTurn, signature: Uint8Array): void 
     ...collected,
     ...(answer === 'receipt' ? { receipt: signature } : { credit: signature }),
   });
+  noteAccepted(turn, digest);
   const { channel } = voucher;
   if (answer === 'credit') {
     turn.notify({ type: 'voided', voucher: digest, amount: request.amount });

@@ -35,7 +35,7 @@ import {
 } from '../../wire/schema.ts';
 import { collectedFields } from '../collected.ts';
 import { hubKeyFields, NO_TRUST, revokedKeyFields, withHubKey, withoutHubKey } from '../hub-keys.ts';
-import { broughtBack, keptOf, withKept, withoutOldestKept } from './kept.ts';
+import { asideOf, broughtBack, keptOf, withKept, withoutOldestKept } from './kept.ts';
 import {
   changeLane,
   counted,
@@ -79,6 +79,8 @@ const RECORDS = {
   registering: { number: 13, codec: struct({ counter: u32 }) },
   /** The oldest of what is kept goes, so many entries: its place is needed. */
   keptGone: { number: 15, codec: struct({ count: u16 }) },
+  /** What waits about this voucher is only kept: the hub has none, nor has the terminal (strays.ts). */
+  setAside: { number: 16, codec: struct({ voucher: bytes32Field }) },
   member: { number: 8, codec: struct({ scope: bytes32Field, expiresAt: secondsField }) },
   revoked: { number: 9, codec: struct({ at: secondsField, channels: list(u32, REVOCATIONS_MAX) }) },
   time: { number: 10, codec: struct({ at: secondsField }) },
@@ -337,6 +339,8 @@ export function applyRecord(books: TerminalBooks, record: TerminalRecord): Termi
     }
     case 'keptGone':
       return { ...books, kept: withoutOldestKept(books.kept, record.count) };
+    case 'setAside':
+      return asideOf(books, record.voucher);
     case 'keptSoFar':
       return keptOf(books);
     case 'registering':

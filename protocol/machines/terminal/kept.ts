@@ -4,7 +4,7 @@
  * it and says so again; what only the thief had said reaches the hub now. What is kept takes no place that anything new
  * needs: the oldest goes first (`room.ts`).
  */
-import { equalBytes } from '../../bytes.ts';
+import { type Bytes32, equalBytes } from '../../bytes.ts';
 import { KEPT_MAX } from '../../limits.ts';
 import { exposed, type OutboxEntry, type TerminalBooks } from './lanes.ts';
 
@@ -36,6 +36,18 @@ export function withKept(kept: readonly OutboxEntry[], entry: OutboxEntry): read
 export function keptOf(books: TerminalBooks): TerminalBooks {
   let after: TerminalBooks = { ...books, outbox: [], kept: books.outbox };
   for (const entry of books.outbox) after = exposed(after, entry.channel, -entry.exposure);
+  return after;
+}
+
+/** The books where what waits about this voucher is only kept: no hub takes it. */
+export function asideOf(books: TerminalBooks, voucher: Bytes32): TerminalBooks {
+  let after = books;
+  for (const entry of books.outbox) {
+    if (entry.kind === 'voucher') continue;
+    if (!equalBytes(entry.kind === 'tick' ? entry.stream : entry.voucher, voucher)) continue;
+    const outbox = after.outbox.filter((other) => other !== entry);
+    after = exposed({ ...after, outbox, kept: withKept(after.kept, entry) }, entry.channel, -entry.exposure);
+  }
   return after;
 }
 

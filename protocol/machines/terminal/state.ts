@@ -1,7 +1,7 @@
 /** The terminal's state beside its books: what a power cut may forget. And the turn that one step works in. */
 import type { Scheme } from '../../../hardware/interfaces/index.ts';
 import { type Address, type Bytes32, equalBytes, type Signature } from '../../bytes.ts';
-import type { Amount, ChannelId, Seconds, Seq } from '../../integers.ts';
+import type { Amount, ChannelId, Position, Seconds, Seq } from '../../integers.ts';
 import { type RefusalName, refusalNumber } from '../../refusals.ts';
 import type { Request } from '../../vouchers.ts';
 import type { MessageOf } from '../../wire/messages.ts';
@@ -150,6 +150,41 @@ export interface HeldLease {
   readonly cap: number;
 }
 
+/** A voucher that something waits about, and that neither the terminal nor the hub seems to have. */
+export interface Stray {
+  readonly voucher: Bytes32;
+  readonly askedAtMs: number;
+  /** The hub signed that it has none. */
+  readonly isGone: boolean;
+}
+
+/** How far everything is handed in. One field of the state, as each change of that copies all of them. */
+export interface HandedIn {
+  /** A Synced statement that is being signed, and the time of the last one on this connection. */
+  readonly syncing: { readonly digest: Bytes32; readonly at: Seconds } | undefined;
+  readonly syncedAt: Seconds;
+  /** At most KEPT_MAX, newest last. */
+  readonly strays: readonly Stray[];
+  readonly ledger: LedgerHeard;
+}
+
+/** How long the hub's ledger is at least, by what it acknowledged since power-up and since its keys changed. */
+export interface LedgerHeard {
+  /** Highest place that was acknowledged. */
+  readonly to: Position;
+  /** The newest voucher that was accepted in that time. */
+  readonly newest: Bytes32 | undefined;
+  /** One that was accepted in that time is acknowledged: whatever was handed in before stands below `to`. */
+  readonly isNew: boolean;
+}
+
+export const NOTHING_HANDED_IN: HandedIn = {
+  syncing: undefined,
+  syncedAt: 0 as Seconds,
+  strays: [],
+  ledger: { to: 0 as Position, newest: undefined, isNew: false },
+};
+
 /** Forgotten at a power cut; nothing here is needed to keep a promise. */
 export interface TerminalVolatile extends Trusting {
   readonly frozen: boolean;
@@ -178,9 +213,7 @@ export interface TerminalVolatile extends Trusting {
   }[];
   /** The hub said that it doesn't know this terminal: it registers again before the next upload. */
   readonly forgotten: boolean;
-  /** A Synced statement that is being signed, and the time of the last one on this connection. */
-  readonly syncing: { readonly digest: Bytes32; readonly at: Seconds } | undefined;
-  readonly syncedAt: Seconds;
+  readonly handed: HandedIn;
   /** A ClearanceEnded that is being signed. */
   readonly ending: { readonly digest: Bytes32; readonly request: Bytes32 } | undefined;
   /** Hash of the revocation list that the newest beacon named, and when the hub signed that beacon. */

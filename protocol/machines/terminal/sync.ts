@@ -9,8 +9,9 @@ import { meetHub, notOurs, onHubKey, onHubKeyRevoked, setTrust, signedNow, takeT
 import { judgeStashed } from './answer.ts';
 import { trimKept } from './place.ts';
 import { dropRequest } from './request.ts';
+import { allHandedIn, askForVoucher, noteAcknowledged, onVoucherGone, setHanded } from './strays.ts';
 import { uploadOutbox } from './upload.ts';
-import type { TerminalTurn } from './state.ts';
+import { NOTHING_HANDED_IN, type TerminalTurn } from './state.ts';
 
 /** A connection to the hub stands: the terminal registers, and everything that waits goes up. */
 export function onHubConnected(turn: TerminalTurn, seed?: Bytes32): void {
@@ -61,8 +62,9 @@ const SYNCED_SECONDS = 600;
  * that once ran ahead would refuse every lease for good.
  */
 function stateSynced(turn: TerminalTurn, everySeconds: number): void {
-  const { hubConnected, open, session, pending, syncing, syncedAt, beaconAt } = turn.volatile;
-  const idle = pending === undefined && syncing === undefined && turn.books.outbox.length === 0;
+  const { hubConnected, open, session, pending, beaconAt } = turn.volatile;
+  const { syncing, syncedAt } = turn.volatile.handed;
+  const idle = pending === undefined && syncing === undefined && allHandedIn(turn);
   if (!hubConnected || !turn.based || !idle) return;
   const streamAt = session && turn.lane(session.channel)?.at;
   const at = (Math.min(beaconAt, open?.request.at ?? UINT40_MAX, streamAt ?? UINT40_MAX) - 1) as Seconds;
@@ -70,14 +72,14 @@ function stateSynced(turn: TerminalTurn, everySeconds: number): void {
   const isNew = turn.books.lanes.some((lane) => lane.at > syncedAt && lane.at <= at);
   if (at <= syncedAt || (!isNew && at < syncedAt + everySeconds)) return;
   const digest = turn.context.signing.digest('Synced', { terminal: turn.context.self, at });
-  turn.set({ syncing: { digest, at } });
+  setHanded(turn, { syncing: { digest, at } });
   turn.sign(digest);
 }
 
 /** The key answered: the hub is told that everything before this time is handed in. */
 export function onSyncedSigned(turn: TerminalTurn, signature: Uint8Array): void {
-  const { at } = turn.volatile.syncing!;
-  turn.set({ syncing: undefined, syncedAt: at });
+  const { at } = turn.volatile.handed.syncing!;
+  setHanded(turn, { syncing: undefined, syncedAt: at });
   // Persist before reveal: without a clock that ran on, the next start would date requests before it.
   const next = seconds(at + 1);
   if (next > turn.books.time) turn.persist({ type: 'time', at: next });
@@ -111,6 +113,7 @@ function onAcknowledgement(turn: TerminalTurn, message: MessageOf<'acknowledgeme
     turn.set({ uploadedTicks: turn.volatile.uploadedTicks.filter((known) => known !== tick) });
     turn.persist({ type: 'tickAcknowledged', stream: tick.stream, k: tick.k });
   }
+  noteAcknowledged(turn, entry, message.position);
   // The place of a voucher stays its own; what a stream brings had its room beside the lane.
   if (waiting?.kind !== 'voucher') trimKept(turn);
   turn.notify({ type: 'acknowledged', entry });
@@ -161,12 +164,15 @@ export function onKeyMessage(
     const gone = onHubKeyRevoked(turn, message);
     if (gone === undefined) return;
     const { leases } = turn.volatile;
-    turn.set({ leases: leases.filter(({ signer }) => !equalBytes(signer, gone.address)) });
+    const left = leases.filter(({ signer }) => !equalBytes(signer, gone.address));
+    turn.set({ leases: left });
+    const { strays, ledger } = NOTHING_HANDED_IN;
+    setHanded(turn, { strays, ledger });
     dropCleared(turn);
     uploadOutbox(turn, 0);
   } else if (onHubKey(turn, message)) {
     // Beacons of the epochs before may have said any time, and named any list.
-    turn.set({ leases: [], beaconAt: message.signedAt, revocations: undefined, syncedAt: 0 as Seconds });
+    turn.set({ leases: [], beaconAt: message.signedAt, revocations: undefined, handed: NOTHING_HANDED_IN });
     dropCleared(turn);
     uploadOutbox(turn, 0);
   }
@@ -205,6 +211,8 @@ export function onHubMessage(turn: TerminalTurn, message: Message): void {
       return passOn(turn, message, message.voucher);
     case 'unknown':
       turn.set({ unknown: message });
+      onVoucherGone(turn, message);
+      stateSynced(turn, 0);
       return judgeStashed(turn);
     case 'lease':
       if (turn.settings.clearances?.onLease(turn, message)) return;
@@ -219,6 +227,7 @@ export function onHubMessage(turn: TerminalTurn, message: Message): void {
       const code = refusalName(message.code) ?? 'unexpected_message';
       // A hub can lose a registration that it had not written, behind a broker that keeps the connection.
       if (code === 'terminal_unknown') turn.set({ forgotten: true });
+      askForVoucher(turn, message.entry, code);
       // Kept all the same: only an acknowledgement clears the outbox.
       return turn.notify({ type: 'refused', code, by: 'hub' });
     }

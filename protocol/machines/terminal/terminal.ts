@@ -34,6 +34,7 @@ import {
   refund,
 } from './session.ts';
 import {
+  NOTHING_HANDED_IN,
   type Sold,
   type TerminalSettings,
   type TerminalState,
@@ -89,8 +90,7 @@ const AFTER_POWER_UP: TerminalVolatile = {
   uploadedTicks: [],
   trust: TRUST_AFTER_POWER_UP,
   forgotten: false,
-  syncing: undefined,
-  syncedAt: 0 as never,
+  handed: NOTHING_HANDED_IN,
   revocations: undefined,
   beaconAt: 0 as Seconds,
   uploadedAtMs: 0,
@@ -166,8 +166,9 @@ function onTapMessage(turn: TerminalTurn, message: Message): void {
 }
 
 function onSigned(turn: TerminalTurn, digest: Uint8Array, signature: Uint8Array): void {
-  const { pending, pendingCredit, syncing, ending, trust } = turn.volatile;
+  const { pending, pendingCredit, handed, ending, trust } = turn.volatile;
   const { registering } = trust;
+  const { syncing } = handed;
   if (pending !== undefined && equalBytes(pending.signing, digest)) onAnswerSigned(turn, signature);
   else if (pendingCredit !== undefined && equalBytes(pendingCredit.entry, digest))
     onCreditSigned(turn, digest, signature);

@@ -10,7 +10,11 @@ import {
   type TerminalRecord,
 } from '../../../protocol/machines/terminal/books.ts';
 import { channelCap } from '../../../protocol/machines/terminal/acceptance.ts';
-import type { TerminalSettings, TerminalState } from '../../../protocol/machines/terminal/state.ts';
+import {
+  NOTHING_HANDED_IN,
+  type TerminalSettings,
+  type TerminalState,
+} from '../../../protocol/machines/terminal/state.ts';
 import {
   terminalAfterPowerUp,
   type TerminalEvent,
@@ -175,8 +179,7 @@ export function terminalTable(
         inFlight: 0,
         uploadFrom: 0,
         forgotten: false,
-        syncing: undefined,
-        syncedAt: seconds(0),
+        handed: NOTHING_HANDED_IN,
         linkLostAtMs: 0,
       },
     }),

@@ -21,7 +21,11 @@ import { payerAfterPowerUp, type PayerEvent, payerStep } from '../../../protocol
 import type { PayerSettings, PayerState } from '../../../protocol/machines/payer/state.ts';
 import * as tills from '../../../protocol/machines/terminal/books.ts';
 import { CLEARANCES } from '../../../protocol/machines/terminal/clearance.ts';
-import type { TerminalSettings, TerminalState } from '../../../protocol/machines/terminal/state.ts';
+import {
+  NOTHING_HANDED_IN,
+  type TerminalSettings,
+  type TerminalState,
+} from '../../../protocol/machines/terminal/state.ts';
 import {
   terminalAfterPowerUp,
   type TerminalEvent,
@@ -361,6 +365,7 @@ export class ClearanceWorld {
         uploadedAtMs: 0,
         inFlight: 0,
         uploadFrom: 0,
+        handed: { ...volatile.handed, ledger: NOTHING_HANDED_IN.ledger },
         open: volatile.open && { ...volatile.open, openedAtMs: 0 },
       },
     };

@@ -12,10 +12,11 @@ import { payerAfterPowerUp, payerStep } from '../../../protocol/machines/payer/p
 import type { PayerSettings, PayerState } from '../../../protocol/machines/payer/state.ts';
 import * as terminalBooks from '../../../protocol/machines/terminal/books.ts';
 import { broughtBack } from '../../../protocol/machines/terminal/kept.ts';
-import type {
-  HeldLease,
-  TerminalSettings,
-  TerminalState,
+import {
+  type HeldLease,
+  NOTHING_HANDED_IN,
+  type TerminalSettings,
+  type TerminalState,
 } from '../../../protocol/machines/terminal/state.ts';
 import { terminalAfterPowerUp, terminalStep } from '../../../protocol/machines/terminal/terminal.ts';
 import { type DeviceTime, hubTime, timeNow } from '../../../protocol/machines/time.ts';
@@ -85,8 +86,9 @@ export function tidy({ books, volatile }: KeyState, nowMs: number): KeyState {
 /** Of registering, syncing and asking for leases nothing is walked. */
 const UNTOUCHED = {
   leaseRequest: undefined,
-  syncing: undefined,
-  syncedAt: 0,
+  leaseAskedAtMs: 0,
+  leasePauseMs: 0,
+  handed: NOTHING_HANDED_IN,
   beaconAt: 0,
   revocations: undefined,
   uploadedAtMs: 0,

@@ -2,8 +2,11 @@
 
 export interface VoidConfig {
   readonly name: string;
-  /** `customer`: an honest payer; `poison`: one that signs whatever it likes; `gone`: a terminal that never comes back. */
-  readonly about: 'customer' | 'poison' | 'gone';
+  /**
+   * `customer`: an honest payer; `poison`: one that signs whatever it likes; `gone`: a terminal that never comes back; `ticks`:
+   * ticks that come late or never; `strays`: refunds on a sale that nobody has.
+   */
+  readonly about: 'customer' | 'poison' | 'gone' | 'ticks' | 'strays';
   /** Sales that the terminal opens. */
   readonly sales: number;
   /** Voids that wait from the start. */
@@ -18,6 +21,8 @@ export interface VoidConfig {
   readonly lag?: number;
   /** The hub also says what it knows of another terminal. */
   readonly others?: boolean;
+  /** Vouchers without an answer that the customer has from the start. */
+  readonly taken?: number;
 }
 
 export const VOID_CONFIGS: readonly VoidConfig[] = [
@@ -40,6 +45,9 @@ export const VOID_CONFIGS: readonly VoidConfig[] = [
     meetings: 1,
     lag: 2,
   },
+  { name: 'v6 ticks of a customer with no other place', about: 'ticks', sales: 1, meetings: 1, taken: 7 },
+  { name: 'v7 ticks of a customer with places left', about: 'ticks', sales: 1 },
+  { name: 'v8 a refund on a sale that nobody has', about: 'strays', sales: 2 },
 ];
 
 /** The configuration whose name begins with this word, or undefined. */

@@ -22,6 +22,18 @@ import {
   openAsWell,
   waitingAsWell,
 } from './gone-drops.ts';
+import { anyLength, anySale, heldAsWell, neverGone, refusalIsWord, type StrayDrop } from './stray-drops.ts';
+import {
+  answeredAlone,
+  anyWord,
+  lateIsSold,
+  neverOff,
+  offAtOnce,
+  offIsUnspent,
+  openIsForgotten,
+  openIsFree,
+  type TickDrop,
+} from './tick-drops.ts';
 import { voidsOf } from './voided.ts';
 
 export interface VoidDrop extends Pick<Drop, 'rule' | 'shownBy' | 'payer' | 'terminal'> {
@@ -33,6 +45,10 @@ export interface VoidDrop extends Pick<Drop, 'rule' | 'shownBy' | 'payer' | 'ter
   readonly refusalRemoves?: boolean;
   /** Where a terminal never comes back. */
   readonly gone?: GoneDrop;
+  /** Where ticks come late or never. */
+  readonly ticks?: TickDrop;
+  /** Where a refund waits on a sale that nobody has. */
+  readonly strays?: StrayDrop;
 }
 
 export const NO_VOID_DROP: VoidDrop = { rule: 'none', shownBy: 'none' };
@@ -174,5 +190,70 @@ export const VOID_DROPS: Readonly<Record<string, VoidDrop>> = {
     rule: '15, the time that a terminal names is stored before it is said',
     shownBy: 'v5',
     gone: notStored,
+  },
+  tickWrittenOff: {
+    rule: '15, with all places taken a tick is written off that the hub says it has not',
+    shownBy: 'v6',
+    ticks: neverOff,
+  },
+  tickLastResort: {
+    rule: '15, a tick is written off with all places taken, and not before',
+    shownBy: 'v7',
+    ticks: offAtOnce,
+  },
+  tickHubsWord: {
+    rule: "15, a tick is written off on the hub's own word",
+    shownBy: 'v6',
+    ticks: anyWord,
+  },
+  tickStaysSpent: {
+    rule: '15, a tick that is written off stays counted as spent',
+    shownBy: 'v6',
+    ticks: offIsUnspent,
+  },
+  openTickCounts: {
+    rule: '3, the tick that is open counts among what has no answer',
+    shownBy: 'v6',
+    ticks: openIsFree,
+  },
+  openTickIsKept: {
+    rule: '3, a tick without an answer stays when its stream is closed',
+    shownBy: 'v7',
+    ticks: openIsForgotten,
+  },
+  lateSaysOver: {
+    rule: '6, a late tick is answered with the word that nothing is delivered any more',
+    shownBy: 'v7',
+    ticks: answeredAlone,
+  },
+  lateIsOwed: {
+    rule: '6, what comes when nothing is delivered any more is given back',
+    shownBy: 'v7',
+    ticks: lateIsSold,
+  },
+  strayHoldsNothing: {
+    rule: '6a, what waits about a voucher that nobody has holds no Synced back',
+    shownBy: 'v8',
+    strays: neverGone,
+  },
+  strayHubsWord: {
+    rule: '6a, that the hub has no such voucher it signs: a refusal is no word',
+    shownBy: 'v8',
+    strays: refusalIsWord,
+  },
+  strayNewWord: {
+    rule: '6a, of a ledger that is longer than what it acknowledged since power-up and since its keys changed',
+    shownBy: 'v8',
+    strays: anyLength,
+  },
+  strayNewSale: {
+    rule: '6a, a sale of that time is acknowledged as well',
+    shownBy: 'v8',
+    strays: anySale,
+  },
+  strayNotHeld: {
+    rule: '6a, a voucher that the terminal still has is not one that nobody has',
+    shownBy: 'v8',
+    strays: heldAsWell,
   },
 };

@@ -13,7 +13,7 @@ import { payerAfterPowerUp, type PayerEvent, payerStep } from '../../../protocol
 import type { PayerSettings, PayerState } from '../../../protocol/machines/payer/state.ts';
 import { amount } from '../../../protocol/integers.ts';
 import * as terminalBooks from '../../../protocol/machines/terminal/books.ts';
-import type { TerminalState } from '../../../protocol/machines/terminal/state.ts';
+import { NOTHING_HANDED_IN, type TerminalState } from '../../../protocol/machines/terminal/state.ts';
 import {
   terminalAfterPowerUp,
   type TerminalEvent,
@@ -183,6 +183,7 @@ export class GoneWorld implements World<State> {
         uploadFrom: 0,
         linkLostAtMs: 0,
         asked: undefined,
+        handed: { ...volatile.handed, ledger: NOTHING_HANDED_IN.ledger },
       },
     };
     return this.tills.number(canonical({ ...till, state }), () => ({ ...till, state }));

@@ -1,6 +1,8 @@
-/** The walk over voids and write-offs (rule 15): one entrance for its three worlds. */
+/** The walk over voids and write-offs (rule 15): one entrance for its five worlds. */
 import type { VoidConfig } from './config.ts';
 import { CustomerWorld } from './customer.ts';
+import { StraysWorld } from './strays.ts';
+import { TicksWorld } from './ticks.ts';
 import { NO_VOID_DROP, type VoidDrop } from './drops.ts';
 import { GoneWorld } from './gone.ts';
 import { PoisonWorld } from './poison.ts';
@@ -20,5 +22,7 @@ export function exploreVoids({ config, drop = NO_VOID_DROP, maxStates, now }: Vo
   const states = maxStates ?? Number.POSITIVE_INFINITY;
   if (config.about === 'customer') return walk(new CustomerWorld(config, drop), states, now);
   if (config.about === 'poison') return walk(new PoisonWorld(config, drop), states, now);
-  return walk(new GoneWorld(config, drop), states, now);
+  if (config.about === 'gone') return walk(new GoneWorld(config, drop), states, now);
+  if (config.about === 'ticks') return walk(new TicksWorld(config, drop), states, now);
+  return walk(new StraysWorld(config, drop), states, now);
 }

@@ -9,7 +9,6 @@ import { fromHex } from '../../../../protocol/bytes.ts';
 import type { PayerEvent } from '../../../../protocol/machines/payer/payer.ts';
 import type { PayerSettings } from '../../../../protocol/machines/payer/state.ts';
 import type { SecureKey } from '../../../interfaces/index.ts';
-import { leaseAgain } from '../lease-again.ts';
 import { type DeviceFolder, readDevice } from './device-folder.ts';
 import { DeviceProcess } from './device-process.ts';
 import { addDeviceOptions, type CommonFlags, deviceOptions, keyKind, stateFolder } from './flags.ts';
@@ -66,7 +65,6 @@ async function runPayer(role: 'wearable' | 'car', flags: PayerFlags): Promise<vo
     },
   });
   process.onNotice((notice) => wearable.onNotice(notice));
-  process.onNotice(leaseAgain(() => dispatch({ type: 'renew' })));
   await process.run(
     runtime,
     'payer',
