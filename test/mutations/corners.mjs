@@ -123,7 +123,7 @@ export const CORNER_MUTATIONS = [
   [
     'a terminal says that it has synced with an outbox that is not empty',
     SYNC,
-    ' && turn.books.outbox.length === 0;',
+    ' && allHandedIn(turn);',
     ';',
     'protocol/terminal-corners',
   ],

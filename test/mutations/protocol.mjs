@@ -602,7 +602,7 @@ export const MUTATIONS = [
   [
     'leases of a revoked key go on at a till',
     SYNC,
-    'turn.set({ leases: leases.filter(({ signer }) => !equalBytes(signer, gone.address)) });',
+    '    turn.set({ leases: left });\n',
     '',
     'protocol/hub-keys',
   ],
