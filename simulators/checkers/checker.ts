@@ -28,6 +28,8 @@ export interface Checker {
   leased?(lease: RecordOf<'lease'>): void;
   /** A thief of one of the hub's keys signed a lease. */
   lentByThief?(lease: MessageOf<'lease'>): void;
+  /** The hub reserved for a request above the offline limits, and is about to sign that it did. */
+  cleared?(clearance: RecordOf<'clearance'>): void;
   /** The hub is about to sign a terminal's membership of a scope. */
   member?(member: RecordOf<'member'>): void;
   /** A device has started from what its flash holds, and is not frozen. */

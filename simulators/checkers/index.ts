@@ -3,6 +3,7 @@ import { acknowledgedIsKept } from './acknowledged-is-kept.ts';
 import { approvedIsStored } from './approved-is-stored.ts';
 import { bondCovers } from './bond-covers.ts';
 import type { MakeChecker } from './checker.ts';
+import { clearedIsPaid } from './cleared-is-paid.ts';
 import { conservation } from './conservation.ts';
 import { drains } from './drains.ts';
 import { equivocationProved } from './equivocation-proved.ts';
@@ -36,4 +37,5 @@ export const CHECKERS: readonly MakeChecker[] = [
   frozenHandsIn,
   ticksAreDelivered,
   keyThiefEnds,
+  clearedIsPaid,
 ];

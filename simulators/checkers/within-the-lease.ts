@@ -4,14 +4,16 @@
  * terminal has heard to be revoked. Time is the world's: a terminal whose clock was tampered with may be off by
  * clockError, as rule 7 allows.
  *
- * Not checked here: whether the hub should have signed that lease (`paid-or-attributed.ts` bounds what it lent), the cap over
- * all channels, tick values, and a revocation that the terminal has not heard of.
+ * Not checked here: sales that the hub cleared but for their end (`cleared-is-paid.ts`), whether the hub should have signed a
+ * lease (`paid-or-attributed.ts` bounds what it lent), the cap over all channels, tick values, and a revocation that the
+ * terminal has not heard of.
  */
+import { bytesKey } from '../../hub/intake/trie.ts';
 import type { RecordOf } from '../../hub/ledger/records.ts';
 import { equalBytes } from '../../protocol/bytes.ts';
 import { CHANNEL_CAP_TAPS } from '../../protocol/limits.ts';
 import type { TerminalBooks } from '../../protocol/machines/terminal/books.ts';
-import { spentTop } from '../../protocol/vouchers.ts';
+import { requestHash, spentTop } from '../../protocol/vouchers.ts';
 import type { TerminalActor } from '../fleet/actors.ts';
 import type { AnyDevice } from '../fleet/device.ts';
 import type { MakeChecker } from './checker.ts';
@@ -31,6 +33,8 @@ interface Taken {
   readonly to: number;
   /** What one tap moved; 0 for a tick. */
   readonly tap: number;
+  /** Hash of its request, for a clearance that the hub gave for it. */
+  readonly request?: Uint8Array;
 }
 
 export const withinTheLease: MakeChecker = (simulation, report) => {
@@ -44,6 +48,7 @@ export const withinTheLease: MakeChecker = (simulation, report) => {
     const byThief = isOver && device.key.lateMs === 0 ? [] : (stolen.get(channel) ?? []);
     return [...(leases.get(channel) ?? []), ...byThief];
   };
+  const clearances = new Map<string, RecordOf<'clearance'>>();
   const tampered = new Set<AnyDevice>();
 
   const errorOf = (device: AnyDevice): number => {
@@ -53,11 +58,20 @@ export const withinTheLease: MakeChecker = (simulation, report) => {
     return STEADY_SECONDS + signing + (tampered.has(device) ? simulation.timing.clockError : 0);
   };
 
-  const check = (terminal: TerminalActor, { channel, from, to, tap }: Taken): void => {
+  const check = (terminal: TerminalActor, { channel, from, to, tap, request }: Taken): void => {
     const { device } = terminal;
     const { name, storedBooks: books } = device;
     const now = simulation.world.nowSeconds;
     const error = errorOf(device);
+    // What the hub cleared is held there: no offline limit bounds it, only its own end does.
+    const cleared = request && clearances.get(bytesKey(request));
+    if (cleared !== undefined) {
+      if (now > cleared.expiresAt + error)
+        report(
+          `${name} took a cleared voucher of channel ${channel} ${now - cleared.expiresAt} s after its end`,
+        );
+      return;
+    }
     const own = simulation.fleet.scopeOf(terminal.merchant.district);
     const bounded = counting(terminal, channel).filter(
       (lease) =>
@@ -91,6 +105,9 @@ export const withinTheLease: MakeChecker = (simulation, report) => {
     lentByThief(lease) {
       stolen.set(lease.channel, [...(stolen.get(lease.channel) ?? []), lease]);
     },
+    cleared(clearance) {
+      clearances.set(bytesKey(clearance.request), clearance);
+    },
     terminalNotice(terminal, notice) {
       const { storedBooks: books } = terminal.device;
       if (notice.type === 'approved' || notice.type === 'streamOpened') {
@@ -100,7 +117,14 @@ export const withinTheLease: MakeChecker = (simulation, report) => {
         if (entry?.kind !== 'voucher') return;
         const { voucher, request } = entry.collected;
         const from = voucher.spent - request.amount;
-        check(terminal, { channel: notice.channel, from, to: voucher.spent, tap: request.amount });
+        const hash = clearances.size > 0 && requestHash(simulation.signing, request);
+        check(terminal, {
+          channel: notice.channel,
+          from,
+          to: voucher.spent,
+          tap: request.amount,
+          ...(hash && { request: hash }),
+        });
       }
       if (notice.type === 'deliver') {
         const stream = books.lanes.find((lane) => lane.channel === notice.channel)?.stream;

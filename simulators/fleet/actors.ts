@@ -10,6 +10,7 @@ import type { PayerBooks, PayerRecord } from '../../protocol/machines/payer/book
 import type { PayerEvent } from '../../protocol/machines/payer/payer.ts';
 import { payerLanesMax } from '../../protocol/machines/payer/room.ts';
 import type { PayerSettings, PayerState } from '../../protocol/machines/payer/state.ts';
+import { CLEARANCES } from '../../protocol/machines/terminal/clearance.ts';
 import type { TerminalBooks, TerminalRecord } from '../../protocol/machines/terminal/books.ts';
 import type { TerminalSettings, TerminalState } from '../../protocol/machines/terminal/state.ts';
 import { checkTerminalSettings, type TerminalEvent } from '../../protocol/machines/terminal/terminal.ts';
@@ -57,10 +58,12 @@ export interface TerminalActor {
   busy: boolean;
 }
 
-/** What a payer pays from: its channel, and the scope that its leases name, if any. */
+/** What a payer pays from: its channel, and the scope that its leases name, if any; what its owner wants to be asked about. */
 export interface PayerAccount {
   readonly channel: number;
   readonly scope?: Bytes32;
+  /** Units above which the owner says yes or no, and which may be paid in a day above what a tap may be. */
+  readonly limits?: { readonly confirm: number; readonly day: number };
 }
 
 /** Longer than any run. */
@@ -73,7 +76,10 @@ const KIB = 1024;
 export const PAYER_BANK_BYTES = 96 * KIB;
 
 /** A bank that holds a terminal's books at these limits, each lane with a stream and all that may come of it. */
-export const terminalBankBytes = ({ outboxMax, lanesMax }: Omit<TerminalLimits, 'capTotal'>): number =>
+export const terminalBankBytes = ({
+  outboxMax,
+  lanesMax,
+}: Pick<TerminalLimits, 'outboxMax' | 'lanesMax'>): number =>
   4 * KIB * Math.ceil((32 * KIB + 1280 * lanesMax + 512 * outboxMax) / (4 * KIB));
 
 /** What bounds the device, as boards bound theirs: the bytes of its flash, where a scenario gives it one that may fail. */
@@ -89,7 +95,7 @@ const payerLanesOf = (flash: RamFlash, { banks = JOURNAL_BANKS, payerLanes }: De
 export function makePayer(
   signing: Signing,
   role: 'wearable' | 'car',
-  { channel, scope }: PayerAccount,
+  { channel, scope, limits }: PayerAccount,
   hub: HubIdentity,
   options: DeviceOptions,
   surroundings: Surroundings,
@@ -105,6 +111,7 @@ export function makePayer(
     ...(options.flash && { lanesMax: payerLanesOf(options.flash, options) }),
     entropyCertified: true,
     ...(scope !== undefined && { scope }),
+    ...(limits && { confirmLimit: amount(limits.confirm), dayLimit: amount(limits.day) }),
   };
   const device: PayerDevice = new Device(
     payerMachine(contextOf(signing, options), settings),
@@ -121,6 +128,8 @@ export interface TerminalLimits {
   readonly capTotal: number;
   readonly outboxMax: number;
   readonly lanesMax: number;
+  /** It asks the hub about sales above the offline limits. */
+  readonly clears?: boolean;
 }
 
 export function makeTerminal(
@@ -147,6 +156,7 @@ export function makeTerminal(
     outboxMax: limits.outboxMax,
     lanesMax: limits.lanesMax,
     entropyCertified: true,
+    ...(limits.clears && role === 'pos' && { clearances: CLEARANCES }),
   });
   const device: TerminalDevice = new Device(
     terminalMachine(contextOf(signing, options), settings),

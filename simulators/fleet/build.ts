@@ -16,6 +16,9 @@ const TOKEN = 1_000_000;
 const FIRST_DEVICE = 2;
 const FLASH = { size: 64 * 1024, blockSize: 4096 };
 const CAP_TOTAL = 100_000 * TOKEN;
+/** Of a deposit, in 10,000: what an owner wants to be asked about, and what may be paid in a day above what a tap may be. */
+const CONFIRM_PER_10000 = 700;
+const DAY_PER_10000 = [3000, 10_000, 10_000] as const;
 
 /** The part that journals stand on, where it is not the one of 64 KiB: a board's. */
 export interface JournalPart {
@@ -103,7 +106,8 @@ class Builder {
   addTerminal(setup: Setup, role: 'pos' | 'charger'): void {
     const { ground, hub, surroundings } = this;
     const { outboxMax, lanesMax } = setup;
-    const limits = { capTotal: CAP_TOTAL, outboxMax, lanesMax };
+    const clears = (this.wanted.scenario.largeSales ?? 0) > 0;
+    const limits = { capTotal: CAP_TOTAL, outboxMax, lanesMax, clears };
     const merchant = this.merchantFor(setup);
     const options = this.options(setup, terminalBankBytes(setup), true, 'secp256k1');
     this.fleet.add(makeTerminal(ground.signing, role, merchant, limits, hub, options, surroundings), setup);
@@ -111,14 +115,19 @@ class Builder {
 
   addPayer(setup: Setup, role: 'wearable' | 'car'): void {
     const { ground, hub, surroundings, fleet, wanted } = this;
-    const { clocklessPayers, deposit } = wanted.scenario;
+    const { clocklessPayers, deposit, largeSales = 0 } = wanted.scenario;
     const scheme = ground.random.fork(`scheme ${setup.name}`).chance(setup.p256) ? 'p256' : 'secp256k1';
     const options = this.options(setup, PAYER_BANK_BYTES, clocklessPayers !== true, scheme);
     const { channel } = this;
     this.channel += 1;
     ground.vault.open(channel, options.key.address, deposit * TOKEN);
     const scope = fleet.scopeOf(this.district(setup));
-    const account = { channel, ...(scope && { scope }) };
+    const share = (per10000: number): number => Math.floor((deposit * TOKEN * per10000) / 10_000);
+    const limits = largeSales > 0 && {
+      confirm: share(CONFIRM_PER_10000),
+      day: share(DAY_PER_10000[this.channel % DAY_PER_10000.length]!),
+    };
+    const account = { channel, ...(scope && { scope }), ...(limits && { limits }) };
     fleet.add(makePayer(ground.signing, role, account, hub, options, surroundings), setup);
   }
 }

@@ -20,6 +20,9 @@ const WANTED_TICKS = [40, 320] as const;
 /** Nothing happened for so long: the car is unplugged. */
 const STALL_MS = 3 * MINUTE;
 
+/** How long a pause takes; no session is lost to one. */
+const PAUSE_MS = { least: MINUTE, most: 20 * MINUTE };
+
 /** Refusals are none, nor is a clock that is set: a driver who sees only those gives up. */
 const isProgress = ({ type }: Notice): boolean => type !== 'refused' && type !== 'time';
 
@@ -30,6 +33,8 @@ export function charge(
   charger: TerminalActor,
   options: {
     readonly driveOff: boolean;
+    /** Nothing flows for a while, once: the grid is short, or the car waits for the sun. */
+    readonly pauses?: boolean;
     readonly ticks: readonly [number, number] | undefined;
     readonly sale?: Sale;
   },
@@ -40,6 +45,7 @@ export function charge(
   const wantedTicks = random.between(...(options.ticks ?? WANTED_TICKS));
   const driveOffAt = options.driveOff ? random.between(1, wantedTicks) : wantedTicks + 1;
   const startedMs = world.nowMs;
+  const pauseAt = options.pauses ? random.between(1, wantedTicks) : wantedTicks + 1;
   let delivered = 0;
   let lastMs = world.nowMs;
   let closing = false;
@@ -59,13 +65,16 @@ export function charge(
   };
   device.behaviour = (notice) => {
     options.sale?.saw(notice);
-    if (isProgress(notice)) lastMs = world.nowMs;
+    if (isProgress(notice)) lastMs = Math.max(lastMs, world.nowMs);
     switch (notice.type) {
       case 'deliver': {
         delivered += 1;
         const { channel, k } = notice;
         if (delivered === driveOffAt) return leave(random.between(0, 3 * SECOND));
-        world.after(tickMs(world.nowMs - startedMs), () => {
+        const pauseMs = delivered === pauseAt ? random.between(PAUSE_MS.least, PAUSE_MS.most) : 0;
+        // A pause is no stall: whoever watches the session knows that it is one.
+        lastMs += pauseMs;
+        world.after(tickMs(world.nowMs - startedMs) + pauseMs, () => {
           if (delivered >= wantedTicks) close();
           else device.dispatch({ type: 'delivered', channel, k, challenge: random.bytes(16) });
         });
@@ -85,7 +94,7 @@ export function charge(
   };
   car.device.behaviour = (notice) => {
     if (notice.type === 'refused') options.sale?.saw(notice);
-    if (isProgress(notice)) lastMs = world.nowMs;
+    if (isProgress(notice)) lastMs = Math.max(lastMs, world.nowMs);
   };
   ask();
   const link = place.link(car.device, device);

@@ -42,6 +42,7 @@ import { MINUTE, SECOND, type World } from '../stage/world/world.ts';
 export interface HubWatcher {
   acknowledged(device: string, entry: string, position: number): void;
   leased(lease: RecordOf<'lease'>): void;
+  cleared(clearance: RecordOf<'clearance'>): void;
   member(member: RecordOf<'member'>): void;
   accepted(kind: string): void;
   refused(code: RefusalName): void;
@@ -342,6 +343,8 @@ export class SimulatedHub implements HubEnd {
         return watcher.acknowledged(effect.device, bytesKey(effect.entry), effect.position);
       case 'lease':
         return watcher.leased(effect.lease);
+      case 'clearance':
+        return watcher.cleared(effect.clearance);
       case 'member':
         return watcher.member(effect.member);
       case 'reject':

@@ -18,6 +18,10 @@ const START_HOUR = 8;
 /** A payer that is free is looked for so often before the sale is called off. */
 const TRIES = 4;
 
+/** Of a deposit, in 10,000: a tap may be 175 at most. */
+const LARGE_PER_10000 = [200, 1500] as const;
+const TOKEN = 1_000_000;
+
 /** Units of a price such as `1.60`. */
 const unitsOf = (price: string): number => {
   const [whole = '0', cents = ''] = price.split('.');
@@ -113,14 +117,25 @@ function sell(simulation: Run, own: Random, terminal: TerminalActor): void {
     // A session that would outlast the payments ends when they do.
     const driveOff = own.chance(scenario.hasty);
     const sale = terminal.sales.ask();
-    return charge(simulation, own, payer, terminal, { driveOff, ticks: scenario.sessionTicks, sale });
+    const pauses = scenario.pauses !== undefined && own.chance(scenario.pauses);
+    return charge(simulation, own, payer, terminal, {
+      driveOff,
+      pauses,
+      ticks: scenario.sessionTicks,
+      sale,
+    });
   }
   if (world.nowMs + 20 * SECOND > simulation.activeUntilMs) return;
   let units = 0;
   for (let items = own.between(1, 4); items > 0; items--) units += own.pick(PRICES);
-  tap(simulation, own, payer, terminal, units, {
+  const { largeSales = 0, holds = 0 } = scenario;
+  const isLarge = largeSales > 0 && own.chance(largeSales);
+  if (isLarge) units = Math.floor((scenario.deposit * TOKEN * own.between(...LARGE_PER_10000)) / 10_000);
+  // What is held is the most that it may come to; the rest goes back as a refund does.
+  const isHold = holds > 0 && own.chance(holds);
+  tap(simulation, own, payer, terminal, isHold ? 2 * units : units, {
     hasty: own.chance(scenario.hasty),
-    refund: own.chance(scenario.refunds),
+    refund: own.chance(scenario.refunds) || isHold,
     sale: terminal.sales.ask(),
   });
 }

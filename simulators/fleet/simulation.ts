@@ -114,6 +114,8 @@ export class Simulation implements Run {
   private readonly backOffices: readonly BackOffice[];
   links = 0;
   cuts = 0;
+  /** Clearances that the hub signed. */
+  clearances = 0;
   /** What became of the channels of dishonest payers, once the run is over. */
   justice: readonly Aftermath[] = [];
   private readonly listeners: ((device: AnyDevice, notice: Notice) => void)[] = [];
@@ -420,7 +422,8 @@ export class Simulation implements Run {
     if (actor?.kind === 'payer') this.noteWrittenOff(actor, record as unknown as PayerRecord);
     if (actor?.kind !== 'terminal') return;
     const { merchant } = actor;
-    if (record.type === 'answered' && record.receipt !== undefined) {
+    const isTaken = record.type === 'answered' || record.type === 'cleared';
+    if (isTaken && record.receipt !== undefined) {
       this.accounts.taps += record.voucher.kind === 'voucher' ? 1 : 0;
       this.accounts.add(record.voucher.channel, merchant, device.index, record.request.amount);
     } else if (record.type === 'tick' && !record.late) {
@@ -488,6 +491,10 @@ export class Simulation implements Run {
       },
       leased: (lease) => {
         for (const checker of this.checkers) checker.leased?.(lease);
+      },
+      cleared: (clearance) => {
+        this.clearances += 1;
+        for (const checker of this.checkers) checker.cleared?.(clearance);
       },
       member: (member) => {
         for (const checker of this.checkers) checker.member?.(member);

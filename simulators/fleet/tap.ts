@@ -9,6 +9,10 @@ import type { Sale } from './sales.ts';
 /** How long a customer holds the wearable to the till before giving up. */
 const PATIENCE_MS = { least: 6 * SECOND, most: 15 * SECOND };
 
+/** How long a person takes to say yes or no, and how many, in 1,000, say no. */
+const CONFIRM_MS = { least: 500, most: 4 * SECOND };
+const DECLINED = 100;
+
 export function tap(
   place: Place,
   random: Random,
@@ -52,6 +56,13 @@ export function tap(
     if (options.hasty) return leave(random.between(20, 900));
     const lookedAt = random.between(200, 900);
     payer.device.behaviour = (notice) => {
+      // A person reads what is asked, and mostly wants it.
+      if (notice.type === 'confirmWanted') {
+        const yes = !random.chance(DECLINED);
+        world.after(random.between(CONFIRM_MS.least, CONFIRM_MS.most), () =>
+          payer.device.dispatch({ type: 'confirm', request: notice.request, yes }),
+        );
+      }
       if (notice.type === 'refused') sale?.saw(notice);
       // An earlier voucher may be settled first; the customer waits for this one.
       if (notice.type === 'paid' && approved) leave(lookedAt);

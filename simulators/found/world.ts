@@ -246,6 +246,7 @@ export class FoundWorld {
       {
         acknowledged: () => undefined,
         leased: ({ channel, spendLimit }) => say(`lends channel ${channel} up to ${formatMoney(spendLimit)}`),
+        cleared: ({ channel, amount }) => say(`clears ${formatMoney(amount)} on channel ${channel}`),
         member: () => undefined,
         accepted: (kind) => say(`has a ${kind} more in its ledger`),
         refused: (code) => say(`refuses: ${code}`),

@@ -13,11 +13,14 @@ const HUNTED = [
   'hunt-scopes',
   'hunt-adversaries',
 ] as const;
-/** Every twelfth seed is this instead: a new kind of hunt takes some seeds, so that the others stay what they were. */
-const KEYS_EVERY = 12;
+/** Of twelve seeds these are others instead: a new kind of hunt takes some, so that the rest stay what they were. */
+const INSTEAD = new Map([
+  [0, 'hunt-keys'],
+  [5, 'hunt-clearances'],
+]);
+const ROUND = 12;
 
-const nameOf = (seed: number): string =>
-  seed % KEYS_EVERY === 0 ? 'hunt-keys' : HUNTED[seed % HUNTED.length]!;
+const nameOf = (seed: number): string => INSTEAD.get(seed % ROUND) ?? HUNTED[seed % HUNTED.length]!;
 
 const DEVICES = { least: 5, most: 20 };
 

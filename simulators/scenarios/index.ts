@@ -14,6 +14,7 @@ import hubDownWeek from './hub-down-week.json' with { type: 'json' };
 import hunt from './hunt.json' with { type: 'json' };
 import huntAdversaries from './hunt-adversaries.json' with { type: 'json' };
 import huntCharge from './hunt-charge.json' with { type: 'json' };
+import huntClearances from './hunt-clearances.json' with { type: 'json' };
 import huntFlash from './hunt-flash.json' with { type: 'json' };
 import huntKeys from './hunt-keys.json' with { type: 'json' };
 import huntOffline from './hunt-offline.json' with { type: 'json' };
@@ -42,6 +43,7 @@ const FILES: readonly unknown[] = [
   huntOffline,
   huntFlash,
   huntCharge,
+  huntClearances,
   huntScopes,
   huntAdversaries,
   huntKeys,

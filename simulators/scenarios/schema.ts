@@ -162,6 +162,19 @@ export const scenarioSchema = z.strictObject({
     .describe('channels, in 1,000, to which the owner adds half a deposit at some time (none)'),
   hasty: share.describe('customers, in 1,000, that walk off in the middle of a tap, and cars that drive off'),
   refunds: share.describe('sales, in 1,000, that are paid back in part'),
+  largeSales: share
+    .optional()
+    .describe(
+      'sales, in 1,000, of several times what a tap may be: tills ask the hub for a clearance first, and owners say yes to the largest (none)',
+    ),
+  holds: share
+    .optional()
+    .describe(
+      'sales, in 1,000, that ask for the most, and give back what was not used within the hour (none)',
+    ),
+  pauses: share
+    .optional()
+    .describe('charge sessions, in 1,000, in which nothing flows for some minutes and then goes on (none)'),
   network: z
     .strictObject({ wearable: network, pos: network, car: network, charger: network })
     .describe('when devices of a role have a network; `hourly` and `daily` for some minutes each'),

@@ -32,6 +32,7 @@ for (const [name, change] of [
   ['hunt-offline', {}],
   ['hunt-flash', {}],
   ['hunt-charge', {}],
+  ['hunt-clearances', {}],
   ['hunt', { faults: SLOW_KEYS, p256: 500 }],
   ['hunt-charge', { faults: SLOW_KEYS, p256: 500 }],
 ] as const)
