@@ -3,7 +3,7 @@
  * code, tokens, settlement and statements where nothing was sold, and what is refused by name and loses nothing. Not checked
  * here: taps (operator), who may do what over HTTP (hub/api), the same commands as processes (operator).
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -31,6 +31,21 @@ test.before(async () => {
 test.after(async () => {
   await shop.close();
   rmSync(shop.folder, { recursive: true, force: true });
+});
+
+test('init writes what was said of the broker, and says it again when it is run again', async () => {
+  const site = inFolder('other');
+  const mqttOf = () => JSON.parse(readFileSync(join(site, 'hub.json'), 'utf8')).mqtt;
+  const init = (...flags: string[]) => shop.run('init', site, '--rpc', anvil.url, ...flags);
+  for (const name of ['keys', 'addresses.json'])
+    cpSync(join(shop.site, name), join(site, name), { recursive: true });
+  const url = 'mqtt://broker.example:1883';
+  assert.ok((await init('--mqtt-url', url)).ready);
+  assert.equal(mqttOf(), { url });
+  assert.equal(JSON.parse(readFileSync(join(shop.site, 'hub.json'), 'utf8')).mqtt, {
+    host: '127.0.0.1',
+    port: 0,
+  });
 });
 
 type Named = { readonly name: string; readonly revokedAt?: number };

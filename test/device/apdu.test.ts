@@ -116,7 +116,7 @@ test('another SELECT, and a card that is pulled, end the link once', () => {
 test('commands are taken apart as they were put together', () => {
   for (const extended of [false, true])
     for (const length of [0, 1, 2, 254, 255, ...(extended ? [256, 1000, EXTENDED_MAX] : [])])
-      for (const expected of [0, 1, 255, 256, ...(extended ? [4096] : [])]) {
+      for (const expected of [0, 1, 255, 256, ...(extended ? [4096, 65_535, 65_536] : [])]) {
         if (extended && length === 0 && expected === 0) continue;
         const data = bytes(length);
         const parsed = parseCommand(commandBytes(0x80, 0x10, data, expected, extended))!;

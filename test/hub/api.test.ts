@@ -107,6 +107,7 @@ test(
         asked += 1;
       }
     assert.ok(asked >= 10, String(asked));
+    assert.match((await ask('GET', '/status')).body.crypto, /^(native|noble)$/);
     // Not even an address: told as every other refusal.
     const { status, body } = await ask('GET', '/%');
     assert.equal([status, body.code], [400, 'bad_url']);

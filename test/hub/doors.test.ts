@@ -328,6 +328,19 @@ test(
   }),
 );
 
+test('a broker that is closed ends those who never said a word, too', async () => {
+  const doors = await Doors.open('required');
+  const url = new URL(doors.broker.url);
+  const socket = connectTcp(Number(url.port), url.hostname);
+  const gone = new Promise((resolve) => socket.once('close', resolve));
+  socket.on('error', () => undefined);
+  await new Promise((resolve) => socket.once('connect', resolve));
+  // Seen there, before it is closed.
+  await doors.knock('nobody');
+  await doors.close();
+  await gone;
+});
+
 const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
 (hasOpenssl ? test : test.skip)(
   'over TLS: a device that knows the CA is in, one that does not is out (needs openssl: apt-get install openssl)',

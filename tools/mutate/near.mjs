@@ -14,9 +14,6 @@ const QUICK_SECONDS = 30;
 
 /** So many are tried at once on a break. */
 const NEAR_MAX = 6;
-/** Imports between a test and what it still may be about. */
-const FAR = 3;
-
 /** Who imports whom among the tests and all that they hold. */
 export async function importsOfTests() {
   const { build } = await import('esbuild');
@@ -60,7 +57,7 @@ export function nearestTests(graph, file) {
   return graph.tests
     .map((test) => ({ test, distance: distances.get(graph.fileOf(test)) ?? Number.POSITIVE_INFINITY }))
     .map((one) => ({ ...one, seconds: SECONDS[one.test] ?? UNKNOWN_SECONDS }))
-    .filter(({ distance, seconds }) => distance <= FAR && seconds <= QUICK_SECONDS)
+    .filter(({ distance, seconds }) => Number.isFinite(distance) && seconds <= QUICK_SECONDS)
     .sort((a, b) => cost(a) - cost(b))
     .slice(0, NEAR_MAX)
     .map(({ test }) => test);
