@@ -23,8 +23,12 @@ const STALL_MS = 3 * MINUTE;
 /** How long a pause takes; no session is lost to one. */
 const PAUSE_MS = { least: MINUTE, most: 20 * MINUTE };
 
-/** Refusals are none, nor is a clock that is set: a driver who sees only those gives up. */
-const isProgress = ({ type }: Notice): boolean => type !== 'refused' && type !== 'time';
+/**
+ * Refusals are none, nor is a clock that is set, or a voucher of before that is written off, as a device without its key does
+ * at each start: a driver who sees only those gives up.
+ */
+const NO_PROGRESS: ReadonlySet<Notice['type']> = new Set(['refused', 'time', 'writtenOff']);
+const isProgress = ({ type }: Notice): boolean => !NO_PROGRESS.has(type);
 
 export function charge(
   place: Place,
