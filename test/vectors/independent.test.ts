@@ -22,6 +22,7 @@ import { fromHex } from '../../protocol/bytes.ts';
 import { messageBytesMax, type MessageName } from '../../protocol/wire/messages.ts';
 import { STRUCTS, type StructName } from '../../protocol/signing/structs.ts';
 import cbor from './cbor.json';
+import claims from './claims.json';
 import digests from './digests.json';
 import { plain, revived } from './json.ts';
 import { files } from './make.ts';
@@ -164,6 +165,57 @@ test('chains, lists, details and tick entries agree with viem', () => {
   }
   for (const { stream, k, preimage, entry } of vouchers.ticks)
     assert.is(keccak256(encodePacked(['bytes32', 'uint16', 'bytes32'], [stream as Hex, k, preimage as Hex])), entry);
+});
+
+test('leases as evidence: viem packs, hashes and recovers the same', async () => {
+  for (const lease of claims.leases) {
+    const { domain, members, scope, digest, signer, signature, hex } = lease;
+    const packed = concat([
+      '0x',
+      ...members.map(({ payee, terminals }) => encodePacked(['uint32', 'uint8'], [payee, terminals])),
+    ]);
+    assert.is(members.length === 0 ? `0x${'00'.repeat(32)}` : keccak256(packed), scope);
+    const fields = Object.entries(STRUCTS.Lease).map(([name, type]) => ({ name, type }));
+    const typed = {
+      domain: { name: 'Sundial', version: '1', ...domain },
+      types: { Lease: fields },
+      primaryType: 'Lease',
+      message: lease,
+    };
+    assert.is(hashTypedData(typed as never), digest);
+    const parsed = compactSignatureToSignature(parseCompactSignature(signature as Hex));
+    assert.is((await recoverAddress({ hash: digest as Hex, signature: parsed })).toLowerCase(), signer);
+    const head = encodePacked(
+      ['uint8', 'uint48', 'uint48', 'uint48', 'uint48', 'uint48', 'uint40', 'uint40'],
+      [
+        members.length,
+        lease.spentFrom,
+        lease.spendLimit,
+        lease.tapLimit,
+        lease.cap,
+        lease.guarantee,
+        lease.issuedAt,
+        lease.expiresAt,
+      ],
+    );
+    assert.is(concat([head, signature as Hex, packed]), hex);
+  }
+});
+
+test('pots pay no more than the bond, and the covered before all others', () => {
+  for (const { claims: found, sum1, sumR, sum2, rest } of claims.pots) {
+    const paid = found.reduce((sum, { share }) => sum + share, 0);
+    assert.is(paid + rest, claims.bond);
+    assert.ok(rest >= 0);
+    if (sum1 <= claims.bond) for (const { share, c1 } of found) assert.ok(share >= c1);
+    if (sum1 + sumR + sum2 <= claims.bond)
+      for (const { share, c1, cR, c2 } of found) assert.is(share, c1 + cR + c2);
+  }
+  const some = (is: (pot: (typeof claims.pots)[number]) => boolean) => assert.ok(claims.pots.some(is));
+  some(({ sum1 }) => sum1 > 0);
+  some(({ sumR }) => sumR > 0);
+  some(({ sum1, sumR, sum2 }) => sum1 + sumR + sum2 > claims.bond);
+  some(({ claims: found }) => found.some(({ overlap }) => overlap > 0));
 });
 
 test.run();

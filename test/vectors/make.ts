@@ -1,5 +1,5 @@
 /**
- * Computes the vector files from the code: wire.json, records.json, signatures.json, vouchers.json. `write.mjs` stores
+ * Computes the vector files from the code: wire.json, records.json, signatures.json, vouchers.json, claims.json. `write.mjs` stores
  * them, and the suite fails when a stored file differs. digests.json is not ours to compute: viem writes it
  * (contracts/tools/digests.mjs).
  */
@@ -12,6 +12,7 @@ import { type TerminalRecord, terminalRecords } from '../../protocol/machines/te
 import { detailHash, hashChain, lanesHash, tickEntry, type Voucher } from '../../protocol/vouchers.ts';
 import { encodeMessage, type Message } from '../../protocol/wire/messages.ts';
 import { randomFrom } from '../protocol/random.ts';
+import { claims } from './claims.ts';
 import { plain } from './json.ts';
 import { type Field, fieldsOf, SPEC } from './spec.ts';
 
@@ -323,5 +324,6 @@ export async function files(): Promise<Readonly<Record<string, string>>> {
     'records.json': text(records()),
     'signatures.json': text(await signatures()),
     'vouchers.json': text(vouchers()),
+    'claims.json': text(await claims()),
   };
 }
