@@ -175,6 +175,15 @@ test('a till that is away is said to be, and found again', async () => {
   await bench.till.end();
   await page.getByText('The till does not answer').waitFor();
   await judged(page, 'away-phone');
+  // Loaded anew the page opens from what it keeps, and knows nothing of what was sold.
+  await page.reload();
+  await page.getByText('The till does not answer').waitFor();
+  assert.equal(
+    await page.evaluate(
+      "caches.open('till-page').then((kept) => kept.keys()).then((keys) => keys.map(({ url }) => new URL(url).pathname).filter((path) => path !== '/' && !path.startsWith('/till/')))",
+    ),
+    [],
+  );
   where = await bench.open('--http', port);
   await page.getByText('The till does not answer').waitFor({ state: 'detached' });
 });

@@ -17,5 +17,14 @@ const FILES: PageFiles = {
   '/till/view.js': ['node_modules/htm/preact/standalone.module.js', 'js'],
 };
 
-/** Files by path, and their policy. */
-export const tillPage = (): Pages => readPages(FILES);
+/** At the root, since it answers for the root. */
+const WORKER = '/worker.js';
+
+/** Files by path, and their policy. The worker that keeps them for when the till is away is told which they are. */
+export function tillPage(): Pages {
+  const pages = readPages({ ...FILES, [WORKER]: [`${PAGE}/worker.js`, 'js'] });
+  const worker = pages.files.get(WORKER);
+  if (worker === undefined) return pages;
+  const bytes = `const FILES = ${JSON.stringify(Object.keys(FILES))};\n${worker.bytes}`;
+  return { ...pages, files: new Map([...pages.files, [WORKER, { ...worker, bytes }]]) };
+}

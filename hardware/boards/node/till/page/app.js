@@ -110,6 +110,9 @@ function App({ till }) {
   `;
 }
 
+// The page opens while the till is away. Browsers allow that on this machine and over TLS.
+navigator.serviceWorker?.register('/worker.js').catch(() => undefined);
+
 const token = tokenOf();
 const root = document.getElementById('app');
 root.replaceChildren();
