@@ -15,6 +15,7 @@ import { toHex } from '../../../../protocol/bytes.ts';
 import { SundialError } from '../../../../protocol/errors.ts';
 import type { Effect, Notice } from '../../../../protocol/machines/effects.ts';
 import { type DeviceFolder, lockDevice } from './device-folder.ts';
+import type { Magic } from './magic.ts';
 import { formatMoney } from './money.ts';
 import { haltPoint } from './halt-points.ts';
 import { invitedLink, type Sticker } from '../links/sticker.ts';
@@ -32,6 +33,8 @@ export interface DeviceOptions {
   readonly intent: IntentPolicy;
   /** The sticker that was scanned: no other terminal is paid. */
   readonly sticker?: Sticker | undefined;
+  /** What is wrong with this device, for tests of tills. */
+  readonly magic?: Magic | undefined;
   /** Stops dead before the first effect of this kind (`persist:intent`, `send:receipt`, ...), for crash tests. */
   readonly haltAt?: string | undefined;
 }
@@ -138,7 +141,7 @@ export class DeviceProcess {
     this.haltAt = options.haltAt;
     this.unlock = unlock;
     this.output = makeOutput(folder.file.name, options.json);
-    this.host = { key: folder.key(), clock: nodeClock, entropy: nodeEntropy };
+    this.host = { key: folder.key(), clock: options.magic?.clock ?? nodeClock, entropy: nodeEntropy };
   }
 
   /** Effects, notices and faults as lines; and the halt that crash tests ask for. */
@@ -211,7 +214,10 @@ export class DeviceProcess {
     await runtime.start();
     this.closers.push(() => runtime.stop());
     const { sticker } = this.options;
-    const attach = (link: Link): void => {
+    const attach = (given: Link): void => {
+      const { magic } = this.options;
+      const link = magic?.link === undefined ? given : magic.link(given);
+      if (link === undefined) return this.output.say('playing back', { event: 'replaying' });
       const other = (terminal: Uint8Array): void =>
         this.output.say(
           `other_terminal: ${toHex(terminal)} answers, and not the terminal of "${sticker?.place}": nothing is paid`,

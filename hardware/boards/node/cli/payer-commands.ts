@@ -1,5 +1,6 @@
 /** `sundial wearable` and `sundial car`: a payer as a process. */
-import { stderr, stdin } from 'node:process';
+import { spawn } from 'node:child_process';
+import { argv, execArgv, execPath, exit, stderr, stdin, stdout } from 'node:process';
 import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
 import { payerDevice } from '../../../../device/devices.ts';
@@ -12,6 +13,7 @@ import type { SecureKey } from '../../../interfaces/index.ts';
 import { type DeviceFolder, readDevice } from './device-folder.ts';
 import { DeviceProcess } from './device-process.ts';
 import { addDeviceOptions, type CommonFlags, deviceOptions, keyKind, stateFolder } from './flags.ts';
+import { magicForms, magicOf } from './magic.ts';
 import { formatMoney, parseMoney } from './money.ts';
 import { fail } from './output.ts';
 import { believedSticker } from './sticker-command.ts';
@@ -23,6 +25,7 @@ interface PayerFlags extends CommonFlags {
   readonly dayLimit: string;
   readonly key: string;
   readonly sticker?: string;
+  readonly magic?: string;
 }
 
 /** What an owner allows who says nothing else. */
@@ -37,7 +40,33 @@ function askPerson(answered: (yes: boolean) => void): void {
   });
 }
 
+/**
+ * Runs this command once more, with the halt, and kills it there as if the power were gone. Resolves when it is; its
+ * lines go where ours go.
+ */
+function losePower(haltAt: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const at = argv.findIndex((one) => one === '--magic' || one.startsWith('--magic='));
+    const rest = argv.toSpliced(at, argv[at] === '--magic' ? 2 : 1).slice(1);
+    const child = spawn(execPath, [...execArgv, ...rest, '--halt-at', haltAt], {
+      stdio: ['inherit', 'pipe', 'inherit'],
+    });
+    let isCut = false;
+    child.stdout.on('data', (lines: Buffer) => {
+      stdout.write(lines);
+      if (isCut || !/halted before|"event":"halted"/.test(lines.toString())) return;
+      isCut = true;
+      child.kill('SIGKILL');
+    });
+    child.once('error', reject);
+    child.once('exit', (code) => (isCut ? resolve() : exit(code ?? 1)));
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => child.kill(signal));
+  });
+}
+
 async function runPayer(role: 'wearable' | 'car', flags: PayerFlags): Promise<void> {
+  const magic = flags.magic === undefined ? undefined : magicOf(flags.magic);
+  if (magic?.haltAt !== undefined) await losePower(magic.haltAt);
   const kind = keyKind(flags.key);
   const path = stateFolder(role, flags, kind);
   await ensureBench(role, path, flags, kind);
@@ -47,11 +76,12 @@ async function runPayer(role: 'wearable' | 'car', flags: PayerFlags): Promise<vo
   const process = await DeviceProcess.open(found, {
     ...deviceOptions({ ...flags, role, ...(tap !== undefined && { tap }) }),
     sticker,
+    magic,
   });
   const { folder } = process;
   const runtime = payerDevice(
     folder.signing,
-    payerSettings(folder, process.host.key, flags),
+    payerSettings(folder, process.host.key, { ...flags, ...(magic?.tapMax && { tapMax: magic.tapMax }) }),
     process.host,
     folder.storage,
     process.observer,
@@ -65,6 +95,9 @@ async function runPayer(role: 'wearable' | 'car', flags: PayerFlags): Promise<vo
     },
   });
   process.onNotice((notice) => wearable.onNotice(notice));
+  process.onNotice(({ type }) => {
+    if (type === 'paid') magic?.paid?.();
+  });
   await process.run(
     runtime,
     'payer',
@@ -136,6 +169,7 @@ export function addPayerCommands(program: Command): void {
         'when a radio lets it be found: press (ten seconds after {"press":true} or the start by hand), or always',
         role === 'car' ? 'always' : 'press',
       )
+      .option('--magic <name>', `does one thing wrong, to see what a till says. ${magicForms()}`)
       .action((flags: PayerFlags) => runPayer(role, flags).catch(fail));
   }
 }
