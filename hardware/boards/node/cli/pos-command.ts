@@ -195,12 +195,19 @@ async function runPos(flags: PosFlags): Promise<void> {
   const till = openTill(terminal, head);
   heard = (event) => till.onEvent(event);
   if (flags.http !== undefined) httpAddress(flags.http);
+  // Lines come faster than a sale is asked for: one after the other, or the next one cancels what is half begun.
+  let before: Promise<unknown> = Promise.resolve();
+  const inTurn = (act: () => Promise<void>): Promise<void> => {
+    const mine = before.then(act);
+    before = mine.catch(() => undefined);
+    return mine;
+  };
   await process.run(
     device,
     'terminal',
     {
-      sale: (value) => sellByHand(till, value),
-      cancel: async () => void (till.books.open && (await till.cancel(till.books.open.id))),
+      sale: (value) => inTurn(() => sellByHand(till, value)),
+      cancel: () => inTurn(async () => void (till.books.open && (await till.cancel(till.books.open.id)))),
       sync: () => syncNow(process, device),
       closeDay: () => void till.close(randomUUID()),
     },

@@ -68,7 +68,7 @@ export const LINK_FORMS: Readonly<
   },
   qr: {
     forms: ['qr:'],
-    words: 'codes on both displays; a scanner types what it reads',
+    words: 'codes on both displays, or a scanner that types what it reads',
     read: (rest) => (rest === '' ? { scheme: 'qr' } : undefined),
   },
 };
@@ -76,7 +76,7 @@ export const LINK_FORMS: Readonly<
 /** The forms as lines, for help texts and the error. */
 export const linkForms = (): string =>
   Object.values(LINK_FORMS)
-    .map(({ forms, words }) => `${forms.join(', ')}: ${words}`)
+    .map(({ forms, words }) => `${forms.join(' or ')} (${words})`)
     .join('; ');
 
 /** Reads an address. Throws `bad_link`, which lists every form. */
@@ -88,6 +88,6 @@ export function parseLink(text: string): LinkAddress {
   if (address !== undefined) return address;
   throw new SundialError('bad_link', `"${text}" is no address of a link`, {
     severity: 'call',
-    remedy: `Give one of: ${linkForms()}.`,
+    remedy: `Give one of:\n    ${linkForms().replaceAll('; ', '\n    ')}`,
   });
 }
