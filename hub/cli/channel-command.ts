@@ -31,6 +31,7 @@ interface Flags {
   readonly json: boolean;
   readonly channel?: string;
   readonly amount?: string;
+  readonly recovery?: string;
   readonly payer?: string;
   readonly device?: string;
   readonly key: string;
@@ -144,7 +145,8 @@ async function open(act: Act): Promise<void> {
     const named = need(flags.payer, '--payer', '0x<address of the device>').toLowerCase();
     const key = /^0x[0-9a-f]{128}$/.test(named) ? p256KeyOf(named as `0x${string}`) : undefined;
     const payer = key === undefined ? addressOf(named, '--payer') : key.address;
-    const opening = { payer, amount: deposit, p256: key?.bytes };
+    const recovery = flags.recovery === undefined ? undefined : addressOf(flags.recovery, '--recovery');
+    const opening = { payer, amount: deposit, p256: key?.bytes, recovery };
     const { channel } = await vault.openChannel(owner, opening);
     return print(flags, { channel, ...(key && { payer }), ...facts });
   }
@@ -236,6 +238,7 @@ export function addChannelCommand(program: Command): void {
     .option('--payer <address>', "the device's address; of a P-256 device its key (x and y)")
     .option('--device <folder>', 'instead of --payer: makes a wearable there that pays from the channel')
     .option('--key <kind>', 'with --device: memory, or p256 for a (simulated) secure element', 'memory')
+    .option('--recovery <address>', 'with --payer: may hand the channel on, slowly, should your key be lost')
     .option('--amount <amount>', 'deposit, of which a fifth becomes the bond');
   sub('top-up', 'adds to the deposit', topUp)
     .option('--channel <number>', 'which channel')

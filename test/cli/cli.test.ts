@@ -95,6 +95,7 @@ const wrong: readonly (readonly [code: string, ...args: string[]])[] = [
   ['vault_refused: UnknownChannel', 'channel', 'give', '--channel', '99', '--to', nobody],
   ['missing_flag', 'channel', 'give', '--channel', '1'],
   ['address', 'channel', 'recovery', '--channel', '1', '--to', '0x12'],
+  ['address', 'channel', 'open', '--payer', nobody, '--amount', '1', '--recovery', '0x12'],
   ['payee_funds', 'withdraw'],
   ['bad_share', 'payout', 'fix', '--split', `${nobody}=99`],
   ['no_split', 'payout', 'release'],
