@@ -221,6 +221,24 @@ contract ChannelsTest is Kit {
         same(free(2), 0, "nothing to spend");
     }
 
+    function test_aReplacedKeysBondIsWhatIsNeededWhateverItsSize() public {
+        // Above 32 bits, and needed by a share that was raised since.
+        uint48 large = 2 ** 40;
+        vm.prank(address(timelock));
+        vault.setBondShare(500);
+        uint48 small = uint48(vault.bondNeeded(large));
+        uint32 opened_ = vault.open(OWNER, vm.addr(7), large, small);
+        vm.prank(address(timelock));
+        vault.setBondShare(5000);
+        vm.prank(OWNER);
+        vault.startExit(opened_, vm.addr(8));
+        vm.warp(block.timestamp + 15 days);
+        vault.finishExit(opened_);
+        same(vault.readChannel(opened_ + 1).bond, large / 2, "half, not cut to fewer bits");
+        same(vault.readChannel(opened_ + 1).deposited, large, "all of it");
+        conserved();
+    }
+
     function test_payeesGetSmallIdsFromAnyone() public {
         vm.prank(STRANGER);
         same(vault.registerPayee(address(0x99)), 4, "fourth");

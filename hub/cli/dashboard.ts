@@ -77,6 +77,18 @@ const ROWS: readonly (readonly Panel[])[] = [
     ]),
     graph('L2 height', 'short', ['sundial_hub_chain_height', 'newest block']),
   ],
+  [
+    graph(
+      'Registry on L2',
+      'short',
+      ['sundial_hub_registry_waiting', 'still to be told'],
+      [
+        'sum by (act, outcome) (increase(sundial_hub_registry_acts_total[1h]))',
+        '{{act}} {{outcome}}, last hour',
+      ],
+    ),
+    graph('Since the log was anchored', 's', ['sundial_hub_anchor_age_seconds', 'on L2']),
+  ],
 ];
 
 const COLUMNS = 24;
