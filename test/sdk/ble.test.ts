@@ -50,6 +50,11 @@ class Board {
 }
 
 let nonces = 0;
+/** Links that stand ask now and then whether they do, for ever: none is left when the tests are over. */
+const opened: Link[] = [];
+test.after(() => {
+  for (const link of opened) link.close();
+});
 /** A till or gateway that opens a link; resolves with the link, or why there is none. */
 async function open(
   board: Board,
@@ -72,6 +77,7 @@ async function open(
     write: (packet) => central.write(profile.write, packet),
     onLink: (link) => {
       found.link = link;
+      opened.push(link);
       wake();
     },
     onEnd: (why) => {
