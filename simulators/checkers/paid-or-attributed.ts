@@ -19,10 +19,18 @@ import type { MakeChecker } from './checker.ts';
 export const paidOrAttributed: MakeChecker = (simulation, report) => {
   /** The highest spend limit that the hub signed, by channel. */
   const lent = new Map<number, number>();
+  /** Channels on which a thief of one of the hub's keys lent. */
+  const stolen = new Set<number>();
   const overlentOn = ({ channel }: PayerActor): number => {
     const { deposited, credited, bond, potOpened } = simulation.vault.channel(channel);
     return Math.max(0, (lent.get(channel) ?? 0) - (deposited + credited - bond - potOpened));
   };
+  /**
+   * What came back to a channel too late to be settled once more: where a thief lent, payees wait for more than there is, and
+   * miss that as well.
+   */
+  const leftOn = ({ channel }: PayerActor): number =>
+    stolen.has(channel) ? simulation.vault.channel(channel).free : 0;
   const note = ({ channel, spendLimit }: { readonly channel: number; readonly spendLimit: number }): void => {
     lent.set(channel, Math.max(spendLimit, lent.get(channel) ?? 0));
   };
@@ -30,7 +38,10 @@ export const paidOrAttributed: MakeChecker = (simulation, report) => {
     name: 'paid or attributed',
     leased: note,
     // A key of the hub's that is stolen is the hub's.
-    lentByThief: note,
+    lentByThief(lease) {
+      note(lease);
+      stolen.add(lease.channel);
+    },
     finished() {
       const refunds = refundsOf(simulation);
       for (const payer of simulation.fleet.payers) {
@@ -42,13 +53,14 @@ export const paidOrAttributed: MakeChecker = (simulation, report) => {
           if (isFrozen(payer, merchant)) blame(simulation, payer, 'damage', Math.abs(difference));
           else if (difference < 0) short -= difference;
           else if (payer.honest) {
-            const fault = charged(simulation, payer, merchant, difference, overlentOn(payer));
+            const own = stolen.has(payer.channel) ? unansweredAt(payer, merchant) : 0;
+            const fault = charged(simulation, payer, merchant, difference, overlentOn(payer), own);
             if (fault !== undefined) report(fault);
           }
         }
         if (short === 0) continue;
         const fault = payer.honest
-          ? shortOfHonest(simulation, payer, short, overlentOn(payer))
+          ? shortOfHonest(simulation, payer, short, overlentOn(payer) + leftOn(payer))
           : shortOfCheat(simulation, payer, short, overlentOn(payer));
         if (fault !== undefined) report(fault);
       }
@@ -90,7 +102,8 @@ const isFrozen = (payer: PayerActor, merchant: Merchant): boolean =>
 /**
  * An honest payer was charged more than it got. Its own doing is a tick that it gave up. A payee that gives nothing back
  * keeps at most what its own terminals signed that it would, and so does a hub that brings credits nowhere, or that lent
- * so much that nothing is left to settle what they stand on.
+ * so much that nothing is left to settle what they stand on. `own`: what a payer that took a thief's lease signed for the
+ * payee and has no answer to: without a lease it can't go back for one.
  */
 function charged(
   simulation: Run,
@@ -98,6 +111,7 @@ function charged(
   merchant: Merchant,
   over: number,
   overlent: number,
+  own: number,
 ): string | undefined {
   const kept = over - writtenOffTo(simulation, payer.channel, merchant.id);
   if (kept <= 0) return undefined;
@@ -106,7 +120,7 @@ function charged(
   if (merchant.givesCredits && !byHub) return words;
   blame(simulation, payer, merchant.givesCredits ? 'hub' : 'payee', kept);
   const promised = promisedBy(simulation, payer.channel, merchant.id);
-  return kept > promised ? `${words}; its terminals signed for ${promised}` : undefined;
+  return kept > promised + own ? `${words}; its terminals signed for ${promised}` : undefined;
 }
 
 /**
@@ -149,6 +163,18 @@ function buriedOn({ hub, vault }: Run, channel: number): number {
   for (const [payee, claim] of layersEntries(channelBook(hub.books, channel as never).claims))
     sum += Math.max(0, topOf(claim) - vault.settledOf(channel, payee));
   return sum;
+}
+
+/** Units of vouchers for a merchant that a payer has no answer to. */
+function unansweredAt({ device }: PayerActor, merchant: Merchant): number {
+  const { unconfirmed, writtenOff } = device.books;
+  return [...unconfirmed, ...writtenOff].reduce(
+    (sum, open) =>
+      open.kind === 'voucher' && bytesKey(open.voucher.payee) === merchant.id
+        ? sum + open.request.amount
+        : sum,
+    0,
+  );
 }
 
 /** What a merchant's terminals signed that it would give back on a channel, and L2 never saw. */
