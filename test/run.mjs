@@ -267,7 +267,7 @@ async function runSuites() {
 await Promise.all(Array.from({ length: suitesAtOnce }, runSuites));
 if (options.seconds) {
   const all = Object.entries({ ...tookBefore, ...took }).sort(([a], [b]) => (a < b ? -1 : 1));
-  writeFileSync(secondsFile, `${JSON.stringify(Object.fromEntries(all), undefined, 1)}\n`);
+  writeFileSync(secondsFile, `${JSON.stringify(Object.fromEntries(all), undefined, 2)}\n`);
 }
 process.stdout.write(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
 process.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);

@@ -44,15 +44,19 @@ function percent(flag: string, text: string): number {
 /** `80ms`, `1.5s`: milliseconds. */
 function duration(flag: string, text: string): number {
   const match = /^(\d{1,6}(?:\.\d{1,3})?)(ms|s)$/.exec(text);
-  if (match === null) throw bad(flag, text, 'Give a time such as 80ms or 1.5s.');
+  if (match === null) throw bad(flag, text, 'Give a time such as 80ms or 1.5s, 999999s at most.');
   return Math.round(Number(match[1]) * (match[2] === 's' ? 1000 : 1));
 }
 
 /** `80ms`, or `20ms-200ms`. */
 function delayOf(text: string): Rule {
-  const [low = '', high] = text.split('-');
+  const range = /^([^-]+)(?:-([^-]+))?$/.exec(text);
+  const [, low = text, high] = range ?? [];
   const least = duration('delay', low);
-  return { do: 'delay', ms: high === undefined ? least : [least, duration('delay', high)] };
+  if (high === undefined) return { do: 'delay', ms: least };
+  const most = duration('delay', high);
+  if (most < least) throw bad('delay', text, 'Give the shorter time first: 20ms-200ms.');
+  return { do: 'delay', ms: [least, most] };
 }
 
 /** `voucher`, or `after:voucher`. */

@@ -10,6 +10,7 @@ import { SundialError } from '../../protocol/errors.ts';
 const GOOD: readonly [string, LinkAddress][] = [
   ['unix:/tmp/a.sock', { scheme: 'unix', path: '/tmp/a.sock' }],
   ['unix:a:b', { scheme: 'unix', path: 'a:b' }],
+  [`unix:${'a'.repeat(107)}`, { scheme: 'unix', path: 'a'.repeat(107) }],
   ['serial:/dev/ttyACM0', { scheme: 'serial', path: '/dev/ttyACM0' }],
   ['ble:', { scheme: 'ble' }],
   ['ble:AA:BB:CC:DD:EE:0f', { scheme: 'ble', address: 'AA:BB:CC:DD:EE:0F' }],
@@ -30,6 +31,7 @@ const BAD = [
   '/dev/ttyACM0',
   'a',
   'unix:',
+  `unix:${'a'.repeat(108)}`,
   'serial:',
   'ble',
   'ble:AA:BB:CC:DD:EE',

@@ -153,6 +153,8 @@ for (const [code, ...flags] of [
   ['bad_fault', '--from', 'unix:/tmp/x', '--to', 'unix:/tmp/y', '--drop', '5'],
   ['bad_fault', '--from', 'unix:/tmp/x', '--to', 'unix:/tmp/y', '--drop', '101%'],
   ['bad_fault', '--from', 'unix:/tmp/x', '--to', 'unix:/tmp/y', '--delay', 'soon'],
+  ['bad_fault', '--from', 'unix:/tmp/x', '--to', 'unix:/tmp/y', '--delay', '200ms-20ms'],
+  ['bad_fault', '--from', 'unix:/tmp/x', '--to', 'unix:/tmp/y', '--delay', '-3ms'],
   ['bad_fault', '--from', 'unix:/tmp/x', '--to', 'unix:/tmp/y', '--cut-at', 'cheque'],
   ['bad_script', '--from', 'unix:/tmp/x', '--to', 'unix:/tmp/y', '--script', '/nowhere.json'],
 ] as const)

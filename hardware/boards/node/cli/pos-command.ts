@@ -20,7 +20,7 @@ import { Till } from '../till/till.ts';
 import type { DeviceProcess } from './device-process.ts';
 import { addDeviceOptions, type CommonFlags, deviceOptions } from './flags.ts';
 import { formatMoney, parsePrice } from './money.ts';
-import { fail } from './output.ts';
+import { fail, shellWord } from './output.ts';
 import { makeTerminal } from './terminal-commands.ts';
 
 interface PosFlags extends CommonFlags {
@@ -231,7 +231,10 @@ async function runPos(flags: PosFlags): Promise<void> {
   });
   await sellByHand(till, flags.amount);
   if (!flags.json)
-    process.output.say(`hold a wearable to it: npx sundial wearable (${formatMoney(wanted)})`, {});
+    process.output.say(
+      `hold a wearable to it: npx sundial wearable${flags.tap === undefined ? '' : ` --tap ${shellWord(flags.tap)}`} (${formatMoney(wanted)})`,
+      {},
+    );
 }
 
 /** Adds `pos`. */

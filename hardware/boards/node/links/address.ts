@@ -13,10 +13,15 @@ export type LinkAddress =
 export type LinkScheme = LinkAddress['scheme'];
 type Rest = (rest: string) => LinkAddress | undefined;
 
-const path =
-  (scheme: 'unix' | 'serial'): Rest =>
-  (rest) =>
-    rest === '' ? undefined : { scheme, path: rest };
+/** Bytes of a socket's path: a kernel cuts a longer one without a word, and two devices may then meet at another. */
+export const SOCKET_PATH_MAX = 107;
+
+const bytesOf = (text: string): number => encodeURIComponent(text).replace(/%../g, '.').length;
+
+const unix: Rest = (rest) =>
+  rest === '' || bytesOf(rest) > SOCKET_PATH_MAX ? undefined : { scheme: 'unix', path: rest };
+
+const serial: Rest = (rest) => (rest === '' ? undefined : { scheme: 'serial', path: rest });
 
 const BLE = /^(?:(hci\d{1,2})(?:\/|$))?((?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2})?$/;
 
@@ -51,10 +56,10 @@ export const LINK_FORMS: Readonly<
 > = {
   unix: {
     forms: ['unix:/path/of.sock'],
-    words: 'a socket that both devices name: the terminal listens',
-    read: path('unix'),
+    words: `a socket that both devices name, ${SOCKET_PATH_MAX} bytes at most: the terminal listens`,
+    read: unix,
   },
-  serial: { forms: ['serial:/dev/ttyACM0'], words: 'a serial port or pseudo terminal', read: path('serial') },
+  serial: { forms: ['serial:/dev/ttyACM0'], words: 'a serial port or pseudo terminal', read: serial },
   ble: {
     forms: ['ble:', 'ble:AA:BB:CC:DD:EE:FF', 'ble:hci1/AA:BB:CC:DD:EE:FF'],
     words: 'Bluetooth Low Energy: a terminal looks for whoever was pressed, or for one address',
