@@ -57,6 +57,7 @@ const notThere = (address: Address): SundialError =>
 /** Takes settled money out of the vault, or signs that. Throws `payee_funds` when there is less, or nothing. */
 async function withdraw(flags: WithdrawFlags): Promise<void> {
   const { vault, payee, id, balance } = await accountOf(officeOf(flags));
+  const hours = hoursOf(flags.hours);
   const units = flags.amount === undefined ? balance : parseMoney(flags.amount);
   if (id === undefined || units > balance || units === 0)
     throw refused(
@@ -70,7 +71,7 @@ async function withdraw(flags: WithdrawFlags): Promise<void> {
     const fee = parseMoney(flags.fee);
     if (fee > units) throw refused('bad_fee', 'the fee is more than the amount', 'Give a smaller --fee.');
     const { timestamp } = await vault.client.getBlock();
-    const deadline = Number(timestamp) + 3600 * hoursOf(flags.hours);
+    const deadline = Number(timestamp) + 3600 * hours;
     const signed = await vault.mandates.signWithdrawal(payee, {
       payee: id,
       to,

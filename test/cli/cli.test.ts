@@ -134,6 +134,11 @@ test('a channel is offered, shown so, taken back, and named a recovery account',
   assert.is(JSON.parse(named.stdout).recovery.toLowerCase(), nobody.toLowerCase());
 });
 
+test('a withdrawal is good for 1 to 8,760 hours', async () => {
+  const at = ['withdraw', '--site', folder, '--sign', join(home, 'hours.json'), '--fee', '0'];
+  for (const hours of ['0', '8761', '1.5', 'long']) await fails('bad_hours', ...at, '--hours', hours);
+});
+
 test('a withdrawal that nobody signed is not carried', async () => {
   const key = join(home, 'carrier.key');
   writeFileSync(key, `${site.keys.owner}\n`, { mode: 0o600 });

@@ -75,6 +75,14 @@ const wrong: readonly (readonly [code: string, words: RegExp, ...args: string[]]
     /mine\.txt/,
     ...['deploy', '--rpc', 'http://127.0.0.1:9', '--key', one, '--out', inHome('mine.txt')],
   ],
+  ...(['--root', '--settler', '--operator'] as const).map(
+    (flag) =>
+      [
+        'bad_address',
+        /"0x12" is no address/,
+        ...['deploy', '--rpc', 'http://127.0.0.1:9', '--key', one, flag, '0x12'],
+      ] as const,
+  ),
   ['bad_role', /no board is a toaster/, 'board', 'toaster'],
 ];
 for (const [code, words, ...args] of wrong)
