@@ -19,16 +19,18 @@ const AGAIN_MS = 250;
 /** pcscd may be started later, and readers plugged in later. */
 const LOOK_MS = 1_000;
 
-const noPcsc = (cause: unknown): SundialError =>
-  new SundialError(
-    'no_pcsc',
-    `no card reader can be used: ${cause instanceof Error ? cause.message : cause}`,
-    {
-      severity: 'process',
-      remedy: 'Install pcscd (apt-get install pcscd libpcsclite1), start it, and plug a reader in.',
-      cause,
-    },
-  );
+const REMEDY = 'Install pcscd (apt-get install pcscd libpcsclite1), start it, and plug a reader in.';
+
+function noPcsc(cause: unknown): SundialError {
+  const words = cause instanceof Error ? cause.message : String(cause);
+  // PC/SC's own word for it, in brackets and among others.
+  const why = words.includes('NoService') ? 'its service, pcscd, does not run' : words;
+  return new SundialError('no_pcsc', `no card reader can be used: ${why}`, {
+    severity: 'process',
+    remedy: REMEDY,
+    cause,
+  });
+}
 
 /** Waits for cards until the returned function is called. Rejects with `no_pcsc` when PC/SC is missing. */
 export async function cardReader(options: CardReaderOptions): Promise<() => void> {
@@ -41,6 +43,8 @@ export async function cardReader(options: CardReaderOptions): Promise<() => void
   }
   const readers = new Map<string, Reader>();
   let stopped = false;
+  /** That there is none was said; it is looked for all the same. */
+  let told = false;
   let client: Client | undefined;
   let timer: NodeJS.Timeout | undefined;
   let lying: { readonly name: string; there: boolean; busy: boolean } | undefined;
@@ -62,6 +66,7 @@ export async function cardReader(options: CardReaderOptions): Promise<() => void
   const onReader = (reader: Reader): void => {
     const name = reader.name();
     readers.set(name, reader);
+    told = false;
     reader.on('change', (status) => {
       if (name !== chosen()) return;
       if (lying?.name !== name) lying = { name, there: false, busy: false };
@@ -84,7 +89,8 @@ export async function cardReader(options: CardReaderOptions): Promise<() => void
       client.on('error', () => again());
       client.start();
     } catch (error) {
-      options.say(noPcsc(error).message);
+      if (!told) options.say(`${noPcsc(error).message}. ${REMEDY} It is looked for once a second.`);
+      told = true;
       again();
     }
   };
