@@ -3,6 +3,7 @@
  * reports a violation in words. It never steers anything.
  */
 import type { RecordOf } from '../../hub/ledger/records.ts';
+import { equalBytes } from '../../protocol/bytes.ts';
 import type { Notice } from '../../protocol/machines/effects.ts';
 import type { Message, MessageOf } from '../../protocol/wire/messages.ts';
 import type { VaultModel } from '../stage/chain/vault.ts';
@@ -46,3 +47,11 @@ export interface Checker {
 }
 
 export type MakeChecker = (simulation: Run, report: (words: string) => void) => Checker;
+
+/** The voucher that a terminal took and its request, where it waits in the outbox; the newest, if it is there twice. */
+export function takenBy({ device }: TerminalActor, voucher: Uint8Array) {
+  const entry = device.storedBooks.outbox.findLast(
+    (known) => known.kind === 'voucher' && equalBytes(known.entry, voucher),
+  );
+  return entry?.kind === 'voucher' ? entry.collected : undefined;
+}

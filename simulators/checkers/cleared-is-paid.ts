@@ -11,7 +11,7 @@ import type { RecordOf } from '../../hub/ledger/records.ts';
 import { equalBytes } from '../../protocol/bytes.ts';
 import { requestHash } from '../../protocol/vouchers.ts';
 import type { Merchant } from '../fleet/actors.ts';
-import type { MakeChecker } from './checker.ts';
+import { type MakeChecker, takenBy } from './checker.ts';
 
 interface Taken {
   readonly merchant: Merchant;
@@ -38,13 +38,12 @@ export const clearedIsPaid: MakeChecker = (simulation, report) => {
     cleared(clearance) {
       clearances.set(bytesKey(clearance.request), clearance);
     },
-    terminalNotice({ device, merchant }, notice) {
+    terminalNotice(terminal, notice) {
       if (notice.type !== 'approved') return;
-      const entry = device.storedBooks.outbox.findLast(
-        (known) => known.kind === 'voucher' && equalBytes(known.entry, notice.voucher),
-      );
-      if (entry?.kind !== 'voucher' || entry.collected.voucher.kind !== 'voucher') return;
-      const { request, voucher } = entry.collected;
+      const sold = takenBy(terminal, notice.voucher);
+      if (sold?.voucher.kind !== 'voucher') return;
+      const { request, voucher } = sold;
+      const { device, merchant } = terminal;
       if (request.amount <= (tapLimits.get(voucher.channel) ?? 0)) return;
       const key = bytesKey(requestHash(simulation.signing, request));
       const clearance = clearances.get(key);

@@ -6,7 +6,7 @@
  */
 import { equalBytes } from '../../protocol/bytes.ts';
 import type { TerminalActor } from '../fleet/actors.ts';
-import type { MakeChecker } from './checker.ts';
+import { type MakeChecker, takenBy } from './checker.ts';
 
 export const lateIsVoid: MakeChecker = (_simulation, report) => {
   const open = new Map<TerminalActor, Uint8Array>();
@@ -18,10 +18,7 @@ export const lateIsVoid: MakeChecker = (_simulation, report) => {
     terminalNotice(terminal, notice) {
       if (notice.type === 'requested') open.set(terminal, notice.request);
       if (notice.type !== 'approved' && notice.type !== 'streamOpened') return;
-      const entry = terminal.device.storedBooks.outbox.findLast(
-        (known) => known.kind === 'voucher' && equalBytes(known.entry, notice.voucher),
-      );
-      const request = entry?.kind === 'voucher' ? entry.collected.voucher.request : undefined;
+      const request = takenBy(terminal, notice.voucher)?.voucher.request;
       const wanted = open.get(terminal);
       if (request !== undefined && (wanted === undefined || !equalBytes(request, wanted)))
         report(`${terminal.device.name} approved a voucher whose request was no longer open`);

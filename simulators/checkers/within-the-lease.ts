@@ -16,7 +16,7 @@ import type { TerminalBooks } from '../../protocol/machines/terminal/books.ts';
 import { requestHash, spentTop } from '../../protocol/vouchers.ts';
 import type { TerminalActor } from '../fleet/actors.ts';
 import type { AnyDevice } from '../fleet/device.ts';
-import type { MakeChecker } from './checker.ts';
+import { type MakeChecker, takenBy } from './checker.ts';
 
 /** Two whole seconds rounded apart, and 50 ppm of a few hours. */
 const STEADY_SECONDS = 5;
@@ -111,11 +111,9 @@ export const withinTheLease: MakeChecker = (simulation, report) => {
     terminalNotice(terminal, notice) {
       const { storedBooks: books } = terminal.device;
       if (notice.type === 'approved' || notice.type === 'streamOpened') {
-        const entry = books.outbox.findLast(
-          (known) => known.kind === 'voucher' && equalBytes(known.entry, notice.voucher),
-        );
-        if (entry?.kind !== 'voucher') return;
-        const { voucher, request } = entry.collected;
+        const taken = takenBy(terminal, notice.voucher);
+        if (taken === undefined) return;
+        const { voucher, request } = taken;
         const from = voucher.spent - request.amount;
         const hash = clearances.size > 0 && requestHash(simulation.signing, request);
         check(terminal, {

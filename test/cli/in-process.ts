@@ -21,7 +21,8 @@ let last: Promise<unknown> = Promise.resolve();
 /** Carries out a command. */
 export function sundialHere(words: readonly string[]): Promise<Ended> {
   const next = last.then(() => run(words));
-  last = next;
+  // One that breaks down holds up none behind it.
+  last = next.catch(() => undefined);
   return next;
 }
 

@@ -14,6 +14,7 @@ const QUICK_SECONDS = 30;
 
 /** So many are tried at once on a break. */
 const NEAR_MAX = 6;
+
 /** Who imports whom among the tests and all that they hold. */
 export async function importsOfTests() {
   const { build } = await import('esbuild');

@@ -61,10 +61,6 @@ export class Settlements {
     }
   }
 
-  get length(): number {
-    return this.waiting.size;
-  }
-
   /** Durable when it returns. False when there is no room. */
   add(name: string, unsettled: Unsettled): boolean {
     if (!this.waiting.has(name) && this.waiting.size >= UNSETTLED_MAX) return false;
