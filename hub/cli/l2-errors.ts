@@ -83,7 +83,12 @@ export function namedForL2(error: unknown): unknown {
   });
 }
 
-/** The bytes of a custom error of the vault, wherever viem keeps them. */
+/** The name of the rule that said no, `WrongTerm` for instance; undefined when it was something else that failed. */
+export function refusalOf(error: unknown): string | undefined {
+  const data = error instanceof BaseError ? revertOf(error) : undefined;
+  return data === undefined ? undefined : decodeErrorResult({ abi: ERRORS, data }).errorName;
+}
+
 /** The bytes of a refusal: as data of an RPC error, or in its words where a node shows them only there. */
 function revertOf(error: BaseError): Hex | undefined {
   const holder = error.walk((cause) => isOurs((cause as { data?: unknown }).data));

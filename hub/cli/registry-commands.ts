@@ -5,7 +5,7 @@
  */
 import type { Command } from 'commander';
 import type { Address } from 'viem';
-import { privateKeyToAccount } from 'viem/accounts';
+import { type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts';
 import { z } from 'zod';
 import { fail } from '../../hardware/boards/node/cli/output.ts';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
@@ -16,7 +16,7 @@ import { Vault } from '../l2/vault.ts';
 import { askHub } from './ask-hub.ts';
 import { addressOf } from './l2-address.ts';
 import { keyFile, openHubFolder, readKeyFile } from './hub-folder.ts';
-import { namedForL2 } from './l2-errors.ts';
+import { namedForL2, refusalOf } from './l2-errors.ts';
 
 interface Flags {
   readonly folder: string;
@@ -29,6 +29,8 @@ const proofPage = z.object({ size: z.int().min(1), root: z.templateLiteral(['0x'
 const statusPage = z.object({ ledger: z.object({ size: z.int().min(0) }) });
 /** The longest between two anchors of `--every`, hours. */
 const EVERY_MAX = 24 * 365;
+/** Seconds that a certificate's date may be ahead of the chain: a few blocks, and two clocks that differ a little. */
+const AHEAD_MAX = 30;
 
 /** What is in the folder, with the account that pays: one of its keys, or the one that --key names. */
 async function placeOf({ folder, key }: Flags, own: 'operator' | 'settlement') {
@@ -75,13 +77,36 @@ async function anchor(flags: Flags): Promise<void> {
   }
 }
 
+type Certificate = Parameters<Vault['addHubKey']>[1];
+
+/**
+ * Adds a hub key. L2 takes no certificate that is dated ahead of its newest block, and one that was signed this second may be:
+ * it is brought again until it is `AHEAD_MAX` old. Throws SundialError `certificate_ahead` for a later date.
+ */
+async function addInItsTime(vault: Vault, account: PrivateKeyAccount, certificate: Certificate) {
+  for (;;)
+    try {
+      return await vault.addHubKey(account, certificate);
+    } catch (error) {
+      const age = Date.now() / 1000 - certificate.signedAt;
+      if (refusalOf(error) !== 'WrongTerm' || age > AHEAD_MAX) throw error;
+      if (age < -AHEAD_MAX)
+        throw new SundialError('certificate_ahead', `it is dated ${Math.ceil(-age)} s ahead`, {
+          severity: 'call',
+          remedy: "Wait until then, or set the clock of the root's machine and certify again.",
+          cause: error,
+        });
+      await new Promise((done) => setTimeout(done, 500));
+    }
+}
+
 async function carry(text: string, flags: Flags): Promise<void> {
   const word = parseRootWord(text);
   const { account, vault } = await placeOf(flags, 'settlement');
   const key = toHex(word.key);
   const { transactionHash } =
     word.type === 'hubKey'
-      ? await vault.addHubKey(account, { ...word, key })
+      ? await addInItsTime(vault, account, { ...word, key })
       : await vault.revokeHubKey(account, { ...word, key });
   const [from, until, countsFrom, , good] = await vault.client.readContract({
     address: vault.registry,

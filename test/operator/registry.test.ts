@@ -10,10 +10,16 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readAddresses } from '../../hub/cli/deploy-command.ts';
+import { readKeyFile } from '../../hub/cli/hub-folder.ts';
 import type { Anvil } from '../../hub/l2/anvil.ts';
 import { registryAbi } from '../../hub/l2/registry-abi.ts';
 import { Vault } from '../../hub/l2/vault.ts';
-import { fromHex } from '../../protocol/bytes.ts';
+import { fromHex, toHex } from '../../protocol/bytes.ts';
+import { encodeMessage } from '../../protocol/wire/messages.ts';
+import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
+import { certifyHubKey } from '../../protocol/machines/hub-keys.ts';
+import { makeSigning } from '../../protocol/signing/digests.ts';
+import { seconds } from '../../protocol/integers.ts';
 import { Shop } from '../../simulators/operator/shop.ts';
 import { sundialHere } from '../cli/in-process.ts';
 
@@ -79,6 +85,22 @@ test('words of the root are carried, and a key that was taken back stays away', 
   const gone = await shop.run('hub-key', 'revoke', ...about);
   assert.is((await shop.run('hub-key', 'carry', String(gone.word), ...shop.at)).good, false);
   assert.is(await shop.refused('hub-key', 'carry', String(word), ...shop.at), 'vault_refused');
+});
+
+test('a certificate whose date is just ahead of the chain is carried when it gets there, a later one is refused', async () => {
+  const { chainId } = readAddresses(join(shop.site, 'addresses.json')) as unknown as { chainId: number };
+  const signing = makeSigning(nobleSuite, { chainId, vault: fromHex(vault.address, 20) });
+  const root = nobleKey(fromHex(readKeyFile(join(shop.site, 'keys', 'root.key')), 32));
+  const dated = async (ahead: number) => {
+    const file = join(shop.folder, `ahead-${ahead}.key`);
+    const { address } = await shop.run('hub-key', 'new', '--out', file);
+    const from = seconds(Math.floor(Date.now() / 1000) + ahead);
+    const times = { from, until: seconds(from + 86_400), epoch: 0, signedAt: from };
+    const word = await certifyHubKey(signing, root, { address: fromHex(String(address), 20), ...times });
+    return toHex(encodeMessage(word));
+  };
+  assert.is(await shop.refused('hub-key', 'carry', await dated(3600), ...shop.at), 'certificate_ahead');
+  assert.is((await shop.run('hub-key', 'carry', await dated(3), ...shop.at)).good, true);
 });
 
 test('a merchant that is removed stays accredited for as long as pots of today are claimed, and no longer', async () => {
