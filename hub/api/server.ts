@@ -97,6 +97,8 @@ export async function makeServer(setup: ServerSetup): Promise<FastifyInstance> {
   const { tokens, audit, log, routes } = setup;
   const server = fastify({
     bodyLimit: BODY_BYTES_MAX,
+    // A page's address with a slash behind it is the page's.
+    routerOptions: { ignoreTrailingSlash: true },
     requestTimeout: 120_000,
     keepAliveTimeout: 1_000,
     forceCloseConnections: true,

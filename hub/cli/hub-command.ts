@@ -6,7 +6,7 @@ import { startHub } from '../hub.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { createLogger, LOG_LEVELS, type LogLevel } from '../log.ts';
 import { parseLink } from '../../hardware/boards/node/links/address.ts';
-import { nearDevices } from './near.ts';
+import { nearDevices, type RadioState } from './near.ts';
 import { writeDurably } from '../../hardware/boards/node/storage/durable-file.ts';
 import { startDevChain } from './dev-chain.ts';
 import { hubJson, readHubConfig, runningJson } from './hub-folder.ts';
@@ -29,7 +29,17 @@ async function run(folder: string, flags: Flags): Promise<void> {
   const path = flags.config ?? hubJson(folder);
   const config = withBle(configOf(readHubConfig(path), flags.worker), flags.ble);
   const chain = await startDevChain(dirname(path));
-  const hub = await startHub(config, { log: createLogger(flags.log), onFatal: fail, near: nearDevices });
+  const sayRadio = (state: RadioState): void =>
+    void process.stdout.write(
+      flags.json
+        ? `${JSON.stringify({ event: 'bluetooth', ...state })}\n`
+        : `  Bluetooth: ${state.served ? 'devices nearby are served' : `${state.message}; it is looked for. ${state.remedy}`}\n`,
+    );
+  const hub = await startHub(config, {
+    log: createLogger(flags.log),
+    onFatal: fail,
+    near: nearDevices(sayRadio),
+  });
   const facts = { address: hub.address, mqttUrl: hub.mqttUrl, statusUrl: hub.statusUrl };
   // By it the operator's other commands find this hub.
   writeDurably(runningJson(config.folder), `${JSON.stringify(facts)}\n`);

@@ -15,7 +15,11 @@ import { seconds } from '../../protocol/integers.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
 import { codesMax, merchantsMax, enrolledMax } from '../limits.ts';
 
-export const addressText = z.string().regex(/^0x[0-9a-f]{40}$/, 'want 0x and 40 lower-case hex digits');
+/** An address; wallets write some digits large, and mean the same. */
+export const addressText = z
+  .string()
+  .toLowerCase()
+  .regex(/^0x[0-9a-f]{40}$/, 'want 0x and 40 hex digits');
 export const nameText = z
   .string()
   .regex(/^[\p{L}\p{N}][\p{L}\p{N} ._&'-]{0,38}$/u, 'want 1 to 39 letters, digits, spaces or . _ & -');

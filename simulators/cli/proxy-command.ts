@@ -30,6 +30,9 @@ interface Flags {
   readonly json: boolean;
 }
 
+/** Shortest silence that parts devices, milliseconds. */
+const PART_MS_MIN = 100;
+
 const bad = (flag: string, text: string, remedy: string): SundialError =>
   new SundialError('bad_fault', `--${flag} ${text}`, { severity: 'call', remedy });
 
@@ -71,10 +74,18 @@ function cutOf(text: string): Rule {
   return { do: after === undefined ? 'cut' : 'cutAfter', message: name };
 }
 
-const whole = (flag: string, text: string): number => {
-  if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw bad(flag, text, 'Give a whole number.');
+const whole = (flag: string, text: string, least = 0): number => {
+  if (/^\d{1,9}$/.test(text) && Number(text) >= least) return Number(text);
+  throw bad(flag, text, `Give a whole number from ${least} on.`);
 };
+
+/** How long a silence may be: without any, devices would be parted before they answer. */
+function patienceOf(text: string): number {
+  const ms = duration('part', text);
+  if (ms < PART_MS_MIN)
+    throw bad('part', text, `Give at least ${PART_MS_MIN}ms: devices take a moment to answer.`);
+  return ms;
+}
 
 /** All that the flags ask for. */
 function rulesOfFlags(flags: Flags): { readonly rules: readonly Rule[]; readonly seed: number } {
@@ -117,10 +128,15 @@ async function runProxy(flags: Flags): Promise<void> {
       severity: 'call',
       remedy: 'Give --from, where the payer comes, and --to, where the terminal is.',
     });
+  if (from === to)
+    throw new SundialError('wrong_link', `--from and --to are both ${from}`, {
+      severity: 'call',
+      remedy: 'Give two addresses: the payer comes to the one, the terminal is at the other.',
+    });
   const output = makeOutput('proxy', flags.json);
   const { rules, seed } = rulesOfFlags(flags);
   const faults = new Faults(seed, rules);
-  const most = flags.taps === undefined ? Infinity : whole('taps', flags.taps);
+  const most = flags.taps === undefined ? Infinity : whole('taps', flags.taps, 1);
   const file = flags.record === undefined ? undefined : openSync(flags.record, 'w');
   const write = (line: string): void => {
     if (file !== undefined) writeSync(file, `${line}\n`);
@@ -131,7 +147,7 @@ async function runProxy(flags: Flags): Promise<void> {
     from: parseLink(from),
     to: parseLink(to),
     faults,
-    partMs: duration('part', flags.part),
+    partMs: patienceOf(flags.part),
     onTogether: (tap) => output.say(`tap ${tap}  a payer is there`, { event: 'together', tap }),
     onPassed(passed) {
       const { fate, message, bytes: _, ...rest } = passed;
@@ -185,12 +201,13 @@ async function playOne(flags: Flags): Promise<void> {
   const output = makeOutput('proxy', flags.json);
   const as = flags.to === undefined ? 'terminal' : 'payer';
   const at = (flags.to ?? flags.from)!;
+  output.say(`plays the ${as} at ${at}; waits ${flags.part} for each answer`, { event: 'ready', as, at });
   const played = await play({
     record: recordIn(flags.replay!),
-    tap: whole('tap', flags.tap),
+    tap: whole('tap', flags.tap, 1),
     as,
     at: parseLink(at),
-    patienceMs: duration('part', flags.part),
+    patienceMs: patienceOf(flags.part),
     say: (text) => output.say(text, { event: 'played', text }),
   });
   output.say(

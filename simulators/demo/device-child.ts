@@ -48,6 +48,7 @@ export class DeviceChild {
   private readonly program: string;
   private readonly onLine: (line: DeviceLine) => void;
   private process: ChildProcess | undefined;
+  private ready: DeviceLine | undefined;
   private lines: DeviceLine[] = [];
   private waiters: Waiter[] = [];
 
@@ -80,7 +81,7 @@ export class DeviceChild {
     // Writing to a process that was just killed is part of the story.
     child.stdin!.on('error', () => undefined);
     createInterface({ input: child.stdout! }).on('line', (text) => this.take(text));
-    await this.next('ready', () => true);
+    this.ready = await this.next('ready', () => true);
   }
 
   private take(text: string): void {
@@ -130,6 +131,11 @@ export class DeviceChild {
   /** Did it print this event, from `mark` on? */
   has(event: string, mark = 0): boolean {
     return this.lines.slice(mark).some((line) => line.event === event);
+  }
+
+  /** Names of the commands that the process takes on stdin, as it said when it was ready; undefined before. */
+  get controls(): readonly string[] | undefined {
+    return this.ready?.controls as readonly string[] | undefined;
   }
 
   command(command: Readonly<Record<string, unknown>>): void {

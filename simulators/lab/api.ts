@@ -393,7 +393,12 @@ export function makeLabServer(lab: Lab): { readonly server: FastifyInstance; rea
     const { status, body } = problemOf(error, STATUS);
     void reply.code(status).header('content-type', 'application/problem+json').send(body);
   };
-  const server = fastify({ bodyLimit: 64 * 1024, forceCloseConnections: true });
+  const server = fastify({
+    bodyLimit: 64 * 1024,
+    forceCloseConnections: true,
+    frameworkErrors: (_error, _request, reply) =>
+      send(reply, refusal('bad_url', 'an address that is none', 'See /openapi.json.')),
+  });
   server.setErrorHandler((error, _request, reply) => send(reply, error));
   server.setNotFoundHandler((_request, reply) =>
     send(reply, refusal('no_such_page', 'no such page', 'See /openapi.json.')),

@@ -334,10 +334,18 @@ export class Lab {
     }
   }
 
-  /** One of the commands that the device takes on stdin. Throws `device_off`. */
+  /** One of the commands that the device takes on stdin. Throws `device_off`, `bad_control`. */
   command(device: LabDevice, command: Readonly<Record<string, unknown>>): void {
     if (!device.running)
       throw refusal('device_off', `${device.name} is off`, `POST /v1/devices/${device.name}/start first.`);
+    const [name = ''] = Object.keys(command);
+    const { controls = [] } = device.child;
+    if (!controls.includes(name))
+      throw refusal(
+        'bad_control',
+        `${device.name} takes no command "${name}"`,
+        `Give one of ${controls.join(', ')}.`,
+      );
     device.child.command(command);
   }
 

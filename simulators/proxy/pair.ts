@@ -59,6 +59,8 @@ export class Pair {
   private readonly cancels = new Set<() => void>();
   private cancelPart: (() => void) | undefined;
   private lossy = false;
+  /** Whose link ended while something that it said is still on its way. */
+  private gone: End | undefined;
   private over = false;
 
   constructor(options: PairOptions) {
@@ -85,11 +87,17 @@ export class Pair {
     this.links.set(end, link);
     link.receive(
       (bytes) => this.ways[end].deframer.push(bytes),
-      () => this.apart(`the ${end} went`),
+      () => this.leave(end),
     );
     const { early } = this.ways[other(end)];
     this.ways[other(end)].early = [];
     for (const frame of early) link.send(frame);
+  }
+
+  /** A device went. What it said before is late, not lost: it still arrives. */
+  private leave(end: End): void {
+    if (this.gone === undefined && this.ways[end].waiting > 0) this.gone = end;
+    else this.apart(`the ${end} went`);
   }
 
   /** Parts the devices. Does nothing when they have. */
@@ -126,6 +134,7 @@ export class Pair {
       this.cancels.delete(cancel);
       way.waiting -= 1;
       this.arrive(from, bytes, fate);
+      if (this.gone === from && way.waiting === 0) this.apart(`the ${from} went`);
     });
     this.cancels.add(cancel);
   }
@@ -143,6 +152,7 @@ export class Pair {
   private send(from: End, frame: Uint8Array): void {
     const link = this.links.get(other(from));
     const { early } = this.ways[from];
+    if (this.gone === other(from)) return;
     if (link !== undefined) link.send(frame);
     else if (early.length < WAITING_MAX) early.push(frame);
     else this.apart('too much waits');

@@ -116,6 +116,11 @@ test('a device that is told nonsense says so before it says that it is ready', a
     );
   assert.match(await till('--halt-at', 'nonsense'), /bad_halt: no device ever does "nonsense"/);
   assert.match(await till('--halt-at', 'send:nonsense'), /After send: give one of hello, request/);
+  assert.match(await till('--tap', 'smoke:'), /bad_link/);
+  assert.not.ok(
+    existsSync(join(bench, 'state', 'bench', 'pos')),
+    'a till was made for a command that was refused',
+  );
   assert.match(await till('--tap', `unix:${inHome('mine.txt')}`), /tap_is_no_socket/);
   assert.is(readFileSync(inHome('mine.txt'), 'utf8'), 'mine');
 });

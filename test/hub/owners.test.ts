@@ -63,7 +63,7 @@ class Browser {
   }
 
   challenge(account: { address: string }): Promise<{ status: number; body: Any }> {
-    return this.ask('POST', '/v1/signin/challenge', { account: account.address.toLowerCase() });
+    return this.ask('POST', '/v1/signin/challenge', { account: account.address });
   }
 
   async signIn(account: typeof owner, signer = account) {

@@ -97,6 +97,13 @@ test('a tap, its record, and the time of everybody', async () => {
   );
 });
 
+test('a command that a device does not take, and an address that is none, are refused by name', async () => {
+  const { status, body } = await ask('POST', '/v1/devices/till/commands', { command: { fly: true } });
+  assert.equal([status, body.code], [400, 'bad_control']);
+  assert.match(String(body.remedy), /sale/);
+  assert.is((await ask('GET', '/v1/devices/%E0%A4%A')).body.code, 'bad_url');
+});
+
 test('a device that is killed is off, and comes back from its flash', async () => {
   await good('POST', '/v1/devices/till/kill');
   assert.is(

@@ -68,7 +68,7 @@ test('a till in reach of the hub registers and hands in, and BlueZ may come afte
   try {
     const config = parseConfig(site.config(folder, { ble: {} }));
     // There is a bus, and nobody on it.
-    hub = await startHub(config, { log: createLogger('silent'), near: nearDevices });
+    hub = await startHub(config, { log: createLogger('silent'), near: nearDevices(() => undefined) });
     bluez = await Bluez.start(bus.address);
     const [, own] = [bluez.addAdapter(), bluez.addAdapter()];
     const till = await device(own, terminal.address);

@@ -156,6 +156,9 @@ for (const [code, ...flags] of [
   ['bad_fault', '--from', 'unix:/tmp/x', '--to', 'unix:/tmp/y', '--delay', '200ms-20ms'],
   ['bad_fault', '--from', 'unix:/tmp/x', '--to', 'unix:/tmp/y', '--delay', '-3ms'],
   ['bad_fault', '--from', 'unix:/tmp/x', '--to', 'unix:/tmp/y', '--cut-at', 'cheque'],
+  ['bad_fault', '--from', 'unix:/tmp/x', '--to', 'unix:/tmp/y', '--part', '0s'],
+  ['bad_fault', '--from', 'unix:/tmp/x', '--to', 'unix:/tmp/y', '--taps', '0'],
+  ['wrong_link', '--from', 'unix:/tmp/x', '--to', 'unix:/tmp/x'],
   ['bad_script', '--from', 'unix:/tmp/x', '--to', 'unix:/tmp/y', '--script', '/nowhere.json'],
 ] as const)
   test(`sundial proxy ${flags.join(' ')}: ${code}`, async () => {

@@ -217,6 +217,20 @@ test('what waits has a bound: 256 messages', () => {
   assert.match(why()!, /too much/);
 });
 
+test('what a device said before it went is late, not lost', () => {
+  const { join, ends, got, why, pass } = onTheTable([{ do: 'delay', ms: 1000, from: 'terminal' }]);
+  join('payer');
+  join('terminal');
+  ends.terminal!.say(hello);
+  ends.terminal!.go();
+  assert.is(why(), undefined);
+  ends.payer!.say(hello);
+  assert.is(got.terminal.length, 0, 'nobody is there to hear it');
+  pass(1000);
+  assert.is(got.payer.length, 1);
+  assert.match(why()!, /terminal went/);
+});
+
 test('a record is read back, and its rules do the same again', () => {
   const rules: Rule[] = [
     { do: 'drop', number: 2 },

@@ -254,7 +254,27 @@ export class DeviceProcess {
     this.connect = connect;
     if (this.hubUrl !== undefined) connect(this.hubUrl);
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => this.exit(0));
-    this.output.say('ready', { event: 'ready', address: this.folder.address, frozen: runtime.frozen });
+    const all: Controls = {
+      ...controls,
+      ...(tap.press !== undefined && { press: () => tap.press?.() }),
+      ...(tap.scan !== undefined && { scan: (text) => tap.scan?.(String(text)) }),
+      connect,
+      disconnect: () => {
+        runtime.detachUplink();
+        this.output.say('no network', { event: 'disconnected' });
+      },
+      haltAt: (value) => {
+        this.haltAt = haltPoint(String(value));
+      },
+      status: () => this.output.say(JSON.stringify(status()), { event: 'status', ...status() }),
+      stop: () => this.exit(0),
+    };
+    this.output.say('ready', {
+      event: 'ready',
+      address: this.folder.address,
+      frozen: runtime.frozen,
+      ...(this.options.control && { controls: Object.keys(all) }),
+    });
     // Whoever starts it by hand holds it to a till.
     if (!this.options.control) {
       tap.press?.();
@@ -262,23 +282,7 @@ export class DeviceProcess {
       if (tap.scan !== undefined)
         createInterface({ input: process.stdin }).on('line', (text) => tap.scan?.(text));
     }
-    if (this.options.control) {
-      this.obey({
-        ...controls,
-        ...(tap.press !== undefined && { press: () => tap.press?.() }),
-        ...(tap.scan !== undefined && { scan: (text) => tap.scan?.(String(text)) }),
-        connect,
-        disconnect: () => {
-          runtime.detachUplink();
-          this.output.say('no network', { event: 'disconnected' });
-        },
-        haltAt: (value) => {
-          this.haltAt = haltPoint(String(value));
-        },
-        status: () => this.output.say(JSON.stringify(status()), { event: 'status', ...status() }),
-        stop: () => this.exit(0),
-      });
-    }
+    if (this.options.control) this.obey(all);
   }
 
   private obey(controls: Controls): void {

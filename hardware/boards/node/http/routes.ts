@@ -84,6 +84,12 @@ const problem = z.object({
   remedy: z.string(),
 });
 
+/** What helps against what the server itself refuses, by HTTP status. */
+const REMEDIES: Readonly<Record<number, string>> = {
+  413: 'Send less: bodies are bounded.',
+  415: 'Send JSON, with content-type application/json.',
+};
+
 /** An error as problem+json. `statuses`: HTTP status by code; others that a caller can mend are 400. */
 export function problemOf(
   error: unknown,
@@ -97,7 +103,7 @@ export function problemOf(
   const code = ours?.code ?? (status === 500 ? 'defect' : 'bad_request');
   const title =
     ours?.message.slice(code.length + 2) ?? (error instanceof Error ? error.message : String(error));
-  const remedy = ours?.remedy ?? 'See its log.';
+  const remedy = ours?.remedy ?? (status < 500 ? (REMEDIES[status] ?? 'See /openapi.json.') : 'See its log.');
   const body = `${JSON.stringify({ type: `urn:sundial:${code}`, title, status, code, remedy })}\n`;
   return { status, body };
 }
