@@ -88,6 +88,14 @@ export async function readFoundHub(given: string): Promise<FoundHub> {
       ...read,
       at: Math.max(read.at, registry.watched.at, registry.publishedAt),
     };
+  } catch (error) {
+    if (!(error instanceof SundialError)) throw error;
+    // Told of the folder that was named, and to somebody who only looks.
+    throw new SundialError(error.code, error.message.slice(error.code.length + 2).replaceAll(copy, path), {
+      severity: 'call',
+      remedy: `A hub would not start on this folder either: nothing in it was touched. Its operator's way: ${error.remedy}`,
+      cause: error,
+    });
   } finally {
     rmSync(copy, { recursive: true, force: true });
   }

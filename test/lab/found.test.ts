@@ -9,7 +9,7 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Lab } from '../../simulators/lab/lab.ts';
@@ -185,6 +185,14 @@ test('what is no flash and no ledger is refused by name', () => {
   bytes[Math.floor(bytes.length / 2)]! ^= 1;
   writeFileSync(segment, bytes);
   refused('ledger_corrupt', '--from-ledger', hub);
+  writeFileSync(join(hub, 'registry.json'), '{"half');
+  const { err } = sim('--from-ledger', hub);
+  assert.match(err, /nothing in it was touched/);
+  assert.not.match(
+    err,
+    new RegExp(`${tmpdir()}/(?!${basename(folder)})`),
+    'the folder that was named, no copy of it',
+  );
 });
 
 test('the same processes, started again, come to the same', async () => {
