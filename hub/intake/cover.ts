@@ -8,7 +8,7 @@ import type { ChannelId } from '../../protocol/integers.ts';
 import type { AnnouncedLane } from '../l2/announced.ts';
 import { channelBook } from './books.ts';
 import { reservedOn } from './clearances.ts';
-import { layersGet } from './layers.ts';
+import { layersEntries, layersGet } from './layers.ts';
 import type { ChannelFacts, IntakeContext, IntakeState } from './state.ts';
 import { numberKey, trieGet } from './trie.ts';
 
@@ -69,7 +69,26 @@ export function standingOf(
   const reserved = reservedOn(state.books, channel, state.block?.at ?? 0, context.timing);
   const cleared = reserved.reduce((sum, { amount }) => sum + amount, 0);
   if (claimed + cleared + beyond <= facts.spendable) return 'good';
-  return announcedOn(state, channel, facts).length > 0 ? 'waits' : 'overdrawn';
+  const waits = announcedOn(state, channel, facts).length > 0 && isOpen(state, channel, facts);
+  return waits ? 'waits' : 'overdrawn';
+}
+
+/**
+ * Can what waits still take what the ledger counts on? Not where L2 has paid all of that, nor where nothing is left: whoever
+ * announced again and again would hold entries for ever.
+ */
+function isOpen(
+  { books }: IntakeState,
+  channel: ChannelId,
+  { settled = {}, spendable }: ChannelFacts,
+): boolean {
+  const paid = Object.values(settled).reduce((sum, lane) => sum + lane.paid, 0);
+  if (paid >= spendable) return false;
+  for (const [payee, { top }] of layersEntries(channelBook(books, channel).lanes)) {
+    const there = settled[`0x${payee}`]?.paid ?? 0;
+    if (top > there) return true;
+  }
+  return false;
 }
 
 /** All lanes that wait, by channel. */

@@ -7,6 +7,7 @@ import type { Run } from '../fleet/run.ts';
 import { WARMUP_MS } from '../fleet/timing.ts';
 import type { Random } from '../stage/world/random.ts';
 import { MINUTE } from '../stage/world/world.ts';
+import { planAnnouncer } from './announcer.ts';
 import { planDuplicate } from './duplicate.ts';
 import { planHotKey } from './hot-key.ts';
 import { planOldTimes } from './old-times.ts';
@@ -36,12 +37,12 @@ export function planAdversaries(simulation: Run): void {
 /** Kinds that a run draws, in 1,000: most have one or two of the thirteen that are drawn. */
 const DRAWN = 150;
 
-/**
- * Draws who cheats: each kind is there or not, so that any two meet in some seed. Without the thief of a hub key: where
- * outboxes are this small next to nothing is kept (scenario `hunt-keys`).
- */
+/** Kinds with a hunt of their own: `hunt-keys`, as where outboxes are small next to nothing is kept, and `hunt-announcements`. */
+const APART: ReadonlySet<string> = new Set(['hotKey', 'announce']);
+
+/** Draws who cheats: each kind is there or not, so that any two meet in some seed. */
 function drawAdversaries(random: Random): Adversary[] {
-  return ADVERSARIES.filter((kind) => kind !== 'hotKey' && random.fork(kind).chance(DRAWN)).map((kind) => ({
+  return ADVERSARIES.filter((kind) => !APART.has(kind) && random.fork(kind).chance(DRAWN)).map((kind) => ({
     kind,
     count: 1 + random.fork(`${kind} count`).below(2),
     size: 1 + random.fork(`${kind} size`).below(6),
@@ -101,6 +102,9 @@ function plan(simulation: Run, random: Random, adversary: Adversary, number: num
       world.at(WARMUP_MS + Math.floor(span / 2), () => {
         hub.withholds = true;
       });
+      return;
+    case 'announce':
+      if (payer !== undefined) planAnnouncer(simulation, random, payer);
       return;
     case 'exit':
       if (payer === undefined) return;

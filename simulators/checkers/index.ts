@@ -1,5 +1,6 @@
 /** All checkers, in the order in which they are asked. */
 import { acknowledgedIsKept } from './acknowledged-is-kept.ts';
+import { acknowledgedIsPaid } from './acknowledged-is-paid.ts';
 import { approvedIsStored } from './approved-is-stored.ts';
 import { bondCovers } from './bond-covers.ts';
 import type { MakeChecker } from './checker.ts';
@@ -38,4 +39,5 @@ export const CHECKERS: readonly MakeChecker[] = [
   ticksAreDelivered,
   keyThiefEnds,
   clearedIsPaid,
+  acknowledgedIsPaid,
 ];

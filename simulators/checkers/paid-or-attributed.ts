@@ -151,14 +151,17 @@ function shortOfCheat(simulation: Run, payer: PayerActor, all: number, overlent:
   if (short === 0) return undefined;
   blame(simulation, payer, 'payer', short);
   const { name } = payer.device;
-  if (!simulation.hub.proofs().has(payer.channel)) return `${name} cost ${short} and nothing proves it`;
+  // What was announced is signed, and shown on L2 to everybody.
+  const { slowly } = simulation.vault.channel(payer.channel);
+  const isProved = simulation.hub.proofs().has(payer.channel) || short <= slowly;
+  if (!isProved) return `${name} cost ${short} and nothing proves it`;
   const { beforeBond } = simulation.lossBoundOf(payer.channel);
   return short > beforeBond ? `${name} cost ${short}, above the bound of ${beforeBond} (rule 10)` : undefined;
 }
 
-/** What the ledger of a hub that brings nothing to L2 claims of a channel, and L2 never saw. */
+/** What the ledger of a hub that brings nothing to L2, or was away when it was needed, claims of a channel, and L2 never saw. */
 function buriedOn({ hub, vault }: Run, channel: number): number {
-  if (!hub.l2.buries) return 0;
+  if (!hub.l2.buries && !hub.vanished) return 0;
   let sum = 0;
   for (const [payee, claim] of layersEntries(channelBook(hub.books, channel as never).claims))
     sum += Math.max(0, topOf(claim) - vault.settledOf(channel, payee));

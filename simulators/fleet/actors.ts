@@ -32,6 +32,8 @@ export interface Merchant {
   readonly terminals: TerminalActor[];
   /** Where its terminals stand, from 0. */
   readonly district: number;
+  /** Its office watches L2, and needs no hub to take its money. */
+  readonly watches: boolean;
   /** False: it never countersigns a credit. */
   givesCredits: boolean;
 }

@@ -97,7 +97,8 @@ class Builder {
     const key = this.wanted.suite.key(this.ground.random.fork(`merchant ${number}`).bytes(32));
     const id = toHex(key.address).slice(2);
     const district = this.district(setup);
-    this.merchant = { index: number, key, id, terminals: [], district, givesCredits: true };
+    const watches = this.ground.random.fork(`office ${number}`).chance(this.wanted.scenario.offices ?? 0);
+    this.merchant = { index: number, key, id, terminals: [], district, watches, givesCredits: true };
     this.fleet.addMerchant(this.merchant);
     this.ground.vault.registerPayee(key.address);
     return this.merchant;

@@ -94,6 +94,9 @@ export class SimulatedHub implements HubEnd {
   readonly nodes: readonly NodeFaults[];
   /** Stops answering although it runs: an operator that withholds. */
   withholds = false;
+  /** It was gone for so long that others had to settle what it acknowledged. */
+  vanished = false;
+  private isGone = false;
   /** Milliseconds that its key takes to sign, and whether it fails. */
   signMs = 0;
   keyFails = false;
@@ -130,7 +133,7 @@ export class SimulatedHub implements HubEnd {
       this.lanesSettled += outcomes.filter(({ moved }) => moved > 0).length;
       watcher.batched(rows, outcomes, gas);
     };
-    this.l2 = new VirtualL2(world, chain, options.signing.suite, { settled }, options.settledBefore);
+    this.l2 = new VirtualL2(world, chain, options.signing, { settled }, options.settledBefore);
     this.nodes = Array.from({ length: options.nodes }, soundNode);
     broker.hub = this;
   }
@@ -152,7 +155,7 @@ export class SimulatedHub implements HubEnd {
   // ---- life ----
 
   start(): void {
-    if (this.isUp || this.isStarting) return;
+    if (this.isUp || this.isStarting || this.isGone) return;
     this.isStarting = true;
     const { epoch } = this;
     this.world.touched = true;
@@ -309,6 +312,18 @@ export class SimulatedHub implements HubEnd {
     this.crashes += 1;
     this.disk.powerCut();
     this.watcher.crashed();
+  }
+
+  /** It is gone, and whatever would start it again finds nothing, until it comes back. */
+  vanish(): void {
+    this.vanished = true;
+    this.isGone = true;
+    this.crash();
+  }
+
+  comeBack(): void {
+    this.isGone = false;
+    this.start();
   }
 
   /** An operator gives it room for so many entries: with its next start. */

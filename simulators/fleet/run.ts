@@ -49,6 +49,8 @@ export interface Run extends Place {
   readonly cuts: number;
   /** When payments and faults stop. */
   readonly activeUntilMs: number;
+  /** When everything is over. */
+  readonly endMs: number;
   /** Joins something that is no device of the fleet to a device. */
   join(end: TapEnd, device: AnyDevice): TapLink;
   /** Tells somebody every notice. */

@@ -42,6 +42,7 @@ import type { Weather } from '../stage/network/weather.ts';
 import { type TapEnd, TapLink } from '../stage/network/tap-link.ts';
 import type { Scenario } from '../scenarios/schema.ts';
 import { HubRoot } from './hub-root.ts';
+import { PayeeOffice } from './payee-office.ts';
 import { Random } from '../stage/world/random.ts';
 import type { SimulatedSuite } from '../stage/world/suite.ts';
 import type { Loss, Run } from './run.ts';
@@ -130,10 +131,13 @@ export class Simulation implements Run {
     this.random = new Random(options.seed);
     if (options.keepTrace) this.trace.lines = [];
     this.signing = makeSigning(suite, options.domain ?? NOWHERE);
-    const { leaseMinutes } = scenario;
-    this.timing =
-      leaseMinutes === undefined ? DEFAULT_TIMING : { ...DEFAULT_TIMING, leaseLifetime: leaseMinutes * 60 };
-    this.vault = options.makeVault?.(this.signing) ?? new VaultModel(this.signing);
+    const { leaseMinutes, slowLaneMinutes } = scenario;
+    this.timing = {
+      ...DEFAULT_TIMING,
+      ...(leaseMinutes !== undefined && { leaseLifetime: leaseMinutes * 60 }),
+      ...(slowLaneMinutes !== undefined && { slowLane: slowLaneMinutes * 60 }),
+    };
+    this.vault = options.makeVault?.(this.signing) ?? new VaultModel(this.signing, this.timing);
     const network = this.random.fork('network');
     this.chain = new Chain(this.world, this.random.fork('chain'), this.vault, (vault) => {
       if (vault.touched.size > 0) this.checkVault();
@@ -155,6 +159,7 @@ export class Simulation implements Run {
       (fullMs + drainMsOf(scenario)) / SECOND + 30 * 86_400,
     );
     this.root = root;
+    this.vault.hubKeys.push(...root.keys.map(({ address }) => address));
     this.fleet = buildFleet(this, options, setups, root.identity);
     this.names = new Map(this.fleet.devices.map(({ id, name }) => [id, name]));
     this.hub = new SimulatedHub(
@@ -220,6 +225,8 @@ export class Simulation implements Run {
     }
     if (this.options.scenario.hubDown) this.world.at(WARMUP_MS, () => this.hub.crash());
     this.checkVault();
+    for (const merchant of this.fleet.merchants)
+      if (merchant.watches) new PayeeOffice(this, merchant).begin();
     planLife(this);
     planAdversaries(this);
     const { keepFaults } = this.options;

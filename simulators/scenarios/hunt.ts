@@ -17,6 +17,7 @@ const HUNTED = [
 const INSTEAD = new Map([
   [0, 'hunt-keys'],
   [5, 'hunt-clearances'],
+  [10, 'hunt-announcements'],
 ]);
 const ROUND = 12;
 

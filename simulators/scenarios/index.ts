@@ -13,6 +13,7 @@ import festival from './festival.json' with { type: 'json' };
 import hubDownWeek from './hub-down-week.json' with { type: 'json' };
 import hunt from './hunt.json' with { type: 'json' };
 import huntAdversaries from './hunt-adversaries.json' with { type: 'json' };
+import huntAnnouncements from './hunt-announcements.json' with { type: 'json' };
 import huntCharge from './hunt-charge.json' with { type: 'json' };
 import huntClearances from './hunt-clearances.json' with { type: 'json' };
 import huntFlash from './hunt-flash.json' with { type: 'json' };
@@ -47,6 +48,7 @@ const FILES: readonly unknown[] = [
   huntScopes,
   huntAdversaries,
   huntKeys,
+  huntAnnouncements,
 ];
 
 /** Wrong fields that one message names. */

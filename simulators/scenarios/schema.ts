@@ -32,6 +32,7 @@ export const ADVERSARIES = [
   'oldTimes',
   'oldUnknowns',
   'hotKey',
+  'announce',
   'hubWithholds',
   'hubBuries',
   'hubOverlends',
@@ -200,6 +201,15 @@ export const scenarioSchema = z.strictObject({
     .union([z.literal('swarm'), z.array(adversary)])
     .describe('who cheats; `swarm` draws it from the seed'),
   leaseMinutes: z.int().min(5).max(4320).optional().describe("how long a lease lives (the protocol's own)"),
+  slowLaneMinutes: z
+    .int()
+    .min(30)
+    .max(2880)
+    .optional()
+    .describe("minutes from an announcement on L2 to its execution (the protocol's own)"),
+  offices: share
+    .optional()
+    .describe('merchants, in 1,000, whose office watches L2 and takes its money there by itself (none)'),
   nodes: z
     .int()
     .min(1)

@@ -139,6 +139,32 @@ test('what announced rows leave is acknowledged, to the unit, and the rest is ke
   assert.equal(kinds(bench.send(over.bytes)), ['acknowledge']);
 });
 
+test('what L2 has paid is acknowledged whoever announces, and so is all once nothing is left to take', async () => {
+  const bench = new Bench();
+  const settle = (paid: number, others = 0) =>
+    bench.step({
+      type: 'channel',
+      channel: channelId(7),
+      facts: {
+        ...FACTS,
+        settled: { [toHex(payee.address)]: { paid }, [toHex(otherPayee.address)]: { paid: others } },
+      },
+    });
+  bench.step({ type: 'announced', lanes: lanesOf(rowOf(await invented(79_999_000))) });
+  const sale = await first(2000);
+  assert.equal(kinds(bench.send(sale.bytes)), ['keep']);
+  settle(1999);
+  assert.equal(kinds(bench.send(sale.bytes)), ['keep'], 'all but one unit of it is paid');
+  settle(2000);
+  assert.equal(kinds(bench.send(sale.bytes)), ['acknowledge'], 'however long it waits there');
+  const next = await first(1, { seq: 2, spent: 2001, paid: 2001 });
+  assert.equal(kinds(bench.send(next.bytes)), ['keep']);
+  settle(2000, 79_997_999);
+  assert.equal(kinds(bench.send(next.bytes)), ['keep'], 'a unit is left');
+  settle(2000, 79_998_000);
+  assert.equal(kinds(bench.send(next.bytes)), ['acknowledge'], 'nothing is');
+});
+
 test('rows that a stranger signed, or that the ledger has, hold nothing back', async () => {
   const bench = new Bench();
   const stranger = await invented(80_000_000, { payer: key(77) });

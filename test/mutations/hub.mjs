@@ -730,8 +730,22 @@ export const HUB_MUTATIONS = [
   [
     'what is announced is acknowledged twice',
     'hub/intake/cover.ts',
-    "return announcedOn(state, channel, facts).length > 0 ? 'waits' : 'overdrawn';",
+    "return waits ? 'waits' : 'overdrawn';",
     "return 'overdrawn';",
+    'hub/cover',
+  ],
+  [
+    'who announces again and again holds up what L2 has paid',
+    'hub/intake/cover.ts',
+    'if (top > there) return true;',
+    'if (top > 0) return true;',
+    'hub/cover',
+  ],
+  [
+    'who announces again and again holds up a channel without money',
+    'hub/intake/cover.ts',
+    'if (paid >= spendable) return false;',
+    'if (paid > spendable) return false;',
     'hub/cover',
   ],
   [

@@ -9,7 +9,7 @@ import { collectedFrom } from '../../../protocol/machines/collected.ts';
 import type { Signing } from '../../../protocol/signing/digests.ts';
 import { topOf, voucherDigest } from '../../../protocol/vouchers.ts';
 import { decodeOwn } from '../../../protocol/wire/messages.ts';
-import type { Row } from '../../l2/rows.ts';
+import type { Outcome, Row } from '../../l2/rows.ts';
 import type { Vault } from '../../l2/vault.ts';
 
 /** Rows of one transaction: far below a block's gas, and few enough to be announced with their bytes. */
@@ -60,9 +60,25 @@ export interface AnnouncedBatch {
   readonly proofs: readonly string[];
 }
 
+interface Done {
+  readonly outcomes: readonly Pick<Outcome, 'row' | 'reason' | 'moved' | 'done'>[];
+}
+
+/** What carrying asks of a vault (`Vault`); `account` pays the gas. Each rejects with what the node says. */
+export interface CarryVault {
+  registerPayee(account: LocalAccount, payee: Uint8Array): Promise<unknown>;
+  readLane: Vault['readLane'];
+  readChannel(channel: number): Promise<{ readonly free: number }>;
+  readClock: Vault['readClock'];
+  executableAt: Vault['executableAt'];
+  settleBatch(account: LocalAccount, rows: readonly Row[]): Promise<Done>;
+  announce(account: LocalAccount, rows: readonly Row[]): Promise<unknown>;
+  execute(account: LocalAccount, rows: readonly Row[]): Promise<Done>;
+}
+
 /** What is carried, and for whom. */
 export interface Carrying {
-  readonly vault: Vault;
+  readonly vault: CarryVault;
   /** Pays the gas; the money goes to the payee whoever carries it. */
   readonly account: LocalAccount;
   readonly payee: Uint8Array;
@@ -87,7 +103,7 @@ export interface Carried {
 
 /** The claims whose lanes L2 has not settled as far. Throws viem's errors. */
 export async function openClaims(
-  vault: Vault,
+  vault: Pick<CarryVault, 'readLane'>,
   payee: Uint8Array,
   claims: readonly ReadyClaim[],
 ): Promise<ReadyClaim[]> {
@@ -100,7 +116,14 @@ export async function openClaims(
 export async function carryClaims(carrying: Carrying): Promise<Carried> {
   const { vault, account, payee, claims, keep, wanted = () => true } = carrying;
   await vault.registerPayee(account, payee);
-  const open = await openClaims(vault, payee, claims.filter(wanted));
+  // On a channel without money nothing moves: a batch would cost gas, and an announcement hold up what the hub acknowledges.
+  const takeable = async (some: readonly ReadyClaim[]): Promise<ReadyClaim[]> => {
+    const found: ReadyClaim[] = [];
+    for (const one of await openClaims(vault, payee, some))
+      if ((await vault.readChannel(one.channel)).free > 0) found.push(one);
+    return found;
+  };
+  const open = await takeable(claims.filter(wanted));
   let [settled, executed, announced] = [0, 0, 0];
   const reasons = new Set<string>();
   const movedBy = (outcomes: readonly { reason: string; moved: number; done: boolean }[]): number => {
@@ -144,7 +167,7 @@ export async function carryClaims(carrying: Carrying): Promise<Carried> {
     executableAt = Math.max(executableAt ?? 0, at);
   }
   const waits = new Set(left.flatMap(({ proofs }) => proofs));
-  const fresh = (await openClaims(vault, payee, open)).filter(
+  const fresh = (await takeable(open)).filter(
     (one) => (one.row.acknowledgement === undefined || mistrusted.has(one)) && !waits.has(one.claim.proof),
   );
   for (let at = 0; at < fresh.length; at += ROWS_MAX) {

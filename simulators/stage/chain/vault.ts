@@ -1,15 +1,16 @@
 /**
  * The vault's rules in memory: deposits, lanes whose settled amount only grows, credits, exits, bonds and pots. It
- * follows contracts/src rule by rule and keeps an undo list, so that a block can be taken back. Every batch is a
- * settler's, and every claim stands on a lease for any terminal, of as many terminals as it needs: the slow lane, leases
- * with members and the reserve's guarantees are not here.
+ * follows contracts/src rule by rule and keeps an undo list, so that a block can be taken back. A batch is a settler's
+ * (`settle`), anybody's with acknowledgements (`settleOpenly`), or one that was announced (`execute`). Every claim stands on a
+ * lease for any terminal, of as many terminals as it needs: leases with members and the reserve's guarantees are not here.
  */
 import { type Address, type Bytes32, equalBytes, toHex } from '../../../protocol/bytes.ts';
 import { BOND_PER_10000, DEFAULT_TIMING, shareOf, TICKS_MAX, type Timing } from '../../../protocol/limits.ts';
 import type { Signing } from '../../../protocol/signing/digests.ts';
-import { hashChain, lanesHash, requestHash, voucherDigest } from '../../../protocol/vouchers.ts';
+import { hashChain, lanesHash, requestHash, tickEntry, voucherDigest } from '../../../protocol/vouchers.ts';
 import type { Reason, Row, SignedVoucher } from '../../../hub/l2/rows.ts';
 import { proves, type Rule, type Shown } from '../../../hub/l2/fraud.ts';
+import { announcementLife } from '../../../hub/limits.ts';
 import type { Amount } from '../../../protocol/integers.ts';
 
 export interface VaultLane {
@@ -40,6 +41,8 @@ export interface VaultChannel {
   readonly shortfalls: Map<string, PotClaim>;
   /** What of the pot went to the reserve. */
   potKept: number;
+  /** What announced rows moved when they were executed. */
+  slowly: number;
   exitReady: number;
   readonly lanes: Map<string, VaultLane>;
 }
@@ -70,6 +73,10 @@ export class VaultModel {
   readonly balances = new Map<string, number>();
   readonly credits = new Map<string, number>();
   reserve = 0;
+  /** When each batch that waits was announced, seconds, by its hash. */
+  readonly announced = new Map<string, number>();
+  /** Keys of the hub whose acknowledgements count here. */
+  readonly hubKeys: Address[] = [];
   /** Channels that the last call changed. */
   readonly touched = new Set<number>();
   private undoing: (() => void)[] = [];
@@ -108,6 +115,12 @@ export class VaultModel {
     map.set(key, value);
   }
 
+  private remove<K, V>(map: Map<K, V>, key: K): void {
+    const before = map.get(key)!;
+    this.undoing.push(() => void map.set(key, before));
+    map.delete(key);
+  }
+
   private touch(channel: VaultChannel): VaultChannel {
     this.touched.add(channel.id);
     return channel;
@@ -132,6 +145,7 @@ export class VaultModel {
       potClosesAt: 0,
       shortfalls: new Map(),
       potKept: 0,
+      slowly: 0,
       exitReady: 0,
       lanes: new Map(),
     });
@@ -191,6 +205,67 @@ export class VaultModel {
     return outcomes;
   }
 
+  // ---- the slow lane ----
+
+  /** Shows a batch, whose hash is all that counts. False when it waits already. */
+  announce(batch: string, nowSeconds: number): boolean {
+    if (this.executableAt(batch, nowSeconds) !== undefined) return false;
+    this.put(this.announced, batch, nowSeconds);
+    return true;
+  }
+
+  /** When a batch that waits may be executed, seconds; undefined when nobody announced it, or too long ago. */
+  executableAt(batch: string, nowSeconds: number): number | undefined {
+    const at = this.announced.get(batch);
+    if (at === undefined) return undefined;
+    const due = at + this.timing.slowLane;
+    return nowSeconds <= due + announcementLife ? due : undefined;
+  }
+
+  /** Settles the rows of a batch that was announced, once; undefined when it isn't due. */
+  execute(batch: string, rows: readonly Row[], nowSeconds: number): Outcome[] | undefined {
+    const due = this.executableAt(batch, nowSeconds);
+    if (due === undefined || nowSeconds < due) return undefined;
+    this.remove(this.announced, batch);
+    const outcomes = this.settle(rows);
+    for (const { channel: id, moved, credit } of outcomes) {
+      const channel = this.channels.get(id);
+      if (channel !== undefined && !credit && moved > 0)
+        this.change(channel, 'slowly', channel.slowly + moved);
+    }
+    return outcomes;
+  }
+
+  /** Settles what the hub acknowledged, whoever brings it: each row's own lane; the rest waits in the slow lane. */
+  settleOpenly(rows: readonly Row[]): Outcome[] {
+    return rows.flatMap((row) => {
+      if (row.credit !== undefined) return this.settle([row]);
+      const refused = this.openly(row);
+      if (refused === undefined) return this.settleRow(row, true);
+      const { channel, payee } = row.voucher;
+      const lanes = [payee, ...(row.list ?? []).map((lane) => lane.payee)];
+      return lanes.map((lane) => this.still(channel, keyOf(lane), refused));
+    });
+  }
+
+  /** Why a row must wait; undefined: it carries an acknowledgement of exactly what it shows. */
+  private openly({ voucher, acknowledgement, reveal }: Row): Reason | undefined {
+    if (acknowledgement === undefined) return 'slow_lane';
+    const { suite } = this.signing;
+    const digest = this.digest(voucher);
+    const entry = reveal === undefined ? digest : tickEntry(suite, digest, reveal.k, reveal.preimage);
+    const { position, at, signature } = acknowledgement;
+    const fields = { entry, position: position as never, at: at as never };
+    const counts = this.hubKeys.some((key) =>
+      this.signing.signedBy('Acknowledgement', fields, signature, key),
+    );
+    return counts ? undefined : 'bad_acknowledgement';
+  }
+
+  private still(channel: number, payee: string, reason: Reason): Outcome {
+    return { channel, payee, reason, moved: 0, credit: false };
+  }
+
   private digest(voucher: SignedVoucher): Bytes32 {
     return voucherDigest(this.signing, voucher as Parameters<typeof voucherDigest>[1]);
   }
@@ -213,13 +288,14 @@ export class VaultModel {
     return { channel, top, digest };
   }
 
-  private settleRow(row: Row): Outcome[] {
+  /** `ownOnly`: the lanes that a statement lists wait. */
+  private settleRow(row: Row, ownOnly = false): Outcome[] {
     const { voucher, list = [] } = row;
     const read = this.read(row);
     const lanes = [{ payee: keyOf(voucher.payee), top: voucher.paid }];
     for (const { payee, paid } of list) lanes.push({ payee: keyOf(payee), top: paid });
     const refused = (reason: Reason): Outcome[] =>
-      lanes.map(({ payee }) => ({ channel: voucher.channel, payee, reason, moved: 0, credit: false }));
+      lanes.map(({ payee }) => this.still(voucher.channel, payee, reason));
     if (typeof read === 'string') return refused(read);
     lanes[0]!.top = read.top;
     if (list.length > 0) {
@@ -233,7 +309,11 @@ export class VaultModel {
       const sum = list.reduce((total, lane) => total + lane.paid, voucher.paid);
       if (sum > voucher.spent) return refused('list_above_spent');
     }
-    return lanes.map(({ payee, top }) => this.raise(read.channel, payee, top));
+    return lanes.map(({ payee, top }, lane) =>
+      ownOnly && lane > 0
+        ? this.still(voucher.channel, payee, 'slow_lane')
+        : this.raise(read.channel, payee, top),
+    );
   }
 
   private raise(channel: VaultChannel, payee: string, top: number): Outcome {

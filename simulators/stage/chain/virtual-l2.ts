@@ -1,10 +1,12 @@
 /**
  * L2 as a hub asks it, over the model of the vault: blocks with a log of events, states of channels by height, a pool of
  * transactions whose fees must reach the base fee, nonces and receipts; all of it is taken back by reorganisations. One
- * hub's account lives here. A node (`node`) is a view of it that may lag, hide events, date blocks ahead or be away.
+ * hub's account lives here. A node (`node`) is a view of it that may lag, hide events, date blocks ahead or be away. Others
+ * send what the slow lane is for (`Anybody`).
  *
  * Not simulated: gas limits of a block, other accounts' transactions in the pool, a node that shows false states.
  */
+import { type AnnouncedLane, announcedLanes } from '../../../hub/l2/announced.ts';
 import { encodeBatch, REASONS, type Row, splitRows } from '../../../hub/l2/rows.ts';
 import type { Rule } from '../../../hub/l2/fraud.ts';
 import type {
@@ -21,8 +23,9 @@ import type {
   PotState,
   Prepared,
 } from '../../../hub/ports.ts';
-import { toHex } from '../../../protocol/bytes.ts';
+import { type Address, fromHex, toHex } from '../../../protocol/bytes.ts';
 import { SundialError } from '../../../protocol/errors.ts';
+import type { Signing } from '../../../protocol/signing/digests.ts';
 import type { CryptoSuite } from '../../../hardware/interfaces/index.ts';
 import type { World } from '../world/world.ts';
 import { BLOCK_MS, type Chain, FINALITY_BLOCKS, type Transaction } from './chain.ts';
@@ -71,6 +74,17 @@ export const soundNode = (): NodeFaults => ({
 export interface L2Watcher {
   /** A batch is final. */
   settled(rows: readonly Row[], outcomes: readonly Outcome[], gas: number): void;
+}
+
+/** What anybody may do at the vault who is no settler. Each is false while no node answers; what was mined comes once more when it is mined anew. */
+export interface Anybody {
+  announce(rows: readonly Row[], mined?: (done: boolean) => void): boolean;
+  /** Settles what was announced. `mined`: undefined when it wasn't due. */
+  execute(rows: readonly Row[], mined?: (outcomes: readonly Outcome[] | undefined) => void): boolean;
+  /** Settles the rows that carry an acknowledgement. */
+  settleOpenly(rows: readonly Row[], mined?: (outcomes: readonly Outcome[]) => void): boolean;
+  /** When these rows may be executed, seconds; undefined when they don't wait. */
+  executableAt(rows: readonly Row[]): number | undefined;
 }
 
 /** A signed transaction of the hub's account. */
@@ -134,17 +148,19 @@ export class VirtualL2 {
   private readonly world: World;
   private readonly chain: Chain;
   private readonly model: VaultModel;
+  private readonly signing: Signing;
   private readonly suite: CryptoSuite;
   private readonly watcher: L2Watcher;
   /** Heights from which on blocks belong to a later fork. */
   private readonly forkHeights: number[] = [];
 
   /** `sent`: transactions that the account had sent before the run began. */
-  constructor(world: World, chain: Chain, suite: CryptoSuite, watcher: L2Watcher, sent = 0) {
+  constructor(world: World, chain: Chain, signing: Signing, watcher: L2Watcher, sent = 0) {
     this.world = world;
     this.nonces = Array.from({ length: sent }, () => 1);
     this.chain = chain;
-    this.suite = suite;
+    this.signing = signing;
+    this.suite = signing.suite;
     this.watcher = watcher;
     this.model = chain.vault;
     for (const payee of this.model.balances.keys()) this.noteRegistered(payee, 1);
@@ -230,7 +246,7 @@ export class VirtualL2 {
         if (nonce !== this.nonces.length || transaction.fees.maxFee < BigInt(this.baseFee))
           return this.waitOn(transaction, nonce);
         done = true;
-        const height = BASE + Math.round(((atSeconds - this.world.startSeconds) * 1000) / BLOCK_MS);
+        const height = BASE + this.heightAt(atSeconds);
         this.pool.delete(nonce);
         this.nonces.push(height);
         const { succeeded, outcomes } = transaction.run(atSeconds, height);
@@ -263,12 +279,94 @@ export class VirtualL2 {
     });
   }
 
+  // ---- others' transactions ----
+
+  /** Somebody had become a payee before the run began. */
+  register(account: Address): void {
+    this.model.registerPayee(account);
+    this.model.takeUndo();
+    this.noteRegistered(keyOf(account), 1);
+  }
+
+  /** The vault as anybody has it. */
+  readonly anybody: Anybody = {
+    announce: (rows, mined) => {
+      const { bytes, batch } = this.batchOf(rows);
+      return this.byAnybody('announces', (seconds, height, transaction) => {
+        const done = this.model.announce(batch, seconds);
+        const executableAt = seconds + this.model.timing.slowLane;
+        if (done)
+          this.events.push({ type: 'announced', height, transaction, batch, executableAt, rows: bytes });
+        return () => mined?.(done);
+      });
+    },
+    execute: (rows, mined) => {
+      const { batch } = this.batchOf(rows);
+      return this.byAnybody('executes', (seconds, height, transaction) => {
+        const outcomes = this.model.execute(batch, rows, seconds);
+        if (outcomes !== undefined) {
+          this.noteSettled(transaction, height, outcomes);
+          this.events.push({ type: 'executed', height, transaction, batch });
+        }
+        return () => mined?.(outcomes);
+      });
+    },
+    settleOpenly: (rows, mined) =>
+      this.byAnybody('settles openly', (_seconds, height, transaction) => {
+        const outcomes = this.model.settleOpenly(rows);
+        this.noteSettled(transaction, height, outcomes);
+        return () => mined?.(outcomes);
+      }),
+    executableAt: (rows) => this.model.executableAt(this.batchOf(rows).batch, this.chain.head.at),
+  };
+
+  /** Lanes of all batches that wait, whoever signed them. */
+  waiting(): readonly AnnouncedLane[] {
+    const accounts = new Map([...this.ids].map(([payee, id]) => [id, fromHex(`0x${payee}`, 20)]));
+    return this.events.flatMap((event) =>
+      event.type === 'announced' && this.model.announced.has(event.batch)
+        ? announcedLanes(this.signing, event.rows, accounts)
+        : [],
+    );
+  }
+
+  private batchOf(rows: readonly Row[]): { readonly bytes: Uint8Array; readonly batch: Hex } {
+    const bytes = encodeBatch(rows, this.ids);
+    return { bytes, batch: toHex(this.suite.keccak256(bytes)) };
+  }
+
+  /** `run` does it, and answers what follows once the block stands. */
+  private byAnybody(
+    name: string,
+    run: (atSeconds: number, height: number, transaction: Hex) => () => void,
+  ): boolean {
+    this.serial += 1;
+    const transaction = hashOf(`a11${this.serial.toString(16)}`);
+    let after = (): void => undefined;
+    return this.chain.submit({
+      name,
+      run: (_model, atSeconds) => {
+        after = run(atSeconds, BASE + this.heightAt(atSeconds), transaction);
+      },
+      mined: () => after(),
+    });
+  }
+
+  private heightAt(atSeconds: number): number {
+    return Math.round(((atSeconds - this.world.startSeconds) * 1000) / BLOCK_MS);
+  }
+
   private settle(
     hash: Hex,
     rows: readonly Row[],
     height: number,
   ): { outcomes: readonly Outcome[]; bytes: Uint8Array } {
     const outcomes = this.model.settle(rows);
+    return { outcomes, bytes: this.noteSettled(hash, height, outcomes) };
+  }
+
+  /** The event of a settlement, and its bytes. */
+  private noteSettled(hash: Hex, height: number, outcomes: readonly Outcome[]): Uint8Array {
     const bare = outcomes.map(({ payee, ...rest }) => ({ ...rest, payee: this.ids.get(payee)! }));
     this.events.push({ type: 'batchSettled', height, transaction: hash, outcomes: bare });
     const bytes = new Uint8Array(16 * bare.length);
@@ -281,7 +379,7 @@ export class VirtualL2 {
       view.setUint16(16 * i + 10, Math.floor(moved / 2 ** 32));
       view.setUint32(16 * i + 12, moved % 2 ** 32);
     }
-    return { outcomes, bytes };
+    return bytes;
   }
 
   private registered(payee: Uint8Array): number | undefined {
