@@ -95,6 +95,8 @@ export interface AssembledHub {
   readonly rounds: Rounds;
   /** Tells the registry on L2 what it lacks; undefined where the hub tells it nothing. */
   readonly carrier: Carrier | undefined;
+  /** Of several workers this one; undefined: it is alone. */
+  readonly worker: Pick<Worker, 'isElected' | 'trouble'> | undefined;
   /** Devices that are connected, as the broker says. */
   readonly online: ReadonlySet<string>;
   /** The keys that it signs with. */
@@ -507,6 +509,7 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
     settle,
     rounds,
     carrier,
+    worker,
     online,
     keys: signer,
     takeRootWord: async (word) => {

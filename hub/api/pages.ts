@@ -107,6 +107,7 @@ export function statusOf(parts: Parts) {
       trouble: parts.rounds.trouble,
       nodes: parts.l2.nodes(),
     },
+    worker: parts.worker && { isElected: parts.worker.isElected, trouble: parts.worker.trouble },
     registry: parts.carrier && {
       waiting: parts.carrier.waiting.slice(0, unregisteredShownMax),
       anchored: parts.carrier.anchored,

@@ -9,6 +9,7 @@ import type { Registry } from '../registry/registry.ts';
 import type { Rounds } from '../rounds.ts';
 import type { Carrier } from '../settle/carrier.ts';
 import type { SettleLoop } from '../settle/loop.ts';
+import type { Worker } from '../shared/worker.ts';
 import type { Watch } from '../watch/watch.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
 
@@ -32,6 +33,8 @@ export interface Parts {
   readonly settle: SettleLoop;
   readonly rounds: Rounds;
   readonly carrier: Carrier | undefined;
+  /** Of several workers this one: does it watch and settle, and why it can't look at the database. */
+  readonly worker: Pick<Worker, 'isElected' | 'trouble'> | undefined;
   readonly keys: HubKeys;
   revoke(channel: number, revoked: boolean): Promise<void>;
   setLimits(channel: number, limits: OwnerLimits, at: number): Promise<void>;

@@ -103,10 +103,16 @@ export class PostgresServer {
     return Number(readFileSync(join(this.folder, 'postmaster.pid'), 'utf8').split('\n')[0]);
   }
 
+  /** The server's and its children's, as they are now. */
+  processes(): number[] {
+    const { pid } = this;
+    return [pid, ...childrenOf(pid)];
+  }
+
   /** Ends all its processes at once, as a power cut would; resolves when they are gone. */
   async kill(): Promise<void> {
-    const { pid } = this;
-    for (const one of [pid, ...childrenOf(pid)]) signal(one, 'SIGKILL');
+    const { child } = this;
+    if (child !== undefined && isRunning(child)) for (const one of this.processes()) signal(one, 'SIGKILL');
     await this.ended();
   }
 

@@ -49,6 +49,8 @@ export class Worker {
   /** By this process's clock; it decides nothing that is written. */
   private heldUntilMs = 0;
   private nextHoldMs = 0;
+  /** The clock at the last look: one that has gone back since says nothing of how long the lease is held. */
+  private lookedMs = 0;
   private word: BlockWord | undefined;
   private isWordNew = false;
   private heard: string | undefined;
@@ -117,6 +119,11 @@ export class Worker {
   private async stand(): Promise<void> {
     const { store, time, name } = this.options;
     const now = time.nowMs();
+    if (now < this.lookedMs) {
+      this.heldUntilMs = 0;
+      this.nextHoldMs = 0;
+    }
+    this.lookedMs = now;
     if (now < this.nextHoldMs && !(this.isWordNew && this.isElected)) return;
     this.nextHoldMs = now + electedMs / 3;
     // Only what the holder says is heard: whoever takes the lease over leaves the word as it was.

@@ -1,14 +1,14 @@
 /**
- * A hub under load that is killed with SIGKILL at random moments, while it settles, and with it the node of its chain, which
- * loses its newest blocks; and three workers of one hub, over a database and a broker that are killed, too, or of which one
- * sleeps for longer than its lease. What was acknowledged is in the ledger once, at the position that was signed; no
- * position was signed for two entries; and L2 settled each lane as far as it was acknowledged and no further.
+ * A hub under load, whose machine fails it at random moments: it is killed with SIGKILL, also while it settles, its disk
+ * takes nothing more, its clock jumps, and its chain's node dies and loses its newest blocks; and three workers of one hub,
+ * of which one dies or sleeps for longer than its lease or has another time, over a database and a broker that are killed,
+ * and a database without a disk. What was acknowledged is in the ledger once, at the position that was signed; no position
+ * was signed for two entries; and L2 settled each lane as far as it was acknowledged and no further.
  *
  * Options: --rounds N, --seed S, --json. Not checked: a power cut (ledger.test.ts has disks that lose what was not synced),
- * replicas of a database, a settlement account that somebody else uses. Without PostgreSQL and mosquitto on the machine
- * all rounds are those of one hub.
+ * replicas of a database, a settlement account that somebody else uses, a disk that is full for one file and not for
+ * another.
  */
-import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,28 +17,18 @@ import { parseConfig } from '../../hub/config.ts';
 import { startHub } from '../../hub/hub.ts';
 import { createLogger } from '../../hub/log.ts';
 import { postgresPrograms } from '../../hub/postgres/server.ts';
+import { isError } from '../../hub/errors.ts';
 import { seededRandom } from '../hub/random.ts';
 import { hubRounds } from './one-hub.ts';
+import { needPrograms } from './process.ts';
 import { workerRounds } from './workers.ts';
-
-function hasMosquitto(): boolean {
-  try {
-    execFileSync('mosquitto', ['-h'], { stdio: 'ignore' });
-    return true;
-  } catch (error) {
-    // Its help ends with an error, too.
-    return (error as { code?: string }).code !== 'ENOENT';
-  }
-}
 
 async function run(rounds: number, seed: number, say: (text: string) => void) {
   const random = seededRandom(seed);
   const home = await mkdtemp(join(tmpdir(), 'sundial-crash-'));
   // The node writes its state where a folder is.
   for (const name of ['one', 'many']) await mkdir(join(home, name));
-  const hasServers = postgresPrograms() !== undefined && hasMosquitto();
-  if (!hasServers) say('PostgreSQL or mosquitto is not installed: apt-get install postgresql mosquitto');
-  const ofWorkers = hasServers ? Math.floor(rounds / 2) : 0;
+  const ofWorkers = Math.floor(rounds / 2);
   try {
     const one = await hubRounds(rounds - ofWorkers, random, join(home, 'one'), say);
     const many = ofWorkers === 0 ? undefined : await workerRounds(ofWorkers, random, join(home, 'many'), say);
@@ -51,14 +41,23 @@ async function run(rounds: number, seed: number, say: (text: string) => void) {
       doubled: sum('doubled'),
       signedTwice: sum('signedTwice'),
       settledTwice: sum('settledTwice'),
-      by: { ...one.by, ...many?.by },
+      by: sumOf(one.by, many?.by ?? {}),
     };
   } finally {
     await rm(home, { recursive: true, force: true });
   }
 }
 
+/** What both hit counts for both. */
+function sumOf(one: Record<string, number>, many: Record<string, number>): Record<string, number> {
+  const sum = { ...one };
+  for (const [kind, times] of Object.entries(many)) sum[kind] = (sum[kind] ?? 0) + times;
+  return sum;
+}
+
 if (process.argv[2] === 'hub') {
+  // Whoever started it has ended.
+  process.stdin.on('end', () => process.exit(4)).resume();
   const hub = await startHub(parseConfig(JSON.parse(process.argv[3]!)), {
     log: createLogger('silent'),
     onFatal: (error) => {
@@ -80,6 +79,13 @@ if (process.argv[2] === 'hub') {
   const seed = Number(values.seed);
   if (!Number.isInteger(rounds) || rounds < 1 || !Number.isInteger(seed)) {
     process.stderr.write('crash_options: --rounds wants a number from 1 on, --seed a number\n');
+    process.exit(2);
+  }
+  try {
+    needPrograms(postgresPrograms() !== undefined);
+  } catch (error) {
+    if (!isError(error, 'crash_programs')) throw error;
+    process.stderr.write(`${error.message}\n  ${error.remedy}\n`);
     process.exit(2);
   }
   const result = await run(rounds, seed, (text) => process.stderr.write(`${text}\n`));

@@ -1,24 +1,27 @@
 /**
- * Rounds with three workers of one hub over PostgreSQL and mosquitto: a worker is killed, or sleeps for longer than its
- * lease; the database's processes are killed; the broker is.
+ * Rounds with three workers of one hub over PostgreSQL and mosquitto: a worker is killed, the one that settles while it
+ * does, or sleeps for longer than its lease, or has another time; the database's processes are killed, or its disk takes
+ * nothing more; the broker is killed, and the chain's node.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { Client } from 'pg';
 import { Mosquitto } from '../../hub/ingest/mosquitto.ts';
 import { electedMs } from '../../hub/limits.ts';
 import { PostgresServer } from '../../hub/postgres/server.ts';
-import { Chain, hubConfig, settledOtherwise } from './chain.ts';
-import { Load } from './load.ts';
-import { entryIn } from './oracle.ts';
 import type { Random } from '../hub/random.ts';
+import { Chain, hubConfig, settledOtherwise } from './chain.ts';
+import { Draw, jump } from './draw.ts';
+import { Load } from './load.ts';
+import { settling } from './one-hub.ts';
+import { entryIn } from './oracle.ts';
+import { during, HubProcess, setDisk } from './process.ts';
 import { type Found, judge } from './verdict.ts';
 
 const WORKERS = 3;
-const VICTIMS = ['worker', 'paused', 'postgres', 'mosquitto'] as const;
-type Victim = (typeof VICTIMS)[number];
+const KINDS = ['worker', 'settler', 'paused', 'clock', 'disk', 'postgres', 'mosquitto', 'chain'] as const;
 const TIED = 'tools/tied.mjs';
+/** How long a disk takes nothing at most, milliseconds. */
+const FULL_MS = 2_500;
 
 /** So many rounds; resolves with what was found afterwards. */
 export async function workerRounds(
@@ -26,8 +29,8 @@ export async function workerRounds(
   random: Random,
   home: string,
   say: (text: string) => void,
-): Promise<Found & { readonly settledTwice: number; readonly by: Record<Victim, number> }> {
-  const by: Record<Victim, number> = { worker: 0, paused: 0, postgres: 0, mosquitto: 0 };
+): Promise<Found & { readonly settledTwice: number; readonly by: Record<string, number> }> {
+  const draw = new Draw(KINDS, random);
   const opened: (() => Promise<void>)[] = [];
   try {
     const chain = await Chain.start(home);
@@ -39,23 +42,52 @@ export async function workerRounds(
     const url = await server.create('hub');
     const site = new Site(home, chain, url, broker.url);
     opened.unshift(() => site.stop());
-    for (let n = 0; n < WORKERS; n += 1) await site.start(n);
+    for (const worker of site.workers) await site.start(worker);
     const load = new Load(chain.signing, chain.channels);
     for (let round = 0; round < rounds; round += 1) {
-      const victim = VICTIMS[random.below(VICTIMS.length)]!;
-      const which = random.below(WORKERS);
+      const victim = draw.next();
+      const any = site.workers[random.below(WORKERS)]!;
       const enough = load.acknowledged.size + 1 + random.below(250);
-      const kill = async (): Promise<void> => {
-        if (victim === 'worker') await site.kill(which);
-        if (victim === 'worker') await site.start(which);
-        if (victim === 'paused') await site.pause(which);
-        if (victim === 'postgres') await server.kill();
-        if (victim === 'postgres') await server.begin();
-        if (victim === 'mosquitto') await broker.kill();
-        if (victim === 'mosquitto') await broker.begin();
+      const [offset, lasts] = [jump(random), 300 + random.below(FULL_MS)];
+      const hit: Record<(typeof KINDS)[number], () => Promise<void>> = {
+        worker: () => site.replace(any),
+        settler: async () => {
+          const elected = await site.elected(any);
+          await settling(elected);
+          await site.replace(elected);
+        },
+        // Longer than its lease lasts; mostly the one that holds it.
+        paused: async () => (await site.elected(any)).sleep(electedMs + 1_500),
+        clock: async () => {
+          const worker = lasts % 2 === 0 ? any : await site.elected(any);
+          worker.setClock(offset);
+          await during(lasts + electedMs);
+          worker.setClock(0);
+        },
+        disk: async () => {
+          setDisk(server.processes(), true);
+          await during(lasts);
+          setDisk(server.processes(), false);
+          // A database that can't write its log may have ended; its operator starts it again.
+          await server.kill();
+          await server.begin();
+        },
+        postgres: async () => {
+          await server.kill();
+          await server.begin();
+        },
+        mosquitto: async () => {
+          await broker.kill();
+          await broker.begin();
+        },
+        chain: () => chain.killAndRestart(),
       };
-      await load.run(broker.url, () => load.acknowledged.size >= enough, kill, victim !== 'mosquitto');
-      by[victim] += 1;
+      await load.run(
+        broker.url,
+        () => load.acknowledged.size >= enough,
+        () => hit[victim](),
+        victim !== 'mosquitto',
+      );
       if ((round + 1) % 5 === 0 || round + 1 === rounds)
         say(`workers, round ${round + 1} of ${rounds}: ${load.acknowledged.size} acknowledged`);
     }
@@ -63,7 +95,7 @@ export async function workerRounds(
     say('settling what is left ...');
     const settledTwice = await settledOtherwise(chain, load.tops);
     await site.stop();
-    return { ...judge(load, await entriesOf(url)), settledTwice, by };
+    return { ...judge(load, await entriesOf(url)), settledTwice, by: draw.by };
   } finally {
     for (const close of opened) await close();
   }
@@ -86,7 +118,7 @@ async function entriesOf(url: string): Promise<Map<string, number[]>> {
 
 /** The workers as processes. */
 class Site {
-  private readonly children: (ChildProcess | undefined)[] = [];
+  readonly workers: readonly HubProcess[];
   private readonly home: string;
   private readonly chain: Chain;
   private readonly database: string;
@@ -97,46 +129,31 @@ class Site {
     this.chain = chain;
     this.database = database;
     this.broker = broker;
+    this.workers = Array.from({ length: WORKERS }, (_, n) => new HubProcess(join(home, `worker-${n}`)));
   }
 
-  async start(which: number): Promise<void> {
-    const config = {
+  async start(worker: HubProcess): Promise<void> {
+    await worker.start({
       ...(await hubConfig(this.chain)),
-      folder: join(this.home, `worker-${which}`),
+      folder: join(this.home, `worker-${this.workers.indexOf(worker)}`),
       database: { url: this.database },
       mqtt: { url: this.broker },
-    };
-    const words = ['--enable-source-maps', process.argv[1]!, 'hub', JSON.stringify(config)];
-    const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] });
-    this.children[which] = child;
-    await new Promise<void>((resolve, reject) => {
-      createInterface({ input: child.stdout! }).once('line', () => resolve());
-      child.once('exit', (code) => reject(new Error(`a worker ended with ${code} before it was up`)));
     });
   }
 
-  async kill(which: number): Promise<void> {
-    await this.end(which, 'SIGKILL');
+  /** It is killed, and another process takes its place. */
+  async replace(worker: HubProcess): Promise<void> {
+    await worker.kill();
+    await this.start(worker);
   }
 
-  /** It sleeps for longer than a lease lasts, and goes on. */
-  async pause(which: number): Promise<void> {
-    const child = this.children[which];
-    child?.kill('SIGSTOP');
-    await new Promise((resolve) => setTimeout(resolve, electedMs + 1_500));
-    child?.kill('SIGCONT');
+  /** The one that watches and settles, or `other` while there is none. */
+  async elected(other: HubProcess): Promise<HubProcess> {
+    for (const worker of this.workers) if (await worker.isElected()) return worker;
+    return other;
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.children.map((_, which) => this.end(which, 'SIGTERM')));
-  }
-
-  private async end(which: number, how: NodeJS.Signals): Promise<void> {
-    const child = this.children[which];
-    this.children[which] = undefined;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-    child.kill(how);
-    await gone;
+    await Promise.all(this.workers.map((worker) => worker.stop()));
   }
 }
