@@ -48,7 +48,8 @@ export async function hubConfig({
       words: [toHex(encodeMessage(await certifyHubKey(signing, root, certified)))],
     },
     leaseAnyScope: true,
-    batch: { everyMs: 500 },
+    // A nonce that the chain set free moves those behind it down one by one, ten blocks each.
+    batch: { everyMs: 500, inFlightMax: 4 },
     beaconMs: 500,
   };
 }

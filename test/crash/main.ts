@@ -59,7 +59,7 @@ if (process.argv[2] === 'hub') {
   // Whoever started it has ended.
   process.stdin.on('end', () => process.exit(4)).resume();
   const hub = await startHub(parseConfig(JSON.parse(process.argv[3]!)), {
-    log: createLogger('silent'),
+    log: createLogger(process.env.SUNDIAL_LOG === undefined ? 'silent' : 'info'),
     onFatal: (error) => {
       process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
       process.exit(3);

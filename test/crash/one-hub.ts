@@ -56,7 +56,9 @@ export async function hubRounds(
     }
     await load.drain(hub.mqttUrl);
     say('settling what is left ...');
+    const begun = Date.now();
     const settledTwice = await settledOtherwise(chain, load.tops);
+    say(`settled in ${Math.round((Date.now() - begun) / 1000)} s`);
     await hub.stop();
     return { ...judge(load, entriesIn(join(folder, 'ledger'))), settledTwice, by: draw.by };
   } finally {

@@ -93,7 +93,9 @@ export async function workerRounds(
     }
     await load.drain(broker.url);
     say('settling what is left ...');
+    const begun = Date.now();
     const settledTwice = await settledOtherwise(chain, load.tops);
+    say(`settled in ${Math.round((Date.now() - begun) / 1000)} s`);
     await site.stop();
     return { ...judge(load, await entriesOf(url)), settledTwice, by: draw.by };
   } finally {
