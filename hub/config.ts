@@ -58,6 +58,8 @@ const configSchema = z.strictObject({
       publicUrl: url(['mqtt', 'mqtts', 'ws', 'wss']).optional(),
       username: z.string().optional(),
       password: z.string().optional(),
+      /** Of a mosquitto with that plugin: a user for each device, made when it is enrolled. */
+      users: z.literal('dynamic-security', 'want dynamic-security, or nothing').optional(),
       /**
        * Of the own broker. `required`: devices log in with their keys, or stay out (behind a gateway they can't).
        * `offered`: only the name of a device that did is kept from others, while it is there.
@@ -215,6 +217,13 @@ export function parseConfig(input: unknown): HubConfig {
         facts: { field: 'mqtt.url' },
       },
     );
+  const lacksUser = mqtt.url === undefined || mqtt.username === undefined || mqtt.password === undefined;
+  if (mqtt.users !== undefined && lacksUser)
+    throw new SundialError('config', 'mqtt.users: want mqtt.url, mqtt.username and mqtt.password, too', {
+      severity: 'process',
+      remedy: 'Put there what `sundial hub mosquitto` printed, or take mqtt.users out.',
+      facts: { field: 'mqtt.users' },
+    });
   if (checked.data.ble !== undefined && mqtt.login === 'required')
     throw new SundialError('config', 'ble: nobody logs in over a radio, and mqtt.login wants that', {
       severity: 'process',

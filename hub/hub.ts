@@ -27,6 +27,7 @@ import { Desk } from './desk/desk.ts';
 import { turnsAway } from './desk/turn-away.ts';
 import { type Caller, Tokens } from './desk/tokens.ts';
 import { startBroker } from './ingest/broker.ts';
+import { BrokerUsers, urlFor } from './ingest/broker-users.ts';
 import { Logins } from './ingest/logins.ts';
 import { MqttIngest } from './ingest/mqtt.ts';
 import { NearIngest } from './ingest/near.ts';
@@ -112,6 +113,18 @@ function tlsFrom(files: HubConfig['mqtt']['tls']): { cert: Buffer; key: Buffer }
 /** The database, and a name in it that no other process has. */
 async function openDatabase(url: string, hub: string): Promise<SharedPort> {
   return { store: await PostgresStore.open({ url, hub }), name: randomBytes(8).toString('hex') };
+}
+
+/** Where devices are told to connect. */
+function deviceUrls(
+  hub: string,
+  { publicUrl, url, username, password, users }: HubConfig['mqtt'],
+  mqttUrl: string,
+): (device: string) => Promise<string> {
+  const shown = publicUrl ?? mqttUrl;
+  if (users === undefined) return async () => shown;
+  const made = new BrokerUsers({ hub, url: url!, username: username!, password: password! });
+  return async (device) => urlFor(shown, device, await made.add(device));
 }
 
 /** For whom the desk wants L2 to vouch. */
@@ -201,6 +214,7 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
           url: mqttUrl,
           username,
           password,
+          isOwn: config.mqtt.url === undefined,
           own: config.mqtt.url === undefined ? tls?.cert : undefined,
           worker: shared?.name,
           log,
@@ -270,7 +284,7 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
     }),
     accountSigned: (account, hash, signature) => accountSigned(client, account, hash, signature),
     signing,
-    deviceUrl: config.mqtt.publicUrl ?? parts.mqttUrl,
+    deviceUrl: deviceUrls(config.name, config.mqtt, parts.mqttUrl),
     merchantsChanged: () => {
       merchantsChanged();
       hub.rounds.carryDue();

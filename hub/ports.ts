@@ -207,6 +207,8 @@ export interface Ingest {
   readonly connected: boolean;
   /** Why it is not connected, as far as it is known. */
   readonly trouble?: string | undefined;
+  /** What the way to devices lacks although it is there, with the way out. */
+  readonly defect?: string | undefined;
   /** Messages to devices that were dropped; devices ask again. */
   readonly dropped: number;
   /** Sends one message to a device that is listening; nothing is kept for one that is not. */

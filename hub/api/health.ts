@@ -15,6 +15,7 @@ export function healthOf({ journal, ingest, rounds, watch, intake }: Parts): Hea
   const reasons = [
     ...(phase === 'writing' ? [] : [`ledger: ${phase}`]),
     ...(ingest.connected ? [] : [`broker: ${ingest.trouble ?? 'not connected'}`]),
+    ...(ingest.defect === undefined ? [] : [`broker: ${ingest.defect}`]),
     ...(chain === undefined ? [] : [`chain: ${chain}`]),
     ...(chain === undefined && intake.state.doubted ? ['chain: what it shows is doubted'] : []),
   ];

@@ -31,8 +31,8 @@ import { channelViews } from './views.ts';
 export interface ApiParts extends OwnerParts {
   readonly audit: Audit;
   readonly signing: Signing;
-  /** Where devices are told to connect. */
-  readonly deviceUrl: string;
+  /** Where a device (its address) is told to connect, with a user of its own where the broker has them. */
+  deviceUrl(device: string): Promise<string>;
   /** A merchant came or went: its terminals may be members of the site's scopes, or no more. */
   merchantsChanged(): void;
 }
@@ -396,7 +396,7 @@ export function v1Routes(api: ApiParts): Route[] {
           hub: config.name,
           root: config.keys.root,
           hubKey: toHex(encodeMessage(word)),
-          hubUrl: api.deviceUrl,
+          hubUrl: await api.deviceUrl(body.device),
           timing: config.timing,
           // Payers of a hub that lends to any terminal name none.
           ...(!isTerminal && scope !== undefined && !config.leaseAnyScope && { scope: scope.id }),

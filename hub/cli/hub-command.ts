@@ -12,6 +12,7 @@ import { startDevChain } from './dev-chain.ts';
 import { hubJson, readHubConfig, runningJson } from './hub-folder.ts';
 import { fail } from '../../hardware/boards/node/cli/output.ts';
 import { addKeepCommands } from './hub-keep-command.ts';
+import { addMosquittoCommand } from './mosquitto-command.ts';
 import { addAnchorCommand, addSettlerCommand } from './registry-commands.ts';
 
 interface Flags {
@@ -111,6 +112,7 @@ export function addHubCommand(program: Command): void {
     )
     .action((folder: string, flags: Flags) => run(folder, flags).catch(fail));
   addKeepCommands(hub);
+  addMosquittoCommand(hub);
   addAnchorCommand(hub);
   addSettlerCommand(hub);
 }

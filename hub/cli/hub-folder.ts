@@ -64,6 +64,15 @@ function secretOf(value: unknown, folder: string): unknown {
   return readKeyFile(resolve(folder, (value as { file: string }).file));
 }
 
+/** `{ "file": "mosquitto/hub.password" }` is the first line of that file. Throws `bad_key_file`. */
+function passwordOf(value: unknown, folder: string): unknown {
+  if (typeof value !== 'object' || value === null || typeof (value as Json).file !== 'string') return value;
+  const path = resolve(folder, (value as { file: string }).file);
+  if (!existsSync(path))
+    throw bad('bad_key_file', `${path} is not there`, 'Name the file that `sundial hub mosquitto` wrote.');
+  return readFileSync(path, 'utf8').split('\n')[0];
+}
+
 /** A hub's configuration with what its files hold; paths in it are seen from where it lies. Throws `config`. */
 export function readHubConfig(path: string): HubConfig {
   const raw = readJson(path, 'config', {
@@ -72,10 +81,12 @@ export function readHubConfig(path: string): HubConfig {
   });
   if (typeof raw !== 'object' || raw === null) return parseConfig(raw);
   const folder = dirname(resolve(path));
-  const { keys, folder: data } = raw as { keys?: Json; folder?: unknown };
+  const { keys, mqtt, folder: data } = raw as { keys?: Json; mqtt?: Json; folder?: unknown };
   return parseConfig({
     ...raw,
     ...(typeof data === 'string' && data !== '' && !isAbsolute(data) && { folder: resolve(folder, data) }),
+    ...(typeof mqtt === 'object' &&
+      mqtt !== null && { mqtt: { ...mqtt, password: passwordOf(mqtt.password, folder) } }),
     ...(typeof keys === 'object' && {
       keys: {
         ...keys,

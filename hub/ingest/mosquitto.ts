@@ -14,6 +14,13 @@ import { freePort } from '../node/free-port.ts';
 /** File with the broker's process id. */
 const PID = 'mosquitto.pid';
 
+/** How it is started. */
+export interface MosquittoOptions {
+  readonly tiedBy?: string;
+  /** Lines of its configuration, behind the others. */
+  readonly more?: readonly string[];
+}
+
 /** A broker that may be killed and begun again at the same address. */
 export class Mosquitto {
   readonly url: string;
@@ -21,14 +28,14 @@ export class Mosquitto {
   private readonly tiedBy: string | undefined;
   private child: ChildProcess | undefined;
 
-  private constructor(folder: string, port: number, tiedBy: string | undefined) {
+  private constructor(folder: string, url: string, tiedBy: string | undefined) {
     this.folder = folder;
-    this.url = `mqtt://127.0.0.1:${port}`;
+    this.url = url;
     this.tiedBy = tiedBy;
   }
 
   /** `tiedBy`: the program (tools/tied.mjs) that ends it when this process ends in any way. Throws `mosquitto_start`. */
-  static async start({ tiedBy }: { readonly tiedBy?: string } = {}): Promise<Mosquitto> {
+  static async start({ tiedBy, more = [] }: MosquittoOptions = {}): Promise<Mosquitto> {
     const folder = mkdtempSync(join(tmpdir(), 'sundial-mosquitto-'));
     const port = await freePort();
     const lines = [
@@ -39,9 +46,26 @@ export class Mosquitto {
       'allow_anonymous true',
       'persistence false',
       'log_dest stderr',
+      ...more,
     ];
-    writeFileSync(join(folder, 'mosquitto.conf'), `${lines.join('\n')}\n`);
-    const broker = new Mosquitto(folder, port, tiedBy);
+    return Mosquitto.on(folder, lines.join('\n'), `mqtt://127.0.0.1:${port}`, tiedBy);
+  }
+
+  /** With a configuration of `sundial hub mosquitto`, beside its other files in a folder that is gone afterwards. */
+  static startShipped(folder: string, url: string, tiedBy?: string): Promise<Mosquitto> {
+    const conf = readFileSync(join(folder, 'mosquitto.conf'), 'utf8');
+    const own = [`user ${userInfo().username}`, `pid_file ${join(folder, PID)}`];
+    return Mosquitto.on(folder, [...own, conf].join('\n'), url, tiedBy);
+  }
+
+  private static async on(
+    folder: string,
+    conf: string,
+    url: string,
+    tiedBy: string | undefined,
+  ): Promise<Mosquitto> {
+    writeFileSync(join(folder, 'mosquitto.conf'), `${conf}\n`);
+    const broker = new Mosquitto(folder, url, tiedBy);
     await broker.begin();
     return broker;
   }

@@ -11,6 +11,7 @@ import { downInFlightMax, ingestInFlightMax } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import type { Ingest, IngestEvents } from '../ports.ts';
 import { hubClientId } from './broker.ts';
+import { probeBroker } from './probe.ts';
 
 /** Which broker, as whom, and who listens. */
 export interface MqttIngestOptions {
@@ -18,6 +19,8 @@ export interface MqttIngestOptions {
   readonly url: string;
   readonly username?: string | undefined;
   readonly password?: string | undefined;
+  /** The broker runs in this process: what it does is known. */
+  readonly isOwn?: boolean | undefined;
   /** Certificate of a broker in this very process, whatever name it is for; absent: as the machine trusts. */
   readonly own?: Buffer | undefined;
   /** Of several workers at one broker, which hands each message to one of them: a name that no other has. */
@@ -95,6 +98,7 @@ export class MqttIngest implements Ingest {
       ...(options.password === undefined ? {} : { password: options.password }),
     };
     const ingest = new MqttIngest(mqtt.connect(options.url, settings), options);
+    if (options.isOwn !== true) void ingest.tryOut(settings);
     await ingest.firstSubscription();
     if (!ingest.connected)
       options.log.error(
@@ -109,6 +113,25 @@ export class MqttIngest implements Ingest {
     return this.client.connected && this.isSubscribed;
   }
 
+  /** What the broker was found to lack, with the way out; found out once, when it is first there. */
+  defect: string | undefined;
+
+  private async tryOut(settings: IClientOptions): Promise<void> {
+    const { hub, url, worker, log } = this.options;
+    while (!this.isClosed) {
+      try {
+        const defect = await probeBroker({ hub, url, settings, isShared: worker !== undefined });
+        this.defect = defect?.text;
+        if (defect !== undefined) log.error({ url, code: defect.code }, defect.text);
+        return;
+      } catch {
+        // It is away, which the other connection tells.
+        await new Promise((resolve) => setTimeout(resolve, CONNECT_TIMEOUT_MS).unref());
+      }
+    }
+  }
+
+  private isClosed = false;
   private isSubscribed = false;
   private subscribed: (() => void) | undefined;
 
@@ -215,6 +238,7 @@ export class MqttIngest implements Ingest {
   }
 
   async close(): Promise<void> {
+    this.isClosed = true;
     // Answers on their way get a moment; a broker that is gone would hold a graceful end for ever.
     const end = Date.now() + CLOSE_MS;
     while (this.client.connected && this.outgoing > 0 && Date.now() < end) {

@@ -104,6 +104,10 @@ export class NearIngest implements Ingest {
     return this.broker?.trouble;
   }
 
+  get defect(): string | undefined {
+    return this.broker?.defect;
+  }
+
   get dropped(): number {
     return this.ownDropped + (this.broker?.dropped ?? 0);
   }

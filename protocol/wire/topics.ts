@@ -24,6 +24,9 @@ export const hubTopics = (hub: string) => ({
   revocations: `${ROOT}/${hub}/revocations`,
 });
 
+/** Where the hub tries a broker out: nobody else writes or listens there. `name`: of one trial, 1 to 64 letters and digits. */
+export const probeTopic = (hub: string, name: string): string => `${ROOT}/${hub}/probe/${name}`;
+
 /** The device and kind of a topic under this hub, or undefined when it is none of a device. */
 export function parseDeviceTopic(
   hub: string,

@@ -32,7 +32,8 @@ export function openUplink(text: string, options: UplinkOptions): Uplink {
       hub: options.hub,
       device: toHex(options.address),
       reconnectMs: 500,
-      ...(options.login && { login: options.login }),
+      // A broker that has users of its own was told nothing of the device's key.
+      ...(options.login && new URL(text).username === '' && { login: options.login }),
     });
   if (!/^(ble|serial):/.test(text))
     throw new SundialError('bad_url', `"${text}" is no way to a hub`, {
