@@ -95,6 +95,7 @@ export class LinksHub {
       hub: HUB_NAME,
       url: broker.url,
       ...broker.credentials,
+      isOwn: true,
       log,
       events: {
         message: (device, bytes) => runtime.message(device, bytes, now()),

@@ -59,6 +59,7 @@ class Doors {
       hub: 'test',
       url: doors.broker.url,
       ...doors.broker.credentials,
+      isOwn: true,
       own: tls?.cert,
       log: createLogger('silent'),
       events: {

@@ -32,6 +32,7 @@ async function startHub(port = 0): Promise<Hub> {
     hub: 'test',
     url: broker.url,
     ...broker.credentials,
+    isOwn: true,
     log,
     events: {
       message: async (from, bytes) => {
