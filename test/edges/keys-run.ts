@@ -1,6 +1,6 @@
 /**
- * `npm run edges`, its part `keys`: a thief of one of the hub's keys against both machines on real runtimes and journals,
- * strangers who register somebody's terminal at the hub, and clients of its broker that name themselves after everybody.
+ * `npm run edges`, its part `keys`: a thief of one of the hub's keys against both machines on real runtimes and journals
+ * (what a till forgets: its machine alone), strangers who register somebody's terminal at the hub, and clients of its broker that name themselves after everybody.
  * Each attack runs once against each thing that it may hit, and each run is one of the count.
  *
  * Not looked at: a thief of the root; a thief who keeps within the key's window and before its revocation, who can do all
@@ -17,6 +17,7 @@ import * as fleet from '../hub/fleet.ts';
 import { keys, signing } from '../protocol/bench.ts';
 import { certificate } from '../protocol/forge.ts';
 import { day, HONEST, type Key, Keyed, LATER, type Side, THIEF, THIEF_FROM, THIEF_UNTIL } from './keyed.ts';
+import { givenBack, sentAway } from './places.ts';
 
 /** How an attack ended: `true` when it succeeded. */
 type Ended = boolean | Promise<boolean>;
@@ -213,6 +214,17 @@ const ON_DEVICES: readonly Attack[] = [
   ),
 ];
 
+const AT_A_TILL: readonly Attack[] = [
+  {
+    name: 'names a place that no ledger reaches for what is forgotten',
+    runs: [{ against: 'terminal', run: sentAway }],
+  },
+  {
+    name: 'has a sale given back that it acknowledged, when its lane is forgotten',
+    runs: [{ against: 'terminal', run: givenBack }],
+  },
+];
+
 /** A registration as a device signs it, or as somebody else would. */
 async function registration(options: {
   payee?: typeof fleet.payee;
@@ -335,7 +347,7 @@ const CLIENTS: readonly Attack[] = [
   },
 ];
 
-export const ATTACKS: readonly Attack[] = [...ON_DEVICES, ...AT_THE_HUB, ...CLIENTS];
+export const ATTACKS: readonly Attack[] = [...ON_DEVICES, ...AT_A_TILL, ...AT_THE_HUB, ...CLIENTS];
 
 /** What the thief can do while its key is good: a run in which it can't would show nothing. */
 export async function thiefIsHeard(side: Side): Promise<boolean> {

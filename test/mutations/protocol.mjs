@@ -49,9 +49,23 @@ export const MUTATIONS = [
   [
     'a word of the hub from before the voucher came in counts',
     STRAYS,
-    'word.size <= ledger.to',
-    'false',
+    'return isNew && size > to;',
+    'return isNew;',
     'protocol/kept',
+  ],
+  [
+    'a word of the hub counts before a sale of this time is acknowledged',
+    STRAYS,
+    'return isNew && size > to;',
+    'return size > to;',
+    'protocol/forgotten',
+  ],
+  [
+    'what was acknowledged before keys were taken back still says how long the ledger is',
+    SYNC,
+    'setHanded(turn, { strays, ledger });',
+    'setHanded(turn, { strays });',
+    'protocol/forgotten',
   ],
   [
     'whoever says that the hub has no such voucher is believed',
@@ -63,15 +77,15 @@ export const MUTATIONS = [
   [
     'the hub is asked for a voucher that the terminal has',
     STRAYS,
-    'if (asked || holds(turn.books, voucher)) return;',
+    'if (asked || heldVoucher(turn.books, voucher) !== undefined) return;',
     'if (asked) return;',
     'protocol/kept',
   ],
   [
     'the hub is asked at every refusal',
     STRAYS,
-    'if (asked || holds(turn.books, voucher)) return;',
-    'if (holds(turn.books, voucher)) return;',
+    'if (asked || heldVoucher(turn.books, voucher) !== undefined) return;',
+    'if (heldVoucher(turn.books, voucher) !== undefined) return;',
     'protocol/kept',
   ],
   [
@@ -217,8 +231,8 @@ export const MUTATIONS = [
   [
     'a repeated voucher is judged anew',
     ANSWER,
-    'if (lane !== undefined && equalBytes(lane.digest, digest)) return repeatAnswer(turn, lane);',
-    '',
+    'if (lane !== undefined && equalBytes(lane.digest, digest))',
+    'if (false)',
     'protocol/terminal-table',
   ],
   [
@@ -259,15 +273,36 @@ export const MUTATIONS = [
   [
     'a ledger too short to hold what was forgotten is believed',
     ACCEPT,
-    '|| unknown.size <= evictedPosition',
+    'if (unknown.size <= turn.books.evictedPosition && !isOfNow(turn, unknown.size)) return false;',
     '',
+    'protocol/forgotten',
+  ],
+  [
+    'places that a thief of a hub key named count for good',
+    ACCEPT,
+    ' && !isOfNow(turn, unknown.size)',
+    '',
+    'protocol/forgotten',
+  ],
+  [
+    'a voucher that is kept has no answer where its lane is forgotten',
+    ANSWER,
+    'if (lane === undefined && !isOpen && repeatsHeld(turn, digest)) return;',
+    '',
+    'protocol/forgotten',
+  ],
+  [
+    'the place of what came back is forgotten where its lane is',
+    BOOKS,
+    'return { ...after, evictedPosition: higher(position, after.evictedPosition) };',
+    'return after;',
     'protocol/forgotten',
   ],
   [
     'an unknown of another voucher is believed',
     ACCEPT,
-    '|| !equalBytes(unknown.entry, digest)',
-    '',
+    '|| !equalBytes(unknown.entry, digest)) return false;',
+    ') return false;',
     'protocol/forgotten',
   ],
   [

@@ -5,7 +5,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { equalBytes } from '../../protocol/bytes.ts';
-import { type ChannelId, seconds } from '../../protocol/integers.ts';
+import { amount, type ChannelId, seconds, UINT48_MAX } from '../../protocol/integers.ts';
 import { applyRecord } from '../../protocol/machines/terminal/books.ts';
 import type { Message } from '../../protocol/wire/messages.ts';
 import {
@@ -13,6 +13,7 @@ import {
   deliverTick,
   hubKey,
   keys,
+  lease,
   link,
   makePayer,
   makeTerminal,
@@ -30,6 +31,7 @@ import {
 import {
   acknowledgement,
   beacon,
+  certificate,
   closedRequest,
   forge,
   greet,
@@ -178,6 +180,104 @@ test('a terminal that has the hub asks by itself, once a greeting, and judges wh
   assert.is(asked(), 2);
   await terminal.on({ type: 'hubMessage', message: await unknown(digest, POSITION + 5) });
   assert.is(terminal.sent.at(-1)?.type, 'credit');
+});
+
+const tell = (terminal: Terminal, word: Message): Promise<void> =>
+  terminal.on({ type: 'hubMessage', message: word });
+
+/** The root takes the hub's key back, which was in a thief's hands; another one signs from now on. */
+async function takeBack(terminal: Terminal): Promise<void> {
+  await tell(terminal, await certificate(keys.nextHub.address, START));
+  const fields = { key: keys.hub.address, at: seconds(START + 1) };
+  const signature = await keys.root.sign(signing.digest('HubKeyRevoked', fields));
+  await tell(terminal, { type: 'hubKeyRevoked', ...fields, signature });
+}
+
+/** A terminal that forgot the lane of CHANNEL after a thief named the place of all that it sold: no ledger reaches that far. */
+async function fooled(): Promise<Terminal> {
+  const terminal = await makeTerminal({ settings: { lanesMax: 1, outboxMax: 1 } });
+  await tap(await makePayer(), terminal, 900, 1);
+  await acknowledgeAll(terminal, UINT48_MAX);
+  await evict(terminal);
+  await acknowledgeAll(terminal, UINT48_MAX);
+  // Others buy until nothing of it is kept.
+  terminal.state = { ...terminal.state, books: { ...terminal.state.books, kept: [] } };
+  return terminal;
+}
+
+test('places that a thief of a hub key named count no more once a sale of the time after is acknowledged', async () => {
+  const terminal = await fooled();
+  const { digest } = await forge(late.request, late.numbers);
+  const word = (size: number): Promise<Message> => unknown(digest, size, keys.nextHub);
+  const shown = async (size: number): Promise<string | undefined> => {
+    await greet(terminal);
+    await terminal.on(message(await lease({}, keys.nextHub)));
+    return present(terminal, await word(size));
+  };
+  await takeBack(terminal);
+  assert.is(await shown(99), 'ask_hub', 'it may be a word from before');
+  const next = await payerOf(10);
+  const limits = { channel: 10 as never, spendLimit: amount(79_000_000) };
+  for (const word of [await certificate(keys.nextHub.address, START), await lease(limits, keys.nextHub)])
+    await next.on({ type: 'hubMessage', message: word });
+  terminal.nowMs += 60_000;
+  await tap(next, terminal, 100, 61);
+  const [entry] = terminal.state.books.outbox;
+  assert.ok(entry?.kind === 'voucher', `it sells on: ${terminal.refused}`);
+  assert.is(await shown(99), 'outbox_full');
+  await tell(terminal, await acknowledgement(entry.entry, keys.nextHub, 7));
+  assert.is(await shown(7), 'ask_hub', 'a word from before that sale');
+  assert.is(await shown(8), 'credit');
+});
+
+test('a voucher that waits or is kept has its answer, though its lane is forgotten and the hub lacks it', async () => {
+  const terminal = await makeTerminal({ settings: { lanesMax: 1, outboxMax: 4 } as never });
+  await tap(await makePayer(), terminal, 900, 1);
+  const [entry] = terminal.state.books.outbox;
+  if (entry?.kind !== 'voucher') throw new Error('no voucher waits');
+  const { voucher, request, receipt } = entry.collected;
+  // A thief says so, at a place of its choice.
+  await acknowledgeAll(terminal, 0);
+  const forgets = (): void => {
+    const books = applyRecord(terminal.state.books, { type: 'evicted', channel: CHANNEL });
+    terminal.state = { ...terminal.state, books };
+  };
+  forgets();
+  const shown = async (): Promise<Message | undefined> => {
+    await greet(terminal);
+    await terminal.on(message(await unknown(entry.entry, 5)));
+    await terminal.on(message(await resolveFor(request, voucher)));
+    return terminal.sent.at(-1);
+  };
+  const answer = { type: 'receipt', voucher: entry.entry, signature: receipt! } as const;
+  assert.equal(await shown(), answer);
+  await terminal.on({ type: 'hubConnected' });
+  const fields = { key: keys.stranger.address, at: seconds(START + 1) };
+  const signature = await keys.root.sign(signing.digest('HubKeyRevoked', fields));
+  await tell(terminal, { type: 'hubKeyRevoked', ...fields, signature });
+  assert.is(terminal.state.books.outbox.length, 1, 'it waits again');
+  assert.equal(await shown(), answer);
+  assert.is(terminal.said('voided').length, 0);
+  // Now the hub itself acknowledges it: a word from before is none any more, wherever it is kept.
+  await acknowledgeAll(terminal, POSITION);
+  assert.is(terminal.state.books.evictedPosition, POSITION);
+  terminal.state = { ...terminal.state, books: { ...terminal.state.books, kept: [] } };
+  await terminal.on({ type: 'hubLost' });
+  await shown();
+  assert.is(terminal.refused.at(-1), 'ask_hub');
+});
+
+test('a void that is kept is given back once more in the same words', async () => {
+  const terminal = await makeTerminal();
+  await greet(terminal);
+  assert.is(await present(terminal, undefined), 'credit');
+  const credit = terminal.sent.at(-1);
+  await acknowledgeAll(terminal, POSITION);
+  const books = applyRecord(terminal.state.books, { type: 'evicted', channel: CHANNEL });
+  terminal.state = { ...terminal.state, books };
+  assert.is(await present(terminal, undefined), 'credit');
+  assert.equal(terminal.sent.at(-1), credit);
+  assert.is(terminal.said('voided').length, 1);
 });
 
 /** A payer whose voucher, or its answer, was lost at the terminal, and a terminal that forgot the lane since. */

@@ -14,6 +14,7 @@ import { numbersRefusal } from '../collected.ts';
 import { type LaneStream, type TerminalLane, voidsWaiting } from './books.ts';
 import { mayGetTick } from './room.ts';
 import type { HeldLease, TerminalSettings, TerminalTurn } from './state.ts';
+import { isOfNow } from './strays.ts';
 
 type Lease = MessageOf<'lease'>;
 
@@ -146,13 +147,13 @@ const forgotten = (turn: TerminalTurn, { request, lane }: Candidate): boolean =>
 
 /**
  * Does the hub say that it has no such voucher, in a ledger that holds everything of all evicted lanes? Then it was never
- * accepted here. An older statement, from before it was, names a shorter ledger. A key that ran out proves nothing.
+ * accepted here. An older statement, from before it was, names a shorter ledger. A thief of a hub key may have named any place
+ * for what was evicted: a word of now is enough as well. A key that ran out proves nothing.
  */
 function neverAccepted(turn: TerminalTurn, { digest }: Candidate): boolean {
   const { unknown } = turn.volatile;
-  const { evictedPosition } = turn.books;
-  if (unknown === undefined || !equalBytes(unknown.entry, digest) || unknown.size <= evictedPosition)
-    return false;
+  if (unknown === undefined || !equalBytes(unknown.entry, digest)) return false;
+  if (unknown.size <= turn.books.evictedPosition && !isOfNow(turn, unknown.size)) return false;
   return signedNow(turn, 'Unknown', unknown, unknown.signature);
 }
 

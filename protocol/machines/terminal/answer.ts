@@ -12,15 +12,29 @@ import { hubKeys } from '../trusting.ts';
 import { acceptanceRefusal, type Candidate, channelCap, isCleared, voidRefusal } from './acceptance.ts';
 import type { TerminalLane } from './books.ts';
 import { makePlace, type Place, placeOfVoucher } from './place.ts';
-import { noteAccepted } from './strays.ts';
+import { heldVoucher, noteAccepted } from './strays.ts';
 import { uploadOutbox } from './upload.ts';
 import { LEASES_MAX, type TapVoucherMessage, type TerminalTurn } from './state.ts';
 
-/** Says the same answer again. */
-function repeatAnswer(turn: TerminalTurn, lane: TerminalLane): void {
-  const { digest, signature, answer, amount } = lane;
-  if (answer === 'receipt') turn.send({ type: 'receipt', voucher: digest, signature });
-  else turn.send({ type: 'credit', voucher: digest, credited: amount, signature });
+/** Says the same answer again: the receipt, or the credit of all that was asked. */
+function repeatAnswer(
+  turn: TerminalTurn,
+  voucher: Bytes32,
+  answer: TerminalLane['answer'],
+  signature: Uint8Array,
+  credited: Amount,
+): void {
+  if (answer === 'receipt') turn.send({ type: 'receipt', voucher, signature });
+  else turn.send({ type: 'credit', voucher, credited, signature });
+}
+
+/** The same on a lane that was forgotten, where the voucher waits or is kept. True when it is. */
+function repeatsHeld(turn: TerminalTurn, digest: Bytes32): boolean {
+  const { receipt, credit, request } = heldVoucher(turn.books, digest)?.collected ?? {};
+  const signature = receipt ?? credit;
+  if (signature === undefined) return false;
+  repeatAnswer(turn, digest, receipt === undefined ? 'credit' : 'receipt', signature, request!.amount);
+  return true;
 }
 
 /** The voucher that the message means, with its request opened; undefined when no request is named or open. */
@@ -83,8 +97,10 @@ export function onVoucher(turn: TerminalTurn, message: TapVoucherMessage): void 
   if (voucher.channel !== greeted.channel) return turn.refuse('channel_mismatch');
   const digest = voucherDigest(turn.context.signing, voucher);
   const lane = turn.lane(voucher.channel);
-  if (lane !== undefined && equalBytes(lane.digest, digest)) return repeatAnswer(turn, lane);
+  if (lane !== undefined && equalBytes(lane.digest, digest))
+    return repeatAnswer(turn, digest, lane.answer, lane.signature, lane.amount);
   const isOpen = open !== undefined && equalBytes(open.hash, voucher.request);
+  if (lane === undefined && !isOpen && repeatsHeld(turn, digest)) return;
   const clearance = isOpen ? turn.settings.clearances?.heldFor(open, voucher.channel) : undefined;
   const held = clearance ?? turn.leaseOf(voucher.channel);
   if (held === undefined) {

@@ -261,9 +261,11 @@ function applyAcknowledged(books: TerminalBooks, entry: Bytes32, position: Posit
   const outbox = books.outbox.filter((waiting) => waiting !== found);
   const kept = withKept(books.kept, found);
   const cleared = { ...books, counts: counted(books, 'acknowledged'), outbox, kept };
-  return changeLane(exposed(cleared, found.channel, -found.exposure), found.channel, (lane) => ({
-    position: higher(position, lane.position),
-  }));
+  const after = exposed(cleared, found.channel, -found.exposure);
+  // What was kept came back, and its lane is forgotten.
+  if (findLane(after, found.channel) === undefined)
+    return { ...after, evictedPosition: higher(position, after.evictedPosition) };
+  return changeLane(after, found.channel, (lane) => ({ position: higher(position, lane.position) }));
 }
 
 function applyTickAcknowledged(books: TerminalBooks, stream: Bytes32, k: number): TerminalBooks {

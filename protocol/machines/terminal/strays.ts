@@ -23,10 +23,24 @@ const needs = (entry: OutboxEntry): Bytes32 | undefined =>
 
 const sameVoucher = (voucher: Bytes32) => (known: Stray) => equalBytes(known.voucher, voucher);
 
-/** Does the terminal still have this voucher, to hand it in or to do so once more? */
-function holds({ outbox, kept }: TerminalTurn['books'], voucher: Bytes32): boolean {
-  const isIt = (entry: OutboxEntry): boolean => entry.kind === 'voucher' && equalBytes(entry.entry, voucher);
-  return outbox.some(isIt) || kept.some(isIt);
+/** A voucher that the terminal still has with its answer, to hand it in or to do so once more. */
+export function heldVoucher(
+  { outbox, kept }: TerminalTurn['books'],
+  voucher: Bytes32,
+): (OutboxEntry & { kind: 'voucher' }) | undefined {
+  for (const entries of [outbox, kept])
+    for (const entry of entries)
+      if (entry.kind === 'voucher' && equalBytes(entry.entry, voucher)) return entry;
+  return undefined;
+}
+
+/**
+ * Is this the hub's ledger of now: longer than all that was acknowledged since power-up and since its keys changed, with a sale
+ * of that time in it? All that was acknowledged before then stands below that sale.
+ */
+export function isOfNow({ volatile }: TerminalTurn, size: Position): boolean {
+  const { isNew, to } = volatile.handed.ledger;
+  return isNew && size > to;
 }
 
 /** The hub refused an entry. Where it lacks the voucher, and so does the terminal, the hub is asked to say so in writing. */
@@ -43,7 +57,7 @@ export function askForVoucher(turn: TerminalTurn, subject: Bytes32, code: Refusa
   const { strays } = turn.volatile.handed;
   const known = strays.find(sameVoucher(voucher));
   const asked = known !== undefined && (known.isGone || turn.nowMs - known.askedAtMs < ASK_PAUSE_MAX_MS);
-  if (asked || holds(turn.books, voucher)) return;
+  if (asked || heldVoucher(turn.books, voucher) !== undefined) return;
   const others = strays.filter((one) => one !== known);
   setHanded(turn, {
     strays: [...others, { voucher, askedAtMs: turn.nowMs, isGone: false }].slice(-KEPT_MAX),
@@ -51,16 +65,12 @@ export function askForVoucher(turn: TerminalTurn, subject: Bytes32, code: Refusa
   turn.upload({ type: 'query', channel: waiting.channel, seq: waiting.seq, entry: voucher });
 }
 
-/**
- * The hub has no such voucher, in its own words: of a ledger that is longer than all that it acknowledged since power-up and
- * since its keys changed, a sale of that time among it. Whatever was acknowledged before stands below that sale, so the word is
- * none that was recorded before the voucher was handed in.
- */
+/** The hub has no such voucher, in its own words of now: none that was recorded before the voucher was handed in. */
 export function onVoucherGone(turn: TerminalTurn, word: MessageOf<'unknown'>): void {
-  const { strays, ledger } = turn.volatile.handed;
+  const { strays } = turn.volatile.handed;
   const known = strays.find(sameVoucher(word.entry));
-  if (known === undefined || known.isGone || !ledger.isNew || word.size <= ledger.to) return;
-  if (holds(turn.books, word.entry) || !signedNow(turn, 'Unknown', word, word.signature)) return;
+  if (known === undefined || known.isGone || !isOfNow(turn, word.size as Position)) return;
+  if (heldVoucher(turn.books, word.entry) || !signedNow(turn, 'Unknown', word, word.signature)) return;
   setHanded(turn, { strays: strays.map((one) => (one === known ? { ...one, isGone: true } : one)) });
   if (isCrowded(turn)) turn.persist({ type: 'setAside', voucher: word.entry });
 }

@@ -66,8 +66,13 @@ export class HubTable {
   private readonly remembersArrivals: boolean;
   private readonly rows = new Map<string, number>();
 
-  /** `knows`: which of what a hub is told at its start this one was told. */
-  constructor(scene: Scene, remembersArrivals: boolean, knows: (event: IntakeEvent) => boolean = () => true) {
+  /** `knows`: which of what a hub is told at its start this one was told; `more`: what it was told besides. */
+  constructor(
+    scene: Scene,
+    remembersArrivals: boolean,
+    knows: (event: IntakeEvent) => boolean = () => true,
+    more: readonly IntakeEvent[] = [],
+  ) {
     this.scene = scene;
     this.remembersArrivals = remembersArrivals;
     this.context = {
@@ -91,6 +96,7 @@ export class HubTable {
           payee: scene.payees[scene.config.terminals[index]!]!,
         }),
       ),
+      ...more,
     ];
     this.start = told
       .filter(knows)

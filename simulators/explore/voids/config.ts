@@ -4,9 +4,10 @@ export interface VoidConfig {
   readonly name: string;
   /**
    * `customer`: an honest payer; `poison`: one that signs whatever it likes; `gone`: a terminal that never comes back; `ticks`:
-   * ticks that come late or never; `strays`: refunds on a sale that nobody has.
+   * ticks that come late or never; `strays`: refunds on a sale that nobody has; `places`: a forgotten lane, whose place a
+   * thief of a hub key named.
    */
-  readonly about: 'customer' | 'poison' | 'gone' | 'ticks' | 'strays';
+  readonly about: 'customer' | 'poison' | 'gone' | 'ticks' | 'strays' | 'places';
   /** Sales that the terminal opens. */
   readonly sales: number;
   /** Voids that wait from the start. */
@@ -48,6 +49,7 @@ export const VOID_CONFIGS: readonly VoidConfig[] = [
   { name: 'v6 ticks of a customer with no other place', about: 'ticks', sales: 1, meetings: 1, taken: 7 },
   { name: 'v7 ticks of a customer with places left', about: 'ticks', sales: 1 },
   { name: 'v8 a refund on a sale that nobody has', about: 'strays', sales: 2 },
+  { name: 'v9 a forgotten lane whose place a thief named', about: 'places', sales: 1 },
 ];
 
 /** The configuration whose name begins with this word, or undefined. */

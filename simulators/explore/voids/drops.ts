@@ -22,6 +22,15 @@ import {
   openAsWell,
   waitingAsWell,
 } from './gone-drops.ts';
+import {
+  anyOldSale,
+  anyOldWord,
+  heldUnseen,
+  ledgerStays,
+  type PlaceDrop,
+  placeForgotten,
+  placesAlone,
+} from './place-drops.ts';
 import { anyLength, anySale, heldAsWell, neverGone, refusalIsWord, type StrayDrop } from './stray-drops.ts';
 import {
   answeredAlone,
@@ -49,6 +58,8 @@ export interface VoidDrop extends Pick<Drop, 'rule' | 'shownBy' | 'payer' | 'ter
   readonly ticks?: TickDrop;
   /** Where a refund waits on a sale that nobody has. */
   readonly strays?: StrayDrop;
+  /** Where a thief named the places of what the terminal forgot. */
+  readonly places?: PlaceDrop;
 }
 
 export const NO_VOID_DROP: VoidDrop = { rule: 'none', shownBy: 'none' };
@@ -255,5 +266,35 @@ export const VOID_DROPS: Readonly<Record<string, VoidDrop>> = {
     rule: '6a, a voucher that the terminal still has is not one that nobody has',
     shownBy: 'v8',
     strays: heldAsWell,
+  },
+  placeNewWord: {
+    rule: '6a, a word of now voids a voucher whatever places were acknowledged for what was forgotten',
+    shownBy: 'v9',
+    places: placesAlone,
+  },
+  placeNewSale: {
+    rule: '6a, a word of now comes after a sale that was acknowledged since power-up and since keys changed',
+    shownBy: 'v9',
+    places: anyOldSale,
+  },
+  placeLength: {
+    rule: '6a, a word of now is of a ledger longer than what was acknowledged in that time',
+    shownBy: 'v9',
+    places: anyOldWord,
+  },
+  placeRevoked: {
+    rule: '6a, what was acknowledged before keys were taken back says nothing of how long the ledger is',
+    shownBy: 'v9',
+    places: ledgerStays,
+  },
+  placeHeld: {
+    rule: '4, a voucher that waits or is kept has its answer, where its lane is forgotten',
+    shownBy: 'v9',
+    places: heldUnseen,
+  },
+  placeBroughtBack: {
+    rule: '4, the place of what came back counts, where its lane is forgotten',
+    shownBy: 'v9',
+    places: placeForgotten,
   },
 };

@@ -1,6 +1,7 @@
-/** The walk over voids and write-offs (rule 15): one entrance for its five worlds. */
+/** The walk over voids and write-offs (rule 15): one entrance for its six worlds. */
 import type { VoidConfig } from './config.ts';
 import { CustomerWorld } from './customer.ts';
+import { PlacesWorld } from './places.ts';
 import { StraysWorld } from './strays.ts';
 import { TicksWorld } from './ticks.ts';
 import { NO_VOID_DROP, type VoidDrop } from './drops.ts';
@@ -24,5 +25,6 @@ export function exploreVoids({ config, drop = NO_VOID_DROP, maxStates, now }: Vo
   if (config.about === 'poison') return walk(new PoisonWorld(config, drop), states, now);
   if (config.about === 'gone') return walk(new GoneWorld(config, drop), states, now);
   if (config.about === 'ticks') return walk(new TicksWorld(config, drop), states, now);
-  return walk(new StraysWorld(config, drop), states, now);
+  if (config.about === 'strays') return walk(new StraysWorld(config, drop), states, now);
+  return walk(new PlacesWorld(config, drop), states, now);
 }
