@@ -14,6 +14,8 @@ const test = suite('instruction counts');
 const tolerance = 0.03;
 /** Instructions of a tick at any fill of the outbox. */
 const TICK_BUDGET = 100_000;
+/** Bytes of flash that every role's image leaves free: what comes next must not begin with a search for room. */
+const FLASH_SPARE = 6 * 1024;
 const gated = [
   'payer',
   'payeeCold',
@@ -62,6 +64,10 @@ test('the images fit the flash that the committed file says, and every role its 
     assert.ok(
       Math.abs(flashBytes - was) <= was * tolerance,
       `${role}: ${was} -> ${flashBytes} bytes of flash`,
+    );
+    assert.ok(
+      flashBytes <= 640 * 1024 - FLASH_SPARE,
+      `${role} leaves ${640 * 1024 - flashBytes} bytes of flash`,
     );
   }
   for (const [role, bytes] of Object.entries(committed.ramBytes))
