@@ -1,6 +1,7 @@
 /**
  * How a payee's settled money leaves the vault: `sundial withdraw` takes it out, or signs a withdrawal that somebody else
- * carries (`sundial carry`) for a fee; `sundial payout` fixes where it goes for ever, to an account or to a split.
+ * carries (`sundial carry`) for a fee; `sundial payout` fixes where it goes for ever, to an account or to a split, and what
+ * whoever settles for the payee may keep.
  */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -218,6 +219,31 @@ async function release(flags: PayeeFlags): Promise<void> {
   print(flags.json, { split, sent }, words || 'nothing was there');
 }
 
+interface FeeFlags extends PayeeFlags {
+  readonly rate?: string;
+}
+
+/** Percent with at most two decimals as ten-thousandths, 1 to 100. */
+function rateOf(text: string): number {
+  const rate = /^\d(\.\d{1,2})?$/.test(text) ? Math.round(Number(text) * 100) : 0;
+  if (rate >= 1 && rate <= 100) return rate;
+  throw refused('bad_rate', `"${text}" is no rate`, 'Give --rate 0.01 to 1, in percent.');
+}
+
+/**
+ * What of its settled money a payee leaves to whoever submits it: says it for ever, or shows what it said. The submitter must be a
+ * payee as well, as the fee goes into its balance.
+ */
+async function fee(flags: FeeFlags): Promise<void> {
+  const rate = flags.rate === undefined ? undefined : rateOf(flags.rate);
+  const { vault, payee, id } = await accountOf(officeOf(flags));
+  const { mandates } = vault;
+  const transaction = rate && (await mandates.registerWithFee(payee, rate)).transactionHash;
+  const agreed = rate ?? (id === undefined ? 0 : await mandates.feeRateOf(id));
+  const facts = { payee: payee.address.toLowerCase(), rate: agreed, ...(transaction && { transaction }) };
+  print(flags.json, facts, `whoever settles for ${payee.address} keeps ${agreed / 100} % of it`);
+}
+
 /** Adds `sundial withdraw`, `carry` and `payout`. */
 export function addPayoutCommands(program: Command): void {
   const done =
@@ -256,4 +282,7 @@ export function addPayoutCommands(program: Command): void {
   ofPayee(payouts, 'release', "fetches the money into its split and sends everybody's part").action(
     done(release),
   );
+  ofPayee(payouts, 'fee', 'what of its settled money whoever submits it keeps: agreed to once, for ever')
+    .option('--rate <percent>', 'agree to so much, 0.01 to 1; without it the rate of today is shown')
+    .action(done(fee));
 }

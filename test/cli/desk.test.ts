@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Anvil } from '../../hub/l2/anvil.ts';
-import { Shop } from '../../simulators/operator/shop.ts';
+import { connect } from '../../hub/l2/chain.ts';
+import { GAS, Shop } from '../../simulators/operator/shop.ts';
 import { sundialHere } from './in-process.ts';
 
 const CLI = join(process.cwd(), 'tools', 'sundial.mjs');
@@ -72,6 +73,15 @@ test('merchants: listed by name and address, once, and removed', async () => {
     await shop.refused('terminal', 'enrol', 'a till', '--payee', 'nobody', ...at),
     'merchant_unknown',
   );
+});
+
+test('a merchant agrees once, for ever, to what whoever settles for it keeps', async () => {
+  const own = ['payout', 'fee', '--payee', 'Corner shop', '--folder', shop.site] as const;
+  await connect(anvil.url).request({ method: 'anvil_setBalance' as never, params: [payee, GAS] as never });
+  assert.is((await shop.run(...own)).rate, 0);
+  assert.is((await shop.run(...own, '--rate', '0.25')).rate, 25);
+  assert.is((await shop.run(...own)).rate, 25);
+  assert.is(await shop.refused(...own, '--rate', '0.5'), 'vault_refused');
 });
 
 test('a till by a code: once, into an empty folder, listed, revoked once', async () => {
