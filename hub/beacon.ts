@@ -1,5 +1,5 @@
 /** What the hub says to everyone: L2 time and height, the revoked channels, and a checkpoint of its ledger. */
-import type { SecureKey } from '../hardware/interfaces/index.ts';
+import { type HubKey, signAs } from './crypto/sign-as.ts';
 import { type Bytes16, concatBytes, uintBytes, ZERO_BYTES16 } from '../protocol/bytes.ts';
 import type { Timing } from '../protocol/limits.ts';
 import type { Signing } from '../protocol/signing/digests.ts';
@@ -25,7 +25,7 @@ export interface SignedBeacon {
 /** The present beacon (to whoever asked with `nonce`, or to all) and the list it commits to, or undefined before the first L2 block was seen. */
 export async function signBeacon(
   signing: Signing,
-  key: SecureKey,
+  key: HubKey,
   state: IntakeState,
   journal: Journal,
   timing: Timing,
@@ -42,7 +42,7 @@ export async function signBeacon(
     checkpoint: hash,
     nonce,
   };
-  const signature = await key.sign(signing.digest('Beacon', fields));
+  const signature = await signAs(signing, key, 'Beacon', fields);
   return {
     beacon: encodeMessage({ type: 'beacon', ...fields, signature }),
     revocations: encodeMessage({ type: 'revocations', channels }),

@@ -27,6 +27,12 @@ const url = (schemes: readonly string[]) =>
       message: `want a URL that starts with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`,
     });
 
+/** A key here, or one that a signer holds, with the token that lets the hub in. */
+const signingKey = z.union([
+  secret,
+  z.strictObject({ url: url(['http', 'https']), token: z.string().min(16, 'want the token of the signer') }),
+]);
+
 /** Spans of the money rules, seconds: a hub's, and those that its vault was made with. */
 export const timingSchema = z.strictObject({
   leaseLifetime: span(60, 30 * 86_400).default(DEFAULT_TIMING.leaseLifetime),
@@ -128,7 +134,7 @@ const configSchema = z.strictObject({
   }),
   keys: z.strictObject({
     /** Sign acknowledgements, leases and beacons: one, or several that follow each other as the root certified them. */
-    signing: z.union([secret.transform((one) => [one]), z.array(secret).min(1, 'want a key').max(8)]),
+    signing: z.union([signingKey.transform((one) => [one]), z.array(signingKey).min(1, 'want a key').max(8)]),
     /** Address of the root, the cold key that certifies and revokes those. Devices pin it. */
     root: address,
     /** What the root signed (`sundial hub-key certify`), as it was printed; `sundial hub-key install` adds more. */

@@ -19,6 +19,7 @@ import { loadCrypto } from './crypto/crypto.ts';
 import { parseRootWord } from './crypto/hub-keys.ts';
 import { consoleFiles } from './console/files.ts';
 import { memoryKey } from './crypto/keys.ts';
+import { RemoteKey } from './crypto/remote-key.ts';
 import type { PayeeWish } from './settle/carrier.ts';
 import { RecoverPool } from './crypto/recover-pool.ts';
 import { Audit } from './desk/audit.ts';
@@ -141,12 +142,16 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
     log.warn({ reason: crypto.reason }, 'verifying in JavaScript, some 28 times slower');
   const pool = RecoverPool.start(crypto);
   if (pool !== undefined) closers.push(() => pool.close());
-  const signers = config.keys.signing.map((secret) => memoryKey(secret, crypto));
   const metrics = createMetrics();
   const signing = makeSigning(crypto.suite, {
     chainId: config.chain.chainId,
     vault: fromHex(config.chain.vault, 20),
   });
+  const signers = await Promise.all(
+    config.keys.signing.map((one) =>
+      typeof one === 'string' ? memoryKey(one, crypto) : RemoteKey.open(one, signing),
+    ),
+  );
   const lock = await lockFolder(config.folder, 'registry');
   closers.push(() => lock.release());
   const nowSeconds = () => Math.floor(Date.now() / 1000);

@@ -229,3 +229,9 @@ export const electedMs = 6_000;
 export const announcedLanesMax = 20_000;
 /** In which a due batch can be executed, seconds of the vault's clock: the vault's ANNOUNCEMENT_LIFE. */
 export const announcementLife = 7 * 86_400;
+
+/** Words that a remote signer is asked for at once: what is acknowledged together. */
+export const signerBatchMax = 256;
+
+/** Milliseconds that a remote signer may take: its disk's fsync, and a busy machine. */
+export const signerTimeoutMs = 10_000;

@@ -5,7 +5,7 @@
  *
  * What stands behind a port may fail at any call, and be late; what it must not do is said at each.
  */
-import type { SecureKey } from '../hardware/interfaces/index.ts';
+import type { HubKey } from './crypto/sign-as.ts';
 import type { Shift } from './intake/positions.ts';
 import type { Books, Past } from './intake/state.ts';
 import type { BareOutcome, Row, ShownLease } from './l2/rows.ts';
@@ -178,7 +178,7 @@ export interface IndexStore extends Past, Tiles {
 // ---- Signer ----
 
 /** A hot key of the hub: signs acknowledgements, leases and beacons. May take its time and may fail. */
-export type Signer = SecureKey;
+export type Signer = HubKey;
 
 // ---- Ingest ----
 

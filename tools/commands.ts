@@ -18,6 +18,7 @@ export const PARTS: readonly Part[] = [
   },
   { names: ['init'], load: async () => (await import('../hub/cli/init-command.ts')).addInitCommand },
   { names: ['hub'], load: async () => (await import('../hub/cli/hub-command.ts')).addHubCommand },
+  { names: ['signer'], load: async () => (await import('../hub/cli/signer-command.ts')).addSignerCommand },
   { names: ['deploy'], load: async () => (await import('../hub/cli/deploy-command.ts')).addDeployCommand },
   { names: ['hub-key'], load: async () => (await import('../hub/cli/hub-key-command.ts')).addHubKeyCommand },
   {

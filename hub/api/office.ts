@@ -1,5 +1,5 @@
 /** What a payee's office asks the hub for. It checks what it is told: every payment carries who signed it. */
-import type { SecureKey } from '../../hardware/interfaces/index.ts';
+import { type HubKey, signAs } from '../crypto/sign-as.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import type { ChannelId, Position } from '../../protocol/integers.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
@@ -18,7 +18,7 @@ import type { RegistryState } from '../registry/registry.ts';
 export interface OfficeSources {
   readonly signing: Signing;
   readonly context: Pick<IntakeContext, 'timing'>;
-  readonly key: SecureKey;
+  readonly key: HubKey;
   readonly state: IntakeState;
   /** Durable ones. */
   readonly books: Books;
@@ -75,7 +75,7 @@ async function claimView(
   const isGood = standingOf(context, { ...state, books }, entry.channel) !== 'waits';
   if (position === undefined || block === undefined || !isGood) return { proof, ...(reveal && { reveal }) };
   const word = { entry: id, position: position as Position, at: block.at };
-  const signature = toHex(await key.sign(signing.digest('Acknowledgement', word)));
+  const signature = toHex(await signAs(signing, key, 'Acknowledgement', word));
   return { proof, ...(reveal && { reveal }), acknowledgement: { position, at: block.at, signature } };
 }
 

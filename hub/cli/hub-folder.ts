@@ -57,20 +57,34 @@ export function ensureKey(path: string): `0x${string}` {
 
 type Json = { [name: string]: unknown };
 
-/** `{ "file": "keys/hub.key" }` is the secret in that file. */
-function secretOf(value: unknown, folder: string): unknown {
+/**
+ * `{ "file": "keys/hub.key" }` is the secret in that file, `{ "env": "HUB_KEY" }` that of the environment, and
+ * `{ "url", "tokenFile" }` a signer's, with the token in that file. Throws `bad_key_file`.
+ */
+export function secretOf(value: unknown, folder: string): unknown {
   if (Array.isArray(value)) return value.map((one) => secretOf(one, folder));
-  if (typeof value !== 'object' || value === null || typeof (value as Json).file !== 'string') return value;
-  return readKeyFile(resolve(folder, (value as { file: string }).file));
+  if (typeof value !== 'object' || value === null) return value;
+  const { file, env, tokenFile, ...others } = value as Json;
+  if (typeof file === 'string') return readKeyFile(resolve(folder, file));
+  if (typeof tokenFile === 'string') return { ...others, token: textIn(resolve(folder, tokenFile)) };
+  if (typeof env !== 'string') return value;
+  const secret = process.env[env];
+  if (secret === undefined)
+    throw bad('bad_key_file', `the environment has no ${env}`, `Set ${env} to 0x and 64 hex digits.`);
+  return secret;
+}
+
+/** The first line of a file with a secret. */
+function textIn(path: string): string {
+  if (!existsSync(path))
+    throw bad('bad_key_file', `${path} is not there`, 'Name the file that was written with the other half.');
+  return readFileSync(path, 'utf8').split('\n')[0]!;
 }
 
 /** `{ "file": "mosquitto/hub.password" }` is the first line of that file. Throws `bad_key_file`. */
 function passwordOf(value: unknown, folder: string): unknown {
   if (typeof value !== 'object' || value === null || typeof (value as Json).file !== 'string') return value;
-  const path = resolve(folder, (value as { file: string }).file);
-  if (!existsSync(path))
-    throw bad('bad_key_file', `${path} is not there`, 'Name the file that `sundial hub mosquitto` wrote.');
-  return readFileSync(path, 'utf8').split('\n')[0];
+  return textIn(resolve(folder, (value as { file: string }).file));
 }
 
 /** A hub's configuration with what its files hold; paths in it are seen from where it lies. Throws `config`. */

@@ -3,13 +3,14 @@
  * most; the hub takes whichever is in its window, the newest first, so it changes keys by itself. What the root took back
  * signs nothing more.
  */
-import type { SecureKey } from '../../hardware/interfaces/index.ts';
 import { type Address, equalBytes, fromHex, toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import type { Seconds } from '../../protocol/integers.ts';
 import { certifiable } from '../../protocol/machines/hub-keys.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
+import type { StructMessage } from '../../protocol/signing/structs.ts';
 import { decodeMessage, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
+import { type HubKey, type HubWord, signAs } from './sign-as.ts';
 
 export type Certificate = MessageOf<'hubKey'>;
 export type Revocation = MessageOf<'hubKeyRevoked'>;
@@ -48,11 +49,11 @@ export function wordOfRootRefusal(
 }
 
 /** Signs with the key that is in its window now. A SecureKey, so that nobody who asks for a signature knows of it. */
-export class HubKeys implements SecureKey {
+export class HubKeys implements HubKey {
   readonly scheme = 'secp256k1';
   private readonly signing: Signing;
   private readonly root: Address;
-  private readonly secrets: readonly SecureKey[];
+  private readonly secrets: readonly HubKey[];
   /** The time that the hub signs: of its newest L2 block. */
   private readonly now: () => Seconds;
   private certificates: readonly Certificate[] = [];
@@ -60,7 +61,7 @@ export class HubKeys implements SecureKey {
   /** The highest epoch that was certified: keys of the ones before are over. */
   private epoch = 0;
 
-  constructor(signing: Signing, root: Address, secrets: readonly SecureKey[], now: () => Seconds) {
+  constructor(signing: Signing, root: Address, secrets: readonly HubKey[], now: () => Seconds) {
     this.signing = signing;
     this.root = root;
     this.secrets = secrets;
@@ -108,9 +109,9 @@ export class HubKeys implements SecureKey {
   }
 
   /** The key in its window that ends last, of those whose secret is here. */
-  private current(): { readonly key: SecureKey; readonly certificate: Certificate } | undefined {
+  private current(): { readonly key: HubKey; readonly certificate: Certificate } | undefined {
     const now = this.now();
-    let best: { key: SecureKey; certificate: Certificate } | undefined;
+    let best: { key: HubKey; certificate: Certificate } | undefined;
     for (const certificate of this.standing) {
       if (certificate.from > now) continue;
       const key = this.secrets.find(({ address }) => equalBytes(address, certificate.key));
@@ -140,8 +141,17 @@ export class HubKeys implements SecureKey {
 
   /** Signs with the present key. Throws `hub_key_ended` when the root certified none for now. */
   sign(digest: Uint8Array): Promise<Uint8Array> | Uint8Array {
+    return this.signer().sign(digest);
+  }
+
+  /** The same, for a key that wants to see what it signs. */
+  signWord<N extends HubWord>(name: N, message: StructMessage<N>): Promise<Uint8Array> | Uint8Array {
+    return signAs(this.signing, this.signer(), name, message);
+  }
+
+  private signer(): HubKey {
     const current = this.current();
-    if (current !== undefined) return current.key.sign(digest);
+    if (current !== undefined) return current.key;
     throw new SundialError('hub_key_ended', 'no key of this hub is certified for now', {
       severity: 'process',
       remedy:

@@ -2,14 +2,15 @@
  * Executes the intake's effects: the only place where its decisions meet the disk, the key and the broker. Effects
  * of one event run in order; what must wait for the disk comes back as an event of its own.
  */
-import type { SecureKey } from '../../hardware/interfaces/index.ts';
 import { type Bytes16, toHex } from '../../protocol/bytes.ts';
 import { unreachable } from '../../protocol/errors.ts';
 import { type Position, type Seconds, ZERO_AMOUNT } from '../../protocol/integers.ts';
 import { refusalNumber } from '../../protocol/refusals.ts';
+import type { StructMessage } from '../../protocol/signing/structs.ts';
 import { encodeMessage, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
 import { causeText, isError } from '../errors.ts';
 import { indexWarningFor } from '../limits.ts';
+import { type HubKey, type HubWord, signAs } from '../crypto/sign-as.ts';
 import type { RecoverPool } from '../crypto/recover-pool.ts';
 import type { Journal } from '../ledger/journal.ts';
 import type { Logger } from '../log.ts';
@@ -32,7 +33,7 @@ import {
 /** What the intake's machine is run over. */
 export interface IntakeHost {
   readonly journal: Journal;
-  readonly key: SecureKey;
+  readonly key: HubKey;
   readonly metrics: HubMetrics;
   readonly log: Logger;
   /** To a device, when it listens. */
@@ -208,18 +209,22 @@ export class IntakeRuntime {
     }
   }
 
+  private sign<N extends HubWord>(name: N, fields: StructMessage<N>): Promise<Uint8Array> | Uint8Array {
+    return signAs(this.context.signing, this.host.key, name, fields);
+  }
+
   private async acknowledge({
     device,
     ...effect
   }: Extract<IntakeEffect, { type: 'acknowledge' | 'keep' }>): Promise<void> {
-    const { key, metrics } = this.host;
+    const { metrics } = this.host;
     const { entry, at } = effect;
     const fields = { entry, position: effect.position as Position, at };
     if (effect.type === 'keep') {
-      const signature = await key.sign(this.context.signing.digest('Kept', fields));
+      const signature = await this.sign('Kept', fields);
       return this.send(device, { type: 'kept', ...fields, signature });
     }
-    const signature = await key.sign(this.context.signing.digest('Acknowledgement', fields));
+    const signature = await this.sign('Acknowledgement', fields);
     this.send(device, { type: 'acknowledgement', ...fields, signature });
     metrics.acknowledged.inc();
     this.counts.acknowledged += 1;
@@ -227,7 +232,7 @@ export class IntakeRuntime {
 
   private async sendLease({ device, lease }: Extract<IntakeEffect, { type: 'lease' }>): Promise<void> {
     const { type: _, seq: __, ...fields } = lease;
-    const signature = await this.host.key.sign(this.context.signing.digest('Lease', fields));
+    const signature = await this.sign('Lease', fields);
     this.send(device, { type: 'lease', ...fields, signature });
     this.host.metrics.leases.inc();
   }
@@ -250,14 +255,14 @@ export class IntakeRuntime {
       expiresAt,
       scope: request,
     };
-    const signature = await this.host.key.sign(this.context.signing.digest('Lease', fields));
+    const signature = await this.sign('Lease', fields);
     this.send(device, { type: 'lease', ...fields, signature });
     this.host.metrics.clearances.inc();
   }
 
   private async sendMember({ device, member }: Extract<IntakeEffect, { type: 'member' }>): Promise<void> {
     const { type: _, ...fields } = member;
-    const signature = await this.host.key.sign(this.context.signing.digest('Member', fields));
+    const signature = await this.sign('Member', fields);
     this.send(device, { type: 'member', ...fields, signature });
   }
 
@@ -268,7 +273,7 @@ export class IntakeRuntime {
   }: Extract<IntakeEffect, { type: 'unknown' }>): Promise<void> {
     const { terminal, synced } = effect;
     const fields = { entry, size: effect.size as Position, terminal, synced };
-    const signature = await this.host.key.sign(this.context.signing.digest('Unknown', fields));
+    const signature = await this.sign('Unknown', fields);
     this.send(device, { type: 'unknown', ...fields, signature });
   }
 
