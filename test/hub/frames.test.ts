@@ -290,6 +290,8 @@ test('the hub’s figures are the ones that its README and its devices count on'
     watchLagMax: 604_800,
     carriedAtOnceMax: 8,
     carriedDayMax: 2_000,
+    signerBatchMax: 256,
+    signerTimeoutMs: 10_000,
   });
   // An eighth of the room is kept for what leases bring, a warning at three quarters.
   assert.is(limits.leasedEntriesMax(1_000), 875);
