@@ -20,6 +20,7 @@ export const PARTS: readonly Part[] = [
   { names: ['hub'], load: async () => (await import('../hub/cli/hub-command.ts')).addHubCommand },
   { names: ['signer'], load: async () => (await import('../hub/cli/signer-command.ts')).addSignerCommand },
   { names: ['deploy'], load: async () => (await import('../hub/cli/deploy-command.ts')).addDeployCommand },
+  { names: ['quote'], load: async () => (await import('../hub/cli/quote-command.ts')).addQuoteCommand },
   { names: ['hub-key'], load: async () => (await import('../hub/cli/hub-key-command.ts')).addHubKeyCommand },
   {
     names: ['wearable', 'car'],

@@ -1,6 +1,6 @@
 /** A till: the merchant types an amount, a customer taps, the display says approved or why not. */
 import type { Entropy } from '../../hardware/interfaces/index.ts';
-import type { Bytes16 } from '../../protocol/bytes.ts';
+import type { Bytes16, Bytes32 } from '../../protocol/bytes.ts';
 import type { Amount } from '../../protocol/integers.ts';
 import type { TerminalDevice } from '../devices.ts';
 
@@ -18,10 +18,15 @@ export class Pos {
 
   /**
    * Asks for `amount`; the outcome comes as a notice: approved, or refused with its code. `challenge`: 16 fresh random
-   * bytes, for whoever wants to know the request again.
+   * bytes, for whoever wants to know the request again. `quote`: hash of what the price was converted by, if it was.
    */
-  sale(amount: Amount, challenge: Bytes16 = this.entropy.random(16)): Promise<void> | undefined {
-    return this.device.dispatch({ type: 'sale', amount, currency: this.currency, challenge });
+  sale(
+    amount: Amount,
+    challenge: Bytes16 = this.entropy.random(16),
+    quote?: Bytes32,
+  ): Promise<void> | undefined {
+    const converted = quote === undefined ? {} : { quote };
+    return this.device.dispatch({ type: 'sale', amount, currency: this.currency, challenge, ...converted });
   }
 
   /** Drops the open sale; whoever paid it too late gets a full credit. */

@@ -136,6 +136,11 @@ export class Shop {
     return (await this.run('init', this.site, '--rpc', anvil.url)) as Record<string, string>;
   }
 
+  /** Where devices pay. */
+  get place(): { readonly vault: string; readonly chainId: number } {
+    return readAddresses(this.addresses);
+  }
+
   private get addresses(): string {
     return join(this.site, 'addresses.json');
   }

@@ -15,7 +15,7 @@ import { SundialError } from '../../protocol/errors.ts';
 import type { DeviceChild } from '../demo/device-child.ts';
 import { freePort } from '../../hub/node/free-port.ts';
 import { type Json, Shop } from '../operator/shop.ts';
-import { type DrawnSale, drawDay, type Kill, type Visit } from './draw.ts';
+import { type DrawnSale, drawDay, EURO_RATE, type Kill, type Visit } from './draw.ts';
 import {
   type CustomerBooks,
   type HubPayment,
@@ -98,10 +98,11 @@ export class DayAtTheTills {
     await shop.money(anvil, roles, CUSTOMERS, MONEY);
     this.hubProcess = await shop.hub();
     await shop.run('payee', 'add', MERCHANT, ...shop.at);
+    const quotes = await this.quoteEuros();
     for (let index = 0; index < TILLS; index++) {
       const { state } = await shop.till(index + 1, MERCHANT);
       const port = await freePort();
-      const extra = ['--http', String(port)];
+      const extra = ['--http', String(port), ...quotes];
       const url = `http://127.0.0.1:${port}`;
       const device = shop.device('pos', state, shop.tapOf(index + 1), extra);
       await device.start();
@@ -125,6 +126,19 @@ export class DayAtTheTills {
         await customer.stop();
       }),
     );
+  }
+
+  /** The merchant's source says what a euro comes to; the flags with which tills believe it. */
+  private async quoteEuros(): Promise<string[]> {
+    const { shop } = this;
+    const [key, into] = [join(shop.folder, 'source.key'), join(shop.folder, 'quotes.json')];
+    await shop.run('hub-key', 'new', '--out', key);
+    const { vault, chainId } = shop.place;
+    const { signer } = await shop.run(
+      ...['quote', 'sign', '--key', key, '--into', into, '--source', "the day's rate", '--hours', '168'],
+      ...['--currency', 'EUR', '--rate', EURO_RATE, '--vault', vault, '--chain-id', String(chainId)],
+    );
+    return ['--quotes', into, '--quote-signer', String(signer)];
   }
 
   /** A customer's device, held to a till. Its person says yes to whatever is asked. */
@@ -262,7 +276,10 @@ export class DayAtTheTills {
         const done: Order = { drawn, till: till.index, sale };
         this.orders.push(done);
         if (drawn.captured !== undefined)
-          done.sale = await till.client.capture(sale.id, drawn.captured, { key: `${key}-capture` });
+          done.sale = await till.client.capture(sale.id, drawn.cents?.captured ?? drawn.captured, {
+            key: `${key}-capture`,
+            ...(drawn.cents !== undefined && { currency: 'EUR' }),
+          });
         return;
       }
       this.told.push({ order, key, till: till.index, state: 'failed', total: sale.total, back: 0 });
@@ -357,6 +374,7 @@ export class DayAtTheTills {
         till,
         state: 'approved',
         total: sale.total,
+        ...(drawn.cents !== undefined && { cents: drawn.cents.amount + drawn.cents.tip }),
         ...(sale.payment && { voucher: sale.payment.voucher, cleared: sale.payment.cleared }),
         back: backOf(sale),
       });
@@ -434,9 +452,8 @@ export class DayAtTheTills {
   }
 }
 
-const askOf = ({ amount, tip, number, captured }: DrawnSale) => ({
-  amount,
-  tip,
+const askOf = ({ amount, tip, number, captured, cents }: DrawnSale) => ({
+  ...(cents === undefined ? { amount, tip } : { amount: cents.amount, tip: cents.tip, currency: 'EUR' }),
   reference: `order ${number}`,
   hold: captured !== undefined,
 });

@@ -4,6 +4,10 @@ import { Random } from '../stage/world/random.ts';
 /** Of TIME, in cents; the API takes units. */
 const CENT = 10_000;
 
+/** TIME for a euro, as the day's source says. */
+export const EURO_RATE = '1.0875';
+const inCents = (units: number): number => Math.floor(units / CENT / Number(EURO_RATE));
+
 /** A visit above this is not made offline: with 600 deposited a till takes 23.64 until the hub acknowledges. */
 const OFFLINE_MAX = 2300 * CENT;
 
@@ -42,6 +46,8 @@ export interface DrawnSale {
   readonly kill?: Kill;
   /** A refund later in the day: of how much, of all that is left when absent. */
   readonly refund?: { readonly part?: number; readonly kill?: Kill };
+  /** Its price is in euros: these, in cents, are asked for, and captured, in place of the amounts in TIME. */
+  readonly cents?: { readonly amount: number; readonly tip: number; readonly captured?: number };
   /** The same order is asked for twice. */
   readonly asksTwice: boolean;
 }
@@ -87,13 +93,21 @@ export function drawDay(
       : undefined;
     const onRefund = refund !== undefined && chance(40);
     const isCut = cut.has(number);
+    const captured = isHold ? Math.floor((amount * random.below(101)) / 100 / CENT) * CENT : undefined;
     return {
       number,
       amount,
       tip,
       clears: isCleared,
       asksTwice: chance(10),
-      ...(isHold && { captured: Math.floor((amount * random.below(101)) / 100 / CENT) * CENT }),
+      ...(captured !== undefined && { captured }),
+      ...(number % 5 === 2 && {
+        cents: {
+          amount: inCents(amount),
+          tip: inCents(tip),
+          ...(captured !== undefined && { captured: inCents(captured) }),
+        },
+      }),
       ...(refund && { refund: { ...refund, ...(isCut && onRefund && { kill: drawKill(true) }) } }),
       ...(isCut && !onRefund && { kill: drawKill(false) }),
     };

@@ -14,6 +14,8 @@ export interface Told {
   readonly total: number;
   readonly voucher?: string;
   readonly cleared?: boolean;
+  /** The price in euros that it asked for, in cents. */
+  readonly cents?: number;
   /** What it was told went back in the end, refunds and what captures left. */
   readonly back: number;
 }
@@ -41,7 +43,11 @@ export interface ZReport {
   readonly released: { readonly sum: number };
   readonly cleared: { readonly count: number };
   readonly net: number;
+  readonly priced: Readonly<Record<string, { readonly count: number; readonly sum: number }>>;
 }
+
+/** At the rate of the day, 1.0875 TIME for a euro: units of 10^-6 TIME. */
+const UNITS_A_CENT = 10_875;
 
 export interface Evidence {
   readonly told: readonly Told[];
@@ -81,6 +87,14 @@ export function judge({ told, payments, customers, tills, ends }: Evidence): Jud
   const byId = new Map(sold.map((payment) => [payment.id, payment]));
   const approved = told.filter(({ state }) => state === 'approved');
 
+  // A price in euros came to what the day's rate says.
+  for (const { order, cents, total } of approved) {
+    const wanted = (cents ?? 0) * UNITS_A_CENT;
+    if (cents !== undefined && total < wanted)
+      lose(`order ${order}: ${cents} cents are ${wanted}, ${total} was paid`);
+    if (cents !== undefined && total > wanted)
+      double(`order ${order}: ${cents} cents are ${wanted}, ${total} was paid`);
+  }
   // Everything that a shop was told is paid stands at the hub, for that much, and what went back as well.
   for (const { order, voucher, total, back } of approved) {
     const payment = byId.get(voucher ?? '');
@@ -118,13 +132,18 @@ export function judge({ told, payments, customers, tills, ends }: Evidence): Jud
       back: sum(reports.map(({ refunds, released }) => refunds.sum + released.sum)),
       net: sum(reports.map(({ net }) => net)),
       cleared: sum(reports.map(({ cleared }) => cleared.count)),
+      euros: sum(reports.map(({ priced }) => priced.EUR?.count ?? 0)),
+      cents: sum(reports.map(({ priced }) => priced.EUR?.sum ?? 0)),
     };
+    const inEuros = approved.filter(({ till, cents }) => till === index && cents !== undefined);
     const has = {
       count: own.length,
       sum: sum(own.map(({ amount }) => amount)),
       back: sum(own.map(({ credited }) => credited)),
       net: sum(own.map(({ amount, credited }) => amount - credited)),
       cleared: approved.filter(({ till, cleared }) => till === index && cleared).length,
+      euros: inEuros.length,
+      cents: sum(inEuros.map(({ cents }) => cents!)),
     };
     if (JSON.stringify(said) === JSON.stringify(has)) continue;
     zReportEqualsHub = false;

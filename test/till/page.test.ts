@@ -4,12 +4,17 @@
  * middle of a sale, a till that is killed meanwhile; each page judged by axe-core at phone and tablet width, in the dark
  * and in Chinese. Pictures are left in build/till-page for people. Not checked here: other browsers, screen readers.
  */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { quoteDigest } from '../../hardware/boards/node/till/quotes.ts';
+import { fromHex, toHex } from '../../protocol/bytes.ts';
+import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
+import { makeSigning } from '../../protocol/signing/digests.ts';
 import { Bench } from './bench.ts';
 
 const PICTURES = join('build', 'till-page');
@@ -21,7 +26,10 @@ const axe = readFileSync(
   'utf8',
 );
 
-const bench = new Bench();
+const own = mkdtempSync(join(tmpdir(), 'sundial-till-page-'));
+const quotesFile = join(own, 'quotes.json');
+const source = nobleKey(new Uint8Array(32).fill(7));
+const bench = new Bench('--quotes', quotesFile, '--quote-signer', toHex(source.address));
 let where: { url: string; token: string };
 let browser: Browser;
 let page: Page;
@@ -60,7 +68,24 @@ const press = async (keys: string): Promise<void> => {
 };
 const go = (name: string, of = page) => of.getByRole('link', { name, exact: true }).click();
 
+/** A rate that counts today. */
+async function quoteEuros(): Promise<void> {
+  const signing = makeSigning(nobleSuite, { chainId: 31337, vault: fromHex(`0x${'be'.repeat(20)}`, 20) });
+  const from = Math.floor(Date.now() / 1000) - 60;
+  const fields = {
+    currency: 'EUR',
+    digits: 2,
+    rate: '1.0875',
+    source: 'Central bank, daily fixing',
+    from,
+    until: from + 86_400,
+  };
+  const signature = toHex(await source.sign(quoteDigest(signing, fields)));
+  writeFileSync(quotesFile, JSON.stringify([{ ...fields, signature }]));
+}
+
 test.before(async () => {
+  await quoteEuros();
   mkdirSync(PICTURES, { recursive: true });
   where = await bench.open();
   browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
@@ -69,6 +94,7 @@ test.before(async () => {
 test.after(async () => {
   await browser.close();
   await bench.close();
+  rmSync(own, { recursive: true, force: true });
 });
 
 test('the token is gone from the address, and nobody gets in without', async () => {
@@ -146,10 +172,35 @@ test('a hold is captured for less, and a payment given back in part', async () =
   await judged(page, 'payments-phone');
 });
 
+test('a price in euros: what it comes to, by whose word, and the same in the report', async () => {
+  // Nobody is near while people look at the price.
+  await bench.wearable.end();
+  await go('Sell');
+  await page.getByLabel('EUR').check();
+  await press('110');
+  await page.getByLabel('10 %').check();
+  await judged(page, 'sell-euros-phone');
+  await page.getByRole('button', { name: 'Take €1.21' }).click();
+  await page.getByText('1 EUR = 1.0875 TIME').waitFor();
+  await judged(page, 'waiting-euros-phone');
+  await page.setViewportSize(TABLET);
+  await judged(page, 'waiting-euros-tablet');
+  await page.setViewportSize(PHONE);
+  await bench.wearable.start();
+  await page.getByText('Paid', { exact: true }).waitFor();
+  assert.match((await page.locator('.stage .sum').textContent()) ?? '', /1\.315875/);
+  await judged(page, 'paid-euros-phone');
+  await page.getByRole('button', { name: 'Next sale' }).click();
+  await page.getByLabel('TIME').check();
+  await go('Day');
+  await page.getByRole('row', { name: /EUR/ }).getByText('€1.21').waitFor();
+  await judged(page, 'day-euros-phone');
+});
+
 test('the day is closed, after a question', async () => {
   await go('Day');
   const net = page.locator('tr.net td').first();
-  await net.getByText('7.25').waitFor();
+  await net.getByText('8.565875').waitFor();
   await page.getByRole('button', { name: 'Close the day' }).click();
   await judged(page, 'day-phone');
   await page.getByRole('button', { name: 'Yes, close it' }).click();

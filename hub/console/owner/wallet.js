@@ -281,9 +281,11 @@ export function deviceIn(text) {
 
 /** Channel and number of the payment that a till's receipt is about; undefined for what is none of this vault. */
 export function receiptIn(text, { chainId, vault }) {
-  const found = /^sundial-receipt:1\.(\d{1,15})\.([0-9a-f]{40})\.[A-Z]{1,8}\.([\w-]{60,400})$/.exec(
-    text.trim(),
-  );
+  // What follows a second kind is the quote of a price in another currency.
+  const found =
+    /^sundial-receipt:(?:1|2(?=.*\.[\w-]+$))\.(\d{1,15})\.([0-9a-f]{40})\.[A-Z]{1,8}\.([\w-]{60,400})(?:\.[\w-]{1,1024})?$/.exec(
+      text.trim(),
+    );
   if (found === null || Number(found[1]) !== chainId || `0x${found[2]}` !== vault) return undefined;
   const bytes = atob(found[3].replaceAll('-', '+').replaceAll('_', '/'));
   const number = (from) => [0, 1, 2, 3].reduce((sum, i) => sum * 256 + bytes.charCodeAt(from + i), 0);

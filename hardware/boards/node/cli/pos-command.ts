@@ -8,7 +8,9 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { TerminalDevice } from '../../../../device/devices.ts';
 import { Pos } from '../../../../device/roles/pos.ts';
+import { fromHex } from '../../../../protocol/bytes.ts';
 import { SundialError } from '../../../../protocol/errors.ts';
+import type { Signing } from '../../../../protocol/signing/digests.ts';
 import type { TerminalRecord } from '../../../../protocol/machines/terminal/books.ts';
 import { type LinkScheme, parseLink } from '../links/address.ts';
 import { tillRoutes } from '../till/api.ts';
@@ -16,7 +18,8 @@ import { TillFile, tillLog } from '../till/file.ts';
 import { tillPage } from '../till/page.ts';
 import { saleAsk, type TillEvent } from '../till/schema.ts';
 import { listen, makeTillServer, tillToken } from '../till/server.ts';
-import { Till } from '../till/till.ts';
+import { priceText, quotesIn } from '../till/quotes.ts';
+import { Till, type TillParts } from '../till/till.ts';
 import type { DeviceProcess } from './device-process.ts';
 import { addDeviceOptions, type CommonFlags, deviceOptions } from './flags.ts';
 import { formatMoney, parsePrice } from './money.ts';
@@ -27,6 +30,8 @@ interface PosFlags extends CommonFlags {
   readonly amount?: string;
   readonly http?: string;
   readonly receiptHead?: string;
+  readonly quotes?: string;
+  readonly quoteSigner?: string;
 }
 
 /** How long a single sale waits for the hub's acknowledgement before its process ends. */
@@ -53,7 +58,7 @@ const HEAD_LINES_MAX = 8;
 function describe(event: TillEvent): string {
   switch (event.type) {
     case 'sale.opened':
-      return `sale ${event.sale}: ${formatMoney(event.total)}`;
+      return `sale ${event.sale}: ${formatMoney(event.total)}${event.price === undefined ? '' : ` (${priceText(event.price.quote, event.price.amount + event.price.tip)})`}`;
     case 'sale.reduced':
       return `sale ${event.sale}: ${formatMoney(event.total)} instead`;
     case 'sale.approved':
@@ -97,6 +102,19 @@ function headOf(path: string | undefined): string[] {
   return lines;
 }
 
+/** Reads --quotes and --quote-signer: once now, so that a wrong file is told at the start. Throws `bad_quote`, `missing_flag`. */
+function quotesOf({ quotes, quoteSigner }: PosFlags, signing: Signing): Pick<TillParts, 'quotes'> {
+  if (quotes === undefined && quoteSigner === undefined) return {};
+  if (quotes === undefined || quoteSigner === undefined || !/^0x[0-9a-fA-F]{40}$/.test(quoteSigner))
+    throw new SundialError('missing_flag', '--quotes and --quote-signer belong together', {
+      severity: 'call',
+      remedy: 'Give the file of quotes, and the 0x address of who signs them.',
+    });
+  const read = quotesIn(quotes, signing, fromHex(quoteSigner.toLowerCase() as `0x${string}`, 20));
+  read();
+  return { quotes: read };
+}
+
 /** Reads --http: a port, or host:port. Throws `bad_http`. */
 function httpAddress(text: string): { readonly host: string; readonly port: number } {
   const match = /^(?:(.+):)?(\d{1,5})$/.exec(text);
@@ -113,6 +131,7 @@ function httpAddress(text: string): { readonly host: string; readonly port: numb
 function openTill(
   { process, device, settings }: Awaited<ReturnType<typeof makeTerminal>>,
   head: readonly string[],
+  flags: PosFlags,
 ): Till {
   const { folder, host, output } = process;
   const now = (): number => Math.floor(Date.now() / 1000);
@@ -127,6 +146,8 @@ function openTill(
     chainId: folder.file.chainId,
     vault: folder.file.vault,
     head,
+    signing: folder.signing,
+    ...quotesOf(flags, folder.signing),
     now,
     before: ({ type }) => process.before(`till:${type}`),
     broken: fail,
@@ -192,7 +213,7 @@ async function runPos(flags: PosFlags): Promise<void> {
   let heard: ((event: { readonly type: string }) => void) | undefined;
   const terminal = await makeTerminal('pos', flags, (event) => heard?.(event));
   const { process, device, status } = terminal;
-  const till = openTill(terminal, head);
+  const till = openTill(terminal, head, flags);
   heard = (event) => till.onEvent(event);
   if (flags.http !== undefined) httpAddress(flags.http);
   // Lines come faster than a sale is asked for: one after the other, or the next one cancels what is half begun.
@@ -245,6 +266,11 @@ export function addPosCommand(program: Command): void {
       '--http <place>',
       'a port (0 for any) or host:port for its page and API; /openapi.json describes it, till.token in its folder opens it',
     )
+    .option(
+      '--quotes <file>',
+      'take prices in other currencies by these signed quotes; a newer file counts at once',
+    )
+    .option('--quote-signer <address>', 'whose quotes: see `sundial quote`')
     .option('--receipt-head <file>', 'text that stands above every receipt: who sells, where, tax number')
     .action((flags: PosFlags) => runPos(flags).catch(fail));
 }

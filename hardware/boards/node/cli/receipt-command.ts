@@ -1,5 +1,6 @@
 /** `sundial receipt`: is the code on a receipt what a till signed? With no network, and without asking the till. */
 import type { Command } from 'commander';
+import { priceText } from '../till/quotes.ts';
 import { checkReceipt } from '../till/receipts.ts';
 import { formatMoney } from './money.ts';
 import { fail } from './output.ts';
@@ -10,8 +11,19 @@ function run(text: string, { json }: { readonly json: boolean }): void {
     process.stdout.write(`${JSON.stringify({ ok: true, ...receipt })}\n`);
     return;
   }
+  const { price } = receipt;
   const rows = [
     ['amount', formatMoney(receipt.amount)],
+    ...(price === undefined
+      ? []
+      : [
+          [
+            'price',
+            `${priceText(price.quote, price.amount)}${price.part ? ', of which a part was paid' : ''}`,
+          ],
+          ['rate', `1 ${price.quote.currency} = ${price.quote.rate}, by ${price.quote.source}`],
+          ['signer', `${price.signer} signed the rate: see that it is one you believe`],
+        ]),
     ['time', new Date(receipt.at * 1000).toISOString()],
     ['till', receipt.terminal],
     ['payee', receipt.payee],

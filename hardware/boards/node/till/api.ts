@@ -175,7 +175,8 @@ export const tillRoutes = ({ till, sync, codes }: ApiParts): readonly Route<Aske
     params: byId,
     body: refundAsk,
     answer: sale,
-    act: ({ caller, params: { id }, body }) => till.refund(id, body.amount, wishOf(caller)),
+    act: ({ caller, params: { id }, body: { amount, currency } }) =>
+      till.refund(id, amount === undefined ? undefined : till.unitsOn(id, amount, currency), wishOf(caller)),
   }),
   route({
     method: 'POST',
@@ -184,7 +185,8 @@ export const tillRoutes = ({ till, sync, codes }: ApiParts): readonly Route<Aske
     params: byId,
     body: captureAsk,
     answer: sale,
-    act: ({ caller, params: { id }, body }) => till.capture(id, body.amount, wishOf(caller)),
+    act: ({ caller, params: { id }, body: { amount, currency } }) =>
+      till.capture(id, till.unitsOn(id, amount, currency), wishOf(caller)),
   }),
   route({
     method: 'GET',

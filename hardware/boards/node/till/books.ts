@@ -28,6 +28,26 @@ export const tipOf = ({ amount, tip, total }: Sale): number => Math.min(tip, Mat
 export const creditedOn = ({ credits }: Sale): number =>
   credits.reduce((all, { amount, state }) => (state === 'failed' ? all : all + amount), 0);
 
+/** What sales with a price in another currency come to, by currency. One that was paid in part counts for that part. */
+function pricedOf(sales: readonly Sale[]): Report['priced'] {
+  const priced: Report['priced'] = {};
+  for (const { price, amount, tip, total } of sales) {
+    if (price === undefined) continue;
+    const { currency, digits } = price.quote;
+    const whole = price.amount + price.tip;
+    const part =
+      total === amount + tip ? whole : Number((BigInt(whole) * BigInt(total)) / BigInt(amount + tip));
+    const before = priced[currency] ?? { count: 0, digits, sum: 0, units: 0 };
+    priced[currency] = {
+      count: before.count + 1,
+      digits: before.digits,
+      sum: before.sum + part,
+      units: before.units + total,
+    };
+  }
+  return priced;
+}
+
 /** The fold. One writer changes it, event by event; what it hands out is not to be changed. */
 export class TillBooks {
   private readonly sales = new Map<string, Sale>();
@@ -139,9 +159,22 @@ export class TillBooks {
     switch (event.type) {
       case 'sale.opened': {
         if (this.sales.size >= SALES_MAX) this.forget(this.oldestClosed());
-        const { sale: id, key, reference, amount, tip, total, hold, training, challenge, requestId } = event;
+        const {
+          sale: id,
+          key,
+          reference,
+          amount,
+          tip,
+          price,
+          total,
+          hold,
+          training,
+          challenge,
+          requestId,
+        } = event;
         this.put({
           ...{ id, key, ...(reference !== undefined && { reference }), amount, tip, total, hold, training },
+          ...(price !== undefined && { price }),
           ...{
             state: 'open',
             requestId,
@@ -247,6 +280,7 @@ export class TillBooks {
       refunds,
       released,
       net: sales.sum - refunds.sum - released.sum,
+      priced: pricedOf(approved),
       held: held.length === 0 ? ZERO : sumOf(held.map(({ total }) => total)),
       failed,
       refusals: { ...refusals },

@@ -12,6 +12,11 @@ export interface Act extends Options {
   readonly key: string;
 }
 
+/** Money that goes back: in the currency of the sale, or in units where none is named. */
+export interface Back extends Act {
+  readonly currency?: string;
+}
+
 /** A code on the till's display: its text, and a picture of it as a data: address. */
 export interface Code {
   readonly code: string | null;
@@ -29,8 +34,8 @@ export interface TillClient {
   sales(query?: Readonly<Record<string, string>>, options?: Options): Promise<Sale[]>;
   cancel(id: string, options?: Options): Promise<Sale>;
   part(id: string, total: number, options?: Options): Promise<Sale>;
-  refund(id: string, amount: number | undefined, options: Act): Promise<Sale>;
-  capture(id: string, amount: number, options: Act): Promise<Sale>;
+  refund(id: string, amount: number | undefined, options: Back): Promise<Sale>;
+  capture(id: string, amount: number, options: Back): Promise<Sale>;
   receipt(
     id: string,
     form: 'escpos',

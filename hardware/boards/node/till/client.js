@@ -112,7 +112,7 @@ export function connectTill({ url, token, patienceMs = PATIENCE_MS }) {
     /** Text that a camera or a scanner read off the customer's display. */
     seen: (seen, options) => ask('/v1/code', { method: 'POST', body: { seen }, ...options }),
 
-    /** Begins a sale and does not wait. `sale`: amount, tip, reference, hold. */
+    /** Begins a sale and does not wait. `sale`: amount, tip, reference, hold; with currency both are in its smallest unit. */
     open: (sale, options) => post('/v1/sales', sale, options),
 
     /** A sale from its beginning to its end: approved, or failed with its reason. `options.key` is needed. */
@@ -129,11 +129,12 @@ export function connectTill({ url, token, patienceMs = PATIENCE_MS }) {
     cancel: (id, options) => post(`/v1/sales/${id}/cancel`, {}, options),
     /** Asks for a part of an open sale instead: `most` of a refusal says what the customer has left. */
     part: (id, total, options) => post(`/v1/sales/${id}/part`, { total }, options),
-    /** Gives back `amount`, or all that is left. `options.key` is needed. */
-    refund: (id, amount, options) =>
-      post(`/v1/sales/${id}/refunds`, amount === undefined ? {} : { amount }, options),
-    /** Says what a hold comes to. `options.key` is needed. */
-    capture: (id, amount, options) => post(`/v1/sales/${id}/capture`, { amount }, options),
+    /** Gives back `amount`, or all that is left; in `options.currency` by the rate of the sale. `options.key` is needed. */
+    refund: (id, amount, { currency, ...options }) =>
+      post(`/v1/sales/${id}/refunds`, amount === undefined ? {} : { amount, currency }, options),
+    /** Says what a hold comes to, as `refund` does. `options.key` is needed. */
+    capture: (id, amount, { currency, ...options }) =>
+      post(`/v1/sales/${id}/capture`, { amount, currency }, options),
     /** `form`: text, html, escpos (then bytes), code. `copy`: customer, merchant. */
     receipt: (id, form = 'text', copy = 'customer', options) =>
       ask(`/v1/sales/${id}/receipt?form=${form}&for=${copy}`, {

@@ -3,6 +3,7 @@
  * that anybody can check it with no network and without asking the till (`sundial receipt`).
  */
 import { renderSVG } from 'uqr';
+import { z } from 'zod';
 import { escaped } from '../html.ts';
 import {
   type Address,
@@ -15,12 +16,13 @@ import {
 import { nobleSuite } from '../../../../protocol/crypto/noble.ts';
 import { SundialError } from '../../../../protocol/errors.ts';
 import { amount, channelId, seconds, seq } from '../../../../protocol/integers.ts';
-import { makeSigning } from '../../../../protocol/signing/digests.ts';
+import { makeSigning, type Signing } from '../../../../protocol/signing/digests.ts';
 import { detailHash, requestHash, voucherDigest } from '../../../../protocol/vouchers.ts';
 import { dateText } from '../cli/date.ts';
 import { formatMoney } from '../cli/money.ts';
 import { creditedOn } from './books.ts';
-import type { Sale, Status } from './schema.ts';
+import { checkQuote, priceText, quoteHash, quoteSigner, stands, unitsOf } from './quotes.ts';
+import { type Priced, type Quote, quote as quoteSchema, type Sale, type Status } from './schema.ts';
 
 export const RECEIPT_FORMS = ['text', 'html', 'escpos', 'code'] as const;
 export type ReceiptForm = (typeof RECEIPT_FORMS)[number];
@@ -57,6 +59,7 @@ function rowsOf(sale: Sale, { name, address, currency }: Status): Row[] {
         ] as const)
       : []),
     [sale.hold && sale.captured === undefined ? 'HELD' : 'TOTAL', money(sale.total)],
+    ...(sale.price === undefined ? [] : rowsOfPrice(sale.price, currency)),
     ...sale.credits
       .filter(({ state, amount }) => state === 'done' && amount > 0)
       .map(
@@ -71,6 +74,17 @@ function rowsOf(sale: Sale, { name, address, currency }: Status): Row[] {
   ];
 }
 
+/** A price in another currency, and by which word of whom it came to what is paid. */
+function rowsOfPrice({ amount: own, tip, quote }: Priced, currency: string): Row[] {
+  return [
+    ['Price', priceText(quote, own)],
+    ...(tip === 0 ? [] : [['Price of the tip', priceText(quote, tip)] as const]),
+    ['Rate', `1 ${quote.currency} = ${quote.rate} ${currency}`],
+    ['Rate by', quote.source],
+    ['Rate good until', time(quote.until)],
+  ];
+}
+
 /** A title above the rows: what the paper is worth. */
 function titleOf(sale: Sale, copy: 'customer' | 'merchant'): string {
   if (sale.training) return 'TRAINING - NO MONEY MOVED';
@@ -79,13 +93,14 @@ function titleOf(sale: Sale, copy: 'customer' | 'merchant'): string {
   return copy === 'customer' ? 'RECEIPT' : "MERCHANT'S COPY";
 }
 
-const CODE_START = 'sundial-receipt:1.';
+/** With a price in another currency a sixth part follows. */
+const CODE_START = { plain: 'sundial-receipt:1.', priced: 'sundial-receipt:2.' } as const;
 
 /**
  * The text of the code: chain, vault, and 167 bytes in base64url of what the voucher and its request hold, with the till's
- * signature. Undefined where nothing was paid.
+ * signature; of a price in another currency also what it was, and its quote. Undefined where nothing was paid.
  */
-export function codeOf({ payment, total, challenge }: Sale, status: Status): string | undefined {
+export function codeOf({ payment, total, challenge, price }: Sale, status: Status): string | undefined {
   if (payment === undefined) return undefined;
   const bytes = concatBytes(
     fromHex(status.address, 20),
@@ -101,7 +116,11 @@ export function codeOf({ payment, total, challenge }: Sale, status: Status): str
     fromHex(payment.receipt, 64),
   );
   const body = Buffer.from(bytes).toString('base64url');
-  return `${CODE_START}${status.chainId}.${status.vault.slice(2)}.${status.currency}.${body}`;
+  const text = `${status.chainId}.${status.vault.slice(2)}.${status.currency}.${body}`;
+  if (price === undefined) return `${CODE_START.plain}${text}`;
+  const { currency, digits, rate, source, from, until, signature } = price.quote;
+  const quoted = [price.amount + price.tip, currency, digits, rate, source, from, until, signature];
+  return `${CODE_START.priced}${text}.${Buffer.from(JSON.stringify(quoted)).toString('base64url')}`;
 }
 
 const CODE_BYTES = 20 + 20 + 4 + 4 + 6 + 6 + 16 + 6 + 5 + 16 + 64;
@@ -116,6 +135,29 @@ export interface CheckedReceipt {
   readonly voucher: string;
   readonly chainId: number;
   readonly vault: string;
+  /** Where it was asked for in another currency: the price, by which quote, and whose word that is. */
+  readonly price?: {
+    /** In the smallest unit of the currency, tip included. */
+    readonly amount: number;
+    readonly quote: Quote;
+    /** Who signed the quote: whether to believe it is for the reader to say. */
+    readonly signer: string;
+    /** A part of the price was paid. */
+    readonly part: boolean;
+  };
+}
+
+/** The price on a code. Throws a SyntaxError or ZodError for what is none. */
+function quotedIn(text: string): { readonly amount: number; readonly quote: Quote } {
+  const value: unknown = JSON.parse(Buffer.from(text, 'base64url').toString());
+  const [amount, currency, digits, rate, source, from, until, signature] = z
+    .array(z.unknown())
+    .length(8)
+    .parse(value);
+  return {
+    amount: z.int().min(1).parse(amount),
+    quote: quoteSchema.parse({ currency, digits, rate, source, from, until, signature }),
+  };
 }
 
 /** Checks the text of a code. Throws `bad_receipt` when it is none, or the till that it names did not sign it. */
@@ -125,9 +167,19 @@ export function checkReceipt(text: string): CheckedReceipt {
       severity: 'call',
       remedy: 'Read the code again, all of it; if it stays so, the receipt is not one of a Sundial till.',
     });
-  const match = /^sundial-receipt:1\.(\d{1,15})\.([0-9a-f]{40})\.([A-Z]{1,8})\.([\w-]+)$/.exec(text.trim());
-  if (match === null) throw bad('this is no code of a receipt');
-  const [, chain, vault, currency, body] = match;
+  const match =
+    /^sundial-receipt:(?:1|(2))\.(\d{1,15})\.([0-9a-f]{40})\.([A-Z]{1,8})\.([\w-]+)(?:\.([\w-]{1,1024}))?$/.exec(
+      text.trim(),
+    );
+  if (match === null || (match[1] === undefined) !== (match[6] === undefined))
+    throw bad('this is no code of a receipt');
+  const [, , chain, vault, currency, body, quotedText] = match;
+  let quoted: ReturnType<typeof quotedIn> | undefined;
+  try {
+    quoted = quotedText === undefined ? undefined : quotedIn(quotedText);
+  } catch {
+    throw bad('its price in another currency can not be read');
+  }
   const bytes = new Uint8Array(Buffer.from(body!, 'base64url'));
   if (bytes.length !== CODE_BYTES) throw bad(`it holds ${bytes.length} bytes, want ${CODE_BYTES}`);
   let place = 0;
@@ -151,13 +203,15 @@ export function checkReceipt(text: string): CheckedReceipt {
   const receipt = take(64);
   const chainId = Number(chain);
   const signing = makeSigning(nobleSuite, { chainId, vault: fromHex(`0x${vault}`, 20) });
-  const detail = detailHash(nobleSuite, { currency: currency!, challenge });
+  const quote = quoted === undefined ? undefined : quoteHash(signing, quoted.quote);
+  const detail = detailHash(nobleSuite, { currency: currency!, challenge, quote });
   const request = requestHash(signing, { terminal, detail, ...asked });
   const digest = voucherDigest(signing, { kind: 'voucher', ...voucherFields, request });
   const signer = signing.suite.recover(signing.digest('Receipt', { voucher: digest }), receipt);
   if (signer === undefined || !equalBytes(signer, terminal))
     throw bad('its till did not sign this: something on it was changed');
   return {
+    ...(quoted !== undefined && { price: checkedPrice(signing, quoted, asked, bad) }),
     terminal: toHex(terminal),
     payee: toHex(payee),
     ...asked,
@@ -166,6 +220,27 @@ export function checkReceipt(text: string): CheckedReceipt {
     chainId,
     vault: `0x${vault}`,
   };
+}
+
+/** The till signed by which quote it asked: did it count then, and was it asked for what it comes to? */
+function checkedPrice(
+  signing: Signing,
+  { amount: price, quote }: ReturnType<typeof quotedIn>,
+  asked: { readonly amount: number; readonly at: number },
+  bad: (why: string) => SundialError,
+): NonNullable<CheckedReceipt['price']> {
+  try {
+    checkQuote(signing, quote);
+  } catch (error) {
+    throw bad((error as Error).message);
+  }
+  if (!stands(quote, asked.at)) throw bad('its quote did not count at the time of the sale');
+  const units = unitsOf(quote, price);
+  if (asked.amount > units)
+    throw bad(
+      `${priceText(quote, price)} comes to ${units} units by its quote, and ${asked.amount} were asked for`,
+    );
+  return { amount: price, quote, signer: toHex(quoteSigner(signing, quote)!), part: asked.amount < units };
 }
 
 /** Lines of at most WIDTH characters: name left, value right, or below where both don't fit. */

@@ -19,11 +19,39 @@ export const keyText = word(64);
 /** Names a question through logs and events. */
 export const requestIdText = z.string().regex(/^[\w.:-]{1,64}$/, 'want letters, digits, and . : _ -');
 
+/** A currency other than TIME, as ISO 4217 names it. */
+export const currencyText = z.string().regex(/^[A-Z]{3}$/, 'want three capital letters, such as EUR');
+
+/** A source's signed word of what one unit of a currency comes to in TIME (quotes.ts). */
+export const quote = z.strictObject({
+  currency: currencyText,
+  /** Decimals of the currency: 2 where its smallest unit is a hundredth. */
+  digits: z.int().min(0).max(4),
+  /** TIME for one whole unit of the currency. */
+  rate: z
+    .string()
+    .regex(/^(?=.*[1-9])\d{1,9}(\.\d{1,12})?$/, 'want a number such as 1.0875, with 12 decimals at most'),
+  /** Where the rate is from, in words. */
+  source: word(40),
+  /** First second in which it counts. */
+  from: moment,
+  /** The second from which on it counts no more. */
+  until: moment,
+  signature: hex(64),
+});
+export type Quote = z.output<typeof quote>;
+
+/** A price in another currency: amount and tip in its smallest unit, and the quote that says what they come to. */
+export const priced = z.strictObject({ amount: units, tip: units, quote });
+export type Priced = z.output<typeof priced>;
+
 /** What is asked for a sale. */
 export const saleAsk = z.strictObject({
   /** Without the tip; above 0. */
   amount: units.min(1),
   tip: units.default(0),
+  /** Amount and tip are in the smallest unit of this currency, a cent for instance; a quote says what they come to. */
+  currency: currencyText.optional(),
   reference: referenceText.optional(),
   /** The amount is the most: what is captured later may be less. */
   hold: z.boolean().default(false),
@@ -32,10 +60,13 @@ export type SaleAsk = z.output<typeof saleAsk>;
 
 /** The part that is asked for instead, tip included. */
 export const partAsk = z.strictObject({ total: units.min(1) });
-/** What is asked for a refund; without an amount all that is left. */
-export const refundAsk = z.strictObject({ amount: units.min(1).optional() });
+/** What is asked for a refund; without an amount all that is left. With the currency of the sale: by the rate of the sale. */
+export const refundAsk = z.strictObject({
+  amount: units.min(1).optional(),
+  currency: currencyText.optional(),
+});
 /** What a hold comes to. 0 gives all of it back. */
-export const captureAsk = z.strictObject({ amount: units });
+export const captureAsk = z.strictObject({ amount: units, currency: currencyText.optional() });
 
 /** What ended a sale that was not approved. */
 export const FAILURES = ['cancelled', 'expired', 'interrupted', 'refused'] as const;
@@ -93,6 +124,8 @@ export const sale = z.strictObject({
   reference: referenceText.optional(),
   amount: units,
   tip: units,
+  /** Where the price is in another currency: amount and tip are what it comes to. */
+  price: priced.optional(),
   /** What the customer is asked for: amount and tip, or the part of them that was asked for in the end. */
   total: units,
   hold: z.boolean(),
@@ -139,6 +172,10 @@ export const report = z.strictObject({
   released: sum,
   /** Sales less refunds less what was released; below 0 when more was given back than sold. */
   net: signed,
+  /** Of the sales those with a price in another currency: how many, what they come to there in all, and in TIME. */
+  priced: z
+    .record(currencyText, z.strictObject({ count: z.int(), digits: z.int(), sum: units, units }))
+    .default({}),
   /** Holds whose amount is not known yet. */
   held: sum,
   failed: z.record(z.string(), z.int()),
@@ -163,6 +200,7 @@ export const event = z.discriminatedUnion('type', [
     key: keyText,
     amount: units,
     tip: units,
+    price: priced.optional(),
     hold: z.boolean(),
     training: z.boolean(),
     challenge: hex(16),
@@ -250,6 +288,10 @@ export const status = z.strictObject({
   /** What may still be taken with no network, over all customers. */
   offlineLeft: units,
   waiting: sum,
+  /** Quotes that count now: currencies in which it can sell. */
+  quotes: z.array(quote),
+  /** Why its file of quotes can't be read. */
+  quoteTrouble: z.string().optional(),
   open: sale.optional(),
   lastEvent: z.int(),
 });

@@ -7,7 +7,7 @@
 import type { TerminalDevice } from '../../../../device/devices.ts';
 import type { Pos } from '../../../../device/roles/pos.ts';
 import type { Entropy } from '../../../interfaces/index.ts';
-import { equalBytes, fromHex, toHex } from '../../../../protocol/bytes.ts';
+import { type Bytes32, equalBytes, fromHex, toHex } from '../../../../protocol/bytes.ts';
 import { nobleSuite } from '../../../../protocol/crypto/noble.ts';
 import { SundialError } from '../../../../protocol/errors.ts';
 import { addAmounts, amount, channelId, seq as seqOf } from '../../../../protocol/integers.ts';
@@ -16,13 +16,26 @@ import { type Collected, collectedMessage } from '../../../../protocol/machines/
 import { encodeMessage, type MessageOf } from '../../../../protocol/wire/messages.ts';
 import type { TerminalRecord } from '../../../../protocol/machines/terminal/books.ts';
 import type { TerminalSettings } from '../../../../protocol/machines/terminal/state.ts';
-import { isBased } from '../../../../protocol/machines/time.ts';
+import { isBased, timeNow } from '../../../../protocol/machines/time.ts';
+import type { Signing } from '../../../../protocol/signing/digests.ts';
 import { REQUEST_OPEN_SECONDS } from '../../../../protocol/limits.ts';
 import { detailHash } from '../../../../protocol/vouchers.ts';
 import { nodeClock } from '../host.ts';
 import { creditedOn, REFUSALS_TOLD_MAX, type TillBooks } from './books.ts';
 import type { TillFile } from './file.ts';
-import type { Credit, Payment, Report, Sale, SaleAsk, Status, TillEvent, TillFact } from './schema.ts';
+import { comesTo, quoteFor, quoteHash, stands, unitsOf } from './quotes.ts';
+import type {
+  Credit,
+  Payment,
+  Priced,
+  Quote,
+  Report,
+  Sale,
+  SaleAsk,
+  Status,
+  TillEvent,
+  TillFact,
+} from './schema.ts';
 
 /** Currency of every request: the vault's token. */
 const CURRENCY = 'TIME';
@@ -42,6 +55,9 @@ export interface TillParts {
   readonly vault: string;
   /** First lines of every receipt. */
   readonly head: readonly string[];
+  readonly signing: Signing;
+  /** Quotes that its file holds, whether they count now or not; throws `bad_quote`. Absent: it sells in TIME alone. */
+  readonly quotes?: () => readonly Quote[];
   /** Seconds since 1970, of the machine that it runs on: dates what is told, and decides nothing. */
   now(): number;
   /** Called before an event is stored: for crash tests. */
@@ -114,9 +130,18 @@ export class Till {
 
   // ---- what the device did ----
 
+  /** What the request holds of a price in another currency. */
+  private hashOf(price: Priced | undefined): Bytes32 | undefined {
+    return price === undefined ? undefined : quoteHash(this.parts.signing, price.quote);
+  }
+
   /** Is this the payment of that sale? Its request carries the random part that was drawn for it. */
   private isOf(sale: Sale, { request }: Collected): boolean {
-    const detail = detailHash(nobleSuite, { currency: CURRENCY, challenge: fromHex(sale.challenge, 16) });
+    const detail = detailHash(nobleSuite, {
+      currency: CURRENCY,
+      challenge: fromHex(sale.challenge, 16),
+      quote: this.hashOf(sale.price),
+    });
     return request.amount === sale.total && equalBytes(request.detail, detail);
   }
 
@@ -231,19 +256,60 @@ export class Till {
     throw refused('key_reused', `the key ${key} did something else`, 'Give each act a key of its own.');
   }
 
-  /** Asks a customer for money; with the same key the same sale. Throws `sale_open`, `key_reused`, `till_full`. */
+  /** The till's own time, seconds: quotes end by it. Throws `no_time_basis`. */
+  private time(): number {
+    const { time } = this.parts.device.state.volatile;
+    const ms = nodeClock.monotonicMs();
+    if (isBased(time, ms)) return timeNow(time, ms);
+    throw refused(
+      'no_time_basis',
+      'the till does not know what time it is, so that no quote counts',
+      'Let it meet the hub once, or ask for TIME.',
+    );
+  }
+
+  /** What a price in another currency comes to. Throws `quote_missing`, `quote_over`, `bad_quote`, `no_time_basis`. */
+  private priceOf(currency: string, own: number, tip: number): Priced {
+    const quotes = this.parts.quotes?.() ?? [];
+    return { amount: own, tip, quote: quoteFor(quotes, currency, this.time()) };
+  }
+
+  /**
+   * Units that an amount on a sale comes to: itself, or, in the currency of the sale, by the rate of the sale. All of a price
+   * is all of the sale; parts are rounded down, so that they never come to more. Throws `wrong_currency`.
+   */
+  unitsOn(id: string, own: number, currency: string | undefined): number {
+    if (currency === undefined) return own;
+    const { price, total, amount: units, tip } = this.find(id);
+    if (price?.quote.currency !== currency)
+      throw refused(
+        'wrong_currency',
+        `sale ${id} was not in ${currency}`,
+        `Give the amount in ${price?.quote.currency ?? 'TIME, with no currency'}.`,
+      );
+    if (own === 0) return 0;
+    return own === price.amount + price.tip && total === units + tip
+      ? total
+      : unitsOf(price.quote, own, 'down');
+  }
+
+  /**
+   * Asks a customer for money; with the same key the same sale. Throws `sale_open`, `key_reused`, `till_full`, and what
+   * `priceOf` throws.
+   */
   async sell(ask: SaleAsk, { requestId, key }: Wish): Promise<Sale> {
     const { device, pos, entropy } = this.parts;
-    const total = addAmounts(amount(ask.amount), amount(ask.tip));
-    const known = this.known(
-      key,
-      (sale) =>
+    const known = this.known(key, (sale) => {
+      const { amount: own, tip } = sale.price ?? sale;
+      return (
         sale.key === key &&
-        sale.amount === ask.amount &&
-        sale.tip === ask.tip &&
+        own === ask.amount &&
+        tip === ask.tip &&
+        sale.price?.quote.currency === ask.currency &&
         sale.hold === ask.hold &&
-        sale.reference === ask.reference,
-    );
+        sale.reference === ask.reference
+      );
+    });
     if (known !== undefined) return known;
     if (this.books.open !== undefined)
       throw refused(
@@ -252,16 +318,21 @@ export class Till {
         'Wait for its end, or cancel it.',
       );
     this.books.checkRoom();
+    const { reference, currency, hold, ...asked } = ask;
+    const price = currency === undefined ? undefined : this.priceOf(currency, asked.amount, asked.tip);
+    const money = price === undefined ? asked : comesTo(price);
+    const total = addAmounts(amount(money.amount), amount(money.tip));
     const { training } = this.books;
     const challenge = entropy.random(16);
     const id = String(this.books.nextSale);
-    const { reference, ...money } = ask;
     this.tell(
       {
         type: 'sale.opened',
         sale: id,
         ...(reference !== undefined && { reference }),
         ...money,
+        ...(price !== undefined && { price }),
+        hold,
         total,
         key,
         training,
@@ -275,7 +346,7 @@ export class Till {
     }
     this.lastRefusal = undefined;
     this.asking = true;
-    await pos.sale(total, challenge);
+    await pos.sale(total, challenge, this.hashOf(price));
     await device.idle();
     this.asking = false;
     const sale = this.books.sale(id)!;
@@ -308,7 +379,7 @@ export class Till {
 
   /**
    * Asks for a part of an open sale instead, such as what the customer has left; once it is paid, the rest is another sale's.
-   * Throws `sale_unknown`, `sale_over`, `part_too_large`, `busy`.
+   * Throws `sale_unknown`, `sale_over`, `part_too_large`, `quote_over`, `busy`.
    */
   async part(id: string, total: number): Promise<Sale> {
     const sale = this.find(id);
@@ -318,13 +389,15 @@ export class Till {
       throw refused('sale_over', `sale ${id} is not asked for now`, 'Begin another one.');
     if (total > sale.total)
       throw refused('part_too_large', `${sale.total} units are asked for`, 'Ask for less than that.');
+    if (sale.price !== undefined && !stands(sale.price.quote, this.time()))
+      throw refused('quote_over', `the quote of sale ${id} is over`, 'Cancel it, and begin another one.');
     // The answer to what stood until now is being signed: it decides.
     if (device.state.volatile.pending !== undefined)
       throw refused('busy', 'a payment is being signed', 'Ask again in a moment.');
     const challenge = entropy.random(16);
     this.asking = true;
     this.tellOf({ ...sale, total }, { type: 'sale.reduced', challenge: toHex(challenge) });
-    await pos.sale(amount(total), challenge);
+    await pos.sale(amount(total), challenge, this.hashOf(sale.price));
     await device.idle();
     this.asking = false;
     return this.find(id);
@@ -481,6 +554,17 @@ export class Till {
     return report;
   }
 
+  /** Quotes that count now, or why there are none. */
+  private quotesNow(timeKnown: boolean): Pick<Status, 'quotes' | 'quoteTrouble'> {
+    const { quotes } = this.parts;
+    if (quotes === undefined || !timeKnown) return { quotes: [] };
+    try {
+      return { quotes: quotes().filter((one) => stands(one, this.time())) };
+    } catch (error) {
+      return { quotes: [], quoteTrouble: (error as Error).message };
+    }
+  }
+
   /** What the till is doing. */
   status(): Status {
     const { device, settings, name, address, chainId, vault, head } = this.parts;
@@ -502,6 +586,7 @@ export class Till {
       day: this.books.day,
       offlineLeft: Math.max(0, settings.capTotal - books.exposure),
       waiting: this.waiting(),
+      ...this.quotesNow(timeKnown),
       ...(open !== undefined && { open }),
       lastEvent: this.books.lastId,
     };

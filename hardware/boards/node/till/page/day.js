@@ -1,6 +1,6 @@
 // The day: what it came to so far, its close, and the days before.
 import { html, useEffect, useState } from '/till/view.js';
-import { moment, price, t, why } from '/till/words.js';
+import { moment, price, priceIn, t, why } from '/till/words.js';
 
 function Report({ report }) {
   const rows = [
@@ -9,6 +9,11 @@ function Report({ report }) {
     ['refunds', price(report.refunds.sum), report.refunds.count],
     ['released', price(report.released.sum), report.released.count],
     ['net', price(report.net)],
+    ...Object.entries(report.priced ?? {}).map(([currency, { count, digits, sum }]) => [
+      currency,
+      priceIn({ currency, digits }, sum),
+      count,
+    ]),
     ['cleared by the hub', price(report.cleared.sum), report.cleared.count],
     ['still held', price(report.held.sum), report.held.count],
     ['waiting for the hub', price(report.waiting.sum), report.waiting.count],

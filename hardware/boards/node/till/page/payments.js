@@ -1,7 +1,7 @@
 // What was sold: newest first, with receipts, refunds, and captures of holds.
 import { units } from '/till/client.js';
 import { html, useEffect, useState } from '/till/view.js';
-import { moment, price, t, why } from '/till/words.js';
+import { moment, price, priceIn, t, why } from '/till/words.js';
 
 const backOf = ({ credits }) =>
   credits.reduce((sum, { state, amount }) => (state === 'failed' ? sum : sum + amount), 0);
@@ -52,6 +52,7 @@ function Sale({ sale, till, onChange }) {
     <div class="inside">
       ${sale.training && html`<p class="badge training">${t('Training')}</p>`}
       ${sale.state === 'failed' && html`<p>${sale.code ? why(sale.code) : t(sale.reason)}</p>`}
+      ${sale.price && html`<p>${priceIn(sale.price.quote, sale.price.amount + sale.price.tip)} <span class="quiet">1 ${sale.price.quote.currency} = ${sale.price.quote.rate} TIME</span></p>`}
       ${backOf(sale) > 0 && html`<p>${t('given back')}: ${price(backOf(sale))}</p>`}
       ${state === 'held' && html`<${Form} words="Capture" most=${sale.total} onSend=${act((amount) => till.capture(sale.id, amount, { key }))} />`}
       ${state === 'approved' && left > 0 && html`<${Form} key=${left} words="Refund" most=${left} onSend=${act((amount) => till.refund(sale.id, amount, { key }))} />`}

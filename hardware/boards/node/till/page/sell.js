@@ -1,7 +1,7 @@
 // Selling: a keypad and a short basket, then one thing to look at until it is paid or not.
 import { Codes } from '/till/camera.js';
 import { html, useEffect, useRef, useState } from '/till/view.js';
-import { price, t, why } from '/till/words.js';
+import { moment, price, priceIn, t, why } from '/till/words.js';
 
 const CENT = 10_000;
 /** Digits of a price: 9,999,999.99 is more than any till takes. */
@@ -24,12 +24,20 @@ function Keypad({ onKey }) {
   </div>`;
 }
 
+/** What is paid; of a price in another currency also what that is, and by whose word. */
+function Sum({ sale }) {
+  if (sale.price === undefined) return html`<p class="sum">${price(sale.total)}</p>`;
+  const { amount, tip, quote } = sale.price;
+  return html`<p class="sum">${price(sale.total)} <small>TIME</small></p>
+    <p class="rate">${priceIn(quote, amount + tip)} · 1 ${quote.currency} = ${quote.rate} TIME<br /><span class="quiet">${quote.source}, ${t('rate good until')} ${moment(quote.until)}</span></p>`;
+}
+
 /** What is asked for: seen from an arm's length by two people. */
 function Waiting({ sale, news, till, onCancel, onPart }) {
   const said = news?.type === 'sale.refused' && news.sale === sale.id ? news : undefined;
   const no = said?.code;
   return html`<section class="stage waiting" aria-live="polite">
-    <p class="sum">${price(sale.total)}</p>
+    <${Sum} sale=${sale} />
     <div class="waves" aria-hidden="true"><span></span><span></span><span></span></div>
     <p class="call">${t('Hold your device here')}</p>
     <${Codes} till=${till} />
@@ -49,7 +57,7 @@ function Result({ sale, till, onNext }) {
   return html`<section class=${`stage ${paid ? 'paid' : 'unpaid'}`} role="alert">
     <p class="sign" aria-hidden="true">${paid ? '✓' : '✗'}</p>
     <p class="call">${t(paid ? (sale.hold ? 'Held' : 'Paid') : 'Not paid')}</p>
-    <p class="sum">${price(sale.total)}</p>
+    <${Sum} sale=${sale} />
     ${paid && sale.total < sale.amount + sale.tip && html`<p class="no">${t('Still to pay')}: ${price(sale.amount + sale.tip - sale.total)}</p>`}
     ${!paid && html`<p class="no">${sale.code ? why(sale.code) : t(sale.reason)}</p>`}
     ${paid && html`<${Codes} till=${till} />`}
@@ -67,18 +75,26 @@ export function Sell({ till, status, news, look }) {
   const [tip, setTip] = useState(0);
   const [reference, setReference] = useState('');
   const [hold, setHold] = useState(false);
+  const [currency, setCurrency] = useState(sessionStorage.getItem('currency') ?? 'TIME');
   const [asked, setAsked] = useState();
   const [trouble, setTrouble] = useState();
 
-  const typed = Number(digits || '0') * CENT;
+  const quotes = status?.quotes ?? [];
+  const quote = quotes.find((one) => one.currency === currency);
+  // In TIME a price has two decimals; in another currency it is counted in that one's smallest unit.
+  const step = quote === undefined ? CENT : 1;
+  const shown = (value) => (quote === undefined ? price(value) : priceIn(quote, value));
+  const typed = Number(digits || '0') * step;
   const amount = items.reduce((sum, one) => sum + one, typed);
-  const tipUnits = Math.floor((amount * tip) / 100 / CENT) * CENT;
+  const tipUnits = Math.floor((amount * tip) / 100 / step) * step;
 
   /** Asks, and waits for the end, whoever goes away meanwhile. */
   const run = async (wish) => {
     remember(wish);
     setTrouble(undefined);
-    setAsked({ state: 'open', total: wish.sale.amount + wish.sale.tip });
+    // What a price in another currency comes to, the till says.
+    if (wish.sale.currency === undefined)
+      setAsked({ state: 'open', total: wish.sale.amount + wish.sale.tip });
     try {
       let sale = await till.open(wish.sale, { key: wish.key });
       setAsked(sale);
@@ -122,6 +138,7 @@ export function Sell({ till, status, news, look }) {
       amount,
       tip: tipUnits,
       hold,
+      ...(quote !== undefined && { currency }),
       ...(reference.trim() !== '' && { reference: reference.trim() }),
     };
     // Not every browser has randomUUID where there is no TLS.
@@ -145,6 +162,12 @@ export function Sell({ till, status, news, look }) {
     setReference('');
     setHold(false);
   };
+  /** What was typed stays typed; what stands in the basket was in another currency. */
+  const choose = (next) => {
+    setCurrency(next);
+    setItems([]);
+    sessionStorage.setItem('currency', next);
+  };
   const next = () => {
     clear();
     setAsked(undefined);
@@ -157,16 +180,26 @@ export function Sell({ till, status, news, look }) {
   return html`<section class="sell">
     <div class="entry">
       <p class="label" id="amount">${t('Amount')}</p>
-      <p class="sum" aria-labelledby="amount" role="status">${price(typed)}</p>
+      <p class="sum" aria-labelledby="amount" role="status">${shown(typed)}</p>
+      ${
+        quotes.length > 0 &&
+        html`<fieldset class="tips currencies"><legend>${t('Currency')}</legend>
+          ${['TIME', ...new Set(quotes.map((one) => one.currency))].map(
+            (one) =>
+              html`<label class="chip"><input type="radio" name="currency" checked=${one === (quote?.currency ?? 'TIME')} onChange=${() => choose(one)} />${one}</label>`,
+          )}
+        </fieldset>`
+      }
+      ${status?.quoteTrouble && html`<p class="trouble" role="alert">${t('File of quotes')}: ${status.quoteTrouble}</p>`}
       ${
         items.length > 0 &&
-        html`<ul class="basket">${items.map((one, index) => html`<li><button type="button" class="chip" aria-label=${`${t('Delete digit')} ${price(one)}`} onClick=${() => setItems(items.filter((_, other) => other !== index))}>${price(one)} ×</button></li>`)}</ul>`
+        html`<ul class="basket">${items.map((one, index) => html`<li><button type="button" class="chip" aria-label=${`${t('Delete digit')} ${shown(one)}`} onClick=${() => setItems(items.filter((_, other) => other !== index))}>${shown(one)} ×</button></li>`)}</ul>`
       }
       ${trouble && html`<p class="trouble" role="alert">${trouble}</p>`}
     </div>
     <${Keypad} onKey=${onKey} />
     <div class="more">
-      <button type="button" class="big take" disabled=${amount === 0 || busy} onClick=${take}>${t('Take')} ${price(amount + tipUnits)}</button>
+      <button type="button" class="big take" disabled=${amount === 0 || busy} onClick=${take}>${t('Take')} ${shown(amount + tipUnits)}</button>
       <div class="row">
         <button type="button" class="plain" disabled=${typed === 0} onClick=${() => {
           setItems([...items, typed]);

@@ -17,6 +17,9 @@ const CHINESE = {
   'This page is opened by the link that the till printed when it started.':
     '请使用收款机启动时打印的链接打开此页。',
   Amount: '金额',
+  Currency: '货币',
+  'rate good until': '汇率有效至',
+  'File of quotes': '汇率文件',
   Order: '订单号',
   optional: '可选',
   Tip: '小费',
@@ -141,6 +144,10 @@ export const price = (units) =>
   new Intl.NumberFormat(locale(), { minimumFractionDigits: 2, maximumFractionDigits: 6 }).format(
     units / 1_000_000,
   );
+
+/** A price in another currency, from its smallest unit: 450 is €4.50. */
+export const priceIn = ({ currency, digits }, smallest) =>
+  new Intl.NumberFormat(locale(), { style: 'currency', currency }).format(smallest / 10 ** digits);
 
 /** Seconds as a moment in the reader's own time zone. */
 export const moment = (at) =>
