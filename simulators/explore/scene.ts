@@ -1,5 +1,5 @@
 /** What all devices of a walk share: keys, leases, the messages that were ever sent, the vouchers ever made. */
-import { equalBytes, toHex, ZERO_ADDRESS } from '../../protocol/bytes.ts';
+import { type Address, equalBytes, toHex, ZERO_ADDRESS } from '../../protocol/bytes.ts';
 import { amount, channelId, type Position, seconds } from '../../protocol/integers.ts';
 import { DEFAULT_TIMING, terminalCapOf } from '../../protocol/limits.ts';
 import { makeSigning, type Signing } from '../../protocol/signing/digests.ts';
@@ -100,10 +100,10 @@ export class Scene {
   }
 
   /** The hub's signed word. Where nobody looks at positions, all are 0, so that states are one. */
-  acknowledgement(entry: Uint8Array, position: number): MessageOf<'acknowledgement'> {
+  acknowledgement(entry: Uint8Array, position: number, by: Address = this.hub): MessageOf<'acknowledgement'> {
     const fields = { entry, position: (this.config.evicts ? position : 0) as Position, at: START };
     const digest = this.signing.digest('Acknowledgement', fields);
-    return { type: 'acknowledgement', ...fields, signature: standInSignature(this.hub, digest) };
+    return { type: 'acknowledgement', ...fields, signature: standInSignature(by, digest) };
   }
 
   unknown(

@@ -263,7 +263,7 @@ test('links are quiet: so many messages a minute, and no more', () => {
   const { checker, said } = watch(linksAreQuiet, { world });
   const send = (count: number, index = 1) => {
     for (let n = 0; n < count; n++)
-      checker.payerSent({ device: { index, name: `car-${index}` } } as never, { type: 'tick' } as never);
+      checker.payerSent({ device: { index, name: `car-${index}` } } as never, { type: 'voucher' } as never);
   };
   send(1499);
   send(1499, 2);
@@ -276,6 +276,35 @@ test('links are quiet: so many messages a minute, and no more', () => {
   once(said, 'car-1 sent 1500 messages');
   send(100);
   assert.equal(said, [], 'once a minute');
+});
+
+test('links are quiet: of a stream few ticks go out twice at once, but on a new link', () => {
+  const world = { nowMs: 0 };
+  const { checker, said } = watch(linksAreQuiet, { world });
+  const send = (k: number, atMs: number, seq = 7, type: 'tick' | 'hello' = 'tick') => {
+    world.nowMs = atMs;
+    checker.payerSent({ device: { index: 1, name: 'car-1' } } as never, { type, seq, k } as never);
+  };
+  let k = 0;
+  const echo = (seq = 7, laterMs = 399): void => {
+    k += 1;
+    send(k, 10_000 * k, seq);
+    send(k, 10_000 * k + laterMs, seq);
+  };
+  for (let n = 0; n < 9; n++) echo(7, 400);
+  for (let n = 0; n < 4; n++) echo();
+  // Three times is no other than twice.
+  send(k, world.nowMs + 10);
+  k += 1;
+  send(k, 10_000 * k);
+  send(0, 10_000 * k + 1, 0, 'hello');
+  send(k, 10_000 * k + 2);
+  for (let n = 0; n < 4; n++) echo(8);
+  assert.equal(said, [], 'counted for each stream');
+  echo(8);
+  once(said, 'car-1 sent 5 ticks of a stream twice within 400 ms');
+  echo(8);
+  assert.equal(said, [], 'once a stream');
 });
 
 test('acknowledged is kept: durable before it is said, and ever after', () => {

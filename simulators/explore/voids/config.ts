@@ -22,6 +22,8 @@ export interface VoidConfig {
   readonly lag?: number;
   /** The hub also says what it knows of another terminal. */
   readonly others?: boolean;
+  /** A thief of a hub key acknowledges what waits, until the root takes that key back. */
+  readonly thief?: boolean;
   /** Vouchers without an answer that the customer has from the start. */
   readonly taken?: number;
 }
@@ -50,6 +52,14 @@ export const VOID_CONFIGS: readonly VoidConfig[] = [
   { name: 'v7 ticks of a customer with places left', about: 'ticks', sales: 1 },
   { name: 'v8 a refund on a sale that nobody has', about: 'strays', sales: 2 },
   { name: 'v9 a forgotten lane whose place a thief named', about: 'places', sales: 1 },
+  {
+    name: 'v10 a terminal that says on a thief’s word how far it has handed in',
+    about: 'gone',
+    sales: 1,
+    seconds: 1,
+    meetings: 1,
+    thief: true,
+  },
 ];
 
 /** The configuration whose name begins with this word, or undefined. */

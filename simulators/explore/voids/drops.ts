@@ -19,7 +19,9 @@ import {
   type GoneDrop,
   notStored,
   noWriteOff,
+  offIsFree,
   openAsWell,
+  staysCleared,
   waitingAsWell,
 } from './gone-drops.ts';
 import {
@@ -296,5 +298,15 @@ export const VOID_DROPS: Readonly<Record<string, VoidDrop>> = {
     rule: '4, the place of what came back counts, where its lane is forgotten',
     shownBy: 'v9',
     places: placeForgotten,
+  },
+  thiefsWordStays: {
+    rule: '6a, what a thief acknowledged waits again, though the terminal said on that word that all is handed in',
+    shownBy: 'v10',
+    gone: staysCleared,
+  },
+  writtenOffIsSpent: {
+    rule: '15, what is written off stays counted as paid: the word that it is nowhere may have been had by a thief',
+    shownBy: 'v10',
+    gone: offIsFree,
   },
 };

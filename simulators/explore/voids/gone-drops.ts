@@ -1,5 +1,5 @@
 /** What a customer or a terminal does instead, where a terminal never comes back; see drops.ts. */
-import { seconds } from '../../../protocol/integers.ts';
+import { amount, seconds } from '../../../protocol/integers.ts';
 import type { PayerRecord } from '../../../protocol/machines/payer/books.ts';
 import type { PayerEvent } from '../../../protocol/machines/payer/payer.ts';
 import type { PayerState } from '../../../protocol/machines/payer/state.ts';
@@ -103,5 +103,27 @@ export const notStored: GoneDrop = {
     const trail = ran.trail.filter((one) => !(one.type === 'persist' && one.record.type === 'time'));
     const { books } = ran.state;
     return { trail, state: { ...ran.state, books: { ...books, time: state.books.time } } };
+  },
+};
+
+/** What a thief acknowledged does not wait again when its key is taken back. */
+export const staysCleared: GoneDrop = {
+  terminal: (run, state, event) => {
+    if (event.type !== 'hubMessage' || event.message.type !== 'hubKeyRevoked') return undefined;
+    const ran = run(state);
+    const { outbox, kept } = state.books;
+    return { ...ran, state: { ...ran.state, books: { ...ran.state.books, outbox, kept } } };
+  },
+};
+
+/** What is written off is spent again. */
+export const offIsFree: GoneDrop = {
+  payer: (run, _scene, state, event) => {
+    const ran = run(event);
+    const { books } = ran.state;
+    if (books.writtenOff.length <= state.books.writtenOff.length) return undefined;
+    const spent = amount(books.spent - 1);
+    const lanes = books.lanes.map((lane) => ({ ...lane, paid: amount(lane.paid - 1) }));
+    return { ...ran, state: { ...ran.state, books: { ...books, spent, lanes } } };
   },
 };

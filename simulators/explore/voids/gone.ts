@@ -3,7 +3,12 @@
  * sales, meets the hub, hands in, says how far it has, loses its power, has a clock of its own or none, and may be thrown
  * away at any moment. The customer asks the hub, which answers at once; its answers may come at any time after.
  *
- * V5 no voucher that the terminal accepted is written off, before or after.
+ * Where there is a thief of a hub key, it acknowledges what it likes until the terminal hears that its key is taken back, and
+ * the terminal says on that word how far it has handed in. It signs nothing else: it could sign `Synced` words of the hub too.
+ *
+ * V5 no voucher that the terminal accepted is written off, before or after, unless on such a word.
+ * V7 what the terminal accepted its customer counts as paid, written off or not.
+ * V8 once the terminal has heard that the key is taken back, a meeting brings the hub all that it accepted.
  * V6 a customer whose voucher the hub can speak of is free after one question, with or without the terminal.
  */
 import { type Address, equalBytes, toHex } from '../../../protocol/bytes.ts';
@@ -74,12 +79,22 @@ const TO_HUB: ReadonlySet<string> = new Set(['pack', 'synced']);
 const SEED = new Uint8Array(32).fill(5);
 /** Of the same payee, and of no matter to this customer. */
 const OTHER: Address = addressNamed(0x4f);
+/** Signs until it is taken back. */
+const STOLEN: Address = addressNamed(0x22);
+const revocation = ({ signing, site }: Scene): TerminalEvent => {
+  const fields = { key: STOLEN, at: seconds(START) };
+  const signature = standInSignature(site.hub.root, signing.digest('HubKeyRevoked', fields));
+  return { type: 'hubMessage', message: { type: 'hubKeyRevoked', ...fields, signature } };
+};
+/** The terminal has stored that the thief's key is taken back. */
+const isOver = ({ books }: TerminalState): boolean =>
+  books.hub.revoked.some(({ address }) => equalBytes(address, STOLEN));
 const clockName = (lag: number | undefined): string =>
   lag === undefined ? 'no clock' : lag === 0 ? 'a clock that is right' : `a clock ${lag} s behind`;
 
 export class GoneWorld implements World<State> {
   readonly first: State;
-  readonly reached = { accepted: false, voided: false, writtenOff: false, thrownAway: false };
+  readonly reached: Record<string, boolean>;
   broke = 0;
   private readonly config: VoidConfig;
   private readonly drop: GoneDrop;
@@ -104,6 +119,8 @@ export class GoneWorld implements World<State> {
   constructor(config: VoidConfig, { gone = {} }: VoidDrop = NO_VOID_DROP) {
     this.config = config;
     this.drop = gone;
+    const reached = { accepted: false, voided: false, writtenOff: false, thrownAway: false };
+    this.reached = config.thief === true ? { ...reached, soldIsOff: false, revoked: false } : reached;
     this.scene = new Scene({ name: config.name, terminals: [0], asks: [], spendLimit: 20 });
     this.hub = new HubTable(this.scene, false);
     const { scene } = this;
@@ -111,10 +128,11 @@ export class GoneWorld implements World<State> {
     books = payerBooks.applyRecord(books, { type: 'hubKey', ...scene.hubKey });
     books = payerBooks.applyRecord(books, { ...scene.lease, signer: scene.hub });
     const payer = this.payerNumber(this.payerBooted(books));
-    const stored = terminalBooks.applyRecord(terminalBooks.EMPTY_TERMINAL, {
-      type: 'hubKey',
-      ...scene.hubKey,
-    });
+    const keys = config.thief === true ? [scene.hub, STOLEN] : [scene.hub];
+    const stored = keys.reduce(
+      (known, address) => terminalBooks.applyRecord(known, { type: 'hubKey', ...scene.hubKey, address }),
+      terminalBooks.EMPTY_TERMINAL,
+    );
     const terminal = this.tillNumber(this.booted({ sales: 0, accepted: [], lag: 0 }, stored, 0));
     this.first = this.linked({
       now: 0,
@@ -174,8 +192,9 @@ export class GoneWorld implements World<State> {
 
   private tillNumber(till: Till): number {
     const { books, volatile } = till.state;
+    const { kept } = this.config.thief === true ? books : moneyBooks(books);
     const state = {
-      books: moneyBooks(books),
+      books: { ...moneyBooks(books), kept },
       volatile: {
         ...volatile,
         uploadedAtMs: 0,
@@ -494,9 +513,21 @@ export class GoneWorld implements World<State> {
       const message = this.scene.acknowledgement(entry.entry, 0);
       this.till(state, 'the terminal gets an acknowledgement', { type: 'hubMessage', message }, emit);
     }
+    if (this.config.thief === true && !isOver(till.state)) this.steals(state, emit);
     const { state: lost } = this.stepped(state.terminal, { type: 'hubLost' }, now);
     const terminal = this.tillNumber({ ...till, state: lost });
     emit('the connection is lost', { ...state, connected: false, toHub: [], terminal });
+  }
+
+  /** What a thief of a hub key says to the terminal, and the root about that key. */
+  private steals(state: State, emit: (name: string, next: State) => void): void {
+    const { outbox } = this.tills.values[state.terminal]!.state.books;
+    for (const entry of outbox) {
+      if (entry.kind !== 'voucher') continue;
+      const message = this.scene.acknowledgement(entry.entry, 0, STOLEN);
+      this.till(state, 'a thief acknowledges', { type: 'hubMessage', message }, emit);
+    }
+    this.till(state, "the root takes the thief's key back", revocation(this.scene), emit);
   }
 
   /** The hub after it took and wrote what a terminal said. */
@@ -556,11 +587,31 @@ export class GoneWorld implements World<State> {
     this.reached.accepted ||= accepted.length > 0;
     this.reached.writtenOff ||= books.writtenOff.length > 0;
     this.reached.thrownAway ||= state.thrownAway;
-    if (books.writtenOff.some((entry) => accepted.includes(toHex(entry.digest))))
-      return 'V5 a voucher is written off that its terminal accepted';
+    if (books.writtenOff.some((entry) => accepted.includes(toHex(entry.digest)))) {
+      if (this.config.thief !== true) return 'V5 a voucher is written off that its terminal accepted';
+      this.reached.soldIsOff = true;
+    }
+    // Each sale is worth 1.
+    if (books.spent < accepted.length || (books.lanes[0]?.paid ?? 0) < accepted.length)
+      return 'V7 the customer does not count as paid what its terminal accepted';
+    if (!this.isHandedIn(state)) return 'V8 something that was accepted never comes to the hub';
     return this.free(state)
       ? undefined
       : 'V6 the customer asked, the hub could say, and the customer is not free';
+  }
+
+  /** Has the hub all that was accepted, after one more meeting with a terminal that heard of the revocation? */
+  private isHandedIn({ terminal, thrownAway, hub, now }: State): boolean {
+    const { state: till, accepted } = this.tills.values[terminal]!;
+    if (this.config.thief !== true || thrownAway || !isOver(till)) return true;
+    this.reached.revoked = true;
+    const { trail } = this.stepped(terminal, { type: 'hubConnected', seed: SEED }, now);
+    const after = trail.reduce(
+      (at, one) => (one.type === 'upload' && one.message.type === 'pack' ? this.heard(at, one.message) : at),
+      hub,
+    );
+    const { durable } = this.hub.local(after);
+    return accepted.every((digest) => durable.has(digest));
   }
 
   /** Asks once for everything of which the hub can speak. */
