@@ -329,6 +329,40 @@ test(
   }),
 );
 
+test(
+  'who does not read what comes holds up nobody and costs a bounded memory',
+  withDoors(async (doors) => {
+    const slow = await doors.knock('slow');
+    await slow.client.subscribeAsync(deviceTopics('test', 'slow').down, { qos: 1 });
+    const { stream } = slow.client as unknown as { stream: { pause(): void } };
+    stream.pause();
+    const honest = await doors.knock('other');
+    let heard = 0;
+    honest.client.on('message', () => {
+      heard += 1;
+    });
+    await honest.client.subscribeAsync(deviceTopics('test', 'other').down, { qos: 1 });
+    const before = process.memoryUsage();
+    const message = Buffer.alloc(16_000, 1);
+    let isOut = false;
+    slow.client.once('close', () => {
+      isOut = true;
+    });
+    // Far more than sockets hold, 160 MB in all: whatever the bounds let through and no more is kept for it.
+    for (let n = 0; n < 100; n += 1) {
+      for (let k = 0; k < 100; k += 1) doors.ingest.send('slow', message);
+      doors.ingest.send('other', Buffer.from([n]));
+      const wanted = n + 1;
+      await until(`the other one hears message ${n}`, () => heard >= wanted, 60_000);
+    }
+    const after = process.memoryUsage();
+    const grown = after.heapUsed + after.external - before.heapUsed - before.external;
+    assert.ok(grown < 64 * 1_048_576, `${Math.round(grown / 1_048_576)} MiB more`);
+    slow.client.end(true);
+    await until('it is gone', () => isOut);
+  }),
+);
+
 test('a broker that is closed ends those who never said a word, too', async () => {
   const doors = await Doors.open('required');
   const url = new URL(doors.broker.url);
