@@ -209,7 +209,8 @@ function runForge(args) {
       ),
     },
     encoding: 'utf8',
-    timeout: 120_000,
+    // What runs for ever is caught; what only has to wait for the processor must not be.
+    timeout: 900_000,
     maxBuffer: 1 << 28,
   });
 }

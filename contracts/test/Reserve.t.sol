@@ -173,6 +173,48 @@ contract ReserveTest is Kit {
         same(reserve.roomOf(id(2)), 0, "nobody vouched for this one");
     }
 
+    /// Whoever is allowed to move shares may not take them out for their owner.
+    function test_onlyTheOwnerTakesItsSharesOut() public {
+        uint256 shares = reserve.balanceOf(address(this));
+        reserve.approve(STRANGER, shares);
+        reserve.askToLeave(shares / 2);
+        vm.warp(block.timestamp + reserve.leaveDelay());
+        bytes memory why = abi.encodeWithSelector(Reserve.NotAllowed.selector, STRANGER, address(this));
+        vm.prank(STRANGER);
+        vm.expectRevert(why);
+        reserve.redeem(shares / 2, STRANGER, address(this));
+        vm.prank(STRANGER);
+        vm.expectRevert(why);
+        reserve.withdraw(1, STRANGER, address(this));
+        same(token.balanceOf(STRANGER), 0, "nothing");
+    }
+
+    /// Without anything set aside there is nothing to end, and nobody is told of an end.
+    function test_whereNothingIsSetAsideNothingEnds() public {
+        vm.recordLogs();
+        vm.startPrank(address(pots));
+        reserve.endEarmark(7);
+        reserve.giveRoomBack(7, id(0), 0, 0);
+        vm.stopPrank();
+        same(vm.getRecordedLogs().length, 0, "silence");
+        same(reserve.roomOf(id(0)), PAYEE_MOST, "all of its room");
+    }
+
+    function test_aWindowCountsInLargeSums() public {
+        uint256 more = 2 ** 40;
+        token.approve(address(reserve), more);
+        reserve.deposit(more, address(this));
+        vm.startPrank(OPERATOR);
+        registry.accredit(id(1), 1);
+        registry.accredit(id(2), 1);
+        vm.stopPrank();
+        vm.warp(block.timestamp + 400 days);
+        uint256 room = (ASSETS + more) / 20;
+        same(earmark(7, 0, room), room, "a twentieth");
+        same(earmark(7, 1, room), room, "and another");
+        same(earmark(7, 2, room), (ASSETS + more) / 8 - 2 * room, "up to an eighth");
+    }
+
     function test_whatIsSetAsideStaysWhoeverLeaves() public {
         earmark(7, 0, PAYEE_MOST);
         uint256 shares = reserve.balanceOf(address(this));

@@ -18,6 +18,7 @@ import { Vault } from '../l2/vault.ts';
 import { askHub } from './ask-hub.ts';
 import { ensureKey, type HubFolder, keyFile, openHubFolder, readKeyFile } from './hub-folder.ts';
 import { namedForL2 } from './l2-errors.ts';
+import { addressOf } from './l2-address.ts';
 import { provisionDevice, readInvitation } from './provision.ts';
 
 /** Forms of a statement besides JSON, each with a flag of its name. */
@@ -260,6 +261,7 @@ export function addDeskCommands(program: Command, payee: Command): void {
     .option('--key <kind>', 'payers: memory, or p256 for a (simulated) secure element', 'memory')
     .option('--owner-key <file>', "payers: the owner's key, which opens the channel and is not stored")
     .option('--deposit <amount>', 'payers: what is deposited, of which a fifth becomes the bond')
+    .option('--recovery <address>', "payers: may hand the channel on, slowly, should the owner's key be lost")
     .option('--rpc <url>', 'payers: a node of the chain')
     .option('--channel <number>', 'payers: a channel that was opened for this device, instead')
     .option('--json', 'one JSON object on stdout', false)
@@ -271,6 +273,7 @@ export function addDeskCommands(program: Command, payee: Command): void {
           key: string;
           ownerKey?: string;
           deposit?: string;
+          recovery?: string;
           rpc?: string;
           channel?: string;
           json: boolean;
@@ -282,6 +285,7 @@ export function addDeskCommands(program: Command, payee: Command): void {
             rpc: flags.rpc,
             ownerKey: flags.ownerKey,
             ...(flags.deposit !== undefined && { deposit: parseMoney(flags.deposit) }),
+            ...(flags.recovery !== undefined && { recovery: addressOf(flags.recovery, '--recovery') }),
             ...(flags.channel !== undefined && {
               channel: wholeNumber(flags.channel, '--channel', UINT32_MAX),
             }),

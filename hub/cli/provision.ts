@@ -63,6 +63,8 @@ export interface PayerWish {
   readonly rpc?: string | undefined;
   readonly ownerKey?: string | undefined;
   readonly deposit?: Amount | undefined;
+  /** May hand the channel on, slowly, should the owner's key be lost. */
+  readonly recovery?: `0x${string}` | undefined;
   readonly channel?: number | undefined;
 }
 
@@ -137,7 +139,7 @@ export async function provisionDevice(
 async function channelFor(
   { vault: address, chainId }: { vault: `0x${string}`; chainId: number },
   { address: device, publicKey }: Pick<NewKey, 'address' | 'publicKey'>,
-  { rpc, ownerKey, deposit, channel }: PayerWish,
+  { rpc, ownerKey, deposit, recovery, channel }: PayerWish,
   url: string,
 ): Promise<number> {
   if (channel !== undefined) return channel;
@@ -162,7 +164,7 @@ async function channelFor(
     if ((await vault.readChannel(number)).payer.toLowerCase() === payer) return number;
   const owner = privateKeyToAccount(readKeyFile(ownerKey));
   await requireFunds(vault, owner.address, deposit);
-  return (await vault.openChannel(owner, { payer, amount: deposit, p256: publicKey })).channel;
+  return (await vault.openChannel(owner, { payer, amount: deposit, p256: publicKey, recovery })).channel;
 }
 
 /** How many of the newest channels are looked through for one that was opened before a cut. */

@@ -172,6 +172,11 @@ export class Mandates {
     return this.call(account, { functionName: 'nameRecovery', args: [channel, recovery] });
   }
 
+  /** Who may offer the channel should its owner's key be lost; the zero address for nobody. */
+  recoveryOf(channel: number): Promise<Address> {
+    return this.client.readContract({ ...this.at, functionName: 'recoveryOf', args: [channel] });
+  }
+
   /** The owner, or its recovery account, offers the channel to another account. */
   offer(account: LocalAccount, channel: number, next: Address): Promise<TransactionReceipt> {
     return this.call(account, { functionName: 'offerChannel', args: [channel, next] });

@@ -194,10 +194,10 @@ export class Shop {
   }
 
   /** A customer by a code, who opens a channel; the wearable's folder. */
-  async customer(index: number, deposit: string, rpc: string): Promise<string> {
+  async customer(index: number, deposit: string, rpc: string, ...more: readonly string[]): Promise<string> {
     const { invitation } = await this.run('device', 'enrol', `wearable ${index}`, ...this.at);
     const state = join(this.folder, `wearable-${index}`);
-    const pays = ['--owner-key', this.ownerKey(index), '--deposit', deposit, '--rpc', rpc];
+    const pays = ['--owner-key', this.ownerKey(index), '--deposit', deposit, '--rpc', rpc, ...more];
     await this.run('device', 'provision', String(invitation), '--into', state, ...pays);
     return state;
   }

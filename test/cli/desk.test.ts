@@ -10,6 +10,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Anvil } from '../../hub/l2/anvil.ts';
 import { connect } from '../../hub/l2/chain.ts';
+import { Vault } from '../../hub/l2/vault.ts';
 import { GAS, Shop } from '../../simulators/operator/shop.ts';
 import { sundialHere } from './in-process.ts';
 
@@ -116,9 +117,13 @@ test('a till by a code: once, into an empty folder, listed, revoked once', async
 });
 
 test('a customer by a code opens a channel, which the hub sees', async () => {
-  const state = await shop.customer(1, '300', anvil.url);
+  const keeper = `0x${'5a'.repeat(20)}` as const;
+  const state = await shop.customer(1, '300', anvil.url, '--recovery', keeper);
   assert.is(JSON.parse(readFileSync(join(state, 'device.json'), 'utf8')).role, 'wearable');
   await shop.untilKnown(1);
+  const { vault } = JSON.parse(readFileSync(join(shop.site, 'addresses.json'), 'utf8'));
+  const { mandates } = await Vault.connect(anvil.url, vault);
+  assert.is((await mandates.recoveryOf(1)).toLowerCase(), keeper);
 });
 
 test('where nothing was sold nothing is found, settled or stated, and the doctor names devices that never came', async () => {
