@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { Text } from '../../hardware/boards/node/http/routes.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
-import { channelId, UINT32_MAX, UINT48_MAX } from '../../protocol/integers.ts';
+import { amount, channelId, UINT32_MAX, UINT48_MAX } from '../../protocol/integers.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
 import { encodeMessage } from '../../protocol/wire/messages.ts';
 import { type Certificate, parseRootWord } from '../crypto/hub-keys.ts';
@@ -12,6 +12,7 @@ import { mayRead, ownChannel, ownChannels, type OwnerParts, ownerRoutes } from '
 import type { Audit } from '../desk/audit.ts';
 import { addressText, type Desk, nameText, roleText } from '../desk/desk.ts';
 import { type Caller, ROLES, type Role } from '../desk/tokens.ts';
+import { bondOf, worstCases } from '../desk/worst-cases.ts';
 import { pageMax } from '../limits.ts';
 import { hubKeysOf, statusOf } from './pages.ts';
 import type { Parts } from './parts.ts';
@@ -99,6 +100,32 @@ const pageSchema = {
   limit: z.coerce.number().int().min(1).max(pageMax).default(50),
   after: z.string().max(66).optional(),
 };
+
+/** Terminals that are offline at once, as `sundial limits` takes them, and points of the curve. */
+const LIMITS_TERMINALS_MAX = 1000;
+const CURVE_POINTS = 40;
+const worstCaseSchema = z.object({
+  leases: z.enum(['scope', 'any']),
+  tapLimit: z.number(),
+  cap: z.number(),
+  terminals: z.number(),
+  taken: z.number(),
+  worst: z.number(),
+  borneBy: z.enum(['nobody', 'merchants']),
+  each: z.number(),
+});
+
+/** The worst cases, and how the loss grows with the terminals. */
+function limitsOf({ deposit, terminals }: { readonly deposit: number; readonly terminals: number }) {
+  const own = amount(deposit);
+  const points = Math.min(CURVE_POINTS, terminals);
+  const curve = Array.from({ length: points + 1 }, (_, point) => {
+    const at = Math.round((terminals * point) / points);
+    const [scope, any] = at === 0 ? [] : worstCases(own, at);
+    return { terminals: at, scope: scope?.worst ?? 0, any: any?.worst ?? 0 };
+  });
+  return { deposit, bond: bondOf(own), terminals, cases: [...worstCases(own, terminals)], curve };
+}
 
 /** What a caller may see of payments: a merchant its own, an owner its channel's. */
 function within({ parts, desk }: ApiParts, caller: Caller, filter: PaymentFilter): PaymentFilter {
@@ -440,6 +467,27 @@ export function v1Routes(api: ApiParts): Route[] {
         },
       }),
     ),
+    route({
+      method: 'GET',
+      path: '/v1/limits',
+      summary:
+        'What limits may cost when a key is copied: most taken, most lost and by whom, by how many terminals are offline at once',
+      may: READERS,
+      query: z.object({
+        /** Of one channel, units. */
+        deposit: whole(UINT48_MAX).default(300_000_000),
+        /** That may be offline at once. */
+        terminals: z.coerce.number().int().min(1).max(LIMITS_TERMINALS_MAX).default(20),
+      }),
+      answer: z.object({
+        deposit: z.number(),
+        bond: z.number(),
+        terminals: z.number(),
+        cases: z.array(worstCaseSchema),
+        curve: z.array(z.object({ terminals: z.number(), scope: z.number(), any: z.number() })),
+      }),
+      act: ({ query }) => limitsOf(query),
+    }),
     route({
       method: 'GET',
       path: '/v1/settlements',

@@ -5,6 +5,7 @@ const FILES: PageFiles = {
   '/': ['hub/console/index.html', 'html'],
   '/console/app.js': ['hub/console/app.js', 'js'],
   '/console/parts.js': ['hub/console/parts.js', 'js'],
+  '/console/limits.js': ['hub/console/limits.js', 'js'],
   '/console/pages.js': ['hub/console/pages.js', 'js'],
   '/console/words.js': ['hub/console/words.js', 'js'],
   '/console/style.css': ['hub/console/style.css', 'css'],

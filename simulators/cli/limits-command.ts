@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { formatMoney, parseMoney } from '../../hardware/boards/node/cli/money.ts';
 import { fail } from '../../hardware/boards/node/cli/output.ts';
 import { SundialError } from '../../protocol/errors.ts';
-import { bondOf, type WorstCase, worstCases } from '../models/limits.ts';
+import { bondOf, type WorstCase, worstCases } from '../../hub/desk/worst-cases.ts';
 import { sweepPage, sweepTable } from '../report/sweep.ts';
 import { sweepOne, type SweepRow } from '../scenarios/sweep.ts';
 import { standInSuite } from '../stage/world/suite.ts';

@@ -19,7 +19,16 @@ import { NOW, otherTerminal, payee, tap, terminal } from '../hub/fleet.ts';
 import { Connected, registration, type Site, startSite } from '../hub/site.ts';
 
 const PICTURES = join('build', 'console');
-const PAGES = ['now', 'payments', 'devices', 'channels', 'settlements', 'merchants', 'audit'] as const;
+const PAGES = [
+  'now',
+  'payments',
+  'devices',
+  'channels',
+  'settlements',
+  'limits',
+  'merchants',
+  'audit',
+] as const;
 const DESKTOP = { width: 1280, height: 900 };
 const PHONE = { width: 390, height: 844 };
 const PATIENCE_MS = 30_000;
@@ -138,6 +147,21 @@ test('settled from the page, and the statement follows', async () => {
   await shop.locator('div', { hasText: 'closing' }).getByText('6.50').last().waitFor();
   const [download] = await Promise.all([page.waitForEvent('download'), shop.getByText('as CSV').click()]);
   assert.match(readFileSync(await download.path(), 'utf8'), /closing,"6\.50"/);
+});
+
+test('what a copied key may cost is told for any deposit and any number of terminals', async () => {
+  await page.goto(`${hub.statusUrl}/#/limits`);
+  await page.getByLabel('Deposit of a channel').fill('50');
+  await page.getByLabel('Terminals offline at once').fill('300');
+  const { cases } = (await ask('/v1/limits?deposit=50000000&terminals=300')) as unknown as {
+    cases: { leases: string; worst: number }[];
+  };
+  const [scope, any] = cases;
+  assert.ok(scope!.worst === 0 && any!.worst > 0);
+  const worst = new Intl.NumberFormat('en-GB', { minimumFractionDigits: 2 }).format(any!.worst / 1_000_000);
+  await page.getByRole('cell', { name: worst, exact: true }).waitFor();
+  await page.getByLabel('Terminals offline at once').fill('1001');
+  await page.getByRole('alert').waitFor();
 });
 
 test('a till is revoked, and turned away', async () => {

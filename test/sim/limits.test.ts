@@ -7,7 +7,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { amount } from '../../protocol/integers.ts';
-import { worstCases } from '../../simulators/models/limits.ts';
+import { worstCases } from '../../hub/desk/worst-cases.ts';
 
 const CLI = 'tools/sundial.mjs';
 

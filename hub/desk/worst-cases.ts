@@ -10,7 +10,7 @@ import {
   TAP_LIMIT_PER_10000,
   terminalCapOf,
 } from '../../protocol/limits.ts';
-import { tapLimitOf } from '../../hub/intake/leases.ts';
+import { tapLimitOf } from '../intake/leases.ts';
 
 /** What a policy lets a copied key take, units. */
 export interface WorstCase {
