@@ -230,7 +230,7 @@ async function runSuite(folder) {
       process.stdout.write(`${ci ? 'FAILED' : 'skipped'}: ${folder} needs ${reason}\n`);
       return { passed: 0, failed: ci ? 1 : 0, skipped: ci ? 0 : 1 };
     }
-    return suite.run({
+    return await suite.run({
       root,
       deep: options.deep,
       shard,
@@ -250,7 +250,13 @@ async function runSuites() {
     const started = Date.now();
     const before = progress.passed[folder];
     process.stdout.write(`\n=== ${folder} ${before ? 'passed before' : 'begins'}\n`);
-    const counts = before ?? (await runSuite(folder));
+    const counts =
+      before ??
+      (await runSuite(folder).catch((error) => {
+        // One that breaks down holds up none of the others.
+        process.stdout.write(`FAILED: ${folder} broke down: ${error.stack}\n`);
+        return { passed: 0, failed: 1, skipped: 0 };
+      }));
     for (const key of Object.keys(total)) total[key] += counts[key];
     if (before !== undefined) continue;
     if (counts.failed === 0) {

@@ -13,6 +13,9 @@ import { interpreter } from './interpreter.mjs';
 const run = promisify(execFile);
 
 export const nativeFolder = join(root, 'hardware/native');
+let begun = 0;
+/** A name for what is being made: of two builds that make the same at once, in one process or two, each has its own. */
+export const unfinished = (path) => `${path}.${process.pid}-${++begun}`;
 const engineFolder = join(root, 'node_modules/@agoric/xsnap/moddable/xs');
 const curve = join(root, 'node_modules/secp256k1/src/secp256k1');
 
@@ -113,7 +116,7 @@ export async function compile(cc, flags, sources, { headers = [nativeFolder], in
   const worker = async () => {
     for (let next = queue.pop(); next; next = queue.pop()) {
       const [source, object] = next;
-      const partial = `${object}.${process.pid}`;
+      const partial = unfinished(object);
       await command(cc, [...flags, '-c', source, '-o', partial]);
       renameSync(partial, object); // a build that was interrupted leaves no half object behind
     }
@@ -132,7 +135,7 @@ export async function curveTable(bits) {
   const header = join(folder, 'src/ecmult_static_context.h');
   if (!existsSync(header)) {
     mkdirSync(join(folder, 'src'), { recursive: true });
-    const program = join(folder, `generate-${process.pid}`);
+    const program = unfinished(join(folder, 'generate'));
     const generator = join(curve, 'src/gen_context.c');
     await command('cc', [
       '-w',

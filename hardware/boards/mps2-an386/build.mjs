@@ -26,6 +26,7 @@ import {
   keccakFlags,
   nativeFolder,
   strictFlags,
+  unfinished,
 } from '../../native/build.mjs';
 import { checkUnused } from '../../native/built-ins.mjs';
 import { nativeModules } from '../../native/modules.mjs';
@@ -356,8 +357,9 @@ export async function buildImage(role, profile = 'native', options = {}) {
   mkdirSync(out, { recursive: true });
   const tests = options.tests ?? false;
   const name = `${role}-${profile}${tests ? '-tests' : ''}`;
-  const bundle = join(out, `${name}.${process.pid}.js`);
+  const bundle = `${unfinished(join(out, name))}.js`;
   const archive = join(out, `${name}.archive`);
+  const newArchive = unfinished(archive);
   const entry = `./hardware/boards/mps2-an386/${roles[role]}`;
   await bundleForEngine({ contents: `import ${JSON.stringify(entry)};`, resolveDir: root }, bundle, {
     // Shorter names of locals and no white space; property names stay, as they are the wire and the journal.
@@ -367,8 +369,8 @@ export async function buildImage(role, profile = 'native', options = {}) {
   });
   if (profile === 'native') checkUnused(readFileSync(bundle, 'utf8'));
   const host = await buildHost();
-  await command(host, ['--archive', `${archive}.${process.pid}`, bundle]);
-  renameSync(`${archive}.${process.pid}`, archive);
+  await command(host, ['--archive', newArchive, bundle]);
+  renameSync(newArchive, archive);
   renameSync(bundle, join(out, `${name}.js`));
   const objects = await compileAll(role, profile, archive);
   const { heapSize, stackSize } = profiles[profile];
@@ -403,18 +405,15 @@ export async function buildImage(role, profile = 'native', options = {}) {
   const elf = `${base}.elf`;
   const image = `${base}.bin`;
   if (!existsSync(image)) {
-    await command(cc, [...link, ...objects, '-lm', '-o', `${elf}.${process.pid}`]).catch((error) => {
+    const newElf = unfinished(elf);
+    const newImage = unfinished(image);
+    await command(cc, [...link, ...objects, '-lm', '-o', newElf]).catch((error) => {
       throw linkFailure(`${role} (${profile})`, error, { flashSize, ramSize });
     });
-    await command('arm-none-eabi-objcopy', [
-      '-O',
-      'binary',
-      `${elf}.${process.pid}`,
-      `${image}.${process.pid}`,
-    ]);
-    renameSync(`${elf}.${process.pid}`, elf);
-    await prelink(elf, `${image}.${process.pid}`);
-    renameSync(`${image}.${process.pid}`, image);
+    await command('arm-none-eabi-objcopy', ['-O', 'binary', newElf, newImage]);
+    renameSync(newElf, elf);
+    await prelink(elf, newImage);
+    renameSync(newImage, image);
   }
   const flashBytes = statSync(image).size;
   if (flashBytes > flashSize) throw flashFull(`${role} (${profile})`, flashBytes, flashSize);

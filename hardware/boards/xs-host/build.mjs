@@ -16,6 +16,7 @@ import {
   keccakFlags,
   nativeFolder,
   strictFlags,
+  unfinished,
 } from '../../native/build.mjs';
 import { nativeModules } from '../../native/modules.mjs';
 
@@ -70,7 +71,7 @@ export async function buildHost({ stress = false } = {}) {
   mkdirSync(out, { recursive: true });
   const program = join(out, `xs-host-${hash(...objects)}`);
   if (!existsSync(program)) {
-    const partial = `${program}.${process.pid}`;
+    const partial = unfinished(program);
     await command('cc', [...objects, '-lm', '-o', partial]);
     renameSync(partial, program);
   }
@@ -115,7 +116,7 @@ export async function bundleForEngine(entry, outfile, options = {}) {
  * @returns {Promise<string>} path of the bundle
  */
 export async function buildReplay(kind, plugins = []) {
-  const bundle = join(root, `build/xs-host/replay-${kind}-${process.pid}.js`);
+  const bundle = `${unfinished(join(root, `build/xs-host/replay-${kind}`))}.js`;
   const entry = `./hardware/boards/xs-host/replay-${kind}.ts`;
   await bundleForEngine({ contents: `import ${JSON.stringify(entry)};`, resolveDir: root }, bundle, {
     plugins: [...plugins, nativeModules],
