@@ -105,15 +105,35 @@ export class Interner<T> {
   }
 }
 
-/** A value as text, the same for equal values: byte arrays as hex, absent fields left out, keys in order. */
+/** Names of objects that were seen: states share most of their parts, and no part of a state is ever changed. */
+const named = new WeakMap<object, string>();
+/** One name for all objects with the same fields, so that the text of a state is as short as its own fields. */
+const names = new Map<string, string>();
+
+/** A value as text, the same for equal values and only for these, in this process: absent fields are left out. */
 export function canonical(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return String(value);
+  const known = named.get(value);
+  if (known !== undefined) return known;
+  const text = textOf(value);
+  let name = names.get(text);
+  if (name === undefined) {
+    // No text of a value begins so.
+    name = `\u0001${names.size.toString(36)}`;
+    names.set(text, name);
+  }
+  named.set(value, name);
+  return name;
+}
+
+/** Fields in order; what they hold by its name. */
+function textOf(value: object): string {
   if (value instanceof Uint8Array) {
     let text = '';
     for (const byte of value) text += String.fromCharCode(0x100 + byte);
     return text;
   }
   if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
-  if (typeof value !== 'object' || value === null) return String(value);
   const fields = value as Record<string, unknown>;
   let text = '{';
   for (const key of Object.keys(fields).sort())

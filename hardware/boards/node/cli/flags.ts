@@ -6,7 +6,7 @@ import { type DeviceRole, KEYS, type KeyKind } from './device-folder.ts';
 import { haltPoint } from './halt-points.ts';
 import { defaultTap, STATE_ROOT } from './paths.ts';
 import { INTENTS, type IntentPolicy } from '../../../../device/links/intent.ts';
-import { linkForms } from '../links/address.ts';
+import { linkForms, parseLink } from '../links/address.ts';
 import type { DeviceOptions } from './device-process.ts';
 
 export interface CommonFlags {
@@ -67,6 +67,11 @@ export function deviceOptions(flags: CommonFlags & { readonly role?: DeviceRole 
     haltAt: flags.haltAt === undefined ? undefined : haltPoint(flags.haltAt),
     intent: intentPolicy(flags.intent ?? (flags.role === 'car' ? 'always' : 'press')),
   };
+}
+
+/** What is wrong with the command is said before anything is made. Throws what `deviceOptions` throws, and `bad_link`. */
+export function checkDeviceOptions(flags: CommonFlags & { readonly role: DeviceRole }): void {
+  parseLink(deviceOptions(flags).tap);
 }
 
 /** Reads --intent. Throws `bad_intent`. */

@@ -12,7 +12,14 @@ import type { PayerSettings } from '../../../../protocol/machines/payer/state.ts
 import type { SecureKey } from '../../../interfaces/index.ts';
 import { type DeviceFolder, readDevice } from './device-folder.ts';
 import { DeviceProcess } from './device-process.ts';
-import { addDeviceOptions, type CommonFlags, deviceOptions, keyKind, stateFolder } from './flags.ts';
+import {
+  addDeviceOptions,
+  checkDeviceOptions,
+  type CommonFlags,
+  deviceOptions,
+  keyKind,
+  stateFolder,
+} from './flags.ts';
 import { magicForms, magicOf } from './magic.ts';
 import { formatMoney, parseMoney } from './money.ts';
 import { fail } from './output.ts';
@@ -69,6 +76,7 @@ async function runPayer(role: 'wearable' | 'car', flags: PayerFlags): Promise<vo
   if (magic?.haltAt !== undefined) await losePower(magic.haltAt);
   const kind = keyKind(flags.key);
   const path = stateFolder(role, flags, kind);
+  checkDeviceOptions({ ...flags, role });
   await ensureBench(role, path, flags, kind);
   const found = readDevice(path, role);
   const sticker = flags.sticker === undefined ? undefined : believedSticker(found, flags.sticker);

@@ -15,7 +15,13 @@ import { refundEarlier } from '../../../../protocol/machines/terminal/earlier.ts
 import type { TerminalSettings } from '../../../../protocol/machines/terminal/state.ts';
 import { type DeviceFolder, readDevice } from './device-folder.ts';
 import { DeviceProcess } from './device-process.ts';
-import { addDeviceOptions, type CommonFlags, deviceOptions, stateFolder } from './flags.ts';
+import {
+  addDeviceOptions,
+  checkDeviceOptions,
+  type CommonFlags,
+  deviceOptions,
+  stateFolder,
+} from './flags.ts';
 import { dataFile } from './paths.ts';
 import { parseMoney } from './money.ts';
 import { type Line, fail } from './output.ts';
@@ -42,6 +48,7 @@ export async function makeTerminal(
   onEvent?: (event: { readonly type: string }) => void,
 ) {
   const path = stateFolder(role, flags);
+  checkDeviceOptions({ ...flags, role });
   await ensureBench(role, path, flags);
   const process = await DeviceProcess.open(readDevice(path, role), deviceOptions({ ...flags, role }));
   const { folder } = process;

@@ -26,8 +26,7 @@ import {
   readDevice,
   standingRecords,
 } from './device-folder.ts';
-import { benchFolder, type CommonFlags, deviceOptions } from './flags.ts';
-import { parseLink } from '../links/address.ts';
+import { benchFolder, type CommonFlags } from './flags.ts';
 import { createDurably } from '../storage/durable-file.ts';
 import { STATE_ROOT } from './paths.ts';
 
@@ -81,8 +80,7 @@ async function benchLease(
 
 /**
  * Makes the device of the workbench when the default folder is empty, and renews its lease when that ran out.
- * Does nothing when a folder or a hub was named: such a device belongs to somebody. Throws what
- * `deviceOptions` throws, and `bad_link` for a --tap that is none, before anything is made.
+ * Does nothing when a folder or a hub was named: such a device belongs to somebody.
  */
 export async function ensureBench(
   role: DeviceRole,
@@ -90,7 +88,6 @@ export async function ensureBench(
   flags: CommonFlags,
   kind: KeyKind = 'memory',
 ): Promise<void> {
-  parseLink(deviceOptions({ ...flags, role }).tap);
   if (path !== benchFolder(role, kind) || (flags.hub !== undefined && flags.hub !== 'none')) return;
   // A device that runs has all it needs, and only its own process writes its journal.
   const unlock = await lockDevice(path);
