@@ -9,7 +9,7 @@ import { encodeHead } from '../../device/journal/layout.ts';
 import { FLASH_KINDS, RamFlash } from '../../simulators/stage/flash/ram-flash.ts';
 
 const BANKS = { banks: 3 };
-const GEOMETRY = { size: 12 * 1024, blockSize: 1024 };
+const GEOMETRY = { size: 3 * 1024, blockSize: 1024 };
 const BANK = GEOMETRY.size / BANKS.banks;
 const RECORDS = 8;
 const BYTES = 40;
