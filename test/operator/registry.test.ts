@@ -72,7 +72,7 @@ test("the hub's log is anchored when it has grown, and only then", async () => {
 test('words of the root are carried, and a key that was taken back stays away', async () => {
   const file = join(shop.folder, 'next.key');
   const { address } = await shop.run('hub-key', 'new', '--out', file);
-  const { chainId } = readAddresses(join(shop.site, 'addresses.json')) as unknown as { chainId: number };
+  const { chainId } = readAddresses(join(shop.site, 'addresses.json'));
   const about = [
     ...['--root', join(shop.site, 'keys', 'root.key'), '--key', String(address)],
     ...['--vault', vault.address, '--chain-id', String(chainId)],
@@ -88,7 +88,7 @@ test('words of the root are carried, and a key that was taken back stays away', 
 });
 
 test('a certificate whose date is just ahead of the chain is carried when it gets there, a later one is refused', async () => {
-  const { chainId } = readAddresses(join(shop.site, 'addresses.json')) as unknown as { chainId: number };
+  const { chainId } = readAddresses(join(shop.site, 'addresses.json'));
   const signing = makeSigning(nobleSuite, { chainId, vault: fromHex(vault.address, 20) });
   const root = nobleKey(fromHex(readKeyFile(join(shop.site, 'keys', 'root.key')), 32));
   const dated = async (ahead: number) => {

@@ -19,11 +19,7 @@ import type { PayerSettings, PayerState } from '../../../protocol/machines/payer
 import { amount } from '../../../protocol/integers.ts';
 import * as terminalBooks from '../../../protocol/machines/terminal/books.ts';
 import { NOTHING_HANDED_IN, type TerminalState } from '../../../protocol/machines/terminal/state.ts';
-import {
-  terminalAfterPowerUp,
-  type TerminalEvent,
-  terminalStep,
-} from '../../../protocol/machines/terminal/terminal.ts';
+import { terminalAfterPowerUp, type TerminalEvent } from '../../../protocol/machines/terminal/terminal.ts';
 import { encodeMessage, type Message, type MessageOf } from '../../../protocol/wire/messages.ts';
 import { carryOutAll, type Ran, readBack, type Told } from '../actors/device.ts';
 import { HubTable } from '../actors/hub.ts';
@@ -34,6 +30,7 @@ import { addressNamed, standInSignature } from '../suite.ts';
 import type { VoidConfig } from './config.ts';
 import { NO_VOID_DROP, type VoidDrop } from './drops.ts';
 import type { GoneDrop } from './gone-drops.ts';
+import { type TillRan, tillRun } from './till-run.ts';
 import type { World } from './walk.ts';
 import { moneyBooks } from '../money-books.ts';
 
@@ -231,26 +228,8 @@ export class GoneWorld implements World<State> {
     return this.payerRun(state, { type: 'boot' }).state;
   }
 
-  private tillRun(
-    state: TerminalState,
-    event: TerminalEvent,
-    now: number,
-  ): Ran<TerminalState, Told<terminalBooks.TerminalRecord>> {
-    const { scene } = this;
-    const self = scene.terminals[0]!;
-    const settings = settingsOf(scene, 0);
-    const signed = (digest: Uint8Array): TerminalEvent => ({
-      type: 'signed',
-      digest,
-      signature: standInSignature(self, digest),
-    });
-    return carryOutAll(
-      (current: TerminalState, given: TerminalEvent) =>
-        terminalStep({ signing: scene.signing, self }, settings, current, given, now * 1000),
-      signed,
-      state,
-      event,
-    );
+  private tillRun(state: TerminalState, event: TerminalEvent, now: number): TillRan {
+    return tillRun(this.scene, state, event, now * 1000);
   }
 
   /** Power is back: the books as they were stored, and whatever clock there is. */

@@ -23,14 +23,10 @@ import {
 import { channelCap } from '../../../protocol/machines/terminal/acceptance.ts';
 import * as terminalBooks from '../../../protocol/machines/terminal/books.ts';
 import type { TerminalState } from '../../../protocol/machines/terminal/state.ts';
-import {
-  terminalAfterPowerUp,
-  type TerminalEvent,
-  terminalStep,
-} from '../../../protocol/machines/terminal/terminal.ts';
+import { terminalAfterPowerUp, type TerminalEvent } from '../../../protocol/machines/terminal/terminal.ts';
 import { type Request, requestHash, voucherDigest } from '../../../protocol/vouchers.ts';
 import type { Message } from '../../../protocol/wire/messages.ts';
-import { carryOutAll, type Ran, readBack, type Told } from '../actors/device.ts';
+import { readBack } from '../actors/device.ts';
 import { channelFacts, HubTable } from '../actors/hub.ts';
 import { challenge, settingsOf, uploads } from '../actors/terminal.ts';
 import { CHANNEL, Scene, START } from '../scene.ts';
@@ -39,9 +35,9 @@ import { addressNamed, standInSignature } from '../suite.ts';
 import type { VoidConfig } from './config.ts';
 import { NO_VOID_DROP, type VoidDrop } from './drops.ts';
 import type { PlaceDrop } from './place-drops.ts';
+import { type TillRan, tillRun } from './till-run.ts';
 import type { World } from './walk.ts';
 
-type TillRan = Ran<TerminalState, Told<terminalBooks.TerminalRecord>>;
 type Said = Extract<Message, { type: 'resolveVoucher' }>;
 
 /** The customer's voucher. */
@@ -141,15 +137,7 @@ export class PlacesWorld implements World<State> {
   }
 
   private run(state: TerminalState, event: TerminalEvent): TillRan {
-    const { scene } = this;
-    const self = scene.terminals[0]!;
-    return carryOutAll(
-      (current: TerminalState, given: TerminalEvent) =>
-        terminalStep({ signing: scene.signing, self }, settingsOf(scene, 0), current, given, 0),
-      (digest): TerminalEvent => ({ type: 'signed', digest, signature: standInSignature(self, digest) }),
-      state,
-      event,
-    );
+    return tillRun(this.scene, state, event);
   }
 
   private booted(books: terminalBooks.TerminalBooks): TerminalState {

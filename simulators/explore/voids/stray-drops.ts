@@ -1,11 +1,8 @@
-/** What a terminal does instead, where a refund waits on a sale that nobody has; see drops.ts. */
-import type { TerminalRecord } from '../../../protocol/machines/terminal/books.ts';
 import { NOTHING_HANDED_IN, type TerminalState } from '../../../protocol/machines/terminal/state.ts';
 import type { TerminalEvent } from '../../../protocol/machines/terminal/terminal.ts';
 import type { Position } from '../../../protocol/integers.ts';
-import type { Ran, Told } from '../actors/device.ts';
+import type { TillRan } from './till-run.ts';
 
-type TillRan = Ran<TerminalState, Told<TerminalRecord>>;
 type Run = (state: TerminalState, event: TerminalEvent) => TillRan;
 
 export interface StrayDrop {

@@ -14,15 +14,11 @@ import { type Address, equalBytes, fromHex, toHex } from '../../../protocol/byte
 import { amount, type Position, seconds, seq } from '../../../protocol/integers.ts';
 import * as terminalBooks from '../../../protocol/machines/terminal/books.ts';
 import type { TerminalState } from '../../../protocol/machines/terminal/state.ts';
-import {
-  terminalAfterPowerUp,
-  type TerminalEvent,
-  terminalStep,
-} from '../../../protocol/machines/terminal/terminal.ts';
+import { terminalAfterPowerUp, type TerminalEvent } from '../../../protocol/machines/terminal/terminal.ts';
 import { refusalNumber } from '../../../protocol/refusals.ts';
 import { requestHash, voucherDigest } from '../../../protocol/vouchers.ts';
 import type { Message, MessageOf } from '../../../protocol/wire/messages.ts';
-import { carryOutAll, type Ran, readBack, type Told } from '../actors/device.ts';
+import { readBack } from '../actors/device.ts';
 import { HubTable } from '../actors/hub.ts';
 import { challenge, settingsOf, uploads, withCustomer } from '../actors/terminal.ts';
 import { CHANNEL, Scene, START } from '../scene.ts';
@@ -31,9 +27,8 @@ import { addressNamed, standInSignature } from '../suite.ts';
 import type { VoidConfig } from './config.ts';
 import { NO_VOID_DROP, type VoidDrop } from './drops.ts';
 import type { StrayDrop } from './stray-drops.ts';
+import { type TillRan, tillRun } from './till-run.ts';
 import type { World } from './walk.ts';
-
-type TillRan = Ran<TerminalState, Told<terminalBooks.TerminalRecord>>;
 
 interface Till {
   readonly state: TerminalState;
@@ -113,15 +108,7 @@ export class StraysWorld implements World<State> {
   }
 
   private run(state: TerminalState, event: TerminalEvent): TillRan {
-    const { scene } = this;
-    const self = scene.terminals[0]!;
-    return carryOutAll(
-      (current: TerminalState, given: TerminalEvent) =>
-        terminalStep({ signing: scene.signing, self }, settingsOf(scene, 0), current, given, 0),
-      (digest): TerminalEvent => ({ type: 'signed', digest, signature: standInSignature(self, digest) }),
-      state,
-      event,
-    );
+    return tillRun(this.scene, state, event);
   }
 
   private booted(books: terminalBooks.TerminalBooks): TerminalState {

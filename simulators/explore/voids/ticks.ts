@@ -19,11 +19,7 @@ import { payerAfterPowerUp, type PayerEvent, payerStep } from '../../../protocol
 import type { PayerSettings, PayerState } from '../../../protocol/machines/payer/state.ts';
 import * as terminalBooks from '../../../protocol/machines/terminal/books.ts';
 import { NOTHING_HANDED_IN, type TerminalState } from '../../../protocol/machines/terminal/state.ts';
-import {
-  terminalAfterPowerUp,
-  type TerminalEvent,
-  terminalStep,
-} from '../../../protocol/machines/terminal/terminal.ts';
+import { terminalAfterPowerUp, type TerminalEvent } from '../../../protocol/machines/terminal/terminal.ts';
 import { refusalNumber } from '../../../protocol/refusals.ts';
 import { requestHash, tickEntry, type Voucher, voucherDigest } from '../../../protocol/vouchers.ts';
 import type { Message, MessageOf } from '../../../protocol/wire/messages.ts';
@@ -37,10 +33,10 @@ import { addressNamed, standInSignature } from '../suite.ts';
 import type { VoidConfig } from './config.ts';
 import { NO_VOID_DROP, type VoidDrop } from './drops.ts';
 import type { TickDrop } from './tick-drops.ts';
+import { type TillRan, tillRun } from './till-run.ts';
 import type { World } from './walk.ts';
 
 type PayerRan = Ran<PayerState, Told<payerBooks.PayerRecord>>;
-type TillRan = Ran<TerminalState, Told<terminalBooks.TerminalRecord>>;
 
 /** The customer, with what the walk remembers beside its books. */
 interface Customer {
@@ -236,16 +232,7 @@ export class TicksWorld implements World<State> {
   }
 
   private tillRun(state: TerminalState, event: TerminalEvent): TillRan {
-    const { scene } = this;
-    const self = scene.terminals[0]!;
-    const settings = settingsOf(scene, 0);
-    return carryOutAll(
-      (current: TerminalState, given: TerminalEvent) =>
-        terminalStep({ signing: scene.signing, self }, settings, current, given, 0),
-      (digest): TerminalEvent => ({ type: 'signed', digest, signature: standInSignature(self, digest) }),
-      state,
-      event,
-    );
+    return tillRun(this.scene, state, event);
   }
 
   private tillBooted(books: terminalBooks.TerminalBooks): TerminalState {
