@@ -26,6 +26,7 @@ import type { HubRecord } from './ledger/records.ts';
 import type { Logger } from './log.ts';
 import type { HubMetrics } from './metrics.ts';
 import type { Index, Ingest, L2, LedgerOptions, Ports, RegistryL2 } from './ports.ts';
+import { Presence } from './presence.ts';
 import { Registry } from './registry/registry.ts';
 import { setRevoked } from './revocations.ts';
 import { type Pace, Rounds } from './rounds.ts';
@@ -172,7 +173,8 @@ export async function assembleHub(ports: Ports, setup: HubSetup): Promise<Assemb
 async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promise<AssembledHub> {
   const { time, l2 } = ports;
   const { signing, log, metrics, observer = {} } = setup;
-  const online = new Set<string>();
+  const presence = new Presence((device) => registry.state.devices[device] !== undefined);
+  const { online } = presence;
   let ingest: Ingest | undefined;
   /** Channels on the list that was published last. */
   let lastRevoked: number | undefined;
@@ -480,8 +482,7 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
         );
       },
       presence: (device, isOnline) => {
-        if (isOnline) online.add(device);
-        else online.delete(device);
+        presence.set(device, isOnline);
         metrics.devicesOnline.set(online.size);
       },
       tooLarge: (device, size) => {

@@ -27,8 +27,9 @@ import { Challenges } from './desk/challenges.ts';
 import { Desk } from './desk/desk.ts';
 import { turnsAway } from './desk/turn-away.ts';
 import { type Caller, Tokens } from './desk/tokens.ts';
-import { startBroker } from './ingest/broker.ts';
+import { type Refusal, startBroker } from './ingest/broker.ts';
 import { BrokerUsers, urlFor } from './ingest/broker-users.ts';
+import { limited } from './ingest/limited.ts';
 import { Logins } from './ingest/logins.ts';
 import { MqttIngest } from './ingest/mqtt.ts';
 import { NearIngest } from './ingest/near.ts';
@@ -50,6 +51,15 @@ import type { Uplink } from '../hardware/interfaces/index.ts';
 import { lockFolder } from '../hardware/boards/node/storage/lock.ts';
 
 const GWEI = 10n ** 9n;
+/** What the broker refuses, as the metrics name it. */
+const BROKER_REFUSALS: Readonly<Record<Refusal, string>> = {
+  tooLarge: 'packet_too_large',
+  notAllowed: 'not_allowed',
+  tooMany: 'too_many_connections',
+  tooOften: 'address_knocks',
+  tooFast: 'address_rate',
+  login: 'login',
+};
 /** Who starts a hub is its operator. */
 const OPERATOR: Caller = { name: 'operator', role: 'operator', expiresAt: Infinity };
 
@@ -207,13 +217,15 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
             host: config.mqtt.host,
             port: config.mqtt.port,
             tls,
+            onRefused: (why) => metrics.refusals.inc({ code: BROKER_REFUSALS[why] }),
             logins: new Logins({ policy: config.mqtt.login, signing, hub: pin, store }),
           });
           closers.push(() => broker.close());
           mqttUrl = broker.url;
           ({ username, password } = broker.credentials);
         }
-        const near = new NearIngest(turnsAway(desk, events, log));
+        const host = { metrics, log, nowMs: () => performance.now() };
+        const near = new NearIngest(limited(turnsAway(desk, events, log), host));
         const broker = await MqttIngest.connect({
           hub: config.name,
           url: mqttUrl,

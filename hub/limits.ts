@@ -57,6 +57,33 @@ export const brokerClientsMax = 2_000;
 /** Connections from one address: a site behind one router, and not all places that there are. */
 export const brokerClientsPerAddressMax = 500;
 
+/**
+ * What one device may say, bytes a second and at once: a till's full outbox of 1,024 vouchers goes up in one go, and then
+ * two packs a second, more than it can sell.
+ */
+export const deviceRate = { perSecond: 32_768, burst: 1_048_576 } as const;
+
+/** The same of all connections from one address: a site behind one router, and less than the hub can take in. */
+export const addressRate = { perSecond: 262_144, burst: 16 * 1_048_576 } as const;
+
+/** Connections that one address may begin, a second and at once: all of a site come again when the hub does. */
+export const knockRate = { perSecond: 20, burst: 2 * brokerClientsPerAddressMax } as const;
+
+/** What the smallest message or packet counts, bytes: it costs the hub something, however little it says. */
+export const spokenOverheadBytes = 64;
+
+/** Names of devices, or addresses, whose rates are remembered, some 150 bytes each. */
+export const ratedNamesMax = 10_000;
+
+/** Milliseconds between two lines of the log about devices that say more than they may. */
+export const ratedLineEveryMs = 10_000;
+
+/** Messages of one device that are being worked on, of ingestInFlightMax in all: a device waits for answers. */
+export const deviceInFlightMax = 64;
+
+/** Names that are there and never registered: the newest are remembered, some 100 bytes each. */
+export const strangersMax = 1_000;
+
 /** Devices without a place in the registry whose logins are remembered, some 100 bytes each. */
 export const loginsRememberedMax = 10_000;
 

@@ -1,5 +1,6 @@
 /** One JSON line an event on stderr (stdout belongs to the commands). Secrets never enter facts, so none are removed. */
 import pino from 'pino';
+import { shown } from '../protocol/shown.ts';
 
 type Say = {
   (facts: object, words: string): void;
@@ -21,5 +22,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** A logger at this level; `destination` is a file descriptor or path, stderr by default. */
 export function createLogger(level: LogLevel, destination: number | string = 2): Logger {
-  return pino({ level, base: { part: 'hub' } }, pino.destination({ dest: destination, sync: true }));
+  // JSON leaves some characters as they are that a terminal acts on; written out they mean the same.
+  const hooks = { streamWrite: shown };
+  return pino({ level, base: { part: 'hub' }, hooks }, pino.destination({ dest: destination, sync: true }));
 }

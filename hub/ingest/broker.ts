@@ -5,7 +5,8 @@
  * decided by signatures, not by the broker.
  *
  * What a client can make it keep is bounded: no session outlives its connection, nothing that a device says is retained, no
- * message is sent with QoS 2, and the connections of one address are counted.
+ * message is sent with QoS 2, and the connections of one address are counted. Who says more than a device may is read more
+ * slowly, and all of one address together, so that a flood takes the others' turn neither here nor at the hub.
  */
 import { randomBytes } from 'node:crypto';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
@@ -15,12 +16,34 @@ import { SundialError } from '../../protocol/errors.ts';
 import { SYNC_MESSAGE_BYTES_MAX } from '../../protocol/limits.ts';
 import { deviceTopics, hubTopics, isDeviceName } from '../../protocol/wire/topics.ts';
 import { causeText } from '../errors.ts';
-import { brokerClientsMax, brokerClientsPerAddressMax, stateBytesMax } from '../limits.ts';
+import {
+  addressRate,
+  brokerClientsMax,
+  brokerClientsPerAddressMax,
+  deviceRate,
+  knockRate,
+  ratedNamesMax,
+  spokenOverheadBytes,
+  stateBytesMax,
+} from '../limits.ts';
 import type { Logins } from './logins.ts';
 import { guardPackets } from './packet-guard.ts';
+import { type Rate, Rates } from './rates.ts';
 
 /** Topic, packet id and properties around the largest message. */
 const PACKET_OVERHEAD_BYTES = 512;
+
+/** Why a client or a packet was refused, or held back (`tooFast`). */
+export type Refusal = 'tooLarge' | 'notAllowed' | 'tooMany' | 'tooOften' | 'tooFast' | 'login';
+
+/** Rates of connections: of one, of one address, and how often an address may begin another. */
+export interface BrokerRates {
+  readonly device: Rate;
+  readonly address: Rate;
+  readonly knock: Rate;
+}
+
+const RATES: BrokerRates = { device: deviceRate, address: addressRate, knock: knockRate };
 
 /** A broker in this process. */
 export interface EmbeddedBroker {
@@ -29,7 +52,7 @@ export interface EmbeddedBroker {
   /** What the hub's own client logs in with; made anew at each start and never stored. */
   readonly credentials: { readonly username: string; readonly password: string };
   /** Packets and clients refused since the start. */
-  readonly refused: { tooLarge: number; notAllowed: number; tooMany: number; login: number };
+  readonly refused: Readonly<Record<Refusal, number>>;
   close(): Promise<void>;
 }
 
@@ -46,6 +69,10 @@ export async function startBroker(options: {
   readonly tls?: { readonly cert: Buffer; readonly key: Buffer } | undefined;
   /** Connections of one address; absent: brokerClientsPerAddressMax. */
   readonly clientsPerAddressMax?: number;
+  /** Absent: those of limits.ts. */
+  readonly rates?: Partial<BrokerRates>;
+  /** Is told of each refusal. */
+  readonly onRefused?: (why: Refusal) => void;
 }): Promise<EmbeddedBroker> {
   // First: what its files say may be refused, and nothing is open then.
   const server = serverFor(options.tls);
@@ -53,7 +80,23 @@ export async function startBroker(options: {
     username: `hub-${options.name}`,
     password: randomBytes(24).toString('hex'),
   };
-  const refused = { tooLarge: 0, notAllowed: 0, tooMany: 0, login: 0 };
+  const refused: Record<Refusal, number> = {
+    tooLarge: 0,
+    notAllowed: 0,
+    tooMany: 0,
+    tooOften: 0,
+    tooFast: 0,
+    login: 0,
+  };
+  const refuse = (why: Refusal): void => {
+    refused[why] += 1;
+    options.onRefused?.(why);
+  };
+  const rates = { ...RATES, ...options.rates };
+  const knocks = new Rates(rates.knock, ratedNamesMax);
+  const addresses = new Rates(rates.address, ratedNamesMax);
+  /** The hub's own connections: what it says is its own affair. */
+  const unpaced = new WeakSet<object>();
   const hubClients = new WeakSet<object>();
   const sockets = new Set<Socket>();
   const perAddress = new Map<string, number>();
@@ -77,6 +120,7 @@ export async function startBroker(options: {
       const isHub = username === credentials.username && password?.toString() === credentials.password;
       if (isHub) {
         hubClients.add(client);
+        unpaced.add(client.conn);
         return done(null, true);
       }
       // A client's name becomes a part of its topics: a wildcard there would be everybody's. And the hub's own is its own.
@@ -85,13 +129,13 @@ export async function startBroker(options: {
         client.id === hubClientId(options.name) ||
         username === credentials.username
       ) {
-        refused.notAllowed += 1;
+        refuse('notAllowed');
         return done(null, false);
       }
       const { id } = client;
       void admit(id, password).then((isSigned) => {
         if (isSigned === undefined) {
-          refused.login += 1;
+          refuse('login');
           return done(null, false);
         }
         if (isSigned) holdName(id, client);
@@ -103,7 +147,7 @@ export async function startBroker(options: {
       const topics = deviceTopics(options.name, client.id);
       const isState = packet.topic === topics.state && packet.payload.length <= stateBytesMax;
       if ((packet.topic !== topics.up && !isState) || packet.qos === 2) {
-        refused.notAllowed += 1;
+        refuse('notAllowed');
         return done(new Error('a device says to its own up and state topics only what fits there'));
       }
       // The hub hears it now; kept for later, every name that was ever used would stay.
@@ -116,7 +160,7 @@ export async function startBroker(options: {
         subscription.topic === deviceTopics(options.name, client.id).down ||
         subscription.topic === beacon ||
         subscription.topic === revocations;
-      if (!allowed) refused.notAllowed += 1;
+      if (!allowed) refuse('notAllowed');
       done(null, allowed ? subscription : null);
     },
   });
@@ -125,8 +169,9 @@ export async function startBroker(options: {
   server.on('connection', (socket: Socket) => {
     const address = socket.remoteAddress ?? '';
     const fromThere = perAddress.get(address) ?? 0;
-    if (sockets.size >= brokerClientsMax || fromThere >= clientsPerAddressMax) {
-      refused.tooMany += 1;
+    const isOften = !knocks.take(address, 1, performance.now());
+    if (isOften || sockets.size >= brokerClientsMax || fromThere >= clientsPerAddressMax) {
+      refuse(isOften ? 'tooOften' : 'tooMany');
       socket.destroy();
       return;
     }
@@ -142,9 +187,21 @@ export async function startBroker(options: {
   });
   server.on(options.tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
     if (socket.destroyed) return;
-    const guarded = guardPackets(socket, SYNC_MESSAGE_BYTES_MAX + PACKET_OVERHEAD_BYTES, () => {
-      refused.tooLarge += 1;
-    });
+    const address = socket.remoteAddress ?? '';
+    const own = new Rates(rates.device, 1);
+    const guarded = guardPackets(
+      socket,
+      SYNC_MESSAGE_BYTES_MAX + PACKET_OVERHEAD_BYTES,
+      () => refuse('tooLarge'),
+      (bytes, packets) => {
+        if (unpaced.has(guarded)) return 0;
+        const cost = bytes + packets * spokenOverheadBytes;
+        const now = performance.now();
+        const waitMs = Math.max(own.owe('', cost, now), addresses.owe(address, cost, now));
+        if (waitMs > 0) refuse('tooFast');
+        return waitMs;
+      },
+    );
     broker.handle(guarded);
   });
   /** The name is the connection's, for as long as it stands or until another one shows the key. */

@@ -1,16 +1,22 @@
 /**
  * Bounds the size of MQTT packets before the broker buffers them: the parser would collect up to 256 MiB for a
- * client that merely claims to send that much. The guard reads only the fixed header of each packet.
+ * client that merely claims to send that much. The guard reads only the fixed header of each packet. And it holds back
+ * who sends faster than it may: the bytes stay with the sender, as the network does it.
  */
 import { Duplex } from 'node:stream';
 
 /** Most bytes of the length field in an MQTT fixed header. */
 const LENGTH_BYTES_MAX = 4;
 
+/** Milliseconds for which a connection is held back in one go; then it is asked about again. */
+const HELD_MAX_MS = 60_000;
+
 /** Counts through a byte stream of MQTT packets; `feed` is false as soon as one is larger than allowed. */
 export class PacketSizes {
   private readonly bytesMax: number;
   private left = 0;
+  /** Packets that began so far. */
+  begun = 0;
   /** Undefined between packets; else the length read so far. */
   private header: { length: number; digits: number } | undefined;
 
@@ -29,6 +35,7 @@ export class PacketSizes {
       }
       if (this.header === undefined) {
         this.header = { length: 0, digits: 0 };
+        this.begun += 1;
         at += 1;
         continue;
       }
@@ -48,12 +55,31 @@ export class PacketSizes {
   }
 }
 
-/** A connection like `socket` that is destroyed when a packet above `bytesMax` begins; `onTooLarge` is told. */
-export function guardPackets(socket: Duplex, bytesMax: number, onTooLarge: () => void): Duplex {
+/**
+ * A connection like `socket` that is destroyed when a packet above `bytesMax` begins; `onTooLarge` is told. `pace` says
+ * for how many milliseconds nothing more is read after so many bytes, in which so many packets began.
+ */
+export function guardPackets(
+  socket: Duplex,
+  bytesMax: number,
+  onTooLarge: () => void,
+  pace: (bytes: number, packets: number) => number = () => 0,
+): Duplex {
   const sizes = new PacketSizes(bytesMax);
+  let held: NodeJS.Timeout | undefined;
+  const hold = (ms: number): void => {
+    socket.pause();
+    held = setTimeout(
+      () => {
+        held = undefined;
+        socket.resume();
+      },
+      Math.min(ms, HELD_MAX_MS),
+    );
+  };
   const guarded = new Duplex({
     read: () => {
-      socket.resume();
+      if (held === undefined) socket.resume();
     },
     write: (chunk, encoding, done) => {
       socket.write(chunk, encoding, done);
@@ -62,16 +88,20 @@ export function guardPackets(socket: Duplex, bytesMax: number, onTooLarge: () =>
       socket.end(() => done());
     },
     destroy: (error, done) => {
+      clearTimeout(held);
       socket.destroy();
       done(error);
     },
   });
   socket.on('data', (chunk: Uint8Array) => {
+    const before = sizes.begun;
     if (!sizes.feed(chunk)) {
       onTooLarge();
       guarded.destroy();
       return;
     }
+    const waitMs = pace(chunk.length, sizes.begun - before);
+    if (waitMs > 0) hold(waitMs);
     if (!guarded.push(chunk)) socket.pause();
   });
   socket.on('end', () => guarded.push(null));

@@ -13,7 +13,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { makeLogin } from '../../hardware/boards/node/login.ts';
 import { mqttUplink } from '../../hardware/boards/node/mqtt.ts';
-import { type EmbeddedBroker, startBroker } from '../../hub/ingest/broker.ts';
+import { type BrokerRates, type EmbeddedBroker, startBroker } from '../../hub/ingest/broker.ts';
 import { type LoginPolicy, Logins } from '../../hub/ingest/logins.ts';
 import { MqttIngest } from '../../hub/ingest/mqtt.ts';
 import { createLogger } from '../../hub/log.ts';
@@ -41,6 +41,7 @@ class Doors {
     policy: LoginPolicy = 'offered',
     clientsPerAddressMax?: number,
     tls?: { cert: Buffer; key: Buffer },
+    rates?: Partial<BrokerRates>,
   ): Promise<Doors> {
     const doors = new Doors();
     const store: LoginStore = {
@@ -53,6 +54,7 @@ class Doors {
       port: 0,
       logins: new Logins({ policy, signing, hub: pin, store }),
       ...(clientsPerAddressMax && { clientsPerAddressMax }),
+      ...(rates && { rates }),
       tls,
     });
     doors.ingest = await MqttIngest.connect({
@@ -71,6 +73,18 @@ class Doors {
     });
     assert.ok(doors.ingest.connected);
     return doors;
+  }
+
+  /** The same from another address of this machine, such as 127.0.0.2. */
+  async knockFrom(localAddress: string, clientId: string): Promise<MqttClient> {
+    const { port, hostname } = new URL(this.broker.url);
+    const socket = connectTcp({ port: Number(port), host: hostname, localAddress });
+    socket.on('error', () => undefined);
+    const client = new mqtt.MqttClient(() => socket, { clientId, protocolVersion: 4, reconnectPeriod: 0 });
+    client.on('error', () => undefined);
+    this.clients.push(client);
+    await new Promise<void>((resolve) => client.once('connect', () => resolve()));
+    return client;
   }
 
   /** A client that says what it likes; resolves with whether it was let in. */
@@ -362,6 +376,71 @@ test(
     await until('it is gone', () => isOut);
   }),
 );
+
+test('floods, of messages, of empty packets and of connections, are held back; an honest device at another address goes on', async () => {
+  // Rates that as good as never fill again: what goes through is what was in the buckets.
+  const device = { perSecond: 0.001, burst: 200_000 };
+  const address = { perSecond: 0.001, burst: 500_000 };
+  const doors = await Doors.open('offered', 500, undefined, {
+    device,
+    address,
+    knock: { perSecond: 0.001, burst: 30 },
+  });
+  try {
+    const before = process.memoryUsage();
+    const up = (id: string) => deviceTopics('test', id).up;
+    const bytesOf = (id: string): number =>
+      doors.received.filter((text) => text.startsWith(`${id} `)).reduce((sum, { length }) => sum + length, 0);
+    const flood = Buffer.alloc(10_000, 'x');
+    const floods = ['flood-1', 'flood-2', 'flood-3', 'flood-4'];
+    const sockets = await Promise.all(floods.map((id) => doors.knockFrom('127.0.0.2', id)));
+    for (const [n, client] of sockets.entries())
+      for (let sent = 0; sent < 500; sent += 1) client.publish(up(floods[n]!), flood, { qos: 0 });
+    await until('the first is held back', () => doors.broker.refused.tooFast > 0);
+    // Pings are packets of two bytes: they count for more.
+    const pinger = await doors.knockFrom('127.0.0.3', 'pings');
+    const { stream } = pinger as unknown as { stream: { write(bytes: Buffer): void } };
+    stream.write(Buffer.alloc(40_000, Buffer.of(0xc0, 0)));
+    const honest = await doors.knockFrom('127.0.0.4', 'honest');
+    for (let n = 0; n < 50; n += 1) {
+      await honest.publishAsync(up('honest'), `voucher ${n}`, { qos: 1 });
+      await until(`message ${n}`, () => doors.received.includes(`honest voucher ${n}`));
+    }
+    const most = device.burst + 2 * 65_536;
+    for (const id of floods) assert.ok(bytesOf(id) <= most, `${id}: ${bytesOf(id)}`);
+    const all = floods.reduce((sum, id) => sum + bytesOf(id), 0);
+    assert.ok(all <= address.burst + floods.length * 65_536, `${all} of one address`);
+    assert.ok(all > device.burst / 2, 'up to its rate it is heard');
+    // What one says behind its pings is not read any more.
+    pinger.publish(up('pings'), 'behind the pings', { qos: 0 });
+    await honest.publishAsync(up('honest'), 'last', { qos: 1 });
+    await until('the last message', () => doors.received.includes('honest last'));
+    assert.not(doors.received.includes('pings behind the pings'));
+    // An address that begins one connection after the other.
+    let ended = 0;
+    const { port, hostname } = new URL(doors.broker.url);
+    for (let n = 0; n < 60; n += 1) {
+      const socket = connectTcp({ port: Number(port), host: hostname, localAddress: '127.0.0.5' });
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        ended += 1;
+      });
+      await new Promise<void>((resolve) => {
+        socket.once('connect', () => resolve());
+        socket.once('close', () => resolve());
+      });
+      socket.destroy();
+    }
+    await until('all of them ended', () => ended === 60);
+    assert.is(doors.broker.refused.tooOften, 30);
+    const after = process.memoryUsage();
+    const grown = after.heapUsed + after.external - before.heapUsed - before.external;
+    // The 20 MB of the flood are this process's own, at its clients.
+    assert.ok(grown < 64 * 1_048_576, `${Math.round(grown / 1_048_576)} MiB more`);
+  } finally {
+    await doors.close();
+  }
+});
 
 test('a broker that is closed ends those who never said a word, too', async () => {
   const doors = await Doors.open('required');

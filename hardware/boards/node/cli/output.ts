@@ -1,5 +1,6 @@
 /** What commands print: one line a thing for people, one JSON object a line for programs. Errors go to stderr. */
 import { namedForMachine } from './machine-errors.ts';
+import { shown } from '../../../../protocol/shown.ts';
 
 export type Line = Readonly<Record<string, unknown>>;
 
@@ -22,7 +23,7 @@ export function makeOutput(name: string, json: boolean): Output {
       else {
         const time = new Date().toISOString().slice(11, 23);
         const head = color ? `\x1b[2m${time}\x1b[0m \x1b[36m${label}\x1b[0m` : `${time} ${label}`;
-        process.stdout.write(`${head} ${words}\n`);
+        process.stdout.write(`${head} ${shown(words)}\n`);
       }
     },
   };
@@ -39,7 +40,9 @@ export const errorLine = (code: string, message: string, remedy: string): string
 export function fail(error: unknown): never {
   const { code, message, remedy } = namedForMachine(error);
   const words = message.startsWith(`${code}: `) ? message.slice(code.length + 2) : message;
-  process.stderr.write(wantsJson() ? errorLine(code, words, remedy) : `${code}: ${words}\n  ${remedy}\n`);
+  process.stderr.write(
+    wantsJson() ? errorLine(code, words, remedy) : shown(`${code}: ${words}\n  ${remedy}\n`),
+  );
   process.exit(1);
 }
 
