@@ -185,6 +185,15 @@ const configSchema = z.strictObject({
       laneMin: span(1, UINT48_MAX).default(1),
     })
     .default({ everyMs: 60_000, lanesMax: 1_000, inFlightMax: 16, laneMin: 1 }),
+  /** Who else is told what happens here: what a webhook may reach, and when it is told of devices. */
+  webhooks: z
+    .strictObject({
+      /** Hosts (with a port where the URL has one) that need not be public, such as erp.local:8443; plain http, too. */
+      hosts: z.array(z.string().min(1).max(260)).max(100).default([]),
+      /** Seconds without contact after which a device is told as gone. */
+      goneAfter: span(60, 366 * 86_400).default(86_400),
+    })
+    .default({ hosts: [], goneAfter: 86_400 }),
   /** Milliseconds between beacons. */
   beaconMs: span(100, 3_600_000).default(60_000),
   /** Take devices whose keys come from a board without real entropy. For trying out, never for money. */

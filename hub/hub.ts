@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { privateKeyToAccount } from 'viem/accounts';
-import { fromHex, toHex } from '../protocol/bytes.ts';
+import { type Bytes32, fromHex, toHex } from '../protocol/bytes.ts';
 import { SundialError } from '../protocol/errors.ts';
 import { hubPin } from '../protocol/machines/hub-keys.ts';
 import { makeSigning } from '../protocol/signing/digests.ts';
@@ -38,7 +38,10 @@ import { agreeing } from './l2/agreeing.ts';
 import { connect } from './l2/chain.ts';
 import { ViemL2 } from './l2/viem-l2.ts';
 import { LmdbIndex } from './index/lmdb-index.ts';
-import { indexLagMax } from './limits.ts';
+import { Hooks } from './hooks/hooks.ts';
+import { Lookout } from './hooks/lookout.ts';
+import { findEntry } from './intake/books.ts';
+import { chainRetryMsMax, hookLookMs, indexLagMax } from './limits.ts';
 import { causeText } from './errors.ts';
 import { createLogger, type Logger } from './log.ts';
 import { createMetrics } from './metrics.ts';
@@ -46,6 +49,7 @@ import { nodeDisk } from './node/disk.ts';
 import { openFileLedger } from './node/open.ts';
 import { systemTime } from './node/time.ts';
 import type { SharedPort } from './ports.ts';
+import { Repeat } from './repeat.ts';
 import { PostgresStore } from './postgres/store.ts';
 import type { Uplink } from '../hardware/interfaces/index.ts';
 import { lockFolder } from '../hardware/boards/node/storage/lock.ts';
@@ -193,6 +197,25 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
   if (shared !== undefined) closers.push(() => shared.store.close());
   const pin = hubPin(crypto.suite, config.name, fromHex(config.keys.root, 20));
 
+  const hooks = new Hooks({
+    folder: config.folder,
+    hub: config.name,
+    rules: { hosts: config.webhooks.hosts, development: config.development },
+    time: systemTime,
+    log,
+    read: (from) => hub.journal.read(from),
+    size: () => hub.journal.tree.size,
+    known: () => hub.intake.state.size,
+    entry: (id) => findEntry(hub.intake.durableBooks, id as Bytes32),
+    onDisabled: (name, why) =>
+      audit.write({
+        at: nowSeconds(),
+        who: 'hub',
+        what: 'disables webhook',
+        about: `${name}: ${why}`,
+        status: 200,
+      }),
+  });
   const hub = await assembleHub(
     {
       time: systemTime,
@@ -274,6 +297,7 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
       metrics,
       pool,
       onFatal: (error) => options.onFatal?.(error),
+      observer: { stored: (record, position) => hooks.stored(record, position) },
     },
   );
   closers.push(() => hub.stop());
@@ -301,6 +325,7 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
     }),
     accountSigned: (account, hash, signature) => accountSigned(client, account, hash, signature),
     signing,
+    hooks,
     deviceUrl: deviceUrls(config.name, config.mqtt, parts.mqttUrl),
     merchantsChanged: () => {
       merchantsChanged();
@@ -328,6 +353,16 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
   const status = await listen(server, config.http.host, config.http.port);
   closers.push(() => status.close());
   await hub.begin();
+  hooks.begin();
+  closers.push(() => hooks.stop());
+  const lookout = new Lookout(parts, hooks, (device) => desk.isRevoked(device), nowSeconds);
+  const looks = new Repeat(async () => lookout.look(), {
+    time: systemTime,
+    everyMs: hookLookMs,
+    failureMsMax: chainRetryMsMax,
+  });
+  closers.push(() => looks.stop());
+  void looks.now();
   log.info(
     {
       address: parts.address(),

@@ -262,3 +262,26 @@ export const signerBatchMax = 256;
 
 /** Milliseconds that a remote signer may take: its disk's fsync, and a busy machine. */
 export const signerTimeoutMs = 10_000;
+
+/** Webhooks of one hub: each reads the ledger for itself. */
+export const hooksMax = 20;
+/** Characters of a webhook's URL. */
+export const hookUrlMax = 500;
+/** Milliseconds that a receiver may take for one event, from the lookup of its name to its status. */
+export const hookTimeoutMs = 10_000;
+/** Milliseconds between two attempts: doubles from the first to the last. */
+export const hookRetryMs = { first: 5_000, last: 3_600_000 } as const;
+/** Seconds of failures without one success, and attempts among them, after which a webhook is disabled by name. */
+export const hookPatience = { seconds: 5 * 86_400, attempts: 8 } as const;
+/** Seconds for which a replaced secret signs beside the new one. */
+export const hookSecretOverlap = 86_400;
+/** Events that stand in no ledger (a device that is gone, an alert) and wait to be told; the oldest goes first. */
+export const hookNotesMax = 1_000;
+/** Records of the newest past that are kept for webhooks, so that the ledger is not read again for each. */
+export const hookRecentMax = 1_024;
+/** Events that are read from the ledger in one go by a webhook that is behind. */
+export const hookSliceMax = 500;
+/** Milliseconds between two looks at which devices are gone and what is wrong. */
+export const hookLookMs = 30_000;
+/** Milliseconds until a place in the ledger that was told is stored: what a crash tells twice. */
+export const hookStoreMs = 1_000;

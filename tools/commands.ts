@@ -76,7 +76,18 @@ export const PARTS: readonly Part[] = [
     load: async () => (await import('../hub/cli/reconcile-command.ts')).addReconcileCommand,
   },
   {
-    names: ['payee', 'terminal', 'device', 'payments', 'payment', 'statement', 'settle', 'console', 'token'],
+    names: [
+      'payee',
+      'terminal',
+      'device',
+      'payments',
+      'payment',
+      'statement',
+      'settle',
+      'console',
+      'token',
+      'webhook',
+    ],
     load: async () => {
       const { addPayeeCommand } = await import('../hub/cli/payee-command.ts');
       const { addDeskCommands } = await import('../hub/cli/desk-commands.ts');

@@ -70,6 +70,8 @@ const STATUS: Readonly<Record<string, number>> = {
   merchant_exists: 409,
   device_exists: 409,
   token_exists: 409,
+  webhook_unknown: 404,
+  webhook_exists: 409,
 };
 
 /** Asks a minute from one address. */

@@ -12,8 +12,10 @@ import { mayRead, ownChannel, ownChannels, type OwnerParts, ownerRoutes } from '
 import type { Audit } from '../desk/audit.ts';
 import { addressText, type Desk, nameText, roleText } from '../desk/desk.ts';
 import { type Caller, ROLES, type Role } from '../desk/tokens.ts';
+import type { Hooks } from '../hooks/hooks.ts';
 import { bondOf, worstCases } from '../desk/worst-cases.ts';
 import { pageMax } from '../limits.ts';
+import { hookRoutes } from './hooks.ts';
 import { hubKeysOf, statusOf } from './pages.ts';
 import type { Parts } from './parts.ts';
 import {
@@ -32,6 +34,7 @@ import { channelViews } from './views.ts';
 export interface ApiParts extends OwnerParts {
   readonly audit: Audit;
   readonly signing: Signing;
+  readonly hooks: Hooks;
   /** Where a device (its address) is told to connect, with a user of its own where the broker has them. */
   deviceUrl(device: string): Promise<string>;
   /** A merchant came or went: its terminals may be members of the site's scopes, or no more. */
@@ -592,6 +595,7 @@ export function v1Routes(api: ApiParts): Route[] {
       act: ({ caller }) => ({ path: `/signin?link=${tokens.link(caller!)}` }),
     }),
     ...ownerRoutes(api),
+    ...hookRoutes(api),
     route({
       method: 'GET',
       path: '/v1/audit',

@@ -75,29 +75,30 @@ async function isVouchedSoon(vault: Vault, payee: Uint8Array): Promise<boolean> 
   }
 }
 
+const act =
+  <F extends Common>(run: (folder: HubFolder, flags: F, ...words: string[]) => Promise<unknown>) =>
+  (...given: unknown[]): Promise<void> => {
+    const command = given.at(-1) as Command;
+    const words = given.slice(0, -2) as string[];
+    const flags = command.optsWithGlobals() as F;
+    return (async () => {
+      const answer = await run(openHubFolder(flags.folder ?? '.'), flags, ...words);
+      if (flags.json) process.stdout.write(`${JSON.stringify(answer)}\n`);
+    })().then(
+      () => process.exit(0),
+      (error: unknown) => fail(namedForL2(error)),
+    );
+  };
+const sub = (under: Command, name: string, words: string): Command =>
+  under
+    .command(name)
+    .description(words)
+    .option('--folder <path>', 'folder that `sundial init` made', '.')
+    .option('--json', 'one JSON object on stdout', false);
+const say = (flags: Common, text: string): void => void (flags.json || process.stdout.write(`${text}\n`));
+
 /** Adds the commands below a folder; `payee` is the command that the back office has already. */
 export function addDeskCommands(program: Command, payee: Command): void {
-  const act =
-    <F extends Common>(run: (folder: HubFolder, flags: F, ...words: string[]) => Promise<unknown>) =>
-    (...given: unknown[]): Promise<void> => {
-      const command = given.at(-1) as Command;
-      const words = given.slice(0, -2) as string[];
-      const flags = command.optsWithGlobals() as F;
-      return (async () => {
-        const answer = await run(openHubFolder(flags.folder ?? '.'), flags, ...words);
-        if (flags.json) process.stdout.write(`${JSON.stringify(answer)}\n`);
-      })().then(
-        () => process.exit(0),
-        (error: unknown) => fail(namedForL2(error)),
-      );
-    };
-  const sub = (under: Command, name: string, words: string): Command =>
-    under
-      .command(name)
-      .description(words)
-      .option('--folder <path>', 'folder that `sundial init` made', '.')
-      .option('--json', 'one JSON object on stdout', false);
-  const say = (flags: Common, text: string): void => void (flags.json || process.stdout.write(`${text}\n`));
   type Merchant = { name: string; address: string; wideMax: number };
 
   // ---- merchants ----
@@ -484,4 +485,87 @@ export function addDeskCommands(program: Command, payee: Command): void {
         askHub(hub, `/v1/tokens/${encodeURIComponent(name)}`, 'DELETE'),
       ),
     );
+  addWebhookCommands(program);
+}
+
+/** Who else is told what happens at this hub. */
+function addWebhookCommands(program: Command): void {
+  const webhook = program
+    .command('webhook')
+    .description('who is told of payments, devices and alerts: add, list, test, rotate, enable, remove');
+  const place = (name: string, end = ''): string => `/v1/webhooks/${encodeURIComponent(name)}${end}`;
+  sub(webhook, 'add', 'tells a URL of what comes from now on; its secret is shown once')
+    .argument('<name>', 'as people call it')
+    .requiredOption('--url <url>', 'https, on the internet; others as hub.json says')
+    .option('--events <types...>', 'all when absent')
+    .option('--payee <name>', "only this merchant's")
+    .action(
+      act(async ({ hub }, flags: Common & { url: string; events?: string[]; payee?: string }, name = '') => {
+        const { url, events, payee } = flags;
+        const answer = (await askHub(hub, '/v1/webhooks', 'POST', {
+          name,
+          url,
+          ...(events !== undefined && { events }),
+          ...(payee !== undefined && { payee }),
+        })) as { secret: string };
+        say(flags, `${answer.secret}\nnext:\n  npx sundial webhook test ${shellWord(name)}`);
+        return answer;
+      }),
+    );
+  sub(webhook, 'list', 'webhooks: how far behind, and what is wrong').action(
+    act(async ({ hub }, flags: Common) => {
+      const answer = (await askHub(hub, '/v1/webhooks')) as { webhooks: WebhookRow[] };
+      for (const { name, url, behind, failing, disabled } of answer.webhooks)
+        say(
+          flags,
+          `${name.padEnd(20)}  ${url}  ${behind} behind  ${
+            disabled !== undefined
+              ? `disabled: ${disabled.why}`
+              : failing !== undefined
+                ? `failing: ${failing.trouble}`
+                : 'well'
+          }`,
+        );
+      return answer;
+    }),
+  );
+  sub(webhook, 'test', 'sends a test event now')
+    .argument('<name>', 'which')
+    .action(
+      act(async ({ hub }, flags: Common, name = '') => {
+        const answer = (await askHub(hub, place(name, '/test'), 'POST')) as { ok: boolean; trouble?: string };
+        if (!answer.ok)
+          throw wrong('webhook_test', answer.trouble!, 'Look at the receiver, or correct the URL.');
+        say(flags, 'the receiver took it');
+        return answer;
+      }),
+    );
+  sub(webhook, 'rotate', 'a new secret, shown once; the one before signs beside it for a day')
+    .argument('<name>', 'which')
+    .action(
+      act(async ({ hub }, flags: Common, name = '') => {
+        const answer = (await askHub(hub, place(name, '/rotate'), 'POST')) as { secret: string };
+        say(flags, answer.secret);
+        return answer;
+      }),
+    );
+  sub(webhook, 'enable', 'takes up one that was disabled, where it was')
+    .argument('<name>', 'which')
+    .option('--from-now', 'leaves out what it missed', false)
+    .action(
+      act(({ hub }, flags: Common & { fromNow: boolean }, name = '') =>
+        askHub(hub, place(name, '/enable'), 'POST', { from: flags.fromNow ? 'now' : 'there' }),
+      ),
+    );
+  sub(webhook, 'remove', 'tells it nothing any more')
+    .argument('<name>', 'which')
+    .action(act(({ hub }, _flags: Common, name = '') => askHub(hub, place(name), 'DELETE')));
+}
+
+interface WebhookRow {
+  readonly name: string;
+  readonly url: string;
+  readonly behind: number;
+  readonly failing?: { readonly trouble: string };
+  readonly disabled?: { readonly why: string };
 }

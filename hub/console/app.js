@@ -1,6 +1,7 @@
 // The console: which page is shown, who is signed in, and in which language.
 import { ask, Trouble, useAnswer } from '/console/parts.js';
 import { Audit, Channels, Devices, Merchants, Now, Payment, Payments, Settlements } from '/console/pages.js';
+import { Webhooks } from '/console/hooks.js';
 import { Limits } from '/console/limits.js';
 import { html, render, useEffect, useState } from '/console/view.js';
 import { languageNow, setLanguage, t } from '/console/words.js';
@@ -14,6 +15,7 @@ const PAGES = [
   ['settlements', 'Settlements', Settlements, ['operator', 'support', 'auditor']],
   ['limits', 'Limits', Limits, ['operator', 'support', 'auditor']],
   ['merchants', 'Merchants', Merchants, ['operator', 'support', 'auditor', 'merchant']],
+  ['webhooks', 'Webhooks', Webhooks, ['operator', 'auditor']],
   ['audit', 'Audit', Audit, ['operator', 'auditor']],
 ];
 

@@ -1,12 +1,13 @@
 /**
- * What the operator's desk keeps beside the ledger: merchants and their keys, enrolled devices, tokens, the audit log. A
+ * What the operator's desk keeps beside the ledger: merchants and their keys, enrolled devices, tokens, webhooks, the audit log. A
  * restored hub without them would settle as ever, and its merchants could not withdraw what only their keys can.
  */
 import { copyFile, mkdir, open, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** Files of the desk in a hub's folder. The operator's own token is none: the restored hub makes another. */
-const isDeskFile = (name: string): boolean => /^(desk|tokens)\.json$|^audit\.jsonl(\.\d+)?$/.test(name);
+const isDeskFile = (name: string): boolean =>
+  /^(desk|tokens|webhooks)\.json$|^audit\.jsonl(\.\d+)?$/.test(name);
 const KEYS = 'payees';
 
 /** Copies them, each whole or not at all and durable when it returns; what is not there is left out. Modes stay. */

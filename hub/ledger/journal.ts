@@ -40,6 +40,12 @@ export class Journal {
     }
   }
 
+  /** Durable records from this position on, in order. Throws as `replay` does. */
+  async *read(from: number): AsyncGenerator<{ readonly position: number; readonly record: HubRecord }> {
+    for await (const { position, bytes } of this.ledger.replay(from))
+      yield { position, record: decodeRecord(bytes, position) };
+  }
+
   /** Resolves with the position when the record is durable. Rejects as Ledger.append does. */
   async append(record: HubRecord): Promise<number> {
     const bytes = encodeRecord(record);

@@ -15,6 +15,7 @@ import { askHub } from '../../hub/cli/ask-hub.ts';
 import { operatorTokenPath } from '../../hub/desk/tokens.ts';
 import type { Hub } from '../../hub/hub.ts';
 import { toHex } from '../../protocol/bytes.ts';
+import { Receiver } from '../hub/receiver.ts';
 import { NOW, otherTerminal, payee, tap, terminal } from '../hub/fleet.ts';
 import { Connected, registration, type Site, startSite } from '../hub/site.ts';
 
@@ -27,6 +28,7 @@ const PAGES = [
   'settlements',
   'limits',
   'merchants',
+  'webhooks',
   'audit',
 ] as const;
 const DESKTOP = { width: 1280, height: 900 };
@@ -73,7 +75,7 @@ const show = async (name: string, of = page): Promise<void> => {
 test.before(async () => {
   mkdirSync(PICTURES, { recursive: true });
   site = await startSite(1_000_000_000);
-  hub = await site.start(folder, { scopes: [{ id: `0x${'5c'.repeat(32)}`, payees: [] }] });
+  hub = await site.start(folder, { development: true, scopes: [{ id: `0x${'5c'.repeat(32)}`, payees: [] }] });
   browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
   [context, page] = await signedIn({ viewport: DESKTOP });
   await ask('/v1/payees', 'POST', { name: 'Corner shop', address: toHex(payee.address) });
@@ -164,6 +166,32 @@ test('what a copied key may cost is told for any deposit and any number of termi
   await page.getByRole('alert').waitFor();
 });
 
+test('a webhook is added, tried, found failing, and removed from the page', async () => {
+  const receiver = new Receiver();
+  await receiver.start();
+  await show('webhooks');
+  await page.getByText('Add a webhook').click();
+  await page.getByLabel('Name').fill('Stock & co');
+  await page.getByLabel('Address (https)').fill('http://192.168.0.1/hook');
+  await page.getByRole('button', { name: 'Add', exact: true }).click();
+  await page.getByRole('alert').getByText('https it must be').waitFor();
+  await page.getByLabel('Address (https)').fill(receiver.url);
+  await page.getByRole('button', { name: 'Add', exact: true }).click();
+  receiver.secrets = [(await page.locator('.banner code').textContent())!];
+  await page.getByRole('button', { name: 'Test Stock & co' }).click();
+  await page.getByText('The receiver took it.').waitFor();
+  assert.equal(
+    receiver.got.map(({ signedBy }) => signedBy),
+    [[0]],
+  );
+  await receiver.kill();
+  await page.getByRole('button', { name: 'Test Stock & co' }).click();
+  await page.getByText('hook_away').waitFor();
+  await page.screenshot({ path: join(PICTURES, 'webhooks-added.png'), fullPage: true });
+  // What it asked for and was refused is no fault of the page.
+  troubles.length = 0;
+});
+
 test('a till is revoked, and turned away', async () => {
   await show('devices');
   page.once('dialog', (dialog) => void dialog.accept());
@@ -209,7 +237,7 @@ for (const [name, options] of [
     const [own, opened] = await signedIn(options);
     for (const one of PAGES) {
       await show(one, opened);
-      if (one === 'devices') await opened.locator('summary').click();
+      if (one === 'devices' || one === 'webhooks') await opened.locator('summary').click();
       await opened.screenshot({ path: join(PICTURES, `${one}-${name}.png`), fullPage: true });
       // By the debugger: the policy lets no other script in.
       const found = await opened.evaluate(
