@@ -1,16 +1,17 @@
 /** What a payee's office asks the hub for. It checks what it is told: every payment carries who signed it. */
 import { type HubKey, signAs } from '../crypto/sign-as.ts';
 import { toHex } from '../../protocol/bytes.ts';
-import type { ChannelId, Position } from '../../protocol/integers.ts';
+import type { Position } from '../../protocol/integers.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
 import { tickEntry } from '../../protocol/vouchers.ts';
 import { channelsOf, entryId, knownEntry, topOf } from '../intake/books.ts';
 import { standingOf } from '../intake/cover.ts';
+import { endedLeases } from '../intake/leases.ts';
 import { layersGet } from '../intake/layers.ts';
 import { unpack } from '../intake/packed.ts';
 import { positionOf } from '../intake/positions.ts';
 import type { Books, Entry, IntakeContext, IntakeState } from '../intake/state.ts';
-import { bytesKey, keyNumber } from '../intake/trie.ts';
+import { keyNumber } from '../intake/trie.ts';
 import { pageEntriesMax } from '../limits.ts';
 import type { RegistryState } from '../registry/registry.ts';
 
@@ -79,19 +80,9 @@ async function claimView(
   return { proof, ...(reveal && { reveal }), acknowledgement: { position, at: block.at, signature } };
 }
 
-/** Leases that ended and still hold a payer's bond, as a payee of their scopes has not signed them away. */
-export function leaseViews({ state, books, scopes }: OfficeSources, payee: string) {
-  const now = state.block?.at ?? 0;
-  const own = payee.slice(2);
-  const leases: { channel: ChannelId; until: number; released: number }[] = [];
-  for (const [key, book] of channelsOf(books)) {
-    const ends = book.booked.filter(
-      ({ scope, expiresAt }) => expiresAt <= now && (scopes[bytesKey(scope)]?.includes(own) ?? false),
-    );
-    const until = Math.max(0, ...ends.map(({ expiresAt }) => expiresAt));
-    const released = book.released[own] ?? 0;
-    if (until > released) leases.push({ channel: keyNumber(key) as ChannelId, until, released });
-    if (leases.length === pageEntriesMax) break;
-  }
-  return { now, leases };
+/** A payee's ended leases; a page of them at most. */
+export function leaseViews({ context, state, books, scopes }: OfficeSources, payee: string) {
+  const own = { timing: context.timing, scopes };
+  const leases = endedLeases(own, { ...state, books }, payee.slice(2), pageEntriesMax);
+  return { now: state.block?.at ?? 0, leases };
 }

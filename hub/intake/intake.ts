@@ -37,7 +37,7 @@ import { isOver } from './clearances.ts';
 import { byChannel, standingOf, withBeyond } from './cover.ts';
 import { answerClearanceRequest, endedRefusal } from './clearing.ts';
 import { anyProof, findProof } from './fraud.ts';
-import { answerLeaseRequest } from './leases.ts';
+import { answerLeaseRequest, payeesBehind } from './leases.ts';
 import { positionOf, withPosition } from './positions.ts';
 import { type Prepared, prepareMessage } from './prepare.ts';
 import { isTerminal, memberships, registrationRefusal } from './registration.ts';
@@ -396,12 +396,14 @@ class IntakeTurn {
     this.persist({ type: 'synced', terminal, at, signature });
   }
 
-  /** A payee's own word, as the vault takes it too. Only of payees that a scope names: nobody else's frees anything. */
+  /** A payee's own word, as the vault takes it too. Only of who stands behind a lease: nobody else's frees anything. */
   private released(device: string, message: MessageOf<'released'>): void {
     const { channel, payee, until, signature } = message;
     const key = bytesKey(payee);
-    const { scopes, signing } = this.context;
-    if (!Object.values(scopes).some((payees) => payees.includes(key)))
+    const { signing } = this.context;
+    const { books, payeesOf } = this.state;
+    const { booked } = channelBook(books, channel);
+    if (!booked.some((booking) => payeesBehind(this.context, payeesOf, books.members, booking).has(key)))
       return this.reject(device, ZERO_BYTES32, 'payee_unknown');
     if (!signing.signedBy('Released', message, signature, payee))
       return this.reject(device, ZERO_BYTES32, 'signature');

@@ -25,7 +25,7 @@ import { SCOPE_ANY } from '../../protocol/vouchers.ts';
 import type { MessageOf } from '../../protocol/wire/messages.ts';
 import { leasedEntriesMax } from '../limits.ts';
 import type { RecordOf } from '../ledger/records.ts';
-import { channelBook, findEntry, highest } from './books.ts';
+import { channelBook, channelsOf, findEntry, highest } from './books.ts';
 import { reservedOn } from './clearances.ts';
 import { beyondLedger } from './cover.ts';
 import { leftToday, limitsOf } from './owner-limits.ts';
@@ -37,7 +37,7 @@ import {
   type IntakeContext,
   type IntakeState,
 } from './state.ts';
-import { bytesKey, numberKey, trieEntries, trieGet } from './trie.ts';
+import { bytesKey, keyNumber, numberKey, trieEntries, trieGet } from './trie.ts';
 
 export type LeaseAnswer =
   | { readonly refusal: RefusalName }
@@ -75,11 +75,32 @@ export function committed(
   return own + beyondLedger(state, channel);
 }
 
+/** No payee's key, so that it signs nothing away. */
+const UNTOLD = '';
+
 /**
- * Is a lease in a scope still booked? Until its claims are over, or all payees of the scope said that none comes: those of
- * now, and those whose terminals were members while it was good. Who was taken out of the scope since holds vouchers all
- * the same.
+ * Whose terminals may hold vouchers under what was lent in a scope: the payees of now, and those whose terminals were members
+ * while it was good. Who was taken out of the scope since holds vouchers all the same. A terminal of which nobody knows whose it
+ * is stands in it as UNTOLD.
  */
+export function payeesBehind(
+  { timing, scopes }: Pick<IntakeContext, 'timing' | 'scopes'>,
+  payeesOf: IntakeState['payeesOf'],
+  members: IntakeState['books']['members'],
+  booking: Booking,
+): ReadonlySet<string> {
+  const key = bytesKey(booking.scope);
+  const payees = new Set(scopes[key]);
+  for (const { terminal, expiresAt } of members[key] ?? []) {
+    if (expiresAt + timing.leaseLifetime < booking.expiresAt) continue;
+    const certified = trieGet(payeesOf, bytesKey(terminal));
+    if (certified === undefined) payees.add(UNTOLD);
+    for (const payee of certified ?? []) payees.add(bytesKey(payee));
+  }
+  return payees;
+}
+
+/** Is a lease in a scope still booked? Until its claims are over, or all payees behind it said that none comes. */
 function isBooked(
   context: IntakeContext,
   { books, payeesOf }: IntakeState,
@@ -87,18 +108,46 @@ function isBooked(
   booking: Booking,
   now: Seconds,
 ): boolean {
-  const { payeeOfflineMax, claimMargin, leaseLifetime } = context.timing;
+  const { payeeOfflineMax, claimMargin } = context.timing;
   if (booking.expiresAt + payeeOfflineMax + claimMargin < now) return false;
-  const key = bytesKey(booking.scope);
-  const payees = new Set(context.scopes[key]);
-  for (const { terminal, expiresAt } of books.members[key] ?? []) {
-    if (expiresAt + leaseLifetime < booking.expiresAt) continue;
-    const certified = trieGet(payeesOf, bytesKey(terminal));
-    if (certified === undefined) return true;
-    for (const payee of certified) payees.add(bytesKey(payee));
-  }
+  const payees = payeesBehind(context, payeesOf, books.members, booking);
   if (payees.size === 0) return true;
   return [...payees].some((payee) => (book.released[payee] ?? 0) < booking.expiresAt);
+}
+
+/** Leases of a channel that ended, as a payee that may sign them away is told of them. */
+export interface EndedLease {
+  readonly channel: ChannelId;
+  /** When the last of them ended, L2 time. */
+  readonly until: Seconds;
+  /** Up to when it signed before; 0: never. */
+  readonly released: Seconds;
+}
+
+/**
+ * Leases that ended and still hold a payer's bond, as a payee (key) behind them has not signed them away, of `most` channels.
+ * Those of a payer that is proved dishonest are left out: a payee claims on them.
+ */
+export function endedLeases(
+  context: Pick<IntakeContext, 'timing' | 'scopes'>,
+  { books, channels, payeesOf, block }: Pick<IntakeState, 'books' | 'channels' | 'payeesOf' | 'block'>,
+  payee: string,
+  most: number,
+): EndedLease[] {
+  const now = block?.at ?? 0;
+  const leases: EndedLease[] = [];
+  for (const [key, book] of channelsOf(books)) {
+    if (book.proof !== undefined || trieGet(channels, key)?.slashed === true) continue;
+    const ends = book.booked.filter(
+      (booking) =>
+        booking.expiresAt <= now && payeesBehind(context, payeesOf, books.members, booking).has(payee),
+    );
+    const until = seconds(Math.max(0, ...ends.map(({ expiresAt }) => expiresAt)));
+    const released = book.released[payee] ?? seconds(0);
+    if (until > released) leases.push({ channel: keyNumber(key) as ChannelId, until, released });
+    if (leases.length === most) break;
+  }
+  return leases;
 }
 
 /**

@@ -15,6 +15,9 @@ import { type Exploration, explore } from '../explore/explore.ts';
 import { KEY_CONFIGS, type KeyConfig, keyConfigNamed } from '../explore/keys/config.ts';
 import { KEY_DROPS } from '../explore/keys/drops.ts';
 import { exploreKeys } from '../explore/keys/keys.ts';
+import { RELEASE_CONFIGS, type ReleaseConfig, releaseConfigNamed } from '../explore/released/config.ts';
+import { RELEASE_DROPS } from '../explore/released/drops.ts';
+import { exploreReleased } from '../explore/released/released.ts';
 import { VOID_CONFIGS, type VoidConfig, voidConfigNamed } from '../explore/voids/config.ts';
 import { VOID_DROPS } from '../explore/voids/drops.ts';
 import { exploreVoids } from '../explore/voids/voids.ts';
@@ -30,10 +33,17 @@ interface Flags {
 }
 
 const nameOf = ({ name }: { readonly name: string }): string => name.split(' ')[0]!;
-const names = [...SMALL, ...CONFIGS, ...KEY_CONFIGS, ...VOID_CONFIGS, ...CLEARANCE_CONFIGS]
+const names = [
+  ...SMALL,
+  ...CONFIGS,
+  ...KEY_CONFIGS,
+  ...VOID_CONFIGS,
+  ...CLEARANCE_CONFIGS,
+  ...RELEASE_CONFIGS,
+]
   .map(nameOf)
   .join(', ');
-const dropNames = [DROPS, KEY_DROPS, VOID_DROPS, CLEARANCE_DROPS]
+const dropNames = [DROPS, KEY_DROPS, VOID_DROPS, CLEARANCE_DROPS, RELEASE_DROPS]
   .flatMap((drops) => Object.keys(drops))
   .join(', ');
 /** Those of the money rules' reference model. */
@@ -58,7 +68,9 @@ const figure = (value: number): string => value.toLocaleString('en');
 /** The most memory that this process ever held, MB. */
 const peakMb = (): number => Math.ceil(process.resourceUsage().maxRSS / 1024);
 
-/** What both walks say of themselves. */
+type AnyConfig = Config | KeyConfig | VoidConfig | ClearanceConfig | ReleaseConfig;
+
+/** What all walks say of themselves. */
 type Found = Pick<
   Exploration,
   'ok' | 'states' | 'ledgers' | 'transitions' | 'broke' | 'seconds' | 'capped' | 'fault' | 'trace'
@@ -69,13 +81,14 @@ type AnyDrop = Pick<Drop, 'rule' | 'shownBy'>;
 const now = (): number => performance.now();
 
 function run(flags: Flags): void {
-  const config: Config | KeyConfig | VoidConfig | ClearanceConfig = named(
+  const config: AnyConfig = named(
     'configuration',
     names,
     () =>
       keyConfigNamed(flags.config!) ??
       voidConfigNamed(flags.config!) ??
       clearanceConfigNamed(flags.config!) ??
+      releaseConfigNamed(flags.config!) ??
       configNamed(flags.config!),
   );
   const drop: AnyDrop | undefined =
@@ -88,7 +101,8 @@ function run(flags: Flags): void {
             DROPS[flags.drop!] ??
             KEY_DROPS[flags.drop!] ??
             VOID_DROPS[flags.drop!] ??
-            CLEARANCE_DROPS[flags.drop!],
+            CLEARANCE_DROPS[flags.drop!] ??
+            RELEASE_DROPS[flags.drop!],
         );
   const found = walked(config, flags);
   const { ok, states, ledgers, transitions, seconds, fault, trace, capped } = found;
@@ -118,9 +132,10 @@ function run(flags: Flags): void {
   process.exitCode = silence !== undefined ? SILENT : ok ? 0 : 1;
 }
 
-function walked(config: Config | KeyConfig | VoidConfig | ClearanceConfig, flags: Flags): Found {
+function walked(config: AnyConfig, flags: Flags): Found {
   if ('device' in config) return walkKeys(config, flags);
   if ('free' in config) return walkClearances(config, flags);
+  if ('units' in config) return walkReleased(config, flags);
   return 'about' in config ? walkVoids(config, flags) : walkMoney(config, flags);
 }
 
@@ -160,6 +175,13 @@ function walkClearances(config: ClearanceConfig, flags: Flags): Found {
   const drop = flags.drop === undefined ? undefined : CLEARANCE_DROPS[flags.drop];
   const maxStates = flags.maxStates === undefined ? {} : { maxStates: Number(flags.maxStates) };
   return { ...exploreClearances({ config, now, ...maxStates, ...(drop && { drop }) }), ledgers: 0 };
+}
+
+/** The walk of leases that are signed away; of L2 only what it paid is seen. */
+function walkReleased(config: ReleaseConfig, flags: Flags): Found {
+  const drop = flags.drop === undefined ? undefined : RELEASE_DROPS[flags.drop];
+  const maxStates = flags.maxStates === undefined ? {} : { maxStates: Number(flags.maxStates) };
+  return { ...exploreReleased({ config, now, ...maxStates, ...(drop && { drop }) }), ledgers: 0 };
 }
 
 /** The exit code of a walk without a rule that shows nothing of that rule. */
@@ -221,7 +243,7 @@ export function addExploreCommand(sim: Command): void {
   sim
     .command('explore')
     .description(
-      'walk all interleavings of payer, terminals and hub, of keys and time, or of voids, in a small configuration',
+      'walk all interleavings of payer, terminals and hub, of keys and time, of voids, clearances or leases that are signed away, in a small configuration',
     )
     .option('--config <name>', `one of ${names}`)
     .option('--all', `${REFERENCE[0]} to ${REFERENCE.at(-1)}, one after the other, as a table`, false)

@@ -7,6 +7,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Devices } from '../../hub/devices.ts';
 import { channelBook } from '../../hub/intake/books.ts';
+import { endedLeases } from '../../hub/intake/leases.ts';
 import type { ChannelFacts } from '../../hub/intake/state.ts';
 import { bytesKey } from '../../hub/intake/trie.ts';
 import { createLogger } from '../../hub/log.ts';
@@ -155,6 +156,9 @@ async function released(signer: typeof payee, until: number, named = signer.addr
   };
 }
 
+/** What the hub tells a payee's office of leases that ended. */
+const listed = ({ state, context: own }: Bench, of: Uint8Array) => endedLeases(own, state, bytesKey(of), 100);
+
 test('leases of one channel in several scopes stay within its bond together', async () => {
   const made = bench({}, inScopes);
   assert.is(typeof (await answer(made, { scope: first })), 'object');
@@ -229,9 +233,33 @@ test('a merchant that was taken out of its scope frees nothing by that, as long 
   assert.is(await answer(made, { scope: second }, END), 'not_covered');
   scopes[bytesKey(first)] = [];
   assert.is(await answer(made, { scope: second }, END), 'not_covered', 'nor with the last one');
-  scopes[bytesKey(second)] = [bytesKey(payee.address)];
+  assert.equal(
+    listed(made, payee.address).map(({ until }) => until),
+    [END],
+    'it is still asked for its word',
+  );
   made.send(await released(payee, END));
+  assert.equal(listed(made, payee.address), []);
   assert.is(typeof (await answer(made, { scope: second }, END)), 'object', 'its own word frees it');
+});
+
+test('nobody is asked to sign away leases of a payer that the ledger or L2 proves dishonest', async () => {
+  const lent = async () => {
+    const made = bench({}, inScopes);
+    await answer(made, { scope: first });
+    made.step({ type: 'block', at: seconds(END), height: height(11) });
+    assert.is(listed(made, payee.address).length, 1);
+    return made;
+  };
+  const made = await lent();
+  made.send((await tap({ seq: 1, amount: 10, spent: 10, paid: 10 })).bytes);
+  assert.is(listed(made, payee.address).length, 1);
+  made.send((await tap({ seq: 1, amount: 9, spent: 9, paid: 9 })).bytes);
+  assert.ok(channelBook(made.state.books, CHANNEL).proof, 'two vouchers of one number');
+  assert.equal(listed(made, payee.address), []);
+  const onL2 = await lent();
+  onL2.step({ type: 'channel', channel: CHANNEL, facts: { ...FACTS, slashed: true } });
+  assert.equal(listed(onL2, payee.address), []);
 });
 
 test('a payee that no scope names frees nothing and takes no place in the ledger', async () => {

@@ -12,7 +12,7 @@ import { z } from 'zod';
 import { claim, type Claim } from '../../../hardware/boards/node/till/claims.ts';
 import { fromHex } from '../../../protocol/bytes.ts';
 import { nobleKey } from '../../../protocol/crypto/noble.ts';
-import { channelId, seconds } from '../../../protocol/integers.ts';
+import { channelId, type Seconds, seconds } from '../../../protocol/integers.ts';
 import { releasable, terminalsSynced } from '../../../protocol/machines/payee.ts';
 import type { Signing } from '../../../protocol/signing/digests.ts';
 import { askHub } from '../ask-hub.ts';
@@ -99,11 +99,13 @@ export async function officeRound(round: OfficeRound): Promise<RoundResult> {
   const troubles = [...missing];
   const now = nowSeconds();
   book.take(held, now);
-  let isHubThere = true;
+  let told: readonly Seconds[] | undefined;
   try {
+    // Asked first: what its tills have handed in by then is among the payments that are asked for afterwards.
+    told = await terminalsTold(round);
     book.take(await hubClaims(round), now);
   } catch (error) {
-    isHubThere = false;
+    told = undefined;
     troubles.push(`hub: ${causeText(error)}`);
   }
 
@@ -128,9 +130,9 @@ export async function officeRound(round: OfficeRound): Promise<RoundResult> {
   const left = isBusy ? await openClaims(vault, account20, book.claims) : open;
 
   const released: number[] = [];
-  if (isHubThere) {
+  if (told !== undefined) {
     try {
-      for (const channel of await release(round, new Set(left.map(({ channel }) => channel))))
+      for (const channel of await release(round, told, new Set(left.map(({ channel }) => channel))))
         released.push(channel);
     } catch (error) {
       troubles.push(`hub: ${causeText(error)}`);
@@ -152,13 +154,10 @@ export async function officeRound(round: OfficeRound): Promise<RoundResult> {
 const endedLeases = async ({ office, payee }: OfficeRound) =>
   leasesPage.parse(await askHub({ url: office.statusUrl }, `/leases?payee=${payee}`)).leases;
 
-/** Signs ended leases away. `unsettled`: channels on which money of the payee's is not on L2 yet. */
-async function release(round: OfficeRound, unsettled: ReadonlySet<number>): Promise<number[]> {
-  const { office, payee, signing, vault } = round;
-  const leases = await endedLeases(round);
-  if (leases.length === 0) return [];
+/** How far the payee's terminals have handed in what they took, by their own signatures. */
+async function terminalsTold({ office, payee, signing }: OfficeRound): Promise<Seconds[]> {
   const { terminals } = creditsPage.parse(await askHub({ url: office.statusUrl }, `/credits?payee=${payee}`));
-  const terminalsSyncedAt = terminalsSynced(
+  return terminalsSynced(
     signing,
     office.terminals.map((terminal) => fromHex(terminal as `0x${string}`, 20)),
     terminals.map(({ terminal, syncedAt: at, signature }) => ({
@@ -167,10 +166,26 @@ async function release(round: OfficeRound, unsettled: ReadonlySet<number>): Prom
       signature: signature === undefined ? undefined : fromHex(signature as `0x${string}`, 64),
     })),
   );
+}
+
+/**
+ * Signs ended leases away. `terminalsSyncedAt`: as it was told before the payments were; `unsettled`: channels on which money
+ * of the payee's is not on L2 yet.
+ */
+async function release(
+  round: OfficeRound,
+  terminalsSyncedAt: readonly Seconds[],
+  unsettled: ReadonlySet<number>,
+): Promise<number[]> {
+  const { signing, vault } = round;
+  const leases = await endedLeases(round);
+  if (leases.length === 0) return [];
   const { timestamp } = await vault.client.getBlock();
-  const key = nobleKey(fromHex(office.secret));
+  const key = nobleKey(fromHex(round.office.secret));
   const words: ReleasedWord[] = [];
-  for (const { channel, until } of leases.slice(0, releasedMax)) {
+  for (const { channel, until } of leases) {
+    // Those that must wait take no place of the others.
+    if (words.length === releasedMax) break;
     const { slashed } = await vault.readChannel(channel);
     const facts = { until: seconds(until), terminalsSyncedAt, unsettled: unsettled.has(channel), slashed };
     if (!releasable(facts, seconds(Number(timestamp)))) continue;

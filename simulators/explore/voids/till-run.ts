@@ -10,10 +10,16 @@ import { standInSignature } from '../suite.ts';
 /** What came of an event at the terminal. */
 export type TillRan = Ran<TerminalState, Told<TerminalRecord>>;
 
-/** Carries out an event at the first terminal of a scene; its key answers at once. `nowMs`: of its own clock. */
-export function tillRun(scene: Scene, state: TerminalState, event: TerminalEvent, nowMs = 0): TillRan {
-  const self = scene.terminals[0]!;
-  const settings = settingsOf(scene, 0);
+/** Carries out an event at a terminal of a scene, the first by default; its key answers at once. `nowMs`: of its own clock. */
+export function tillRun(
+  scene: Scene,
+  state: TerminalState,
+  event: TerminalEvent,
+  nowMs = 0,
+  index = 0,
+): TillRan {
+  const self = scene.terminals[index]!;
+  const settings = settingsOf(scene, index);
   return carryOutAll(
     (current: TerminalState, given: TerminalEvent) =>
       terminalStep({ signing: scene.signing, self }, settings, current, given, nowMs),
