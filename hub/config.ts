@@ -194,6 +194,11 @@ const configSchema = z.strictObject({
       goneAfter: span(60, 366 * 86_400).default(86_400),
     })
     .default({ hosts: [], goneAfter: 86_400 }),
+  /**
+   * Acts about money want a second operator: merchants that come and go, operators that are added, and withdrawals that
+   * come to more than `above` units in a UTC day. Absent: one person is enough.
+   */
+  approvals: z.strictObject({ above: span(0, UINT48_MAX) }).optional(),
   /** Milliseconds between beacons. */
   beaconMs: span(100, 3_600_000).default(60_000),
   /** Take devices whose keys come from a board without real entropy. For trying out, never for money. */

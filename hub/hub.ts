@@ -22,9 +22,11 @@ import { memoryKey } from './crypto/keys.ts';
 import { RemoteKey } from './crypto/remote-key.ts';
 import type { PayeeWish } from './settle/carrier.ts';
 import { RecoverPool } from './crypto/recover-pool.ts';
+import { Approvals } from './desk/approvals.ts';
 import { Audit } from './desk/audit.ts';
 import { Challenges } from './desk/challenges.ts';
 import { Desk } from './desk/desk.ts';
+import { Passkeys } from './desk/passkeys.ts';
 import { turnsAway } from './desk/turn-away.ts';
 import { type Caller, Tokens } from './desk/tokens.ts';
 import { type Refusal, startBroker } from './ingest/broker.ts';
@@ -33,6 +35,7 @@ import { limited } from './ingest/limited.ts';
 import { Logins } from './ingest/logins.ts';
 import { MqttIngest } from './ingest/mqtt.ts';
 import { NearIngest } from './ingest/near.ts';
+import { signWithdrawal } from './l2/sign-withdrawal.ts';
 import { accountSigned } from './l2/account-signed.ts';
 import { agreeing } from './l2/agreeing.ts';
 import { connect } from './l2/chain.ts';
@@ -313,6 +316,7 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
     crypto: crypto.kind,
   };
   const client = connect(config.chain.rpcUrl[0]!, { timeoutMs: config.chain.timeoutMs });
+  const approvals = new Approvals(nowSeconds);
   const routes = v1Routes({
     parts,
     desk,
@@ -326,13 +330,16 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
     accountSigned: (account, hash, signature) => accountSigned(client, account, hash, signature),
     signing,
     hooks,
+    approvals,
+    passkeys: new Passkeys(config.folder, config.http.origin, tokens, nowSeconds),
+    signWithdrawal: (account, terms) => signWithdrawal(config.chain, account, terms),
     deviceUrl: deviceUrls(config.name, config.mqtt, parts.mqttUrl),
     merchantsChanged: () => {
       merchantsChanged();
       hub.rounds.carryDue();
     },
   });
-  const server = await makeServer({ tokens, audit, log, routes, ...consoleFiles() });
+  const server = await makeServer({ tokens, audit, approvals, log, routes, ...consoleFiles() });
   addStatusPages(server, {
     metrics: async () => {
       // Figures of the moment, not of the last block: a chain that says nothing is infinitely old.

@@ -263,6 +263,13 @@ export const signerBatchMax = 256;
 /** Milliseconds that a remote signer may take: its disk's fsync, and a busy machine. */
 export const signerTimeoutMs = 10_000;
 
+/** Passkeys of one hub, and of one person: phone, computer, a stick in the safe. */
+export const passkeysMax = 1_000;
+export const passkeysOfOneMax = 8;
+/** Acts that wait for a second person, and for how long, seconds. */
+export const approvalsMax = 100;
+export const approvalSeconds = 86_400;
+
 /** Webhooks of one hub: each reads the ledger for itself. */
 export const hooksMax = 20;
 /** Characters of a webhook's URL. */

@@ -18,6 +18,7 @@ import {
   routesOf,
   Text,
 } from '../../hardware/boards/node/http/routes.ts';
+import type { Approvals, Wish } from '../desk/approvals.ts';
 import type { Audit } from '../desk/audit.ts';
 import { ROLES, type Caller, type Role, type Tokens } from '../desk/tokens.ts';
 import { causeText } from '../errors.ts';
@@ -47,6 +48,15 @@ export class SignedIn {
   }
 }
 
+/** What an act answers that waits for a second person. */
+class Waits {
+  readonly wish: Wish;
+
+  constructor(wish: Wish) {
+    this.wish = wish;
+  }
+}
+
 /** Keeps the types of a route's schemas in its `act`. */
 export const route = routesOf<Route>();
 
@@ -71,6 +81,10 @@ const STATUS: Readonly<Record<string, number>> = {
   device_exists: 409,
   token_exists: 409,
   webhook_unknown: 404,
+  passkey_unknown: 404,
+  passkey_refused: 403,
+  approval_unknown: 404,
+  same_person: 403,
   webhook_exists: 409,
 };
 
@@ -86,6 +100,7 @@ const SESSION = 'sundial_session';
 export interface ServerSetup {
   readonly tokens: Tokens;
   readonly audit: Audit;
+  readonly approvals: Approvals;
   readonly log: Logger;
   readonly routes: readonly Route[];
   /** Pages that are served as they are, by path: the console. */
@@ -96,7 +111,7 @@ export interface ServerSetup {
 
 /** A server with all routes, not listening yet. */
 export async function makeServer(setup: ServerSetup): Promise<FastifyInstance> {
-  const { tokens, audit, log, routes } = setup;
+  const { tokens, audit, approvals, log, routes } = setup;
   const server = fastify({
     bodyLimit: BODY_BYTES_MAX,
     // A page's address with a slash behind it is the page's.
@@ -160,13 +175,13 @@ export async function makeServer(setup: ServerSetup): Promise<FastifyInstance> {
         let caller: Caller | undefined;
         let signedInAs: string | undefined;
         const logged = one.method !== 'GET' || one.personal === true;
-        const note = (status: number): void => {
+        const note = (status: number, more?: string): void => {
           if (!logged) return;
           audit.write({
             at: Math.floor(Date.now() / 1000),
             who: signedInAs ?? caller?.name ?? 'nobody',
             what: `${one.method} ${one.path}`,
-            ...about(request),
+            ...(more === undefined ? about(request) : { about: more }),
             status,
           });
         };
@@ -192,19 +207,27 @@ export async function makeServer(setup: ServerSetup): Promise<FastifyInstance> {
             one.method === 'POST' && key !== undefined && caller !== undefined
               ? `${caller.name} ${request.url} ${key}`
               : undefined;
-          const act = async (): Promise<unknown> =>
-            one.act({
+          const act = async (): Promise<unknown> => {
+            const ask = {
               caller,
               params: check(one.params, request.params, 'path'),
               query: check(one.query, request.query, 'query'),
               body: check(one.body, request.body ?? {}, 'body'),
               host: request.headers.host,
-            });
+            };
+            const words = caller && one.secondFor?.(ask);
+            if (words === undefined || one.may === 'anyone') return one.act(ask);
+            return new Waits(approvals.ask(caller!, one.may, words, async () => one.act(ask)));
+          };
           const answer = await (repeat === undefined ? act() : repeats.once(repeat, act));
           if (answer instanceof SignedIn) {
             signedInAs = answer.name;
             note(200);
             return reply.setCookie(SESSION, answer.session, cookieOf(request)).send(answer.answer);
+          }
+          if (answer instanceof Waits) {
+            note(202, `id=${answer.wish.id}: ${answer.wish.words}`.slice(0, 300));
+            return reply.code(202).send({ approval: answer.wish });
           }
           note(200);
           if (answer instanceof Text)

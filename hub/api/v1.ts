@@ -16,6 +16,9 @@ import type { Hooks } from '../hooks/hooks.ts';
 import { bondOf, worstCases } from '../desk/worst-cases.ts';
 import { pageMax } from '../limits.ts';
 import { hookRoutes } from './hooks.ts';
+import { type PeopleParts, peopleRoutes } from './people.ts';
+import { type WithdrawalParts, withdrawalRoutes } from './withdrawals.ts';
+import { amountText } from './amounts.ts';
 import { hubKeysOf, statusOf } from './pages.ts';
 import type { Parts } from './parts.ts';
 import {
@@ -31,7 +34,7 @@ import { type Route, route } from './server.ts';
 import { channelViews } from './views.ts';
 
 /** What the routes work on. */
-export interface ApiParts extends OwnerParts {
+export interface ApiParts extends OwnerParts, PeopleParts, WithdrawalParts {
   readonly audit: Audit;
   readonly signing: Signing;
   readonly hooks: Hooks;
@@ -203,6 +206,12 @@ export function v1Routes(api: ApiParts): Route[] {
     () => `${parts.journal.tree.size} ${parts.registry.state.watched.height} ${parts.intake.state.block?.at}`,
     () => moneyNow(parts),
   );
+  /** Do acts about money want two people here? */
+  const two = parts.config.approvals !== undefined;
+  const operators = (): string[] =>
+    tokens
+      .list()
+      .flatMap(({ name, role }) => (role === 'operator' && tokens.named(name) !== undefined ? [name] : []));
   const channelParams = z.object({ channel: whole(UINT32_MAX) });
   return [
     route({
@@ -322,6 +331,10 @@ export function v1Routes(api: ApiParts): Route[] {
         terminals: z.int().min(1).max(10_000).optional(),
       }),
       answer: merchantSchema,
+      secondFor: ({ body }) =>
+        !two
+          ? undefined
+          : `adds merchant ${body.name}${body.wideMax > 0 ? `, at its own risk up to ${amountText(body.wideMax)}` : ''}`,
       act: ({ body: { key, ...body } }) => {
         const address = key === undefined ? body.address : desk.keepKey(key);
         if (address === undefined)
@@ -341,6 +354,7 @@ export function v1Routes(api: ApiParts): Route[] {
       may: ['operator'],
       params: z.object({ payee: z.string().max(64) }),
       answer: merchantSchema,
+      secondFor: ({ params }) => (!two ? undefined : `removes merchant ${params.payee}`),
       act: ({ params }) => {
         const merchant = desk.removeMerchant(params.payee);
         api.merchantsChanged();
@@ -557,6 +571,9 @@ export function v1Routes(api: ApiParts): Route[] {
         days: z.int().min(1).max(400).default(90),
       }),
       answer: z.object({ name: z.string(), token: z.string(), expiresAt: z.number() }),
+      // Else one person could make the second one; the first second one, nobody else can.
+      secondFor: ({ body: { name, role } }) =>
+        two && role === 'operator' && operators().length > 0 ? `makes ${name} an operator` : undefined,
       act: ({ body: { name, role, payee, channel, days } }) => {
         if ((role === 'merchant') !== (payee !== undefined) || (role === 'owner') !== (channel !== undefined))
           throw new SundialError('bad_field', 'a merchant has a payee, an owner a channel, others neither', {
@@ -564,6 +581,7 @@ export function v1Routes(api: ApiParts): Route[] {
             remedy: 'Give payee with the role merchant, channel with the role owner.',
           });
         const expiresAt = Math.floor(Date.now() / 1000) + days * 86_400;
+        api.passkeys.removeOf(name);
         const token = tokens.make({
           name,
           role,
@@ -581,8 +599,11 @@ export function v1Routes(api: ApiParts): Route[] {
       may: ['operator'],
       params: z.object({ name: z.string().max(64) }),
       answer: z.object({ removed: z.string() }),
+      secondFor: ({ params: { name } }) =>
+        two && operators().includes(name) ? `takes operator ${name} away` : undefined,
       act: ({ params }) => {
         tokens.remove(params.name);
+        api.passkeys.removeOf(params.name);
         return { removed: params.name };
       },
     }),
@@ -596,6 +617,8 @@ export function v1Routes(api: ApiParts): Route[] {
     }),
     ...ownerRoutes(api),
     ...hookRoutes(api),
+    ...peopleRoutes(api),
+    ...withdrawalRoutes(api),
     route({
       method: 'GET',
       path: '/v1/audit',

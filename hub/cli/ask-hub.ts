@@ -13,7 +13,7 @@ export interface HubAddress {
 const PATIENCE_MS = 120_000;
 
 /**
- * Asks a page or a route. Throws `hub_away`, and what the hub refuses by its own code.
+ * Asks a page or a route. Throws `hub_away`, `second_person` where two have to agree, and what the hub refuses by its own code.
  * @param body sent as JSON; a GET has none
  */
 export async function askHub(
@@ -52,6 +52,13 @@ export async function askHub(
   } catch (cause) {
     if (response.ok) return text;
     throw away(cause);
+  }
+  if (response.status === 202) {
+    const { id, words } = (answer as { approval: { id: string; words: string } }).approval;
+    throw new SundialError('second_person', `"${words}" waits for a second operator (${id})`, {
+      severity: 'call',
+      remedy: 'Have another operator approve it within a day: Approvals in the console.',
+    });
   }
   if (response.ok) return answer;
   const { code = 'hub', title = response.statusText, remedy } = answer as Record<string, string>;

@@ -2,6 +2,7 @@
 import { ask, Trouble, useAnswer } from '/console/parts.js';
 import { Audit, Channels, Devices, Merchants, Now, Payment, Payments, Settlements } from '/console/pages.js';
 import { Webhooks } from '/console/hooks.js';
+import { Approvals, PasskeyButton, Passkeys } from '/console/people.js';
 import { Limits } from '/console/limits.js';
 import { html, render, useEffect, useState } from '/console/view.js';
 import { languageNow, setLanguage, t } from '/console/words.js';
@@ -16,13 +17,15 @@ const PAGES = [
   ['limits', 'Limits', Limits, ['operator', 'support', 'auditor']],
   ['merchants', 'Merchants', Merchants, ['operator', 'support', 'auditor', 'merchant']],
   ['webhooks', 'Webhooks', Webhooks, ['operator', 'auditor']],
+  ['approvals', 'Approvals', Approvals, ['operator', 'auditor']],
+  ['passkeys', 'Passkeys', Passkeys, ['operator', 'support', 'auditor', 'merchant']],
   ['audit', 'Audit', Audit, ['operator', 'auditor']],
 ];
 
 const place = () => location.hash.replace(/^#\/?/, '').split('/');
 
 function SignIn() {
-  return html`<main class="signin"><h1>Sundial</h1><p>${t('Nobody is signed in.')}</p>
+  return html`<main class="signin"><h1>Sundial</h1><p>${t('Nobody is signed in.')}</p><${PasskeyButton} />
     <p>${t('In the folder of the hub, this prints a link that signs you in, once:')}</p><p class="code">npx sundial console</p>
     <p><a href="/owner">${t('You pay with a wearable or a car? This is your page.')}</a></p></main>`;
 }

@@ -7,6 +7,7 @@ const FILES: PageFiles = {
   '/console/parts.js': ['hub/console/parts.js', 'js'],
   '/console/limits.js': ['hub/console/limits.js', 'js'],
   '/console/hooks.js': ['hub/console/hooks.js', 'js'],
+  '/console/people.js': ['hub/console/people.js', 'js'],
   '/console/pages.js': ['hub/console/pages.js', 'js'],
   '/console/words.js': ['hub/console/words.js', 'js'],
   '/console/style.css': ['hub/console/style.css', 'css'],

@@ -53,7 +53,9 @@ export function Trouble({ error }) {
       ? error.code === 'not_allowed'
         ? t('Your role may not see this.')
         : `${error.message}. ${error.remedy}`
-      : t('The hub does not answer. What you see is from before.');
+      : error instanceof DOMException
+        ? t('No passkey was used.')
+        : t('The hub does not answer. What you see is from before.');
   return html`<p class="trouble" role="alert">${words}</p>`;
 }
 

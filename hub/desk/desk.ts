@@ -320,16 +320,20 @@ export class Desk {
     return address;
   }
 
+  /** A payee's secret, where it is kept here. Throws `payee_key_away`. */
+  keyOf(address: string): `0x${string}` {
+    const path = this.keyPath(address);
+    if (existsSync(path)) return readFileSync(path, 'utf8').trim() as `0x${string}`;
+    throw refused(
+      'payee_key_away',
+      `the key of ${address} is not kept by this hub`,
+      'Give it with `sundial payee add --key-file`, so that its terminals can be certified.',
+    );
+  }
+
   /** Certifies a terminal with its payee's key. Throws `payee_key_away` when that is not kept here. */
   async certify(signing: Signing, device: EnrolledDevice): Promise<TerminalCertificate> {
-    const path = this.keyPath(device.payee!);
-    if (!existsSync(path))
-      throw refused(
-        'payee_key_away',
-        `the key of ${device.payee} is not kept by this hub`,
-        'Give it with `sundial payee add --key-file`, so that its terminals can be certified.',
-      );
-    const key = nobleKey(fromHex(readFileSync(path, 'utf8').trim(), 32));
+    const key = nobleKey(fromHex(this.keyOf(device.payee!), 32));
     const expiresAt = device.certificateExpiresAt!;
     const fields = {
       terminal: fromHex(device.address, 20),

@@ -90,6 +90,15 @@ export class Tokens {
     return caller;
   }
 
+  /** Who a name stands for now; undefined: its token was removed, or has expired. */
+  named(name: string): Caller | undefined {
+    if (name === 'operator') return { name, role: 'operator', expiresAt: Infinity };
+    const found = this.tokens.find((token) => token.name === name);
+    if (found === undefined || found.expiresAt <= this.nowSeconds()) return undefined;
+    const { hash: _, ...caller } = found;
+    return caller;
+  }
+
   list(): Caller[] {
     return this.tokens.map(({ hash: _, ...caller }) => caller);
   }
@@ -136,6 +145,11 @@ export class Tokens {
     this.links.delete(hashOf(link));
     if (found === undefined || found.until <= this.nowSeconds()) return undefined;
     return this.remember(this.sessions, found.caller, SESSION_SECONDS);
+  }
+
+  /** A session for who proved to be that. */
+  signInAs(caller: Caller): string {
+    return this.remember(this.sessions, caller, SESSION_SECONDS);
   }
 
   /** A session for the wallet of an account, which proved itself. */

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 
 /** Files of the desk in a hub's folder. The operator's own token is none: the restored hub makes another. */
 const isDeskFile = (name: string): boolean =>
-  /^(desk|tokens|webhooks)\.json$|^audit\.jsonl(\.\d+)?$/.test(name);
+  /^(desk|tokens|passkeys|webhooks)\.json$|^audit\.jsonl(\.\d+)?$/.test(name);
 const KEYS = 'payees';
 
 /** Copies them, each whole or not at all and durable when it returns; what is not there is left out. Modes stay. */

@@ -25,6 +25,7 @@ const DEFAULTS = {
   leaseAnyScope: false,
   batch: { everyMs: 60_000, lanesMax: 1_000, inFlightMax: 16, laneMin: 1 },
   registry: { everyMs: 60_000, anchorEvery: 86_400 },
+  webhooks: { hosts: [], goneAfter: 86_400 },
   beaconMs: 60_000,
   development: false,
 };
@@ -41,7 +42,7 @@ test('what is left out has its default, whole parts or fields of them', () => {
   };
   const keys = { signing: [KEY], settlement: KEY, root: VAULT.toLowerCase(), words: [] };
   assert.equal(parseConfig(least), { ...least, ...DEFAULTS, chain, keys });
-  const empty = { ...least, mqtt: {}, http: {}, timing: {}, batch: {}, registry: {} };
+  const empty = { ...least, mqtt: {}, http: {}, timing: {}, batch: {}, registry: {}, webhooks: {} };
   assert.equal(parseConfig(empty), { ...least, ...DEFAULTS, chain, keys });
 });
 
@@ -73,6 +74,8 @@ test('what is given is kept', () => {
     leaseAnyScope: true,
     batch: { everyMs: 0, lanesMax: 7, inFlightMax: 2, laneMin: 3 },
     registry: { everyMs: 0, anchorEvery: 5 },
+    webhooks: { hosts: ['erp.local:8443'], goneAfter: 60 },
+    approvals: { above: 5 },
     beaconMs: 100,
     development: true,
   } as HubConfigInput;
@@ -119,6 +122,8 @@ const BOUNDS: readonly [path: string, min: number, max: number][] = [
   ['batch.everyMs', 0, 86_400_000],
   ['batch.lanesMax', 1, 1_000],
   ['beaconMs', 100, 3_600_000],
+  ['webhooks.goneAfter', 60, 366 * 86_400],
+  ['approvals.above', 0, 2 ** 48 - 1],
 ];
 
 for (const [path, min, max] of BOUNDS) {

@@ -17,6 +17,8 @@ export interface Route<C = undefined> {
   readonly body?: z.ZodObject;
   /** What a good answer holds. */
   readonly answer: z.ZodType;
+  /** What it is in words, when a second person has to let it happen; undefined: it is done at once. */
+  secondFor?(ask: Ask<C>): string | undefined;
   act(ask: Ask<C>): unknown;
 }
 
@@ -36,18 +38,26 @@ type Written<
   P extends z.ZodObject,
   Q extends z.ZodObject,
   B extends z.ZodObject,
-> = Omit<R, 'act' | 'params' | 'query' | 'body'> & {
+> = Omit<R, 'act' | 'secondFor' | 'params' | 'query' | 'body'> & {
   readonly params?: P;
   readonly query?: Q;
   readonly body?: B;
-  act(ask: {
-    readonly caller: Parameters<R['act']>[0]['caller'];
-    readonly params: z.output<P>;
-    readonly query: z.output<Q>;
-    readonly body: z.output<B>;
-    readonly host?: string | undefined;
-  }): unknown;
+  secondFor?(ask: Checked<R, P, Q, B>): string | undefined;
+  act(ask: Checked<R, P, Q, B>): unknown;
 };
+
+interface Checked<
+  R extends Route<never>,
+  P extends z.ZodObject,
+  Q extends z.ZodObject,
+  B extends z.ZodObject,
+> {
+  readonly caller: Parameters<R['act']>[0]['caller'];
+  readonly params: z.output<P>;
+  readonly query: z.output<Q>;
+  readonly body: z.output<B>;
+  readonly host?: string | undefined;
+}
 
 /** Gives a server its way to write routes, which keeps the types of a route's schemas in its `act`. */
 export const routesOf =
@@ -159,7 +169,7 @@ const parametersOf = (schema: z.ZodObject | undefined, place: 'path' | 'query'):
   }));
 
 /** The description of all routes, OpenAPI 3.1. `security`: what a route needs, beside its schemas. */
-export function openApi<R extends Omit<Route, 'act'>>(
+export function openApi<R extends Omit<Route, 'act' | 'secondFor'>>(
   routes: readonly R[],
   info: { readonly title: string; readonly description: string },
   security: (route: R) => object,
