@@ -1,6 +1,7 @@
-/** The hub's spans from a factory's bytes. Not checked here: the key-value store that they are read from. */
+/** A factory's bytes: settings, and the hub's spans. Not checked here: the key-value store that they are read from. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { settingsIn } from '../../hardware/boards/sdk/settings.ts';
 import { timingIn } from '../../hardware/boards/sdk/timing.ts';
 import { DEFAULT_TIMING } from '../../protocol/limits.ts';
 
@@ -33,6 +34,32 @@ test('spans that are cut, or that let an owner leave too early, are refused by n
       (error: { code?: string }) => error.code === 'timing',
     );
   assert.is(timingIn(written(3600, 7200, 60, 120, 1800, 900, 13_680)).exitDelay, 13_680);
+});
+
+test('settings of which a part is gone or cut are damaged, and only those that nobody wrote are missing', () => {
+  const sizes = { vault: 20, chainId: 4, hub: 32, root: 20 };
+  const whole = Object.fromEntries(
+    Object.entries(sizes).map(([name, size]) => [name, new Uint8Array(size).fill(size).buffer]),
+  );
+  const read = (store: Readonly<Record<string, ArrayBuffer>>) => settingsIn((name) => store[name]);
+  assert.equal(read(whole), {
+    vault: new Uint8Array(20).fill(20),
+    chainId: 0x04040404,
+    hub: new Uint8Array(32).fill(32),
+    root: new Uint8Array(20).fill(20),
+  });
+  assert.is(read({}), 'not_provisioned');
+  for (const [name, size] of Object.entries(sizes)) {
+    const { [name]: _, ...others } = whole;
+    assert.is(read(others), 'settings_damaged', `without ${name}`);
+    assert.is(read({ [name]: whole[name]! }), 'settings_damaged', `${name} alone`);
+    for (const other of [0, size - 1, size + 1])
+      assert.is(
+        read({ ...whole, [name]: new ArrayBuffer(other) }),
+        'settings_damaged',
+        `${other} of ${name}`,
+      );
+  }
 });
 
 test.run();

@@ -17,6 +17,7 @@ import { sdkClock } from '../sdk/clock.ts';
 import { say, sdkPayer } from '../sdk/device.ts';
 import { sdkEntropy } from '../sdk/entropy.ts';
 import { sdkFlash } from '../sdk/flash.ts';
+import { settingsIn } from '../sdk/settings.ts';
 import { timingIn } from '../sdk/timing.ts';
 import { serveBle } from './ble.ts';
 import { buttonPin, journalBanks } from './limits.ts';
@@ -49,25 +50,20 @@ function deviceSecret(): Uint8Array {
 /** The device over what the factory wrote; undefined: it shows its key, and waits to be provisioned. */
 function openDevice(): PayerDevice | undefined {
   const key = nativeKey(deviceSecret());
-  const [vault, chainId, hub, root, scope, spans] = [
-    'vault',
-    'chainId',
-    'hub',
-    'root',
-    'scope',
-    'timing',
-  ].map((name) => store.read(name));
+  const [scope, spans] = ['scope', 'timing'].map((name) => store.read(name));
   say({ event: 'board', address: key.address, entropyCertified: entropy.certified });
-  if (vault === undefined || chainId === undefined || hub === undefined || root === undefined) {
-    say({ event: 'not_provisioned' });
+  const settings = settingsIn((name) => store.read(name));
+  if (typeof settings === 'string') {
+    say({ event: settings });
     return undefined;
   }
+  const { vault, chainId, hub, root } = settings;
   const device = sdkPayer(
     {
       role: 'wearable',
-      chainId: new DataView(chainId).getUint32(0),
-      vault: new Uint8Array(vault),
-      hub: { id: new Uint8Array(hub), root: new Uint8Array(root) },
+      chainId,
+      vault,
+      hub: { id: hub, root },
       timing: timingIn(spans),
       ...(scope !== undefined && { scope: new Uint8Array(scope) }),
     },

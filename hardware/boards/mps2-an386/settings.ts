@@ -56,13 +56,26 @@ export function hex(bytes: Uint8Array): string {
   return text;
 }
 
-/** The text that the factory wrote, in bytes. Undefined when it has not been here; a damaged block stops the board. */
+/** Does a block of the journals hold anything? The factory writes first records with the settings. */
+function hasJournal(): boolean {
+  const word = new Uint8Array(4);
+  for (let block = 0; block < blocks; block++) {
+    board.flashRead(block * blockSize, word);
+    if (word.some((byte) => byte !== 0xff)) return true;
+  }
+  return false;
+}
+
+/**
+ * The text that the factory wrote, in bytes. Undefined when it has not been here; a damaged block stops the board, and one
+ * that reads as erased beside a journal is damaged.
+ */
 function settingsText(): Uint8Array | undefined {
   const block = new Uint8Array(blockSize);
   board.flashRead(blocks * blockSize, block);
   const head = new DataView(block.buffer);
   const length = head.getUint32(4, true);
-  if (block.every((byte) => byte === 0xff)) return undefined;
+  if (block.every((byte) => byte === 0xff) && !hasJournal()) return undefined;
   if (head.getUint32(0, true) !== magic || length > blockSize - headBytes)
     return board.fault('settings_damaged');
   const text = block.slice(headBytes, headBytes + length);
