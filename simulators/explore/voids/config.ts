@@ -24,6 +24,8 @@ export interface VoidConfig {
   readonly others?: boolean;
   /** A thief of a hub key acknowledges what waits, until the root takes that key back. */
   readonly thief?: boolean;
+  /** No power is cut and nothing is thrown away; the customer comes again once it has written something off. */
+  readonly calm?: boolean;
   /** Vouchers without an answer that the customer has from the start. */
   readonly taken?: number;
 }
@@ -59,6 +61,15 @@ export const VOID_CONFIGS: readonly VoidConfig[] = [
     seconds: 1,
     meetings: 1,
     thief: true,
+  },
+  {
+    name: 'v11 a customer that pays again where it wrote off what was sold',
+    about: 'gone',
+    sales: 2,
+    seconds: 1,
+    meetings: 1,
+    thief: true,
+    calm: true,
   },
 ];
 

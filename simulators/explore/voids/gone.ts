@@ -118,6 +118,10 @@ export class GoneWorld implements World<State> {
     this.drop = gone;
     const reached = { accepted: false, voided: false, writtenOff: false, thrownAway: false };
     this.reached = config.thief === true ? { ...reached, soldIsOff: false, revoked: false } : reached;
+    if (config.calm === true) {
+      this.reached.paidAgain = false;
+      for (const what of ['thrownAway', 'voided']) delete this.reached[what];
+    }
     this.scene = new Scene({ name: config.name, terminals: [0], asks: [], spendLimit: 20 });
     this.hub = new HubTable(this.scene, false);
     const { scene } = this;
@@ -271,7 +275,8 @@ export class GoneWorld implements World<State> {
       );
     }
     this.asks(state, emit);
-    emit('POWER CUT of the customer', this.linked({ ...state, payer: this.cutPayer(payer) }));
+    if (this.config.calm !== true)
+      emit('POWER CUT of the customer', this.linked({ ...state, payer: this.cutPayer(payer) }));
     emit('the link breaks, and there is a new one', this.linked(state));
     if (thrownAway) return;
     const [toTill] = up;
@@ -285,7 +290,7 @@ export class GoneWorld implements World<State> {
       );
     }
     const { sales, state: of } = this.tills.values[terminal]!;
-    if (sales < this.config.sales && of.volatile.open === undefined) {
+    if (this.maySell(state, sales) && of.volatile.open === undefined) {
       const sale = {
         type: 'sale',
         amount: amount(1),
@@ -295,6 +300,7 @@ export class GoneWorld implements World<State> {
       this.till(state, 'the terminal opens a sale', sale, emit);
     }
     this.meets(state, emit);
+    if (this.config.calm === true) return;
     this.cutTill(state, this.tills.values[terminal]!, of.books, 'POWER CUT of the terminal', emit);
     emit('the terminal is thrown away', {
       ...state,
@@ -304,6 +310,12 @@ export class GoneWorld implements World<State> {
       up: [],
       toHub: [],
     });
+  }
+
+  /** Where nothing breaks the customer comes again when it has written something off, and not before. */
+  private maySell({ payer }: State, sales: number): boolean {
+    const isBack = sales === 0 || this.payers.values[payer]!.books.writtenOff.length > 0;
+    return sales < this.config.sales && (this.config.calm !== true || isBack);
   }
 
   private passes(state: State, emit: (name: string, next: State) => void): void {
@@ -340,7 +352,7 @@ export class GoneWorld implements World<State> {
     emit(name, { ...state, payer: this.payerNumber(ran.state), up: [...state.up, ...sent] });
     let { books } = from;
     for (const one of trail) {
-      if (one.type !== 'persist') continue;
+      if (one.type !== 'persist' || this.config.calm === true) continue;
       books = payerBooks.applyRecord(books, one.record);
       const cut = this.payerNumber(this.payerBooted(books));
       emit(`${name}, POWER CUT after it stored that`, this.linked({ ...state, payer: cut }));
@@ -390,9 +402,10 @@ export class GoneWorld implements World<State> {
       books = terminalBooks.applyRecord(books, record);
       if (record.type === 'answered' && record.receipt !== undefined)
         accepted = [...accepted, toHex(record.digest)].sort();
-      if (record.type === 'answered' && record.credit !== undefined) this.reached.voided = true;
+      if (record.type === 'answered' && record.credit !== undefined && this.config.calm !== true)
+        this.reached.voided = true;
       // How often it registered is no matter here.
-      if (record.type === 'registering') continue;
+      if (record.type === 'registering' || this.config.calm === true) continue;
       // What was said before the cut is with the hub.
       const said = { ...state, toHub: [...toHub] };
       this.cutTill(
@@ -565,7 +578,8 @@ export class GoneWorld implements World<State> {
     const { accepted } = this.tills.values[state.terminal]!;
     this.reached.accepted ||= accepted.length > 0;
     this.reached.writtenOff ||= books.writtenOff.length > 0;
-    this.reached.thrownAway ||= state.thrownAway;
+    if (state.thrownAway) this.reached.thrownAway = true;
+    if (accepted.length > 1 && this.config.calm === true) this.reached.paidAgain = true;
     if (books.writtenOff.some((entry) => accepted.includes(toHex(entry.digest)))) {
       if (this.config.thief !== true) return 'V5 a voucher is written off that its terminal accepted';
       this.reached.soldIsOff = true;
