@@ -199,6 +199,8 @@ const configSchema = z.strictObject({
    * come to more than `above` units in a UTC day. Absent: one person is enough.
    */
   approvals: z.strictObject({ above: span(0, UINT48_MAX) }).optional(),
+  /** Where spans of payments go, OTLP over HTTP: a collector's /v1/traces. Absent: nowhere. */
+  traces: z.strictObject({ url: url(['http', 'https']) }).optional(),
   /** Milliseconds between beacons. */
   beaconMs: span(100, 3_600_000).default(60_000),
   /** Take devices whose keys come from a board without real entropy. For trying out, never for money. */

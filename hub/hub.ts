@@ -27,6 +27,7 @@ import { Audit } from './desk/audit.ts';
 import { Challenges } from './desk/challenges.ts';
 import { Desk } from './desk/desk.ts';
 import { Passkeys } from './desk/passkeys.ts';
+import { TraceExporter } from './traces/exporter.ts';
 import { turnsAway } from './desk/turn-away.ts';
 import { type Caller, Tokens } from './desk/tokens.ts';
 import { type Refusal, startBroker } from './ingest/broker.ts';
@@ -219,6 +220,18 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
         status: 200,
       }),
   });
+  const traces =
+    config.traces &&
+    new TraceExporter({
+      url: config.traces.url,
+      hub: config.name,
+      signing,
+      time: systemTime,
+      log,
+      books: () => hub.intake.durableBooks,
+      known: () => hub.intake.state.size,
+      read: (from) => hub.journal.read(from),
+    });
   const hub = await assembleHub(
     {
       time: systemTime,
@@ -300,7 +313,12 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
       metrics,
       pool,
       onFatal: (error) => options.onFatal?.(error),
-      observer: { stored: (record, position) => hooks.stored(record, position) },
+      observer: {
+        stored: (record, position) => {
+          hooks.stored(record, position);
+          traces?.stored(record, position);
+        },
+      },
     },
   );
   closers.push(() => hub.stop());
@@ -361,6 +379,8 @@ async function start(config: HubConfig, options: HubOptions, log: Logger, closer
   closers.push(() => status.close());
   await hub.begin();
   hooks.begin();
+  if (traces !== undefined) closers.push(() => traces.stop());
+  traces?.begin();
   closers.push(() => hooks.stop());
   const lookout = new Lookout(parts, hooks, (device) => desk.isRevoked(device), nowSeconds);
   const looks = new Repeat(async () => lookout.look(), {

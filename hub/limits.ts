@@ -292,3 +292,15 @@ export const hookSliceMax = 500;
 export const hookLookMs = 30_000;
 /** Milliseconds until a place in the ledger that was told is stored: what a crash tells twice. */
 export const hookStoreMs = 1_000;
+
+/** Records, and spans, that wait for a collector of traces: some MB; the oldest make room. */
+export const traceQueueMax = 4_096;
+/** Spans of one call to the collector, and milliseconds that it may take. */
+export const traceBatchMax = 512;
+export const traceTimeoutMs = 10_000;
+/** Milliseconds between two calls. */
+export const traceEveryMs = 1_000;
+/** Payments of one lane that are looked back at when a settlement covers them all. */
+export const traceLaneMax = 256;
+/** Lanes of which it is remembered how far they were told as settled. */
+export const traceLanesMax = 10_000;

@@ -76,6 +76,7 @@ test('what is given is kept', () => {
     registry: { everyMs: 0, anchorEvery: 5 },
     webhooks: { hosts: ['erp.local:8443'], goneAfter: 60 },
     approvals: { above: 5 },
+    traces: { url: 'http://127.0.0.1:4318/v1/traces' },
     beaconMs: 100,
     development: true,
   } as HubConfigInput;
