@@ -16,6 +16,7 @@ import { type IntakeHost, IntakeRuntime } from './intake/runtime.ts';
 import type { IntakeContext, IntakeEffect, OwnerLimits } from './intake/state.ts';
 import { Edit } from './intake/trie.ts';
 import { contradictedBy, contradictedBySettlement } from './keep/continuity.ts';
+import { holdStore, refuseHeldStore } from './keep/database.ts';
 import { type Held, heldError, hold, refuseHeld } from './keep/hold.ts';
 import { indexBuildRecords, indexProgressRecords, indexTailRecords, keyWarningSeconds } from './limits.ts';
 import { IndexFollower } from './index/follower.ts';
@@ -192,7 +193,9 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
   /** This folder is an earlier one: nothing is signed any more, now and at the next start. */
   const contradicted = (held: Held | undefined): void => {
     if (held === undefined || fatalError !== undefined) return;
-    void hold(ports.disk, held).catch((error: unknown) => log.error(errorFields(error), 'not held'));
+    // Of several workers each has a folder, and all one database.
+    const isHeld = ports.shared === undefined ? hold(ports.disk, held) : holdStore(ports.shared.store, held);
+    void isHeld.catch((error: unknown) => log.error(errorFields(error), 'not held'));
     fatal(heldError(held));
   };
 
@@ -200,6 +203,7 @@ async function assemble(ports: Ports, setup: HubSetup, closers: Closers): Promis
 
   await refuseHeld(ports.disk);
   const { shared } = ports;
+  if (shared !== undefined) await refuseHeldStore(shared.store);
   let worker: Worker | undefined;
   const patches = shared && new SharedPatchLog(shared.store, shared.name, () => worker?.fence);
   const registry =

@@ -78,8 +78,8 @@ export const ratedNamesMax = 10_000;
 /** Milliseconds between two lines of the log about devices that say more than they may. */
 export const ratedLineEveryMs = 10_000;
 
-/** Messages of one device that are being worked on, of ingestInFlightMax in all: a device waits for answers. */
-export const deviceInFlightMax = 64;
+/** Messages of one device that are being worked on, half of ingestInFlightMax: a device sends one pack and waits. */
+export const deviceInFlightMax = 128;
 
 /** Names that are there and never registered: the newest are remembered, some 100 bytes each. */
 export const strangersMax = 1_000;

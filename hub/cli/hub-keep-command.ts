@@ -1,14 +1,17 @@
-/** `sundial hub verify|backup|restore|recover`: the folder of a hub, looked at, copied, put back, and gone on with. */
+/** `sundial hub verify|backup|restore|recover`: a hub's folder, or its database: looked at, copied, put back, gone on with. */
 import type { Command } from 'commander';
 import { fail } from '../../hardware/boards/node/cli/output.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { loadCrypto } from '../crypto/crypto.ts';
 import { backup, restore } from '../keep/backup.ts';
+import { backupDatabase, recoverDatabase, restoreDatabase, verifyDatabase } from '../keep/database.ts';
 import { readHeld } from '../keep/hold.ts';
 import { recover } from '../keep/recover.ts';
 import { noLedger, type Progress, verifyLedger } from '../keep/verify.ts';
 import { nodeDisk } from '../node/disk.ts';
+import type { SharedStore } from '../ports.ts';
+import { PostgresStore } from '../postgres/store.ts';
 import { readJson } from '../../hardware/boards/node/storage/read-json.ts';
 import { readHubConfig } from './hub-folder.ts';
 import { existsSync } from 'node:fs';
@@ -30,6 +33,25 @@ function folderOf({ config, folder }: Flags): string {
     severity: 'call',
     remedy: 'Name the folder of the hub with --folder, or its configuration with --config.',
   });
+}
+
+/** The database that the configuration names, if that is what is meant. */
+function databaseOf({ config, folder }: Flags): { readonly url: string; readonly hub: string } | undefined {
+  if (folder !== undefined || config === undefined) return undefined;
+  const { database, name } = readHubConfig(config);
+  return database && { url: database.url, hub: name };
+}
+
+/** What is done with the database where one is meant; undefined: with the folder. */
+async function inDatabase<T>(flags: Flags, work: (store: SharedStore) => Promise<T>): Promise<T | undefined> {
+  const database = databaseOf(flags);
+  if (database === undefined) return undefined;
+  const store = await PostgresStore.open(database);
+  try {
+    return await work(store);
+  } finally {
+    await store.close();
+  }
 }
 
 /** How wide the bar is, characters. */
@@ -60,6 +82,18 @@ function say(json: boolean, facts: object, words: string): void {
 }
 
 async function runVerify(flags: Flags): Promise<void> {
+  const shared = await inDatabase(flags, (store) => verifyDatabase(store, keccak256, progressOf(flags.json)));
+  if (shared !== undefined) {
+    const { records, bytes, held } = shared;
+    const checkpoint = toHex(shared.checkpoint);
+    return say(
+      flags.json,
+      { records, bytes, checkpoint, ...(held && { held }) },
+      `${records} records in the database, ${bytes} bytes, none missing\n  checkpoint ${checkpoint}${
+        held === undefined ? '' : `\n  held: ${held.what}`
+      }`,
+    );
+  }
   const folder = folderOf(flags);
   if (!existsSync(join(folder, 'ledger'))) throw noLedger(folder);
   const root = await nodeDisk(folder);
@@ -91,7 +125,11 @@ function sizeKnown(folder: string): number {
 }
 
 async function runBackup(flags: Flags & { readonly to: string }): Promise<void> {
-  const done = await backup(folderOf(flags), flags.to, keccak256, progressOf(flags.json));
+  const folder = folderOf(flags);
+  const progress = progressOf(flags.json);
+  const done =
+    (await inDatabase(flags, (store) => backupDatabase(store, folder, flags.to, keccak256, progress))) ??
+    (await backup(folder, flags.to, keccak256, progress));
   say(
     flags.json,
     done,
@@ -101,11 +139,14 @@ async function runBackup(flags: Flags & { readonly to: string }): Promise<void> 
 
 async function runRestore(flags: Flags & { readonly from: string }): Promise<void> {
   const folder = folderOf(flags);
-  const done = await restore(flags.from, folder, keccak256, progressOf(flags.json));
+  const progress = progressOf(flags.json);
+  const done =
+    (await inDatabase(flags, (store) => restoreDatabase(flags.from, store, folder, keccak256, progress))) ??
+    (await restore(flags.from, folder, keccak256, progress));
   say(
     flags.json,
     done,
-    `${done.records} records of ${done.takenAt} are in ${folder}\n  What was acknowledged later is missing: run \`sundial hub recover\` before its hub starts.`,
+    `${done.records} records of ${done.takenAt} are in ${databaseOf(flags) ? 'the database' : folder}\n  What was acknowledged later is missing: run \`sundial hub recover\` before its hub starts.`,
   );
 }
 
@@ -116,9 +157,10 @@ async function runRecover(flags: Flags & { readonly positions?: string }): Promi
       severity: 'call',
       remedy: 'Give --positions the largest sundial_hub_ledger_records that was ever seen of this hub.',
     });
-  const folder = folderOf(flags);
-  if (!existsSync(folder)) throw noLedger(folder);
-  const done = await recover(folder, { positions, progress: progressOf(flags.json) });
+  const progress = progressOf(flags.json);
+  const done =
+    (await inDatabase(flags, (store) => recoverDatabase(store, keccak256, { positions, progress }))) ??
+    (await recoverFolder(folderOf(flags), positions, progress));
   say(
     flags.json,
     done,
@@ -128,6 +170,11 @@ async function runRecover(flags: Flags & { readonly positions?: string }): Promi
   );
 }
 
+function recoverFolder(folder: string, positions: number | undefined, progress: Progress) {
+  if (!existsSync(folder)) throw noLedger(folder);
+  return recover(folder, { positions, progress });
+}
+
 /** Adds the commands to `sundial hub`. */
 export function addKeepCommands(hub: Command): void {
   const add = (name: string, what: string): Command =>
@@ -135,7 +182,7 @@ export function addKeepCommands(hub: Command): void {
       .command(name)
       .description(what)
       .option('--folder <path>', 'the folder of the hub')
-      .option('--config <file>', 'its configuration, which names the folder')
+      .option('--config <file>', 'its configuration, which names the folder, or the database of its workers')
       .option('--json', 'the result as JSON on stdout, progress as JSON lines on stderr', false);
   // `sundial hub --config` has flags of the same names: whichever stand behind the command are the command's.
   const run =
@@ -143,10 +190,13 @@ export function addKeepCommands(hub: Command): void {
     (_: unknown, command: Command): Promise<void> =>
       act(command.optsWithGlobals<F>()).catch(fail);
   add('verify', 'reads the whole ledger and says what it holds; the hub may run').action(run(runVerify));
-  add('backup', 'copies the folder; the hub may run, and a second copy takes only what is new')
+  add(
+    'backup',
+    'copies the folder or the database; the hub may run, and a second copy takes only what is new',
+  )
     .requiredOption('--to <path>', 'folder of the copy')
     .action(run(runBackup));
-  add('restore', 'puts a backup into an empty folder')
+  add('restore', 'puts a backup into an empty folder, or an empty database')
     .requiredOption('--from <path>', 'folder of the backup')
     .action(run(runRestore));
   add('recover', 'goes on with what is left of a ledger, above every position that may have been signed')

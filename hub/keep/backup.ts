@@ -62,6 +62,16 @@ export async function backup(
     if (name !== 'seal.json' && !segments.some((segment) => segment.name === name)) await to.remove(name);
   await to.remove('seal.json').catch(() => undefined);
   const found = await verifyLedger(to, keccak256, { progress: (part) => progress(all / 2 + part / 2, all) });
+  return endBackup(target, found);
+}
+
+/** What a copy says about itself, once it was read back: cut to its records, sealed, and described. */
+export async function endBackup(
+  target: string,
+  found: Verified,
+): Promise<Backup & Pick<Verified, 'segments' | 'bytes'>> {
+  const to = await nodeDisk(join(target, 'ledger'));
+  const root = await nodeDisk(target);
   if (found.last !== undefined) {
     // What was being written when it was copied is no part of it.
     await truncate(join(target, 'ledger', found.last.name), found.last.bytes);
@@ -115,25 +125,13 @@ export async function readBackup(folder: string): Promise<Backup> {
   }
 }
 
-/**
- * Puts a backup into a folder that holds no hub. The hub there doesn't start before `recover`: what was acknowledged after
- * the backup is missing in it. Throws `folder_not_empty`, `no_backup`, or what verifying the backup throws.
- */
-export async function restore(
+/** A backup that was read whole and is what it says. Throws `no_backup`, `backup_changed`, or what verifying throws. */
+export async function checkedBackup(
   source: string,
-  folder: string,
   keccak256: Keccak256,
   progress: Progress,
-): Promise<Backup & Pick<Verified, 'segments' | 'bytes'>> {
+): Promise<{ readonly about: Backup; readonly found: Verified }> {
   const about = await readBackup(source);
-  await mkdir(folder, { recursive: true });
-  const there = (await readdir(folder)).filter((name) => !name.endsWith('.owner'));
-  if (there.length > 0)
-    throw new SundialError('folder_not_empty', `${folder} holds ${there.slice(0, 3).join(', ')}`, {
-      severity: 'process',
-      remedy: 'Move it away first, and keep it: it may hold what the backup does not.',
-      facts: { folder },
-    });
   const from = await nodeDisk(join(source, 'ledger'));
   const found = await verifyLedger(from, keccak256, {
     sizeKnown: about.records,
@@ -145,6 +143,29 @@ export async function restore(
       remedy: 'Use another backup: every sum of this one is right, so it was changed on purpose.',
       facts: { folder: source, records: found.records },
     });
+  return { about, found };
+}
+
+/**
+ * Puts a backup into a folder that holds no hub. The hub there doesn't start before `recover`: what was acknowledged after
+ * the backup is missing in it. Throws `folder_not_empty`, `no_backup`, or what verifying the backup throws.
+ */
+export async function restore(
+  source: string,
+  folder: string,
+  keccak256: Keccak256,
+  progress: Progress,
+): Promise<Backup & Pick<Verified, 'segments' | 'bytes'>> {
+  await mkdir(folder, { recursive: true });
+  const there = (await readdir(folder)).filter((name) => !name.endsWith('.owner'));
+  if (there.length > 0)
+    throw new SundialError('folder_not_empty', `${folder} holds ${there.slice(0, 3).join(', ')}`, {
+      severity: 'process',
+      remedy: 'Move it away first, and keep it: it may hold what the backup does not.',
+      facts: { folder },
+    });
+  const { about, found } = await checkedBackup(source, keccak256, progress);
+  const from = await nodeDisk(join(source, 'ledger'));
   const root = await nodeDisk(folder);
   await hold(root, {
     code: 'ledger_restored',

@@ -28,12 +28,20 @@ export type Progress = (done: number, of: number) => void;
 
 /**
  * Reads it all. Throws `ledger_corrupt`, `ledger_newer`, `record_newer` or `record_damaged`, each with file or position.
- * `sizeKnown`: records that somebody was told are durable.
+ * `sizeKnown`: records that somebody was told are durable; `each` is given every group, in order.
  */
 export async function verifyLedger(
   disk: Disk,
   keccak256: Keccak256,
-  { sizeKnown = 0, progress = () => undefined }: { sizeKnown?: number; progress?: Progress } = {},
+  {
+    sizeKnown = 0,
+    progress = () => undefined,
+    each,
+  }: {
+    sizeKnown?: number;
+    progress?: Progress;
+    each?: (records: readonly Uint8Array[]) => Promise<void>;
+  } = {},
 ): Promise<Verified> {
   const seal = await readSeal(disk);
   const { segments } = await findChain(disk);
@@ -46,7 +54,7 @@ export async function verifyLedger(
   let done = 0;
   let last: Verified['last'];
   for (const [order, segment] of segments.entries()) {
-    const end = await readSegment(disk, segment, segments[order + 1]?.first, tree);
+    const end = await readSegment(disk, segment, segments[order + 1]?.first, tree, each);
     last = { name: segment.name, index: segment.index, bytes: end };
     bytes += end;
     done += sizes[order]!;
@@ -79,6 +87,7 @@ async function readSegment(
   segment: Segment,
   next: number | undefined,
   tree: MerkleTree,
+  each?: (records: readonly Uint8Array[]) => Promise<void>,
 ): Promise<number> {
   const bytes = await readWhole(disk, segment.name);
   if (bytes === undefined) throw corrupt(segment.name, 0, segment.first, 'the file is missing');
@@ -94,6 +103,7 @@ async function readSegment(
       decodeRecord(record, position);
       tree.append(record);
     }
+    await each?.(group.records.map((record) => record.bytes));
     offset = group.end;
   }
   return offset;

@@ -25,6 +25,10 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
+/** A line as it stands in the log. */
+export const encodeLine = (by: string, elected: boolean, patch: Json): Uint8Array =>
+  new TextEncoder().encode(JSON.stringify({ by, elected, patch } satisfies Line));
+
 /** What any worker may change. */
 const ANYBODYS = new Set(['devices', 'limits', 'logins', 'rootWords']);
 
@@ -115,7 +119,7 @@ export class SharedPatchLog implements PatchSink {
   }
 
   private async append(group: Waiting[], fence: Fence | undefined): Promise<void> {
-    const records = group.map(({ line }) => new TextEncoder().encode(JSON.stringify(line)));
+    const records = group.map(({ line: { by, elected, patch } }) => encodeLine(by, elected, patch));
     try {
       const verdict = await this.store.append('registry', { records, subjects: [], size: 0, fence });
       if (typeof verdict === 'object') {
