@@ -257,6 +257,10 @@ export const announcedLanesMax = 20_000;
 /** In which a due batch can be executed, seconds of the vault's clock: the vault's ANNOUNCEMENT_LIFE. */
 export const announcementLife = 7 * 86_400;
 
+/** Bytes and rounds that opening a locked key may take at most, whatever its file says: half a GiB, and some seconds. */
+export const keystoreMemoryMax = 536_870_912;
+export const keystoreRoundsMax = 10_000_000;
+
 /** Words that a remote signer is asked for at once: what is acknowledged together. */
 export const signerBatchMax = 256;
 

@@ -20,6 +20,7 @@ import { readArtifacts } from '../l2/artifacts.ts';
 import { connect } from '../l2/chain.ts';
 import { deploy, type DeployOptions, planDeployment } from '../l2/deploy.ts';
 import { checkChain, codeHash, NETWORKS, type Network } from '../l2/networks.ts';
+import { readKeyFile } from './hub-folder.ts';
 import { namedForL2 } from './l2-errors.ts';
 
 const ROLES = ['guardian', 'operator', 'proposer', 'root', 'settler', 'hubKey'] as const;
@@ -28,6 +29,7 @@ type RoleName = (typeof ROLES)[number];
 interface Flags extends Partial<Record<RoleName | 'token', string>> {
   readonly rpc?: string;
   readonly key?: string;
+  readonly keyFile?: string;
   readonly network: string;
   readonly timing?: string;
   readonly out?: string;
@@ -169,9 +171,10 @@ function print(json: boolean, facts: object): void {
 const say = (text: string) => process.stderr.write(`${text}\n`);
 
 async function run(flags: Flags): Promise<void> {
-  if (flags.rpc === undefined || flags.key === undefined)
+  const key = flags.key ?? (flags.keyFile && readKeyFile(flags.keyFile));
+  if (flags.rpc === undefined || key === undefined)
     throw refused('missing_flag', '--rpc or --key is missing', 'Give both; see sundial deploy --help.');
-  const account = accountOf(flags.key);
+  const account = accountOf(key);
   if (flags.out !== undefined) refuseForeign(flags.out);
   const network = networkOf(flags.network);
   const roles = rolesOf(flags, network, account.address);
@@ -249,7 +252,8 @@ export function addDeployCommand(program: Command): void {
     .command('deploy')
     .description('puts the contracts on a chain; a second run finds them there and changes nothing')
     .option('--rpc <url>', 'node to deploy through (needed)')
-    .option('--key <secret>', '0x, the key that pays the gas (needed)')
+    .option('--key <secret>', '0x, the key that pays the gas (or --key-file)')
+    .option('--key-file <file>', 'the same in a file that you alone can read, behind a passphrase or not')
     .option('--network <name>', `one of ${Object.keys(NETWORKS).join(', ')}`, 'dev')
     .option('--token <address>', 'an ERC-20 that is there already; a dev chain gets TIME when absent')
     .option('--guardian <address>', 'may freeze')

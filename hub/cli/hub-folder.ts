@@ -12,8 +12,10 @@ import { readJson } from '../../hardware/boards/node/storage/read-json.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { type HubConfig, parseConfig } from '../config.ts';
+import { isKeystore, lockSecret, unlockSecret } from '../crypto/keystore.ts';
 import { operatorTokenPath } from '../desk/tokens.ts';
 import type { HubAddress } from './ask-hub.ts';
+import { newPassphrase, passphraseFor } from './passphrase.ts';
 
 /** The configuration of a folder. */
 export const hubJson = (folder: string): string => join(folder, 'hub.json');
@@ -27,7 +29,31 @@ export const runningJson = (data: string): string => join(data, 'running.json');
 const bad = (code: string, message: string, remedy: string): SundialError =>
   new SundialError(code, message, { severity: 'process', remedy });
 
-/** A secret of 32 bytes from a file that only this user can read. Throws `bad_key_file`. */
+/** Secrets of locked files by their text: opening one takes a moment, and a command reads some twice. */
+const opened = new Map<string, `0x${string}`>();
+
+/** The secret in the text of a key file: as it is, or behind a passphrase. Throws what unlocking throws. */
+export function secretIn(text: string, path: string): string {
+  if (!isKeystore(text)) return text.trim();
+  const known = opened.get(text);
+  if (known !== undefined) return known;
+  const secret = unlockSecret(text, passphraseFor(path), path);
+  opened.set(text, secret);
+  return secret;
+}
+
+/** What a key file holds: `secret`, or that behind a passphrase. Throws `passphrase_missing`, `passphrase_short`. */
+export function keyText(secret: `0x${string}`, isLocked: boolean): string {
+  if (!isLocked) return `${secret}\n`;
+  const text = `${lockSecret(secret, newPassphrase())}\n`;
+  opened.set(text, secret);
+  return text;
+}
+
+/**
+ * A secret of 32 bytes from a file that only this user can read, behind a passphrase or not. Throws `bad_key_file`,
+ * `passphrase_missing`, `passphrase_wrong`.
+ */
 export function readKeyFile(path: string): `0x${string}` {
   const found = statSync(path, { throwIfNoEntry: false });
   if (!found?.isFile())
@@ -38,7 +64,7 @@ export function readKeyFile(path: string): `0x${string}` {
     );
   if ((found.mode & 0o077) !== 0)
     throw bad('bad_key_file', `${path} can be read by others`, `Run \`chmod 600 ${path}\` first.`);
-  const text = readFileSync(path, 'utf8').trim();
+  const text = secretIn(readFileSync(path, 'utf8'), path);
   if (!/^0x[0-9a-fA-F]{64}$/.test(text))
     throw bad('bad_key_file', `${path} holds no key`, 'Want 0x and 64 hex digits in it.');
   try {
@@ -49,9 +75,9 @@ export function readKeyFile(path: string): `0x${string}` {
   return text.toLowerCase() as `0x${string}`;
 }
 
-/** Makes a key where none is, and returns the one that is there. Throws `bad_key_file`. */
-export function ensureKey(path: string): `0x${string}` {
-  if (!existsSync(path)) createDurably(path, `${toHex(new Uint8Array(randomBytes(32)))}\n`);
+/** Makes a key where none is, locked or not, and returns the one that is there. Throws what `readKeyFile` throws. */
+export function ensureKey(path: string, isLocked = false): `0x${string}` {
+  if (!existsSync(path)) createDurably(path, keyText(toHex(new Uint8Array(randomBytes(32))), isLocked));
   return readKeyFile(path);
 }
 

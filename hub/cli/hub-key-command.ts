@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { fail } from '../../hardware/boards/node/cli/output.ts';
+import { writeDurably } from '../../hardware/boards/node/storage/durable-file.ts';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { nobleKey, nobleSuite } from '../../protocol/crypto/noble.ts';
 import { SundialError } from '../../protocol/errors.ts';
@@ -16,6 +17,7 @@ import { certifiable, certifyHubKey } from '../../protocol/machines/hub-keys.ts'
 import { makeSigning, type Signing } from '../../protocol/signing/digests.ts';
 import { encodeMessage, type Message } from '../../protocol/wire/messages.ts';
 import { askHub } from './ask-hub.ts';
+import { keyText, readKeyFile, secretIn } from './hub-folder.ts';
 import { addCarryCommand } from './registry-commands.ts';
 import { causeText } from '../errors.ts';
 import { watchLagMax } from '../limits.ts';
@@ -61,18 +63,25 @@ function readSecret(path: string): Uint8Array {
   let mode: number;
   try {
     mode = statSync(path).mode;
-    text = readFileSync(path, 'utf8').trim();
+    text = readFileSync(path, 'utf8');
   } catch (cause) {
     throw wrong(`${path}: ${causeText(cause)}`, 'Make one with `sundial hub-key new --out FILE`.');
   }
   if ((mode & 0o077) !== 0) throw wrong(`${path} can be read by others`, `Run \`chmod 600 ${path}\` first.`);
-  return bytesOf(text, 32, path);
+  return bytesOf(secretIn(text, path), 32, path);
 }
 
-function makeKey({ out, json }: { readonly out: string; readonly json: boolean }): void {
+interface NewFlags {
+  readonly out: string;
+  readonly lock: boolean;
+  readonly json: boolean;
+}
+
+function makeKey({ out, lock, json }: NewFlags): void {
   const secret = new Uint8Array(randomBytes(32));
+  const text = keyText(toHex(secret), lock);
   try {
-    writeFileSync(out, `${toHex(secret)}\n`, { mode: 0o600, flag: 'wx' });
+    writeFileSync(out, text, { mode: 0o600, flag: 'wx' });
   } catch (cause) {
     throw wrong(
       `${out}: ${causeText(cause)}`,
@@ -81,6 +90,18 @@ function makeKey({ out, json }: { readonly out: string; readonly json: boolean }
   }
   const address = toHex(nobleKey(secret).address);
   process.stdout.write(json ? `${JSON.stringify({ address, file: out })}\n` : `${address}\n`);
+}
+
+/** The same key, behind a passphrase or not; whichever stands there at any moment is whole. */
+function setLock(file: string, isLocked: boolean, json: boolean): void {
+  const secret = readKeyFile(file);
+  writeDurably(file, keyText(secret, isLocked));
+  const address = toHex(nobleKey(fromHex(secret, 32)).address);
+  process.stdout.write(
+    json
+      ? `${JSON.stringify({ address, file, locked: isLocked })}\n`
+      : `${address} is ${isLocked ? 'behind its passphrase' : 'open to whoever reads the file'}\n`,
+  );
 }
 
 const domainOf = ({ vault, chainId }: DomainFlags): Signing =>
@@ -136,13 +157,29 @@ export function addHubKeyCommand(program: Command): void {
     .description('makes a key, for a root or for a hub; its address is printed')
     .requiredOption('--out <file>', 'where the secret goes, readable by you alone')
     .option('--json', 'one JSON line', false)
-    .action((flags: { out: string; json: boolean }) => {
+    .option('--lock', 'behind a passphrase (SUNDIAL_PASSPHRASE_FILE, or asked for)', false)
+    .action((flags: NewFlags) => {
       try {
         makeKey(flags);
       } catch (error) {
         fail(error);
       }
     });
+  const relock = (name: string, isLocked: boolean, description: string): Command =>
+    command
+      .command(name)
+      .description(description)
+      .argument('<file>', 'a key file, of any kind')
+      .option('--json', 'one JSON line', false)
+      .action((file: string, { json }: { json: boolean }) => {
+        try {
+          setLock(file, isLocked, json);
+        } catch (error) {
+          fail(error);
+        }
+      });
+  relock('lock', true, 'puts a passphrase on a key file that is there');
+  relock('unlock', false, 'takes the passphrase off again: the file is then all that it takes');
   const signed = (name: string, description: string): Command =>
     command
       .command(name)

@@ -41,6 +41,7 @@ interface Flags {
   readonly mqttPort: string;
   readonly mqttUrl?: string;
   readonly chainPort: string;
+  readonly lock: boolean;
   readonly json: boolean;
 }
 
@@ -149,10 +150,9 @@ async function run(path: string, flags: Flags): Promise<void> {
   const { leases, ...asked } = await completed(flags);
   let { rpc } = asked;
   requireOwn(folder);
-  const secrets = Object.fromEntries(KEYS.map((name) => [name, ensureKey(keyFile(folder, name))])) as Record<
-    (typeof KEYS)[number],
-    `0x${string}`
-  >;
+  const secrets = Object.fromEntries(
+    KEYS.map((name) => [name, ensureKey(keyFile(folder, name), flags.lock)]),
+  ) as Record<(typeof KEYS)[number], `0x${string}`>;
   const address = (name: (typeof KEYS)[number]) => privateKeyToAccount(secrets[name]).address;
   const at = shellWord(relative(process.cwd(), folder) || '.');
   const say = (facts: object, next: string): void => {
@@ -309,6 +309,11 @@ export function addInitCommand(program: Command): void {
     .option('--mqtt-port <port>', 'port of the own broker', '1883')
     .option('--mqtt-url <url>', 'an existing broker instead')
     .option('--chain-port <port>', 'with --dev: port of the local chain, 0 for any free one', '0')
+    .option(
+      '--lock',
+      'puts a passphrase on the keys that are made (SUNDIAL_PASSPHRASE_FILE, or asked for)',
+      false,
+    )
     .option('--json', 'one JSON object on stdout; asks nothing', false)
     .action((folder: string, flags: Flags) =>
       run(folder, flags).catch((error: unknown) => fail(namedForL2(error))),
