@@ -32,19 +32,22 @@ export const escaped = (text: string): string =>
   );
 
 /** Seconds as a date and time in UTC; a statement without an end says so in `open`. */
-const dateTime = (at: number): string => new Date(at * 1000).toISOString().slice(0, 19);
+export const dateTime = (at: number): string => new Date(at * 1000).toISOString().slice(0, 19);
 const OPEN_END = 2 ** 39;
-const period = ({ from, to }: Statement): string =>
+/** The period in words. */
+export const periodOf = ({ from, to }: Statement): string =>
   `${from === 0 ? 'the beginning' : dateTime(from).replace('T', ' ')} to ${to >= OPEN_END ? 'now' : dateTime(to).replace('T', ' ')} (UTC)`;
 
-const ROWS: readonly (readonly [words: string, field: (typeof MONEY)[number], sign: number])[] = [
+/** What stands in a statement of a period, and what is taken off. */
+export const ROWS: readonly (readonly [words: string, field: (typeof MONEY)[number], sign: number])[] = [
   ['Opening balance', 'opening', 1],
   ['Sales', 'sales', 1],
   ['Refunds', 'refunds', -1],
   ['Fees', 'fees', -1],
   ['Closing balance', 'closing', 1],
 ];
-const NOW_ROWS: readonly (readonly [words: string, field: (typeof MONEY)[number]])[] = [
+/** What stands in it as of now. */
+export const NOW_ROWS: readonly (readonly [words: string, field: (typeof MONEY)[number]])[] = [
   ['Earned in all', 'earned'],
   ['Settled on L2', 'settled'],
   ['On its way to L2', 'inFlight'],
@@ -78,7 +81,7 @@ export function statementHtml(statement: Statement, at: number): string {
 <h1>Statement</h1>
 <p>${escaped(statement.merchant ?? 'Merchant')}</p>
 <p><code>${escaped(statement.payee)}</code></p>
-<p>${escaped(period(statement))}, ${statement.payments} payments, amounts in TIME</p>
+<p>${escaped(periodOf(statement))}, ${statement.payments} payments, amounts in TIME</p>
 <table><caption>The period</caption>${money.join('')}</table>
 <table><caption>As of ${dateTime(at).replace('T', ' ')} UTC</caption>${now.join('')}</table>
 </html>

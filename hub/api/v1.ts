@@ -29,6 +29,7 @@ import {
   allPayments,
   statementOf,
 } from './payments.ts';
+import { statementPdf } from './statement-pdf.ts';
 import { camt053, camt054, statementCsv, statementHtml } from './statement-forms.ts';
 import { type Route, route } from './server.ts';
 import { channelViews } from './views.ts';
@@ -277,7 +278,7 @@ export function v1Routes(api: ApiParts): Route[] {
         payee: z.string().max(64).optional(),
         from: moment.default(0),
         to: moment.default(2 ** 40 - 1),
-        format: z.enum(['json', 'csv', 'html', 'camt053', 'camt054']).default('json'),
+        format: z.enum(['json', 'csv', 'html', 'pdf', 'camt053', 'camt054']).default('json'),
       }),
       answer: anything,
       act: async ({ caller, query }) => {
@@ -291,6 +292,8 @@ export function v1Routes(api: ApiParts): Route[] {
             return new Text('text/csv; charset=utf-8', statementCsv(statement));
           case 'html':
             return new Text('text/html; charset=utf-8', statementHtml(statement, at));
+          case 'pdf':
+            return new Text('application/pdf', await statementPdf(statement, at));
           case 'camt053':
             return new Text('application/xml', camt053(statement, at));
           case 'camt054':

@@ -45,6 +45,8 @@ export async function askHub(
   } catch (cause) {
     throw away(cause);
   }
+  if (response.headers.get('content-type') === 'application/pdf')
+    return new Uint8Array(await response.arrayBuffer());
   const text = await response.text();
   let answer: unknown;
   try {

@@ -22,11 +22,11 @@ import { addressOf } from './l2-address.ts';
 import { provisionDevice, readInvitation } from './provision.ts';
 
 /** Forms of a statement besides JSON, each with a flag of its name. */
-const FORMS = ['csv', 'html', 'camt053', 'camt054'] as const;
+const FORMS = ['csv', 'html', 'pdf', 'camt053', 'camt054'] as const;
 type Form = (typeof FORMS)[number];
 
 /** Throws `file_exists`: nothing that is there is written over. */
-function writeNew(path: string, text: string): void {
+function writeNew(path: string, text: string | Uint8Array): void {
   if (existsSync(path)) throw wrong('file_exists', `${path} is there already`, 'Name a new file.');
   writeFileSync(path, text, { flag: 'wx' });
 }
@@ -392,6 +392,7 @@ export function addDeskCommands(program: Command, payee: Command): void {
     .option('--to <time>', 'before this day; now when absent')
     .option('--csv <file>', 'writes it there as CSV')
     .option('--html <file>', 'as a page to print')
+    .option('--pdf <file>', 'as a page to file')
     .option('--camt053 <file>', "as a bank's statement for accounting programs (ISO 20022)")
     .option('--camt054 <file>', "as a bank's notification of every payment")
     .action(
@@ -409,7 +410,10 @@ export function addDeskCommands(program: Command, payee: Command): void {
           for (const form of FORMS) {
             const file = flags[form];
             if (file === undefined) continue;
-            writeNew(file, (await askHub(hub, `/v1/statements?${query}&format=${form}`)) as string);
+            writeNew(
+              file,
+              (await askHub(hub, `/v1/statements?${query}&format=${form}`)) as string | Uint8Array,
+            );
           }
           // The ledger's word beside L2's.
           const vault = await Vault.connect(config.chain.rpcUrl[0]!, config.chain.vault);

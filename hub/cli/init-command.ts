@@ -3,6 +3,7 @@
  * complete stays, and it always ends with the next command.
  */
 import { createInterface } from 'node:readline/promises';
+import { userInfo } from 'node:os';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { join, relative, resolve, sep } from 'node:path';
@@ -238,10 +239,11 @@ async function run(path: string, flags: Flags): Promise<void> {
     writeDurably(hubJson(folder), `${JSON.stringify(config, undefined, 2)}\n`);
   }
   writeUnlessThere(join(folder, 'sundial-hub.service'), systemdUnit(folder));
+  writeUnlessThere(join(folder, 'compose.yaml'), composeFile(folder));
   writeUnlessThere(join(folder, 'alerts.yml'), alertRules());
   writeUnlessThere(join(folder, 'grafana.json'), dashboard());
   words(
-    `${folder} is ready: hub.json (no secrets), keys/, addresses.json, sundial-hub.service, alerts.yml, grafana.json`,
+    `${folder} is ready: hub.json (no secrets), keys/, addresses.json, sundial-hub.service, compose.yaml, alerts.yml, grafana.json`,
   );
   words(`leases: ${LEASES[leases]}`);
   if (existsSync(keyFile(folder, 'owner')))
@@ -280,6 +282,33 @@ PrivateTmp=yes
 
 [Install]
 WantedBy=multi-user.target
+`;
+
+/** A text in YAML that compose takes as it is: what begins with $ it would look up. */
+const quoted = (text: string): string => JSON.stringify(text).replaceAll('$', '$$$$');
+
+/**
+ * The same hub in a container, for who runs all in containers: this program and the folder are mounted, nothing else can be
+ * written, and it shares the machine's network, so that hub.json means the same there.
+ */
+export const composeFile = (folder: string): string => `# docker compose up -d, in this folder
+services:
+  hub:
+    image: node:22-bookworm-slim
+    command: ["node", "/sundial/tools/sundial.mjs", "hub", "/hub"]
+    working_dir: /hub
+    user: ${quoted(`${userInfo().uid}:${userInfo().gid}`)}
+    network_mode: host
+    read_only: true
+    cap_drop: ["ALL"]
+    security_opt: ["no-new-privileges:true"]
+    tmpfs: ["/tmp"]
+    restart: unless-stopped
+    # What is acknowledged is durable anyway; it ends its connections in order.
+    stop_grace_period: 30s
+    volumes:
+      - { type: bind, source: ${quoted(projectRoot())}, target: /sundial, read_only: true }
+      - { type: bind, source: ${quoted(folder)}, target: /hub }
 `;
 
 /** Adds `sundial init`. */

@@ -439,7 +439,7 @@ function StatementOf({ payee }) {
   const day = (name, label) =>
     html`<label>${t(label)}<input type="date" name=${name} value=${period[name]} onChange=${(event) => setPeriod({ ...period, [name]: event.target.value })} /></label>`;
   return html`
-    <div class="find">${day('from', 'From')} ${day('to', 'To')} <a class="button" href=${`/v1/statements?${query}&format=csv`} download=${`statement-${payee.slice(2, 8)}.csv`}>${t('as CSV')}</a></div>
+    <div class="find">${day('from', 'From')} ${day('to', 'To')} <a class="button" href=${`/v1/statements?${query}&format=csv`} download=${`statement-${payee.slice(2, 8)}.csv`}>${t('as CSV')}</a> <a class="button" href=${`/v1/statements?${query}&format=pdf`} download=${`statement-${payee.slice(2, 8)}.pdf`}>${t('as PDF')}</a></div>
     <${Trouble} error=${error} />
     ${
       answer !== undefined &&

@@ -27,6 +27,7 @@ const CHINESE = {
   'What attacks come to on average is simulated:': '攻击的平均损失由模拟得出：',
   Merchants: '商户',
   Audit: '审计',
+  'as PDF': '导出 PDF',
   Passkeys: '通行密钥',
   Approvals: '审批',
   'Sign in with a passkey': '使用通行密钥登录',

@@ -8,6 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { parse } from 'yaml';
+import { composeFile } from '../../hub/cli/init-command.ts';
 import type { Anvil } from '../../hub/l2/anvil.ts';
 import { connect } from '../../hub/l2/chain.ts';
 import { Vault } from '../../hub/l2/vault.ts';
@@ -48,6 +50,34 @@ test('init writes what was said of the broker, and says it again when it is run 
     host: '127.0.0.1',
     port: 0,
   });
+});
+
+test('the compose file is YAML that runs this hub in its folder, and lets it write nowhere else', () => {
+  // As whoever composes reads it; a folder may be called anything.
+  for (const folder of [shop.site, '/srv/my "hub": $1 #2']) {
+    const text =
+      folder === shop.site ? readFileSync(join(folder, 'compose.yaml'), 'utf8') : composeFile(folder);
+    const { services } = parse(text) as { services: Record<string, Record<string, unknown>> };
+    assert.equal(Object.keys(services), ['hub']);
+    const { command, volumes, working_dir: here, ...more } = services.hub!;
+    const mounts = volumes as { source: string; target: string; read_only?: boolean }[];
+    // Nothing that compose would fill in from its surroundings.
+    assert.equal(
+      mounts
+        .filter(({ read_only: isRead }) => isRead !== true)
+        .map(({ source }) => source.replaceAll('$$', '$')),
+      [folder],
+    );
+    assert.not.match(text, /(?<!\$)(\$\$)*\$(?!\$)/);
+    const [program, script, , at] = command as string[];
+    assert.equal([program, at], ['node', here]);
+    const mount = mounts.find(({ target }) => script!.startsWith(`${target}/`))!;
+    assert.ok(existsSync(script!.replace(mount.target, mount.source)), script);
+    assert.equal(
+      [more.read_only, more.cap_drop, more.network_mode, more.restart],
+      [true, ['ALL'], 'host', 'unless-stopped'],
+    );
+  }
 });
 
 type Named = { readonly name: string; readonly revokedAt?: number };

@@ -4,11 +4,13 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { inflateSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { validateXML } from 'xmllint-wasm';
 import type { PaymentRow, Statement } from '../../hub/api/payments.ts';
 import { camt053, camt054, statementCsv, statementHtml } from '../../hub/api/statement-forms.ts';
+import { statementPdf } from '../../hub/api/statement-pdf.ts';
 
 const forms = suite('forms of a statement');
 const AT = 1_800_000_000;
@@ -120,5 +122,34 @@ for (const [name, make] of [
     const broken = await check(make().replace('XTS', 'TIME'));
     assert.not(broken.valid, 'the check can fail');
   });
+
+forms(
+  'a PDF says the same as the page, whatever letters a name has, and is the same bytes each time',
+  async () => {
+    const one = await statementPdf({ ...statement, merchant: '面馆 "Café" (1)' }, AT);
+    assert.equal(one, await statementPdf({ ...statement, merchant: '面馆 "Café" (1)' }, AT));
+    const text = pdfText(one);
+    for (const words of [payee, '?? "Café" (1)', '1.000004', '25.500004', '-0.50', '26.000008', '18.00'])
+      assert.ok(text.includes(words), `${words} is not in ${text}`);
+    assert.match(Buffer.from(one).toString('latin1'), /^%PDF-1\.[3-7]/);
+  },
+);
+
+/** The texts of a PDF, one after the other: what its streams show, with nothing of the library that made it. */
+function pdfText(bytes: Uint8Array): string {
+  const raw = Buffer.from(bytes);
+  let found = '';
+  for (let at = raw.indexOf('stream\n'); at >= 0; at = raw.indexOf('stream\n', at + 1)) {
+    const end = raw.indexOf('\nendstream', at);
+    if (raw.subarray(at - 3, at).toString() === 'end' || end < 0) continue;
+    const body = inflateSync(raw.subarray(at + 'stream\n'.length, end)).toString('latin1');
+    for (const [, shown] of body.matchAll(/\[(.*?)\] TJ/g)) {
+      for (const [, hex] of shown!.matchAll(/<([0-9a-f]+)>/g))
+        found += Buffer.from(hex!, 'hex').toString('latin1');
+      found += '\n';
+    }
+  }
+  return found;
+}
 
 forms.run();
