@@ -220,7 +220,13 @@ export function v1Routes(api: ApiParts): Route[] {
       path: '/v1/me',
       summary: 'Who asks',
       may: ALL,
-      answer: z.object({ name: z.string(), role: z.enum(ROLES) }),
+      answer: z.object({
+        name: z.string(),
+        role: z.enum(ROLES),
+        payee: z.string().optional(),
+        channel: z.number().optional(),
+        account: z.string().optional(),
+      }),
       act: ({ caller }) => ({
         name: caller!.name,
         role: caller!.role,
@@ -357,7 +363,7 @@ export function v1Routes(api: ApiParts): Route[] {
       may: ['operator'],
       params: z.object({ payee: z.string().max(64) }),
       answer: merchantSchema,
-      secondFor: ({ params }) => (!two ? undefined : `removes merchant ${params.payee}`),
+      secondFor: ({ params }) => (!two ? undefined : `removes merchant ${desk.merchant(params.payee).name}`),
       act: ({ params }) => {
         const merchant = desk.removeMerchant(params.payee);
         api.merchantsChanged();
@@ -379,7 +385,12 @@ export function v1Routes(api: ApiParts): Route[] {
       summary: 'Registers a device no more: a terminal then refuses when its membership ends',
       may: ['operator', 'support'],
       params: z.object({ device: z.string().max(64) }),
-      answer: z.object({ address: z.string(), revokedAt: z.number(), acceptsUntil: z.number().optional() }),
+      answer: z.object({
+        address: z.string(),
+        name: z.string(),
+        revokedAt: z.number(),
+        acceptsUntil: z.number().optional(),
+      }),
       act: ({ params }) => {
         const { address, name, revokedAt } = desk.revoke(params.device);
         return { address, name, revokedAt, acceptsUntil: memberUntil(parts, address) };

@@ -39,13 +39,14 @@ export function withdrawalRoutes({ parts, desk, signWithdrawal }: WithdrawalPart
       answer: z.record(z.string(), z.unknown()),
       secondFor: ({ body: { payee, amount, to } }) => {
         if (approvals === undefined) return undefined;
+        const { name } = desk.merchant(payee);
         const day = Math.floor(Date.now() / DAY_MS);
         if (alone.day !== day) alone = { day, amount: 0 };
         if (alone.amount + amount <= approvals.above) {
           alone.amount += amount;
           return undefined;
         }
-        return `withdraws ${amountText(amount)} of ${payee}${to === undefined ? '' : ` to ${to}`}`;
+        return `withdraws ${amountText(amount)} of ${name}${to === undefined ? '' : ` to ${to}`}`;
       },
       act: ({ body: { payee, ...terms } }) => {
         const { address } = desk.merchant(payee);
