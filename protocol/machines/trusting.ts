@@ -89,16 +89,26 @@ export function hubKeys({ books, volatile }: TrustingTurn): readonly HubKey[] {
   return candidate === undefined ? books.hub.certified : [...books.hub.certified, candidate];
 }
 
-/** Did a key of the hub that is in its window now, by the hub's own time, sign this? Acknowledgements and the like. */
-export function signedNow<N extends 'Acknowledgement' | 'Kept' | 'Unknown' | 'Member'>(
+type Answered = 'Acknowledgement' | 'Kept' | 'Unknown' | 'Member';
+
+/** The key of the hub that signed this, of those that are in their window now by the hub's own time. */
+export function signerNow<N extends Answered>(
   turn: TrustingTurn,
   name: N,
   message: StructMessage<N>,
   signature: Uint8Array,
-): boolean {
+): HubKey | undefined {
   const now = hubTime(turn.volatile.time, turn.nowMs);
-  return hubKeyOf(turn.context.signing, hubKeys(turn), name, message, signature, now) !== undefined;
+  return hubKeyOf(turn.context.signing, hubKeys(turn), name, message, signature, now);
 }
+
+/** Did such a key sign it? Acknowledgements and the like. */
+export const signedNow = <N extends Answered>(
+  turn: TrustingTurn,
+  name: N,
+  message: StructMessage<N>,
+  signature: Uint8Array,
+): boolean => signerNow(turn, name, message, signature) !== undefined;
 
 /** The signature is of no key that the device may believe. */
 export function notOurs(turn: TrustingTurn): void {

@@ -214,7 +214,39 @@ const ON_DEVICES: readonly Attack[] = [
   ),
 ];
 
+/** A till that a thief makes a member of a scope for ever, and what then takes the thief's key away: is it one still? */
+async function staysMember(
+  takesAway: (device: Keyed) => Promise<void>,
+  now: Seconds,
+  cut: boolean,
+): Promise<boolean> {
+  const device = await Keyed.create('terminal');
+  const fields = {
+    scope: new Uint8Array(32).fill(9),
+    terminal: keys.terminal.address,
+    expiresAt: UINT40_MAX,
+  };
+  const signature = await THIEF.sign(signing.digest('Member', fields as never));
+  await device.tell({ type: 'member', ...fields, signature } as never);
+  if (cut) await device.powerCut();
+  await takesAway(device);
+  const { books } = device.device.state;
+  return 'member' in books && books.member !== undefined && books.member.expiresAt >= now;
+}
+
+const isRevoked = async (device: Keyed) => device.tell(await revocation(THIEF, day(0)));
+const hasEnded = async () => undefined;
+const isOfOldEpoch = async (device: Keyed) => device.tell(await certify(NEXT, 0, { epoch: 1 }));
+
 const AT_A_TILL: readonly Attack[] = [
+  {
+    name: 'makes a till a member of a scope for longer than its key counts',
+    runs: [false, true].flatMap((cut) => [
+      { against: 'a revocation', run: () => staysMember(isRevoked, day(0), cut) },
+      { against: 'its end', run: () => staysMember(hasEnded, day(THIEF_UNTIL + 4), cut) },
+      { against: 'a new epoch', run: () => staysMember(isOfOldEpoch, day(0), cut) },
+    ]),
+  },
   {
     name: 'names a place that no ledger reaches for what is forgotten',
     runs: [{ against: 'terminal', run: sentAway }],

@@ -1,9 +1,9 @@
 /** Devices and the hub: the outbox drains, whatever the hub answers; leases, keys, time and revocations come down. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Bytes32, concatBytes, uintBytes } from '../../protocol/bytes.ts';
-import { amount, type ChannelId, seconds } from '../../protocol/integers.ts';
-import { PACK_ENTRIES_MAX, SYNC_RETRY_MS } from '../../protocol/limits.ts';
+import { type Bytes32, concatBytes, equalBytes, uintBytes } from '../../protocol/bytes.ts';
+import { amount, type ChannelId, seconds, UINT40_MAX } from '../../protocol/integers.ts';
+import { DEFAULT_TIMING, PACK_ENTRIES_MAX, SYNC_RETRY_MS } from '../../protocol/limits.ts';
 import { collectedFrom } from '../../protocol/machines/collected.ts';
 import { refusalNumber } from '../../protocol/refusals.ts';
 import { creditEntry, tickEntry, voucherDigest } from '../../protocol/vouchers.ts';
@@ -345,6 +345,28 @@ test('a scope is joined by the hub, and left when its time is over', async () =>
   await terminal.on(sale(1000, 2));
   await terminal.on(message(await voucherFor(terminal, { seq: 2, spent: 2000, paid: 2000 })));
   assert.is(terminal.refused.at(-1), 'lease_scope');
+});
+
+test('a scope outlives the key that named it no longer than a lease, and not its end by the root', async () => {
+  const terminal = await makeTerminal();
+  const key = terminal.state.books.hub.certified.find(({ address }) =>
+    equalBytes(address, keys.hub.address),
+  )!;
+  const fields = { scope: secret(9), terminal: keys.terminal.address, expiresAt: seconds(UINT40_MAX) };
+  const signature = await keys.hub.sign(signing.digest('Member', fields));
+  const member: Message = { type: 'member', ...fields, signature };
+  await terminal.on({ type: 'hubConnected' });
+  await terminal.on({ type: 'hubMessage', message: member });
+  assert.is(terminal.state.books.member?.expiresAt, key.until + DEFAULT_TIMING.leaseLifetime);
+  const registered = () => terminal.uploads.filter(({ type }) => type === 'register').length;
+  const before = registered();
+  const word = { key: keys.hub.address, at: START };
+  const revoked = await keys.root.sign(signing.digest('HubKeyRevoked', word));
+  await terminal.on({ type: 'hubMessage', message: { type: 'hubKeyRevoked', ...word, signature: revoked } });
+  assert.is(terminal.state.books.member?.expiresAt, 0);
+  assert.is(registered(), before + 1, 'it asks to be named anew');
+  await terminal.on({ type: 'hubMessage', message: member });
+  assert.is(terminal.state.books.member?.expiresAt, 0);
 });
 
 test('what L2 settled is kept with the lane and only grows', async () => {

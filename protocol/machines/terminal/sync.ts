@@ -4,8 +4,18 @@ import { type ChannelId, type Seconds, seconds, UINT40_MAX } from '../../integer
 import { SYNC_RETRY_MS } from '../../limits.ts';
 import { refusalName } from '../../refusals.ts';
 import { type Message, type MessageOf, ROLES } from '../../wire/messages.ts';
+import { leaseEnd } from '../hub-keys.ts';
 import { registerDigest } from '../registering.ts';
-import { meetHub, notOurs, onHubKey, onHubKeyRevoked, setTrust, signedNow, takeTime } from '../trusting.ts';
+import {
+  meetHub,
+  notOurs,
+  onHubKey,
+  onHubKeyRevoked,
+  setTrust,
+  signedNow,
+  signerNow,
+  takeTime,
+} from '../trusting.ts';
 import { judgeStashed } from './answer.ts';
 import { trimKept } from './place.ts';
 import { dropRequest } from './request.ts';
@@ -145,8 +155,11 @@ function onRevocations(turn: TerminalTurn, { channels }: MessageOf<'revocations'
 
 function onMember(turn: TerminalTurn, message: MessageOf<'member'>): void {
   if (!equalBytes(message.terminal, turn.context.self)) return;
-  if (!signedNow(turn, 'Member', message, message.signature)) return notOurs(turn);
-  const { scope, expiresAt } = message;
+  const key = signerNow(turn, 'Member', message, message.signature);
+  if (key === undefined) return notOurs(turn);
+  const { scope } = message;
+  // It outlives its key no longer than a lease does.
+  const expiresAt = leaseEnd(key, message.expiresAt, turn.settings.timing.leaseLifetime);
   const known = turn.books.member;
   if (known === undefined || !equalBytes(known.scope, scope) || known.expiresAt < expiresAt)
     turn.persist({ type: 'member', scope, expiresAt });
@@ -169,13 +182,23 @@ export function onKeyMessage(
     const { strays, ledger } = NOTHING_HANDED_IN;
     setHanded(turn, { strays, ledger });
     dropCleared(turn);
+    dropMember(turn);
     uploadOutbox(turn, 0);
   } else if (onHubKey(turn, message)) {
     // Beacons of the epochs before may have said any time, and named any list.
     turn.set({ leases: [], beaconAt: message.signedAt, revocations: undefined, handed: NOTHING_HANDED_IN });
     dropCleared(turn);
+    dropMember(turn);
     uploadOutbox(turn, 0);
   }
+}
+
+/** Keys were taken back: one of them may have named the scope. The hub names it anew to who registers. */
+function dropMember(turn: TerminalTurn): void {
+  const { member } = turn.books;
+  if (member === undefined || member.expiresAt === 0) return;
+  turn.persist({ type: 'member', scope: member.scope, expiresAt: seconds(0) });
+  if (turn.volatile.hubConnected) register(turn);
 }
 
 /** Keys were taken back: what one of them may have cleared is asked for anew. */
