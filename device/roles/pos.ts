@@ -6,11 +6,11 @@ import type { TerminalDevice } from '../devices.ts';
 
 /** A till: amounts in front of a terminal's machine. */
 export class Pos {
-  private readonly device: TerminalDevice;
+  private readonly device: Pick<TerminalDevice, 'dispatch'>;
   private readonly entropy: Entropy;
   private readonly currency: string;
 
-  constructor(device: TerminalDevice, entropy: Entropy, currency = 'TIME') {
+  constructor(device: Pick<TerminalDevice, 'dispatch'>, entropy: Entropy, currency = 'TIME') {
     this.device = device;
     this.entropy = entropy;
     this.currency = currency;

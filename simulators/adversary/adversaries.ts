@@ -129,7 +129,7 @@ function planThief(simulation: Run, random: Random, payer: PayerActor, perHour: 
     if (world.nowMs > simulation.activeUntilMs - 5 * MINUTE) return;
     const terminal = random.pick(fleet.terminals);
     if (!payer.busy && !terminal.busy && terminal.role === 'pos')
-      tap(simulation, random, payer, terminal, random.between(1_000_000, 20_000_000), {
+      tap(simulation, random, payer, terminal, { amount: random.between(1_000_000, 20_000_000) }, {
         hasty: false,
         refund: false,
       });

@@ -46,7 +46,7 @@ export function planDuplicate(
       });
       return;
     }
-    tap(simulation, random, payer, fence, tapLimit, { hasty: false, refund: false });
+    tap(simulation, random, payer, fence, { amount: tapLimit }, { hasty: false, refund: false });
     world.after(FENCE_MS, spendDown);
   };
   world.at(WARMUP_MS + MINUTE, spendDown);
@@ -93,7 +93,7 @@ function spend(
   const { world } = simulation;
   if (victim.busy)
     return void world.after(AGAIN_MS, () => spend(simulation, random, device, victim, units, times));
-  tap(simulation, random, device, victim, units, { hasty: false, refund: false });
+  tap(simulation, random, device, victim, { amount: units }, { hasty: false, refund: false });
   world.after(AGAIN_MS, () => spend(simulation, random, device, victim, units, times - 1));
 }
 

@@ -79,7 +79,7 @@ class Stage {
   }
 
   async sale(units: number, payer = this.payer, till = this.till): Promise<void> {
-    tap(this.simulation, this.simulation.random.fork(`sale ${this.simulation.links}`), payer, till, units, {
+    tap(this.simulation, this.simulation.random.fork(`sale ${this.simulation.links}`), payer, till, { amount: units }, {
       hasty: false,
       refund: false,
     });

@@ -4,6 +4,7 @@
  */
 import type { RecordOf } from '../../hub/ledger/records.ts';
 import { equalBytes } from '../../protocol/bytes.ts';
+import type { TerminalRecord } from '../../protocol/machines/terminal/books.ts';
 import type { Notice } from '../../protocol/machines/effects.ts';
 import type { Message, MessageOf } from '../../protocol/wire/messages.ts';
 import type { VaultModel } from '../stage/chain/vault.ts';
@@ -21,6 +22,8 @@ export interface Checker {
   payerSent?(payer: PayerActor, message: Message): void;
   payerNotice?(payer: PayerActor, notice: Notice): void;
   terminalNotice?(terminal: TerminalActor, notice: Notice): void;
+  /** A record of a terminal is durable; after a cut in the middle of writing it this is told at the next start. */
+  terminalStored?(terminal: TerminalActor, record: TerminalRecord): void;
   /** The till dropped its open request. */
   cancelled?(terminal: TerminalActor): void;
   /** The hub is about to send a signed acknowledgement. */

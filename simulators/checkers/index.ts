@@ -3,6 +3,7 @@ import { acknowledgedIsKept } from './acknowledged-is-kept.ts';
 import { acknowledgedIsPaid } from './acknowledged-is-paid.ts';
 import { approvedIsStored } from './approved-is-stored.ts';
 import { bondCovers } from './bond-covers.ts';
+import { chargedIsDue } from './charged-is-due.ts';
 import type { MakeChecker } from './checker.ts';
 import { clearedIsPaid } from './cleared-is-paid.ts';
 import { conservation } from './conservation.ts';
@@ -17,6 +18,7 @@ import { nothingForgotten } from './nothing-forgotten.ts';
 import { paidOrAttributed } from './paid-or-attributed.ts';
 import { scopeIsSmall } from './scope-is-small.ts';
 import { ticksAreDelivered } from './ticks-are-delivered.ts';
+import { tillsAddUp } from './tills-add-up.ts';
 import { uniqueSeq } from './unique-seq.ts';
 import { withinTheLease } from './within-the-lease.ts';
 
@@ -40,4 +42,6 @@ export const CHECKERS: readonly MakeChecker[] = [
   keyThiefEnds,
   clearedIsPaid,
   acknowledgedIsPaid,
+  tillsAddUp,
+  chargedIsDue,
 ];

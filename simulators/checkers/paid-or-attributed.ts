@@ -206,8 +206,10 @@ function writtenOffTo({ accounts, hub }: Run, channel: number, merchant: string)
 function refundsOf(simulation: Run): Map<number, Map<string, number>> {
   const refunds = new Map<number, Map<string, number>>();
   for (const [, book] of trieEntries(simulation.hub.books.channels)) {
-    for (const { voided, kind, credited, channel, payee } of book.entries) {
-      if (voided || kind === 'stream' || credited === 0) continue;
+    for (const { voided, kind, key, stream, credited: signed, channel, payee } of book.entries) {
+      const late = kind === 'stream' ? (simulation.accounts.late.get(key) ?? 0) : 0;
+      const credited = signed - late * (stream?.tickValue ?? 0);
+      if (voided || credited <= 0) continue;
       const byMerchant = refunds.get(channel) ?? new Map<string, number>();
       refunds.set(channel, byMerchant);
       const id = bytesKey(payee);

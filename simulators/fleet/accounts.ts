@@ -9,6 +9,8 @@ export class Accounts {
   readonly terminals = new Map<number, Set<number>>();
   /** Ticks that payers gave up because the charger had forgotten the stream. */
   readonly writtenOff: { readonly channel: number; readonly stream: Bytes32; readonly k: number }[] = [];
+  /** Ticks that came when nothing was delivered any more, by their stream. */
+  readonly late = new Map<string, number>();
   taps = 0;
   ticks = 0;
   refunds = 0;

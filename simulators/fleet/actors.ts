@@ -1,5 +1,6 @@
 /** Who is in the fleet: payers and terminals on their devices, merchants behind the terminals. */
 import { payerMachine, terminalMachine } from '../../device/devices.ts';
+import type { Tariff } from '../../device/tariff/tariff.ts';
 import { journalRoom } from '../../device/journal/capacity.ts';
 import type { Bytes32 } from '../../protocol/bytes.ts';
 import { amount, seconds } from '../../protocol/integers.ts';
@@ -10,6 +11,7 @@ import type { PayerBooks, PayerRecord } from '../../protocol/machines/payer/book
 import type { PayerEvent } from '../../protocol/machines/payer/payer.ts';
 import { payerLanesMax } from '../../protocol/machines/payer/room.ts';
 import type { PayerSettings, PayerState } from '../../protocol/machines/payer/state.ts';
+import { refundEarlier } from '../../protocol/machines/terminal/earlier.ts';
 import { CLEARANCES } from '../../protocol/machines/terminal/clearance.ts';
 import type { TerminalBooks, TerminalRecord } from '../../protocol/machines/terminal/books.ts';
 import type { TerminalSettings, TerminalState } from '../../protocol/machines/terminal/state.ts';
@@ -17,10 +19,13 @@ import { checkTerminalSettings, type TerminalEvent } from '../../protocol/machin
 import type { Signing } from '../../protocol/signing/digests.ts';
 import type { RamFlash } from '../stage/flash/ram-flash.ts';
 import type { SimulatedKey } from '../stage/world/suite.ts';
+import type { Random } from '../stage/world/random.ts';
 import { START_SECONDS } from '../stage/world/world.ts';
 import { Device, type DeviceOptions, type Surroundings } from './device.ts';
 import type { HubIdentity } from './hub-root.ts';
+import { PlugProgram } from './plug-program.ts';
 import { Sales } from './sales.ts';
+import { TillProgram } from './till-program.ts';
 
 export type PayerDevice = Device<PayerBooks, PayerState, PayerEvent, PayerRecord>;
 export type TerminalDevice = Device<TerminalBooks, TerminalState, TerminalEvent, TerminalRecord>;
@@ -56,6 +61,10 @@ export interface TerminalActor {
   readonly device: TerminalDevice;
   readonly merchant: Merchant;
   readonly sales: Sales;
+  /** The till's program, where one runs on it: it asks, cancels and gives back. */
+  readonly till?: TillProgram;
+  /** The gateway's connector, where one runs on it. */
+  readonly plug?: PlugProgram;
   honest: boolean;
   busy: boolean;
 }
@@ -132,6 +141,10 @@ export interface TerminalLimits {
   readonly lanesMax: number;
   /** It asks the hub about sales above the offline limits. */
   readonly clears?: boolean;
+  /** It runs the till's program; what is random about that. */
+  readonly till?: Random;
+  /** It stands behind an OCPP gateway, with this tariff. */
+  readonly plug?: { readonly tariff: Tariff; readonly tickValue: number; readonly random: Random };
 }
 
 export function makeTerminal(
@@ -159,6 +172,7 @@ export function makeTerminal(
     lanesMax: limits.lanesMax,
     entropyCertified: true,
     ...(limits.clears && role === 'pos' && { clearances: CLEARANCES }),
+    ...(limits.till && { refundEarlier }),
   });
   const device: TerminalDevice = new Device(
     terminalMachine(contextOf(signing, options), settings),
@@ -177,6 +191,18 @@ export function makeTerminal(
     device,
     merchant,
     sales: new Sales(),
+    ...(limits.till && {
+      till: (device.program = new TillProgram(device, settings, signing, surroundings.world, limits.till)),
+    }),
+    ...(limits.plug && {
+      plug: (device.program = new PlugProgram(
+        device,
+        signing,
+        limits.plug,
+        surroundings.world,
+        limits.plug.random,
+      )),
+    }),
     honest: true,
     busy: false,
   };

@@ -8,6 +8,7 @@ import type { SimulatedSuite } from '../stage/world/suite.ts';
 import { makePayer, makeTerminal, type Merchant, PAYER_BANK_BYTES, terminalBankBytes } from './actors.ts';
 import type { HubIdentity } from './hub-root.ts';
 import type { DeviceOptions, Surroundings } from './device.ts';
+import { plugOf } from './tariffs.ts';
 import { Fleet, type FleetGround, surroundingsOf } from './fleet.ts';
 import type { Role, Setup } from './setups.ts';
 
@@ -108,7 +109,15 @@ class Builder {
     const { ground, hub, surroundings } = this;
     const { outboxMax, lanesMax } = setup;
     const clears = (this.wanted.scenario.largeSales ?? 0) > 0;
-    const limits = { capTotal: CAP_TOTAL, outboxMax, lanesMax, clears };
+    const runsTill =
+      role === 'pos' &&
+      ground.random.fork(`program ${setup.name}`).chance(this.wanted.scenario.tills ?? 0);
+    const till = runsTill && { till: ground.random.fork(`till ${setup.name}`) };
+    const isPlug =
+      role === 'charger' &&
+      ground.random.fork(`gateway ${setup.name}`).chance(this.wanted.scenario.gateways ?? 0);
+    const plug = isPlug && { plug: plugOf(ground.random.fork(`plug ${setup.name}`)) };
+    const limits = { capTotal: CAP_TOTAL, outboxMax, lanesMax, clears, ...till, ...plug };
     const merchant = this.merchantFor(setup);
     const options = this.options(setup, terminalBankBytes(setup), true, 'secp256k1');
     this.fleet.add(makeTerminal(ground.signing, role, merchant, limits, hub, options, surroundings), setup);

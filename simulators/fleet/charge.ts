@@ -2,13 +2,13 @@
  * A charge session: the car plugs in, each tick's worth of energy flows as the curve of a recorded session allows,
  * until the battery is full, the driver stops it, or someone drives off.
  */
-import curve from '../scenarios/data/charge-11kw.json' with { type: 'json' };
 import { amount } from '../../protocol/integers.ts';
 import { TICKS_MAX } from '../../protocol/limits.ts';
 import type { Notice } from '../../protocol/machines/effects.ts';
 import type { Random } from '../stage/world/random.ts';
 import { MINUTE, SECOND } from '../stage/world/world.ts';
 import type { PayerActor, TerminalActor } from './actors.ts';
+import { wattsAfter } from './charge-curve.ts';
 import type { Place } from './place.ts';
 import type { Sale } from './sales.ts';
 
@@ -55,7 +55,7 @@ export function charge(
   let closing = false;
   const { device } = charger;
   const ask = (): void =>
-    device.dispatch({
+    void device.dispatch({
       type: 'streamSale',
       tickValue: amount(TICK_VALUE),
       ticks: TICKS_MAX,
@@ -130,11 +130,5 @@ export function charge(
 
 /** Milliseconds in which one tick's energy flows at this point of the session. */
 function tickMs(elapsedMs: number): number {
-  const minute = Math.min(Math.floor(elapsedMs / MINUTE), curve.wattsByMinute.length - 1);
-  // The tail of the curve is when the battery is nearly full; a longer session stays on the plateau.
-  const watts = minute < PLATEAU_END ? curve.wattsByMinute[minute]! : PLATEAU_WATTS;
-  return Math.floor((TICK_WH * 3_600_000) / watts);
+  return Math.floor((TICK_WH * 3_600_000) / wattsAfter(elapsedMs));
 }
-
-const PLATEAU_END = 45;
-const PLATEAU_WATTS = 11_000;

@@ -59,6 +59,21 @@ export interface DeviceWatcher {
   changed(device: AnyDevice, difference: string): void;
 }
 
+/**
+ * What runs on a device in one process with its runtime, such as a till's business. It dies with the power, and begins anew
+ * over what it stored. Whatever it does may end in a PowerCut, as an effect may.
+ */
+export interface Program {
+  /** The runtime is there and has heard nothing yet. */
+  powerUp(): void;
+  /** Its first event is done. */
+  started(): void;
+  event(event: { readonly type: string }): void;
+  stored(record: { readonly type: string }): void;
+  notice(notice: Notice): void;
+  powerOff(): void;
+}
+
 /** What all devices share. */
 export interface Surroundings {
   readonly world: World;
@@ -114,8 +129,10 @@ export class Device<
   mutes: ReadonlySet<string> | undefined;
   /** Called with every notice while the device acts out its role. */
   behaviour: ((notice: Notice) => void) | undefined;
-  /** Effects until the power goes; 0: it stays. */
+  /** Effects, and steps of its program, until the power goes; 0: it stays. */
   cutIn = 0;
+  /** Absent: the runtime is alone in its process. */
+  program: Program | undefined;
   events = 0;
   readonly machine: Machine<B, S, E | DeviceEvent, R>;
   /** Writes down what the device is told and does; absent: nobody does. */
@@ -232,11 +249,13 @@ export class Device<
     const runtime = this.makeRuntime();
     this.runtime = runtime;
     if (!runtime.frozen) this.compareStored(runtime.state.books);
+    this.program?.powerUp();
     watcher.booted(this, runtime.frozen);
     this.act(() => {
       runtime.attachUplink(this.makeUplink());
       void runtime.start();
     });
+    if (this.runtime === runtime) this.program?.started();
   }
 
   /** What another executor is to start from: bits that would read differently from read to read are decided for both. */
@@ -254,6 +273,7 @@ export class Device<
       onEffect: (effect) => this.onEffect(effect),
       onStored: (record) => this.onStored(record),
       onNotice: (notice) => {
+        this.program?.notice(notice);
         watcher.notice(this, notice);
         this.behaviour?.(notice);
       },
@@ -297,8 +317,23 @@ export class Device<
   }
 
   /** Queues an event and handles everything that waits. Lost when the power is off. */
-  dispatch(event: E | DeviceEvent): void {
-    if (this.power === 'on') this.act(() => void this.runtime!.dispatch(event));
+  dispatch(event: E | DeviceEvent): Promise<void> | undefined {
+    let done: Promise<void> | undefined;
+    if (this.power === 'on')
+      this.act(() => {
+        done = this.runtime!.dispatch(event);
+      });
+    return done;
+  }
+
+  /** Resolves when nothing is being handled. */
+  idle(): Promise<void> {
+    return this.runtime?.idle() ?? Promise.resolve();
+  }
+
+  /** Milliseconds of its own clock since it was switched on. */
+  monotonicMs(): number {
+    return this.clock.monotonicMs();
   }
 
   // ---- what the runtime tells ----
@@ -308,15 +343,13 @@ export class Device<
     this.eventsSinceCall += 1;
     if (this.eventsSinceCall > EVENTS_MAX) throw new Error(`${this.name} does not come to rest`);
     this.recorder?.event(event, this.clock.monotonicMs());
+    this.program?.event(event);
     if (event.type === 'cancel') this.surroundings.watcher.cancelled(this);
   }
 
   private onEffect(effect: Effect<R>): void {
     if (effect.type === this.cutAt) throw new PowerCut(`effect ${effect.type}`);
-    if (this.cutIn > 0) {
-      this.cutIn -= 1;
-      if (this.cutIn === 0) throw new PowerCut(`effect ${effect.type}`);
-    }
+    this.countDown(`effect ${effect.type}`);
     this.recorder?.effect(effect);
     if (effect.type === 'persist') this.writing = effect.record;
     else if (effect.type === 'send') {
@@ -329,6 +362,14 @@ export class Device<
     this.writing = undefined;
     this.stored = this.machine.apply(this.stored, record);
     this.surroundings.watcher.stored(this, record);
+    this.program?.stored(record);
+  }
+
+  /** One more thing that the power may go before. Throws PowerCut. */
+  countDown(at: string): void {
+    if (this.cutIn === 0) return;
+    this.cutIn -= 1;
+    if (this.cutIn === 0) throw new PowerCut(at);
   }
 
   private onCrash(error: unknown): void {
@@ -372,6 +413,7 @@ export class Device<
     this.power = 'off';
     this.wasFrozen = this.runtime!.frozen;
     this.runtime = undefined;
+    this.program?.powerOff();
     this.writing = undefined;
     this.clock.powerOff();
     if (this.answer !== undefined) this.answer.cancelled = true;

@@ -7,9 +7,11 @@ import type { Random } from '../stage/world/random.ts';
 import { HOUR, MINUTE, SECOND } from '../stage/world/world.ts';
 import type { PayerActor, TerminalActor } from './actors.ts';
 import { charge } from './charge.ts';
+import { chargeBehindGateway } from './charge-gateway.ts';
 import type { AnyDevice } from './device.ts';
 import { nextWindow } from './fleet.ts';
 import { tap, visit } from './tap.ts';
+import type { TillProgram } from './till-program.ts';
 
 /** Share of a day's sales in each hour, from midnight; they add up to SALES_SUM. The simulation starts at eight. */
 const SALES_BY_HOUR = [1, 0, 0, 0, 0, 1, 4, 7, 8, 6, 6, 9, 11, 8, 6, 6, 7, 9, 8, 5, 3, 2, 2, 1];
@@ -21,6 +23,7 @@ const TRIES = 4;
 /** Of a deposit, in 10,000: a tap may be 175 at most. */
 const LARGE_PER_10000 = [200, 1500] as const;
 const TOKEN = 1_000_000;
+const SHIFT_MS = [40 * MINUTE, 9 * HOUR] as const;
 
 /** Units of a price such as `1.60`. */
 const unitsOf = (price: string): number => {
@@ -50,6 +53,7 @@ export function planLife(simulation: Run): void {
     const own = random.fork(`life ${terminal.device.name}`);
     const { perDay } = fleet.setupOf(terminal.device);
     if (perDay > 0) nextSale(simulation, own, terminal, perDay);
+    if (terminal.till !== undefined) closeDays(simulation, own.fork('closing'), terminal.till);
   }
   for (const payer of fleet.payers) planTopUp(simulation, payer);
   const merchants = (): void => {
@@ -59,6 +63,17 @@ export function planLife(simulation: Run): void {
     });
   };
   merchants();
+}
+
+/** Business days end when a shift does. */
+function closeDays(simulation: Run, own: Random, till: TillProgram): void {
+  const { world, activeUntilMs } = simulation;
+  const at = Math.max(world.nowMs, WARMUP_MS) + own.between(...SHIFT_MS);
+  if (at >= activeUntilMs) return;
+  world.at(at, () => {
+    till.closeDay();
+    closeDays(simulation, own, till);
+  });
 }
 
 function planTopUp({ world, random, chain, vault, options }: Run, { channel, device }: PayerActor): void {
@@ -118,6 +133,9 @@ function sell(simulation: Run, own: Random, terminal: TerminalActor): void {
     const driveOff = own.chance(scenario.hasty);
     const sale = terminal.sales.ask();
     const pauses = scenario.pauses !== undefined && own.chance(scenario.pauses);
+    const { plug } = terminal;
+    if (plug !== undefined)
+      return chargeBehindGateway(simulation, own, payer, terminal, plug, { driveOff, pauses, sale });
     return charge(simulation, own, payer, terminal, {
       driveOff,
       pauses,
@@ -128,12 +146,14 @@ function sell(simulation: Run, own: Random, terminal: TerminalActor): void {
   if (world.nowMs + 20 * SECOND > simulation.activeUntilMs) return;
   let units = 0;
   for (let items = own.between(1, 4); items > 0; items--) units += own.pick(PRICES);
-  const { largeSales = 0, holds = 0 } = scenario;
+  const { largeSales = 0, holds = 0, tips = 0 } = scenario;
   const isLarge = largeSales > 0 && own.chance(largeSales);
   if (isLarge) units = Math.floor((scenario.deposit * TOKEN * own.between(...LARGE_PER_10000)) / 10_000);
   // What is held is the most that it may come to; the rest goes back as a refund does.
   const isHold = holds > 0 && own.chance(holds);
-  tap(simulation, own, payer, terminal, isHold ? 2 * units : units, {
+  const amount = isHold ? 2 * units : units;
+  const tip = tips > 0 && own.chance(tips) ? Math.floor((units * own.between(50, 200)) / 1000) : 0;
+  tap(simulation, own, payer, terminal, { amount, tip, hold: isHold }, {
     hasty: own.chance(scenario.hasty),
     refund: own.chance(scenario.refunds) || isHold,
     sale: terminal.sales.ask(),

@@ -10,6 +10,13 @@ export interface Place {
   link(payer: PayerActor['device'], terminal: TerminalActor['device']): TapLink;
   /** The till drops what it asked for. */
   cancel(terminal: TerminalActor): void;
-  /** Gives part of the newest payment back, later in the day. */
-  refund(random: Random, terminal: TerminalActor, channel: number, units: number): void;
+  /** Gives part of a payment back, later in the day. */
+  refund(random: Random, terminal: TerminalActor, payment: Refund): void;
+}
+
+/** What was paid: a till's program finds it by its order, and a till without one gives back on what it took last. */
+export interface Refund {
+  readonly channel: number;
+  readonly units: number;
+  readonly order?: string;
 }

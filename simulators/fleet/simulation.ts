@@ -37,6 +37,7 @@ import { buildFleet, type JournalPart } from './build.ts';
 import type { Fleet } from './fleet.ts';
 import { type HubOptions, SimulatedHub } from './hub.ts';
 import { planDrain, planLife } from './life.ts';
+import type { Refund } from './place.ts';
 import { Broker } from '../stage/network/broker.ts';
 import type { Weather } from '../stage/network/weather.ts';
 import { type TapEnd, TapLink } from '../stage/network/tap-link.ts';
@@ -288,11 +289,13 @@ export class Simulation implements Run {
   }
 
   cancel(terminal: TerminalActor): void {
-    terminal.device.dispatch({ type: 'cancel' });
+    if (terminal.till === undefined) terminal.device.dispatch({ type: 'cancel' });
+    else terminal.till.cancel();
   }
 
-  refund(random: Random, terminal: TerminalActor, channel: number, units: number): void {
+  refund(random: Random, terminal: TerminalActor, { channel, units, order }: Refund): void {
     this.world.after(random.between(MINUTE, 30 * MINUTE), () => {
+      if (order !== undefined) return terminal.till!.giveBack(random, order);
       terminal.device.dispatch({
         type: 'refund',
         channel: channel as never,
@@ -428,13 +431,16 @@ export class Simulation implements Run {
     const actor = this.fleet?.actorOf(device);
     if (actor?.kind === 'payer') this.noteWrittenOff(actor, record as unknown as PayerRecord);
     if (actor?.kind !== 'terminal') return;
+    for (const checker of this.checkers) checker.terminalStored?.(actor, record);
     const { merchant } = actor;
     const isTaken = record.type === 'answered' || record.type === 'cleared';
     if (isTaken && record.receipt !== undefined) {
       this.accounts.taps += record.voucher.kind === 'voucher' ? 1 : 0;
       this.accounts.add(record.voucher.channel, merchant, device.index, record.request.amount);
-    } else if (record.type === 'tick' && !record.late) {
+    } else if (record.type === 'tick') {
       const lane = device.storedBooks.lanes.find((known: TerminalLane) => known.channel === record.channel);
+      const stream = bytesKey(lane.digest);
+      if (record.late) return void this.accounts.late.set(stream, (this.accounts.late.get(stream) ?? 0) + 1);
       this.accounts.ticks += 1;
       this.accounts.add(record.channel, merchant, device.index, lane.stream.voucher.tickValue);
     }

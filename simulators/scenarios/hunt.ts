@@ -16,6 +16,7 @@ const HUNTED = [
 /** Of twelve seeds these are others instead: a new kind of hunt takes some, so that the rest stay what they were. */
 const INSTEAD = new Map([
   [0, 'hunt-keys'],
+  [3, 'hunt-trade'],
   [5, 'hunt-clearances'],
   [10, 'hunt-announcements'],
 ]);

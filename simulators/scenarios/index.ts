@@ -20,6 +20,7 @@ import huntFlash from './hunt-flash.json' with { type: 'json' };
 import huntKeys from './hunt-keys.json' with { type: 'json' };
 import huntOffline from './hunt-offline.json' with { type: 'json' };
 import huntScopes from './hunt-scopes.json' with { type: 'json' };
+import huntTrade from './hunt-trade.json' with { type: 'json' };
 import marketDay from './market-day.json' with { type: 'json' };
 import tapOffline from './tap-offline.json' with { type: 'json' };
 import { contradictions } from './contradictions.ts';
@@ -49,6 +50,7 @@ const FILES: readonly unknown[] = [
   huntAdversaries,
   huntKeys,
   huntAnnouncements,
+  huntTrade,
 ];
 
 /** Wrong fields that one message names. */

@@ -173,6 +173,17 @@ export const scenarioSchema = z.strictObject({
     .describe(
       'sales, in 1,000, that ask for the most, and give back what was not used within the hour (none)',
     ),
+  tips: share.optional().describe('sales, in 1,000, on which the customer adds 5 to 20 in 100 (none)'),
+  tills: share
+    .optional()
+    .describe(
+      "tills, in 1,000, that run the till's program: baskets, tips, parts, holds, refunds and days stand in its books (none)",
+    ),
+  gateways: share
+    .optional()
+    .describe(
+      'charge points, in 1,000, behind an OCPP gateway: it follows the meter, and prices energy, time, idling, VAT by a tariff of its own (none)',
+    ),
   pauses: share
     .optional()
     .describe('charge sessions, in 1,000, in which nothing flows for some minutes and then goes on (none)'),

@@ -149,7 +149,7 @@ export class VirtualTill extends Thing<TerminalActor> {
     const heard: Notice[] = [];
     const stop = this.world.hear(this.actor, (notice) => heard.push(notice));
     const random = simulation.random.fork(`sale ${simulation.links}`);
-    tap(simulation, random, wearable.actor, this.actor, units, { hasty: false, refund: false });
+    tap(simulation, random, wearable.actor, this.actor, { amount: units }, { hasty: false, refund: false });
     await this.world.advanceMs(TRY_MS);
     stop();
     if (heard.some(({ type }) => type === 'approved')) return { outcome: 'paid' };

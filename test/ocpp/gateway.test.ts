@@ -32,6 +32,9 @@ async function run(change: Partial<GatewayOptions> = {}, from?: string): Promise
   const closed: Session[] = [];
   const said: string[] = [];
   const gateway = new Gateway({
+    broken: (error) => {
+      throw error;
+    },
     tariff: TARIFF,
     zone: () => 0,
     store,

@@ -67,6 +67,9 @@ test.before(() => {
 async function site(change: Partial<GatewayOptions>) {
   const said: string[] = [];
   const gateway = new Gateway({
+    broken: (error) => {
+      throw error;
+    },
     tariff: TARIFF,
     zone: () => 0,
     store: new SessionStore(mkdtempSync(join(folder, 'store-'))),

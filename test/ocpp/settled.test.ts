@@ -174,6 +174,9 @@ async function gateway(path: string, url: string, vendor?: string) {
   } as unknown as OpenTerminal;
   const settled: Session[] = [];
   const running = new Gateway({
+    broken: (error) => {
+      throw error;
+    },
     tariff: TARIFF,
     zone: () => 0,
     store: new SessionStore(path),

@@ -43,6 +43,9 @@ async function run(at: {
   const said: Record<string, unknown>[] = [];
   const waiting: (() => void)[] = [];
   const gateway = new Gateway({
+    broken: (error) => {
+      throw error;
+    },
     tariff: TARIFF,
     zone: () => 0,
     store: new SessionStore(at.folder),

@@ -307,6 +307,7 @@ async function run(flags: Flags): Promise<void> {
   const terminals = new Terminals(flags, folder, store);
   const drivers = terminals.isBench && flags.driver ? new Drivers(folder, terminals, output) : undefined;
   const gateway = new Gateway({
+    broken: fail,
     ...site,
     ...security,
     ...upstreamOf(flags, folder),

@@ -143,6 +143,7 @@ function openTill(
     address: folder.address,
     file: new TillFile(tillLog(folder.path), now()),
     entropy: host.entropy,
+    clock: host.clock,
     chainId: folder.file.chainId,
     vault: folder.file.vault,
     head,

@@ -31,8 +31,10 @@ export interface Commands {
 export interface ConnectorParts {
   readonly context: PlugContext;
   /** Undefined: no terminal is left for this connector, and nobody can pay here. */
-  readonly terminal: { readonly device: TerminalDevice; readonly entropy: Entropy } | undefined;
-  readonly store: SessionStore;
+  readonly terminal:
+    | { readonly device: Pick<TerminalDevice, 'dispatch' | 'idle' | 'state'>; readonly entropy: Entropy }
+    | undefined;
+  readonly store: Pick<SessionStore, 'save' | 'close' | 'serve' | 'served' | 'settle'>;
   readonly commands: Commands;
   readonly say: (words: string, facts: Readonly<Record<string, unknown>>) => void;
   /** What is said of a session that is over. */
@@ -42,6 +44,8 @@ export interface ConnectorParts {
   /** Hash of what a meter says, for the request. */
   readonly keccak256: (bytes: Uint8Array) => Uint8Array;
   readonly now: () => number;
+  /** What must be saved can't be: the process must end, and begin again from what is stored. */
+  readonly broken: (error: unknown) => void;
 }
 
 const CHALLENGE_BYTES = 16;
@@ -234,7 +238,7 @@ export class Connector {
           challenge: this.challenge(),
         });
       case 'credit':
-        return void this.credit(effect);
+        return void this.credit(effect).catch(this.parts.broken);
       case 'cancelOffer':
         return void device?.dispatch({ type: 'cancel' });
       case 'closeStream':
@@ -285,8 +289,7 @@ export class Connector {
       channel: channel as ChannelId,
       credited: amount(credited),
     });
-    // A device that was busy has only queued it.
-    await new Promise((resolve) => setImmediate(resolve));
+    // A device that was busy had only queued it: by now it handles it, and a key may take its time.
     await this.parts.terminal?.device.idle();
     this.tellBooks();
     const now = lane();

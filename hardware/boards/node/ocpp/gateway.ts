@@ -52,6 +52,8 @@ export interface GatewayOptions extends SiteTariff {
   readonly store: SessionStore;
   /** Units of a tick. */
   readonly tickValue: number;
+  /** What must be saved can't be: the process must end, and begin again from what is stored. */
+  readonly broken: (error: unknown) => void;
   /** Seconds between two readings that charge points are asked for. */
   readonly intervalSeconds: number;
   /** Pause a session by a limit of zero before it is stopped. */
@@ -256,6 +258,7 @@ export class Gateway {
         settled: (session) => this.onSettled(site, session),
         keccak256: nobleSuite.keccak256,
         now: nowSeconds,
+        broken: this.options.broken,
         commands: {
           start: (at, token) => void this.call(site, identity, (dialect) => dialect.start(at, token)),
           stop: (at, transaction) => {

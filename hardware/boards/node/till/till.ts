@@ -6,9 +6,8 @@
  */
 import type { TerminalDevice } from '../../../../device/devices.ts';
 import type { Pos } from '../../../../device/roles/pos.ts';
-import type { Entropy } from '../../../interfaces/index.ts';
+import type { Clock, Entropy } from '../../../interfaces/index.ts';
 import { type Bytes32, equalBytes, fromHex, toHex } from '../../../../protocol/bytes.ts';
-import { nobleSuite } from '../../../../protocol/crypto/noble.ts';
 import { SundialError } from '../../../../protocol/errors.ts';
 import { addAmounts, amount, channelId, seq as seqOf } from '../../../../protocol/integers.ts';
 import type { Notice } from '../../../../protocol/machines/effects.ts';
@@ -20,7 +19,6 @@ import { isBased, timeNow } from '../../../../protocol/machines/time.ts';
 import type { Signing } from '../../../../protocol/signing/digests.ts';
 import { REQUEST_OPEN_SECONDS } from '../../../../protocol/limits.ts';
 import { detailHash } from '../../../../protocol/vouchers.ts';
-import { nodeClock } from '../host.ts';
 import { creditedOn, REFUSALS_TOLD_MAX, type TillBooks } from './books.ts';
 import type { TillFile } from './file.ts';
 import { comesTo, quoteFor, quoteHash, stands, unitsOf } from './quotes.ts';
@@ -45,11 +43,13 @@ const CENT = 10_000;
 /** What the till stands on. */
 export interface TillParts {
   readonly name: string;
-  readonly device: TerminalDevice;
+  readonly device: Pick<TerminalDevice, 'dispatch' | 'idle' | 'state' | 'storedBooks' | 'frozen'>;
+  /** The device's own. */
+  readonly clock: Pick<Clock, 'monotonicMs'>;
   readonly pos: Pos;
   readonly settings: TerminalSettings;
   readonly address: Uint8Array;
-  readonly file: TillFile;
+  readonly file: Pick<TillFile, 'books' | 'events' | 'append'>;
   readonly entropy: Entropy;
   readonly chainId: number;
   readonly vault: string;
@@ -137,7 +137,7 @@ export class Till {
 
   /** Is this the payment of that sale? Its request carries the random part that was drawn for it. */
   private isOf(sale: Sale, { request }: Collected): boolean {
-    const detail = detailHash(nobleSuite, {
+    const detail = detailHash(this.parts.signing.suite, {
       currency: CURRENCY,
       challenge: fromHex(sale.challenge, 16),
       quote: this.hashOf(sale.price),
@@ -259,7 +259,7 @@ export class Till {
   /** The till's own time, seconds: quotes end by it. Throws `no_time_basis`. */
   private time(): number {
     const { time } = this.parts.device.state.volatile;
-    const ms = nodeClock.monotonicMs();
+    const ms = this.parts.clock.monotonicMs();
     if (isBased(time, ms)) return timeNow(time, ms);
     throw refused(
       'no_time_basis',
@@ -567,10 +567,10 @@ export class Till {
 
   /** What the till is doing. */
   status(): Status {
-    const { device, settings, name, address, chainId, vault, head } = this.parts;
+    const { device, clock, settings, name, address, chainId, vault, head } = this.parts;
     const { volatile, books } = device.state;
     const { open } = this.books;
-    const timeKnown = isBased(volatile.time, nodeClock.monotonicMs());
+    const timeKnown = isBased(volatile.time, clock.monotonicMs());
     return {
       name,
       address: toHex(address),
