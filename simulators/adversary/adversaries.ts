@@ -129,10 +129,17 @@ function planThief(simulation: Run, random: Random, payer: PayerActor, perHour: 
     if (world.nowMs > simulation.activeUntilMs - 5 * MINUTE) return;
     const terminal = random.pick(fleet.terminals);
     if (!payer.busy && !terminal.busy && terminal.role === 'pos')
-      tap(simulation, random, payer, terminal, { amount: random.between(1_000_000, 20_000_000) }, {
-        hasty: false,
-        refund: false,
-      });
+      tap(
+        simulation,
+        random,
+        payer,
+        terminal,
+        { amount: random.between(1_000_000, 20_000_000) },
+        {
+          hasty: false,
+          refund: false,
+        },
+      );
     world.after(random.between(MINUTE, gap), steal);
   };
   world.at(start, steal);

@@ -90,7 +90,14 @@ class HotKeyThief {
     const till = random.pick(away.length > 0 ? away : fleet.terminals);
     const most = Math.floor(vault.channel(payer.channel).deposited / 8);
     if (!payer.busy && !till.busy && till.role === 'pos')
-      tap(simulation, random, payer, till, { amount: random.between(1, most) }, { hasty: false, refund: false });
+      tap(
+        simulation,
+        random,
+        payer,
+        till,
+        { amount: random.between(1, most) },
+        { hasty: false, refund: false },
+      );
     world.after(random.between(GAP_MS.least, GAP_MS.most), () => this.buy(payer, random));
   }
 

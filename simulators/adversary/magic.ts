@@ -79,10 +79,17 @@ class Stage {
   }
 
   async sale(units: number, payer = this.payer, till = this.till): Promise<void> {
-    tap(this.simulation, this.simulation.random.fork(`sale ${this.simulation.links}`), payer, till, { amount: units }, {
-      hasty: false,
-      refund: false,
-    });
+    tap(
+      this.simulation,
+      this.simulation.random.fork(`sale ${this.simulation.links}`),
+      payer,
+      till,
+      { amount: units },
+      {
+        hasty: false,
+        refund: false,
+      },
+    );
     await this.wait(MINUTE);
   }
 }

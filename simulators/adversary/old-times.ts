@@ -97,10 +97,17 @@ class OldTimes {
       payer.device.boot();
       payer.busy = false;
       if (till.busy) return;
-      tap(simulation, random, payer, till, { amount: random.between(1_000_000, 5_000_000) }, {
-        hasty: false,
-        refund: false,
-      });
+      tap(
+        simulation,
+        random,
+        payer,
+        till,
+        { amount: random.between(1_000_000, 5_000_000) },
+        {
+          hasty: false,
+          refund: false,
+        },
+      );
     });
   }
 }

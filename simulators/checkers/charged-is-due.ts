@@ -21,8 +21,8 @@ interface Taken {
   readonly channel: number;
   k: number;
   credited: number;
-  /** Another voucher took its place on the lane: nothing more can be given back on it by this charger. */
-  replaced: boolean;
+  /** Unix seconds at which another voucher took its place on the lane: from then on nothing can be given back on it. */
+  replacedAt: number;
 }
 
 /** A unit is counted in so many parts: no price of a watt-hour or a second, with VAT, has a rest below one. */
@@ -72,27 +72,39 @@ export const chargedIsDue: MakeChecker = (simulation, report) => {
         if (voucher === undefined) continue;
         const known = streams.get(voucher);
         if (known === undefined || counted.has(voucher)) {
-          report(`${name}: session ${session.id} has stream ${voucher}, which ${known ? 'another has' : 'nobody took'}`);
+          report(
+            `${name}: session ${session.id} has stream ${voucher}, which ${known ? 'another has' : 'nobody took'}`,
+          );
           continue;
         }
         counted.add(voucher);
         const stored = known.k * known.tickValue - known.credited;
         if (k * tickValue - credited !== stored)
-          report(`${name}: session ${session.id} counts ${k} ticks and ${credited} given back, its device stored ${known.k} and ${known.credited}`);
+          report(
+            `${name}: session ${session.id} counts ${k} ticks and ${credited} given back, its device stored ${known.k} and ${known.credited}`,
+          );
         net += stored;
-        isReplaced ||= known.replaced;
+        isReplaced ||= known.replacedAt < (session.closedAt ?? 0);
       }
       costs(name, plug, session, net, isReplaced);
     }
     for (const [voucher, { k }] of streams)
-      if (k > 0 && !counted.has(voucher)) report(`${name} took ${k} ticks of ${voucher}, and no session has them`);
+      if (k > 0 && !counted.has(voucher))
+        report(`${name} took ${k} ticks of ${voucher}, and no session has them`);
   };
 
-  const costs = (name: string, plug: PlugProgram, session: Session, net: number, isReplaced: boolean): void => {
+  const costs = (
+    name: string,
+    plug: PlugProgram,
+    session: Session,
+    net: number,
+    isReplaced: boolean,
+  ): void => {
     const { transaction, ended, closedAt } = session;
     if (closedAt === undefined || ended === undefined) return;
     const charging = plug.chargePoint.chargings.find(({ id }) => id === transaction?.id);
-    if (transaction !== undefined && charging === undefined) return report(`${name} has a session of no charging`);
+    if (transaction !== undefined && charging === undefined)
+      return report(`${name} has a session of no charging`);
     const isWhole = charging?.over === true && ended.reason !== 'lost' && ended.reason !== 'gone';
     if (charging !== undefined && !isWhole) return;
     const due = charging === undefined ? 0 : costOf(plug.tariff, charging.readings);
@@ -110,13 +122,23 @@ export const chargedIsDue: MakeChecker = (simulation, report) => {
       taken.set(terminal, streams);
       if (record.type === 'answered') {
         const { voucher } = record;
-        for (const other of streams.values()) other.replaced ||= other.channel === voucher.channel;
+        for (const other of streams.values()) {
+          if (other.channel === voucher.channel)
+            other.replacedAt = Math.min(other.replacedAt, simulation.world.nowSeconds);
+        }
         if (voucher.kind !== 'stream' || record.receipt === undefined) return;
         const { channel, tickValue } = voucher;
-        streams.set(toHex(record.digest), { tickValue, channel, k: 0, credited: 0, replaced: false });
+        streams.set(toHex(record.digest), {
+          tickValue,
+          channel,
+          k: 0,
+          credited: 0,
+          replacedAt: Number.POSITIVE_INFINITY,
+        });
       } else if (record.type === 'tick') {
         for (const stream of streams.values())
-          if (stream.channel === record.channel && !stream.replaced) stream.k = record.k;
+          if (stream.channel === record.channel && stream.replacedAt === Number.POSITIVE_INFINITY)
+            stream.k = record.k;
       } else if (record.type === 'credited') {
         const known = streams.get(toHex(record.voucher));
         if (known !== undefined) known.credited = record.credited;

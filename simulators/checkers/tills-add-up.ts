@@ -38,7 +38,9 @@ export const tillsAddUp: MakeChecker = (simulation, report) => {
       if (sold.has(voucher)) report(`${name} sold ${key} for a voucher that paid something else`);
       sold.add(voucher);
       if (known.amount !== sale.total || sale.total > amount + tip)
-        report(`${name} asked ${amount} and ${tip} for ${key}, booked ${sale.total} and took ${known.amount}`);
+        report(
+          `${name} asked ${amount} and ${tip} for ${key}, booked ${sale.total} and took ${known.amount}`,
+        );
       let returned = 0;
       for (const credit of sale.credits) if (credit.state === 'done') returned += credit.amount;
       if (returned !== known.credited)
@@ -58,7 +60,8 @@ export const tillsAddUp: MakeChecker = (simulation, report) => {
       if (!sold.has(voucher)) report(`${name} took ${amount} by ${voucher}, and sold nothing for it`);
     const days = [...till.books.reports, till.books.report({ count: 0, sum: 0 })];
     const net = days.reduce((all, day) => all + day.net, 0);
-    if (net !== sum - back) report(`the days of ${name} come to ${net}, and it took ${sum} and gave ${back} back`);
+    if (net !== sum - back)
+      report(`the days of ${name} come to ${net}, and it took ${sum} and gave ${back} back`);
     const tipped = days.reduce((all, day) => all + day.tips, 0);
     if (tipped !== tips) report(`${name} was given ${tips} in tips, and its days say ${tipped}`);
     const held = days.at(-1)!.held.sum;

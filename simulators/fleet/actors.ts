@@ -184,6 +184,10 @@ export function makeTerminal(
         : posClockDue(state, surroundings.timing, clocks),
   );
   device.provision({ type: 'hubKey', ...hub.key });
+  const { world } = surroundings;
+  const till = limits.till && new TillProgram(device, settings, signing, world, limits.till);
+  const plug = limits.plug && new PlugProgram(device, signing, limits.plug, world, limits.plug.random);
+  device.program = till ?? plug;
   const actor: TerminalActor = {
     kind: 'terminal',
     role,
@@ -191,18 +195,8 @@ export function makeTerminal(
     device,
     merchant,
     sales: new Sales(),
-    ...(limits.till && {
-      till: (device.program = new TillProgram(device, settings, signing, surroundings.world, limits.till)),
-    }),
-    ...(limits.plug && {
-      plug: (device.program = new PlugProgram(
-        device,
-        signing,
-        limits.plug,
-        surroundings.world,
-        limits.plug.random,
-      )),
-    }),
+    ...(till && { till }),
+    ...(plug && { plug }),
     honest: true,
     busy: false,
   };

@@ -110,8 +110,7 @@ class Builder {
     const { outboxMax, lanesMax } = setup;
     const clears = (this.wanted.scenario.largeSales ?? 0) > 0;
     const runsTill =
-      role === 'pos' &&
-      ground.random.fork(`program ${setup.name}`).chance(this.wanted.scenario.tills ?? 0);
+      role === 'pos' && ground.random.fork(`program ${setup.name}`).chance(this.wanted.scenario.tills ?? 0);
     const till = runsTill && { till: ground.random.fork(`till ${setup.name}`) };
     const isPlug =
       role === 'charger' &&

@@ -131,6 +131,8 @@ export class Device<
   behaviour: ((notice: Notice) => void) | undefined;
   /** Effects, and steps of its program, until the power goes; 0: it stays. */
   cutIn = 0;
+  /** The same, of steps of its program alone: right between what the machine stored and what the program makes of it. */
+  cutInSteps = 0;
   /** Absent: the runtime is alone in its process. */
   program: Program | undefined;
   events = 0;
@@ -242,6 +244,7 @@ export class Device<
     const { watcher } = this.surroundings;
     this.power = 'on';
     this.cutIn = 0;
+    this.cutInSteps = 0;
     this.cutAt = undefined;
     if (this.flash !== undefined) this.flash.cutAt = undefined;
     this.clock.powerUp();
@@ -365,8 +368,16 @@ export class Device<
     this.program?.stored(record);
   }
 
+  /** Its program is about to store something. Throws PowerCut. */
+  step(at: string): void {
+    this.countDown(at);
+    if (this.cutInSteps === 0) return;
+    this.cutInSteps -= 1;
+    if (this.cutInSteps === 0) throw new PowerCut(at);
+  }
+
   /** One more thing that the power may go before. Throws PowerCut. */
-  countDown(at: string): void {
+  private countDown(at: string): void {
     if (this.cutIn === 0) return;
     this.cutIn -= 1;
     if (this.cutIn === 0) throw new PowerCut(at);

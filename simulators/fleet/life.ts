@@ -153,11 +153,18 @@ function sell(simulation: Run, own: Random, terminal: TerminalActor): void {
   const isHold = holds > 0 && own.chance(holds);
   const amount = isHold ? 2 * units : units;
   const tip = tips > 0 && own.chance(tips) ? Math.floor((units * own.between(50, 200)) / 1000) : 0;
-  tap(simulation, own, payer, terminal, { amount, tip, hold: isHold }, {
-    hasty: own.chance(scenario.hasty),
-    refund: own.chance(scenario.refunds) || isHold,
-    sale: terminal.sales.ask(),
-  });
+  tap(
+    simulation,
+    own,
+    payer,
+    terminal,
+    { amount, tip, hold: isHold },
+    {
+      hasty: own.chance(scenario.hasty),
+      refund: own.chance(scenario.refunds) || isHold,
+      sale: terminal.sales.ask(),
+    },
+  );
 }
 
 function freePayer(simulation: Run, terminal: TerminalActor, own: Random): PayerActor | undefined {

@@ -56,7 +56,9 @@ export class PlugProgram implements Program {
     this.tickValue = tickValue;
     this.world = world;
     this.random = random;
-    this.chargePoint = new ChargePoint(world, random.fork('charge point'), (event, id) => this.tell(event, id));
+    this.chargePoint = new ChargePoint(world, random.fork('charge point'), (event, id) =>
+      this.tell(event, id),
+    );
   }
 
   powerUp(): void {
@@ -67,7 +69,7 @@ export class PlugProgram implements Program {
     // A credit of an earlier process may still wait for the key that it asked.
     const durable = (what: string): void => {
       if (this.run !== run) throw new Gone();
-      device.countDown(`plug:${what}`);
+      device.step(`plug:${what}`);
     };
     this.connector = new Connector(
       {

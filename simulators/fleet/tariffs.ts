@@ -17,7 +17,12 @@ export function plugOf(random: Random): {
   const rarely = (least: number, most: number) => (random.chance(500) ? price(least, most) : amount(0));
   const always = { from: 0, to: 1440, perKwh: price(20, 90), perHour: rarely(1, 200) };
   // The simulated day begins at eight: edges that sessions meet.
-  const peak = { from: 9 * 60 + random.between(0, 59), to: 17 * 60, perKwh: price(50, 120), perHour: amount(0) };
+  const peak = {
+    from: 9 * 60 + random.between(0, 59),
+    to: 17 * 60,
+    perKwh: price(50, 120),
+    perHour: amount(0),
+  };
   const least = random.chance(300) ? price(5, 60) : amount(0);
   const tariff = checkTariff({
     id: 'drawn',

@@ -7,7 +7,7 @@
  * HTTP.
  */
 import { Pos } from '../../device/roles/pos.ts';
-import { TillBooks } from '../../hardware/boards/node/till/books.ts';
+import { creditedOn, TillBooks } from '../../hardware/boards/node/till/books.ts';
 import type { Sale, TillEvent } from '../../hardware/boards/node/till/schema.ts';
 import { Till } from '../../hardware/boards/node/till/till.ts';
 import { SundialError } from '../../protocol/errors.ts';
@@ -33,6 +33,8 @@ const TICK_MS = 5 * SECOND;
 /** How often a clerk tries to give something back, and how long one waits before the next try. */
 const TRIES = 40;
 const AGAIN_MS = 5 * MINUTE;
+/** In 1,000: on how many sales more goes back afterwards. */
+const ONCE_MORE = 400;
 
 /** The process that wanted this is no more. */
 class Gone extends Error {}
@@ -94,7 +96,7 @@ export class TillProgram implements Program {
       now: () => world.nowSeconds,
       before: ({ type }) => {
         if (this.run !== run) throw new Gone();
-        device.countDown(`till:${type}`);
+        device.step(`till:${type}`);
       },
       broken: (error) => {
         throw error;
@@ -149,8 +151,7 @@ export class TillProgram implements Program {
   sell(basket: Basket, twice: boolean): string {
     const key = `order-${this.asked.size + 1}`;
     this.asked.set(key, basket);
-    const ask = (): void =>
-      this.act((till) => till.sell({ tip: 0, hold: false, ...basket }, this.wish(key)));
+    const ask = (): void => this.act((till) => till.sell({ tip: 0, hold: false, ...basket }, this.wish(key)));
     ask();
     if (twice) for (const ms of [SECOND, MINUTE]) this.world.after(ms, ask);
     this.watch();
@@ -182,11 +183,15 @@ export class TillProgram implements Program {
     if (sale?.state !== 'approved') return;
     const { id, total } = sale;
     const isCapture = sale.hold && sale.captured === undefined;
-    const part = random.below(total + 1);
+    // Of what is left, where something went back already.
+    const left = total - creditedOn(sale);
+    if (left === 0) return;
+    const part = random.below(left + 1);
     const isWhole = random.chance(300);
     const wanted = `back-${id}-${sale.credits.length + 1}`;
     const attempt = (tries: number): void => {
       const credit = this.sale(wanted)?.credits.find((one) => one.key === wanted);
+      if (credit?.state === 'done' && random.chance(ONCE_MORE)) return this.giveBack(random, key);
       if (credit?.state === 'done' || credit?.state === 'failed' || tries === 0) return;
       this.act((till) =>
         isCapture

@@ -76,7 +76,8 @@ export function applyFault(simulation: Run, fault: Fault): void {
         return end(simulation, fault, () => bootOnline(simulation, device));
       }
       // The power goes at one of its next effects; a device that does nothing meanwhile just loses it later.
-      device.cutIn = fault.size;
+      if (device.program !== undefined && fault.size % 2 === 0) device.cutInSteps = 1 + (fault.size % 3);
+      else device.cutIn = fault.size;
       return restartLater(simulation, device, fault);
     case 'flashCut':
       if (device.flash === undefined || device.power === 'off') return;
@@ -238,6 +239,7 @@ export function heal(simulation: Run): void {
   hub.start();
   for (const device of fleet.devices) {
     device.cutIn = 0;
+    device.cutInSteps = 0;
     device.key.heal();
     if (device.flash !== undefined) device.flash.cutAt = undefined;
     device.boot();
