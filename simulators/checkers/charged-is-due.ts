@@ -8,12 +8,13 @@
  * records that the charge point took up again after they were closed, and chargers that froze.
  */
 import type { Tariff } from '../../device/tariff/tariff.ts';
-import { dueOf, type Session } from '../../hardware/boards/node/ocpp/session.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import type { TerminalActor } from '../fleet/actors.ts';
 import type { Reading } from '../fleet/charge-point.ts';
 import type { PlugProgram } from '../fleet/plug-program.ts';
 import type { MakeChecker } from './checker.ts';
+
+type Session = PlugProgram['closed'][number];
 
 /** A stream that the device took, by its records alone. */
 interface Taken {
@@ -108,7 +109,7 @@ export const chargedIsDue: MakeChecker = (simulation, report) => {
     const isWhole = charging?.over === true && ended.reason !== 'lost' && ended.reason !== 'gone';
     if (charging !== undefined && !isWhole) return;
     const due = charging === undefined ? 0 : costOf(plug.tariff, charging.readings);
-    const said = dueOf(session);
+    const said = plug.dueOf(session);
     if (said !== due) report(`${name}: session ${session.id} is said to cost ${said}, and costs ${due}`);
     if (net > due && !isReplaced)
       report(`${name}: session ${session.id} was paid ${net} and cost ${due} (${ended.reason})`);

@@ -1,8 +1,11 @@
 /** What is walked: which terminals there are, what they ask, and which of the rarer events may happen. */
 
-/** A sale of `amount`, or a stream of `ticks` ticks worth 1 each; `at`: index of the terminal that asks. */
+/**
+ * A sale of `amount`, of which `back` is given back where it is a hold, or a stream of `ticks` ticks worth 1 each; `at`: index
+ * of the terminal that asks.
+ */
 export type Ask =
-  | { readonly at: number; readonly amount: number }
+  | { readonly at: number; readonly amount: number; readonly back?: number }
   | { readonly at: number; readonly ticks: number };
 
 export interface Config {
@@ -33,6 +36,7 @@ export interface Config {
 }
 
 const pay = (amount: number, at = 0): Ask => ({ at, amount });
+const hold = (amount: number, back: number, at = 0): Ask => ({ at, amount, back });
 const stream = (ticks: number, at = 0): Ask => ({ at, ticks });
 
 const TWO_PAYEES = [0, 1];
@@ -153,6 +157,13 @@ export const SMALL: readonly Config[] = [
   },
   { name: 's11 tight limit', terminals: [0], asks: [pay(2), pay(2)], spendLimit: 3, hubAtomic: true },
   { name: 's12 owner leaves a stream', terminals: [0], asks: [stream(2)], ...LEAVES },
+  { name: 's13 a hold, a payment', terminals: [0], asks: [hold(3, 1), pay(1)], hubAtomic: true },
+  {
+    name: 's14 holds at two terminals',
+    terminals: ONE_PAYEE,
+    asks: [hold(2, 1), hold(3, 2, 1)],
+    hubAtomic: true,
+  },
 ];
 
 /** The configuration whose name begins with this word. Throws a RangeError that lists them otherwise. */

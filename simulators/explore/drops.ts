@@ -226,6 +226,27 @@ export const DROPS: Readonly<Record<string, Drop>> = {
       return { ...ran, state: { ...folded, books: { ...folded.books, stream } } };
     },
   },
+  captureAddsUp: {
+    rule: '8, what goes back on a hold is added to what went back before, and names no sum',
+    shownBy: 's13',
+    terminal: ({ run }, state, event) => {
+      if (event.type !== 'refund' || event.sold === undefined) return undefined;
+      const { sold, credited } = event;
+      const [lane] = state.books.lanes;
+      const before = lane !== undefined && equalBytes(lane.digest, sold.voucher) ? lane.credited : amount(0);
+      const sum = amount(before + credited);
+      return run(state, { ...event, credited: sum, sold: { ...sold, credited: before } });
+    },
+  },
+  captureOnNewest: {
+    rule: '8, what goes back on a hold is credited on whatever stands last on the lane',
+    shownBy: 's13',
+    terminal: ({ run }, state, event) => {
+      if (event.type !== 'refund') return undefined;
+      const { sold: _, ...newest } = event;
+      return run(state, newest);
+    },
+  },
   creditEarly: {
     rule: '1, a credit can be spent before L2 has it',
     shownBy: 's11',

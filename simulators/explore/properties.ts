@@ -17,10 +17,14 @@ export class Properties {
   private readonly sentFaults = new Map<number, string | undefined>();
   private readonly mask: Int32Array;
   private masked = 0;
+  /** Whether what terminals answered makes a difference. */
+  private readonly answersCount: boolean;
 
   constructor(world: World) {
     this.world = world;
     this.mask = new Int32Array(world.first.length - world.sentAt);
+    const { evicts, asks } = world.scene.config;
+    this.answersCount = evicts === true || asks.some((ask) => 'back' in ask);
   }
 
   /** What is wrong with this row, or undefined. */
@@ -31,6 +35,7 @@ export class Properties {
       this.hubFault(row) ??
       this.vaultFault(row) ??
       this.claimFault(row) ??
+      this.holdFault(row) ??
       this.netFault(row)
     );
   }
@@ -61,7 +66,7 @@ export class Properties {
     for (; this.masked < values.length; this.masked++) {
       const { voucher, message } = values[this.masked]!;
       const answer = message.type === 'receipt' || message.type === 'credit';
-      if (voucher !== undefined || message.type === 'tick' || (answer && this.world.scene.config.evicts))
+      if (voucher !== undefined || message.type === 'tick' || (answer && this.answersCount))
         this.mask[this.masked >> 5]! |= 1 << (this.masked & 31);
     }
   }
@@ -101,7 +106,9 @@ export class Properties {
     scene.sent.values.forEach(({ message }, number) => {
       if ((revealed[number >> 5]! & (1 << (number & 31))) === 0) return;
       if (message.type === 'receipt') taken.add(toHex(message.voucher));
-      if (message.type === 'credit') given.add(toHex(message.voucher));
+      if (message.type !== 'credit') return;
+      const { request } = scene.voucher(message.voucher)!;
+      if (message.credited >= request.amount) given.add(toHex(message.voucher));
     });
     for (const voucher of given) {
       const made = scene.voucher(fromHex(voucher))!;
@@ -197,6 +204,14 @@ export class Properties {
     return top;
   }
 
+  /** P7: of a hold no more goes back than was not used, however often somebody says so. */
+  private holdFault(row: Int32Array): string | undefined {
+    for (const [t, table] of this.world.terminals.entries())
+      for (const { back, given } of Object.values(table.local(row[1 + t]!).ghost.holds))
+        if (given > back) return `P7 a hold of which ${back} goes back gave ${given} back`;
+    return undefined;
+  }
+
   /** P6: when all is resolved, a lane nets exactly what was approved and delivered. */
   private netFault(row: Int32Array): string | undefined {
     const { world } = this;
@@ -208,6 +223,7 @@ export class Properties {
         const { ghost } = table.local(row[1 + t]!);
         approved += ghost.approved;
         for (const { k, late } of Object.values(ghost.streams)) approved += k - late;
+        for (const { given } of Object.values(ghost.holds)) approved -= given;
       });
       if (approved > 0) this.resolved += 1;
       const net = world.hub.net(row[world.hubAt]!, payee, world.drop.creditsByLane);

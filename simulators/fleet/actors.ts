@@ -7,28 +7,23 @@ import { amount, seconds } from '../../protocol/integers.ts';
 import type { Context } from '../../protocol/machines/effects.ts';
 import { payerClockDue } from '../../protocol/machines/payer/clock.ts';
 import { posClockDue, terminalClockDue } from '../../protocol/machines/terminal/clock.ts';
-import type { PayerBooks, PayerRecord } from '../../protocol/machines/payer/books.ts';
-import type { PayerEvent } from '../../protocol/machines/payer/payer.ts';
 import { payerLanesMax } from '../../protocol/machines/payer/room.ts';
-import type { PayerSettings, PayerState } from '../../protocol/machines/payer/state.ts';
+import type { PayerSettings } from '../../protocol/machines/payer/state.ts';
 import { refundEarlier } from '../../protocol/machines/terminal/earlier.ts';
 import { CLEARANCES } from '../../protocol/machines/terminal/clearance.ts';
-import type { TerminalBooks, TerminalRecord } from '../../protocol/machines/terminal/books.ts';
-import type { TerminalSettings, TerminalState } from '../../protocol/machines/terminal/state.ts';
-import { checkTerminalSettings, type TerminalEvent } from '../../protocol/machines/terminal/terminal.ts';
+import type { TerminalSettings } from '../../protocol/machines/terminal/state.ts';
+import { checkTerminalSettings } from '../../protocol/machines/terminal/terminal.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
 import type { RamFlash } from '../stage/flash/ram-flash.ts';
 import type { SimulatedKey } from '../stage/world/suite.ts';
 import type { Random } from '../stage/world/random.ts';
 import { START_SECONDS } from '../stage/world/world.ts';
 import { Device, type DeviceOptions, type Surroundings } from './device.ts';
+import type { PayerDevice, TerminalDevice } from './devices.ts';
 import type { HubIdentity } from './hub-root.ts';
 import { PlugProgram } from './plug-program.ts';
 import { Sales } from './sales.ts';
 import { TillProgram } from './till-program.ts';
-
-export type PayerDevice = Device<PayerBooks, PayerState, PayerEvent, PayerRecord>;
-export type TerminalDevice = Device<TerminalBooks, TerminalState, TerminalEvent, TerminalRecord>;
 
 export interface Merchant {
   readonly index: number;

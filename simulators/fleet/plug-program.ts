@@ -9,15 +9,15 @@
 import type { Tariff } from '../../device/tariff/tariff.ts';
 import { Connector } from '../../hardware/boards/node/ocpp/connector.ts';
 import type { PlugEvent } from '../../hardware/boards/node/ocpp/plug.ts';
-import type { Session } from '../../hardware/boards/node/ocpp/session.ts';
+import { dueOf, type Session } from '../../hardware/boards/node/ocpp/session.ts';
 import type { Notice } from '../../protocol/machines/effects.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
 import { PowerCut } from '../stage/flash/ram-flash.ts';
 import type { Random } from '../stage/world/random.ts';
 import { SECOND, type World } from '../stage/world/world.ts';
-import type { TerminalDevice } from './actors.ts';
 import { ChargePoint } from './charge-point.ts';
 import type { Program } from './device.ts';
+import type { TerminalDevice } from './devices.ts';
 
 /** How often the gateway looks at its clock, and how long a charge point takes to find it again. */
 const CLOCK_MS = 2 * SECOND;
@@ -59,6 +59,11 @@ export class PlugProgram implements Program {
     this.chargePoint = new ChargePoint(world, random.fork('charge point'), (event, id) =>
       this.tell(event, id),
     );
+  }
+
+  /** Units that the gateway says are due for a session: what a checker judges. */
+  dueOf(session: Session): number {
+    return dueOf(session);
   }
 
   powerUp(): void {

@@ -19,7 +19,7 @@ import { PowerCut } from '../stage/flash/ram-flash.ts';
 import type { Random } from '../stage/world/random.ts';
 import { MINUTE, SECOND, type World } from '../stage/world/world.ts';
 import type { Program } from './device.ts';
-import type { TerminalDevice } from './actors.ts';
+import type { TerminalDevice } from './devices.ts';
 
 /** What a customer is asked for; a hold asks for the most that it may come to. */
 export interface Basket {

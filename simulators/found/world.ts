@@ -18,7 +18,7 @@ import { payerClockDue } from '../../protocol/machines/payer/clock.ts';
 import { posClockDue, terminalClockDue } from '../../protocol/machines/terminal/clock.ts';
 import { type Domain, makeSigning, type Signing } from '../../protocol/signing/digests.ts';
 import { type AnyDevice, Device, type DeviceOptions, type Surroundings } from '../fleet/device.ts';
-import type { PayerDevice, TerminalDevice } from '../fleet/actors.ts';
+import type { PayerDevice, TerminalDevice } from '../fleet/devices.ts';
 import { HubRoot } from '../fleet/hub-root.ts';
 import { SimulatedHub } from '../fleet/hub.ts';
 import { Chain } from '../stage/chain/chain.ts';

@@ -24,6 +24,8 @@ const BROKEN: readonly (readonly [drop: string, config: string, fault: RegExp])[
   ['streamSurvives', 's2', /^P[13]b? /],
   ['transportAck', 's1', /^P2 /],
   ['creditEarly', 's11', /^P3 /],
+  ['captureAddsUp', 's13', /^P7 /],
+  ['captureOnNewest', 's13', /^P[46] /],
   ['creditPerLane', 's10', /^P6 /],
   ['exitDelay', 's9', /^P2 /],
 ];
@@ -47,6 +49,8 @@ const NEVER: readonly (readonly [drop: string, config: string])[] = [
   ['exitDelay', 's1'],
   ['creditPerLane', 's6'],
   ['creditEarly', 's1'],
+  ['captureAddsUp', 's10'],
+  ['captureOnNewest', 's1'],
 ];
 
 for (const [name, config] of NEVER)

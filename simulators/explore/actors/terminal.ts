@@ -1,6 +1,6 @@
 /** A terminal as a table. The payer greeted it and it holds the lease; what it hears is the walk's choice. */
-import { toHex } from '../../../protocol/bytes.ts';
-import { amount, seconds } from '../../../protocol/integers.ts';
+import { fromHex, toHex } from '../../../protocol/bytes.ts';
+import { amount, seconds, seq as seqOf } from '../../../protocol/integers.ts';
 import type { Effect } from '../../../protocol/machines/effects.ts';
 import {
   applyRecord,
@@ -9,6 +9,7 @@ import {
   type TerminalBooks,
   type TerminalRecord,
 } from '../../../protocol/machines/terminal/books.ts';
+import { refundEarlier } from '../../../protocol/machines/terminal/earlier.ts';
 import { channelCap } from '../../../protocol/machines/terminal/acceptance.ts';
 import {
   NOTHING_HANDED_IN,
@@ -37,6 +38,15 @@ export interface TerminalGhost {
   /** Ticks stored and ticks of those that came late, by stream; a tick is worth 1. */
   readonly streams: Readonly<Record<string, { readonly k: number; readonly late: number }>>;
   readonly expired: boolean;
+  /** Holds that were approved: what each is worth, what is to go back, and what its credits come to. */
+  readonly holds: Readonly<Record<string, Hold>>;
+}
+
+interface Hold {
+  readonly seq: number;
+  readonly amount: number;
+  readonly back: number;
+  readonly given: number;
 }
 
 export type TerminalWalkEvent =
@@ -102,6 +112,7 @@ export function settingsOf(scene: Scene, index: number): TerminalSettings {
     outboxMax: 64,
     lanesMax: 64,
     entropyCertified: true,
+    ...(scene.config.asks.some((ask) => 'back' in ask) && { refundEarlier }),
   };
 }
 
@@ -183,7 +194,7 @@ export function terminalTable(
         linkLostAtMs: 0,
       },
     }),
-    remember: (ghost, event, trail) => remember(ghost, event, trail),
+    remember: (ghost, event, trail) => remember(asksAt(scene, index), ghost, event, trail),
     // A tick's answer names only the seq: which stream is meant stands on the lane.
     emit: (message, { lanes }) => scene.emit(message, false, lanes[0]?.digest),
   });
@@ -199,16 +210,17 @@ export function terminalTable(
     return cut(number);
   };
   const books = applyRecord(EMPTY_TERMINAL, { type: 'hubKey', ...scene.hubKey });
-  const ghost: TerminalGhost = { sales: 0, approved: 0, streams: {}, expired: false };
+  const ghost: TerminalGhost = { sales: 0, approved: 0, streams: {}, expired: false, holds: {} };
   return { table, first: table.number(reboot(books), ghost) };
 }
 
 function remember(
+  asks: readonly { readonly ask: Ask }[],
   ghost: TerminalGhost,
   event: TerminalWalkEvent,
   trail: readonly Trail<TerminalRecord>[],
 ): TerminalGhost {
-  let { sales, approved, streams, expired } = ghost;
+  let { sales, approved, streams, expired, holds } = ghost;
   if (event.type === 'sale' || event.type === 'streamSale') sales += 1;
   if (event.type === 'expire') expired = true;
   for (const one of trail) {
@@ -218,6 +230,16 @@ function remember(
       approved += record.request.amount;
       if (record.voucher.kind === 'stream')
         streams = { ...streams, [toHex(record.digest)]: { k: 0, late: 0 } };
+      const { ask } = asks[sales - 1]!;
+      if ('back' in ask && ask.back !== undefined) {
+        const hold = { seq: record.voucher.seq, amount: ask.amount, back: ask.back, given: 0 };
+        holds = { ...holds, [toHex(record.digest)]: hold };
+      }
+    }
+    if (record.type === 'credited' || record.type === 'waitingCredit') {
+      const held = holds[toHex(record.voucher)];
+      if (held !== undefined)
+        holds = { ...holds, [toHex(record.voucher)]: { ...held, given: record.credited } };
     }
     if (record.type === 'tick') {
       const [name, stream] = Object.entries(streams).at(-1) ?? [];
@@ -225,8 +247,11 @@ function remember(
         streams = { ...streams, [name]: { k: record.k, late: stream.late + (record.late ? 1 : 0) } };
     }
   }
-  return { sales, approved, streams, expired };
+  return { sales, approved, streams, expired, holds };
 }
+
+const asksAt = (scene: Scene, index: number) =>
+  scene.config.asks.flatMap((ask, number) => (ask.at === index ? [{ ask, number }] : []));
 
 /** Events of a terminal that come from its own side, given its state. */
 export function ownEvents(
@@ -237,8 +262,7 @@ export function ownEvents(
 ): TerminalWalkEvent[] {
   const events: TerminalWalkEvent[] = [];
   const { session, open } = state.volatile;
-  const asks = scene.config.asks.flatMap((ask, number) => (ask.at === index ? [{ ask, number }] : []));
-  const next = asks[ghost.sales];
+  const next = asksAt(scene, index)[ghost.sales];
   if (next !== undefined && !ghost.expired) events.push(saleEvent(next.ask, next.number));
   if (session !== undefined) {
     if (session.delivering > 0)
@@ -252,6 +276,14 @@ export function ownEvents(
     events.push({ type: 'message', message: helloOf(scene) });
     if (scene.config.closing) events.push({ type: 'closeSession', challenge: challenge(201) });
   }
+  // Whoever runs the till says what a hold comes to; cut before it was written down, it says so again, at any time.
+  for (const [voucher, { seq, amount: worth, back }] of Object.entries(ghost.holds))
+    events.push({
+      type: 'refund',
+      channel: CHANNEL,
+      credited: amount(back),
+      sold: { voucher: fromHex(voucher), seq: seqOf(seq), amount: amount(worth), credited: amount(0) },
+    });
   const lane = state.books.lanes[0];
   if (scene.config.evicts && lane !== undefined && session === undefined && state.books.outbox.length === 0)
     events.push({ type: 'evict' });
