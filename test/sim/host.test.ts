@@ -33,6 +33,7 @@ for (const [name, change] of [
   ['hunt-flash', {}],
   ['hunt-charge', {}],
   ['hunt-clearances', {}],
+  ['hunt-trade', {}],
   ['hunt', { faults: SLOW_KEYS, p256: 500 }],
   ['hunt-charge', { faults: SLOW_KEYS, p256: 500 }],
 ] as const)
