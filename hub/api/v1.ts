@@ -13,6 +13,7 @@ import type { Audit } from '../desk/audit.ts';
 import { addressText, type Desk, nameText, roleText } from '../desk/desk.ts';
 import { type Caller, ROLES, type Role } from '../desk/tokens.ts';
 import type { Hooks } from '../hooks/hooks.ts';
+import { SIMULATED_ATTACKS, simulatedLosses } from '../desk/simulated-losses.ts';
 import { bondOf, worstCases } from '../desk/worst-cases.ts';
 import { pageMax } from '../limits.ts';
 import { hookRoutes } from './hooks.ts';
@@ -122,7 +123,15 @@ const worstCaseSchema = z.object({
   each: z.number(),
 });
 
-/** The worst cases, and how the loss grows with the terminals. */
+const simulatedSchema = z.object({
+  network: z.enum(['always', 'hourly', 'never']),
+  copies: z.number(),
+  taken: z.number(),
+  takenMost: z.number(),
+  lost: z.number(),
+});
+
+/** The worst cases, what simulated attacks come to, and how the loss grows with the terminals. */
 function limitsOf({ deposit, terminals }: { readonly deposit: number; readonly terminals: number }) {
   const own = amount(deposit);
   const points = Math.min(CURVE_POINTS, terminals);
@@ -131,7 +140,8 @@ function limitsOf({ deposit, terminals }: { readonly deposit: number; readonly t
     const [scope, any] = at === 0 ? [] : worstCases(own, at);
     return { terminals: at, scope: scope?.worst ?? 0, any: any?.worst ?? 0 };
   });
-  return { deposit, bond: bondOf(own), terminals, cases: [...worstCases(own, terminals)], curve };
+  const simulated = { attacks: SIMULATED_ATTACKS, rows: [...simulatedLosses(own)] };
+  return { deposit, bond: bondOf(own), terminals, cases: [...worstCases(own, terminals)], curve, simulated };
 }
 
 /** What a caller may see of payments: a merchant its own, an owner its channel's. */
@@ -516,6 +526,8 @@ export function v1Routes(api: ApiParts): Route[] {
         terminals: z.number(),
         cases: z.array(worstCaseSchema),
         curve: z.array(z.object({ terminals: z.number(), scope: z.number(), any: z.number() })),
+        /** What attacks by copied keys came to in the simulator, on leases for any terminal. */
+        simulated: z.object({ attacks: z.number(), rows: z.array(simulatedSchema) }),
       }),
       act: ({ query }) => limitsOf(query),
     }),

@@ -5,12 +5,17 @@ import { html, useEffect, useRef, useState } from '/console/view.js';
 import { languageNow, money, number, t } from '/console/words.js';
 
 const TERMINALS_MAX = 1000;
+const NETWORKS = { always: 'always', hourly: 'once in an hour', never: 'not that day' };
+const COLOURS = ['good', 'waiting', 'bad'];
 const LEASES = { scope: 'for a group, covered by the bond', any: 'for any terminal' };
 
-/** What merchants lose after the bond, by terminals that are offline at once. */
-function Curve({ curve }) {
+/**
+ * Lines over a number of something. `rows`: `x`, and a figure of units for each of `lines`, which have words and the name of
+ * a colour.
+ */
+function Curve({ caption, lines, rows }) {
   const place = useRef();
-  const key = JSON.stringify([curve, languageNow()]);
+  const key = JSON.stringify([rows, languageNow()]);
   useEffect(() => {
     const { color } = getComputedStyle(place.current);
     const style = getComputedStyle(document.documentElement);
@@ -19,11 +24,11 @@ function Curve({ curve }) {
       grid: { stroke: 'rgba(128,128,128,0.2)', width: 1 },
       ticks: { show: false },
     };
-    const line = (name) => ({
-      stroke: style.getPropertyValue(name).trim(),
+    const series = lines.map(({ colour }) => ({
+      stroke: style.getPropertyValue(`--${colour}`).trim(),
       width: 2,
       points: { show: false },
-    });
+    }));
     const plot = new uPlot(
       {
         width: place.current.clientWidth,
@@ -35,13 +40,9 @@ function Curve({ curve }) {
           { ...axis, values: (_, at) => at.map(number), space: 60 },
           { ...axis, size: 64, values: (_, at) => at.map((units) => number(units)) },
         ],
-        series: [{}, line('--good'), line('--bad')],
+        series: [{}, ...series],
       },
-      [
-        curve.map(({ terminals }) => terminals),
-        curve.map(({ scope }) => scope / 1_000_000),
-        curve.map(({ any }) => any / 1_000_000),
-      ],
+      [rows.map(({ x }) => x), ...lines.map((_, line) => rows.map(({ y }) => y[line] / 1_000_000))],
       place.current,
     );
     const watch = new ResizeObserver(() => plot.setSize({ width: place.current.clientWidth, height: 220 }));
@@ -51,10 +52,43 @@ function Curve({ curve }) {
       plot.destroy();
     };
   }, [key]);
-  const last = curve.at(-1);
-  return html`<figure><figcaption>${t('Lost after the bond, by terminals that are offline at once')}:${' '}
-      <span class="line good">${t(LEASES.scope)}</span> <span class="line bad">${t(LEASES.any)}</span></figcaption>
-    <div class="plot" role="img" aria-label=${`${number(last.terminals)}: ${money(last.scope)}, ${money(last.any)}`} ref=${place}></div></figure>`;
+  const last = rows.at(-1);
+  return html`<figure><figcaption>${caption}:
+      ${lines.map(({ words, colour }) => html` <span class=${`line ${colour}`}>${words}</span>`)}</figcaption>
+    <div class="plot" role="img" aria-label=${`${number(last.x)}: ${last.y.map(money).join(', ')}`} ref=${place}></div></figure>`;
+}
+
+/** What merchants lose after the bond, by terminals that are offline at once. */
+const WorstCurve = ({ curve }) => html`<${Curve}
+  caption=${t('Lost after the bond, by terminals that are offline at once')}
+  lines=${[{ words: t(LEASES.scope), colour: 'good' }, { words: t(LEASES.any), colour: 'bad' }]}
+  rows=${curve.map(({ terminals, scope, any }) => ({ x: terminals, y: [scope, any] }))}
+/>`;
+
+/** What attacks came to in the simulator, by how often terminals meet the hub. */
+function Simulated({ attacks, rows }) {
+  const networks = Object.keys(NETWORKS);
+  const copies = [...new Set(rows.map((row) => row.copies))];
+  const at = (network, count) => rows.find((row) => row.network === network && row.copies === count);
+  const most = copies.at(-1);
+  return html`<h2>${t('Simulated attacks')}</h2>
+    <p>${t('Copies of one key, each at a terminal of another merchant, on leases for any terminal; taken above what could be paid.')}
+      ${' '}${number(attacks)} ${t('attacks for each figure; here')} ${number(most)} ${t('copies')}.</p>
+    <${Table}
+      caption=${t('Simulated attacks')}
+      rows=${networks.map((network) => ({ ...at(network, most), key: network }))}
+      columns=${[
+        { name: 'Terminals meet the hub', cell: ({ network }) => t(NETWORKS[network]) },
+        { name: 'Taken on average', right: true, cell: ({ taken }) => money(taken) },
+        { name: 'Taken at most', right: true, cell: ({ takenMost }) => money(takenMost) },
+        { name: 'Lost on average, after the bond', right: true, cell: ({ lost }) => money(lost) },
+      ]}
+    />
+    <${Curve}
+      caption=${t('Taken on average, by copies')}
+      lines=${networks.map((network, i) => ({ words: t(NETWORKS[network]), colour: COLOURS[i] }))}
+      rows=${copies.map((count) => ({ x: count, y: networks.map((network) => at(network, count).taken) }))}
+    />`;
 }
 
 export function Limits() {
@@ -95,8 +129,9 @@ export function Limits() {
             },
           ]}
         />
-        <${Curve} curve=${answer.curve} />
-        <p class="quiet">${t('What attacks come to on average is simulated:')} <code>npx sundial limits --deposit ${deposit} --terminals ${terminals} --sync 1h</code></p>`
+        <${WorstCurve} curve=${answer.curve} />
+        <${Simulated} ...${answer.simulated} />
+        <p class="quiet">${t('Simulated anew, with your own figures:')} <code>npx sundial limits --deposit ${deposit} --terminals ${terminals} --sync 1h</code></p>`
     }
   `;
 }
