@@ -22,12 +22,13 @@ function holds(config: KeyConfig): void {
   assert.is(fault, undefined);
   assert.ok(found.ok, 'every state was seen');
   assert.is(roots, states, 'the way back was shown from each');
-  const { thief, asks, clock, leases, epoch } = config;
+  const { thief, asks, clock, leases, epoch, members } = config;
   assert.is(reached.thiefBelieved, thief !== undefined, 'the thief came somewhere');
   assert.is(reached.revoked, thief !== undefined, 'a revocation arrived');
   assert.is(reached.newEpoch, epoch === true && thief?.epoch === 0, 'a new epoch ended the thief');
   assert.is(reached.based, asks === true || clock === true, 'there was a basis, where there can be one');
   assert.is(reached.lease, leases === true, 'a lease was held, where leases are shown');
+  assert.is(reached.member, members === true, 'it was in a scope, where the thief names one');
   console.log(
     `${config.name}: ${figure(states)} states, ${figure(transitions)} transitions, ${seconds.toFixed(1)} s`,
   );
@@ -52,6 +53,9 @@ const BROKEN: Readonly<Record<string, RegExp>> = {
   leaseWindow: /^K6 /,
   leaseEnd: /^K6 /,
   leaseRevoked: /^K1 /,
+  scopeEnd: /^K9 /,
+  scopeRevoked: /^K9 /,
+  scopeInEpoch: /^K9 /,
   revocation: /^K1 /,
   tombstone: /^K1 /,
   tombstoneInEpoch: /^K1 /,

@@ -21,6 +21,8 @@ export interface KeyConfig {
   readonly clock?: boolean;
   /** Somebody shows it leases that the thief signed. */
   readonly leases?: boolean;
+  /** The thief names the device a member of a scope, for years. */
+  readonly members?: boolean;
   /** An acknowledgement is told once, and what the device does with it stays. */
   readonly acknowledges?: boolean;
   /** The root once certified the stolen key at the very beginning, and once for good. */
@@ -88,6 +90,15 @@ export const KEY_CONFIGS: readonly KeyConfig[] = [
     thief: PRESENT,
     epoch: true,
     acknowledges: true,
+  },
+  {
+    name: "k13 thief's scope",
+    device: 'terminal',
+    units: 4,
+    keys: 3,
+    thief: PRESENT,
+    epoch: true,
+    members: true,
   },
 ];
 

@@ -202,6 +202,9 @@ export const believed = ({ effects }: KeyStep): boolean =>
 
 const terminalBooksOf = ({ books }: KeyState): TerminalState['books'] => books as TerminalState['books'];
 
+/** Until when a terminal is in a scope; 0: in none. */
+export const memberUntil = (state: KeyState): number => terminalBooksOf(state).member?.expiresAt ?? 0;
+
 /** A terminal's entry still goes up to the hub. */
 export const waits = (state: KeyState): boolean => terminalBooksOf(state).outbox.length > 0;
 

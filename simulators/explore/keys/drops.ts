@@ -60,6 +60,18 @@ const withKept = (state: KeyState, change: Partial<Pick<TerminalBooks, 'outbox' 
   return { ...state, books: { ...books, ...change } as KeyState['books'] };
 };
 
+/** With another scope, or none. */
+const withMember = (state: KeyState, member: TerminalBooks['member']): KeyState => ({
+  ...state,
+  books: { ...(state.books as TerminalBooks), member } as KeyState['books'],
+});
+
+/** The step, but the scope stays what it was. */
+const scopeAsBefore = (ran: KeyStep, before: KeyState): KeyStep => ({
+  ...ran,
+  state: withMember(ran.state, (before.books as TerminalBooks).member),
+});
+
 /** The event, but what waits and what is kept stay what they were. */
 function waitingAsBefore(run: KeyRun, state: KeyState, event: DeviceEvent): KeyStep {
   const { outbox, kept } = state.books as TerminalBooks;
@@ -288,6 +300,35 @@ export const KEY_DROPS: Readonly<Record<string, KeyDrop>> = {
       if (told(event, 'hubKeyRevoked') === undefined || leases === undefined) return undefined;
       const ran = run(state, event);
       return { ...ran, state: withVolatile(ran.state, { leases }) };
+    },
+  },
+  scopeEnd: {
+    rule: '6a, a scope ends with the key that named it, no more than the lifetime of a lease later',
+    shownBy: 'k13',
+    step: (run, state, event) => {
+      const message = told(event, 'member');
+      if (message === undefined) return undefined;
+      const ran = run(state, event);
+      const { member } = ran.state.books as TerminalBooks;
+      if (member === undefined || member === (state.books as TerminalBooks).member) return ran;
+      return { ...ran, state: withMember(ran.state, { ...member, expiresAt: message.expiresAt }) };
+    },
+  },
+  scopeRevoked: {
+    rule: '6a, a scope ends when a key is taken back',
+    shownBy: 'k13',
+    step: (run, state, event) => {
+      if (told(event, 'hubKeyRevoked') === undefined) return undefined;
+      return scopeAsBefore(run(state, event), state);
+    },
+  },
+  scopeInEpoch: {
+    rule: '6a, a scope ends in a new epoch',
+    shownBy: 'k13',
+    step: (run, state, event) => {
+      const message = told(event, 'hubKey');
+      if (message === undefined || message.epoch <= state.books.hub.epoch) return undefined;
+      return scopeAsBefore(run(state, event), state);
     },
   },
   revocation: {

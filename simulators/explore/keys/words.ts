@@ -122,6 +122,16 @@ export function acknowledgement(key: KeyOf, entry: Bytes32): MessageOf<'acknowle
   return { type: 'acknowledgement', ...fields, signature: standInSignature(key.address, digest) };
 }
 
+/** Says that the device is in a scope for years. */
+export function member(key: KeyOf): MessageOf<'member'> {
+  const fields = { scope: new Uint8Array(32).fill(0x5c), terminal: SELF, expiresAt: at(100) };
+  return {
+    type: 'member',
+    ...fields,
+    signature: standInSignature(key.address, signing.digest('Member', fields)),
+  };
+}
+
 /** A lease that says it is good for years. */
 export function lease(key: KeyOf, issued: number): MessageOf<'lease'> {
   const fields = {

@@ -10,6 +10,8 @@
  * K5 where the device has a basis, its time is not late.
  * K6 a lease that counts was issued in its key's window and ends with it, or leaseLifetime later.
  * K7 from everywhere the hub can be believed again.
+ * K9 a scope that the thief named ends with its key, or leaseLifetime later, and at once when the device was handed the
+ *    revocation or a new epoch.
  * K8 what only the thief acknowledged waits for the hub again, once the device was handed the revocation or a new epoch.
  */
 import { equalBytes } from '../../../protocol/bytes.ts';
@@ -25,6 +27,7 @@ import {
   KEY_DEVICES,
   type KeyDevice,
   type KeyState,
+  memberUntil,
   TIMING,
   tidy,
   waitingAgain,
@@ -40,6 +43,7 @@ import {
   type KeyOf,
   keysOf,
   lease,
+  member,
   PAYER,
   revocation,
   signedAtOf,
@@ -115,6 +119,7 @@ const KINDS = [
   'beacon',
   'acknowledgement',
   'lease',
+  'member',
 ] as const;
 type Kind = (typeof KINDS)[number];
 
@@ -145,7 +150,14 @@ export class KeyWorld {
   readonly config: KeyConfig;
   readonly first: Place;
   /** What happened in some state; a walk in which nothing did would hold trivially. */
-  readonly reached = { thiefBelieved: false, revoked: false, newEpoch: false, based: false, lease: false };
+  readonly reached = {
+    thiefBelieved: false,
+    revoked: false,
+    newEpoch: false,
+    based: false,
+    lease: false,
+    member: false,
+  };
   /** How often a dropped rule was broken. */
   broke = 0;
   private readonly device: KeyDevice;
@@ -211,12 +223,26 @@ export class KeyWorld {
     if ((flags & DEFECT) === 0 && ahead > WINDOW + 1) return `K3 time is ${ahead * 10} days ahead`;
     if (this.config.acknowledges === true && (flags & (REVOKED | NEW_EPOCH)) > 0 && (flags & HELD) === 0)
       if (!waits(this.states.values[device]!)) return 'K8 only the thief has what the device handed in';
+    if (this.config.members === true) {
+      const scope = this.scopeFault(flags, memberUntil(this.states.values[device]!));
+      if (scope !== undefined) return scope;
+    }
     if (isBased(volatile.time, 0)) {
       this.reached.based = true;
       const late = real - unitOf(timeNow(volatile.time, 0));
       if (late > 0) return `K5 a time basis, and the time is ${Math.ceil(late * 10)} days late`;
     }
     return this.leaseFault(flags, volatile.leases ?? []);
+  }
+
+  /** Nobody but the thief names one. */
+  private scopeFault(flags: number, until: number): string | undefined {
+    if (until === 0) return undefined;
+    this.reached.member = true;
+    if ((flags & REVOKED) > 0) return 'K9 a scope of the thief after the revocation';
+    if ((flags & NEW_EPOCH) > 0) return 'K9 a scope of the thief after a new epoch';
+    const end = at(this.thief!.until) + TIMING.leaseLifetime;
+    return until > end ? 'K9 a scope of the thief long after its key’s end' : undefined;
   }
 
   private leaseFault(flags: number, leases: NonNullable<KeyState['volatile']['leases']>): string | undefined {
@@ -444,6 +470,10 @@ export class KeyWorld {
     // Where nothing is told of it, what the device waits for is the same in all states.
     const { acknowledges } = this.config;
     say(shown.name, acknowledges === true ? acknowledged.next : device, acknowledged.cleared);
+    if (this.config.members === true) {
+      const named = this.word('member', 0, 0, () => told('a scope by the thief', member(thief)));
+      emit(named.name, { ...place, device: this.hear(device, named).next }, false);
+    }
     if (this.config.leases !== true) return;
     for (const issued of [thief.from, thief.until, thief.until + 1]) {
       const held = this.word('lease', issued, 0, () => ({
