@@ -1,13 +1,22 @@
 /**
  * A thief with one of the hub's keys, until the root takes it back and for a while after. It meets tills that are away from
- * the hub and plays it: acknowledges what waits there, says a time that is ahead, and certifies a key of its own. One
+ * the hub and plays it: acknowledges what waits there, says a time that is ahead, certifies a key of its own, and names them
+ * members of a scope for ever. One
  * customer gets a lease of it, over several times its deposit, and buys with that. After the revocation all of that must count
  * no more, and what only the thief acknowledged must reach the hub (rule 6a).
  *
  * It acknowledges sales alone, no refunds.
  */
 import { ZERO_BYTES16 } from '../../protocol/bytes.ts';
-import { amount, channelId, height, type Position, seconds, ZERO_AMOUNT } from '../../protocol/integers.ts';
+import {
+  amount,
+  channelId,
+  height,
+  type Position,
+  seconds,
+  UINT40_MAX,
+  ZERO_AMOUNT,
+} from '../../protocol/integers.ts';
 import { terminalCapOf } from '../../protocol/limits.ts';
 import type { OutboxEntry } from '../../protocol/machines/terminal/lanes.ts';
 import { SCOPE_ANY } from '../../protocol/vouchers.ts';
@@ -25,6 +34,8 @@ const GAP_MS = { least: 20 * SECOND, most: 2 * MINUTE };
 const UNNOTICED_MS = { least: 5 * MINUTE, most: 60 * MINUTE };
 /** How many deposits it lends. */
 const LENDS = 4;
+/** The scope that it names tills members of. */
+export const THIEF_SCOPE = new Uint8Array(32).fill(0x66);
 /** How far ahead its times are: more than that is a till that refuses everybody, whose harm is no money. */
 const AHEAD_SECONDS = 20 * 60;
 
@@ -117,6 +128,7 @@ class HotKeyThief {
     say(this.certificate!);
     if (random.chance(300)) say(this.beacon());
     if (random.chance(300)) say(this.heir());
+    if (random.chance(300)) say(this.membership(device.key.address));
     for (const entry of device.storedBooks.outbox) if (isSale(entry)) say(this.acknowledgement(entry.entry));
   }
 
@@ -125,6 +137,12 @@ class HotKeyThief {
     const fields = { entry, position: 0 as Position, at: seconds(world.nowSeconds) };
     const signature = root.spare.sign(signing.digest('Acknowledgement', fields));
     return { type: 'acknowledgement', ...fields, signature };
+  }
+
+  private membership(terminal: Uint8Array): Message {
+    const { signing, root } = this.simulation;
+    const fields = { scope: THIEF_SCOPE, terminal, expiresAt: seconds(UINT40_MAX) };
+    return { type: 'member', ...fields, signature: root.spare.sign(signing.digest('Member', fields)) };
   }
 
   private beacon(): Message {

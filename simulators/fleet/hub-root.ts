@@ -102,6 +102,12 @@ export class HubRoot {
     return word;
   }
 
+  /** When the spare key ends by its certificate, unix seconds; 0: it has none. */
+  get spareUntil(): number {
+    const [word] = this.spareWords;
+    return word?.type === 'hubKey' ? word.until : 0;
+  }
+
   /** Somebody has the spare key: what a terminal was told, the hub may never have said. */
   get isSpareLost(): boolean {
     return this.spareWords.length > 0;
