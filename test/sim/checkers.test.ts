@@ -3,6 +3,7 @@
  * broken, one way after the other. Not checked here: that runs bring such things about (hunt, sim:plants), and
  * paid-or-attributed (checkers-paid.test.ts).
  */
+import { readdirSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { DEFAULT_TIMING } from '../../protocol/limits.ts';
@@ -40,7 +41,10 @@ function once(said: string[], words: string): void {
 
 test('all checkers are asked, each once', () => {
   const names = CHECKERS.map((make) => make({} as never, () => undefined).name);
-  assert.is(new Set(names).size, 19);
+  const files = readdirSync('simulators/checkers').filter((file) =>
+    /^(?!checker\.|index\.).*\.ts$/.test(file),
+  );
+  assert.equal([names.length, new Set(names).size], [files.length, files.length]);
 });
 
 test('conservation: every unit is somewhere', () => {
