@@ -37,7 +37,12 @@ function Curve({ caption, lines, rows }) {
         cursor: { show: false },
         scales: { x: { time: false }, y: { range: (_, __, most) => [0, Math.max(1, most)] } },
         axes: [
-          { ...axis, values: (_, at) => at.map(number), space: 60 },
+          {
+            ...axis,
+            values: (_, at) => at.map(number),
+            space: 60,
+            incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500],
+          },
           { ...axis, size: 64, values: (_, at) => at.map((units) => number(units)) },
         ],
         series: [{}, ...series],
