@@ -306,9 +306,6 @@ function applyCredited(books: TerminalBooks, record: TerminalRecord & { type: 'c
   );
 }
 
-/** Keys were taken back: what one of them may have acknowledged waits again, and no scope stands that one may have named. */
-const withoutWords = (books: TerminalBooks): TerminalBooks => ({ ...broughtBack(books), member: undefined });
-
 /** The books after a record. Total: a record that no longer applies changes nothing. */
 export function applyRecord(books: TerminalBooks, record: TerminalRecord): TerminalBooks {
   switch (record.type) {
@@ -336,11 +333,11 @@ export function applyRecord(books: TerminalBooks, record: TerminalRecord): Termi
     case 'hubKey': {
       const { type: _, ...key } = record;
       const known = withHubKey(books, key);
-      return known.hub.epoch > books.hub.epoch ? withoutWords(known) : known;
+      return known.hub.epoch > books.hub.epoch ? broughtBack(known) : known;
     }
     case 'hubKeyRevoked': {
       const left = withoutHubKey(books, { address: record.address, at: record.at });
-      return left === books ? books : withoutWords(left);
+      return left === books ? books : broughtBack(left);
     }
     case 'keptGone':
       return { ...books, kept: withoutOldestKept(books.kept, record.count) };

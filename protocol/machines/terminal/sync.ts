@@ -173,7 +173,6 @@ export function onKeyMessage(
   turn: TerminalTurn,
   message: MessageOf<'hubKey'> | MessageOf<'hubKeyRevoked'>,
 ): void {
-  const { member } = turn.books;
   if (message.type === 'hubKeyRevoked') {
     const gone = onHubKeyRevoked(turn, message);
     if (gone === undefined) return;
@@ -183,20 +182,23 @@ export function onKeyMessage(
     const { strays, ledger } = NOTHING_HANDED_IN;
     setHanded(turn, { strays, ledger });
     dropCleared(turn);
-    askForScope(turn, member);
+    dropMember(turn);
     uploadOutbox(turn, 0);
   } else if (onHubKey(turn, message)) {
     // Beacons of the epochs before may have said any time, and named any list.
     turn.set({ leases: [], beaconAt: message.signedAt, revocations: undefined, handed: NOTHING_HANDED_IN });
     dropCleared(turn);
-    askForScope(turn, member);
+    dropMember(turn);
     uploadOutbox(turn, 0);
   }
 }
 
-/** The scope went with the keys. The hub names it anew to who registers. */
-function askForScope(turn: TerminalTurn, member: TerminalTurn['books']['member']): void {
-  if (member !== undefined && turn.volatile.hubConnected) register(turn);
+/** Keys were taken back: one of them may have named the scope. The hub names it anew to who registers. */
+function dropMember(turn: TerminalTurn): void {
+  const { member } = turn.books;
+  if (member === undefined || member.expiresAt === 0) return;
+  turn.persist({ type: 'member', scope: member.scope, expiresAt: seconds(0) });
+  if (turn.volatile.hubConnected) register(turn);
 }
 
 /** Keys were taken back: what one of them may have cleared is asked for anew. */
