@@ -132,6 +132,8 @@ test('in training nothing is asked for, and nothing counts', async () => {
   const played = await client.sell({ amount: units('100') }, { key: 'train' });
   assert.equal([played.state, played.training, played.payment], ['approved', true, undefined]);
   await client.refund(played.id, undefined, { key: 'train back' });
+  const [real] = await client.sales({ key: 'whole' });
+  assert.is(await refusedWith(client.refund(real!.id, undefined, { key: 'real back' })), 'training');
   assert.match(await client.receipt(played.id), /TRAINING/);
   assert.equal({ ...(await client.report()), training: before.training }, before);
   assert.is((await client.report()).training.sum, 100_000_000);

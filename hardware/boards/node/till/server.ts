@@ -38,6 +38,7 @@ const STATUS: Readonly<Record<string, number>> = {
   capture_first: 409,
   not_a_hold: 409,
   sale_not_approved: 409,
+  training: 409,
   events_gone: 410,
   till_full: 507,
   too_many_listeners: 503,

@@ -404,6 +404,12 @@ export class Till {
   }
 
   private checkApproved(sale: Sale): void {
+    if (this.books.training && !sale.training)
+      throw refused(
+        'training',
+        `sale ${sale.id} is a real one`,
+        'End the training: until then no money moves.',
+      );
     if (sale.state === 'approved') return;
     throw refused(
       'sale_not_approved',
@@ -413,8 +419,8 @@ export class Till {
   }
 
   /**
-   * Gives money back: all that is left, or a part. With the same key once. Throws `sale_unknown`, `sale_not_approved`,
-   * `capture_first`, `refund_too_large`, `key_reused`.
+   * Gives money back: all that is left, or a part. With the same key once. Throws `sale_unknown`, `training`,
+   * `sale_not_approved`, `capture_first`, `refund_too_large`, `key_reused`.
    */
   async refund(id: string, wanted: number | undefined, wish: Wish): Promise<Sale> {
     const sale = this.find(id);
