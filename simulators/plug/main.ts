@@ -2,8 +2,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { fail } from '../../hardware/boards/node/cli/output.ts';
+import { flagsOf } from '../cli/flags.ts';
 import { PlugRun } from './run.ts';
 
 const HELP = `npm run plug -- [--seed N] [--sessions N] [--json]
@@ -14,18 +14,11 @@ Charge points in OCPP 1.6J, 2.0.1 and 2.1, cars and a wearable, the gateway, a h
 charge points, gateway, hub and payers are killed with SIGKILL in the middle of sessions.
 `;
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string', default: '1' },
-    sessions: { type: 'string', default: '24' },
-    json: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
+const values = flagsOf(HELP, {
+  seed: { type: 'string', default: '1' },
+  sessions: { type: 'string', default: '24' },
+  json: { type: 'boolean', default: false },
 });
-if (values.help) {
-  process.stdout.write(HELP);
-  process.exit(0);
-}
 
 /** A whole number above 0. */
 function positive(text: string, flag: string): number {

@@ -2,8 +2,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { fail } from '../../hardware/boards/node/cli/output.ts';
+import { flagsOf } from '../cli/flags.ts';
 import { projectRoot } from '../../hardware/boards/node/cli/paths.ts';
 import { SundialError } from '../../protocol/errors.ts';
 import { DayAtTheTills } from './day.ts';
@@ -17,19 +17,12 @@ Three tills of a merchant, six customers, their hub and shops' software: sales, 
 two business days. What software was told is compared with the hub's payments and the customers' own books.
 `;
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string', default: '1' },
-    sales: { type: 'string', default: '200' },
-    kills: { type: 'string', default: '20' },
-    json: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
+const values = flagsOf(HELP, {
+  seed: { type: 'string', default: '1' },
+  sales: { type: 'string', default: '200' },
+  kills: { type: 'string', default: '20' },
+  json: { type: 'boolean', default: false },
 });
-if (values.help) {
-  process.stdout.write(HELP);
-  process.exit(0);
-}
 
 /** A flag's whole number. Throws `bad_number`. */
 function whole(name: 'seed' | 'sales' | 'kills', most: number): number {
@@ -41,6 +34,15 @@ function whole(name: 'seed' | 'sales' | 'kills', most: number): number {
   });
 }
 
+let [seed, sales, kills] = [0, 0, 0];
+try {
+  seed = whole('seed', 2 ** 32 - 1);
+  sales = whole('sales', 1000);
+  kills = Math.min(whole('kills', 100), sales);
+} catch (error) {
+  fail(error);
+}
+
 const folder = mkdtempSync(join(tmpdir(), 'sundial-tills-'));
 const program = join(projectRoot(), 'build', 'till', 'sundial.mjs');
 const day = new DayAtTheTills(program, folder, (text) => process.stderr.write(`${text}\n`));
@@ -48,8 +50,7 @@ const stop = (): void => void day.close().finally(() => process.exit(130));
 process.once('SIGINT', stop);
 process.once('SIGTERM', stop);
 try {
-  const sales = whole('sales', 1000);
-  const result = await day.live(whole('seed', 2 ** 32 - 1), sales, Math.min(whole('kills', 100), sales));
+  const result = await day.live(seed, sales, kills);
   await day.close();
   process.stdout.write(
     values.json
