@@ -22,6 +22,7 @@ import type { OutboxEntry } from '../../protocol/machines/terminal/lanes.ts';
 import { SCOPE_ANY } from '../../protocol/vouchers.ts';
 import { encodeMessage, type Message, type MessageOf } from '../../protocol/wire/messages.ts';
 import type { PayerActor, TerminalActor } from '../fleet/actors.ts';
+import { THIEF_SCOPE } from '../fleet/hub-root.ts';
 import type { Run } from '../fleet/run.ts';
 import { tap } from '../fleet/tap.ts';
 import { WARMUP_MS } from '../fleet/timing.ts';
@@ -34,8 +35,6 @@ const GAP_MS = { least: 20 * SECOND, most: 2 * MINUTE };
 const UNNOTICED_MS = { least: 5 * MINUTE, most: 60 * MINUTE };
 /** How many deposits it lends. */
 const LENDS = 4;
-/** The scope that it names tills members of. */
-export const THIEF_SCOPE = new Uint8Array(32).fill(0x66);
 /** How far ahead its times are: more than that is a till that refuses everybody, whose harm is no money. */
 const AHEAD_SECONDS = 20 * 60;
 

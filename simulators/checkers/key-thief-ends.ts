@@ -14,7 +14,7 @@
  * before the key's end does (the walk `k13`; a power cut right behind the revocation's record leaves it until then).
  */
 import { bytesKey } from '../../hub/intake/trie.ts';
-import { THIEF_SCOPE } from '../adversary/hot-key.ts';
+import { THIEF_SCOPE } from '../fleet/hub-root.ts';
 import { equalBytes } from '../../protocol/bytes.ts';
 import type { TerminalActor } from '../fleet/actors.ts';
 import type { MakeChecker } from './checker.ts';

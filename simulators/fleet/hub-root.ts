@@ -31,6 +31,9 @@ const SIMULATED: Hub = { name: 'simulated', epoch: 0, startSeconds: START_SECOND
 /** The first key was there long before the run: several nodes behind show the hub a chain of hours ago. */
 const BEFORE_SECONDS = 86_400;
 
+/** The scope that a thief of a hub key names terminals members of. */
+export const THIEF_SCOPE = new Uint8Array(32).fill(0x66);
+
 export class HubRoot {
   readonly pin: HubPin;
   /** Day-to-day keys, in the order of their windows. */
