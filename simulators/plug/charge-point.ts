@@ -241,7 +241,8 @@ export class ChargePoint {
 
   private async authorized(token: string): Promise<boolean> {
     const asked = this.is16 ? { idTag: token } : { idToken: { idToken: token, type: 'ISO14443' } };
-    const answer = (await this.client!.call('Authorize', asked)) as never as {
+    // A gateway that is killed in the middle answers nothing, and starts nothing.
+    const answer = (await this.client!.call('Authorize', asked).catch(() => ({}))) as never as {
       idTagInfo?: { status: string };
       idTokenInfo?: { status: string };
     };
