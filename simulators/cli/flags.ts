@@ -18,3 +18,11 @@ export function flagsOf<O extends NonNullable<ParseArgsConfig['options']>>(help:
   process.stdout.write(help);
   process.exit(0);
 }
+
+/** A flag's whole number above 0. Ends the process with code 2 for anything else. */
+export function positive(text: string, flag: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  process.stderr.write(`--${flag} ${text} is no whole number above 0\n`);
+  process.exit(2);
+}

@@ -2,8 +2,8 @@
  * Taps over every link with real hosts, cut wherever a link or a device can be cut, and the books compared afterwards:
  * `npm run links -- --seed n --json`. Every number is counted.
  */
-import { parseArgs } from 'node:util';
 import { SundialError } from '../../protocol/errors.ts';
+import { flagsOf, positive } from '../cli/flags.ts';
 import { runBle } from './ble.ts';
 import { runNfc } from './nfc.ts';
 import { runQr } from './qr.ts';
@@ -18,29 +18,14 @@ const HELP = `npm run links -- [--seed N] [--only LINK ...] [--taps N] [--cuts N
 Needs dbus-daemon for BLE, pcscd and vsmartcard-vpcd for NFC, socat for serial lines.
 `;
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string', default: '1' },
-    only: { type: 'string', multiple: true },
-    taps: { type: 'string', default: '200' },
-    cuts: { type: 'string', default: '500' },
-    json: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
+const values = flagsOf(HELP, {
+  seed: { type: 'string', default: '1' },
+  only: { type: 'string', multiple: true },
+  taps: { type: 'string', default: '200' },
+  cuts: { type: 'string', default: '500' },
+  json: { type: 'boolean', default: false },
 });
 
-/** A whole number above 0. */
-function positive(text: string, flag: string): number {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value > 0) return value;
-  process.stderr.write(`--${flag} ${text} is no whole number above 0\n`);
-  process.exit(2);
-}
-
-if (values.help) {
-  process.stdout.write(HELP);
-  process.exit(0);
-}
 const seed = positive(values.seed, 'seed');
 const taps = positive(values.taps, 'taps');
 const cuts = positive(values.cuts, 'cuts');

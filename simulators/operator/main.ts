@@ -2,8 +2,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { fail } from '../../hardware/boards/node/cli/output.ts';
+import { flagsOf } from '../cli/flags.ts';
 import { OperatorsDay } from './day.ts';
 
 const HELP = `npm run operator -- [--json]
@@ -12,13 +12,7 @@ Needs mosquitto. From an empty folder: deploy, init, hub, merchants, tills and c
 settlement, statements, a payment found, a withdrawal.
 `;
 
-const { values } = parseArgs({
-  options: { json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
-});
-if (values.help) {
-  process.stdout.write(HELP);
-  process.exit(0);
-}
+const values = flagsOf(HELP, { json: { type: 'boolean', default: false } });
 const folder = mkdtempSync(join(tmpdir(), 'sundial-operator-'));
 const day = new OperatorsDay(folder, (text) => process.stderr.write(`${text}\n`));
 const stop = (): void => void day.close().finally(() => process.exit(130));

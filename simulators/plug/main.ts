@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fail } from '../../hardware/boards/node/cli/output.ts';
-import { flagsOf } from '../cli/flags.ts';
+import { flagsOf, positive } from '../cli/flags.ts';
 import { PlugRun } from './run.ts';
 
 const HELP = `npm run plug -- [--seed N] [--sessions N] [--json]
@@ -19,14 +19,6 @@ const values = flagsOf(HELP, {
   sessions: { type: 'string', default: '24' },
   json: { type: 'boolean', default: false },
 });
-
-/** A whole number above 0. */
-function positive(text: string, flag: string): number {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value > 0) return value;
-  process.stderr.write(`--${flag} ${text} is no whole number above 0\n`);
-  process.exit(2);
-}
 
 const folder = mkdtempSync(join(tmpdir(), 'sundial-plug-'));
 const startedAt = Date.now();
