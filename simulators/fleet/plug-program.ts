@@ -12,19 +12,16 @@ import type { PlugEvent } from '../../hardware/boards/node/ocpp/plug.ts';
 import { dueOf, type Session } from '../../hardware/boards/node/ocpp/session.ts';
 import type { Notice } from '../../protocol/machines/effects.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
-import { PowerCut } from '../stage/flash/ram-flash.ts';
 import type { Random } from '../stage/world/random.ts';
 import { SECOND, type World } from '../stage/world/world.ts';
 import { ChargePoint } from './charge-point.ts';
 import type { Program } from './device.ts';
 import type { TerminalDevice } from './devices.ts';
+import { endProgram, Gone } from './program-end.ts';
 
 /** How often the gateway looks at its clock, and how long a charge point takes to find it again. */
 const CLOCK_MS = 2 * SECOND;
 const BACK_MS = { least: SECOND, most: 20 * SECOND };
-
-/** The process that wanted this is no more. */
-class Gone extends Error {}
 
 export class PlugProgram implements Program {
   /** What its store holds: the session that goes on, and all that are over. */
@@ -149,9 +146,7 @@ export class PlugProgram implements Program {
   }
 
   private ended(error: unknown): void {
-    if (error instanceof Gone) return;
-    if (error instanceof PowerCut) return this.device.powerOff(error.message);
-    this.world.fail(error);
+    endProgram(error, this.device, this.world);
   }
 
   /** The charge point says something; false: nobody is there to hear it. */

@@ -15,11 +15,11 @@ import type { Notice } from '../../protocol/machines/effects.ts';
 import type { TerminalRecord } from '../../protocol/machines/terminal/books.ts';
 import type { TerminalSettings } from '../../protocol/machines/terminal/state.ts';
 import type { Signing } from '../../protocol/signing/digests.ts';
-import { PowerCut } from '../stage/flash/ram-flash.ts';
 import type { Random } from '../stage/world/random.ts';
 import { MINUTE, SECOND, type World } from '../stage/world/world.ts';
 import type { Program } from './device.ts';
 import type { TerminalDevice } from './devices.ts';
+import { endProgram, Gone } from './program-end.ts';
 
 /** What a customer is asked for; a hold asks for the most that it may come to. */
 export interface Basket {
@@ -35,9 +35,6 @@ const TRIES = 40;
 const AGAIN_MS = 5 * MINUTE;
 /** In 1,000: on how many sales more goes back afterwards. */
 const ONCE_MORE = 400;
-
-/** The process that wanted this is no more. */
-class Gone extends Error {}
 
 export class TillProgram implements Program {
   /** What stands in its file. */
@@ -133,9 +130,7 @@ export class TillProgram implements Program {
     // A refusal that it throws at once is one like any other.
     const done = (async () => what(till))();
     done.catch((error: unknown) => {
-      if (error instanceof Gone) return;
-      if (error instanceof PowerCut) return device.powerOff(error.message);
-      if (!(error instanceof SundialError)) return world.fail(error);
+      if (!(error instanceof SundialError)) return endProgram(error, device, world);
       this.refused.set(error.code, (this.refused.get(error.code) ?? 0) + 1);
     });
   }
